@@ -1,0 +1,105 @@
+# One line on the wire: #<seq> <compact json>*<crc32 hex>\n . Printable ASCII only. firmware/PROTOCOL.md tells what the bodies say.
+import binascii
+import json
+
+try:
+    from micropython import const
+except ImportError:  # the host imports this module too
+
+    def const(value):
+        return value
+
+
+PROTOCOL = const(1)
+SEQ_WRAP = const(1000000)
+BOARD_LINE_MAX = const(640)  # longest request a board takes
+HOST_LINE_MAX = const(2048)  # longest line a host takes
+
+
+def encode(seq, body):
+    """One line as bytes; seq 0..999999, body a dict of JSON values in ASCII."""
+    text = ("%d " % (seq % SEQ_WRAP)).encode() + json.dumps(body, separators=(",", ":")).encode()
+    return b"#" + text + b"*%08x\n" % (binascii.crc32(text) & 0xFFFFFFFF)
+
+
+def decode(line):
+    """(seq, body) of one line without its newline; ValueError says what is wrong with it."""
+    if len(line) < 14 or line[0] != 35 or line[-9] != 42:
+        raise ValueError("no frame")
+    text = bytes(line[1:-9])
+    for c in line:
+        if not 32 <= c <= 126:
+            raise ValueError("unprintable byte")
+    if bytes(line[-8:]) != b"%08x" % (binascii.crc32(text) & 0xFFFFFFFF):
+        raise ValueError("crc")
+    space = text.find(b" ")
+    if not 1 <= space <= 6 or not text[:space].decode().isdigit():
+        raise ValueError("seq")
+    try:
+        body = json.loads(text[space + 1 :])
+    except (ValueError, MemoryError, RuntimeError) as error:  # RuntimeError: nesting too deep, on either side
+        raise ValueError("json: %s" % error)
+    if type(body) is not dict:
+        raise ValueError("body is no object")
+    return int(text[:space]), body
+
+
+class Decoder:
+    # Cuts lines out of any bytes. What is no frame (REPL noise, a torn line) is counted and skipped.
+    def __init__(self, line_max):
+        self._line = bytearray(line_max)
+        self._used = 0
+        self._skipping = False
+        self.noise_bytes = 0
+        self.bad_lines = 0
+
+    def feed(self, data):
+        """A list of (seq, body) for every good line completed by these bytes."""
+        found = []
+        line = self._line
+        used = self._used
+        for c in data:
+            if c == 35 and not self._in_string(used):
+                self.noise_bytes += used
+                used = 0
+                self._skipping = False
+            if c == 10:
+                if not self._skipping and used:
+                    self._take(used, found)
+                used = 0
+                self._skipping = False
+            elif c == 13 or self._skipping:
+                self.noise_bytes += self._skipping
+            elif used == len(line):
+                self.noise_bytes += used
+                self.bad_lines += 1
+                used = 0
+                self._skipping = True
+            else:
+                line[used] = c
+                used += 1
+        self._used = used
+        return found
+
+    def _in_string(self, used):
+        # '#' starts a frame wherever it stands, except inside a frame's own text, where encode() may have put one.
+        return used and self._line[0] == 35
+
+    def _take(self, used, found):
+        line = self._line
+        start = 0
+        if line[0] != 35:
+            self.noise_bytes += used
+            return
+        # A frame cut short and then another on the same line: the last '#' that decodes wins.
+        while True:
+            try:
+                found.append(decode(memoryview(line)[start:used]))
+                self.noise_bytes += start
+                return
+            except ValueError:
+                start = line.find(b"#", start + 1, used)
+            if start < 0:
+                self.bad_lines += 1
+                self.noise_bytes += used
+                return
