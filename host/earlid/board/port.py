@@ -1,0 +1,120 @@
+"""Opens a board's serial port without resetting the board, and says in one sentence what to do when that fails."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+from pathlib import Path
+
+import serial
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+from earlid.errors import NO_BOARD, USAGE, UserError
+
+BAUD = 115200
+READ_TIMEOUT_S = 0.05
+WRITE_TIMEOUT_S = 2.0
+
+# Makers of the USB serial chips that stand on ESP32 boards: Silicon Labs, WCH, FTDI, Prolific, Espressif.
+BOARD_VENDORS = frozenset({0x10C4, 0x1A86, 0x0403, 0x067B, 0x303A})
+
+
+class QuietSerial(serial.Serial):
+    """A port whose opening and closing never resets an ESP32 board.
+
+    Boards reset when RTS is on while DTR is off. So both are on from the kernel's open to our close (native-USB chips
+    send nothing otherwise), and RTS goes first: DTR alone only pulls the boot pin, which a running chip ignores.
+    """
+
+    def close(self) -> None:
+        if self.is_open:
+            for line in ("rts", "dtr"):
+                try:
+                    setattr(self, line, False)
+                except OSError:  # a pseudo-terminal has no such lines; an unplugged port has none left
+                    break
+        super().close()
+
+
+def open_port(path: str) -> serial.Serial:
+    """Open a serial port for this process alone, at 115200 baud, with short read timeouts.
+
+    Args:
+        path: the device, as `/dev/ttyUSB0` or `COM3`.
+
+    Returns:
+        The open port; close it with `close()`, which drops RTS before DTR.
+
+    Raises:
+        UserError: code 3, with the cure, when it cannot be opened.
+    """
+    try:
+        return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+    except (serial.SerialException, OSError, ValueError) as error:
+        raise UserError(_cure(path, error), NO_BOARD) from error
+
+
+def _cure(path: str, error: Exception) -> str:
+    code = getattr(error, "errno", None)
+    text = str(error).lower()
+    if code in (errno.EACCES, errno.EPERM) and os.name == "posix":
+        return f"no permission to open {path}. On Debian, Ubuntu: `sudo usermod -aG dialout $USER`, then log in again."
+    # pyserial on Windows gives no number, only the system's words.
+    if code in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY) or "permissionerror" in text:
+        holder = port_holder(path)
+        who = f"{holder} has it open" if holder else "another program has it open"
+        return f"{path} is busy: {who}. Close that program, then try again."
+    if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO) or "filenotfound" in text:
+        return f"there is no {path}. Check the cable (some carry power only) and see `earlid list`."
+    if code == errno.ENOTTY or "inappropriate ioctl" in text or isinstance(error, ValueError):
+        return f"{path} is no serial port. See `earlid list` for those there are."
+    return f"cannot open {path}: {error}. Unplug the board, plug it in again, and see `earlid list`."
+
+
+def port_holder(path: str) -> str | None:
+    """Name and number of a process that has the port open, as `screen (4711)`; None when /proc does not tell."""
+    target = os.path.realpath(path)
+    for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) == os.getpid():
+            continue
+        try:
+            for link in (entry / "fd").iterdir():
+                if os.readlink(link) == target:
+                    return f"{(entry / 'comm').read_text().strip()} ({entry.name})"
+        except OSError:  # other users' processes, or one that ended meanwhile
+            continue
+    return None
+
+
+def candidate_ports() -> list[ListPortInfo]:
+    """The USB serial ports that may be a board, sorted by device name."""
+    return sorted(
+        (port for port in list_ports.comports() if port.vid in BOARD_VENDORS), key=lambda port: str(port.device)
+    )
+
+
+def add_port_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `-p/--port`, which `pick_port` understands."""
+    parser.add_argument(
+        "-p", "--port", metavar="PORT", help="the board's serial port (else EARLID_PORT, ESPTOOL_PORT, the only board)"
+    )
+
+
+def pick_port(argument: str | None) -> str:
+    """The port to use: the argument, EARLID_PORT, ESPTOOL_PORT, or the only board there is.
+
+    Raises:
+        UserError: code 3 when no board is found, code 2 with the list when there are several.
+    """
+    for chosen in (argument, os.environ.get("EARLID_PORT"), os.environ.get("ESPTOOL_PORT")):
+        if chosen:
+            return chosen
+    found = candidate_ports()
+    if not found:
+        raise UserError("no board found. Plug one in with a data cable, or name its port with -p.", NO_BOARD)
+    if len(found) > 1:
+        listed = ", ".join(f"{port.device} ({port.description}, {port.serial_number or 'no serial'})" for port in found)
+        raise UserError(f"several boards: {listed}. Choose one with -p PORT.", USAGE)
+    return str(found[0].device)

@@ -1,0 +1,183 @@
+"""A board in a thread behind a pseudo-terminal: it keeps sealed records and speaks the protocol, well or badly."""
+
+from __future__ import annotations
+
+import os
+import pty
+import random
+import threading
+import time
+import tty
+from collections.abc import Callable
+from typing import Any
+
+from lid import record, wire
+
+KEY = bytes(range(32))
+
+
+def seal_records(
+    board: str,
+    count: int,
+    *,
+    first: int = 1,
+    boot: int = 1,
+    prev: bytes | None = None,
+    key: bytes = KEY,
+    step_ms: int = 1000,
+) -> list[bytes]:
+    """`count` slots of one chain, opens and closes by turns, `step_ms` apart."""
+    prev = record.genesis(board) if prev is None else prev
+    slots = []
+    for seq in range(first, first + count):
+        event, reason, a, b = ("open", "word", 80, 200) if seq % 2 else ("close", "timeout", 8000, 12)
+        ms = (seq - first + 1) * step_ms
+        body = record.make_body([seq, boot, ms, event, reason, 230, 0, 5000, 3300, 3300, 0, 65535, a, b])
+        slot, prev = record.seal(key, prev, body)
+        slots.append(slot)
+    return slots
+
+
+class FakeBoard:
+    """Serves `slots` at `path` until `stop()`. Knobs: noise, drop, double (chances), restart_every (records)."""
+
+    def __init__(self, board: str, slots: list[bytes], *, seed: int = 1) -> None:
+        self.board, self.slots = board, slots
+        self.random = random.Random(seed)
+        self.bit_error = self.drop = self.double = 0.0
+        self.restart_every = 0
+        self.chatter: list[bytes] = []
+        self.acked = 0
+        self.boot = 1
+        self.present = True
+        self.wall_ms: int | None = None
+        self.started_s = time.monotonic()
+        self.requests: list[dict[str, Any]] = []
+        self.received = b""
+        self.before_reply: Callable[[dict[str, Any]], None] | None = None
+        self._seq = 0
+        self._records_sent = 0
+        self.master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        self.path = os.ttyname(self._slave)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        for handle in (self.master, self._slave):
+            os.close(handle)
+
+    def __enter__(self) -> FakeBoard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def row(self, seq: int) -> bytes | None:
+        """The slot with that number, if it is still kept."""
+        if not self.slots:
+            return None
+        first = record.read_body(self.slots[0][:40])[0]
+        return self.slots[seq - first] if first <= seq < first + len(self.slots) else None
+
+    def hello(self) -> dict[str, Any]:
+        oldest = record.read_body(self.slots[0][:40])[0] if self.slots else 1
+        head = self.slots[-1] if self.slots else None
+        return {
+            "board": self.board, "fw": "0.1.0", "proto": 1, "boot": self.boot,
+            "ms": int((time.monotonic() - self.started_s) * 1000), "state": "closed", "mute": False, "why": "",
+            "seq": oldest + len(self.slots) - 1, "link": (head[40:52] if head else record.genesis(self.board)).hex(),
+            "oldest": oldest, "acked": self.acked, "word": "alexa", "model": "0" * 16, "config": "0" * 8,
+            "guarded_mv": 0, "sentinel_mv": 3300, "dropped": 0, "overruns": 0, "paired": False, "maintenance": False,
+            "presence": self.present,
+        }  # fmt: skip
+
+    def say(self, body: dict[str, Any]) -> None:
+        """Send one message, with the line's faults."""
+        with self._lock:
+            line = wire.encode(self._seq, body)
+            self._seq = (self._seq + 1) % wire.SEQ_WRAP
+            if self.random.random() < self.drop:
+                return
+            self._send(line * (2 if self.random.random() < self.double else 1))
+
+    def append(self, slot: bytes) -> None:
+        """A record happens: kept, and sent unasked."""
+        self.slots.append(slot)
+        self.say({"rec": record.slot_to_wire(slot)})
+
+    def restart(self) -> None:
+        """Reset in the middle of a line."""
+        with self._lock:
+            self._send(b'#77 {"rec":[1,2,3')
+            self._seq = 0
+            self.boot += 1
+            self.started_s = time.monotonic()
+        self.say({"hi": self.hello()})
+
+    def _send(self, data: bytes) -> None:
+        if self.bit_error:
+            data = bytes(
+                c ^ (1 << self.random.randrange(8)) if self.random.random() < 8 * self.bit_error else c for c in data
+            )
+        if self.chatter and self.random.random() < 0.05:
+            data = self.random.choice(self.chatter) + data
+        while data and not self._stop.is_set():
+            data = data[os.write(self.master, data[:1024]) :]
+
+    def _serve(self) -> None:
+        decoder = wire.Decoder(wire.BOARD_LINE_MAX)
+        os.set_blocking(self.master, False)
+        while not self._stop.is_set():
+            try:
+                data = os.read(self.master, 4096)
+            except BlockingIOError:
+                self._stop.wait(0.002)
+                continue
+            except OSError:
+                return
+            self.received += data
+            os.set_blocking(self.master, True)
+            for _, body in decoder.feed(data):
+                self.requests.append(body)
+                self._answer(body)
+            os.set_blocking(self.master, False)
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        if self.before_reply:
+            self.before_reply(body)
+        reply: dict[str, Any] = {"re": body["id"], "ok": True}
+        do = body["do"]
+        if do == "hello":
+            reply["hi"] = self.hello()
+        elif do == "sync":
+            seq = body["from"]
+            while seq < body["from"] + body["max"] and (slot := self.row(seq)):
+                self.say({"rec": record.slot_to_wire(slot)})
+                seq += 1
+                self._records_sent += 1
+                if self.restart_every and self._records_sent % self.restart_every == 0:
+                    self.restart()
+                    return
+            reply |= {"next": seq, "seq": self.hello()["seq"], "link": self.hello()["link"]}
+        elif do == "ack":
+            slot = self.row(body["seq"])
+            if slot is None or slot[40:52].hex() != body["link"]:
+                reply = {"re": body["id"], "ok": False, "err": "argument", "say": "not that record's link"}
+            else:
+                self.acked = reply["acked"] = body["seq"]
+        elif do == "clock":
+            self.wall_ms = body["wall_ms"]
+            reply["step_ms"] = 0
+        elif do == "pair":
+            if not self.present:
+                reply = {"re": body["id"], "ok": False, "err": "presence", "say": "hold the talk button and ask again"}
+            else:
+                reply["key"] = KEY.hex()
+        elif do != "telemetry":
+            reply = {"re": body["id"], "ok": False, "err": "unknown", "say": f"no request {do}"}
+        self.say(reply)
