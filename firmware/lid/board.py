@@ -1,0 +1,188 @@
+# The only module that touches the machine: pins, rails, microphone, watchdog, flash, port.
+import os
+import select
+import sys
+import time
+
+import esp32
+import machine
+from micropython import const, kbd_intr
+
+from lid import circuit
+
+WATCHDOG_MS = const(2000)
+RING_BYTES = const(20000)  # the I2S driver keeps 8 bytes a frame: 156 ms
+RING_MS = const(150)
+_RESET_STATE = const(0x3FF48034)  # ESP32 RTC_CNTL_RESET_STATE_REG: low 6 bits say why the first core was reset
+_BROWN_OUT = const(15)
+_CAUSES = {1: "power-on", 2: "reset-pin", 3: "watchdog", 4: "deep-sleep", 5: "soft-reset"}
+
+
+class Board:
+    def __init__(self):
+        # The pumps first: whatever follows, no coil is fed.
+        self._pumps = (
+            machine.Pin(circuit.SENTINEL_PUMP_PIN, machine.Pin.OUT, value=0),
+            machine.Pin(circuit.GUARDED_PUMP_PIN, machine.Pin.OUT, value=0),
+        )
+        machine.freq(240000000)  # 160 MHz after a reset
+        self.listening = False  # feed the sentinel's relay
+        self.guarding = False  # feed the lid's relay
+        self._level = 0
+        self._lamp = machine.Pin(circuit.STATUS_LED_PIN, machine.Pin.OUT, value=0)
+        self._buzzer = machine.Pin(circuit.BUZZER_PIN, machine.Pin.OUT, value=0)
+        self._talk = machine.Pin(circuit.TALK_BUTTON_PIN, machine.Pin.IN, machine.Pin.PULL_UP)
+        self._guarded = _adc(circuit.GUARDED_RAIL_PIN)
+        self._sentinel = _adc(circuit.SENTINEL_RAIL_PIN)
+        self._arm = _adc(circuit.ARM_SENSE_PIN)
+        self._mute = _adc(circuit.MUTE_SENSE_PIN)
+        self._i2s = None
+        self._watchdog = None
+        self._port_in = select.poll()
+        self._port_in.register(sys.stdin, select.POLLIN)
+        self._port_out = select.poll()
+        self._port_out.register(sys.stdout, select.POLLOUT)
+        self._byte = bytearray(1)
+        self._due_ms = time.ticks_ms()
+        partition = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
+        self.flash = Flash(partition)
+
+    # --- the hop -------------------------------------------------------------------------------------------------
+
+    def start_microphone(self):
+        if self._i2s is None:
+            self._i2s = machine.I2S(
+                0, sck=machine.Pin(circuit.I2S_SCK_PIN), ws=machine.Pin(circuit.I2S_WS_PIN), sd=machine.Pin(circuit.I2S_SD_PIN),
+                mode=machine.I2S.RX, bits=32, format=machine.I2S.MONO, rate=16000, ibuf=RING_BYTES,
+            )  # fmt: skip
+
+    def stop_microphone(self):
+        # Clocks low: a microphone without supply must not be fed through them.
+        if self._i2s is not None:
+            self._i2s.deinit()
+            self._i2s = None
+            machine.Pin(circuit.I2S_SCK_PIN, machine.Pin.OUT, value=0)
+            machine.Pin(circuit.I2S_WS_PIN, machine.Pin.OUT, value=0)
+            machine.Pin(circuit.I2S_SD_PIN, machine.Pin.IN)
+        self._due_ms = time.ticks_ms()
+
+    def wait_hop(self, slots):
+        # Blocks for 10 ms of sound, or of time when the microphone is off. Returns whether slots were filled.
+        if self._i2s is not None:
+            self._i2s.readinto(slots)
+            return True
+        self._due_ms = time.ticks_add(self._due_ms, circuit.TOGGLE_MS)
+        wait = time.ticks_diff(self._due_ms, time.ticks_ms())
+        if wait > 0:
+            time.sleep_ms(wait)
+        elif wait < -100:
+            self._due_ms = time.ticks_ms()
+        return False
+
+    def beat(self):
+        # The last act of every hop: the charge pumps live by these edges, and the watchdog by this call.
+        self._level ^= 1
+        self._pumps[0].value(self._level if self.listening else 0)
+        self._pumps[1].value(self._level if self.guarding else 0)
+        self.feed()
+
+    def release(self):
+        # Contact first: no more edges from here on.
+        self.guarding = False
+        self._pumps[1].value(0)
+
+    def pause(self):
+        time.sleep_ms(circuit.TOGGLE_MS)
+        self.feed()
+
+    def hold_high(self, level):
+        # For the self-test only: a pin stuck at a level must not energise a coil.
+        self._pumps[0].value(level)
+        self._pumps[1].value(level)
+
+    def start_watchdog(self):
+        self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
+
+    def feed(self):
+        if self._watchdog:
+            self._watchdog.feed()
+
+    # --- what the copper says ------------------------------------------------------------------------------------
+
+    def guarded_mv(self):
+        return self._guarded.read_uv() // 1000 * circuit.GUARDED_SCALE_Q10 >> 10
+
+    def sentinel_mv(self):
+        return self._sentinel.read_uv() // 1000 * circuit.SENTINEL_SCALE_Q10 >> 10
+
+    def arm_mv(self):
+        return self._arm.read_uv() // 1000 * circuit.SENSE_SCALE_Q10 >> 10
+
+    def mute_mv(self):
+        return self._mute.read_uv() // 1000 * circuit.SENSE_SCALE_Q10 >> 10
+
+    def talk_pressed(self):
+        return not self._talk.value()
+
+    def lamp(self, on):
+        self._lamp.value(on)
+
+    def buzz(self, on):
+        self._buzzer.value(on)
+
+    # --- the port ------------------------------------------------------------------------------------------------
+
+    def read_port(self, buffer):
+        # Into buffer what has arrived, without waiting; how many bytes.
+        used = 0
+        while used < len(buffer):
+            for _ in self._port_in.ipoll(0):
+                break
+            else:
+                return used
+            if not sys.stdin.buffer.readinto(self._byte):
+                return used
+            buffer[used] = self._byte[0]
+            used += 1
+        return used
+
+    def port_ready(self):
+        for _ in self._port_out.ipoll(0):
+            return True
+        return False
+
+    def write_port(self, data):
+        sys.stdout.buffer.write(data)
+
+    # --- the rest ------------------------------------------------------------------------------------------------
+
+    def close_repl(self):
+        kbd_intr(-1)
+
+    def reset_cause(self):
+        if machine.mem32[_RESET_STATE] & 0x3F == _BROWN_OUT:
+            return "brown-out"
+        return _CAUSES.get(machine.reset_cause(), "power-on")
+
+    def random_bytes(self, count):
+        return os.urandom(count)  # the ESP32's hardware generator
+
+    def reset(self):
+        machine.reset()
+
+
+class Flash:
+    # The partition under littlefs, for lid.segments: reads and programs bytes, never erases.
+    def __init__(self, partition):
+        self._partition = partition
+        self.block_count = partition.ioctl(4, 0)
+
+    def read(self, block, offset, buffer):
+        self._partition.readblocks(block, buffer, offset)
+
+    def program(self, block, offset, data):
+        self._partition.writeblocks(block, data, offset)
+
+
+def _adc(pin):
+    return machine.ADC(machine.Pin(pin), atten=machine.ADC.ATTN_11DB)

@@ -1,0 +1,61 @@
+# Two clocks: milliseconds since start, which never wrap, and the host's wall clock with what is not known about it.
+try:
+    from micropython import const
+except ImportError:  # the tests drive it under CPython
+
+    def const(value):
+        return value
+
+
+DRIFT_PPM = const(50)  # crystal over temperature and age
+UNKNOWN = (0, 0)
+
+
+class Clock:
+    # ticks: the port's millisecond counter; diff: its difference, right over the wrap
+    def __init__(self, ticks, diff):
+        self._ticks = ticks
+        self._diff = diff
+        self._last = ticks()
+        # Split, so that counting allocates nothing: small integers end at 2 ** 30, twelve days of milliseconds.
+        self._days = 0
+        self._day_ms = 0
+        self._wall = 0
+        self._wall_at = 0
+        self._uncertainty = 0
+
+    def tick(self):
+        # Once a hop; the milliseconds since the last one. Never negative, whatever the counter does.
+        now = self._ticks()
+        step = self._diff(now, self._last)
+        self._last = now
+        if step < 0:
+            return step
+        self._day_ms += step
+        if self._day_ms >= 86400000:
+            self._day_ms -= 86400000
+            self._days += 1
+        return step
+
+    def ms(self):
+        return self._days * 86400000 + self._day_ms
+
+    def hops(self):
+        # The same in units of 10 ms: small for months. Counts stalls, which a count of hops would not.
+        return self._days * 8640000 + self._day_ms // 10
+
+    def set_wall(self, wall_ms, uncertainty_ms):
+        """The host's clock says wall_ms now; the step against what was believed, 0 at the first time."""
+        now = self.ms()
+        step = wall_ms - self.wall()[0] if self._wall else 0
+        self._wall = wall_ms
+        self._wall_at = now
+        self._uncertainty = uncertainty_ms
+        return step
+
+    def wall(self):
+        """(Unix milliseconds, uncertainty), UNKNOWN before the host has set it."""
+        if not self._wall:
+            return UNKNOWN
+        since = self.ms() - self._wall_at
+        return self._wall + since, min(65535, self._uncertainty + since * DRIFT_PPM // 1000000)

@@ -1,0 +1,85 @@
+# Settings: schema with units and ranges, checked whole before any is used. Pure; lid.store keeps them.
+import binascii
+import hashlib
+import json
+
+try:
+    from micropython import const
+except ImportError:  # the host imports this module too
+
+    def const(value):
+        return value
+
+
+TIGHTER_UP = const(1)  # a larger value loosens nothing
+TIGHTER_DOWN = const(-1)  # a smaller value loosens nothing
+NEITHER = const(0)  # any change asks for presence
+FREE = const(2)  # no change asks for presence
+
+# name: (default, lowest, highest, which way tightens, what it is)
+SCHEMA = {
+    "cutoff_q8": (0, 0, 255, NEITHER, "mean score that opens, of 255; 0: the model's own"),
+    "near_miss_q8": (128, 1, 255, FREE, "mean score worth a near-miss record, of 255"),
+    "rearm_q8": (64, 1, 255, TIGHTER_DOWN, "mean score that must be left before the word counts again, of 255"),
+    "energy_gate": (1, 0, 1, NEITHER, "1: the network sleeps in silence, 0: it always runs"),
+    "energy_on_q8": (512, 64, 4096, TIGHTER_UP, "log2 energy over the noise floor that wakes the network, in 1/256"),
+    "energy_off_q8": (320, 0, 4096, TIGHTER_UP, "log2 energy over the noise floor that lets it sleep, in 1/256"),
+    "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN, "how long the network stays awake after the last sound"),
+    "gain_q8": (256, 64, 16384, NEITHER, "microphone gain, in 1/256"),
+    "open_ms": (8000, 500, 60000, TIGHTER_DOWN, "how long the lid stays open"),
+    "silence_ms": (2500, 500, 60000, TIGHTER_DOWN, "silence that closes it early"),
+    "refractory_ms": (1000, 200, 60000, TIGHTER_UP, "how long the score must have been low before the word counts again"),
+    "telemetry_ms": (0, 0, 60000, FREE, "live numbers every so often; 0: none unless a host asks"),
+    "dim": (0, 0, 1, FREE, "1: status light dim"),
+}
+
+
+def defaults():
+    return {name: SCHEMA[name][0] for name in SCHEMA}
+
+
+def check(values):
+    """A complete configuration from a dict that names any of the settings; ValueError names the setting and its range."""
+    if type(values) is not dict:
+        raise ValueError("a configuration is an object of settings")
+    whole = defaults()
+    for name in values:
+        if name not in SCHEMA:
+            raise ValueError("no setting is called %r" % (name,))
+        low, high = SCHEMA[name][1], SCHEMA[name][2]
+        if type(values[name]) is not int or not low <= values[name] <= high:
+            raise ValueError("%s must be a whole number from %d to %d (%s)" % (name, low, high, SCHEMA[name][4]))
+        whole[name] = values[name]
+    if whole["energy_off_q8"] > whole["energy_on_q8"]:
+        raise ValueError("energy_off_q8 must not be above energy_on_q8")
+    return whole
+
+
+def loosens(old, new):
+    """Whether going from one complete configuration to another loosens the gate or the window in any setting."""
+    for name in SCHEMA:
+        way = SCHEMA[name][3]
+        step = new[name] - old[name]
+        if step and way != FREE and (way == NEITHER or step * way < 0):
+            return True
+    return False
+
+
+def digest(values):
+    """First 32 bits of SHA-256 over the settings in the order of their names."""
+    text = " ".join("%s=%d" % (name, values[name]) for name in sorted(SCHEMA))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def dump(values):
+    """The file's bytes: the settings and a CRC-32 over them."""
+    text = json.dumps(values)
+    return ("%s\n%08x\n" % (text, binascii.crc32(text.encode()) & 0xFFFFFFFF)).encode()
+
+
+def parse(data):
+    """A complete configuration from the file's bytes; ValueError when it is damaged or out of range."""
+    lines = bytes(data).split(b"\n")
+    if len(lines) < 2 or lines[1] != b"%08x" % (binascii.crc32(lines[0]) & 0xFFFFFFFF):
+        raise ValueError("configuration file is damaged")
+    return check(json.loads(lines[0]))

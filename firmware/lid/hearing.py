@@ -1,0 +1,91 @@
+# From the microphone's slots to "heard the word": intake, gate, and the watch over the microphone itself.
+from micropython import const
+
+from lid import health
+from lid.gate.intake import Intake
+
+HOP_SAMPLES = const(160)
+RING_MS = const(150)  # what the I2S driver holds
+_OVERRUN_HOPS = const(6000)  # one record a minute, however many
+
+
+class Hearing:
+    # ear: lid.gate.detector.Detector, or None when there is no word: the button still opens
+    def __init__(self, board, ear):
+        self._board = board
+        self._ear = ear
+        self.word = ear.name if ear else ""
+        self.model = ear.digest if ear else ""
+        self.intake = Intake()
+        self.slots = bytearray(HOP_SAMPLES * 4)
+        self._microphone = health.Microphone()
+        self._lateness = health.Lateness(RING_MS)
+        self._warm_up = 0
+        self._overrun_at = -_OVERRUN_HOPS
+        self.overruns = 0
+        self.hit = False
+        self.score = 0
+        self.prob = 0
+        self.energy_log2_q8 = 0
+        self.floor_log2_q8 = 0
+        self.gate_open = False
+        self.quiet_hops = 0
+
+    def configure(self, settings):
+        self.intake.gain_q8 = settings["gain_q8"]
+        if self._ear:
+            self._ear.configure(settings)
+
+    def start(self):
+        self._board.listening = True
+        self._board.start_microphone()
+        self._warm_up = health.WARM_UP_HOPS
+        self._microphone.reset()
+        self._forget()
+
+    def stop(self):
+        self._board.listening = False
+        self._board.stop_microphone()
+        # Nothing heard stays in memory.
+        for i in range(len(self.slots)):
+            self.slots[i] = 0
+        self._forget()
+
+    def _forget(self):
+        self._lateness.reset()
+        self.intake.reset()
+        if self._ear:
+            self._ear.reset()
+        self.hit = self.gate_open = False
+        self.score = self.prob = self.energy_log2_q8 = self.quiet_hops = 0
+
+    def push(self, notes, now, step_ms, waited_ms):
+        """Take in the hop in slots. notes: lid.notes.Notes for what the microphone does wrong; now in hops; times in ms."""
+        lost = self._lateness.push(step_ms, waited_ms)
+        if lost:
+            self.overruns += lost
+            if now - self._overrun_at >= _OVERRUN_HOPS:
+                self._overrun_at = now
+                notes.note("fault", "overrun", lost * health.HOP_MS, RING_MS)
+        intake = self.intake
+        hop = intake.push(self.slots)
+        self.hit = False
+        if self._warm_up:
+            self._warm_up -= 1
+            return
+        verdict = self._microphone.push(intake.low, intake.high, intake.clipped)
+        if verdict:
+            notes.note("fault", verdict, intake.high & 0xFFFF, intake.clipped)
+        ear = self._ear
+        if ear:
+            ear.push(hop)
+            self.hit = ear.hit
+            self.score = ear.mean_q8
+            self.prob = ear.prob
+            self.energy_log2_q8 = ear.energy_log2_q8
+            self.floor_log2_q8 = ear.floor_log2_q8
+            self.gate_open = ear.gate_open
+        self.quiet_hops = 0 if self.gate_open else self.quiet_hops + 1
+
+    def cutoff_q8(self):
+        return self._ear.cutoff_q8 if self._ear else 0

@@ -1,0 +1,204 @@
+# What a host may ask. Closing and reading are free; whatever loosens needs the talk button, and is journaled, refused or not.
+import binascii
+
+from micropython import const
+
+from lid import config, record, store
+
+VERBS = (
+    "hello", "sync", "ack", "clock", "close", "telemetry", "selftest", "config-get", "config-set", "config-rollback", "pair",
+)  # fmt: skip
+SYNC_MAX = const(64)
+REFUSED_EVERY_MS = const(10000)  # a host that keeps asking must not fill the journal
+_WALL_MIN = const(1577836800)  # 2020, in seconds: no clock is set before Earlid was
+_HOLD = "hold the talk button on the board and ask again"
+
+
+class Refused(Exception):
+    # args: (err, say)
+    pass
+
+
+class Requests:
+    # app: lid.app.App, of which it uses journal, policy, clock, settings and the named methods
+    def __init__(self, app, link):
+        self._app = app
+        self._link = link
+        self._last_id = -1
+        self._last_reply = None
+        self._sync = None  # (id, next, last) of a sync in progress
+        self._refused_at = -REFUSED_EVERY_MS
+        self._paired_press = False
+        self._waiting = None  # a request that waits for the lid to close
+
+    def poll(self):
+        """Once a hop: answer what came, and go on with a sync."""
+        if not self._app.presence():
+            self._paired_press = False
+        if self._waiting and self._app.policy.state != "open":
+            waiting, self._waiting = self._waiting, None
+            self._answer(*waiting)
+        found = self._link.requests()
+        if found:
+            for ident, verb, body in found:
+                self._answer(ident, verb, body)
+        if self._sync:
+            self._stream()
+
+    def _answer(self, ident, verb, body):
+        if ident == self._last_id and self._last_reply and verb != "sync":
+            self._link.send(self._last_reply)
+            return
+        if verb in _WHILE_CLOSED and self._app.policy.state == "open":
+            # The button that proves presence has also opened the lid; files are written while it is closed.
+            self._app.policy.request_close()
+            self._waiting = (ident, verb, body)
+            return
+        reply = {"re": ident, "ok": True}
+        try:
+            handler = _HANDLERS.get(verb)
+            if handler is None:
+                raise Refused("unknown", "this board knows: " + " ".join(VERBS))
+            values = handler(self, body, ident)
+            if values is None:
+                return  # a sync: its reply follows the records
+            reply.update(values)
+        except Refused as refused:
+            reply = {"re": ident, "ok": False, "err": refused.args[0], "say": refused.args[1]}
+        self._last_id = ident
+        self._last_reply = reply
+        self._link.send(reply)
+
+    def _need_presence(self, verb):
+        if self._app.presence():
+            return
+        now = self._app.clock.ms()
+        if now - self._refused_at >= REFUSED_EVERY_MS:
+            self._refused_at = now
+            self._app.notes.note("config", "refused", VERBS.index(verb), self._app.digest)
+        raise Refused("presence", _HOLD)
+
+    def _hello(self, body, ident):
+        return {"hi": self._app.notes.describe()}
+
+    def _start_sync(self, body, ident):
+        first = _whole(body, "from", 0, 0xFFFFFFFF)
+        count = _whole(body, "max", 1, SYNC_MAX)
+        journal = self._app.journal
+        first = max(first, journal.oldest)
+        self._sync = (ident, first, min(first + count - 1, journal.seq))
+        return None
+
+    def _stream(self):
+        # One record a hop, and only into a queue that is nearly empty: live lines keep their place.
+        ident, seq, last = self._sync
+        if self._link.room() < 3072:
+            return
+        journal = self._app.journal
+        if seq <= last:
+            slot = journal.find(seq)
+            if slot is not None:
+                self._link.send({"rec": record.slot_to_wire(slot)})
+            self._sync = (ident, seq + 1, last)
+            return
+        self._sync = None
+        self._link.send({
+            "re": ident, "ok": True, "next": seq, "seq": journal.seq, "oldest": journal.oldest,
+            "link": binascii.hexlify(journal.link).decode(),
+        })  # fmt: skip
+
+    def _ack(self, body, ident):
+        seq = _whole(body, "seq", 0, 0xFFFFFFFF)
+        try:
+            link = binascii.unhexlify(body.get("link"))
+        except (ValueError, TypeError):
+            raise Refused("argument", "link must be 24 hex digits")
+        if not self._app.journal.acknowledge(seq, link):
+            raise Refused("argument", "record %d has another link here" % seq)
+        return {"acked": self._app.journal.acked}
+
+    def _clock(self, body, ident):
+        wall = _whole(body, "wall_ms", _WALL_MIN * 1000, 0xFFFFFFFFFFFF)
+        return {"step_ms": self._app.set_clock(wall, _whole(body, "unc_ms", 0, 65535))}
+
+    def _close(self, body, ident):
+        self._app.policy.request_close()
+        return {"state": self._app.policy.state}
+
+    def _telemetry(self, body, ident):
+        every = _whole(body, "every_ms", 0, 60000)
+        if 0 < every < 30:
+            raise Refused("argument", "every_ms must be 0, or from 30 to 60000")
+        self._app.telemetry_hops = every // 10
+        return {}
+
+    def _selftest(self, body, ident):
+        if self._app.policy.state != "closed":
+            raise Refused("state", "the lid must be closed and not muted")
+        bits, drop_ms = self._app.selftest()
+        return {"bits": bits, "drop_ms": drop_ms}
+
+    def _config_get(self, body, ident):
+        previous = store.load_previous()
+        return {
+            "config": self._app.settings, "digest": "%08x" % self._app.digest,
+            "previous": "%08x" % config.digest(previous) if previous else "",
+        }  # fmt: skip
+
+    def _config_set(self, body, ident):
+        wanted = body.get("config")
+        if type(wanted) is not dict:
+            raise Refused("argument", "config must be an object of settings")
+        whole = dict(self._app.settings)
+        whole.update(wanted)
+        try:
+            whole = config.check(whole)
+        except ValueError as error:
+            raise Refused("argument", str(error))
+        return self._change(whole, "config-set", "changed")
+
+    def _config_rollback(self, body, ident):
+        previous = store.load_previous()
+        if not previous:
+            raise Refused("state", "there is no earlier configuration")
+        return self._change(previous, "config-rollback", "rolled-back")
+
+    def _change(self, whole, verb, reason):
+        if verb == "config-rollback" or config.loosens(self._app.settings, whole):
+            self._need_presence(verb)
+        try:
+            self._app.change_config(whole, reason)
+        except OSError:
+            raise Refused("flash", "the configuration could not be written; the old one holds")
+        return {"digest": "%08x" % self._app.digest}
+
+    def _pair(self, body, ident):
+        self._need_presence("pair")
+        if self._paired_press:
+            raise Refused("state", "the key was given out during this press; release the button and press again")
+        self._paired_press = True
+        self._app.notes.note("config", "paired", self._app.digest, self._app.digest)
+        return {"key": binascii.hexlify(self._app.journal.key).decode()}
+
+
+_WHILE_CLOSED = ("config-set", "config-rollback", "pair", "selftest")
+_HANDLERS = {
+    "hello": Requests._hello,
+    "sync": Requests._start_sync,
+    "ack": Requests._ack,
+    "clock": Requests._clock,
+    "close": Requests._close,
+    "telemetry": Requests._telemetry,
+    "selftest": Requests._selftest,
+    "config-get": Requests._config_get,
+    "config-set": Requests._config_set,
+    "config-rollback": Requests._config_rollback,
+    "pair": Requests._pair,
+}
+
+
+def _whole(body, name, low, high):
+    value = body.get(name)
+    if type(value) is not int or not low <= value <= high:
+        raise Refused("argument", "%s must be a whole number from %d to %d" % (name, low, high))
+    return value

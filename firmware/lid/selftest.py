@@ -1,0 +1,89 @@
+# The copper, asked to prove itself: at start and on request, with the lid closed. Only the sentinel's channel is ever energised.
+from micropython import const
+
+from lid import circuit
+
+# Bits of the verdict: set = this held.
+GUARDED_DEAD = const(1)  # guarded rail dead while its pump rests
+SENTINEL_DEAD = const(2)  # sentinel rail dead while its pump rests
+STUCK_HIGH_SAFE = const(4)  # both pump pins held high for 300 ms energise nothing
+SENTINEL_RISES = const(8)  # the relay closes and its rail is good
+SENTINEL_DROPS = const(16)  # without edges the rail is gone in time
+DROP_AS_EVER = const(32)  # and about as fast as this board's first time
+SENSE_AGREES = const(64)  # the mute switch's two throws contradict each other, as they should
+MICROPHONE_LIVES = const(128)  # its samples move
+ALL = const(255)
+WHILE_MUTED = const(GUARDED_DEAD | SENTINEL_DEAD | STUCK_HIGH_SAFE | SENSE_AGREES)
+
+_STEP_MS = const(10)
+_STUCK_STEPS = const(30)
+_WARM_UP_HOPS = const(30)
+_LISTEN_HOPS = const(10)
+
+
+def run(board, slots, baseline_ms):
+    """(bits, drop time of the sentinel's relay in ms, whether muted). board: lid.board.Board; slots: a hop's buffer; baseline_ms: 0 when unknown."""
+    bits = 0
+    board.listening = board.guarding = False
+    board.stop_microphone()
+    for _ in range(circuit.DROP_MAX_MS // _STEP_MS):
+        if max(board.guarded_mv(), board.sentinel_mv()) <= circuit.RAIL_LIVE_MV:
+            break
+        board.pause()
+    bits |= _dead(board, GUARDED_DEAD, SENTINEL_DEAD)
+    board.hold_high(1)
+    highest = 0
+    for _ in range(_STUCK_STEPS):
+        board.pause()
+        highest = max(highest, board.guarded_mv(), board.sentinel_mv())
+    board.hold_high(0)
+    if highest <= circuit.RAIL_LIVE_MV:
+        bits |= STUCK_HIGH_SAFE
+    arm_mv, mute_mv = board.arm_mv(), board.mute_mv()
+    if (arm_mv >= circuit.SENSE_HIGH_MV) != (mute_mv >= circuit.SENSE_HIGH_MV):
+        bits |= SENSE_AGREES
+    if mute_mv >= circuit.SENSE_HIGH_MV or not bits & STUCK_HIGH_SAFE:
+        return bits, 0, mute_mv >= circuit.SENSE_HIGH_MV
+    more, drop_ms = _energise(board, slots, baseline_ms)
+    return bits | more, drop_ms, False
+
+
+def _dead(board, guarded_bit, sentinel_bit):
+    bits = 0
+    if board.guarded_mv() <= circuit.RAIL_LIVE_MV:
+        bits |= guarded_bit
+    if board.sentinel_mv() <= circuit.RAIL_LIVE_MV:
+        bits |= sentinel_bit
+    return bits
+
+
+def _energise(board, slots, baseline_ms):
+    bits = 0
+    board.listening = True
+    for _ in range(2 * circuit.ARM_MAX_MS // _STEP_MS):
+        board.pause()
+        board.beat()
+        if board.sentinel_mv() >= circuit.RAIL_GOOD_MV:
+            bits |= SENTINEL_RISES
+            break
+    board.start_microphone()
+    first = None
+    for hop in range(_WARM_UP_HOPS + _LISTEN_HOPS):
+        board.wait_hop(slots)
+        board.beat()
+        if hop == _WARM_UP_HOPS:
+            first = bytes(slots[:64])
+        elif first is not None and slots[:64] != first:
+            bits |= MICROPHONE_LIVES
+    board.stop_microphone()
+    board.listening = False
+    drop_ms = 0
+    while drop_ms <= circuit.DROP_MAX_MS and board.sentinel_mv() > circuit.RAIL_LIVE_MV:
+        board.pause()
+        drop_ms += _STEP_MS
+    if drop_ms <= circuit.DROP_MAX_MS:
+        bits |= SENTINEL_DROPS
+    # Leakage and temperature move it; a lost bleed resistor doubles it.
+    if not baseline_ms or baseline_ms * 6 // 10 - _STEP_MS <= drop_ms <= baseline_ms * 14 // 10 + _STEP_MS:
+        bits |= DROP_AS_EVER
+    return bits, drop_ms

@@ -1,0 +1,16 @@
+# earlid: start the firmware that /active names, or the one in /lid; without either, or in maintenance, the REPL stays open and the lid closed.
+import sys
+
+_model = "/model.bin"
+try:
+    with open("/active") as _file:
+        _tree, _model = _file.read().split()
+    sys.path.insert(0, _tree)
+except (OSError, ValueError):
+    pass
+try:
+    import lid.start
+except (ImportError, SyntaxError, ValueError, MemoryError) as _error:
+    print("earlid: the firmware does not load (%s); the lid stays closed. Flash the board again." % _error)
+else:
+    lid.start.run(_model)
