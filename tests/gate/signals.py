@@ -76,7 +76,8 @@ def flite(text: str, voice: str = "slt") -> Samples:
     tool = _need("flite")
 
     def make(path: Path) -> None:
-        subprocess.run([tool, "-voice", voice, "-t", text, "-o", str(path)], check=True, capture_output=True, timeout=60)
+        command = [tool, "-voice", voice, "-t", text, "-o", str(path)]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     return _cached(f"flite {voice} {text}", make)
 
@@ -162,6 +163,7 @@ def odd_ends(seed: int, seconds: float = 1.0) -> dict[str, Samples]:
     count = int(seconds * RATE_HZ)
     sparse = np.arange(count) % 1601
     index = np.arange(count)
+    time_s = index / RATE_HZ
     step = np.where(index < count // 2, 0.0, 32767.0)
     signals = {
         "silence": np.zeros(count),
@@ -180,10 +182,11 @@ def odd_ends(seed: int, seconds: float = 1.0) -> dict[str, Samples]:
         "coin tosses at full scale": rng.choice([-32768.0, 32767.0], count),
         "coin tosses of one": rng.integers(-1, 2, count).astype(float),
         "negative powers of two": -(2.0 ** rng.integers(0, 16, count)) * (rng.random(count) < 0.01),
-        "clipped speech band": 1e5 * np.sin(2 * np.pi * 300 * index / RATE_HZ) * np.sin(2 * np.pi * 3 * index / RATE_HZ),
+        "clipped speech band": 1e5 * np.sin(2 * np.pi * 300 * time_s) * np.sin(2 * np.pi * 3 * time_s),
         "noise over full scale": 1e5 * rng.standard_normal(count),
     }
     for tone_hz in (31.25, 50, 125, 440, 1000, 3999, 7500, 7999):
-        signals[f"square {tone_hz} Hz"] = np.where(np.sin(2 * np.pi * tone_hz * index / RATE_HZ) >= 0, 32767.0, -32768.0)
-        signals[f"sine {tone_hz} Hz"] = 32767 * np.sin(2 * np.pi * tone_hz * index / RATE_HZ)
+        sine = np.sin(2 * np.pi * tone_hz * time_s)
+        signals[f"square {tone_hz} Hz"] = np.where(sine >= 0, 32767.0, -32768.0)
+        signals[f"sine {tone_hz} Hz"] = 32767 * sine
     return {name: to_int16(signal) for name, signal in signals.items()}
