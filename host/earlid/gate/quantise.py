@@ -1,0 +1,118 @@
+"""The integer arithmetic of TensorFlow Lite's reference kernels, prepared for the board.
+
+Sources: TensorFlow Lite's `QuantizeMultiplier`, `PopulateConvolutionQuantizationParams`, the int8 ADD of its reference
+kernels, and its int8 LOGISTIC, which looks the output up in a table of 256 values computed in float32.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.gate.tflite import ModelError
+
+FEATURE_SCALE = 0.0390625  # microWakeWord: a uint16 feature in units of the training data, 10 / 256
+ADD_SHIFT = 20  # bits the int8 ADD gives its inputs before it scales them
+PIECE_BITS = 15
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """(multiplier, shift) with real = multiplier * 2 ** (shift - 31) and the multiplier in 2**30 .. 2**31 - 1."""
+    if real == 0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    fixed = math.floor(fraction * (1 << 31) + 0.5)
+    if fixed == 1 << 31:
+        fixed, shift = fixed >> 1, shift + 1
+    return (0, 0) if shift < -31 else (fixed, shift)
+
+
+def multiply_by_quantized(value: int, multiplier: int, shift: int) -> int:
+    """TensorFlow Lite's MultiplyByQuantizedMultiplier with its two roundings, in Python's integers."""
+    high = ((value << max(shift, 0)) * multiplier + (1 << 30)) >> 31
+    down = max(-shift, 0)
+    return (high + (1 << (down - 1)) + (-1 if high < 0 else 0)) >> down if down else high
+
+
+def layer_multipliers(
+    scale_in: float, weight_scales: NDArray[np.float32], scale_out: float, dense: bool
+) -> list[tuple[int, int]]:
+    """One (multiplier, shift) a channel. The dense layer's reference kernel multiplies its scales in float32."""
+    pairs = []
+    for scale in weight_scales:
+        if dense:
+            product = float(np.float32(scale_in) * np.float32(scale))
+        else:
+            product = float(scale_in) * float(scale)
+        pairs.append(quantize_multiplier(product / float(scale_out)))
+    return pairs
+
+
+def activation_range(activation: int, scale: float, zero: int, where: str) -> tuple[int, int]:
+    """Lowest and highest int8 output of a fused activation (schema: 0 none, 1 RELU, 3 RELU6)."""
+    if activation == 0:
+        return -128, 127
+    if activation == 1:
+        return max(-128, zero), 127
+    if activation == 3:
+        return max(-128, zero), min(127, zero + round_away(float(np.float32(6.0) / np.float32(scale))))
+    raise ModelError(f"{where}: activation {activation} is not supported: none, RELU and RELU6 are")
+
+
+def round_away(value: float) -> int:
+    """Round half away from zero, as C's round()."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def logistic_table(scale: float, zero: int, middle: tuple[float, int], final: tuple[float, int]) -> bytes:
+    """The output byte for each int8 logit, -128 first: int8 LOGISTIC, then QUANTIZE to uint8.
+
+    Args:
+        scale, zero: quantisation of the logit.
+        middle: (scale, zero point) of LOGISTIC's int8 output; final: of QUANTIZE's uint8 output.
+    """
+    table = bytearray()
+    if final[0] != middle[0] or final[1] != middle[1] + 128:
+        raise ModelError(f"the output's scale {final[0]} is not that of LOGISTIC ({middle[0]}): not supported")
+    for logit in range(-128, 128):
+        value = np.float32(np.float32(scale) * np.float32(logit - zero))
+        probability = np.float32(1) / (np.float32(1) + np.float32(math.exp(-float(value))))
+        scaled = float(np.float32(probability * (np.float32(1) / np.float32(middle[0]))))
+        table.append(min(max(round_away(scaled) + middle[1], -128), 127) + 128)
+    return bytes(table)
+
+
+def expected_column(scale: float, zero: int) -> NDArray[np.uint8]:
+    """What pymicro-wakeword makes of each uint16 feature, plus 128: half to even, and wrapped to int8."""
+    features = np.arange(65536, dtype=np.float64) * FEATURE_SCALE
+    rounded = np.round(features / scale + zero).astype(np.int64)
+    return ((rounded + 128) & 255).astype(np.uint8)
+
+
+def feature_formula(scale: float, zero: int) -> tuple[int, int, int]:
+    """(high, low, offset) such that each uint16 feature f becomes the byte
+    ((f * high + offset + ((f * low) >> 15)) >> 15) & 255, exactly, with no step outside 31 bits.
+    """
+    features = np.arange(65536, dtype=np.int64)
+    wanted = expected_column(scale, zero)
+    nearest = round(FEATURE_SCALE / scale * (1 << (2 * PIECE_BITS)))
+    offset = ((zero + 128) << PIECE_BITS) + (1 << (PIECE_BITS - 1))
+    for fixed in (nearest + step for step in (0, 1, -1, 2, -2)):  # 30 bits leave a little room around the ratio
+        high, low = fixed >> PIECE_BITS, fixed & ((1 << PIECE_BITS) - 1)
+        total = features * high + offset + ((features * low) >> PIECE_BITS)
+        if 0 < total.max() < 1 << 31 and np.array_equal((total >> PIECE_BITS) & 255, wanted):
+            return high, low, offset
+    raise ModelError(f"input scale {scale}, zero point {zero}: features cannot be converted exactly in 32 bits")
+
+
+def add_tables(scales: list[float], zeros: list[int], scale_out: float) -> tuple[NDArray[np.int32], tuple[int, int]]:
+    """Tables int32 [2, 256] of both inputs' scaled values, and the (multiplier, shift) for their sum (int8 ADD)."""
+    largest = 2.0 * max(scales)
+    tables = np.zeros((2, 256), np.int32)
+    for number, (scale, zero) in enumerate(zip(scales, zeros, strict=True)):
+        multiplier, shift = quantize_multiplier(scale / largest)
+        for value in range(256):
+            tables[number, value] = multiply_by_quantized((value - 128 - zero) << ADD_SHIFT, multiplier, shift)
+    return tables, quantize_multiplier(largest / ((1 << ADD_SHIFT) * scale_out))
