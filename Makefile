@@ -1,0 +1,58 @@
+# Two commands set everything up on a fresh machine: `make demo` (no hardware needed) and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?=
+ARGS ?=
+PORT_ARGS := $(if $(PORT),--port $(PORT))
+# What the tests use beside Python: two voices, a circuit simulator, a database, a browser.
+DEBIAN := espeak-ng flite ngspice postgresql chromium
+
+.PHONY: demo test quick lint bench soak firmware hardware flash calibrate watch review doctor debian clean
+
+demo: .venv/installed
+	$(BIN)/earlid demo $(ARGS)
+
+test: .venv/installed-test debian lint
+	$(BIN)/python -m pytest -n 2 -m "not soak" $(ARGS)
+
+quick: .venv/installed-test
+	$(BIN)/python -m pytest -q -x -m "not soak" tests/firmware tests/gate $(ARGS)
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --diff host hardware tests || true
+	$(BIN)/mypy
+	$(BIN)/python tests/house/check_firmware_types.py
+
+soak: .venv/installed-test debian
+	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
+
+bench: .venv/installed-test debian
+	$(BIN)/python -m tests.bench
+
+firmware: .venv/installed
+	$(BIN)/python -m earlid.board.manifest
+
+hardware: .venv/installed-test debian
+	$(BIN)/python -m hardware
+
+flash watch review doctor calibrate: .venv/installed
+	$(BIN)/earlid $@ $(PORT_ARGS) $(ARGS)
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+.venv/installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet -e '.[test,postgres,parquet,cluster]'
+	touch $@ .venv/installed
+
+debian:
+	@sh tests/house/debian.sh $(DEBIAN)
+
+clean:
+	rm -rf .venv build host/*.egg-info
