@@ -33,6 +33,7 @@ class Function:
         self.module, self.code, self.index = module, code, index
         self.name = f"{module.name}.{code.name}"
         self.calls = 0
+        self.hits: Counter[int] = Counter()  # executions by offset in the code, if the machine profiles
         machine = module.machine
         self.address = machine.memory.allocate(16)  # mp_obj_fun_bc_t: type, context, children, code
         machine.memory.m32[(self.address >> 2) + 1] = module.context
@@ -41,7 +42,9 @@ class Function:
     @property
     def source(self) -> str:
         """The Python that the machine code was translated to."""
-        return Translator(self.code.data, self.name, check_alignment=self.module.machine.check_alignment).source()
+        machine = self.module.machine
+        options = {"check_alignment": machine.check_alignment, "profiled": machine.profiled}
+        return Translator(self.code.data, self.name, **options).source()
 
     @property
     def run(self) -> Callable[..., int]:
@@ -50,9 +53,9 @@ class Function:
             space: dict[str, Any] = {}
             exec(compile(self.source, f"<{self.name}>", "exec"), space)
             memory = machine.memory
-            self._run = space["make"](
-                memory.m8, memory.m16, memory.m32, machine.runtime.call, misaligned, machine.counts, self.index
-            )
+            views = memory.m8, memory.m16, memory.m32
+            make = space["make"]
+            self._run = make(*views, machine.runtime.call, misaligned, machine.counts, self.index, self.hits)
         return self._run
 
     @property
@@ -118,9 +121,9 @@ class Module:
 
 
 class Machine:
-    def __init__(self, ram_bytes: int = 1 << 20, *, check_alignment: bool = True) -> None:
+    def __init__(self, ram_bytes: int = 1 << 20, *, check_alignment: bool = True, profiled: bool = False) -> None:
         self.memory = Memory(ram_bytes)
-        self.check_alignment = check_alignment
+        self.check_alignment, self.profiled = check_alignment, profiled
         self.counts: list[int] = []  # instructions, per function
         self.helper_counts: list[int] = []  # allowances for helpers, per calling function
         self.helper_calls: Counter[str] = Counter()
@@ -246,6 +249,7 @@ class Machine:
             self.counts[index] = self.helper_counts[index] = 0
         for function in self.functions.values():
             function.calls = 0
+            function.hits.clear()
         self.helper_calls.clear()
         self.boxed = 0
 

@@ -16,6 +16,7 @@ from . import viper32
 from .decode import Unsupported, decode
 from .machine import Machine, load
 from .memory import Misaligned
+from .mix import mix
 
 MICROPYTHON = Path(sys.executable).with_name("micropython")  # the wheel puts it beside this Python
 EDGES = [0, 1, -1, 2, 127, 128, 255, 256, 32767, -32768, 65535, 65536, 2**30, -(2**30), 2**31 - 1, -(2**31)]
@@ -297,3 +298,14 @@ def test_counts_are_those_measured_on_a_whole_emulated_board(term: str, unrolled
     a, b = machine.memory.bytearray(bytes(range(256))), machine.memory.bytearray(bytes(i * 7 & 255 for i in range(256)))
     dot(a, b, 256)
     assert round(dot.instructions / 256, 1) == per_product
+
+
+def test_a_profile_accounts_for_every_instruction() -> None:
+    machine = Machine(profiled=True)
+    dot = machine.load_source(dot_product(SIGNED, 8)).function("dot")
+    data = machine.memory.bytearray(64)
+    dot(data, data, 64)
+    found = mix(dot)
+    assert found.total() == dot.instructions - 1  # all but the jump over the constants
+    assert found["multiply"] == 64
+    assert found["load"] >= 128

@@ -109,10 +109,15 @@ class _Trace:
         self.lines.append(f"{indent}{name} = {value}")
         self.known.value[name] = value
 
+    def _hit(self, insn: Insn, indent: str = "") -> None:
+        if self.owner.profiled:
+            self.lines.append(f"{indent}hits[{insn.at}] += 1")
+
     # -- straight instructions ------------------------------------------------------------------------------------
 
     def straight(self, insn: Insn, indent: str = "") -> None:
         """An instruction after which the next one follows, whatever happens."""
+        self._hit(insn, indent)
         d, s, t = f"a{insn.d}", f"a{insn.s}", f"a{insn.t}"
         if insn.op == "movi":
             self._set_value(d, insn.imm & MASK, indent)
@@ -248,15 +253,16 @@ class _Trace:
             at = insn.after
         return run if at == stop else None
 
-    def _only_if(self, condition: str, run: list[Insn], extra: int, otherwise: int) -> None:
-        """`if condition:` execute run; `extra` instructions come with it, `otherwise` with the other way."""
+    def _only_if(self, condition: str, run: list[Insn], jump: Insn | None = None) -> None:
+        """`if condition:` execute run; the other way goes around it, by `jump` if there is one."""
         before, sar = self.known.copy(), self.sar
         self.lines.append(f"if {condition}:")
         for insn in run:
             self.straight(insn, "    ")
-        self.lines.append(f"    n += {len(run) + extra}")
-        if otherwise:
-            self.lines += ["else:", f"    n += {otherwise}"]
+        self.lines.append(f"    n += {len(run)}")
+        if jump:
+            self.lines += ["else:", "    n += 1"]
+            self._hit(jump, "    ")
         if self.sar != sar:
             self.sar = ""
         self.known.meet(before)
@@ -264,20 +270,22 @@ class _Trace:
     def branch(self, insn: Insn) -> int:
         """A conditional branch. Returns where the trace goes on."""
         self.count += 1
+        self._hit(insn)
         unless = self.condition(insn, _OPPOSITE[insn.op])
         if insn.target > insn.after:
             run = self._straight_run(insn.after, insn.target)
             if run:
-                self._only_if(unless, run, 0, 0)
+                self._only_if(unless, run)
                 return insn.target
             jump = self.owner.insn(insn.after)
             if jump.op == "j" and jump.after == insn.target:
                 # a branch over a jump: the emitter's way of jumping far when the condition does not hold
                 run = self._straight_run(insn.target, jump.target) if jump.target > insn.target else None
                 if run:
-                    self._only_if(self.condition(insn, insn.op), run, 0, 1)
+                    self._only_if(self.condition(insn, insn.op), run, jump)
                     return jump.target
                 self.lines.append(f"if {unless}:")
+                self._hit(jump, "    ")
                 self.leave(jump.target, "    ", 1)
                 return insn.target
         self.lines.append(f"if {self.condition(insn, insn.op)}:")
@@ -299,6 +307,8 @@ class _Trace:
                 continue
             self.count += 1
             at = insn.after
+            if insn.op in _LEAVES:
+                self._hit(insn)
             if insn.op == "j":
                 if insn.target <= insn.at:
                     self.leave(insn.target, "")
@@ -323,8 +333,8 @@ class _Trace:
 class Translator:
     """Makes the Python source of one function; see the module's text."""
 
-    def __init__(self, code: bytes, name: str, *, check_alignment: bool = True) -> None:
-        self.code, self.name, self.check_alignment = code, name, check_alignment
+    def __init__(self, code: bytes, name: str, *, check_alignment: bool = True, profiled: bool = False) -> None:
+        self.code, self.name, self.check_alignment, self.profiled = code, name, check_alignment, profiled
         self._insns = reachable(code)
         # Does an instruction use the stack pointer for anything but reaching a slot of the frame?
         self.frame_is_private = not any(
@@ -337,7 +347,7 @@ class Translator:
         return self._insns[at]
 
     def source(self) -> str:
-        """Source of `make(m8, m16, m32, call, misaligned, counts, index)`, which returns the function."""
+        """Source of `make(...)`, which returns the function; `hits` counts instructions by offset when profiled."""
         traces: dict[int, _Trace] = {}
         todo = [start_of(self.code)]
         while todo:
@@ -352,7 +362,7 @@ class Translator:
         numbers = {head: number for number, head in enumerate(order)}
         lines = [
             f"# {self.name}: {len(self._insns)} instructions in {len(order)} traces",
-            "def make(m8, m16, m32, call, misaligned, counts, index):",
+            "def make(m8, m16, m32, call, misaligned, counts, index, hits):",
             "    def run(a2, a3, a4, a5, a1):",
             "        a0 = a8 = a9 = a10 = a11 = a12 = a13 = a14 = a15 = n = 0",
             f"        b = {numbers[start_of(self.code)]}",
