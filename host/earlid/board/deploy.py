@@ -194,6 +194,6 @@ def carry_out(repl: Repl, made: Plan, report: Callable[[int, int], None]) -> Non
         if wrong:
             raise UserError(
                 f"{len(wrong)} of {len(made.files)} files read back wrong ({wrong[0]}): "
-                "the old firmware stays in force. Run `earlid flash` again; if it happens again, the board's flash is worn out."
+                "the old firmware stays in force. Run `earlid flash` again; if it happens again, the flash is worn out."
             )
     repl.run(f"SWAPS={made.swaps!r}\nKEEP={made.keep!r}\n{parcel.SWITCH}")

@@ -32,8 +32,8 @@ class Release:
     sha256: str
 
 
-# MicroPython publishes no hashes. This one is of a copy that an unrelated public repository keeps, not of the site's own
-# file; the checksums and hashes inside it (of the boot loader and of the application) are right.
+# MicroPython publishes no hashes. This one is of a copy that an unrelated public repository keeps, not of the site's
+# own file; the checksums and hashes inside it (of the boot loader and of the application) are right.
 PINNED = Release(
     "ESP32_GENERIC-20250911-v1.26.1.bin",
     1734416,

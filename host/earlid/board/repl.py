@@ -151,5 +151,7 @@ class Repl:
 def _traceback(text: str) -> str:
     last = text.strip().splitlines()[-1] if text.strip() else "no reason given"
     if "ENOSPC" in last or last.strip() == "OSError: 28":
-        return "the board's flash is full. Free some space, or start over with `earlid flash --erase` (no journal is kept)."
+        return (
+            "the board's flash is full. Free some space, or start over with `earlid flash --erase` (no journal stays)."
+        )
     return f"the board's MicroPython stopped with: {last}. Run `earlid flash` again."

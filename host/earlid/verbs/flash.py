@@ -1,0 +1,148 @@
+"""`earlid flash`: MicroPython and Earlid onto a board, or onto every board there is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lid import config as settings
+
+from earlid.board import image, progress
+from earlid.board.port import add_port_argument, candidate_ports, pick_port
+from earlid.board.provision import Order, Outcome, Provision
+from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
+
+
+def add(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "flash",
+        help="put MicroPython and Earlid on a board",
+        description="Puts MicroPython (where there is none) and Earlid on a board. An update keeps the journal, the "
+        "key and the configuration; the talk button must be held while a board that runs Earlid is reset.",
+    )
+    add_port_argument(parser)
+    parser.add_argument("--all", action="store_true", help="every board there is, side by side")
+    parser.add_argument(
+        "--image", metavar="FILE", help="write this MicroPython image first (else only where none answers)"
+    )
+    parser.add_argument(
+        "--micropython", action="store_true", help=f"write {image.PINNED.name} first, even over another"
+    )
+    parser.add_argument("--erase", action="store_true", help="erase everything first: journal, key, configuration")
+    parser.add_argument(
+        "--model", metavar="FILE", help="the word: a blob from `earlid model`, or a .tflite with its .json"
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings to start with, as JSON")
+    parser.add_argument("--board", metavar="ID", help="refuse a board with another identifier")
+    parser.add_argument("--force", action="store_true", help="replace another project's main.py, or another board's")
+    parser.add_argument("--yes", action="store_true", help="do not ask before --erase")
+    parser.add_argument("--json", action="store_true", help="one JSON object a board on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Flash one board or all; the exit code of the one, or 1 when any of several failed."""
+    ports = _ports(args)
+    order = _order(args)
+    _ask_before_erase(args, ports)
+    stop = threading.Event()
+    with progress.show(ports, quiet=args.json) as bars, ThreadPoolExecutor(len(ports)) as pool:
+        runs = [Provision(port, order, bars.reporter(port), stop) for port in ports]
+        futures = [pool.submit(one.run) for one in runs]
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            stop.set()
+            wait(futures)
+        outcomes = [future.result() for future in futures]
+    return _tell(outcomes, args)
+
+
+def _ports(args: argparse.Namespace) -> list[str]:
+    if not args.all:
+        return [pick_port(args.port)]
+    if args.port:
+        return args.port.split(",")
+    found = [str(info.device) for info in candidate_ports()]
+    if not found:
+        raise UserError("no board found. Plug them in with data cables, and see `earlid list`.", NO_BOARD)
+    return found
+
+
+def _order(args: argparse.Namespace) -> Order:
+    chosen = image.load(args.image) if args.image else None
+    lock = threading.Lock()
+
+    @cache
+    def download() -> image.Image:
+        return image.load(None)
+
+    def get() -> image.Image:
+        with lock:  # several boards, one download
+            return chosen or download()
+
+    if args.micropython and not chosen:
+        get()
+    return Order(
+        image=get, write_image=bool(chosen or args.micropython), erase=args.erase, model=_model(args.model),
+        config=_config(args.config), expected=args.board, force=args.force,
+    )  # fmt: skip
+
+
+def _model(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    from earlid.gate import compile as compiler
+
+    return compiler.blob(Path(path))
+
+
+def _config(path: str | None) -> dict[str, int] | None:
+    if path is None:
+        return None
+    try:
+        values = json.loads(Path(path).read_text())
+        settings.check(values)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}.", USAGE) from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}.", USAGE) from error
+    return dict(values)
+
+
+def _ask_before_erase(args: argparse.Namespace, ports: list[str]) -> None:
+    if not args.erase or args.yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("--erase destroys the journal and the key: say --yes when nobody is there to be asked.", USAGE)
+    print(f"This erases the journal, the key and the configuration of {', '.join(ports)}.", file=sys.stderr)
+    print("Type 'erase' to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != "erase":
+        raise UserError("nothing was erased.", FAILED)
+
+
+def _tell(outcomes: list[Outcome], args: argparse.Namespace) -> int:
+    for outcome in outcomes:
+        if args.json:
+            print(json.dumps(outcome.as_json()))
+        elif outcome.code == 0:
+            print(outcome.say)
+        elif len(outcomes) > 1:
+            print(f"earlid: {outcome.port}: {outcome.say}", file=sys.stderr)
+    codes = [outcome.code for outcome in outcomes]
+    if len(outcomes) == 1:
+        if codes[0] and not args.json:
+            raise UserError(outcomes[0].say, codes[0])
+        return codes[0]
+    if not args.json:
+        print(f"{codes.count(0)} of {len(codes)} boards done.", file=sys.stderr)
+    if INTERRUPTED in codes:
+        return INTERRUPTED
+    return FAILED if any(codes) else 0
