@@ -19,7 +19,7 @@ from lid import record, wire
 
 FIRMWARE = Path(lid.__file__).parent.parent
 FUZZ = Path(__file__).parent / "wire_fuzz.py"
-MICROPYTHON = [sys.executable, "-m", "micropython_unix"]
+MICROPYTHON = [str(Path(sys.executable).parent / "micropython")]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**48), 2**48) | st.text(st.characters(codec="ascii"), max_size=20),

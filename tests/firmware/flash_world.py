@@ -1,0 +1,257 @@
+# Runs on MicroPython: the journal, configuration and identity on a real littlefs over NOR flash that loses power at a chosen write.
+# argv: seed, mode (every|random|wrap|planted), first, last, step. Prints one line of counts; an AssertionError says at which write.
+import gc
+import os
+import random
+import sys
+
+import vfs
+
+from lid import config, record, segments, store
+from lid.journal import Journal
+from lid.segments import Segments
+
+BLOCK = 4096
+
+
+class PowerCut(Exception):
+    pass
+
+
+class Nor:
+    # Programming only clears bits. After `cut_at` writes the power goes: the last one torn in the middle, and nothing answers any more.
+    def __init__(self, content, cut_at, torn):
+        self.content = content
+        self.writes = 0
+        self.cut_at = cut_at
+        self.torn = torn
+        self.dead = False
+
+    def _write(self, at, data):
+        self.writes += 1
+        if self.writes == self.cut_at:
+            self.dead = True
+            data = data[: int(len(data) * self.torn)]
+        content = self.content
+        end = at + len(data)
+        if content[at:end] == b"\xff" * len(data):
+            content[at:end] = data
+        else:
+            for i in range(len(data)):
+                content[at + i] &= data[i]
+        if self.dead:
+            raise PowerCut()
+
+    def readblocks(self, block, buffer, offset=0):
+        if self.dead:
+            return -5
+        at = block * BLOCK + offset
+        buffer[:] = self.content[at : at + len(buffer)]
+
+    def writeblocks(self, block, data, offset=None):
+        if self.dead:  # a file's finaliser, with the heap locked: no exception can be made
+            return -5
+        if offset is None:
+            self.ioctl(6, block)
+            offset = 0
+        self._write(block * BLOCK + offset, bytes(data))
+
+    def ioctl(self, op, block):
+        if op == 4:
+            return len(self.content) // BLOCK
+        if op == 5:
+            return BLOCK
+        if op == 6:
+            if self.dead:
+                return -5
+            self.writes += 1
+            if self.writes == self.cut_at:
+                # An erase cut short leaves anything: here, half the sector.
+                self.dead = True
+                self.content[block * BLOCK : block * BLOCK + BLOCK // 2] = b"\xff" * (BLOCK // 2)
+                raise PowerCut()
+            self.content[block * BLOCK : (block + 1) * BLOCK] = b"\xff" * BLOCK
+        return 0
+
+
+class Flash:
+    def __init__(self, nor):
+        self._nor = nor
+        self.block_count = nor.ioctl(4, 0)
+
+    def read(self, block, offset, buffer):
+        self._nor.readblocks(block, buffer, offset)
+
+    def program(self, block, offset, data):
+        self._nor.writeblocks(block, data, offset)
+
+
+def mount(nor):
+    try:
+        vfs.umount("/")
+    except OSError:
+        pass
+    vfs.mount(vfs.VfsLfs2(nor), "/")
+    os.chdir("/")
+
+
+def fresh(blocks):
+    content = bytearray(b"\xff" * (blocks * BLOCK))
+    vfs.VfsLfs2.mkfs(Nor(content, 0, 0))
+    return content
+
+
+def start(nor):
+    mount(nor)
+    identity, _ = store.load_identity(os.urandom)
+    journal = Journal(identity, Segments(Flash(nor), lambda: None))
+    journal.boot += 1
+    return journal
+
+
+def append(journal, kept, n):
+    fields = (n * 10, "open" if n % 2 else "close", "word" if n % 2 else "timeout", n % 256, 0, 3000, (3300, 3300), (0, 0), n, 0)
+    journal.append(*fields)
+    kept.append((journal.seq, bytes(journal.find(journal.seq))))
+
+
+def check_chain(journal, where):
+    # Every record kept is whole and hangs on the one before it.
+    link = None
+    for seq in range(journal.oldest, journal.seq + 1):
+        slot = journal.find(seq)
+        assert slot is not None, (where, "record missing", seq)
+        slot = bytes(slot)
+        if link is None:
+            link = record.genesis(journal.board) if seq == 1 else None
+        if link is not None:
+            body = slot[:40]
+            assert record.make_mac(journal.key, link, body) == slot[52:60], (where, "mac", seq)
+            assert record.make_link(link, body, slot[52:60]) == slot[40:52], (where, "link", seq)
+        link = slot[40:52]
+    assert link is None or link == journal.link, (where, "head")
+
+
+OLD = config.check({})
+NEW = config.check({"open_ms": 4000, "cutoff_q8": 240})
+
+
+def hour(journal, kept, state, count, rng):
+    # A scripted hour: openings, an acknowledgement, a new segment, a changed configuration.
+    for n in range(count):
+        append(journal, kept, n)
+        if n % 37 == 5 and kept:
+            seq, slot = kept[-1]
+            assert journal.acknowledge(seq, slot[40:52])
+            journal.save_acked()
+            state["acked"] = seq
+        if n % 101 == 50:
+            state["config"] = None  # between the two: either
+            store.save_config(OLD, NEW)
+            state["config"] = NEW
+        if journal.needs_room():
+            journal.make_room(lambda lost, first: append(journal, kept, lost))
+
+
+def run_cut(base, cut_at, torn, count, rng):
+    nor = Nor(bytearray(base), cut_at, torn)
+    kept, state = [], {"config": OLD, "acked": 0}
+    cut = True
+    try:
+        journal = start(nor)
+        hour(journal, kept, state, count, rng)
+        cut = False
+    except (PowerCut, OSError, segments.FlashError):
+        assert nor.dead, ("failed without a cut", cut_at)
+    writes = nor.writes
+    # The next start, on what the flash holds. A cut there, too, now and then.
+    again = Nor(bytearray(nor.content), 0, 0)
+    journal = start(again)
+    where = (cut_at, torn)
+    oldest, newest = journal.oldest, journal.seq
+    reported = kept[-1][0] if kept else 0
+    assert reported <= newest <= reported + 1, (where, "head", newest, "reported", reported)
+    for seq, slot in kept:
+        if seq >= oldest:
+            assert journal.find(seq) == slot, (where, "acknowledged record gone", seq)
+    assert not kept or oldest <= max(1, state["acked"] + 1) or kept[0][0] == oldest, (where, "unread records gone", oldest)
+    assert journal.acked >= state["acked"] or journal.acked == 0 or cut, (where, "acked")
+    check_chain(journal, where)
+    settings, damaged = store.load_config()
+    assert not damaged, (where, "configuration damaged")
+    if state["config"] is not None:
+        assert settings == state["config"], (where, "configuration")
+    else:
+        assert settings in (OLD, NEW), (where, "configuration half written")
+    for n in range(3):
+        append(journal, [], n)
+    journal = start(Nor(again.content, 0, 0))
+    assert journal.seq == newest + 3, (where, "records after the cut")
+    check_chain(journal, where)
+    return writes, cut
+
+
+def wrap(blocks, records):
+    # Round and round a small flash: what is overwritten unread is counted, what was read is not.
+    nor = Nor(fresh(blocks), 0, 0)
+    journal = start(nor)
+    lost = []
+
+    def note_lost(count, first):
+        lost.append((count, first))
+        append(journal, [], count)
+
+    for n in range(records):
+        append(journal, [], n)
+        if journal.needs_room():
+            journal.make_room(note_lost)
+        if n == records // 2:
+            gone = journal.oldest - 1  # overwritten before anybody read them
+            assert journal.acknowledge(journal.seq, journal.link)
+            journal.save_acked()
+    covered = journal.oldest - 1
+    unread = 0
+    for count, first in lost:
+        unread += count
+        assert first <= covered, "counted as lost, but kept"
+    check_chain(journal, "wrap")
+    print("wrapped", journal.seq, "oldest", journal.oldest, "lost", unread, "in", len(lost), "acked", journal.acked, "gone", gone)
+
+
+def plant():
+    # What a careless programmer would have written: the file in place, and a slot believed without reading it.
+    def write_in_place(path, data):
+        with open(path, "wb") as file:
+            file.write(data[: len(data) // 2])
+            file.flush()
+            file.write(data[len(data) // 2 :])
+
+    store.write_whole = write_in_place
+
+
+def main():
+    seed, mode, first, last, step = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
+    random.seed(seed)
+    if mode == "wrap":
+        wrap(first, last)
+        return
+    if mode == "planted":
+        plant()
+        mode = "every"
+    base = fresh(96)
+    count = 150 if mode == "every" else 1200
+    cuts = runs = 0
+    at = first
+    while at <= last:
+        cut_at = at if mode == "every" else random.randrange(1, last)
+        writes, cut = run_cut(base, cut_at, (0, 0.25, 0.5, 0.9, 1.0)[random.getrandbits(8) % 5], count, random)
+        gc.collect()
+        runs += 1
+        cuts += cut
+        if not cut and mode == "every":
+            break  # beyond the last write
+        at += step
+    print("runs", runs, "cuts", cuts, "writes", writes)
+
+
+main()

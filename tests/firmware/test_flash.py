@@ -1,0 +1,73 @@
+"""Nothing acknowledged is lost to a power cut: the journal and the configuration on a real littlefs, cut at every write."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lid
+
+FIRMWARE = Path(lid.__file__).parent.parent
+MICROPYTHON = str(Path(sys.executable).parent / "micropython")
+WORLD = Path(__file__).parent / "flash_world.py"
+
+
+def run_world(mode: str, first: int, last: int, step: int = 1) -> tuple[subprocess.CompletedProcess, str]:
+    seed = random.SystemRandom().getrandbits(30)
+    done = subprocess.run(
+        [MICROPYTHON, "-X", "heapsize=64M", str(WORLD), str(seed), mode, str(first), str(last), str(step)],
+        env={**os.environ, "MICROPYPATH": str(FIRMWARE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(f"seed {seed}: {done.stdout.strip()}")
+    return done, f"seed {seed}, {mode}\n{done.stdout}\n{done.stderr[-3000:]}"
+
+
+def counts(done: subprocess.CompletedProcess) -> dict[str, int]:
+    return {name: int(value) for name, value in re.findall(r"(\w+) (\d+)", done.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_a_cut_at_every_write_of_a_scripted_hour(part):
+    """Each of the hour's writes in turn is the last one, torn: the odd ones here, the even ones there."""
+    done, told = run_world("every", 1 + part, 100000, 2)
+    assert done.returncode == 0, told
+    seen = counts(done)
+    assert seen["cuts"] >= seen["runs"] - 1, told
+    assert seen["cuts"] > 500, told
+
+
+def test_cuts_at_random_writes_of_a_long_run():
+    done, told = run_world("random", 1, 600, 10)
+    assert done.returncode == 0, told
+    assert counts(done)["cuts"] > 20, told
+
+
+def test_the_ring_wraps_and_counts_what_nobody_read():
+    done, told = run_world("wrap", 96, 9000)
+    assert done.returncode == 0, told
+    seen = counts(done)
+    assert seen["oldest"] > 1000, told
+    # What was acknowledged went uncounted; of the rest, before and after, exactly what is gone was counted.
+    assert seen["lost"] == seen["gone"] + max(0, seen["oldest"] - 1 - seen["acked"]), told
+    assert seen["lost"] > 500, told
+
+
+def test_the_cuts_find_a_planted_careless_write():
+    done, told = run_world("planted", 900, 100000, 1)
+    assert done.returncode != 0, told
+    assert "configuration" in done.stderr or "configuration" in done.stdout, told
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("part", range(10))
+def test_ten_thousand_cuts(part):
+    """10,000 runs at random points of a long random history."""
+    done, told = run_world("random", 1, 5000, 5)
+    assert done.returncode == 0, told
