@@ -38,7 +38,8 @@ class Clock:
         return step
 
     def ms(self):
-        return self._days * 86400000 + self._day_ms
+        since = self._diff(self._ticks(), self._last)
+        return self._days * 86400000 + self._day_ms + (since if since > 0 else 0)
 
     def hops(self):
         # The same in units of 10 ms: small for months. Counts stalls, which a count of hops would not.

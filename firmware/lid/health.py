@@ -10,8 +10,8 @@ except ImportError:  # the tests drive it under CPython
 from lid import circuit
 
 HOP_MS = const(10)
-DROP_HOPS = const(circuit.DROP_MAX_MS // HOP_MS)
-ARM_HOPS = const(circuit.ARM_MAX_MS // HOP_MS)
+DROP_HOPS = circuit.DROP_MAX_MS // HOP_MS
+ARM_HOPS = circuit.ARM_MAX_MS // HOP_MS
 SAG_HOPS = const(10)
 WARM_UP_HOPS = const(30)  # INMP441: the first 250 ms are not audio
 DEAD_HOPS = const(200)  # 2 s of one unchanging value

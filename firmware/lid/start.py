@@ -4,8 +4,11 @@ import gc
 
 from micropython import const
 
+# Native code first, large buffers after it: both come from the same block of memory.
+from lid.app import App
 from lid import config, store
 from lid.board import Board
+from lid.gate import detector
 from lid.journal import Journal, NoJournal
 from lid.link import Link
 from lid.notes import VERSION_CODE
@@ -29,9 +32,6 @@ def run(model_path):
         _maintain(board, journal, settings)
         return
     starts = store.count_start()
-    # Native code first, large buffers after it: both come from the same block of memory.
-    from lid.app import App
-
     ear = None if starts > _QUICK_STARTS else _load_word(model_path, problems)
     app = App(board, journal, settings, ear)
     board.close_repl()
@@ -53,8 +53,6 @@ def _open_journal(identity, board, problems):
 
 
 def _load_word(path, problems):
-    from lid.gate import detector
-
     gc.collect()
     try:
         return detector.load(path)

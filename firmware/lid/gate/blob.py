@@ -1,0 +1,145 @@
+# Reads the network files that the host writes (host: earlid/gate/compile.py has the layout). Every number is checked
+# before use: a damaged file ends in a ValueError that says what is wrong, never in a kernel that writes elsewhere.
+import binascii
+import gc
+import os
+import struct
+
+from micropython import const
+
+HEADER = const(80)
+VERSION = const(1)
+BUFFER = const(8)
+LAYER = const(32)
+LOGITS = const(256)
+LANES = const(16)
+EXTRA_ROWS = const(4)
+MAX_ARENA = const(65536)
+DENSE, DOT, DEPTHWISE, ADD, MAXPOOL, AVGPOOL = 1, 2, 3, 4, 5, 6
+SPARE_BYTES = const(2048)  # for what loading itself allocates
+
+
+def load(path):
+    # the one copy of the weights in memory; the caller hands it to WakeWord
+    try:
+        size = os.stat(path)[6]
+    except OSError:
+        raise ValueError("no network file " + path)
+    if size < HEADER:
+        raise ValueError("%s: %d bytes missing of the header" % (path, HEADER - size))
+    gc.collect()
+    free = gc.mem_free() - SPARE_BYTES
+    if size > free:
+        raise ValueError("%s: %d bytes of memory missing" % (path, size - free))
+    try:
+        blob = bytearray(size)
+    except MemoryError:
+        raise ValueError("%s: no free block of %d bytes" % (path, size))
+    with open(path, "rb") as file:
+        if file.readinto(blob) != size:
+            raise ValueError(path + ": cut short while being read")
+    return blob
+
+
+class Buffer:
+    def __init__(self, blob, at, start):
+        self.channels, self.rows, self.zero, self.moving, self.row = struct.unpack_from("<HHBBH", blob, at)
+        wide = self.row < self.channels or self.row % 8 or not self.channels
+        if wide or not 0 < self.rows < 1024 or self.moving > 1 or (self.rows > 1 and not self.moving):
+            raise ValueError("network: damaged buffer table")
+        self.start = start
+        self.end = start + self.row * (self.rows + EXTRA_ROWS if self.moving else 1)
+
+
+class Layer:
+    def __init__(self, blob, at):
+        (
+            self.kind, self.source, self.second, self.out, self.first, self.second_first, self.out_first, self.rows,
+            self.width_in, self.width, self.skip, self.zero, self.low, self.high, self.step, _, self.weights, self.records,
+        ) = struct.unpack_from("<4B7H4BHII", blob, at)  # fmt: skip
+        self.groups = (self.width + LANES - 1) // LANES
+        self.count = self.rows
+        self.total = 0
+
+
+class Plan:
+    def __init__(self, blob):
+        self._check_whole(blob)
+        self.stride, self.window, buffers, layers, self.cutoff_sum = struct.unpack_from("<4BI", blob, 16)
+        self.formula = struct.unpack_from("<4i", blob, 24)
+        self.digest = bytes(blob[40:72])
+        name, languages, columns, _ = struct.unpack_from("<4H", blob, 72)
+        at = (HEADER + name + languages + 3) & -4
+        self.logits = at + BUFFER * buffers + LAYER * layers
+        if columns != 40 or not (self.stride and self.window and buffers and layers) or name > 255 or languages > 255:
+            raise ValueError("network: damaged header")
+        if self.logits + LOGITS > len(blob):
+            raise ValueError("network: %d bytes missing of its tables" % (self.logits + LOGITS - len(blob)))
+        self.name = str(bytes(blob[HEADER : HEADER + name]), "utf-8")
+        self.languages = str(bytes(blob[HEADER + name : HEADER + name + languages]), "utf-8").split(",")
+        self.buffers = []
+        self.layers = []
+        end = 4 * buffers
+        for number in range(buffers):
+            self.buffers.append(Buffer(blob, at + BUFFER * number, end))
+            end = self.buffers[-1].end
+            if end > MAX_ARENA:
+                raise ValueError("network: %d bytes of activations, %d too many" % (end, end - MAX_ARENA))
+        at += BUFFER * buffers
+        for number in range(layers):
+            layer = Layer(blob, at + LAYER * number)
+            if not self._fits(layer, len(blob)):
+                raise ValueError("network: damaged layer %d" % number)
+            self.layers.append(layer)
+        self._place_sums(end)
+        entry, last = self.buffers[0], self.buffers[self.layers[-1].out]
+        if entry.channels != 40 or not entry.moving or (last.channels, last.moving) != (1, 0):
+            raise ValueError("network: damaged first or last buffer")
+
+    def _check_whole(self, blob):
+        if len(blob) < HEADER:
+            raise ValueError("network: %d bytes missing of the header" % (HEADER - len(blob)))
+        magic, version, header, size, check = struct.unpack_from("<4sHHII", blob, 0)
+        if magic != b"ELWW":
+            raise ValueError("not a network file: it begins with %s" % magic)
+        if version != VERSION or header != HEADER:
+            raise ValueError("network file version %d, this firmware reads version %d" % (version, VERSION))
+        if size != len(blob):
+            raise ValueError("network: %d bytes of %d, %d missing" % (len(blob), size, size - len(blob)))
+        if binascii.crc32(memoryview(blob)[16:]) & 0xFFFFFFFF != check:
+            raise ValueError("network: checksum does not match, the file is damaged")
+
+    def _fits(self, layer, size):
+        count = len(self.buffers)
+        if max(layer.source, layer.second) >= count or not 0 < layer.out < count or not layer.width or not layer.rows:
+            return False
+        source, second, out = self.buffers[layer.source], self.buffers[layer.second], self.buffers[layer.out]
+        if layer.out_first + layer.width > out.channels or layer.rows > source.rows or layer.low > layer.high:
+            return False
+        if layer.kind in (DENSE, DOT):
+            layer.count = layer.total = layer.rows * source.row
+            outputs = LANES * layer.groups if layer.kind == DENSE else layer.width
+            weights = outputs * layer.count
+            ok = layer.first == 0 and layer.skip == 0
+        elif layer.kind == DEPTHWISE:
+            weights = LANES * layer.groups * layer.rows
+            ok = layer.first + LANES * layer.groups <= source.row and layer.rows < source.rows
+            ok = ok and layer.skip + layer.width <= LANES * layer.groups
+        elif layer.kind == ADD:
+            weights = 2048
+            ok = layer.first + layer.width <= source.channels and layer.second_first + layer.width <= second.channels
+            ok = ok and layer.step == 0 and layer.skip == 0 and layer.weights % 4 == 0
+        else:
+            return layer.kind in (MAXPOOL, AVGPOOL) and layer.first + layer.width <= source.channels
+        ok = ok and layer.step in (0, 12) and layer.records % 4 == 0 and layer.weights + weights <= size
+        return ok and layer.records + 12 + layer.step * (layer.width - 1) <= size
+
+    def _place_sums(self, end):
+        widest = LANES
+        for layer in self.layers:
+            layer.sums = 1 if layer.kind == AVGPOOL else end
+            if layer.kind == DEPTHWISE:
+                end += 4 * LANES * layer.groups
+            widest = max(widest, LANES * layer.groups)
+        self.acc = end
+        self.arena_bytes = end + 4 * widest + LANES

@@ -1,0 +1,91 @@
+# From a layer's 32-bit sums to its output bytes. For the arguments see kernels.py.
+import micropython
+
+
+@micropython.viper
+def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
+    # TensorFlow Lite's MultiplyByQuantizedMultiplier with both its roundings; the 64-bit product in pieces of 14 and 16 bits
+    heads = ptr32(arena)
+    out = ptr8(int(arena) + heads[p[4]] + p[5])
+    acc = ptr32(int(arena) + p[16] + (p[17] << 2))
+    a = ptr8(int(arena) + heads[p[0]] - p[1])
+    r = ptr32(int(r) + p[11])
+    x = 0
+    n = p[19] >> 3
+    while n:
+        x = a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7] + x
+        a = ptr8(int(a) + 8)
+        n -= 1
+    total = (x << 7) + 0x20000000  # records keep their bias with 2 ** 29 added
+    zero = p[13]
+    low = p[14]
+    n = p[9]
+    while n:
+        x = acc[0] + r[0] - total
+        if x <= 0 and zero == low:
+            x = low  # after a RELU most sums end here
+        else:
+            e = r[2]
+            if e > 31:
+                x = x << (e - 32)
+                e = 0
+            h = r[1]
+            m = h & 0xFFFF
+            h = h >> 16
+            l = x & 0x3FFF
+            x = x >> 14
+            x = (x * h + ((l * h + ((x * m + ((l * m) >> 14)) >> 2)) >> 14) + 1) >> 1
+            if e > 0:
+                x = (x + ((1 << e) >> 1) + (x >> 31)) >> e
+            x += zero
+            if x < low:
+                x = low
+            elif x > p[15]:
+                x = p[15]
+        out[0] = x
+        out = ptr8(int(out) + 1)
+        acc = ptr32(int(acc) + 4)
+        r = ptr32(int(r) + p[12])
+        n -= 1
+
+
+@micropython.viper
+def add(a: ptr8, b: ptr8, arena: ptr8, p: ptr32):
+    # both inputs are scaled by a table of 256 words each, with 2 ** 28 added
+    one = ptr32(int(b) + p[10])
+    two = ptr32(int(b) + p[10] + 1024)
+    heads = ptr32(arena)
+    a = ptr8(int(arena) + heads[p[0]] - p[1])
+    b = ptr8(int(arena) + heads[p[2]] - p[3])
+    acc = ptr32(int(arena) + p[16])
+    for i in range(p[9]):
+        acc[i] = one[a[i]] + two[b[i]]
+
+
+@micropython.viper
+def pool(a: ptr8, blob: ptr8, arena: ptr8, p: ptr32):
+    # over all rows, each channel: the largest (p[18] zero), or the mean rounded half away from zero
+    heads = ptr32(arena)
+    out = ptr8(int(arena) + heads[p[4]] + p[5])
+    first = int(arena) + heads[p[0]] - p[1]
+    rows = p[6]
+    for i in range(p[9]):
+        a = ptr8(first + i)
+        s = 0
+        for _ in range(rows):
+            v = a[0]
+            if p[18]:
+                s += v - 128
+            elif v > s:
+                s = v
+            a = ptr8(int(a) + p[7])
+        if p[18]:
+            if s > 0:
+                s = (s + (rows >> 1)) // rows + 128
+            else:
+                s = 128 - ((rows >> 1) - s) // rows
+        if s < p[14]:
+            s = p[14]
+        elif s > p[15]:
+            s = p[15]
+        out[i] = s

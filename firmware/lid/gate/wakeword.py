@@ -1,0 +1,127 @@
+# A streaming wake word network: columns of features in, one byte of probability every `stride` columns.
+from array import array
+
+from lid.gate import blob as files
+from lid.gate import kernels, rescale, rows
+
+
+class WakeWord:
+    def __init__(self, blob):
+        plan = files.Plan(blob)
+        self.name = plan.name
+        self.languages = plan.languages
+        self.digest = plan.digest
+        self.stride = plan.stride
+        self.window = plan.window
+        self.cutoff_sum = plan.cutoff_sum
+        self.prob = 0
+        self.mean_q8 = 0
+        self.hit = False
+        self._blob = blob
+        self._logits = plan.logits
+        self._formula = array("i", plan.formula)
+        self._column = bytearray(40)
+        self._recent = bytearray(plan.window)
+        self._arena = bytearray(plan.arena_bytes)
+        self._input = array("i")
+        self._others = array("i")
+        self._moving = 0
+        self._fill = []  # how each buffer and each depthwise layer's sums begin
+        for number, buffer in enumerate(plan.buffers):
+            self._add_buffer(number, buffer)
+        self._steps = []
+        for layer in plan.layers:
+            self._add_layer(plan, layer)
+        last = plan.buffers[plan.layers[-1].out]
+        self._logit = last.start
+        self.reset()
+
+    def _add_buffer(self, number, buffer):
+        keep = (buffer.rows - 1) * buffer.row
+        head = buffer.start + keep - (buffer.row if buffer.moving else 0)
+        self._fill.append((number, head, buffer))
+        if buffer.moving:
+            slide = (number, buffer.row, buffer.start, buffer.end, keep)
+            if number:
+                self._moving += 1
+                self._others.extend(array("i", slide))
+            else:
+                self._input.extend(array("i", slide))
+
+    def _add_layer(self, plan, layer):
+        source, second = plan.buffers[layer.source], plan.buffers[layer.second]
+        back = (layer.rows - 1) * source.row - layer.first
+        if layer.kind == files.DEPTHWISE:
+            back = 0 - layer.first  # it walks back by itself
+            self._fill.append((layer.sums, 128 * layer.rows * (255 - source.zero), files.LANES * layer.groups))
+        p = array(
+            "i",
+            (
+                layer.source, back, layer.second, 0 - layer.second_first, layer.out, layer.out_first, layer.count, source.row,
+                layer.groups, layer.width, layer.weights, layer.records, layer.step, layer.zero, layer.low, layer.high,
+                plan.acc, layer.skip, layer.sums, layer.total,
+            ),
+        )  # fmt: skip
+        if layer.kind == files.MAXPOOL:
+            p[18] = 0
+        if layer.kind >= files.MAXPOOL:
+            self._steps.append((rescale.pool, self._arena, p))
+            return
+        kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add)[layer.kind]
+        self._steps.append((kernel, 0 if layer.kind == files.DENSE else self._arena, p))
+        self._steps.append((rescale.requantise, 0, p))
+
+    def reset(self):
+        for at, head, buffer in self._fill:
+            if isinstance(buffer, int):
+                rows.fill_words(self._arena, head, at, buffer)
+            else:
+                rows.fill_words(self._arena, head, 4 * at, 1)
+                count = (buffer.end - buffer.start) // buffer.row
+                rows.fill_rows(self._arena, buffer.zero, buffer.start, buffer.channels, buffer.row, count)
+        self._phase = 0
+        self._filled = 0
+        self._sum = 0
+        self._at = 0
+        for i in range(self.window):
+            self._recent[i] = 0
+        self.mean_q8 = 0
+        self.hit = False
+        self.prob = 0
+
+    def quantise(self, features, out, at):
+        # 40 uint16 features to 40 bytes, which push_column() takes now or later
+        rows.column(out, features, at, self._formula)
+
+    def push(self, features):
+        rows.column(self._column, features, 0, self._formula)
+        return self.push_column(self._column, 0)
+
+    def push_column(self, source, at):
+        # True when an inference ran
+        arena = self._arena
+        rows.advance(arena, arena, arena, self._input, 1)
+        rows.copy_column(arena, source, at)
+        self._phase += 1
+        if self._phase < self.stride:
+            return False
+        self._phase = 0
+        blob = self._blob
+        rows.advance(arena, arena, arena, self._others, self._moving)
+        for kernel, first, p in self._steps:
+            kernel(first, blob, arena, p)
+        self._average(blob[self._logits + arena[self._logit]])
+        return True
+
+    def _average(self, prob):
+        self.prob = prob
+        at = self._at
+        self._sum += prob - self._recent[at]
+        self._recent[at] = prob
+        at += 1
+        self._at = 0 if at == self.window else at
+        if self._filled < self.window:
+            self._filled += 1
+        if self._filled == self.window:
+            self.mean_q8 = self._sum // self.window
+            self.hit = self._sum > self.cutoff_sum

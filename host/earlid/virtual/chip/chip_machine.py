@@ -1,0 +1,278 @@
+# `machine` as the ESP32 port has it, as far as the firmware may use it. No more: what is missing raises AttributeError.
+import link
+from micropython import const
+from protocol import (
+    ADC_CEILING_MV,
+    ADC_FLOOR_MV,
+    ANSWER_HEADER,
+    EVENT_LEVEL,
+    EVENT_MODE,
+    EVENT_PWM,
+    MAX_PAYLOAD,
+    MODE_INPUT,
+    MODE_OUTPUT,
+    OP_I2S_READ,
+    OP_I2S_START,
+    OP_I2S_STOP,
+    OP_RESET,
+    OP_SOFT_RESET,
+    OP_WDT_START,
+)
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+_cause = PWRON_RESET
+_id = b"\x00" * 6
+_freq_hz = 160000000
+
+
+def reset_cause():
+    return _cause
+
+
+class _Registers:
+    # Only RTC_CNTL_RESET_STATE_REG: why the first core was reset, as the ROM numbers it.
+    def __getitem__(self, address):
+        if address != 0x3FF48034:
+            raise ValueError("no such register on the virtual board")
+        return {PWRON_RESET: 1, HARD_RESET: 1, WDT_RESET: 7, SOFT_RESET: 12}.get(_cause, 1)
+
+
+mem32 = _Registers()
+
+
+def reset():
+    link.send_last(OP_RESET)
+
+
+def soft_reset():
+    link.send_last(OP_SOFT_RESET)
+
+
+def unique_id():
+    return _id
+
+
+def freq(hz=None):
+    global _freq_hz
+    if hz is None:
+        return _freq_hz
+    if hz not in (20000000, 40000000, 80000000, 160000000, 240000000):
+        raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
+    _freq_hz = hz
+
+
+def idle():
+    link.spend(1000)
+
+
+def disable_irq():
+    return 0
+
+
+def enable_irq(state=0):
+    pass
+
+
+class Pin:
+    IN = 1
+    OUT = 3
+    OPEN_DRAIN = 7
+    PULL_DOWN = 1
+    PULL_UP = 2
+    IRQ_RISING = 1
+    IRQ_FALLING = 2
+
+    _known = {}
+
+    def __new__(cls, id, *args, **kwargs):
+        if not isinstance(id, int) or not 0 <= id <= 39 or id in (20, 24, 28, 29, 30, 31):
+            raise ValueError("invalid pin")
+        pin = cls._known.get(id)
+        if pin is None:
+            pin = super().__new__(cls)
+            cls._known[id] = pin
+            pin._id = id
+            pin._mode = cls.IN
+            pin._level = 0
+        return pin
+
+    def __init__(self, id, mode=None, pull=-1, *, value=None, drive=None, hold=None):
+        if mode is not None or pull != -1 or value is not None:
+            self.init(mode, pull, value=value)
+
+    def init(self, mode=None, pull=-1, *, value=None, drive=None, hold=None):
+        if mode is not None and mode != self.IN and self._id >= 34:
+            raise ValueError("pin can only be input")
+        if value is not None:  # the level is latched before the direction turns: no glitch
+            self._level = 1 if value else 0
+            link.event(self._id | EVENT_LEVEL << 8 | self._level << 16)
+        if mode is not None:
+            self._mode = mode
+            link.event(self._id | EVENT_MODE << 8 | (MODE_INPUT if mode == self.IN else MODE_OUTPUT) << 16)
+
+    def value(self, level=None):
+        if level is None:
+            return link.input_level(self._id) if self._mode == 1 else self._level
+        self._level = 1 if level else 0
+        link.event(self._id | EVENT_LEVEL << 8 | self._level << 16)
+
+    __call__ = value
+
+    def on(self):
+        self.value(1)
+
+    def off(self):
+        self.value(0)
+
+    def toggle(self):
+        self.value(self._level ^ 1)
+
+    def __repr__(self):
+        return "Pin(%d)" % self._id
+
+
+def _number(pin):
+    return pin._id if isinstance(pin, Pin) else pin
+
+
+class ADC:
+    ATTN_0DB = 0
+    ATTN_2_5DB = 1
+    ATTN_6DB = 2
+    ATTN_11DB = 3
+    WIDTH_12BIT = 12
+
+    def __init__(self, pin, *, atten=None):
+        self._id = _number(pin)
+        if not 32 <= self._id <= 39:
+            raise ValueError("invalid pin")
+
+    def atten(self, value=None):
+        pass
+
+    def width(self, bits=None):
+        pass
+
+    def read_uv(self):
+        return min(link.adc_mv(self._id), ADC_CEILING_MV) * 1000
+
+    def read(self):
+        return (min(link.adc_mv(self._id), ADC_CEILING_MV) - ADC_FLOOR_MV) * 4095 // (ADC_CEILING_MV - ADC_FLOOR_MV)
+
+    def read_u16(self):
+        raw = self.read()
+        return raw << 4 | raw >> 8
+
+
+class I2S:
+    RX = 1
+    TX = 2
+    MONO = 0
+    STEREO = 1
+
+    _known = {}
+
+    def __new__(cls, id, **kwargs):
+        if id not in (0, 1):
+            raise ValueError("invalid id")
+        channel = cls._known.get(id)
+        if channel is None:
+            channel = cls._known[id] = super().__new__(cls)
+        return channel
+
+    def __init__(self, id, **kwargs):
+        self._running = False
+        self.init(**kwargs)
+
+    def init(self, *, sck, ws, sd, mode, bits, format, rate, ibuf):
+        if mode != self.RX:
+            raise NotImplementedError("the board has no loudspeaker: RX only")
+        if bits not in (16, 32):
+            raise ValueError("invalid bits")
+        if format not in (0, 1):
+            raise ValueError("invalid format")
+        self._frame_bytes = (bits // 8) << format
+        self._scratch = bytearray(16)
+        for i, word in enumerate((bits, format, rate, ibuf)):
+            for j in range(4):
+                self._scratch[4 * i + j] = word >> (8 * j) & 0xFF
+        link.call(OP_I2S_START, 0, 0, 0, self._scratch, 0, 16)
+        self._running = True
+
+    def readinto(self, buf):
+        if not self._running:
+            raise OSError(19)
+        length = len(buf)
+        if length % self._frame_bytes:
+            raise ValueError("buffer length must be a multiple of frame size")
+        done = 0
+        while done < length:
+            some = min(length - done, MAX_PAYLOAD)
+            link.call(OP_I2S_READ, some, 0, some)
+            link.move(buf, done, link.answer, ANSWER_HEADER, some)
+            done += some
+        return length
+
+    def deinit(self):
+        if self._running:
+            self._running = False
+            link.call(OP_I2S_STOP)
+
+
+class WDT:
+    def __init__(self, id=0, timeout=5000):
+        if id != 0:
+            raise ValueError
+        if timeout <= 0:
+            raise ValueError("WDT timeout too short")
+        link.call(OP_WDT_START, timeout)
+
+    def feed(self):
+        link.feed()
+
+
+class PWM:
+    def __init__(self, dest, freq=None, duty_u16=None, duty=None, duty_ns=None):
+        self._id = _number(dest)
+        self._freq = 5000
+        self._duty_u16 = 32768
+        self.init(freq=freq, duty_u16=duty_u16, duty=duty)
+
+    def init(self, *, freq=None, duty_u16=None, duty=None):
+        if freq is not None:
+            self._freq = freq
+        if duty is not None:
+            duty_u16 = duty * 64
+        if duty_u16 is not None:
+            self._duty_u16 = duty_u16
+        self._drive()
+
+    def _drive(self):
+        sounding = self._freq if 0 < self._duty_u16 < 65535 else 0
+        link.event(self._id | EVENT_PWM << 8 | min(sounding, 32767) << 16)
+
+    def freq(self, hz=None):
+        if hz is None:
+            return self._freq
+        self._freq = hz
+        self._drive()
+
+    def duty_u16(self, duty=None):
+        if duty is None:
+            return self._duty_u16
+        self._duty_u16 = duty
+        self._drive()
+
+    def duty(self, duty=None):
+        if duty is None:
+            return self._duty_u16 // 64
+        self.duty_u16(duty * 64)
+
+    def deinit(self):
+        self._duty_u16 = 0
+        self._drive()
