@@ -1,0 +1,92 @@
+# `esp32` as far as a file system needs it: the partition that holds it, with NOR flash behind it.
+import link
+from micropython import const
+from protocol import ANSWER_HEADER, FLASH_BLOCK, MAX_REQUEST_PAYLOAD, OP_FLASH_ERASE, OP_FLASH_READ, OP_FLASH_WRITE
+
+_VFS_ADDRESS = const(0x200000)
+_VFS_BYTES = const(0x200000)
+
+
+def _check():
+    code = link.status()
+    if code:
+        raise OSError(code, "ESP_ERR_FLASH_OP_FAIL")
+
+
+class Partition:
+    TYPE_APP = 0
+    TYPE_DATA = 1
+    BOOT = 0
+    RUNNING = 1
+
+    def __init__(self, label, block_size=FLASH_BLOCK):
+        if label != "vfs":
+            raise OSError(2)
+        self._block_size = block_size
+        # One block read ahead: the reference file system asks for 32 to 128 bytes at a time
+        self._cache = bytearray(FLASH_BLOCK)
+        self._cached = -1
+
+    @staticmethod
+    def find(type=0, subtype=0xFF, label=None, block_size=FLASH_BLOCK):
+        if type == Partition.TYPE_DATA and subtype in (0xFF, 0x81) and label in (None, "vfs"):
+            return [Partition("vfs", block_size)]
+        return []
+
+    def info(self):
+        return (1, 0x81, _VFS_ADDRESS, _VFS_BYTES, "vfs", False)
+
+    def _address(self, block, offset, length):
+        address = block * self._block_size + offset
+        if address < 0 or address + length > _VFS_BYTES:
+            raise OSError(-0x102, "ESP_ERR_INVALID_ARG")
+        return address
+
+    def readblocks(self, block, buf, offset=0):
+        length = len(buf)
+        address = self._address(block, offset, length)
+        done = 0
+        while done < length:
+            page = (address + done) // FLASH_BLOCK
+            if page != self._cached:
+                self._cached = -1
+                link.call(OP_FLASH_READ, page * FLASH_BLOCK, FLASH_BLOCK, FLASH_BLOCK)
+                _check()
+                link.move(self._cache, 0, link.answer, ANSWER_HEADER, FLASH_BLOCK)
+                self._cached = page
+            start = (address + done) % FLASH_BLOCK
+            some = min(length - done, FLASH_BLOCK - start)
+            link.move(buf, done, self._cache, start, some)
+            done += some
+
+    def _erase(self, address, length):
+        self._cached = -1
+        link.call(OP_FLASH_ERASE, address, length)
+        _check()
+
+    def writeblocks(self, block, buf, offset=None):
+        length = len(buf)
+        address = self._address(block, offset or 0, length)
+        if offset is None:
+            self._erase(address, length)
+        self._cached = -1
+        done = 0
+        while done < length:
+            some = min(length - done, MAX_REQUEST_PAYLOAD)
+            link.call(OP_FLASH_WRITE, address + done, some, 0, buf, done, some)
+            _check()
+            done += some
+
+    def ioctl(self, op, arg):
+        if op in (1, 2, 3):
+            return 0
+        if op == 4:
+            return _VFS_BYTES // self._block_size
+        if op == 5:
+            return self._block_size
+        if op == 6:
+            if self._block_size != FLASH_BLOCK:
+                return -22
+            self._erase(self._address(arg, 0, FLASH_BLOCK), FLASH_BLOCK)
+            return 0
+        return None

@@ -1,0 +1,74 @@
+# The chip's first steps: put the board's modules in place of the PC's, mount the flash, then do as the ESP32
+# port's main.c does: boot.py, main.py unless a raw REPL is wanted, and on return MicroPython's own REPL.
+import gc
+import random
+import sys
+import vfs
+from os import stat as _stat
+
+import link
+from protocol import ANSWER_HEADER, HELLO_BYTES, OP_HELLO, OP_PHASE, OP_SOFT_RESET, PHASE_CODE, PHASE_REPL
+
+
+def _install():
+    import chip_esp32
+    import chip_machine
+    import chip_os
+    import chip_time
+
+    link.call(OP_HELLO, 0, 0, HELLO_BYTES)
+    hello = bytes(link.answer[ANSWER_HEADER : ANSWER_HEADER + HELLO_BYTES])
+    seed = int.from_bytes(hello[8:16], "little")
+    chip_machine._cause = hello[1]
+    chip_machine._id = hello[10:16]
+    chip_os._seed = hello
+    link.seed_noise(seed | 1)
+    random.seed(seed & 0x3FFFFFFF)
+    for name, module in (("machine", chip_machine), ("time", chip_time), ("esp32", chip_esp32), ("os", chip_os)):
+        sys.modules[name] = sys.modules["u" + name] = module
+    return hello[0], chip_esp32
+
+
+def _mount(esp32):
+    partition = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
+    vfs.umount("/")
+    try:
+        vfs.mount(vfs.VfsLfs2(partition), "/")
+    except OSError:
+        first = bytearray(4096)
+        partition.readblocks(0, first)
+        while any(b != 0xFF for b in first):
+            print("The filesystem appears to be corrupted.")
+            link.sleep_us(3000000)
+        print("Performing initial setup")
+        vfs.VfsLfs2.mkfs(partition)
+        vfs.mount(vfs.VfsLfs2(partition), "/")
+
+
+def _run(name, names):
+    try:
+        _stat(name)
+    except OSError:
+        return True
+    try:
+        execfile(name, names)
+        return True
+    except SystemExit:
+        link.send_last(OP_SOFT_RESET)
+    except BaseException as error:
+        sys.print_exception(error)
+        return False
+
+
+def start(names):
+    names.pop("start", None)
+    raw, esp32 = _install()
+    _mount(esp32)
+    sys.path[:] = ("", ".frozen", "/lib")
+    for name in ("link", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "start"):
+        sys.modules.pop(name, None)
+    gc.collect()
+    link.call(OP_PHASE, PHASE_CODE)
+    if _run("boot.py", names) and not raw:
+        _run("main.py", names)
+    link.call(OP_PHASE, PHASE_REPL)

@@ -1,0 +1,289 @@
+"""The copper of the board: pins, charge pumps, relays, mute switch, rails, dividers.
+
+Everything is evaluated in closed form between events, so that a quiet second costs nothing. All times are integer
+microseconds of board time, all voltages millivolts. No input or output happens here; what changes is told to a
+`listener(time_us, what, value)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lid import circuit as figures
+
+NEVER = 1 << 62
+Listener = Callable[[int, str, object], None]
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Figures of the circuit's behaviour (to be fitted to the simulation of the netlist)."""
+
+    pump_supply_mv: float = 2800.0  # the pin's swing less two diodes
+    pump_share: float = 0.2175  # of the remaining difference that one rising edge brings over
+    pump_recharge_us: float = 300.0  # how fast the first capacitor empties while the pin is low
+    pump_decay_us: float = 140_000.0
+    gate_on_mv: float = 1300.0  # pump voltage that turns the coil on
+    gate_off_mv: float = 1200.0
+    operate_us: int = 7_000
+    release_us: int = 3_000
+    rail_fed_mv: float = 3150.0
+    rail_rise_us: float = 400.0
+    sentinel_bleed_us: float = 6_800.0  # bleeder alone
+    guarded_bleed_us: float = 10_000.0
+    clamp_us: float = 60.0  # relay's resting contact or the switch's mute throw to ground
+    sentinel_filter_us: float = 3_200.0  # divider and its capacitor
+    guarded_filter_us: float = 5_000.0
+    sense_filter_us: float = 6_000.0
+    coil_supply_mv: float = 5000.0
+    throw_us: int = 2_000  # from touching the lever to the poles' new throw
+
+
+def exponential(start: float, target: float, elapsed_us: float, tau_us: float) -> float:
+    """Value of a first-order system `elapsed_us` after it was at `start`."""
+    return target + (start - target) * math.exp(-elapsed_us / tau_us)
+
+
+class Filtered:
+    """A source that settles exponentially, seen through one more RC filter, both in closed form."""
+
+    def __init__(self, filter_us: float) -> None:
+        self.filter_us = filter_us
+        self.since_us = 0
+        self.target = 0.0
+        self.tau_us = 1.0
+        self.source0 = 0.0
+        self.seen0 = 0.0
+        self.settled_us = 0
+
+    def source(self, now_us: int) -> float:
+        """The source's millivolts."""
+        if now_us >= self.settled_us:
+            return self.target
+        return exponential(self.source0, self.target, now_us - self.since_us, self.tau_us)
+
+    def seen(self, now_us: int) -> float:
+        """Millivolts behind the filter (scaled like the source)."""
+        if now_us >= self.settled_us:
+            return self.target
+        elapsed = now_us - self.since_us
+        fast = self.tau_us
+        if abs(fast - self.filter_us) < 1e-3 * self.filter_us:  # equal time constants: move one a little
+            fast *= 1.01
+        share = (self.source0 - self.target) * fast / (fast - self.filter_us)
+        rest = self.seen0 - self.target - share
+        return self.target + share * math.exp(-elapsed / fast) + rest * math.exp(-elapsed / self.filter_us)
+
+    def aim(self, now_us: int, target: float, tau_us: float) -> None:
+        """From now on settle towards `target` with `tau_us`."""
+        self.source0, self.seen0 = self.source(now_us), self.seen(now_us)
+        self.since_us, self.target, self.tau_us = now_us, target, tau_us
+        self.settled_us = now_us + int(15 * (tau_us + self.filter_us))
+
+    def crossing_us(self, level: float) -> int:
+        """When the source will next cross `level`, or NEVER."""
+        above_now, above_then = self.source0 > level, self.target > level
+        if above_now == above_then or self.target == level:
+            return NEVER
+        ratio = (self.source0 - self.target) / (level - self.target)
+        return self.since_us + math.ceil(self.tau_us * math.log(ratio))
+
+
+class Channel:
+    """One microphone's feed: pump, relay, rail. `name` is `sentinel` or `guarded`."""
+
+    def __init__(self, name: str, constants: Constants, listener: Listener) -> None:
+        self.name = name
+        self.constants = constants
+        self.listener = listener
+        sentinel = name == "sentinel"
+        self.bleed_us = constants.sentinel_bleed_us if sentinel else constants.guarded_bleed_us
+        self.rail = Filtered(constants.sentinel_filter_us if sentinel else constants.guarded_filter_us)
+        self.pump_mv = 0.0
+        self.pump_at_us = 0
+        self.level = 0
+        self.fell_us = -NEVER
+        self.gate = False
+        self.gate_off_us = NEVER
+        self.coil = False
+        self.armature = False
+        self.relay_change_us = NEVER
+        self.live = False
+        self.live_change_us = NEVER
+        self.fed = False
+        self.clamped = True
+        self.coil_supply = True
+        self.source_mv = constants.rail_fed_mv
+        self.pole_armed = True
+        self.welded = False
+        self.stuck_open = False
+        self.next_us = NEVER
+        self.changes = 0
+
+    def pump_at(self, now_us: int) -> float:
+        """Pump voltage, millivolts."""
+        return self.pump_mv * math.exp(-(now_us - self.pump_at_us) / self.constants.pump_decay_us)
+
+    def drive(self, now_us: int, level: int) -> None:
+        """The pump pin's level; only a change counts."""
+        if level == self.level:
+            return
+        self.level = level
+        if not level:
+            self.fell_us = now_us
+            return
+        c = self.constants
+        pump_mv = self.pump_at(now_us)
+        low_us = now_us - self.fell_us
+        share = c.pump_share if low_us > 20 * c.pump_recharge_us else c.pump_share * -math.expm1(-low_us / c.pump_recharge_us)
+        if pump_mv < c.pump_supply_mv:
+            pump_mv += share * (c.pump_supply_mv - pump_mv)
+        self.pump_mv, self.pump_at_us = pump_mv, now_us
+        if pump_mv >= c.gate_on_mv:
+            self.gate = True
+        if self.gate:
+            self.gate_off_us = now_us + math.ceil(c.pump_decay_us * math.log(pump_mv / c.gate_off_mv))
+            self.settle(now_us)
+
+    def settle(self, now_us: int) -> None:
+        """Follow cause and effect from the coil to the rail."""
+        c = self.constants
+        coil = self.gate and self.coil_supply
+        if coil != self.coil:
+            self.coil = coil
+            if (coil and not self.stuck_open) == self.armature:
+                self.relay_change_us = NEVER
+            else:
+                self.relay_change_us = now_us + (c.operate_us if coil else c.release_us)
+        closed = self.armature or self.welded
+        fed = closed and self.pole_armed and self.source_mv > 0
+        clamped = not closed or not self.pole_armed
+        target = self.source_mv if fed else 0.0
+        if fed != self.fed or clamped != self.clamped or target != self.rail.target:
+            self.fed, self.clamped = fed, clamped
+            self.changes += 1
+            self.rail.aim(now_us, target, c.rail_rise_us if fed else c.clamp_us if clamped else self.bleed_us)
+            self.live_change_us = self.rail.crossing_us(figures.RAIL_LIVE_MV)
+        self.next_us = min(self.gate_off_us, self.relay_change_us, self.live_change_us)
+
+    def fire(self, now_us: int) -> None:
+        """Do what falls due at `now_us`."""
+        if self.gate_off_us <= now_us:
+            self.gate = False
+            self.gate_off_us = NEVER
+        if self.relay_change_us <= now_us:
+            self.relay_change_us = NEVER
+            self.armature = self.coil
+            self.listener(now_us, f"{self.name}_relay", self.armature)
+        if self.live_change_us <= now_us:
+            self.live_change_us = NEVER
+            self.live = not self.live
+            self.listener(now_us, f"{self.name}_rail", self.live)
+        self.settle(now_us)
+
+
+class Circuit:
+    """Both channels, the mute switch and the talk button."""
+
+    def __init__(self, constants: Constants, listener: Listener) -> None:
+        self.constants = constants
+        self.listener = listener
+        self.sentinel = Channel("sentinel", constants, listener)
+        self.guarded = Channel("guarded", constants, listener)
+        self.channels = (self.sentinel, self.guarded)
+        self.powered = False
+        self.sag_mv: float | None = None
+        self.muted = False
+        self.poles = {"coil": False, "sentinel": False, "guarded": False}  # True: in the mute throw
+        self.broken_poles: set[str] = set()
+        self.poles_change_us = NEVER
+        self.arm_sense = Filtered(constants.sense_filter_us)
+        self.mute_sense = Filtered(constants.sense_filter_us)
+        self.red = False
+        self.changes = 0
+        self.next_us = NEVER
+        self.apply(0)
+
+    def advance(self, to_us: int) -> None:
+        """Let everything happen that falls due up to and including `to_us`."""
+        while self.next_us <= to_us:
+            now_us = self.next_us
+            for channel in self.channels:
+                if channel.next_us <= now_us:
+                    channel.fire(now_us)
+            if self.poles_change_us <= now_us:
+                self.poles_change_us = NEVER
+                for pole in self.poles:
+                    if pole not in self.broken_poles:
+                        self.poles[pole] = self.muted
+                self.apply(now_us)
+            self._show(now_us)
+            self._next()
+
+    def _next(self) -> None:
+        self.next_us = min(self.sentinel.next_us, self.guarded.next_us, self.poles_change_us)
+
+    def _show(self, now_us: int) -> None:
+        # The red light is wired from the mute throw and shunted by a live rail
+        red = self.powered and self.poles["coil"] and not (self.sentinel.live or self.guarded.live)
+        if red != self.red:
+            self.red = red
+            self.listener(now_us, "red_led", red)
+
+    def apply(self, now_us: int) -> None:
+        """Carry supplies and switch poles into both channels."""
+        c = self.constants
+        self.changes += 1
+        coil_mv = c.coil_supply_mv if self.powered else 0.0
+        fed_mv = c.rail_fed_mv if self.sag_mv is None else self.sag_mv
+        for channel in self.channels:
+            channel.coil_supply = self.powered and not self.poles["coil"]
+            # The guarded microphone's supply is its own device's: it stays up when the board's does not
+            channel.source_mv = fed_mv if self.powered or channel is self.guarded else 0.0
+            channel.pole_armed = not self.poles[channel.name]
+            channel.settle(now_us)
+        self.arm_sense.aim(now_us, 0.0 if self.poles["coil"] else coil_mv, 1.0)
+        self.mute_sense.aim(now_us, coil_mv if self.poles["coil"] else 0.0, 1.0)
+        self._show(now_us)
+        self._next()
+
+    def drive(self, now_us: int, channel: Channel, level: int) -> None:
+        """A pump pin's level."""
+        channel.drive(now_us, level)
+        if channel.next_us < self.next_us:
+            self.next_us = channel.next_us
+
+    def throw(self, now_us: int, muted: bool) -> None:
+        """Somebody presses the latching switch."""
+        self.muted = muted
+        self.poles_change_us = now_us + self.constants.throw_us
+        self._next()
+
+    def power(self, now_us: int, on: bool) -> None:
+        """5 V and 3.3 V come or go."""
+        self.powered = on
+        self.apply(now_us)
+
+    def weld(self, now_us: int, name: str, welded: bool) -> None:
+        """The relay's working contact stays closed whatever the armature does."""
+        channel = self.guarded if name == "guarded" else self.sentinel
+        channel.welded = welded
+        channel.settle(now_us)
+        self._next()
+
+    def adc_mv(self, now_us: int) -> tuple[int, int, int, int]:
+        """Millivolts at GPIO 34, 35, 36 and 39 behind their dividers."""
+        return (
+            int(self.sentinel.rail.seen(now_us) * 1024 / figures.SENTINEL_SCALE_Q10),
+            int(self.guarded.rail.seen(now_us) * 1024 / figures.GUARDED_SCALE_Q10),
+            int(self.arm_sense.seen(now_us) * 1024 / figures.SENSE_SCALE_Q10),
+            int(self.mute_sense.seen(now_us) * 1024 / figures.SENSE_SCALE_Q10),
+        )
+
+    def settled_us(self) -> int:
+        """From when on `adc_mv` no longer changes by itself."""
+        return max(
+            self.sentinel.rail.settled_us, self.guarded.rail.settled_us, self.arm_sense.settled_us, self.mute_sense.settled_us
+        )

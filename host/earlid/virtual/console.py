@@ -1,0 +1,108 @@
+"""The UART between chip and host: what the chip prints, what it is sent, and the REPL's modes as seen from outside."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+BYTES_PER_US = 115_200 / 10 / 1e6
+TX_FIFO_BYTES = 128
+RX_BUFFER_BYTES = 260  # the port's input ring: what the firmware does not take in time is lost
+RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
+KEPT_BYTES = 4_000_000
+BANNER = b"MicroPython "
+_LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
+
+
+class Transmitter:
+    """The chip's output: line ends made as the ESP32 port makes them, FIFO time, start-up noise of the raw REPL hidden."""
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+        self.total = 0
+        self.raw_repl = False
+        self._last = 0
+        self._hiding = b""
+        self._hide = False
+        self._tail = b""
+        self._busy_until_us = 0
+
+    def reset(self, raw_repl: bool) -> None:
+        """A chip starts: in a raw REPL the friendly one's greeting is not for the host."""
+        self.raw_repl = raw_repl
+        self._last = 0
+        self._tail = b""
+        self._hide = False
+        self._hiding = b""
+
+    def hide_until_raw(self) -> None:
+        """Keep back what comes until the raw REPL answers."""
+        self._hide = True
+
+    def take(self, data: bytes) -> bytes:
+        """What goes out on the wire for what the chip printed."""
+        if not data:
+            return data
+        sent = _LONE_NEWLINE.sub(b"\r\n", data)
+        if self._last == 13 and data[0] == 10:
+            sent = sent[1:]
+        self._last = data[-1]
+        if self._hide:
+            self._hiding += sent
+            at = self._hiding.find(RAW_REPL)
+            if at < 0:
+                return b""
+            sent, self._hiding, self._hide = self._hiding[at:], b"", False
+        self._follow(sent)
+        self.keep(sent)
+        return sent
+
+    def _follow(self, sent: bytes) -> None:
+        recent = self._tail + sent
+        raw_at, banner_at = recent.rfind(RAW_REPL), recent.rfind(b"\r\n" + BANNER)
+        if raw_at > banner_at:
+            self.raw_repl = True
+        elif banner_at >= 0:
+            self.raw_repl = False
+        self._tail = recent[-len(RAW_REPL) :]
+
+    def keep(self, sent: bytes) -> None:
+        """Remember for the test what went out."""
+        self.text += sent
+        self.total += len(sent)
+        if len(self.text) > KEPT_BYTES:
+            del self.text[: KEPT_BYTES // 2]
+
+    def stall_us(self, now_us: int, count: int) -> int:
+        """How long the chip stood at a full FIFO for `count` bytes more."""
+        self._busy_until_us = max(self._busy_until_us, now_us) + int(count / BYTES_PER_US)
+        return max(0, self._busy_until_us - int(TX_FIFO_BYTES / BYTES_PER_US) - now_us)
+
+
+class Receiver:
+    """The chip's input, at the line's speed."""
+
+    def __init__(self) -> None:
+        self.queue: deque[int] = deque()
+        self.overrun = 0
+        self._credit = 0.0
+        self._since_us = 0
+
+    def put(self, data: bytes) -> None:
+        """The host sent this."""
+        self.queue.extend(data)
+
+    def due(self, now_us: int, room: int, paced: bool) -> bytes:
+        """What reaches the chip now, `room` bytes of its buffer being free."""
+        if not paced:
+            count = min(len(self.queue), max(0, room))
+        else:
+            self._credit = min(RX_BUFFER_BYTES, self._credit + (now_us - self._since_us) * BYTES_PER_US)
+            count = min(len(self.queue), int(self._credit))
+            self._credit -= count
+        self._since_us = now_us
+        data = bytes(self.queue.popleft() for _ in range(count))
+        if len(data) > room:
+            self.overrun += len(data) - max(0, room)
+            data = data[: max(0, room)]
+        return data

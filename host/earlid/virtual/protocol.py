@@ -1,0 +1,55 @@
+# The words that the two halves of the virtual board say to each other. Read by CPython and by MicroPython.
+#
+# Chip to nature, one packet a request: op u32, number of pin events u32, microseconds since the last answer u32,
+# two arguments u32, one spare u32, the events (two u32 each: when, what), then the payload.
+# Nature to chip, one packet an answer: clock u64, input levels u64 (a bit a GPIO), status i32, flags u32,
+# eight ADC readings u16 (GPIO 32 to 39, millivolts at the pin), then the payload that the request asked for.
+try:
+    from micropython import const
+except ImportError:  # CPython reads this file too
+
+    def const(value: int) -> int:  # type: ignore[misc]
+        return value
+
+
+REQUEST_HEADER = const(24)
+ANSWER_HEADER = const(40)
+MAX_EVENTS = const(64)
+MAX_PAYLOAD = const(16384)  # of an answer
+MAX_REQUEST_PAYLOAD = const(2048)  # with header and events still less than a pipe takes whole
+
+OP_HELLO = const(1)  # answer: payload of HELLO_BYTES: mode, reset cause, 6 spare, seed u64
+OP_PHASE = const(2)  # a: PHASE_...
+OP_SYNC = const(3)  # bring the clock and the pins up to date
+OP_SLEEP = const(4)  # a: microseconds
+OP_I2S_START = const(5)  # payload: bits, stereo, rate, ibuf as u32
+OP_I2S_READ = const(6)  # a: bytes wanted
+OP_I2S_STOP = const(7)
+OP_FLASH_READ = const(8)  # a: address, b: length
+OP_FLASH_WRITE = const(9)  # a: address, b: length, payload
+OP_FLASH_ERASE = const(10)  # a: address, b: length
+OP_WDT_START = const(11)  # a: timeout in milliseconds
+OP_RESET = const(12)  # no answer
+OP_SOFT_RESET = const(13)  # no answer
+
+HELLO_BYTES = const(16)
+
+PHASE_CODE = const(1)  # boot.py or main.py
+PHASE_REPL = const(2)
+
+# Events: kind in bits 8 to 15, pin in bits 0 to 7, value above
+EVENT_LEVEL = const(0)
+EVENT_MODE = const(1)
+EVENT_FEED = const(2)
+EVENT_PWM = const(3)  # value: Hz, 0 is off
+
+MODE_INPUT = const(0)
+MODE_OUTPUT = const(1)
+
+FLAG_INTERRUPT = const(1)  # Ctrl-C came while the chip waited
+
+# The ESP32's ADC at 11 dB: nothing below this can be told from nothing
+ADC_FLOOR_MV = const(142)
+ADC_CEILING_MV = const(3150)
+
+FLASH_BLOCK = const(4096)
