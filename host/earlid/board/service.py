@@ -1,0 +1,56 @@
+"""`earlid watch` as a service of the operating system: the file to install, as text."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from xml.sax.saxutils import escape
+
+SYSTEMD = """\
+# Save as ~/.config/systemd/user/earlid-watch.service, then:
+#   systemctl --user daemon-reload && systemctl --user enable --now earlid-watch
+#   loginctl enable-linger $USER     (to run without being logged in)
+[Unit]
+Description=Earlid: collect the journal of the microphone's lid
+
+[Service]
+ExecStart={command}
+Restart=on-failure
+RestartSec=5
+NoNewPrivileges=yes
+PrivateTmp=yes
+UMask=0077
+
+[Install]
+WantedBy=default.target
+"""
+
+LAUNCHD = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!-- Save as ~/Library/LaunchAgents/org.earlid.watch.plist, then:
+     launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/org.earlid.watch.plist -->
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Label</key><string>org.earlid.watch</string>
+  <key>ProgramArguments</key>
+  <array>
+{arguments}
+  </array>
+  <key>RunAtLoad</key><true/>
+  <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
+  <key>Umask</key><integer>63</integer>
+</dict>
+</plist>
+"""
+
+
+def systemd_unit(command: Sequence[str]) -> str:
+    """A systemd user unit that runs `command`."""
+    words = (word.replace("%", "%%").replace("$", "$$") for word in command)
+    return SYSTEMD.format(command=shlex.join(words))
+
+
+def launchd_plist(command: Sequence[str]) -> str:
+    """A launchd agent that runs `command`."""
+    return LAUNCHD.format(arguments="\n".join(f"    <string>{escape(word)}</string>" for word in command))

@@ -1,0 +1,53 @@
+"""What a database's complaint means to a person, and what to do about it."""
+
+from __future__ import annotations
+
+from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
+
+# (part of the database's words, ours, exit code). The first that fits is told.
+_MEANINGS = (
+    (
+        ("disk is full", "no space left", "could not extend file"),
+        "the disk that holds the ledger {where} is full. Nothing acknowledged is lost: the board keeps what was not "
+        "stored. Free some space, then start again.",
+        FAILED,
+    ),
+    (
+        ("readonly database", "read-only", "attempt to write"),
+        "the ledger {where} cannot be written: its disk or file is read-only. `review` and `verify` still work; to "
+        "collect records choose another file with --ledger.",
+        FAILED,
+    ),
+    (
+        ("database is locked", "database table is locked", "lock timeout"),
+        "another program has held the ledger {where} for too long. Wait for it or stop it, then try again.",
+        FAILED,
+    ),
+    (
+        ("not a database", "no such table: meta", 'relation "meta" does not exist'),
+        "{where} is not an Earlid ledger. Name another file with --ledger.",
+        USAGE,
+    ),
+    (
+        ("malformed", "disk i/o error", "corrupt"),
+        "the ledger {where} is damaged ({detail}). Copy it away, let `earlid watch --ledger NEW.sqlite` fetch again what "
+        "the board still has, and try `sqlite3 {where} .recover` for the rest.",
+        LEDGER_BROKEN,
+    ),
+    (("unable to open",), "cannot open the ledger {where}: does its folder exist, and may you write there?", USAGE),
+    (("no module named",), "the driver for {where} is missing: pip install 'earlid[postgres]'.", USAGE),
+    (
+        ("connection failed", "connection refused", "could not connect", "failed to resolve", "timeout expired"),
+        "no database answers at {where}: {detail}. Start it, or name another ledger with --ledger.",
+        FAILED,
+    ),
+)
+
+
+def explain(error: BaseException, where: object) -> UserError:
+    """The UserError for what a database driver raised, about the ledger at `where`."""
+    detail = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    for words, meaning, code in _MEANINGS:
+        if any(word in str(error).lower() for word in words):
+            return UserError(meaning.format(where=where, detail=detail), code)
+    return UserError(f"the ledger {where} failed: {detail}", FAILED)

@@ -1,0 +1,181 @@
+"""Removes records for good, and leaves a receipt: what was removed, when, how many, and the heads on both sides."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+import sqlalchemy as sa
+
+from earlid.ledger import rows, schema
+from earlid.ledger.dates import parse_age
+from earlid.ledger.queries import Board, Clocks, boards
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger, now_ms
+
+RETENTION = "6 months"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive records of one board, by (boot, seq) of the first and the last, and how many they are."""
+
+    board: str
+    first: tuple[int, int]
+    last: tuple[int, int]
+    count: int
+
+
+def choose(ledger: Ledger, wanted: Sequence[Board], from_ms: int | None, to_ms: int | None) -> list[Run]:
+    """The runs of records whose wall time lies in a range. One whose time is uncertain counts by its best guess.
+
+    Args:
+        from_ms: Unix ms, included; None from the first.
+        to_ms: Unix ms, excluded; None to the last.
+    """
+    found = []
+    with open_reader(ledger.location) as reader:
+        for board in wanted:
+            clocks = Clocks(reader, [board])
+            chosen: list[tuple[int, int]] = []
+            for boot, first, last, _clock in clocks.ranges(board.id, from_ms, to_ms):
+                chosen += [
+                    (boot, seq)
+                    for seq, ms in reader.stream(
+                        "SELECT seq, ms FROM records WHERE board_id = :id AND boot = :boot AND ms BETWEEN :first AND :last "
+                        "ORDER BY seq", id=board.id, boot=boot, first=first - 1, last=last + 1,
+                    )
+                    if _inside(clocks.wall(board.id, boot, ms)[0], from_ms, to_ms)
+                ]  # fmt: skip
+            found += _runs(board.board, chosen)
+    return found
+
+
+def _inside(wall_ms: int, from_ms: int | None, to_ms: int | None) -> bool:
+    return (from_ms is None or wall_ms >= from_ms) and (to_ms is None or wall_ms < to_ms)
+
+
+def _runs(board: str, chosen: Iterable[tuple[int, int]]) -> list[Run]:
+    numbered = enumerate(sorted(chosen))
+    runs = []
+    # In a run, number and place grow together; a start's change breaks it only where the numbers jump.
+    for _, group in groupby(numbered, key=lambda item: item[1][1] - item[0]):
+        members = [identity for _, identity in group]
+        runs.append(Run(board, members[0], members[-1], len(members)))
+    return runs
+
+
+def purge(ledger: Ledger, runs: Sequence[Run], why: str) -> dict[str, int]:
+    """Remove runs of records with everything derived from them.
+
+    Args:
+        ledger: open for writing.
+        runs: from `choose`.
+        why: kept in the purge's entry.
+
+    Returns:
+        Board -> number of records removed.
+
+    Raises:
+        UserError: what the database cannot do; then nothing of the run at hand is removed.
+    """
+    removed: dict[str, int] = defaultdict(int)
+    for run in runs:
+        with ledger.transaction() as connection:
+            removed[run.board] += _purge_run(connection, ledger.board_id(connection, run.board), run, why)
+    if removed:
+        wipe(ledger)
+    return dict(removed)
+
+
+def _purge_run(connection: sa.Connection, board_id: int, run: Run, why: str) -> int:
+    table = schema.records
+    within = _between(table, board_id, run)
+    before = (
+        sa.select(table.c.link)
+        .where(
+            table.c.board_id == board_id, sa.tuple_(table.c.boot, table.c.seq) < sa.tuple_(*map(sa.literal, run.first))
+        )
+        .order_by(table.c.boot.desc(), table.c.seq.desc())
+        .limit(1)
+    )
+    at_last = sa.select(table.c.link).where(
+        table.c.board_id == board_id, table.c.boot == run.last[0], table.c.seq == run.last[1]
+    )
+    connection.execute(
+        sa.insert(schema.purges),
+        [
+            {
+                "board_id": board_id, "boot_from": run.first[0], "seq_from": run.first[1],
+                "boot_to": run.last[0], "seq_to": run.last[1], "count": run.count,
+                "head_before": connection.scalar(before), "head_after": connection.scalar(at_last),
+                "at_ms": now_ms(), "why": why,
+            }
+        ],
+    )  # fmt: skip
+    removed = connection.execute(sa.delete(table).where(*within)).rowcount
+    for other in (schema.labels, schema.anchors):
+        connection.execute(sa.delete(other).where(*_between(other, board_id, run)))
+    for boot in range(run.first[0], run.last[0] + 1):
+        _derive_again(connection, board_id, boot)
+    return int(removed)
+
+
+def _between(table: sa.Table, board_id: int, run: Run) -> tuple[sa.ColumnElement[bool], ...]:
+    identity = sa.tuple_(table.c.boot, table.c.seq)
+    return (
+        table.c.board_id == board_id,
+        table.c.boot.between(run.first[0], run.last[0]),
+        identity >= sa.tuple_(*map(sa.literal, run.first)),
+        identity <= sa.tuple_(*map(sa.literal, run.last)),
+    )
+
+
+def _derive_again(connection: sa.Connection, board_id: int, boot: int) -> None:
+    """Make a start's tallies, extent and clock points anew from the records that are left of it."""
+    table = schema.records
+    at = lambda other: (other.c.board_id == board_id, other.c.boot == boot)  # noqa: E731
+    left = [
+        tuple(row) for row in connection.execute(sa.select(*(table.c[name] for name in rows.COLUMNS)).where(*at(table)))
+    ]
+    connection.execute(sa.delete(schema.tallies).where(*at(schema.tallies)))
+    if not left:
+        for other in (schema.boots, schema.clock_points):
+            connection.execute(sa.delete(other).where(*at(other)))
+        return
+    sums = rows.summarise(left)
+    connection.execute(sa.insert(schema.tallies), sums.tallies)
+    for extent in sums.boots:
+        taken = [row[-1] for row in left]
+        values = extent | {"first_taken_ms": min(taken), "last_taken_ms": max(taken)}
+        connection.execute(sa.update(schema.boots).where(*at(schema.boots)).values(values))
+
+
+def wipe(ledger: Ledger) -> None:
+    """Leave nothing of removed rows in the database's files: fold in the log, give pages back, or vacuum on a server."""
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if ledger.location.path:
+            connection.exec_driver_sql("PRAGMA incremental_vacuum").fetchall()
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        else:
+            for name in ("records", "labels", "anchors", "tallies", "boots", "clock_points"):
+                connection.exec_driver_sql(f"VACUUM {name}")
+
+
+def retention_of(ledger: Ledger) -> str:
+    """How long the ledger keeps records, as a person says it; `off` for always."""
+    return ledger.setting("retention") or RETENTION
+
+
+def keep_retention(ledger: Ledger, now: datetime | None = None) -> dict[str, int]:
+    """Purge what is older than the ledger's retention; board -> number of records removed."""
+    span = retention_of(ledger)
+    if span == "off":
+        return {}
+    with open_reader(ledger.location) as reader:
+        known = boards(reader)
+    before_ms = parse_age(span, now or datetime.now())
+    return purge(ledger, choose(ledger, known, None, before_ms), f"retention {span}")

@@ -1,0 +1,123 @@
+"""Reads a ledger: the same SQL on SQLite and PostgreSQL, and never a change to either.
+
+A SQLite file is read with Python's own module: importing SQLAlchemy takes longer than `review` may take in all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from earlid.errors import FAILED, UserError
+from earlid.ledger.faults import explain
+from earlid.ledger.location import Location
+from earlid.ledger.version import check_version
+
+
+class Reader:
+    """A ledger open for reading, also from a disk that cannot be written.
+
+    Args:
+        location: from `locate`.
+
+    Raises:
+        UserError: when there is none, it is damaged, or it is from a newer version.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self._lock = threading.Lock()
+        with self._errors():
+            self._connection: Any = _open_sqlite(location) if location.path else _open_server(location)
+            check_version(str(self.rows("SELECT value FROM meta WHERE key = 'version'")[0][0]), location)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query with `:name` places.
+
+        Raises:
+            UserError: the database's complaint, for people.
+        """
+        with self._lock, self._errors():
+            if self.location.path:
+                return self._connection.execute(sql, values).fetchall()
+            return [tuple(row) for row in self._server_rows(sql, values, 0)]
+
+    def stream(self, sql: str, **values: Any) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one after another, for results too large to hold."""
+        with self._errors():
+            if self.location.path:
+                yield from self._connection.execute(sql, values)
+            else:
+                for row in self._server_rows(sql, values, 5000):
+                    yield tuple(row)
+
+    def _server_rows(self, sql: str, values: dict[str, Any], at_once: int) -> Iterator[Any]:
+        import sqlalchemy as sa
+
+        try:
+            options = {"yield_per": at_once} if at_once else {}
+            yield from self._connection.execute(sa.text(sql), values, execution_options=options)
+        finally:
+            self._connection.rollback()  # the next query sees what others have committed since
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, ImportError) as error:
+            raise explain(error, self.location) from error
+        except UserError:
+            raise
+        except Exception as error:
+            if type(error).__module__.split(".")[0] not in ("sqlalchemy", "psycopg"):
+                raise
+            raise explain(error, self.location) from error
+
+
+def open_reader(location: Location) -> Reader:
+    """A reader of the ledger at `location`; see `Reader`."""
+    return Reader(location)
+
+
+def _open_sqlite(location: Location) -> sqlite3.Connection:
+    path = location.path
+    assert path is not None
+    if not path.exists():
+        raise UserError(
+            f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED
+        )
+    uri = f"file:{quote(str(path))}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=15, check_same_thread=False)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        return connection
+    except sqlite3.OperationalError:
+        connection.close()
+        side = path.with_name(path.name + "-wal")
+        if side.exists() and side.stat().st_size:
+            raise
+    # On a disk that cannot be written SQLite cannot make its side files, and with none to read needs none.
+    return sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False)
+
+
+def _open_server(location: Location) -> Any:
+    import sqlalchemy as sa
+
+    return sa.create_engine(location.url).connect().execution_options(postgresql_readonly=True)

@@ -1,0 +1,156 @@
+"""The story of some days, worked out of the ledger's records: per day, in all, and as a bar of 24 hours. No output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from earlid.ledger import queries
+from earlid.ledger.dates import day_start_ms, days_between, iso_text, local_day
+from earlid.ledger.queries import Board, Entry, Gap, Opening, Totals
+from earlid.ledger.reader import Reader
+
+BAR_CELLS = 96  # a quarter of an hour each
+# Marks of a bar, the more telling ones first: a cell shows the first that happened in it.
+MARKS = (("fault", "!"), ("button", "B"), ("word", "W"), ("near-miss", "n"), ("boot", "|"))
+QUIET = "·"
+
+
+@dataclass
+class Day:
+    """One local day: `live_ms` counts what of an opening lies in it; `bar` has BAR_CELLS marks."""
+
+    day: date
+    start_ms: int
+    end_ms: int
+    live_ms: int = 0
+    openings: Counter[str] = field(default_factory=Counter)
+    near_misses: int = 0
+    false_openings: int = 0
+    boots: int = 0
+    faults: int = 0
+    bar: str = QUIET * BAR_CELLS
+
+
+@dataclass
+class Story:
+    """What `review` shows: the range, its days, the records asked for, the openings, totals, and gaps of the whole ledger."""
+
+    from_ms: int
+    to_ms: int
+    boards: list[Board]
+    days: list[Day]
+    entries: list[Entry]
+    openings: list[Opening]
+    totals: Totals
+    gaps: list[Gap]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`; times as ISO 8601 with the local offset, durations in ms."""
+        return {
+            "from": iso_text(self.from_ms),
+            "to": iso_text(self.to_ms),
+            "boards": [{"board": board.board, "name": board.name} for board in self.boards],
+            "days": [
+                {
+                    "day": day.day.isoformat(), "live_ms": day.live_ms, "openings": dict(day.openings),
+                    "near_misses": day.near_misses, "false_openings": day.false_openings, "boots": day.boots,
+                    "faults": day.faults, "bar": day.bar,
+                }
+                for day in self.days
+            ],
+            "entries": [entry_json(entry) for entry in self.entries],
+            "openings": [opening._asdict() | {"start": iso_text(opening.start_ms)} for opening in self.openings],
+            "totals": {
+                "records": self.totals.records,
+                "live_ms": self.totals.live_ms,
+                "counts": [
+                    {"event": event, "reason": reason, "count": count}
+                    for (event, reason), count in self.totals.counts.items()
+                ],
+            },
+            "gaps": [gap._asdict() for gap in self.gaps],
+        }  # fmt: skip
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """One record as plain values, its wall time also as ISO 8601."""
+    return entry._asdict() | {"wall": iso_text(entry.wall_ms)}
+
+
+def tell(
+    reader: Reader,
+    chosen: Sequence[Board],
+    from_ms: int,
+    to_ms: int,
+    *,
+    events: Sequence[str] = (),
+    reasons: Sequence[str] = (),
+) -> Story:
+    """The story of a range of wall time.
+
+    Args:
+        chosen: the boards, from `queries.pick_boards`.
+        from_ms: Unix ms, included.
+        to_ms: Unix ms, excluded.
+        events: only these records as entries; days and totals count all the same.
+        reasons: likewise.
+    """
+    opened = queries.openings(reader, chosen, from_ms, to_ms)
+    days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
+    every = sorted(queries.entries(reader, chosen, from_ms, to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
+    fill(days, every, opened, to_ms)
+    entries = [
+        entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)
+    ]
+    counts = Counter((entry.event, entry.reason) for entry in every)
+    totals = Totals(dict(sorted(counts.items())), sum(day.live_ms for day in days), len(every))
+    return Story(from_ms, to_ms, list(chosen), days, entries, opened, totals, queries.gaps(reader, chosen))
+
+
+def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], to_ms: int) -> None:
+    """Count entries and openings into their days, and draw the bars; an opening still under way lasts until `to_ms`."""
+    by_date = {day.day: day for day in days}
+    marks: dict[date, list[set[str]]] = {day.day: [set() for _ in range(BAR_CELLS)] for day in days}
+    for entry in entries:
+        day = by_date.get(local_day(entry.wall_ms))
+        if day is None:
+            continue
+        day.near_misses += entry.event == "near-miss"
+        day.false_openings += entry.event == "open" and entry.label is False
+        day.boots += entry.event == "boot"
+        day.faults += entry.event == "fault"
+        if entry.event in ("fault", "near-miss", "boot"):
+            marks[day.day][_cell(day, entry.wall_ms)].add(entry.event)
+    for opening in opened:
+        live_ms = opening.live_ms
+        if live_ms is None:
+            live_ms = max(0, to_ms - opening.start_ms) if opening.ended == "open" else 0
+        end_ms = opening.start_ms + live_ms
+        if home := by_date.get(local_day(opening.start_ms)):
+            home.openings[opening.reason or "unknown"] += 1
+        for day in days:
+            first, last = max(opening.start_ms, day.start_ms), min(end_ms, day.end_ms)
+            if first <= last and day.start_ms <= first < day.end_ms:
+                day.live_ms += last - first
+                for cell in range(_cell(day, first), _cell(day, max(first, last - 1)) + 1):
+                    marks[day.day][cell].add(opening.reason or "word")
+    for day in days:
+        day.bar = "".join(next((mark for kind, mark in MARKS if kind in cell), QUIET) for cell in marks[day.day])
+
+
+def _cell(day: Day, wall_ms: int) -> int:
+    return min(BAR_CELLS - 1, max(0, (wall_ms - day.start_ms) * BAR_CELLS // (day.end_ms - day.start_ms)))
+
+
+def live_today(reader: Reader, chosen: Sequence[Board], now_ms: int) -> dict[str, int]:
+    """Board -> milliseconds its lid was open since local midnight."""
+    live_ms: dict[str, int] = dict.fromkeys((board.board for board in chosen), 0)
+    from_ms = day_start_ms(local_day(now_ms))
+    for opening in queries.openings(reader, chosen, from_ms, now_ms):
+        end_ms = opening.start_ms + (opening.live_ms or 0) if opening.ended != "open" else now_ms
+        live_ms[opening.board] += max(0, min(end_ms, now_ms) - max(opening.start_ms, from_ms))
+    return live_ms

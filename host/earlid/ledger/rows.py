@@ -1,0 +1,97 @@
+"""Slots to table rows and back, and what is summed up over a batch. No input or output."""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from lid import record
+
+from earlid.ledger.version import DAY_MS
+
+COLUMNS = ("board_id", "boot", "seq", "ms", "event", "reason", *record.FIELDS[5:], "link", "mac", "taken_ms")
+LINK = COLUMNS.index("link")
+_BODY = struct.Struct(record.LAYOUT)
+_CLOSE = record.EVENTS.index("close")
+
+STEP_MS = 1000  # a clock point further off than this from the last one is kept
+SPACING_MS = DAY_MS // 4  # and one after this time, to follow the crystal's drift
+
+
+def from_slot(slot: bytes, board_id: int, taken_ms: int) -> tuple[Any, ...]:
+    """A row in COLUMNS order of a 64-byte slot; ValueError when it is no record this version knows."""
+    if len(slot) != record.SLOT_BYTES:
+        raise ValueError(f"a slot has {record.SLOT_BYTES} bytes, not {len(slot)}")
+    seq, boot, ms, ms_high, event, reason, score, flags, energy, guarded, sentinel, wall, wall_high, unc, a, b = (
+        _BODY.unpack_from(slot)
+    )
+    if event >= len(record.EVENTS) or reason >= len(record.REASONS):
+        raise ValueError(f"record {seq}: event {event} or reason {reason} is unknown")
+    return (
+        board_id, boot, seq, ms | ms_high << 32, event, reason, score, flags, energy, guarded, sentinel,
+        wall | wall_high << 32, unc, a, b, slot[40:52], slot[52:60], taken_ms,
+    )  # fmt: skip
+
+
+def body_of(row: tuple[Any, ...]) -> bytes:
+    """The 40 canonical bytes of a row in COLUMNS order; struct.error when a field is out of its range."""
+    _, boot, seq, ms, event, reason, score, flags, energy, guarded, sentinel, wall, unc, a, b = row[:LINK]
+    return _BODY.pack(
+        seq, boot, ms & 0xFFFFFFFF, ms >> 32, event, reason, score, flags, energy, guarded, sentinel,
+        wall & 0xFFFFFFFF, wall >> 32, unc, a, b,
+    )  # fmt: skip
+
+
+def insert_sql(paramstyle: str) -> str:
+    """The INSERT of a row in COLUMNS order in a driver's own style."""
+    mark = "?" if paramstyle == "qmark" else "%s"
+    return f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join([mark] * len(COLUMNS))})"
+
+
+class Sums(NamedTuple):
+    """What a batch adds to the derived tables."""
+
+    tallies: list[dict[str, int]]
+    boots: list[dict[str, int]]
+    points: list[tuple[int, int, int, int]]
+
+
+def summarise(fresh: Iterable[tuple[Any, ...]]) -> Sums:
+    """Counts by (boot, day, event, reason), extents of starts, clock points (boot, ms, wall_ms, unc_ms) of new rows."""
+    counts: dict[tuple[int, int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
+    boots: dict[tuple[int, int], list[int]] = {}
+    points: list[tuple[int, int, int, int]] = []
+    last: tuple[int, int, int, int] | None = None
+    for row in fresh:
+        board_id, boot, seq, ms, event, reason, flags = *row[:6], row[7]
+        cell = counts[board_id, boot, ms // DAY_MS, event, reason]
+        cell[0] += 1
+        if event == _CLOSE:
+            cell[1] += row[13]
+        extent = boots.get((board_id, boot))
+        if extent is None:
+            boots[board_id, boot] = [seq, seq, ms, ms]
+        else:
+            extent[0], extent[1] = min(extent[0], seq), max(extent[1], seq)
+            extent[2], extent[3] = min(extent[2], ms), max(extent[3], ms)
+        wall_ms, unc_ms = row[11], row[12]
+        if flags & record.CLOCK_SET and wall_ms:
+            point = (boot, ms, wall_ms, unc_ms)
+            if last is None or last[0] != boot or point_tells_more(last[1:], point[1:]):
+                points.append(point)
+                last = point
+    names = ("board_id", "boot", "day", "event", "reason", "count", "sum_a")
+    extents = ("board_id", "boot", "first_seq", "last_seq", "first_ms", "last_ms")
+    return Sums(
+        [dict(zip(names, (*key, *cell), strict=True)) for key, cell in counts.items()],
+        [dict(zip(extents, (*key, *extent), strict=True)) for key, extent in boots.items()],
+        points,
+    )
+
+
+def point_tells_more(last: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether a clock point (ms, wall_ms, unc_ms) is worth keeping after the last: a step, better, or long after."""
+    step_ms = abs((new[1] - new[0]) - (last[1] - last[0]))
+    return step_ms > STEP_MS or new[2] < last[2] // 2 or new[0] - last[0] >= SPACING_MS

@@ -1,0 +1,331 @@
+"""Writes the ledger, through SQLAlchemy, on SQLite or PostgreSQL alike: one transaction a call, durable on return."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from earlid.ledger import rows, schema
+from earlid.ledger.faults import explain
+from earlid.ledger.location import Location
+from earlid.ledger.version import VERSION, check_version
+
+BUSY_TIMEOUT_MS = 15_000
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of a batch: `new` stored, `known` there already, `conflicts` (boot, seq) there with another link."""
+
+    new: int
+    known: int
+    conflicts: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest record of a board in the ledger."""
+
+    boot: int
+    seq: int
+    link: bytes
+
+
+def now_ms() -> int:
+    """This computer's clock, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Ledger:
+    """A ledger open for writing; made when there is none. Threads may share it: calls wait for each other.
+
+    Args:
+        location: from `locate`.
+
+    Raises:
+        UserError: when it cannot be opened, is no ledger, or is from a newer version.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self._lock = threading.RLock()
+        self._ids: dict[str, int] = {}
+        with self._errors():
+            self.engine = _sqlite_engine(location) if location.path else sa.create_engine(location.url)
+            self._insert = sqlite.insert if location.path else postgresql.insert
+            with self.engine.begin() as connection:
+                if not sa.inspect(connection).has_table("meta"):
+                    schema.metadata.create_all(connection)
+                    connection.execute(self._insert(schema.meta), [{"key": "version", "value": str(VERSION)}])
+                found = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
+            check_version(str(found), location)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.SQLAlchemyError, OSError, ModuleNotFoundError) as error:
+            raise explain(error, self.location) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """One transaction for several calls' worth of work; other writers wait."""
+        with self._lock, self._errors(), self.engine.begin() as connection:
+            yield connection
+
+    def board_id(self, connection: sa.Connection, board: str) -> int:
+        """The ledger's own number of a board, given when it is first seen; holds its row against other writers."""
+        table = schema.boards
+        if board not in self._ids:
+            now = now_ms()
+            connection.execute(
+                self._insert(table).on_conflict_do_nothing(),
+                [{"board": board, "first_seen_ms": now, "last_seen_ms": now}],
+            )
+        query = sa.select(table.c.id).where(table.c.board == board).with_for_update()
+        self._ids[board] = connection.execute(query).scalar_one()
+        return self._ids[board]
+
+    def add(self, board: str, slots: Sequence[bytes], taken_ms: int | None = None) -> Added:
+        """Store records; those already there are left as they are.
+
+        Args:
+            board: the board's identifier.
+            slots: 64-byte slots (`lid.record`), in any order.
+            taken_ms: when this computer got them, Unix ms; now when None.
+
+        Returns:
+            What was new and what was not. Durable on return.
+
+        Raises:
+            UserError: full disk, read-only file, damage.
+            ValueError: a slot that is no record.
+        """
+        if not slots:
+            return Added(0, 0, ())
+        taken_ms = now_ms() if taken_ms is None else taken_ms
+        with self.transaction() as connection:
+            board_id = self.board_id(connection, board)
+            batch = [rows.from_slot(slot, board_id, taken_ms) for slot in slots]
+            known = self._known(connection, board_id, batch)
+            fresh: dict[tuple[int, int], tuple[Any, ...]] = {}
+            conflicts = []
+            for row in batch:
+                identity = row[1:3]
+                link = known.get(identity) or (fresh[identity][rows.LINK] if identity in fresh else None)
+                if link is None:
+                    fresh[identity] = row
+                elif link != row[rows.LINK]:
+                    conflicts.append(identity)
+            if fresh:
+                self._store(connection, board_id, sorted(fresh.values()), taken_ms)
+        return Added(len(fresh), len(batch) - len(fresh) - len(conflicts), tuple(conflicts))
+
+    def _known(
+        self, connection: sa.Connection, board_id: int, batch: list[tuple[Any, ...]]
+    ) -> dict[tuple[int, int], bytes]:
+        table = schema.records
+        found: dict[tuple[int, int], bytes] = {}
+        for boot in {row[1] for row in batch}:
+            numbers = [row[2] for row in batch if row[1] == boot]
+            query = sa.select(table.c.seq, table.c.link).where(
+                table.c.board_id == board_id, table.c.boot == boot, table.c.seq.between(min(numbers), max(numbers))
+            )
+            found.update({(boot, seq): link for seq, link in connection.execute(query)})
+        return found
+
+    def _store(self, connection: sa.Connection, board_id: int, fresh: list[tuple[Any, ...]], taken_ms: int) -> None:
+        # The driver's own executemany: SQLAlchemy's per-row work would halve the ingest rate.
+        connection.exec_driver_sql(rows.insert_sql(connection.dialect.paramstyle), fresh)
+        sums = rows.summarise(fresh)
+        table = schema.tallies
+        upsert = self._insert(table)
+        connection.execute(
+            upsert.on_conflict_do_update(
+                index_elements=list(table.primary_key),
+                set_={name: table.c[name] + upsert.excluded[name] for name in ("count", "sum_a")},
+            ),
+            sums.tallies,
+        )
+        boots = schema.boots
+        new = self._insert(boots)
+        least, most = (sa.func.min, sa.func.max) if self.location.path else (sa.func.least, sa.func.greatest)
+        connection.execute(
+            new.on_conflict_do_update(
+                index_elements=list(boots.primary_key),
+                set_={
+                    name: least(boots.c[name], new.excluded[name])
+                    for name in ("first_seq", "first_ms", "first_taken_ms")
+                }
+                | {name: most(boots.c[name], new.excluded[name]) for name in ("last_seq", "last_ms", "last_taken_ms")},
+            ),
+            [boot | {"first_taken_ms": taken_ms, "last_taken_ms": taken_ms} for boot in sums.boots],
+        )
+        for boot, ms, wall_ms, unc_ms in sums.points:
+            self._add_point(connection, board_id, boot, ms, wall_ms, unc_ms)
+
+    def add_clock_point(self, board: str, boot: int, ms: int, wall_ms: int, unc_ms: int) -> None:
+        """Remember that at `ms` of start `boot` this computer's clock said `wall_ms`, give or take `unc_ms`."""
+        with self.transaction() as connection:
+            self._add_point(connection, self.board_id(connection, board), boot, ms, wall_ms, unc_ms)
+
+    def _add_point(
+        self, connection: sa.Connection, board_id: int, boot: int, ms: int, wall_ms: int, unc_ms: int
+    ) -> None:
+        table = schema.clock_points
+        query = (
+            sa.select(table.c.ms, table.c.wall_ms, table.c.unc_ms)
+            .where(table.c.board_id == board_id, table.c.boot == boot, table.c.ms <= ms)
+            .order_by(table.c.ms.desc())
+            .limit(1)
+        )
+        last = connection.execute(query).first()
+        if last and not rows.point_tells_more(tuple(last), (ms, wall_ms, unc_ms)):
+            return
+        row = {"board_id": board_id, "boot": boot, "ms": ms, "wall_ms": wall_ms, "unc_ms": unc_ms}
+        new = self._insert(table)
+        connection.execute(
+            new.on_conflict_do_update(
+                index_elements=list(table.primary_key),
+                set_={"wall_ms": new.excluded.wall_ms, "unc_ms": new.excluded.unc_ms},
+            ),
+            [row],
+        )
+
+    def head(self, board: str) -> Head | None:
+        """The newest record of a board; None when there is none."""
+        with self.transaction() as connection:
+            return self._newest(connection, board, schema.records)
+
+    def _newest(self, connection: sa.Connection, board: str, table: sa.Table) -> Head | None:
+        query = (
+            sa.select(table.c.boot, table.c.seq, table.c.link)
+            .where(table.c.board_id == self.board_id(connection, board))
+            .order_by(table.c.boot.desc(), table.c.seq.desc())
+            .limit(1)
+        )
+        found = connection.execute(query).first()
+        return Head(*found) if found else None
+
+    def purged_head(self, board: str) -> Head | None:
+        """The last record that a purge removed: where to go on when nothing newer is kept."""
+        table = schema.purges
+        with self.transaction() as connection:
+            query = (
+                sa.select(table.c.boot_to, table.c.seq_to, table.c.head_after)
+                .where(table.c.board_id == self.board_id(connection, board))
+                .order_by(table.c.boot_to.desc(), table.c.seq_to.desc())
+                .limit(1)
+            )
+            found = connection.execute(query).first()
+        return Head(*found) if found else None
+
+    def link_of(self, board: str, boot: int, seq: int) -> bytes | None:
+        """The link of one record; None when it is not in the ledger."""
+        table = schema.records
+        with self.transaction() as connection:
+            return connection.scalar(
+                sa.select(table.c.link).where(
+                    table.c.board_id == self.board_id(connection, board), table.c.boot == boot, table.c.seq == seq
+                )
+            )
+
+    def add_anchor(self, board: str, head: Head) -> None:
+        """Remember that the board's head was this."""
+        self._put(board, schema.anchors, boot=head.boot, seq=head.seq, link=head.link)
+
+    def add_note(self, board: str, kind: str, say: str) -> None:
+        """Remember something odd that a sync found."""
+        self._put(board, schema.notes, kind=kind, say=say)
+
+    def set_label(self, board: str, boot: int, seq: int, label: bool | None) -> None:
+        """Say of an opening or near miss whether it was meant; None takes the word back."""
+        if label is None:
+            table = schema.labels
+            with self.transaction() as connection:
+                at = (table.c.board_id == self.board_id(connection, board), table.c.boot == boot, table.c.seq == seq)
+                connection.execute(sa.delete(table).where(*at))
+        else:
+            self._put(board, schema.labels, boot=boot, seq=seq, label=int(label))
+
+    def _put(self, board: str, table: sa.Table, **values: Any) -> None:
+        with self.transaction() as connection:
+            row = {"board_id": self.board_id(connection, board), "at_ms": now_ms()} | values
+            new = self._insert(table)
+            kept = {name: new.excluded[name] for name in row if name not in table.primary_key.columns}
+            connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=kept), [row])
+
+    def set_name(self, board: str, name: str | None) -> None:
+        """What its owner calls a board; None takes the name away."""
+        with self.transaction() as connection:
+            number = self.board_id(connection, board)
+            connection.execute(sa.update(schema.boards).where(schema.boards.c.id == number).values(name=name))
+
+    def seen(self, board: str) -> None:
+        """Remember that the board was there now."""
+        with self.transaction() as connection:
+            number = self.board_id(connection, board)
+            connection.execute(
+                sa.update(schema.boards).where(schema.boards.c.id == number).values(last_seen_ms=now_ms())
+            )
+
+    def setting(self, key: str) -> str | None:
+        """A setting that travels with the ledger (`retention`); None when it is not set."""
+        with self.transaction() as connection:
+            return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == key))
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Change a setting that travels with the ledger."""
+        with self.transaction() as connection:
+            new = self._insert(schema.meta)
+            connection.execute(
+                new.on_conflict_do_update(index_elements=["key"], set_={"value": new.excluded.value}),
+                [{"key": key, "value": value}],
+            )
+
+
+def _sqlite_engine(location: Location) -> sa.Engine:
+    assert location.path is not None
+    location.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Made here so that it is ours alone from its first byte; SQLite gives its side files the same mode.
+    os.close(os.open(location.path, os.O_RDWR | os.O_CREAT, 0o600))
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(location.path)), connect_args={"timeout": 15})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say, below
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "auto_vacuum=INCREMENTAL",  # works only before the first table is made
+            "journal_mode=WAL",
+            "synchronous=FULL",  # committed means on the disk: only then does the board hear of it
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # two writers wait for each other instead of failing half-way
+
+    return engine
