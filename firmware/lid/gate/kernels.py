@@ -3,7 +3,7 @@
 # negative one is kept in a word: viper on a 64-bit machine would read it back as a large positive one.
 # Viper keeps the first two arguments in registers, so those are each loop's hottest values; the others cost a load.
 # `blob` and `arena` come in their place where a kernel's first two arguments are pointers. A layer's numbers come in `p`:
-#  0 head of the input (an index into the arena's first words), 1 bytes from there back to the first byte read
+#  0 head of the input (an index into the arena's first words), 1 bytes from there, and 20 back, to the first byte read
 #  2, 3 the same of a second input; 4, 5 of the output
 #  6 bytes summed over by a dense layer, taps of a depthwise one, rows of a pool; 7 bytes a row
 #  8 groups of 16 lanes; 9 outputs; 10 weights and 11 records, bytes into the blob; 12 bytes from record to record
@@ -15,7 +15,7 @@ import micropython
 @micropython.viper
 def dense(x: int, w: ptr8, arena: ptr8, p: ptr32):
     # 16 outputs at a time: each activation is loaded once and stays in a register
-    start = int(arena) + ptr32(arena)[p[0]] - p[1]
+    start = int(arena) + ptr32(arena)[p[0]] + p[1] - p[20]
     w = ptr8(int(w) + p[10])
     acc = ptr32(int(arena) + p[16])
     groups = p[8]
@@ -84,7 +84,7 @@ def dense(x: int, w: ptr8, arena: ptr8, p: ptr32):
 @micropython.viper
 def dot(a: ptr8, w: ptr8, arena: ptr8, p: ptr32):
     # few outputs: one sum each
-    start = int(arena) + ptr32(arena)[p[0]] - p[1]
+    start = int(arena) + ptr32(arena)[p[0]] + p[1] - p[20]
     w = ptr8(int(w) + p[10])
     acc = ptr32(int(arena) + p[16])
     outputs = p[9]
@@ -107,7 +107,7 @@ def dot(a: ptr8, w: ptr8, arena: ptr8, p: ptr32):
 
 @micropython.viper
 def depthwise(a: ptr8, w: ptr8, arena: ptr8, p: ptr32):
-    newest = int(arena) + ptr32(arena)[p[0]] - p[1]
+    newest = int(arena) + ptr32(arena)[p[0]] + p[1]
     row = p[7]
     weights = int(w) + p[10]
     acc = ptr32(int(arena) + p[16])

@@ -8,7 +8,7 @@ def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
     heads = ptr32(arena)
     out = ptr8(int(arena) + heads[p[4]] + p[5])
     acc = ptr32(int(arena) + p[16] + (p[17] << 2))
-    a = ptr8(int(arena) + heads[p[0]] - p[1])
+    a = ptr8(int(arena) + heads[p[0]] + p[1] - p[20])
     r = ptr32(int(r) + p[11])
     x = 0
     n = p[19] >> 3
@@ -55,8 +55,8 @@ def add(a: ptr8, b: ptr8, arena: ptr8, p: ptr32):
     one = ptr32(int(b) + p[10])
     two = ptr32(int(b) + p[10] + 1024)
     heads = ptr32(arena)
-    a = ptr8(int(arena) + heads[p[0]] - p[1])
-    b = ptr8(int(arena) + heads[p[2]] - p[3])
+    a = ptr8(int(arena) + heads[p[0]] + p[1])
+    b = ptr8(int(arena) + heads[p[2]] + p[3])
     acc = ptr32(int(arena) + p[16])
     for i in range(p[9]):
         acc[i] = one[a[i]] + two[b[i]]
@@ -67,7 +67,7 @@ def pool(a: ptr8, blob: ptr8, arena: ptr8, p: ptr32):
     # over all rows, each channel: the largest (p[18] zero), or the mean rounded half away from zero
     heads = ptr32(arena)
     out = ptr8(int(arena) + heads[p[4]] + p[5])
-    first = int(arena) + heads[p[0]] - p[1]
+    first = int(arena) + heads[p[0]] + p[1] - p[20]
     rows = p[6]
     for i in range(p[9]):
         a = ptr8(first + i)

@@ -50,16 +50,15 @@ class WakeWord:
 
     def _add_layer(self, plan, layer):
         source, second = plan.buffers[layer.source], plan.buffers[layer.second]
-        back = (layer.rows - 1) * source.row - layer.first
+        back = (layer.rows - 1) * source.row
         if layer.kind == files.DEPTHWISE:
-            back = 0 - layer.first  # it walks back by itself
             self._fill.append((layer.sums, 128 * layer.rows * (255 - source.zero), files.LANES * layer.groups))
         p = array(
             "i",
             (
-                layer.source, back, layer.second, 0 - layer.second_first, layer.out, layer.out_first, layer.count, source.row,
+                layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.count, source.row,
                 layer.groups, layer.width, layer.weights, layer.records, layer.step, layer.zero, layer.low, layer.high,
-                plan.acc, layer.skip, layer.sums, layer.total,
+                plan.acc, layer.skip, layer.sums, layer.total, back,
             ),
         )  # fmt: skip
         if layer.kind == files.MAXPOOL:

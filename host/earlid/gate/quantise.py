@@ -91,20 +91,24 @@ def expected_column(scale: float, zero: int) -> NDArray[np.uint8]:
     return ((rounded + 128) & 255).astype(np.uint8)
 
 
-def feature_formula(scale: float, zero: int) -> tuple[int, int, int]:
-    """(high, low, offset) such that each uint16 feature f becomes the byte
-    ((f * high + offset + ((f * low) >> 15)) >> 15) & 255, exactly, with no step outside 31 bits.
+def feature_formula(scale: float, zero: int) -> tuple[int, int, int, int]:
+    """(high, low, offset, low_offset) such that each uint16 feature f becomes the byte
+    ((f * high + offset + ((f * low + low_offset) >> 15)) >> 15) & 255, exactly, with no step outside 31 bits.
     """
     features = np.arange(65536, dtype=np.int64)
-    wanted = expected_column(scale, zero)
-    nearest = round(FEATURE_SCALE / scale * (1 << (2 * PIECE_BITS)))
-    offset = ((zero + 128) << PIECE_BITS) + (1 << (PIECE_BITS - 1))
-    for fixed in (nearest + step for step in (0, 1, -1, 2, -2)):  # 30 bits leave a little room around the ratio
-        high, low = fixed >> PIECE_BITS, fixed & ((1 << PIECE_BITS) - 1)
-        total = features * high + offset + ((features * low) >> PIECE_BITS)
-        if 0 < total.max() < 1 << 31 and np.array_equal((total >> PIECE_BITS) & 255, wanted):
-            return high, low, offset
-    raise ModelError(f"input scale {scale}, zero point {zero}: features cannot be converted exactly in 32 bits")
+    wanted = np.round(features * FEATURE_SCALE / scale + zero).astype(np.int64) + 128
+    fixed = round(FEATURE_SCALE / scale * (1 << (2 * PIECE_BITS)))
+    # the whole is (f * fixed + constant) >> 30: the constants that are right for every f form an interval
+    least = int(((wanted << (2 * PIECE_BITS)) - features * fixed).max())
+    most = int((((wanted + 1) << (2 * PIECE_BITS)) - features * fixed).min()) - 1
+    constant = (least + most) // 2
+    high, low = fixed >> PIECE_BITS, fixed & ((1 << PIECE_BITS) - 1)
+    offset, low_offset = constant >> PIECE_BITS, constant & ((1 << PIECE_BITS) - 1)
+    total = features * high + offset + ((features * low + low_offset) >> PIECE_BITS)
+    exact = np.array_equal(((total >> PIECE_BITS) & 255).astype(np.uint8), expected_column(scale, zero))
+    if least > most or offset < 0 or total.max() >= 1 << 31 or not exact:
+        raise ModelError(f"input scale {scale}, zero point {zero}: features cannot be converted exactly in 32 bits")
+    return high, low, offset, low_offset
 
 
 def add_tables(scales: list[float], zeros: list[int], scale_out: float) -> tuple[NDArray[np.int32], tuple[int, int]]:

@@ -1,0 +1,205 @@
+"""Writes a network as the blob that the firmware runs. `firmware/lid/gate/blob.py` is the reader.
+
+Layout, little endian (version 1):
+
+    0   magic "ELWW", u16 version, u16 bytes of this header, u32 bytes of the whole blob, u32 CRC-32 of bytes 16 on
+    16  u8 stride, u8 window, u8 buffers, u8 layers, u32 cutoff sum (a hit is a window sum above it)
+    24  i32 x 4 feature formula (quantise.feature_formula), 32 bytes SHA-256 of the .tflite file
+    72  u16 bytes of name, u16 bytes of languages, u16 features a column, u16 zero, then the two texts, padded to 4
+        buffers, 8 bytes each: u16 channels, u16 rows, u8 first value, u8 moving, u16 bytes a row
+        layers, 32 bytes each: u8 kind, in, second in, out; u16 first channel of in, second in, out; u16 rows, width in,
+        width out, lanes to skip; u8 zero, low, high, record step; u16 zero, u32 weights, u32 records
+        256 output bytes, one a logit; then weights and records, each layer's on a multiple of 4
+
+Activations and weights are biased by 128 to be unsigned; the corrections are folded into the records' bias. A record is
+i32 x 3, none negative: bias with 2**29 added, multiplier, right shift (left by n: 32 + n).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.gate.graph import Buffer, Layer, Network
+from earlid.gate.quantise import add_tables, feature_formula, layer_multipliers, logistic_table
+from earlid.gate.tflite import ModelError
+
+MAGIC = b"ELWW"
+VERSION = 1
+HEADER_BYTES = 80
+LAYER_BYTES = 32
+LANES = 16  # outputs or channels that a kernel works on at once
+DENSE, DOT, DEPTHWISE, ADD, MAXPOOL, AVGPOOL = 1, 2, 3, 4, 5, 6
+DOT_OUTPUTS = 4  # up to this many outputs, one sum each is cheaper than 16 lanes
+ACCUMULATOR_LIMIT = 1 << 28  # the board's multiplication takes no more
+BIAS_OFFSET = 1 << 29  # keeps records positive
+ADD_OFFSET = 1 << 28  # keeps the tables of an ADD positive
+RECORD_WORDS = 3
+EXTRA_ROWS = 4  # rows a moving buffer slides through before its history is copied back
+BOARD_BYTES = 100_000  # blob and activations: an ESP32 without PSRAM has about 165 KB, code and the rest need 60
+
+
+def _padded(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+def row_bytes(buffer: Buffer, network: Network) -> int:
+    """Bytes a row takes on the board: whole groups of 16 lanes, except for columns that only a convolution reads."""
+    by_lanes = any(layer.kind == "depthwise" and layer.inputs[0].buffer is buffer for layer in network.layers)
+    return buffer.channels if buffer.index == 0 and not by_lanes else _padded(buffer.channels, LANES)
+
+
+def arena_bytes(network: Network) -> int:
+    """Bytes of activations, sums and accumulators that the board allocates next to the blob."""
+    total = 4 * len(network.buffers) + LANES
+    widest = LANES
+    for buffer in network.buffers:
+        total += row_bytes(buffer, network) * (_kept(buffer, network) + EXTRA_ROWS if _moving(buffer, network) else 1)
+    for layer in network.layers:
+        widest = max(widest, _padded(layer.output.width, LANES))
+        if layer.kind == "depthwise":
+            total += 4 * _padded(layer.output.width, LANES)
+    return total + 4 * widest
+
+
+def _kept(buffer: Buffer, network: Network) -> int:
+    """Rows a buffer must hold: those looked at, and one more where a depthwise layer takes it out of its running sums."""
+    rows = buffer.rows
+    for layer in network.layers:
+        if layer.kind == "depthwise" and layer.inputs[0].buffer is buffer:
+            rows = max(rows, layer.inputs[0].rows + 1)
+    return rows
+
+
+def _moving(buffer: Buffer, network: Network) -> bool:
+    return buffer.moving or _kept(buffer, network) > 1
+
+
+class _Data:
+    """The weights part of a blob, each piece on a multiple of 4."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.parts = bytearray()
+
+    def add(self, piece: bytes) -> int:
+        while len(self.parts) % 4:
+            self.parts.append(0)
+        position = self.start + len(self.parts)
+        self.parts += piece
+        return position
+
+
+def _records(layer: Layer, biases: Iterable[int], pairs: Iterable[tuple[int, int]], largest: Iterable[int]) -> bytes:
+    out = bytearray()
+    for bias, (multiplier, shift), bound in zip(biases, pairs, largest, strict=True):
+        if bound << max(shift, 0) >= ACCUMULATOR_LIMIT or abs(bias) > BIAS_OFFSET or abs(shift) > 31:
+            raise ModelError(f"{layer.where}: sums up to {bound} with scale 2**{shift} need more than 32 bits on the board")
+        out += struct.pack("<iii", int(bias) + BIAS_OFFSET, multiplier, -shift if shift <= 0 else 32 + shift)
+    return bytes(out)
+
+
+def _weighted(layer: Layer, network: Network, data: _Data) -> tuple[int, int, int]:
+    """(kind, weights offset, records offset) of a convolution, dense or depthwise layer."""
+    assert layer.weights is not None and layer.bias is not None and layer.weight_scales is not None
+    weights = layer.weights.astype(np.int64)
+    view, zero = layer.inputs[0], layer.zeros_in[0] + 128
+    pairs = layer_multipliers(layer.scales_in[0], layer.weight_scales, layer.scale_out, layer.dense)
+    axes = 0 if layer.kind == "depthwise" else (1, 2)
+    bias = layer.bias.astype(np.int64)
+    largest = np.abs(weights).sum(axis=axes) * 255 + np.abs(bias)
+    folded = bias - zero * weights.sum(axis=axes)
+    if layer.kind == "depthwise":
+        folded -= 128 * 255 * view.rows  # the board's running sums have it added
+    records = _records(layer, folded.tolist(), pairs, largest.tolist())
+    if layer.kind == "depthwise":
+        return DEPTHWISE, data.add(_lanes(weights, _skip(layer, network))), data.add(records)
+    matrix = np.zeros((layer.output.width, view.rows, row_bytes(view.buffer, network)), np.uint8)
+    matrix[:, :, : view.width] = (weights + 128).astype(np.uint8)
+    flat = matrix.reshape(layer.output.width, -1)
+    if flat.shape[1] * 255 * 255 >= 1 << 30:
+        raise ModelError(f"{layer.where}: {flat.shape[1]} inputs: their sum needs more than 32 bits")
+    if layer.output.width <= DOT_OUTPUTS:
+        return DOT, data.add(flat.tobytes()), data.add(records)
+    blocks = np.zeros((_padded(flat.shape[0], LANES), flat.shape[1]), np.uint8)
+    blocks[: flat.shape[0]] = flat
+    return DENSE, data.add(blocks.reshape(-1, LANES, flat.shape[1]).transpose(0, 2, 1).tobytes()), data.add(records)
+
+
+def _skip(layer: Layer, network: Network) -> int:
+    """Lanes in front of a depthwise layer's first channel, so that its last group of 16 stays inside the row."""
+    view = layer.inputs[0]
+    return max(0, view.first + _padded(view.width, LANES) - row_bytes(view.buffer, network))
+
+
+def _lanes(weights: NDArray[np.int64], skip: int) -> bytes:
+    """Depthwise weights [taps, channels] as [group of 16][tap][lane], biased by 128; lanes without a channel are 0."""
+    taps, channels = weights.shape
+    padded = np.zeros((taps, _padded(channels, LANES)), np.uint8)
+    padded[:, skip : skip + channels] = (weights + 128).astype(np.uint8)
+    return padded.reshape(taps, -1, LANES).transpose(1, 0, 2).tobytes()
+
+
+def _layer(layer: Layer, network: Network, data: _Data) -> bytes:
+    first, second = layer.inputs[0], layer.inputs[-1]
+    skip, step = 0, 4 * RECORD_WORDS
+    if layer.kind in ("conv", "depthwise"):
+        if layer.kind == "conv" and not first.whole():
+            raise ModelError(f"{layer.where}: takes only some channels of its input: not supported on the board")
+        kind, weights, records = _weighted(layer, network, data)
+        skip = _skip(layer, network) if layer.kind == "depthwise" else 0
+    elif layer.kind == "add":
+        tables, pair = add_tables(layer.scales_in, layer.zeros_in, layer.scale_out)
+        bound = int(np.abs(tables.astype(np.int64)).max(axis=1).sum())
+        kind, weights, step = ADD, data.add((tables + ADD_OFFSET).astype("<i4").tobytes()), 0
+        records = data.add(_records(layer, [-2 * ADD_OFFSET], [pair], [bound]))
+    else:
+        kind, weights, records = (MAXPOOL if layer.kind == "maxpool" else AVGPOOL), 0, 0
+    return struct.pack(
+        "<4B7H4BHII", kind, first.buffer.index, second.buffer.index, layer.output.buffer.index, first.first - skip,
+        second.first, layer.output.first, first.rows, first.width, layer.output.width, skip, layer.zero_out + 128,
+        layer.lowest + 128, layer.highest + 128, step, 0, weights, records,
+    )  # fmt: skip
+
+
+def blob(network: Network, name: str, languages: list[str], window: int, cutoff_sum: int, digest: bytes) -> bytes:
+    """The board's file for a network.
+
+    Args:
+        name: the wake word, shown to people. languages: codes such as "en".
+        window: inferences averaged. cutoff_sum: the sum of their output bytes that a hit must exceed.
+        digest: SHA-256 of the .tflite file.
+
+    Raises:
+        ModelError: when something in the network does not fit the board.
+    """
+    texts = [name.encode(), ",".join(languages).encode()]
+    if not 1 <= window <= 255 or not 0 <= cutoff_sum < window * 256 or any(len(text) > 255 for text in texts):
+        raise ModelError(f"window {window}, cutoff sum {cutoff_sum}: a window of 1 to 255 and a cutoff below 1 are needed")
+    if len(network.layers) > 64 or len(network.buffers) > 64:
+        raise ModelError(f"{len(network.layers)} layers: the board takes 64")
+    front = _padded(HEADER_BYTES + sum(map(len, texts)), 4)
+    tables_end = front + 8 * len(network.buffers) + LAYER_BYTES * len(network.layers)
+    data = _Data(tables_end + 256)
+    layers = b"".join(_layer(layer, network, data) for layer in network.layers)
+    buffers = b"".join(
+        struct.pack("<HHBBH", b.channels, _kept(b, network), b.zero + 128, _moving(b, network), row_bytes(b, network))
+        for b in network.buffers
+    )
+    logits = logistic_table(
+        network.logit_scale, network.logit_zero, network.logistic_out, (network.output_scale, network.output_zero)
+    )
+    body = struct.pack("<4BI", network.stride, window, len(network.buffers), len(network.layers), cutoff_sum)
+    body += struct.pack("<4i", *feature_formula(network.input_scale, network.input_zero)) + digest
+    body += struct.pack("<4H", len(texts[0]), len(texts[1]), network.columns, 0) + b"".join(texts)
+    body = body.ljust(front - 16, b"\0") + buffers + layers + logits + bytes(data.parts)
+    body += bytes(_padded(len(body), 4) - len(body))
+    head = MAGIC + struct.pack("<HHII", VERSION, HEADER_BYTES, 16 + len(body), zlib.crc32(body))
+    needed = len(head) + len(body) + arena_bytes(network)
+    if needed > BOARD_BYTES:
+        raise ModelError(f"the network needs {needed} bytes on the board, {needed - BOARD_BYTES} more than there are")
+    return head + body

@@ -1,0 +1,150 @@
+"""Model files in, blobs out: the published networks, and any other microWakeWord v2 pair of `.tflite` and `.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from earlid.errors import FAILED, USAGE, UserError
+from earlid.gate import compile as compiler
+from earlid.gate.graph import Network, network
+from earlid.gate.tflite import ModelError, read
+
+MANIFEST_VERSION = 2
+STEP_MS = 10
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a `.json` file says about a network."""
+
+    wake_word: str
+    author: str
+    website: str
+    languages: list[str]
+    model: Path
+    probability_cutoff: float
+    window: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready for the board."""
+
+    name: str
+    manifest: Manifest
+    network: Network
+    digest: bytes  # SHA-256 of the .tflite file
+    cutoff_sum: int
+    blob: bytes
+
+
+def builtin_dir() -> Path:
+    """The folder of the networks that the package `pymicro-wakeword` carries."""
+    found = find_spec("pymicro_wakeword")
+    if found is None or found.origin is None:
+        raise UserError("the published networks are missing: `pip install pymicro-wakeword` brings them", FAILED)
+    return Path(found.origin).parent / "models"
+
+
+def builtin_names() -> list[str]:
+    return sorted(path.stem for path in builtin_dir().glob("*.json"))
+
+
+def find(name: str) -> Path:
+    """The manifest of a model given by name, or by the path of its `.json` or `.tflite` file."""
+    path = Path(name)
+    if path.suffix in (".json", ".tflite"):
+        manifest = path.with_suffix(".json")
+        if not path.is_file():
+            raise UserError(f"{path}: no such file. `earlid model list` shows the networks that are here.", USAGE)
+        if not manifest.is_file():
+            raise UserError(f"{path}: its manifest {manifest.name} is missing; put it next to the network.", USAGE)
+        return manifest
+    if name not in builtin_names():
+        known = ", ".join(builtin_names())
+        raise UserError(f"no model {name!r}: there are {known}; or give the path of a .tflite file with its .json", USAGE)
+    return builtin_dir() / f"{name}.json"
+
+
+def cutoff_sum(probability_cutoff: float, window: int) -> int:
+    """The largest sum of `window` output bytes that pymicro-wakeword does not call a detection.
+
+    It compares the mean, rounded to a float, with the cutoff: a sum is too small while `mean > cutoff` is false.
+    """
+    total = int(Fraction(probability_cutoff) * 256 * window)
+    while float(Fraction(total + 1, 256 * window)) <= probability_cutoff:
+        total += 1
+    return total
+
+
+def _number(micro: dict[str, Any], key: str, kinds: tuple[type, ...], path: Path) -> Any:
+    value = micro.get(key)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise UserError(f"{path}: micro.{key} is {value!r}, a number is needed", USAGE)
+    return value
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a version 2 manifest. Raises UserError that names the entry that is wrong."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}", USAGE) from error
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error})", USAGE) from error
+    if not isinstance(entry, dict) or entry.get("type") != "micro" or not isinstance(entry.get("micro"), dict):
+        raise UserError(f"{path}: not a microWakeWord manifest (type {entry.get('type') if isinstance(entry, dict) else '?'})", USAGE)
+    if entry.get("version") != MANIFEST_VERSION:
+        raise UserError(f"{path}: manifest version {entry.get('version')!r}, version {MANIFEST_VERSION} is needed", USAGE)
+    micro = entry["micro"]
+    cutoff = float(_number(micro, "probability_cutoff", (int, float), path))
+    window = _number(micro, "sliding_window_size", (int,), path)
+    step = micro.get("feature_step_size", STEP_MS)
+    languages = entry.get("trained_languages") or []
+    model = path.parent / Path(str(entry.get("model", path.stem + ".tflite"))).name
+    if not 0 <= cutoff < 1 or not 1 <= window <= 255 or step != STEP_MS:
+        raise UserError(
+            f"{path}: probability_cutoff {cutoff}, sliding_window_size {window}, feature_step_size {step}: "
+            "below 1, 1 to 255 and 10 are needed",
+            USAGE,
+        )
+    if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
+        raise UserError(f"{path}: trained_languages is not a list of codes", USAGE)
+    return Manifest(
+        str(entry.get("wake_word", path.stem)), str(entry.get("author", "")), str(entry.get("website", "")), languages, model, cutoff, window
+    )
+
+
+def load(name: str) -> Model:
+    """A model by name or path, compiled for the board. Raises UserError naming the file and what is wrong with it."""
+    path = find(name)
+    manifest = read_manifest(path)
+    try:
+        data = manifest.model.read_bytes()
+    except OSError as error:
+        raise UserError(f"{manifest.model}: {error.strerror or error}; the manifest {path.name} names it", USAGE) from error
+    digest = hashlib.sha256(data).digest()
+    total = cutoff_sum(manifest.probability_cutoff, manifest.window)
+    try:
+        layers = network(read(data))
+        blob = compiler.blob(layers, manifest.wake_word, manifest.languages, manifest.window, total, digest)
+    except ModelError as error:
+        raise UserError(f"{manifest.model.name}: {error}", USAGE) from error
+    return Model(path.stem, manifest, layers, digest, total, blob)
+
+
+def save(data: bytes, path: Path) -> None:
+    """Write a blob, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"{path}: {error.strerror or error}", FAILED) from error
