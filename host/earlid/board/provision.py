@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import serial
 from lid import config as settings
+from lid import wire
+from lid.record import FIELDS
 
 from earlid.board import deploy, tree
 from earlid.board.image import Image
-from earlid.board.link import BoardGone, Hello, Link, Record
+from earlid.board.lines import LineReader
+from earlid.board.link import BoardGone
 from earlid.board.port import open_port
 from earlid.board.probe import PROMPT, Sighting, probe
 from earlid.board.repl import Repl
@@ -24,7 +29,7 @@ STAGES = ("look", "maintenance", "connect", "erase", "write", "verify", "prompt"
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 FIRST_RECORDS_WAIT_S = 30.0
-RESET_SETTLE_S = 0.3
+NEXT_TEXT = "Next: `earlid calibrate`, then `earlid watch` to keep its receipts."
 HOLD_TEXT = "Earlid runs on it: hold its talk button, press and release its reset button, then let the talk button go"
 
 Report = Callable[[str, int, int], None]
@@ -70,6 +75,32 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """One line of `earlid flash --json`."""
         return {**asdict(self), "ok": self.code == 0, "seconds": round(self.seconds, 1)}
+
+
+@dataclass
+class FirstWords:
+    """What a board says of itself in its first seconds."""
+
+    hello: dict[str, Any] = field(default_factory=dict)
+    booted: bool = False
+    self_test: str = ""
+    bits: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Nothing more is to be waited for."""
+        return bool(self.hello) and (bool(self.self_test) or self.hello.get("state") == "muted")
+
+    def take(self, body: dict[str, Any]) -> None:
+        """One line's body; other lines than `hi` and `rec` say nothing here."""
+        if isinstance(body.get("hi"), dict):
+            self.hello, self.booted = body["hi"], True
+        record = body.get("rec")
+        if isinstance(record, list) and len(record) == len(FIELDS) + 2:
+            row = dict(zip(FIELDS, record[: len(FIELDS)], strict=True))
+            self.booted = self.booted or row["event"] == "boot"
+            if row["event"] == "selftest":
+                self.self_test, self.bits = str(row["reason"]), int(row["a"])
 
 
 class Stopped(Exception):
@@ -125,9 +156,9 @@ class Provision:
         try:
             self._tell("prompt")
             self._wait_for_prompt(port)
-            sent_bytes, board = self._deploy(port, root)
+            sent_bytes = self._deploy(port, root)
             self._tell("restart")
-            return self._first_words(Link(port), sent_bytes, board)
+            return self._first_words(port, sent_bytes)
         finally:
             with contextlib.suppress(OSError):
                 port.close()
@@ -157,10 +188,11 @@ class Provision:
             if time.monotonic() > end_s:
                 raise UserError(
                     f"no maintenance mode at {self.port} within {MAINTENANCE_WAIT_S / 60:.0f} minutes. "
-                    "Nothing was changed. Hold the talk button while you press reset, then run `earlid flash` again.", FAILED,
+                    "Nothing was changed. Hold the talk button while you press reset, then run `earlid flash` again.",
+                    FAILED,
                 )  # fmt: skip
 
-    def _wait_for_prompt(self, port: Any) -> None:
+    def _wait_for_prompt(self, port: serial.Serial) -> None:
         # After an image was written the board makes its file system first, which takes seconds.
         end_s = time.monotonic() + PROMPT_WAIT_S
         heard = b""
@@ -179,7 +211,7 @@ class Provision:
             except OSError as error:
                 raise BoardGone(f"{self.port} went away: {error}. Plug it in and run `earlid flash` again.") from error
 
-    def _deploy(self, port: Any, root: Path) -> tuple[int, deploy.Board]:
+    def _deploy(self, port: serial.Serial, root: Path) -> int:
         with Repl(port) as repl:
             self._tell("deploy")
             board = deploy.read_board(repl.look())
@@ -192,56 +224,53 @@ class Provision:
             deploy.carry_out(repl, plan, lambda done, total: self._tell("deploy", done, total))
             self._tell("restart")
             repl.leave_running("import machine\nmachine.reset()\n")
-        return plan.sent_bytes, board
+        return plan.sent_bytes
 
-    def _first_words(self, link: Link, sent_bytes: int, board: deploy.Board) -> Outcome:
-        booted = False
-        hello: dict[str, Any] = {}
+    def _first_words(self, port: serial.Serial, sent_bytes: int) -> Outcome:
+        """Wait for the new firmware's `boot` and `selftest` records and its greeting."""
+        reader = LineReader(wire.HOST_LINE_MAX)
+        words = FirstWords()
+        heard = b""
         end_s = time.monotonic() + FIRST_RECORDS_WAIT_S
-        time.sleep(RESET_SETTLE_S)
-        while time.monotonic() < end_s:
-            self._tell("self-test" if booted else "restart")
-            for message in link.messages(0.5):
-                if isinstance(message, Hello):
-                    hello, booted = message, True
-                elif isinstance(message, Record) and message.event == "boot":
-                    booted = True
-                elif isinstance(message, Record) and message.event == "selftest":
-                    return self._verdict(message, hello or self._ask(link), sent_bytes)
-        if not booted:
+        while not words.complete and time.monotonic() < end_s:
+            self._tell("self-test" if words.booted else "restart")
+            data = port.read(max(1, min(port.in_waiting, 4096)))
+            for _, body in reader.feed(data):
+                words.take(body)
+            heard = (heard + data)[-2000:]
+            if PROMPT.search(heard):
+                break  # it fell back to its prompt
+        return self._verdict(words, heard, sent_bytes)
+
+    def _verdict(self, words: FirstWords, heard: bytes, sent_bytes: int) -> Outcome:
+        hello = words.hello
+        if not words.booted:
             raise UserError(
-                f"the firmware is on the board at {self.port}, but did not start within {FIRST_RECORDS_WAIT_S:.0f} s. "
+                f"the firmware is on the board at {self.port}, but did not start{_last_error(heard)}. "
                 "Its lid is closed. Press its reset button, then see `earlid doctor`.", FAILED,
             )  # fmt: skip
-        hello = hello or self._ask(link)
+        if words.self_test == "passed":
+            return self._outcome(hello, sent_bytes, "passed", 0, NEXT_TEXT)
+        if words.self_test == "failed":
+            text = f"Its self-test failed (bits {words.bits:#x}): the lid stays closed. See `earlid doctor`."
+            return self._outcome(hello, sent_bytes, "failed", FAILED, text)
         if hello.get("state") == "muted":
-            return self._outcome(
-                hello, sent_bytes, "none", 0, "Its mute switch is on: the self-test runs when it is off."
-            )
-        return self._outcome(
-            hello, sent_bytes, "none", FAILED, "It started, but made no self-test. See `earlid doctor`."
-        )
-
-    def _ask(self, link: Link) -> dict[str, Any]:
-        try:
-            return dict(link.request("hello").get("hi", {}))
-        except UserError:
-            return {}
-
-    def _verdict(self, record: Record, hello: dict[str, Any], sent_bytes: int) -> Outcome:
-        if record.reason == "passed":
-            return self._outcome(
-                hello, sent_bytes, "passed", 0, "Next: `earlid calibrate`, then `earlid watch` to keep its receipts."
-            )
-        return self._outcome(
-            hello, sent_bytes, "failed", FAILED,
-            f"Its self-test failed (bits {record.a:#x}): the lid stays closed. See `earlid doctor`.",
-        )  # fmt: skip
+            text = "Its mute switch is on: the self-test runs when it is off."
+            return self._outcome(hello, sent_bytes, "none", 0, text)
+        text = "It started, but made no self-test. See `earlid doctor`."
+        return self._outcome(hello, sent_bytes, "none", FAILED, text)
 
     def _outcome(self, hello: dict[str, Any], sent_bytes: int, self_test: str, code: int, say: str) -> Outcome:
         name = str(hello.get("board", ""))
         text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}. {say}"
         return Outcome(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
+
+
+def _last_error(heard: bytes) -> str:
+    # A traceback's last line stands before the banner and prompt that follow it.
+    lines = [line.strip() for line in heard.decode(errors="replace").splitlines()]
+    errors = [line for line in lines if re.match(r"\w*(Error|Exception)\b|earlid: ", line)]
+    return f" ({errors[-1]})" if errors else f" within {FIRST_RECORDS_WAIT_S:.0f} s"
 
 
 def interrupted_text(stage: str) -> str:

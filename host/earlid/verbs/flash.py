@@ -18,6 +18,8 @@ from earlid.board.port import add_port_argument, candidate_ports, pick_port
 from earlid.board.provision import Order, Outcome, Provision
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 
+WORD_MAGIC = b"ELWW"
+
 
 def add(subparsers: Any) -> None:
     """Add the verb."""
@@ -36,9 +38,7 @@ def add(subparsers: Any) -> None:
         "--micropython", action="store_true", help=f"write {image.PINNED.name} first, even over another"
     )
     parser.add_argument("--erase", action="store_true", help="erase everything first: journal, key, configuration")
-    parser.add_argument(
-        "--model", metavar="FILE", help="the word: a blob from `earlid model`, or a .tflite with its .json"
-    )
+    parser.add_argument("--model", metavar="FILE", help="the word, as `earlid model` makes it")
     parser.add_argument("--config", metavar="FILE", help="settings to start with, as JSON")
     parser.add_argument("--board", metavar="ID", help="refuse a board with another identifier")
     parser.add_argument("--force", action="store_true", help="replace another project's main.py, or another board's")
@@ -99,9 +99,13 @@ def _order(args: argparse.Namespace) -> Order:
 def _model(path: str | None) -> bytes | None:
     if path is None:
         return None
-    from earlid.gate import compile as compiler
-
-    return compiler.blob(Path(path))
+    try:
+        blob = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}.", USAGE) from error
+    if not blob.startswith(WORD_MAGIC):
+        raise UserError(f"{path} is no compiled word: make one of a .tflite file with `earlid model`.", USAGE)
+    return blob
 
 
 def _config(path: str | None) -> dict[str, int] | None:

@@ -1,0 +1,72 @@
+"""`earlid doctor`: what is wrong, what it means, what to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from earlid.board import bundle
+from earlid.board.doctor import PROBLEM, Finding, Observation, diagnose
+from earlid.board.observe import observe
+from earlid.board.port import add_port_argument, candidate_ports
+from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
+
+
+def add(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("doctor", help="find out what is wrong with a board", description=__doc__)
+    add_port_argument(parser)
+    parser.add_argument("--no-self-test", action="store_true", help="do not have the board click its relay")
+    parser.add_argument("--bundle", metavar="FILE", help="write a report for a bug report: figures, nothing personal")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, judge, print; 0 when nothing is wrong, 1 when something is, 3 when there is no board at all."""
+    named = args.port or os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT")
+    seen = observe(candidate_ports(), named, run_self_test=not args.no_self_test)
+    findings = diagnose(seen)
+    if args.bundle:
+        _write_bundle(Path(args.bundle), seen, findings)
+    if args.json:
+        print(json.dumps([finding.as_json() for finding in findings]))
+    else:
+        print("\n".join(report(seen, findings)))
+    if not seen.ports:
+        return NO_BOARD
+    return FAILED if any(finding.level == PROBLEM for finding in findings) else 0
+
+
+def report(seen: Observation, findings: list[Finding]) -> list[str]:
+    """The findings as lines for a person."""
+    lines = []
+    for finding in findings:
+        where = f"{finding.port}: " if finding.port else ""
+        lines += [
+            f"{where}{finding.seen}",
+            f"    It means: {finding.means}",
+            f"    Do:       {finding.do}",
+            "",
+        ]
+    well = [board for board in seen.boards if not any(f.port == board.port and f.level == PROBLEM for f in findings)]
+    for board in well:
+        tested = (
+            f"self-test passed, drop time {board.drop_ms} ms" if board.self_test is not None else "no self-test made"
+        )
+        lines.append(f"{board.port}: board {board.hello.get('board', '?')} is well ({tested}).")
+    problems = sum(finding.level == PROBLEM for finding in findings)
+    lines.append(f"{problems} problem{'' if problems == 1 else 's'}, {len(findings) - problems} more to know.")
+    return lines
+
+
+def _write_bundle(path: Path, seen: Observation, findings: list[Finding]) -> None:
+    try:
+        path.write_text(json.dumps(bundle.make(seen, findings), indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}. Name another file with --bundle.", USAGE) from error
+    print(f"wrote {path}: read it before you send it.", file=sys.stderr)

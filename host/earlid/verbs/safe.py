@@ -1,0 +1,54 @@
+"""`earlid safe`: close every lid that can be reached, now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from earlid.board.port import add_port_argument, candidate_ports
+from earlid.board.safe import close_lid
+from earlid.errors import FAILED, NO_BOARD, UserError
+
+AT_ONCE = 64
+
+
+def add(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "safe",
+        help="close every lid, now",
+        description="Closes every lid that can be reached, also while another program holds its port. Exit code "
+                    "0: every "
+        "lid is confirmed closed; 1: at least one is not; 3: there is no board. There is no verb that opens one.",
+    )
+    add_port_argument(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object a port on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Close them side by side; 0 only when every one is confirmed."""
+    ports = [args.port] if args.port else [str(info.device) for info in candidate_ports()]
+    named = os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT")
+    if not args.port and named and named not in ports:
+        ports.append(named)
+    if not ports:
+        raise UserError(
+            "no board found, so no lid was closed. If one is there without its cable, switch its mute switch.", NO_BOARD
+        )
+    with ThreadPoolExecutor(min(AT_ONCE, len(ports))) as pool:
+        verdicts = list(pool.map(close_lid, ports))
+    for verdict in verdicts:
+        if args.json:
+            print(json.dumps(verdict.as_json()))
+        elif verdict.closed:
+            print(verdict.say)
+        else:
+            print(f"earlid: {verdict.say}", file=sys.stderr)
+    if all(verdict.closed for verdict in verdicts):
+        return 0
+    return NO_BOARD if len(verdicts) == 1 and verdicts[0].state == "unknown" else FAILED
