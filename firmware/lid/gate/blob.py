@@ -55,7 +55,7 @@ class Layer:
     def __init__(self, blob, at):
         (
             self.kind, self.source, self.second, self.out, self.first, self.second_first, self.out_first, self.rows,
-            self.width_in, self.width, self.skip, self.zero, self.low, self.high, self.step, _, self.weights, self.records,
+            self.width_in, self.width, self.skip, self.zero, self.low, self.high, self.step, self.once, self.weights, self.records,
         ) = struct.unpack_from("<4B7H4BHII", blob, at)  # fmt: skip
         self.groups = (self.width + LANES - 1) // LANES
         self.count = self.rows

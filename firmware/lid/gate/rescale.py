@@ -4,7 +4,8 @@ import micropython
 
 @micropython.viper
 def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
-    # TensorFlow Lite's MultiplyByQuantizedMultiplier with both its roundings; the 64-bit product in pieces of 14 and 16 bits
+    # sums times a 31-bit multiplier, shifted right: the 64-bit product in pieces of 14 and 16 bits, its lowest 30 bits
+    # dropped. Convolutions round twice, the dense layer once: that is how TensorFlow Lite's reference kernels do it.
     heads = ptr32(arena)
     out = ptr8(int(arena) + heads[p[4]] + p[5])
     acc = ptr32(int(arena) + p[16] + (p[17] << 2))
@@ -19,6 +20,7 @@ def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
     total = (x << 7) + 0x20000000  # records keep their bias with 2 ** 29 added
     zero = p[13]
     low = p[14]
+    once = p[21]
     n = p[9]
     while n:
         x = acc[0] + r[0] - total
@@ -34,9 +36,13 @@ def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
             h = h >> 16
             l = x & 0x3FFF
             x = x >> 14
-            x = (x * h + ((l * h + ((x * m + ((l * m) >> 14)) >> 2)) >> 14) + 1) >> 1
-            if e > 0:
-                x = (x + ((1 << e) >> 1) + (x >> 31)) >> e
+            x = x * h + ((l * h + ((x * m + ((l * m) >> 14)) >> 2)) >> 14)
+            if once:
+                x = (x + (1 << e)) >> (e + 1)
+            else:
+                x = (x + 1) >> 1
+                if e > 0:
+                    x = (x + ((1 << e) >> 1) + (x >> 31)) >> e
             x += zero
             if x < low:
                 x = low

@@ -58,7 +58,7 @@ class WakeWord:
             (
                 layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.count, source.row,
                 layer.groups, layer.width, layer.weights, layer.records, layer.step, layer.zero, layer.low, layer.high,
-                plan.acc, layer.skip, layer.sums, layer.total, back,
+                plan.acc, layer.skip, layer.sums, layer.total, back, layer.once,
             ),
         )  # fmt: skip
         if layer.kind == files.MAXPOOL:

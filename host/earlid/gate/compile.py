@@ -8,7 +8,7 @@ Layout, little endian (version 1):
     72  u16 bytes of name, u16 bytes of languages, u16 features a column, u16 zero, then the two texts, padded to 4
         buffers, 8 bytes each: u16 channels, u16 rows, u8 first value, u8 moving, u16 bytes a row
         layers, 32 bytes each: u8 kind, in, second in, out; u16 first channel of in, second in, out; u16 rows, width in,
-        width out, lanes to skip; u8 zero, low, high, record step; u16 zero, u32 weights, u32 records
+        width out, lanes to skip; u8 zero, low, high, record step; u16 1 to round once, u32 weights, u32 records
         256 output bytes, one a logit; then weights and records, each layer's on a multiple of 4
 
 Activations and weights are biased by 128 to be unsigned; the corrections are folded into the records' bias. A record is
@@ -162,7 +162,7 @@ def _layer(layer: Layer, network: Network, data: _Data) -> bytes:
     return struct.pack(
         "<4B7H4BHII", kind, first.buffer.index, second.buffer.index, layer.output.buffer.index, first.first - skip,
         second.first, layer.output.first, first.rows, first.width, layer.output.width, skip, layer.zero_out + 128,
-        layer.lowest + 128, layer.highest + 128, step, 0, weights, records,
+        layer.lowest + 128, layer.highest + 128, step, layer.dense, weights, records,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (fixed, shift)
 
 
+
 def multiply_by_quantized(value: int, multiplier: int, shift: int) -> int:
     """TensorFlow Lite's MultiplyByQuantizedMultiplier with its two roundings, in Python's integers."""
     high = ((value << max(shift, 0)) * multiplier + (1 << 30)) >> 31
