@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from . import machine as machine_module
+from . import mpyfile
+from .memory import view_of
 
 
 class Board:
@@ -26,7 +28,8 @@ class Board:
         self.modules: dict[str, types.ModuleType] = {}
         self.compiled: dict[str, machine_module.Module] = {}
         memory = self.machine.memory
-        self._builtins = {**vars(builtins), "bytearray": memory.bytearray, "__import__": self._import}
+        stand_ins = {"bytearray": memory.bytearray, "memoryview": view_of, "__import__": self._import}
+        self._builtins = {**vars(builtins), **stand_ins}
         self._stand_ins = {
             "array": _module("array", array=memory.array),
             "uctypes": _module("uctypes", addressof=memory.address_of),
@@ -58,6 +61,11 @@ class Board:
         if self.firmware.joinpath(*name.split(".")).is_dir():
             return _module(name, **{part: self.module(f"{name}.{part}") for part in fromlist})
         return self.module(name)
+
+    @property
+    def sources(self) -> dict[str, mpyfile.MpyFile]:
+        """Loaded modules in compiled form, by the path of their source."""
+        return {vars(self.modules[name])["__file__"]: compiled.mpy for name, compiled in self.compiled.items()}
 
     @property
     def native_bytes(self) -> dict[str, int]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lid
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from earlid.gate import models
 from numpy.typing import NDArray
 from pymicro_features import MicroFrontend
 
@@ -26,22 +29,43 @@ def hops_of(pcm: Samples) -> Iterator[bytes]:
 
 
 class Gate:
-    """The gate's parts on one emulated board."""
+    """Makes the gate's parts on one emulated board."""
 
     def __init__(self, *, profiled: bool = False) -> None:
         self.board = Board(FIRMWARE, profiled=profiled)
         self.machine = self.board.machine
         self._hop = self.machine.memory.bytearray(2 * HOP_SAMPLES)
 
-    def features(self, pcm: Samples) -> NDArray[np.uint16]:
-        """Columns of 40 features, one a hop from the third on."""
-        frontend = self.board.module("lid.gate.frontend").Frontend()
-        columns = []
-        for hop in hops_of(pcm):
-            self._hop[:] = hop
-            if frontend.push(self._hop):
-                columns.append(frontend.features.tolist())
-        return np.array(columns, dtype=np.uint16).reshape(-1, 40)
+    def hop(self, content: bytes) -> memoryview:
+        """The hop's samples in the one buffer that the board has for them."""
+        self._hop[:] = content
+        return self._hop
+
+    def frontend(self) -> Any:
+        return self.board.module("lid.gate.frontend").Frontend()
+
+    def wakeword(self, model: str) -> Any:
+        blob = self.machine.memory.bytearray(models.load(model).blob)
+        return self.board.module("lid.gate.wakeword").WakeWord(blob)
+
+
+def features(gate: Gate, pcm: Samples) -> NDArray[np.uint16]:
+    """The emulated frontend's columns of 40 features, one a hop from the third on."""
+    frontend = gate.frontend()
+    columns = [list(frontend.features) for hop in hops_of(pcm) if frontend.push(gate.hop(hop))]
+    return np.array(columns, dtype=np.uint16).reshape(-1, 40)
+
+
+def outputs(gate: Gate, model: str, columns: NDArray[np.uint16]) -> list[int]:
+    """The emulated network's output byte for each inference."""
+    wakeword = gate.wakeword(model)
+    column = gate.machine.memory.array("H", bytes(80))
+    found = []
+    for content in columns:
+        column[:] = memoryview(content)
+        if wakeword.push(column):
+            found.append(wakeword.prob)
+    return found
 
 
 def reference_features(pcm: Samples) -> NDArray[np.uint16]:
@@ -49,3 +73,20 @@ def reference_features(pcm: Samples) -> NDArray[np.uint16]:
     frontend = MicroFrontend()
     columns = [out.features for hop in hops_of(pcm) if (out := frontend.process_samples(hop)).features]
     return np.rint(np.array(columns).reshape(-1, 40) / _FEATURE_SCALE).astype(np.uint16)
+
+
+def reference_outputs(model: str, columns: NDArray[np.uint16]) -> list[int]:
+    """The network's output bytes by TensorFlow Lite's reference kernels, fed as pymicro-wakeword feeds them."""
+    path = models.load(model).manifest.model
+    reference = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    reference.allocate_tensors()
+    entry, exit_ = reference.get_input_details()[0], reference.get_output_details()[0]
+    scale, zero = entry["quantization"]
+    stride = entry["shape"][1]
+    found = []
+    for at in range(0, len(columns) - stride + 1, stride):
+        scaled = np.round(columns[at : at + stride].astype(np.float32) * np.float32(_FEATURE_SCALE) / scale + zero)
+        reference.set_tensor(entry["index"], scaled.astype(entry["dtype"])[np.newaxis])
+        reference.invoke()
+        found.append(int(reference.get_tensor(exit_["index"]).item()))
+    return found

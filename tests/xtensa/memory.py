@@ -53,13 +53,13 @@ class Memory:
         view[:] = content
         return view
 
-    def array(self, typecode: str, source: Iterable[Any] = ()) -> memoryview:
-        """MicroPython's array.array(), in emulated RAM; 'l' and 'L' have 4 bytes there."""
-        typecode = {"l": "i", "L": "I"}.get(typecode, typecode)
-        return self.bytearray(array_module.array(typecode, source).tobytes()).cast(typecode)  # type: ignore[arg-type]
+    def array(self, typecode: str, source: Iterable[Any] = ()) -> Array:
+        """MicroPython's array.array(), in emulated RAM."""
+        return Array(self, typecode, source)
 
     def address_of(self, buffer: Any) -> int:
         """Where a buffer lies. Read-only constants (bytes) are copied in when first asked for."""
+        buffer = buffer.view if isinstance(buffer, Array) else buffer
         if isinstance(buffer, bytes):
             if id(buffer) not in self._copies:
                 at = self.allocate(len(buffer))
@@ -78,6 +78,39 @@ class Memory:
         for guard in self._guards:
             if bytes(self.m8[guard : guard + len(_GUARD)]) != _GUARD:
                 raise RuntimeError(f"emulated code wrote past a buffer's end, at {guard:#x}")
+
+
+class Array:
+    """An array that lies in emulated RAM; growing moves it. 'l' and 'L' have 4 bytes there."""
+
+    def __init__(self, memory: Memory, typecode: str, source: Iterable[Any]) -> None:
+        self._memory = memory
+        self._typecode = {"l": "i", "L": "I"}.get(typecode, typecode)
+        self.view = self._placed(source)
+
+    def _placed(self, source: Any) -> memoryview:
+        content: Any = array_module.array(self._typecode, source)
+        return self._memory.bytearray(content.tobytes()).cast(self._typecode)  # type: ignore[call-overload, no-any-return]
+
+    def extend(self, source: Iterable[Any]) -> None:
+        self.view = self._placed([*self.view, *source])
+
+    def append(self, value: Any) -> None:
+        self.extend([value])
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.view[place]
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        self.view[place] = value
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+
+def view_of(buffer: Any) -> memoryview:
+    """MicroPython's memoryview(), which takes an Array too."""
+    return buffer.view if isinstance(buffer, Array) else memoryview(buffer)
 
 
 def misaligned(address: int) -> None:

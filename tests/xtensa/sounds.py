@@ -46,3 +46,9 @@ def loud_ends(seed: int, seconds: float = 0.15) -> Samples:
     pieces += [rng.choice([-32768.0, 32767.0], count), impulse, np.where(np.arange(count) % 2, 32767.0, -32768.0)]
     pieces += [rng.normal(0, 60000, count), quiet, speech_like(seed, seconds, 0.0)]
     return np.clip(np.rint(np.concatenate(pieces)), -32768, 32767).astype(np.int16)
+
+
+def room(seed: int, seconds: float, dbfs: float = -65.0) -> Samples:
+    """A quiet room: steady noise."""
+    rng = np.random.default_rng(seed)
+    return np.rint(rng.standard_normal(int(seconds * RATE_HZ)) * 32768 * 10 ** (dbfs / 20)).astype(np.int16)

@@ -93,7 +93,7 @@ def run_emulated(source: str, cells: list[list[int]], numbers: list[int]) -> tup
     buffers = [machine.memory.array(code, content) for code, content in zip("BHI", cells, strict=True)]
     result = module.function("f")(*buffers, *numbers)
     machine.memory.check_guards()
-    return result, [buffer.tolist() for buffer in buffers]
+    return result, [list(buffer) for buffer in buffers]
 
 
 def run_micropython(source: str, cells: list[list[int]], numbers: list[int]) -> tuple[Any, list[list[int]]]:
