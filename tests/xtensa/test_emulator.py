@@ -309,3 +309,10 @@ def test_a_profile_accounts_for_every_instruction() -> None:
     assert found.total() == dot.instructions - 1  # all but the jump over the constants
     assert found["multiply"] == 64
     assert found["load"] >= 128
+
+
+def test_long_straight_code_is_cut_without_parting_a_shift_from_its_amount() -> None:
+    lines = "".join(f"    x = (x << {n % 7}) + (x >> {n % 5}) + {n}\n" for n in range(120))
+    source = f"@micropython.viper\ndef f(x: int) -> int:\n{lines}    return x\n"
+    expected, _ = viper32.execute(source, "f", [12345])
+    assert Machine().load_source(source).function("f")(12345) == int(expected)

@@ -28,6 +28,7 @@ LONGEST_TRACE = 500
 LONGEST_SKIP = 40
 _CONDITIONAL = {"beq", "bne", "blt", "bge", "bltu", "bgeu", "beqz", "bnez", "bltz", "bgez"}
 _LEAVES = _CONDITIONAL | {"j", "retw", "callx8", "entry"}
+_SHIFTS_BY_SAR = {"sll", "srl", "sra"}
 _OPPOSITE = {"beq": "bne", "bne": "beq", "blt": "bge", "bge": "blt", "bltu": "bgeu", "bgeu": "bltu",
              "beqz": "bnez", "bnez": "beqz", "bltz": "bgez", "bgez": "bltz"}  # fmt: skip
 
@@ -298,10 +299,11 @@ class _Trace:
         length = 0
         while True:
             length += 1
-            if (at == self.head and length > 1) or length > LONGEST_TRACE:
+            insn = self.owner.insn(at)
+            too_long = length > LONGEST_TRACE and insn.op not in _SHIFTS_BY_SAR  # which belong to the SSL or SSR before
+            if (at == self.head and length > 1) or too_long:
                 self.leave(at, "")
                 return
-            insn = self.owner.insn(at)
             if insn.op in _CONDITIONAL:
                 at = self.branch(insn)
                 continue
