@@ -63,10 +63,10 @@ class App:
         if passed and not muted and not baseline:
             store.write_whole(_BASELINE, b"%d" % drop_ms)
         self.notes.note("selftest", "passed" if passed else "failed", bits, drop_ms)
-        if not bits & selftest.STUCK_HIGH_SAFE:
-            self.policy.fail("pump-stuck")
-        elif not bits & selftest.GUARDED_DEAD or not bits & selftest.SENTINEL_DEAD:
+        if not bits & selftest.GUARDED_DEAD or not bits & selftest.SENTINEL_DEAD:
             self.policy.fail("welded")
+        elif not bits & selftest.STUCK_HIGH_SAFE:
+            self.policy.fail("pump-stuck")
         elif not bits & selftest.SENSE_AGREES:
             self.policy.fail("mute-poles")
         elif not muted and bits & selftest.SENTINEL_DROPS and not bits & selftest.DROP_AS_EVER:
@@ -162,10 +162,11 @@ class App:
     def _keep_house(self, state):
         # Flash may make a hop late here: the lid is closed, and only the sentinel could drop.
         journal = self.journal
-        if journal.needs_room() and (
-            state != "closed" or self.hearing.quiet_hops >= _QUIET_ROOM_HOPS or journal.pressing()
-        ):
-            self._make_room(state)
+        if state != "fault" and journal.needs_room():
+            if state == "muted" or self.hearing.quiet_hops >= _QUIET_ROOM_HOPS or journal.pressing():
+                self.make_room()
+                if state == "closed":
+                    self.hearing.start()
         if self._hops % _SAVE_HOPS == 0:
             gc.collect()
             try:
@@ -175,7 +176,8 @@ class App:
             except OSError:
                 self.policy.fail("flash-error")
 
-    def _make_room(self, state):
+    def make_room(self):
+        """Erase ahead in the journal, about a second of it: the lid must be closed; the sentinel sleeps meanwhile."""
         self.hearing.stop()
         try:
             self.journal.make_room(self._note_lost)
@@ -184,8 +186,6 @@ class App:
         except OSError:
             self.policy.fail("flash-error")
         self.clock.tick()
-        if state == "closed":
-            self.hearing.start()
 
     def _note_lost(self, count, first):
         self.notes.note("lost", "overwritten", count, first)

@@ -75,7 +75,7 @@ class Microphone:
         self._clip_level = max(0, min(2 * CLIP_HOPS, self._clip_level + (1 if clipped else -1)))
         verdict = self.verdict
         if self._still_hops >= DEAD_HOPS:
-            verdict = "mic-dead" if low == 0 or low == -1 else "mic-stuck"
+            verdict = "mic-stuck" if low else "mic-dead"
         elif self._clip_level >= CLIP_HOPS:
             verdict = "mic-clipped"
         elif not self._still_hops and not self._clip_level:

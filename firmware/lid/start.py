@@ -72,6 +72,8 @@ def _begin(app, board, journal, starts, is_new, problems):
         note("fault", reason, measured, threshold)
     if journal.torn:
         note("lost", "torn", journal.torn, journal.seq + 1)
+    if journal.needs_room():
+        app.make_room()
     if starts > _QUICK_STARTS:
         app.policy.fail("boot-loop")
     else:

@@ -13,21 +13,22 @@ from .protocol import FLASH_BLOCK
 NO_SPACE = -28
 
 
-def _geometry() -> dict[str, int]:
+def _file_system(mount: bool) -> LittleFS:
     # As MicroPython's VfsLfs2 mounts it: read and program sizes 32, caches of 128
-    return {
-        "block_size": FLASH_BLOCK,
-        "block_count": FLASH_BYTES // FLASH_BLOCK,
-        "read_size": 32,
-        "prog_size": 32,
-        "cache_size": 128,
-        "lookahead_size": 32,
-    }
+    return LittleFS(
+        mount=mount,
+        block_size=FLASH_BLOCK,
+        block_count=FLASH_BYTES // FLASH_BLOCK,
+        read_size=32,
+        prog_size=32,
+        cache_size=128,
+        lookahead_size=32,
+    )
 
 
 def mount(image: bytes | bytearray) -> LittleFS:
     """Mount a copy of an image; raises littlefs.LittleFSError when it is no file system."""
-    fs = LittleFS(**_geometry(), mount=False)
+    fs = _file_system(mount=False)
     fs.context.buffer[:] = image
     fs.mount()
     return fs
@@ -54,7 +55,7 @@ def write_files(fs: LittleFS, files: Mapping[str, bytes]) -> None:
 
 def build(files: Mapping[str, bytes]) -> bytes:
     """A fresh image with these files in it."""
-    fs = LittleFS(**_geometry())
+    fs = _file_system(mount=True)
     write_files(fs, files)
     return bytes(fs.context.buffer)
 
@@ -82,11 +83,11 @@ def fill(image: bytes | bytearray, leave_blocks: int = 0, name: str = "filler.bi
     """An image filled up with one useless file, `leave_blocks` blocks left free."""
     fs = mount(image)
     room = FLASH_BYTES // FLASH_BLOCK - fs.used_block_count - leave_blocks
-    with fs.open(name, "wb") as file:
+    for blocks in range(room, 0, -1):  # pointers and metadata take some, too: as much as fits
         try:
-            for _ in range(max(0, room)):
-                file.write(b"\x00" * FLASH_BLOCK)
-                file.flush()
+            with fs.open(name, "wb") as file:
+                file.write(b"\x00" * (blocks * FLASH_BLOCK))
+            break
         except LittleFSError as error:
             if error.code != NO_SPACE:
                 raise

@@ -1,0 +1,124 @@
+"""A virtual board in simulated time, and its line read with the firmware's own `lid.wire`: what the firmware tests stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from earlid.virtual.board import VirtualBoard
+from lid import record, wire
+
+FIRST_HOP_MS = 5000  # ROM, MicroPython, the journal's first sectors and the self-test are over
+
+
+class Note(NamedTuple):
+    """One record as the board sent it."""
+
+    seq: int
+    boot: int
+    ms: int
+    event: str
+    reason: str
+    score: int
+    flags: int
+    energy_log2_q8: int
+    guarded_mv: int
+    sentinel_mv: int
+    wall_ms: int
+    wall_unc_ms: int
+    a: int
+    b: int
+    link: str
+    mac: str
+
+
+class Bench:
+    """A board on the bench: time passes only when asked to."""
+
+    def __init__(self, *, files: Mapping[str, bytes] | None = None, start: bool = True, **options: Any) -> None:
+        self.board = VirtualBoard(files=files or {}, **options)
+        self.board.noise(-70)  # a room is never silent, and a living microphone less so
+        self._request = 0
+        if start:
+            self.board.start()
+            self.board.run_ms(FIRST_HOP_MS)
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.board.stop()
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """Every good line that the board has sent since power-on."""
+        decoder = wire.Decoder(wire.HOST_LINE_MAX)
+        return [body for _, body in decoder.feed(self.board.console.encode("latin-1"))]
+
+    def notes(self, event: str | None = None) -> list[Note]:
+        """The journal records sent by themselves or in a sync, first sending of each, in order."""
+        seen: dict[tuple[int, int], Note] = {}
+        for body in self.bodies():
+            if "rec" in body:
+                note = Note(*body["rec"])
+                seen.setdefault((note.boot, note.seq), note)
+        return [note for note in seen.values() if event in (None, note.event)]
+
+    def last(self, event: str) -> Note:
+        notes = self.notes(event)
+        assert notes, f"no {event} record; there are {[(n.event, n.reason) for n in self.notes()]}"
+        return notes[-1]
+
+    def told(self) -> list[tuple[str, str]]:
+        """(event, reason) of every record, in order."""
+        return [(note.event, note.reason) for note in self.notes()]
+
+    def ask(self, do: str, limit_ms: float = 3000, **arguments: Any) -> dict[str, Any]:
+        """Send a request as a host would; its reply's body."""
+        self._request += 1
+        number = self._request
+        self.board.send(wire.encode(number, {"id": number, "do": do, **{k.rstrip("_"): v for k, v in arguments.items()}}))
+        return self.reply(number, limit_ms)
+
+    def reply(self, number: int, limit_ms: float = 3000) -> dict[str, Any]:
+        found: list[dict[str, Any]] = []
+
+        def arrived() -> bool:
+            found[:] = [body for body in self.bodies() if body.get("re") == number]
+            return bool(found)
+
+        self.board.run_until(arrived, limit_ms, step_ms=20)
+        return found[-1]
+
+    def hello(self) -> dict[str, Any]:
+        return self.ask("hello")["hi"]
+
+    def press(self, hold_ms: float = 150) -> None:
+        self.board.talk(True)
+        self.board.run_ms(hold_ms)
+        self.board.talk(False)
+        self.board.run_ms(60)
+
+    def open_by_button(self) -> None:
+        self.press()
+        assert self.board.rails[1] > 2500, "the button did not open the lid"
+
+    def guarded_live(self) -> bool:
+        return self.board.rails[1] > 300
+
+    def closes_within(self, limit_ms: float) -> float:
+        """Run until the guarded rail is dead; how many ms that took (AssertionError beyond the limit)."""
+        begun = self.board.now_ms
+        self.board.run_until(lambda: not self.guarded_live(), limit_ms)
+        return self.board.now_ms - begun
+
+
+def check_chain(notes: list[Note], board: str, key: bytes | None = None) -> None:
+    """Every record hangs on the one before it; with the key, its mac is right too."""
+    link = record.genesis(board)
+    for note in sorted(notes, key=lambda n: n.seq):
+        body = record.make_body(note[:14])
+        mac = bytes.fromhex(note.mac)
+        assert record.make_link(link, body, mac).hex() == note.link, f"record {note.seq} does not hang on {note.seq - 1}"
+        if key:
+            assert record.make_mac(key, link, body) == mac, f"record {note.seq} has a false mac"
+        link = bytes.fromhex(note.link)
