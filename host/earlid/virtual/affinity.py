@@ -32,7 +32,7 @@ def _claimed_cpu() -> int:
 
 
 def share_cpu(pids: tuple[int, ...]) -> set[int] | None:
-    """Put this thread and these processes on one processor; returns what this thread had before, None if nothing was done."""
+    """Put this thread and these processes on one processor; returns what the thread had before, or None."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     before = os.sched_getaffinity(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import time
@@ -11,31 +12,29 @@ from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
-
 from lid import circuit as figures
 
-from . import engine as nature
 from . import image
-from .circuit import Channel, Constants
-from .flash import FLASH_BYTES
-from .port import LineFaults
-from .sound import MODES, Mode, Samples, load
+from .accidents import Accidents, ChannelName
+from .circuit import Constants
+from .engine import POWER_ON, Engine, frame_at
+from .flash import FLASH_BYTES, Flash
+from .port import Port
+from .processor import Processor
+from .sound import MODES, RATE_HZ, Mode, Samples, Sound, load
 
 FIRMWARE = Path(__file__).parents[3] / "firmware"
-PUMP_PINS = {"sentinel": figures.SENTINEL_PUMP_PIN, "guarded": figures.GUARDED_PUMP_PIN}
-ChannelName = Literal["sentinel", "guarded"]
-Pole = Literal["coil", "sentinel", "guarded"]
 
 
 class BoardTimeout(Exception):
     """What was waited for did not happen within the limit of board time (or wall time)."""
 
 
-class VirtualBoard:
+class VirtualBoard(Accidents):
     """A board of copper, flash and real MicroPython, with every accident on demand.
 
     firmware: folder copied into the flash (boot.py, main.py, lid/**); None for none. files: more files, by path.
-    flash: image file to keep the flash in; an existing one keeps what the board wrote, and gets firmware and files anew.
+    flash: image file to keep the flash in; an existing one keeps what the board wrote and gets firmware and files anew.
     clock: "simulated" (time moves only when told to, as fast as the processor allows) or "wall".
     seed: of everything random. heap_bytes: MicroPython's heap; objects are twice as big here as on the chip.
     link: symbolic link that always points at the serial port. deploy: False leaves an existing image as it is.
@@ -57,7 +56,14 @@ class VirtualBoard:
         if clock not in ("simulated", "wall"):
             raise ValueError(f'clock is "simulated" or "wall", not {clock!r}')
         self.clock = clock
-        self.engine = nature.make(flash_path=flash, seed=seed, heap_bytes=heap_bytes, constants=constants or Constants(), link=link)
+        self.engine = Engine(
+            Flash(flash, random.Random(f"flash {seed}")),
+            Sound(seed),
+            Port(link),
+            Processor(heap_bytes),
+            constants or Constants(),
+            seed,
+        )
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._failure: BaseException | None = None
@@ -71,7 +77,9 @@ class VirtualBoard:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def deploy(self, firmware: Path | None, files: Mapping[str, bytes]) -> None:
@@ -105,15 +113,10 @@ class VirtualBoard:
         with self.engine.lock:
             self.engine.power(False)
 
-    def brown_out(self, length_ms: float = 50) -> None:
-        """5 V dips for a while: the chip resets, the coils lose their supply."""
-        self.power_cut()
-        self.at(self.now_ms + length_ms, self.power_on)
-
     def reset_pin(self) -> None:
         """Somebody presses the reset button."""
         with self.engine.lock:
-            self.engine.reset(nature.POWER_ON)
+            self.engine.reset(POWER_ON)
 
     # Time
 
@@ -137,7 +140,7 @@ class VirtualBoard:
         limit = self.now_ms + limit_ms
         while not predicate():
             if self.now_ms >= limit:
-                raise BoardTimeout(f"not within {limit_ms} ms of board time; the console ends with: {self.console[-400:]!r}")
+                raise BoardTimeout(f"not within {limit_ms} ms of board time; console: ...{self.console[-400:]!r}")
             self.run_ms(step_ms)
 
     def at(self, time_ms: float, action: Callable[[], None]) -> None:
@@ -170,7 +173,7 @@ class VirtualBoard:
             wall_s, board_us = time.monotonic(), self.engine.now_us
             while not self._stopping:
                 target_us = board_us + int((time.monotonic() - wall_s) * 1e6 * speed)
-                if target_us > self.engine.now_us + 500_000 * max(1.0, speed):  # the PC slept or is too slow: no catching up
+                if target_us > self.engine.now_us + 500_000 * max(1.0, speed):  # no catching up
                     wall_s, board_us = time.monotonic(), self.engine.now_us
                 self.engine.run_to(target_us)
                 time.sleep(0.001)
@@ -192,18 +195,18 @@ class VirtualBoard:
         """Play from a moment of board time on; returns when it ends, in board milliseconds."""
         samples = load(Path(sound)) if isinstance(sound, str | Path) else sound
         with self.engine.lock:
-            end = self.engine.sound.play_at(nature.frame_at(round(time_ms * 1000)), samples)
-        return end / nature.RATE_HZ * 1000
+            end = self.engine.sound.play_at(frame_at(round(time_ms * 1000)), samples)
+        return end / RATE_HZ * 1000
 
     def push_sound(self, samples: Samples) -> None:
         """Append live samples (int16, 16 kHz), as they come from a real microphone."""
         with self.engine.lock:
-            self.engine.sound.push(nature.frame_at(self.engine.now_us), np.ascontiguousarray(samples))
+            self.engine.sound.push(frame_at(self.engine.now_us), np.ascontiguousarray(samples))
 
     def noise(self, level_dbfs: float | None) -> None:
         """White noise beneath everything from now on; None for none."""
         with self.engine.lock:
-            self.engine.sound.set_noise(nature.frame_at(self.engine.now_us), level_dbfs)
+            self.engine.sound.set_noise(frame_at(self.engine.now_us), level_dbfs)
 
     @property
     def microphone(self) -> Mode:
@@ -227,10 +230,10 @@ class VirtualBoard:
         """Press or let go of the talk button; its contact may bounce for a while."""
         with self.engine.lock:
             self.engine.note("talk_button", pressed)
-            self.engine.pressed = pressed
-            self.engine.settle_inputs()
+            self.engine.pins.pressed = pressed
+            self.engine.pins.settle_inputs()
             if bounce_ms:
-                self.engine.bounce_until_us = self.engine.now_us + round(bounce_ms * 1000)
+                self.engine.pins.bounce_until_us = self.engine.now_us + round(bounce_ms * 1000)
 
     # What there is to see
 
@@ -264,7 +267,7 @@ class VirtualBoard:
     @property
     def leds(self) -> dict[str, int]:
         """Red (from the mute throw), amber (one a rail), status and buzzer pins."""
-        circuit, shown = self.engine.circuit, self.engine.shown
+        circuit, shown = self.engine.circuit, self.engine.pins.shown
         return {
             "red": int(circuit.red),
             "amber_sentinel": int(self.rail_mv("sentinel") > 1900),
@@ -283,20 +286,20 @@ class VirtualBoard:
     @property
     def console(self) -> str:
         """Everything the chip has sent (the newest 2 to 4 MB)."""
-        return bytes(self.engine.transmitter.text).decode("utf-8", "replace")
+        return bytes(self.engine.uart.transmitter.text).decode("utf-8", "replace")
 
     def send(self, data: bytes) -> None:
         """Put bytes on the line to the board without a serial port, free of line faults."""
         with self.engine.lock:
-            self.engine.receiver.put(data)
+            self.engine.uart.receiver.put(data)
 
     def wait_for(self, pattern: str, limit_ms: float = 10_000) -> re.Match[str]:
-        """Let time pass until the console shows `pattern` after what was waited for before; BoardTimeout if it does not."""
+        """Let time pass until the console shows `pattern` behind what was waited for before; else BoardTimeout."""
         compiled = re.compile(pattern)
         limit = self.now_ms + limit_ms
         while True:
             with self.engine.lock:
-                transmitter = self.engine.transmitter
+                transmitter = self.engine.uart.transmitter
                 gone = transmitter.total - len(transmitter.text)
                 text = bytes(transmitter.text[max(0, self._seen - gone) :]).decode("latin-1")
             match = compiled.search(text)
@@ -304,7 +307,7 @@ class VirtualBoard:
                 self._seen = max(self._seen, gone) + match.end()
                 return match
             if self.now_ms >= limit:
-                raise BoardTimeout(f"{pattern!r} not on the console within {limit_ms} ms of board time; it ends with {text[-400:]!r}")
+                raise BoardTimeout(f"no {pattern!r} within {limit_ms} ms of board time; console: ...{text[-400:]!r}")
             self.run_ms(5)
 
     def read_files(self) -> dict[str, bytes]:
@@ -316,95 +319,3 @@ class VirtualBoard:
     def resets(self) -> list[tuple[float, int]]:
         """Every reset: board milliseconds and MicroPython's cause (1 power, 2 hard, 3 watchdog, 5 soft)."""
         return self.engine.resets
-
-    # Accidents
-
-    def _channel(self, name: ChannelName) -> Channel:
-        if name not in PUMP_PINS:
-            raise ValueError(f"there is a sentinel and a guarded channel, no {name!r}")
-        return self.engine.circuit.guarded if name == "guarded" else self.engine.circuit.sentinel
-
-    def weld(self, relay: ChannelName, welded: bool = True) -> None:
-        """The relay's working contact welds shut at its next closing at the latest: at once."""
-        self._channel(relay)
-        with self.engine.lock:
-            self.engine.circuit.weld(self.engine.now_us, relay, welded)
-
-    def relay_open(self, relay: ChannelName, broken: bool = True) -> None:
-        """The coil no longer pulls: the contact never closes again."""
-        with self.engine.lock:
-            self._channel(relay).stuck_open = broken
-            self._channel(relay).coil = not self._channel(relay).coil  # have its effect worked out anew
-            self.engine.circuit.apply(self.engine.now_us)
-
-    def break_pole(self, pole: Pole, broken: bool = True) -> None:
-        """One pole of the mute switch stays where it is, whatever the lever does."""
-        with self.engine.lock:
-            poles = self.engine.circuit.broken_poles
-            if pole not in self.engine.circuit.poles:
-                raise ValueError(f"the switch has poles coil, sentinel and guarded, no {pole!r}")
-            if broken:
-                poles.add(pole)
-            else:
-                poles.discard(pole)
-                self.engine.circuit.throw(self.engine.now_us, self.engine.circuit.muted)
-
-    def stuck_pin(self, pin: int, level: int | None) -> None:
-        """A pin is held at 0 or 1 from outside, whatever the chip does; None lets go."""
-        with self.engine.lock:
-            if level is None:
-                self.engine.stuck.pop(pin, None)
-            else:
-                self.engine.stuck[pin] = int(bool(level))
-            self.engine.settle_inputs()
-            self.engine.drive_pin(self.engine.now_us, pin)
-
-    def rail_sag(self, millivolts: float | None) -> None:
-        """Both microphones' source delivers only this much; None: what it should."""
-        with self.engine.lock:
-            self.engine.circuit.sag_mv = millivolts
-            self.engine.circuit.apply(self.engine.now_us)
-
-    def hang(self, after_requests: int = 1) -> None:
-        """The chip stops dead at its nth word to nature from now on (a hop has one or more)."""
-        with self.engine.lock:
-            self.engine.hang_at = self.engine.requests + after_requests
-
-    def power_cut_at_write(self, n: int | None, torn: bool = True) -> None:
-        """Cut the power at the nth program or erase from now on, leaving it half done if `torn`; None: never mind."""
-        with self.engine.lock:
-            flash = self.engine.flash
-            flash.cut_at = None if n is None else flash.writes + n
-            flash.torn = torn
-
-    def flash_error(self, failing: bool = True) -> None:
-        """Every program and erase is answered by ESP_FAIL."""
-        with self.engine.lock:
-            self.engine.flash.failing = failing
-
-    def flash_full(self, leave_blocks: int = 0) -> None:
-        """Fill the file system with one useless file; only while the board is off."""
-        self._must_be_off("filling the flash")
-        self.engine.flash.load(image.fill(self.engine.flash.data, leave_blocks))
-
-    def _must_be_off(self, doing: str) -> None:
-        if self.engine.state != nature.OFF:
-            raise RuntimeError(f"{doing} needs the board off: call power_cut() first")
-
-    def corrupt_line(
-        self, bit_error_rate: float, seed: int = 0, *, drop_rate: float = 0.0, duplicate_rate: float = 0.0, both_ways: bool = True
-    ) -> None:
-        """From now on the serial line flips bits and loses or doubles lines, at these rates; zeros make it good again."""
-        with self.engine.lock:
-            self.engine.port.to_host = LineFaults(bit_error_rate, drop_rate, duplicate_rate, seed)
-            self.engine.port.to_board = LineFaults(bit_error_rate if both_ways else 0.0, seed=seed + 1)
-
-    def unplug(self) -> None:
-        """The serial cable is pulled (the board's power comes from elsewhere)."""
-        with self.engine.lock:
-            self.engine.port.unplug()
-
-    def replug(self) -> None:
-        """The serial cable is back: a new port, the same `link`."""
-        with self.engine.lock:
-            self.engine.port.plug()

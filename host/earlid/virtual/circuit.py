@@ -137,7 +137,9 @@ class Channel:
         c = self.constants
         pump_mv = self.pump_at(now_us)
         low_us = now_us - self.fell_us
-        share = c.pump_share if low_us > 20 * c.pump_recharge_us else c.pump_share * -math.expm1(-low_us / c.pump_recharge_us)
+        share = c.pump_share
+        if low_us < 20 * c.pump_recharge_us:
+            share *= -math.expm1(-low_us / c.pump_recharge_us)
         if pump_mv < c.pump_supply_mv:
             pump_mv += share * (c.pump_supply_mv - pump_mv)
         self.pump_mv, self.pump_at_us = pump_mv, now_us
@@ -284,6 +286,4 @@ class Circuit:
 
     def settled_us(self) -> int:
         """From when on `adc_mv` no longer changes by itself."""
-        return max(
-            self.sentinel.rail.settled_us, self.guarded.rail.settled_us, self.arm_sense.settled_us, self.mute_sense.settled_us
-        )
+        return max(f.settled_us for f in (self.sentinel.rail, self.guarded.rail, self.arm_sense, self.mute_sense))

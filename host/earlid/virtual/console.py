@@ -15,7 +15,7 @@ _LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
 
 
 class Transmitter:
-    """The chip's output: line ends made as the ESP32 port makes them, FIFO time, start-up noise of the raw REPL hidden."""
+    """The chip's output: line ends as the ESP32 port makes them, the FIFO's time, a raw REPL's greeting hidden."""
 
     def __init__(self) -> None:
         self.text = bytearray()

@@ -30,7 +30,7 @@ class Flash:
             if path.exists():
                 image = path.read_bytes()
                 if len(image) != FLASH_BYTES:
-                    raise ValueError(f"{path}: {len(image)} bytes, a flash image has {FLASH_BYTES}; delete it or name another")
+                    raise ValueError(f"{path}: {len(image)} bytes are no flash image ({FLASH_BYTES} bytes)")
                 self.data[:] = image
             else:
                 path.write_bytes(self.data)

@@ -30,9 +30,10 @@ class Processor:
     def __init__(self, heap_bytes: int) -> None:
         ours, theirs = socket.socketpair()
         self._control = ours
+        command = [sys.executable, "-I", "-S", str(_HERE / "nursery.py")]
         self._nursery = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_HERE / "nursery.py"), _site_folder(), str(_HERE / "chip" / "launch.py"), str(heap_bytes)],
-            stdin=theirs,
+            [*command, _site_folder(), str(_HERE / "chip" / "launch.py"), str(heap_bytes)],
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=None,
             start_new_session=True,

@@ -8,7 +8,7 @@ try:
     from micropython import const
 except ImportError:  # CPython reads this file too
 
-    def const(value: int) -> int:  # type: ignore[misc]
+    def const(value: int) -> int:
         return value
 
 
@@ -18,7 +18,7 @@ MAX_EVENTS = const(64)
 MAX_PAYLOAD = const(16384)  # of an answer
 MAX_REQUEST_PAYLOAD = const(2048)  # with header and events still less than a pipe takes whole
 
-OP_HELLO = const(1)  # answer: payload of HELLO_BYTES: mode, reset cause, 6 spare, seed u64
+OP_HELLO = const(1)  # answer: payload of HELLO_BYTES: raw REPL wanted, reset cause, the ROM's cause, 5 spare, seed u64
 OP_PHASE = const(2)  # a: PHASE_...
 OP_SYNC = const(3)  # bring the clock and the pins up to date
 OP_SLEEP = const(4)  # a: microseconds

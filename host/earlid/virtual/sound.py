@@ -1,4 +1,4 @@
-"""What the sentinel microphone hears: sounds laid on the board's time line, noise beneath, and the ways to hear wrong."""
+"""What the sentinel microphone hears: sounds on the board's time line, noise beneath, and the ways to hear wrong."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Sound:
     def play_at(self, frame: int, samples: Samples) -> int:
         """Lay a clip on the time line from `frame` on; returns the frame after its end."""
         if samples.dtype != np.int16 or samples.ndim != 1:
-            raise ValueError(f"samples must be one-dimensional int16 at {RATE_HZ} Hz, not {samples.dtype} {samples.shape}")
+            raise ValueError(f"samples must be int16 in one dimension, not {samples.dtype} {samples.shape}")
         self._clips.append((frame, samples))
         self._forget()
         return frame + len(samples)

@@ -1,6 +1,5 @@
 # `machine` as the ESP32 port has it, as far as the firmware may use it. No more: what is missing raises AttributeError.
 import link
-from micropython import const
 from protocol import (
     ADC_CEILING_MV,
     ADC_FLOOR_MV,
@@ -26,6 +25,7 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _cause = PWRON_RESET
+_rom_cause = 1
 _id = b"\x00" * 6
 _freq_hz = 160000000
 
@@ -39,7 +39,7 @@ class _Registers:
     def __getitem__(self, address):
         if address != 0x3FF48034:
             raise ValueError("no such register on the virtual board")
-        return {PWRON_RESET: 1, HARD_RESET: 1, WDT_RESET: 7, SOFT_RESET: 12}.get(_cause, 1)
+        return _rom_cause
 
 
 mem32 = _Registers()
@@ -133,7 +133,7 @@ class Pin:
         self.value(self._level ^ 1)
 
     def __repr__(self):
-        return "Pin(%d)" % self._id
+        return f"Pin({self._id})"
 
 
 def _number(pin):

@@ -1,6 +1,7 @@
 # `time` as the ESP32 port has it, on the board's clock: ticks wrap at 2**30, the epoch is 2000, power-on is zero.
-import link
 import time as _host_time
+
+import link
 from micropython import const
 
 _WRAP = const(0x3FFFFFFF)

@@ -3,10 +3,10 @@
 import gc
 import random
 import sys
-import vfs
 from os import stat as _stat
 
 import link
+import vfs
 from protocol import ANSWER_HEADER, HELLO_BYTES, OP_HELLO, OP_PHASE, OP_SOFT_RESET, PHASE_CODE, PHASE_REPL
 
 
@@ -19,7 +19,7 @@ def _install():
     link.call(OP_HELLO, 0, 0, HELLO_BYTES)
     hello = bytes(link.answer[ANSWER_HEADER : ANSWER_HEADER + HELLO_BYTES])
     seed = int.from_bytes(hello[8:16], "little")
-    chip_machine._cause = hello[1]
+    chip_machine._cause, chip_machine._rom_cause = hello[1], hello[2]
     chip_machine._id = hello[10:16]
     chip_os._seed = hello
     link.seed_noise(seed | 1)

@@ -1,0 +1,84 @@
+"""The chip's pins: what its events drive, what it reads back."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable
+
+from lid import circuit as figures
+
+from .circuit import Circuit
+
+SHOWN_PINS = {figures.STATUS_LED_PIN: "status_led", figures.BUZZER_PIN: "buzzer"}
+_ADC = struct.Struct("<8H")
+_TALK = figures.TALK_BUTTON_PIN
+
+
+class Pins:
+    """GPIO as the copper sees it. `changed(time_us, what, value)` is told of lamps and buzzer."""
+
+    def __init__(self, circuit: Circuit, changed: Callable[[int, str, object], None], rng: random.Random) -> None:
+        self.circuit = circuit
+        self.changed = changed
+        self.rng = rng
+        self.outputs: dict[int, int] = {}
+        self.levels: dict[int, int] = {}
+        self.stuck: dict[int, int] = {}
+        self.shown: dict[int, int] = {}
+        self.pressed = False
+        self.bounce_until_us = 0
+        self.inputs = 1 << _TALK
+        self._adc = _ADC.pack(*[0] * 8)
+        self._adc_key = (-1, 0)
+
+    def reset(self, time_us: int) -> None:
+        """All pins float, as they do while the chip is in reset or without power."""
+        for pin in list(self.outputs):
+            self.outputs[pin] = 0
+            self.drive(time_us, pin)
+        self.outputs.clear()
+        self.levels.clear()
+
+    def drive(self, time_us: int, pin: int) -> None:
+        """Let a pin's level, as chip or fault sets it, have its effect."""
+        # A pin that is no output floats: for the pump that is the same as low
+        level = self.stuck.get(pin, self.levels.get(pin, 0) if self.outputs.get(pin) else 0)
+        if pin == figures.SENTINEL_PUMP_PIN:
+            self.circuit.drive(time_us, self.circuit.sentinel, level)
+        elif pin == figures.GUARDED_PUMP_PIN:
+            self.circuit.drive(time_us, self.circuit.guarded, level)
+        elif pin in SHOWN_PINS:
+            self.show(time_us, pin, level)
+
+    def show(self, time_us: int, pin: int, value: int) -> None:
+        """A lamp's or the buzzer's pin has this level (or, driven by PWM, this many Hz)."""
+        if pin in SHOWN_PINS and self.shown.get(pin, 0) != value:
+            self.shown[pin] = value
+            self.changed(time_us, SHOWN_PINS[pin], value)
+
+    def settle_inputs(self) -> None:
+        """Levels of the input pins after all bouncing."""
+        mask = 0 if self.pressed else 1 << _TALK
+        for pin, level in self.stuck.items():
+            mask = mask & ~(1 << pin) | level << pin
+        self.inputs = mask
+
+    def sample(self, now_us: int) -> tuple[int, bytes]:
+        """Input levels (a bit a GPIO) and the packed ADC readings of GPIO 32 to 39, for an answer."""
+        if self.bounce_until_us:
+            if now_us < self.bounce_until_us:
+                self.inputs ^= self.rng.getrandbits(1) << _TALK
+            else:
+                self.bounce_until_us = 0
+                self.settle_inputs()
+        circuit = self.circuit
+        changes = circuit.changes + circuit.sentinel.changes + circuit.guarded.changes
+        key, steady_us = self._adc_key
+        if key != changes or now_us < steady_us:
+            if key != changes:
+                # once more after all has settled, then no more
+                self._adc_key = (changes, circuit.settled_us() + 100_000)
+            sentinel, guarded, arm, mute = circuit.adc_mv(now_us)
+            self._adc = _ADC.pack(0, 0, sentinel, guarded, arm, 0, 0, mute)
+        return self.inputs, self._adc
