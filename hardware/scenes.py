@@ -1,0 +1,108 @@
+"""Stimuli: what the pins, the switch and the supplies do in each test."""
+
+from __future__ import annotations
+
+import random
+
+from hardware.spice import Scene
+
+TOGGLE_S = 0.010  # one edge a hop
+EDGE_S = 2e-6
+Points = list[tuple[float, float]]
+
+
+def levels(changes: Points) -> Points:
+    """Steps at the given times (s, level) as piecewise-linear points with short edges."""
+    points: Points = [(0.0, changes[0][1])]
+    for (t, level), (_, before) in zip(changes[1:], changes[:-1], strict=True):
+        points += [(t, before), (t + EDGE_S, level)]
+    return points
+
+
+def edges(start_s: float, stop_s: float, gap_s: float = TOGGLE_S, level: float = 0.0) -> tuple[Points, float, float]:
+    """Edges every `gap_s` from `start_s` to before `stop_s`. Returns changes, last edge's time, level after it."""
+    changes: Points = []
+    t, last = start_s, start_s
+    while t < stop_s - 1e-9:
+        level = 1.0 - level
+        changes.append((t, level))
+        last = t
+        t += gap_s
+    return changes, last, level
+
+
+def join(*groups: Points) -> Points:
+    merged: Points = [(0.0, 0.0)]
+    for group in groups:
+        merged += group
+    return levels(merged)
+
+
+def throw(at_s: float, throw_ms: float, bounce_ms: float, seed: int, poles: str = "abc") -> dict[str, Points]:
+    """The lever leaves ARM at `at_s`, bouncing, and arrives `throw_ms` later in MUTE, bouncing; break before make."""
+    rng = random.Random(f"throw-{seed}")
+    found: dict[str, Points] = {}
+    for pole in poles:
+        arm: Points = [(0.0, 1.0), (at_s, 0.0)]
+        mute: Points = [(0.0, 0.0)]
+        t = at_s
+        for _ in range(rng.randint(0, 3) if bounce_ms else 0):
+            gap = rng.uniform(0.05, 0.25) * bounce_ms * 1e-3
+            arm += [(t + gap, 1.0), (t + 2 * gap * 0.9, 0.0)]
+            t += 2 * gap
+        arrive = max(at_s + throw_ms * 1e-3, t + 1e-4)
+        mute.append((arrive, 1.0))
+        t = arrive
+        for _ in range(rng.randint(0, 3) if bounce_ms else 0):
+            gap = rng.uniform(0.05, 0.25) * bounce_ms * 1e-3
+            mute += [(t + gap, 0.0), (t + 2 * gap * 0.9, 1.0)]
+            t += 2 * gap
+        found[f"arm_{pole}"] = levels(arm)
+        found[f"mute_{pole}"] = levels(mute)
+    return found
+
+
+def hold_then(end_level: str, start_s: float = 0.05, stop_s: float = 0.55, tail_s: float = 0.40) -> tuple[Scene, float]:
+    """Toggle, then stuck 'high', 'low' or 'float'. Returns the scene and the time of the last edge."""
+    changes, last, level = edges(start_s, stop_s)
+    wanted = 1.0 if end_level == "high" else 0.0
+    if end_level != "float" and level != wanted:
+        changes, last, level = edges(start_s, stop_s + TOGGLE_S)
+    points = {f"pump{n}": join(changes) for n in (1, 2)}
+    if end_level == "float":
+        last += TOGGLE_S / 2
+        points |= {f"float{n}": levels([(0.0, 0.0), (last, 1.0)]) for n in (1, 2)}
+    return Scene(f"stuck {end_level}", last + tail_s, points), last
+
+
+def pause(gap_s: float, rest_high: bool, start_s: float = 0.05, stop_s: float = 0.45) -> tuple[Scene, float, float]:
+    """Toggle, one gap of `gap_s` between two edges, toggle again. Returns scene, start and end of the gap."""
+    changes, last, level = edges(start_s, stop_s)
+    if (level == 1.0) != rest_high:
+        changes, last, level = edges(start_s, stop_s + TOGGLE_S)
+    more, _, _ = edges(last + gap_s, last + gap_s + 0.25, level=level)
+    points = {f"pump{n}": join(changes, more) for n in (1, 2)}
+    return Scene(f"pause {gap_s * 1e3:.0f} ms", last + gap_s + 0.2, points), last, last + gap_s
+
+
+def slow(hz: float, warm: bool, length_s: float = 0.0) -> tuple[Scene, float]:
+    """A square wave of `hz` (two edges a period), from rest or after a proper 50 Hz hold. Returns scene and its start."""
+    begin, groups, level = 0.05, [], 0.0
+    if warm:
+        first, last, level = edges(0.05, 0.45)
+        groups.append(first)
+        begin = last + 0.5 / hz
+    length = length_s or max(1.2, 4.0 / hz)
+    more, _, _ = edges(begin, begin + length, 0.5 / hz, level)
+    groups.append(more)
+    points = {f"pump{n}": join(*groups) for n in (1, 2)}
+    return Scene(f"{hz:g} Hz {'after holding' if warm else 'from rest'}", begin + length, points, 1e-3), begin
+
+
+def muted_while_open(seed: int, throw_ms: float, bounce_ms: float, phase_ms: float) -> tuple[Scene, float]:
+    """MUTE thrown at any phase while the pump keeps toggling and the clocks rest high. Returns scene and lever's start."""
+    at = 0.40 + phase_ms * 1e-3
+    changes, _, _ = edges(0.05, 0.60)
+    points = {f"pump{n}": join(changes) for n in (1, 2)}
+    points |= throw(at, throw_ms, bounce_ms, seed)
+    return Scene("mute thrown", at + 0.12, points, 2e-4), at

@@ -1,0 +1,198 @@
+"""A deck from a netlist, a corner, a scene and faults; ngspice runs it; waveforms come back as arrays."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hardware.corners import Corner
+from hardware.models import LINES, cards
+from hardware.parts import Board, Part
+from hardware.recipes import RECIPES
+
+OPEN_OHM = 1e9
+BRIDGE_OHM = 0.05
+GPIO_NETS = {"PUMP1": "pump1", "PUMP2": "pump2", "SCK": "sck", "WS": "ws"}
+
+
+class SimulatorError(RuntimeError):
+    """ngspice is missing, or gave no waveforms for a deck."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kind`: 'open' (part, pin), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor), 'stuck' (pole)."""
+
+    kind: str
+    a: str = ""
+    b: str = ""
+    c: str = ""
+    factor: float = 1.0
+
+    @property
+    def name(self) -> str:
+        match self.kind:
+            case "open":
+                return f"{self.a} {self.b} open"
+            case "short":
+                return f"{self.a} {self.b}-{self.c} shorted"
+            case "bridge":
+                return f"bridge {self.a} to {self.b}"
+            case "scale":
+                return f"{self.a} x{self.factor:g}"
+            case _:
+                return f"{self.a} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What happens: piecewise-linear points (s, 0..1) by signal name; 'v5' and 'v33' are factors of the corner's supply.
+
+    Signals: pump1 pump2 sck ws (0..1 of 3V3), float1 float2 (1 = the pin is an input), arm_X mute_X for poles a b c, v5, v33.
+    """
+
+    name: str
+    end_s: float
+    points: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    step_s: float = 1e-3
+
+
+def _node(net: str) -> str:
+    if not net or net == "GND":
+        return "0"
+    return "n_" + re.sub(r"\W", "_", net.lower())
+
+
+def _pwl(points: list[tuple[float, float]]) -> str:
+    return "pwl(" + " ".join(f"{t:.7g} {v:.5g}" for t, v in points) + ")"
+
+
+def _part_nodes(part: Part, faults: tuple[Fault, ...], extra: list[str]) -> list[str]:
+    nodes = []
+    for pin, net in part.pins.items():
+        own = f"{part.ref.lower()}_{pin.lower().replace('+', 'p').replace('-', 'm')}"
+        node = _node(net) if net else f"x_{own}"
+        opened = any(f.kind == "open" and f.a == part.ref and f.b == pin for f in faults)
+        if opened:
+            node = f"o_{own}"
+        if opened or not net:
+            extra.append(f"r{node} {node} 0 {OPEN_OHM:g}")
+        nodes.append(node)
+    return nodes
+
+
+def _signals(board: Board, corner: Corner, scene: Scene) -> list[str]:
+    env = corner.env
+    lines = []
+    for net, name in (("V5", "v5"), ("V3V3", "v33")):
+        shape = [(t, v * env[name]) for t, v in scene.points.get(name, [(0.0, 1.0)])]
+        ohm = 0.2 if net == "V5" else 0.1
+        lines += [f"v{name} s_{name} 0 {_pwl(shape)}", f"rs{name} s_{name} {_node(net)} {ohm}", f"rl{name} {_node(net)} 0 47"]
+    for net in ("VBUS", "LINE"):
+        if net in board.supplies:
+            recipe = RECIPES[board.recipe]
+            scale = env["v5"] / 5.0 if net == "VBUS" else 1.0
+            lines += [f"v{net} s_{net} 0 {recipe.source_v * scale:.5g}", f"r{net} s_{net} {_node(net)} {recipe.source_ohm:g}"]
+    for net, name in GPIO_NETS.items():
+        if not any(net == used for used, _role in board.gpio.values()):
+            continue
+        lines.append(f"vc{name} c_{name} 0 {_pwl(scene.points.get(name, [(0.0, 0.0)]))}")
+        lines.append(f"b{name} g_{name} 0 v=v(c_{name})*v({_node('V3V3')})")
+        if name.startswith("pump"):
+            floating = scene.points.get("float" + name[-1], [(0.0, 0.0)])
+            lines.append(f"vf{name} f_{name} 0 {_pwl([(t, 1.0 - v) for t, v in floating])}")
+            lines += [f"rg{name} g_{name} h_{name} {env['gpio_ohm']:.4g}", f"sg{name} h_{name} {_node(net)} f_{name} 0 con"]
+        else:
+            lines.append(f"rg{name} g_{name} {_node(net)} {env['gpio_ohm']:.4g}")
+    for net, _role in board.gpio.values():
+        lines += [f"desd{net} {_node(net)} {_node('V3V3')} desd", f"desg{net} 0 {_node(net)} desd"]
+    for pole in "abc"[: board.channels + 1]:
+        for side, rest in (("arm", 1.0), ("mute", 0.0)):
+            lines.append(f"v{side}{pole} sw_{side}_{pole} 0 {_pwl(scene.points.get(f'{side}_{pole}', [(0.0, rest)]))}")
+    for n in range(1, board.channels + 1):
+        lines.append(f"rpb{n} {_node(f'RATE{n}')} 0 {10 ** env['board_leak_log10']:.4g}")
+    return lines
+
+
+def _load(board: Board) -> list[str]:
+    """The guarded microphone: a current that stops below about a third of its supply, and its own capacitor."""
+    if board.channels < 2:
+        return []
+    recipe = RECIPES[board.recipe]
+    node = _node("MICBUS2" if board.recipe == "usb" else "RAIL2")
+    third = recipe.source_v / 3
+    lines = [f"bload {node} 0 i={recipe.load_ma * 1e-3:.4g}*0.5*(1+tanh((v({node})-{third:.3g})*5))"]
+    if recipe.load_uf:
+        lines.append(f"cload {node} 0 {recipe.load_uf:g}u ic=0")
+    return lines
+
+
+def deck(board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = ()) -> str:
+    """The text of a deck; `save` names nets, or 'i:K1' for a coil's current."""
+    for fault in faults:
+        if fault.kind == "scale":
+            scale = {**corner.scale, fault.a: corner.scale.get(fault.a, 1.0) * fault.factor}
+            corner = Corner(corner.name, corner.env, scale)
+    lines = [f"* {board.name} {corner.name} {scene.name}", *cards(corner)]
+    extra: list[str] = []
+    for part in board.parts:
+        nodes = _part_nodes(part, faults, extra)
+        lines += LINES[part.kind](part, nodes, corner)
+        for number, fault in enumerate(faults):
+            if fault.kind == "short" and fault.a == part.ref:
+                pins = list(part.pins)
+                a, b = nodes[pins.index(fault.b)], nodes[pins.index(fault.c)]
+                if a != b:
+                    lines.append(f"rshort{number} {a} {b} {BRIDGE_OHM}")
+    for number, fault in enumerate(faults):
+        if fault.kind == "bridge":
+            lines.append(f"rbridge{number} {_node(fault.a)} {_node(fault.b)} {BRIDGE_OHM}")
+    vectors = [f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})" for name in save]
+    lines += [*extra, *_signals(board, corner, scene), *_load(board)]
+    lines += [
+        f".temp {corner.env['temp_c']:.4g}",
+        ".options reltol=2e-3 abstol=1e-10 vntol=2e-5 method=gear gmin=1e-13 itl4=60",
+        f".save {' '.join(vectors)}",
+        f".tran {scene.step_s:g} {scene.end_s:g} 0 {scene.step_s:g} uic",
+        ".end",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read_raw(path: Path) -> tuple[list[str], np.ndarray]:
+    head, _, body = path.read_bytes().partition(b"Binary:\n")
+    text = head.decode("ascii", "replace")
+    count = int(re.search(r"No. Variables:\s*(\d+)", text)[1])  # type: ignore[index]
+    names = [line.split()[1] for line in text.split("Variables:\n")[1].strip().splitlines()[:count]]
+    return names, np.frombuffer(body, dtype=np.float64).reshape(-1, count)
+
+
+def simulate(board: Board, corner: Corner, scene: Scene, save: list[str],
+             faults: tuple[Fault, ...] = ()) -> dict[str, np.ndarray]:
+    """Run ngspice. Returns {'t': seconds, name: values} on the simulator's own time grid, truncated if it gave up early.
+
+    Raises SimulatorError with the deck's path kept when nothing came back.
+    """
+    if shutil.which("ngspice") is None:
+        raise SimulatorError("ngspice is not installed: apt install ngspice")
+    folder = Path(tempfile.mkdtemp(prefix="earlid-spice-"))
+    (folder / "deck.cir").write_text(deck(board, corner, scene, save, faults))
+    done = subprocess.run(["ngspice", "-b", "-r", "out.raw", "deck.cir"], cwd=folder, capture_output=True, text=True,
+                          check=False, timeout=300)
+    raw = folder / "out.raw"
+    if not raw.exists() or b"Binary:\n" not in raw.read_bytes():
+        raise SimulatorError(f"ngspice gave no waveform for {folder}/deck.cir: {done.stderr[-400:]}")
+    names, data = _read_raw(raw)
+    shutil.rmtree(folder)
+    found = {"t": data[:, 0]}
+    for name in save:
+        vector = f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})"
+        column = names.index(vector) if vector in names else names.index(vector[2:-1])
+        found[name] = data[:, column]
+    return found
