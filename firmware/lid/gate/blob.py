@@ -10,9 +10,11 @@ from micropython import const
 HEADER = const(80)
 VERSION = const(1)
 BUFFER = const(8)
-LAYER = const(32)
+LAYER = const(36)
 LOGITS = const(256)
 LANES = const(16)
+BIAS = const(0x20000000)
+RECORD = const(16)
 EXTRA_ROWS = const(4)
 MAX_ARENA = const(65536)
 DENSE, DOT, DEPTHWISE, ADD, MAXPOOL, AVGPOOL = 1, 2, 3, 4, 5, 6
@@ -55,8 +57,8 @@ class Layer:
     def __init__(self, blob, at):
         (
             self.kind, self.source, self.second, self.out, self.first, self.second_first, self.out_first, self.rows,
-            self.width_in, self.width, self.skip, self.zero, self.low, self.high, self.step, self.once, self.weights, self.records,
-        ) = struct.unpack_from("<4B7H4BHII", blob, at)  # fmt: skip
+            self.width, self.skip, self.zero, self.step, _, self.least, self.odd, self.weights, self.records,
+        ) = struct.unpack_from("<4B6HBBHIIII", blob, at)  # fmt: skip
         self.groups = (self.width + LANES - 1) // LANES
         self.count = self.rows
         self.total = 0
@@ -114,7 +116,7 @@ class Plan:
         if max(layer.source, layer.second) >= count or not 0 < layer.out < count or not layer.width or not layer.rows:
             return False
         source, second, out = self.buffers[layer.source], self.buffers[layer.second], self.buffers[layer.out]
-        if layer.out_first + layer.width > out.channels or layer.rows > source.rows or layer.low > layer.high:
+        if layer.out_first + layer.width > out.channels or layer.rows > source.rows or max(layer.least, layer.odd) > BIAS:
             return False
         if layer.kind in (DENSE, DOT):
             layer.count = layer.total = layer.rows * source.row
@@ -131,8 +133,8 @@ class Plan:
             ok = ok and layer.step == 0 and layer.skip == 0 and layer.weights % 4 == 0
         else:
             return layer.kind in (MAXPOOL, AVGPOOL) and layer.first + layer.width <= source.channels
-        ok = ok and layer.step in (0, 12) and layer.records % 4 == 0 and layer.weights + weights <= size
-        return ok and layer.records + 12 + layer.step * (layer.width - 1) <= size
+        ok = ok and layer.step in (0, RECORD) and layer.records % 4 == 0 and layer.weights + weights <= size
+        return ok and layer.records + RECORD + layer.step * (layer.width - 1) <= size
 
     def _place_sums(self, end):
         widest = LANES

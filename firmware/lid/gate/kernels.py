@@ -7,8 +7,9 @@
 #  2, 3 the same of a second input; 4, 5 of the output
 #  6 bytes summed over by a dense layer, taps of a depthwise one, rows of a pool; 7 bytes a row
 #  8 groups of 16 lanes; 9 outputs; 10 weights and 11 records, bytes into the blob; 12 bytes from record to record
-# 13 zero, 14 lowest, 15 highest output; 16 where the sums go (bytes into the arena); 17 the first of them that is an output
-# 18 a depthwise layer's running sums: 128 * (255 * taps - the activations in its window); 19 bytes whose sum corrects all outputs; 21 round once
+# 13 the output's zero; 14 sums up to this one give zero, 15 products below this one are rounded the other way: both + 2 ** 29
+# 16 where the sums go (bytes into the arena); 17 the first of them that is an output; 19 bytes whose sum corrects all outputs
+# 18 a depthwise layer's running sums: 128 * (255 * taps - the activations in its window); not 0: an average pool
 import micropython
 
 

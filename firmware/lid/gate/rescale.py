@@ -18,40 +18,31 @@ def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
         a = ptr8(int(a) + 8)
         n -= 1
     total = (x << 7) + 0x20000000  # records keep their bias with 2 ** 29 added
+    step = p[12]
     zero = p[13]
-    low = p[14]
-    once = p[21]
+    least = p[14] - 0x20000000  # a sum up to here gives `zero`: 0 after a RELU
+    odd = p[15] - 0x20000000  # below this the second rounding goes the other way: -1, or never
     n = p[9]
     while n:
         x = acc[0] + r[0] - total
-        if x <= 0 and zero == low:
-            x = low  # after a RELU most sums end here
+        if x <= least:
+            x = zero
         else:
-            e = r[2]
-            if e > 31:
-                x = x << (e - 32)
-                e = 0
             h = r[1]
             m = h & 0xFFFF
             h = h >> 16
             l = x & 0x3FFF
             x = x >> 14
-            x = x * h + ((l * h + ((x * m + ((l * m) >> 14)) >> 2)) >> 14)
-            if once:
-                x = (x + (1 << e)) >> (e + 1)
-            else:
-                x = (x + 1) >> 1
-                if e > 0:
-                    x = (x + ((1 << e) >> 1) + (x >> 31)) >> e
-            x += zero
-            if x < low:
-                x = low
-            elif x > p[15]:
-                x = p[15]
+            x = h * x + ((l * h + ((m * x + ((l * m) >> 14)) >> 2)) >> 14)
+            if x < odd:
+                x -= 2
+            x = (r[2] + x) >> r[3]
+            if x >> 8:
+                x = 0 if x < 0 else 255
         out[0] = x
         out = ptr8(int(out) + 1)
         acc = ptr32(int(acc) + 4)
-        r = ptr32(int(r) + p[12])
+        r = ptr32(int(r) + step)
         n -= 1
 
 
@@ -90,8 +81,4 @@ def pool(a: ptr8, blob: ptr8, arena: ptr8, p: ptr32):
                 s = (s + (rows >> 1)) // rows + 128
             else:
                 s = 128 - ((rows >> 1) - s) // rows
-        if s < p[14]:
-            s = p[14]
-        elif s > p[15]:
-            s = p[15]
         out[i] = s

@@ -7,12 +7,15 @@ Layout, little endian (version 1):
     24  i32 x 4 feature formula (quantise.feature_formula), 32 bytes SHA-256 of the .tflite file
     72  u16 bytes of name, u16 bytes of languages, u16 features a column, u16 zero, then the two texts, padded to 4
         buffers, 8 bytes each: u16 channels, u16 rows, u8 first value, u8 moving, u16 bytes a row
-        layers, 32 bytes each: u8 kind, in, second in, out; u16 first channel of in, second in, out; u16 rows, width in,
-        width out, lanes to skip; u8 zero, low, high, record step; u16 1 to round once, u32 weights, u32 records
+        layers, 36 bytes each: u8 kind, in, second in, out; u16 first channel of in, second in, out; u16 rows, outputs,
+        lanes to skip; u8 zero, bytes from record to record; u16 zero; u32 least, odd (see below), weights, records
         256 output bytes, one a logit; then weights and records, each layer's on a multiple of 4
 
 Activations and weights are biased by 128 to be unsigned; the corrections are folded into the records' bias. A record is
-i32 x 3, none negative: bias with 2**29 added, multiplier, right shift (left by n: 32 + n).
+i32 x 4, none negative: bias + 2**29, multiplier, addend, right shift. With x = sum + bias, an output is
+
+    zero                                            where x <= least - 2**29, else, clamped to 0 .. 255,
+    ((x * multiplier >> 30) + addend) >> shift      where 2 is taken from the product if it is below odd - 2**29.
 """
 
 from __future__ import annotations
@@ -31,14 +34,14 @@ from earlid.gate.tflite import ModelError
 MAGIC = b"ELWW"
 VERSION = 1
 HEADER_BYTES = 80
-LAYER_BYTES = 32
+LAYER_BYTES = 36
 LANES = 16  # outputs or channels that a kernel works on at once
 DENSE, DOT, DEPTHWISE, ADD, MAXPOOL, AVGPOOL = 1, 2, 3, 4, 5, 6
 DOT_OUTPUTS = 4  # up to this many outputs, one sum each is cheaper than 16 lanes
 ACCUMULATOR_LIMIT = 1 << 28  # the board's multiplication takes no more
 BIAS_OFFSET = 1 << 29  # keeps records positive
 ADD_OFFSET = 1 << 28  # keeps the tables of an ADD positive
-RECORD_WORDS = 3
+RECORD_BYTES = 16
 EXTRA_ROWS = 4  # rows a moving buffer slides through before its history is copied back
 BOARD_BYTES = 100_000  # blob and activations: an ESP32 without PSRAM has about 165 KB, code and the rest need 60
 
@@ -97,10 +100,26 @@ class _Data:
 def _records(layer: Layer, biases: Iterable[int], pairs: Iterable[tuple[int, int]], largest: Iterable[int]) -> bytes:
     out = bytearray()
     for bias, (multiplier, shift), bound in zip(biases, pairs, largest, strict=True):
-        if bound << max(shift, 0) >= ACCUMULATOR_LIMIT or abs(bias) > BIAS_OFFSET or abs(shift) > 31:
+        if bound >= ACCUMULATOR_LIMIT or abs(bias) > BIAS_OFFSET or shift < -20:
             raise ModelError(f"{layer.where}: sums up to {bound} with scale 2**{shift} need more than 32 bits on the board")
-        out += struct.pack("<iii", int(bias) + BIAS_OFFSET, multiplier, -shift if shift <= 0 else 32 + shift)
+        if shift > (0 if _rounds_once(layer) else -1):
+            raise ModelError(f"{layer.where}: a scale of {multiplier * 2.0 ** (shift - 31):.3g} is not supported on the board")
+        # both roundings at once: (((product + 1) >> 1) + half) >> shift, the zero point added
+        down = 1 - shift
+        addend = (1 << -shift) + (0 if _rounds_once(layer) else 1) + ((layer.zero_out + 128) << down)
+        out += struct.pack("<4i", int(bias) + BIAS_OFFSET, multiplier, addend, down)
     return bytes(out)
+
+
+def _rounds_once(layer: Layer) -> bool:
+    """TensorFlow Lite's int8 FULLY_CONNECTED with one scale for all its weights rounds once, everything else twice."""
+    return layer.dense
+
+
+def _thresholds(layer: Layer) -> tuple[int, int]:
+    """(least, odd), both with 2**29 added; 0 where they never apply."""
+    relu = layer.lowest == layer.zero_out
+    return (BIAS_OFFSET if relu else 0), (0 if relu or _rounds_once(layer) else BIAS_OFFSET - 1)
 
 
 def _weighted(layer: Layer, network: Network, data: _Data) -> tuple[int, int, int]:
@@ -146,7 +165,7 @@ def _lanes(weights: NDArray[np.int64], skip: int) -> bytes:
 
 def _layer(layer: Layer, network: Network, data: _Data) -> bytes:
     first, second = layer.inputs[0], layer.inputs[-1]
-    skip, step = 0, 4 * RECORD_WORDS
+    skip, step = 0, RECORD_BYTES
     if layer.kind in ("conv", "depthwise"):
         if layer.kind == "conv" and not first.whole():
             raise ModelError(f"{layer.where}: takes only some channels of its input: not supported on the board")
@@ -159,10 +178,11 @@ def _layer(layer: Layer, network: Network, data: _Data) -> bytes:
         records = data.add(_records(layer, [-2 * ADD_OFFSET], [pair], [bound]))
     else:
         kind, weights, records = (MAXPOOL if layer.kind == "maxpool" else AVGPOOL), 0, 0
+    least, odd = _thresholds(layer)
     return struct.pack(
-        "<4B7H4BHII", kind, first.buffer.index, second.buffer.index, layer.output.buffer.index, first.first - skip,
-        second.first, layer.output.first, first.rows, first.width, layer.output.width, skip, layer.zero_out + 128,
-        layer.lowest + 128, layer.highest + 128, step, layer.dense, weights, records,
+        "<4B6HBBHIIII", kind, first.buffer.index, second.buffer.index, layer.output.buffer.index, first.first - skip,
+        second.first, layer.output.first, first.rows, layer.output.width, skip, layer.zero_out + 128, step, 0, least, odd,
+        weights, records,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earlid.gate.quantise import activation_range
+from earlid.gate.quantise import lowest_output
 from earlid.gate.tflite import ModelError, Operator, Subgraph, Tensor
 
 NO_PADDING, ANY_PADDING = 1, 0  # schema: VALID = 1, SAME = 0
@@ -48,7 +48,7 @@ class View:
 
 @dataclass
 class Layer:
-    """One arithmetic step: `kind` conv, depthwise, add, maxpool or avgpool. Integer ranges are int8's."""
+    """One arithmetic step: `kind` conv, depthwise, add, maxpool or avgpool. Zeros and `lowest` are int8's."""
 
     kind: str
     where: str
@@ -59,7 +59,6 @@ class Layer:
     scale_out: float
     zero_out: int
     lowest: int
-    highest: int
     weights: np.ndarray | None = None  # conv: int8 [out, rows, in]; depthwise: int8 [taps, channels]
     weight_scales: np.ndarray | None = None  # float32 [out]
     bias: np.ndarray | None = None  # int32 [out]
@@ -316,11 +315,11 @@ class _Builder:
     def _compute(self, operator: Operator) -> None:
         view, result = self.view(operator, 0), self.result(operator)
         option = {"ADD": 0, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0}.get(operator.name, 5)
-        lowest, highest = activation_range(operator.option(option), result.scale(), result.zero_point(), operator.where())
+        lowest = lowest_output(operator.option(option), result.zero_point(), operator.where())
         sources = [self.tensor(operator, 0)] + ([self.tensor(operator, 1)] if operator.name == "ADD" else [])
         layer = Layer(
             "", operator.where(), [view], view, [t.scale() for t in sources], [t.zero_point() for t in sources],
-            result.scale(), result.zero_point(), lowest, highest,
+            result.scale(), result.zero_point(), lowest,
         )  # fmt: skip
         if operator.name == "ADD":
             other = self.view(operator, 1)

@@ -51,15 +51,13 @@ def layer_multipliers(
     return pairs
 
 
-def activation_range(activation: int, scale: float, zero: int, where: str) -> tuple[int, int]:
-    """Lowest and highest int8 output of a fused activation (schema: 0 none, 1 RELU, 3 RELU6)."""
+def lowest_output(activation: int, zero: int, where: str) -> int:
+    """Lowest int8 output of a fused activation (schema: 0 none, 1 RELU)."""
     if activation == 0:
-        return -128, 127
+        return -128
     if activation == 1:
-        return max(-128, zero), 127
-    if activation == 3:
-        return max(-128, zero), min(127, zero + round_away(float(np.float32(6.0) / np.float32(scale))))
-    raise ModelError(f"{where}: activation {activation} is not supported: none, RELU and RELU6 are")
+        return zero
+    raise ModelError(f"{where}: activation {activation} is not supported: none and RELU are")
 
 
 def round_away(value: float) -> int:
