@@ -1,1 +1,1 @@
-"""An emulated Xtensa LX6 that runs what mpy-cross makes for the board (see README.md in this folder)."""
+"""An emulated Xtensa LX6 that runs what mpy-cross makes for the board."""

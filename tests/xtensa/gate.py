@@ -28,6 +28,13 @@ def hops_of(pcm: Samples) -> Iterator[bytes]:
         yield data[at : at + 2 * HOP_SAMPLES]
 
 
+def slots_of(pcm: Samples) -> Iterator[bytes]:
+    """Whole hops as the I2S driver gives them: 32-bit slots, the sample in the upper half."""
+    words = pcm.astype("<i4") << 16
+    for at in range(0, len(words) - HOP_SAMPLES + 1, HOP_SAMPLES):
+        yield words[at : at + HOP_SAMPLES].tobytes()
+
+
 class Gate:
     """Makes the gate's parts on one emulated board."""
 
