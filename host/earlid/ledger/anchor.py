@@ -1,7 +1,8 @@
 """An anchor as a short code: a record's number and the first 40 bits of its link, to photograph and to type again.
 
-Crockford's base 32 (no I, L, O, U), in groups: `3C-7H2K-9XWD-M` is record 108. The last character is a check over
-GF(32): the sum of every digit times a power of a generator, so one wrong character, or two swapped neighbours, always show.
+Crockford's base 32 (no I, L, O, U), in groups: `3C-7H2K-9XWD-S` is record 108. The last character is a check over
+GF(32): the sum of every digit times a power of a generator, so that one wrong character always shows, and so do two
+swapped neighbours.
 """
 
 from __future__ import annotations

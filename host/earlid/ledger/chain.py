@@ -127,7 +127,7 @@ class Checker:
     def _check(self, row: tuple[Any, ...], seq: int, link: bytes, mac: bytes) -> None:
         try:
             body = body_of(row)
-        except struct.error:  # a number that no board could have sealed
+        except (struct.error, TypeError):  # a value that no board could have sealed
             _extend(self._runs["link"], seq)
             self._prevs = (link,)
             return
@@ -168,7 +168,8 @@ class Checker:
         if found:
             return sorted(found, key=lambda finding: finding.first)
         if not self.count:
-            return [Finding(CANNOT_JUDGE, 0, 0, "Cannot judge: there is no record of this board.")]
+            why = "every record of this board was purged." if self.purges else "there is no record of this board."
+            return [Finding(CANNOT_JUDGE, 0, self.seq, f"Cannot judge: {why}")]
         return [self._intact()]
 
     def _intact(self) -> Finding:
@@ -181,10 +182,9 @@ class Checker:
                 "Not known without the board's key: whether someone made every link anew; a head you wrote down "
                 "earlier (--anchor) or pairing would tell."
             )
-        return Finding(
-            INTACT, first, self.seq, f"Intact: records {first} to {self.seq} follow each other link by link,{past} none is "
-            f"missing{' and each bears the mark of the board’s key' if self.key else ''}. {limit}"
-        )  # fmt: skip
+        marked = " and each bears the mark of the board's key" if self.key else ""
+        say = f"Intact: records {first} to {self.seq} follow each other link by link,{past} none is missing{marked}. "
+        return Finding(INTACT, first, self.seq, say + limit)
 
     def _altered(self, run: _Run) -> Finding:
         return Finding(
@@ -203,8 +203,8 @@ class Checker:
     def _restamped(self, run: _Run) -> Finding:
         return Finding(
             ALTERED, run.first, run.last,
-            f"Altered at or before {_span(run)}: its link is not the one this computer saw at an earlier sync, so the chain "
-            "was made anew since. Which records differ cannot be known.",
+            f"Altered at or before {_span(run)}: its link is not the one this computer saw at an earlier sync, so the "
+            "chain was made anew since. Which records differ cannot be known.",
         )  # fmt: skip
 
     def _gap(self, run: _Run) -> Finding:
@@ -233,15 +233,11 @@ class Checker:
             if anchor.seq > self.seq:
                 found.append(_tail_cut(self.seq, anchor.seq, "your anchor code names"))
             elif fits is False:
-                found.append(
-                    Finding(
-                        ALTERED,
-                        anchor.seq,
-                        anchor.seq,
-                        f"Altered at or before {anchor.seq}: its link is not the one in your anchor code, so the chain was "
-                        "made anew since, or the code is another board's.",
-                    )  # fmt: skip
+                say = (
+                    f"Altered at or before {anchor.seq}: its link is not the one in your anchor code, so the chain was "
+                    "made anew since, or the code is another board's."
                 )
+                found.append(Finding(ALTERED, anchor.seq, anchor.seq, say))
             else:
                 say = f"Cannot judge the anchor code: record {anchor.seq}, which it names, is not kept any more."
                 found.append(Finding(CANNOT_JUDGE, anchor.seq, anchor.seq, say))

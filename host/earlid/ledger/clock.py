@@ -1,7 +1,7 @@
 """Wall time of records: the board has no clock of its own, so it is worked out from moments at which somebody told it.
 
-A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or take `unc_ms`. The newest point is believed;
-older ones that cannot be true beside it (a clock that was set wrongly) are passed over. Nothing in a record is rewritten.
+A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or take `unc_ms`. The newest point is
+believed; older ones that cannot be true beside it (a clock set wrongly) are passed over. No record is rewritten.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """What the ledger holds of one start: milliseconds of its first and last record, and when the last one was fetched."""
+    """What the ledger holds of one start: ms of its first and last record, and when the last was fetched."""
 
     boot: int
     first_ms: int
@@ -43,7 +43,7 @@ class BootClock:
         self._at = [point.ms for point in self._points]
 
     def wall(self, ms: int) -> tuple[int, int]:
-        """(Unix ms, uncertainty in ms) of a moment: between two points on their line, outside at the nearest one's pace."""
+        """(Unix ms, uncertainty in ms) of a moment: between two points on their line, outside from the nearest."""
         i = bisect_right(self._at, ms)
         before = self._points[max(0, i - 1)]
         after = self._points[min(i, len(self._points) - 1)]

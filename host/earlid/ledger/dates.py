@@ -109,7 +109,7 @@ def clock_text(wall_ms: int) -> str:
 
 def day_text(day: date) -> str:
     """`Sun 22 Nov 2026`, the same in every locale."""
-    month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[day.month - 1]
+    month = "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * day.month - 3 : 3 * day.month]
     return f"{_WEEKDAYS[day.weekday()][:3].capitalize()} {day.day} {month} {day.year}"
 
 

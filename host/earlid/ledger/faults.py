@@ -30,8 +30,8 @@ _MEANINGS = (
     ),
     (
         ("malformed", "disk i/o error", "corrupt"),
-        "the ledger {where} is damaged ({detail}). Copy it away, let `earlid watch --ledger NEW.sqlite` fetch again what "
-        "the board still has, and try `sqlite3 {where} .recover` for the rest.",
+        "the ledger {where} is damaged ({detail}). Copy it away, let `earlid watch --ledger NEW.sqlite` fetch again "
+        "what the board still has, and try `sqlite3 {where} .recover` for the rest.",
         LEDGER_BROKEN,
     ),
     (("unable to open",), "cannot open the ledger {where}: does its folder exist, and may you write there?", USAGE),

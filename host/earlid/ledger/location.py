@@ -22,7 +22,7 @@ class Location:
 
 
 def data_dir() -> Path:
-    """The directory for the default ledger and for pairing keys: EARLID_DATA_DIR, else where the platform keeps data."""
+    """The folder of the default ledger and the pairing keys: EARLID_DATA_DIR, else where the platform keeps data."""
     chosen = os.environ.get("EARLID_DATA_DIR")
     if chosen:
         return Path(chosen)

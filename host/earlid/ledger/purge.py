@@ -11,10 +11,11 @@ from itertools import groupby
 import sqlalchemy as sa
 
 from earlid.ledger import rows, schema
+from earlid.ledger.boards import Board, boards
 from earlid.ledger.dates import parse_age
-from earlid.ledger.queries import Board, Clocks, boards
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger, now_ms
+from earlid.ledger.times import Clocks
 
 RETENTION = "6 months"
 
@@ -45,8 +46,8 @@ def choose(ledger: Ledger, wanted: Sequence[Board], from_ms: int | None, to_ms: 
                 chosen += [
                     (boot, seq)
                     for seq, ms in reader.stream(
-                        "SELECT seq, ms FROM records WHERE board_id = :id AND boot = :boot AND ms BETWEEN :first AND :last "
-                        "ORDER BY seq", id=board.id, boot=boot, first=first - 1, last=last + 1,
+                        "SELECT seq, ms FROM records WHERE board_id = :id AND boot = :boot AND ms BETWEEN :first "
+                        "AND :last ORDER BY seq", id=board.id, boot=boot, first=first - 1, last=last + 1,
                     )
                     if _inside(clocks.wall(board.id, boot, ms)[0], from_ms, to_ms)
                 ]  # fmt: skip
@@ -87,7 +88,7 @@ def purge(ledger: Ledger, runs: Sequence[Run], why: str) -> dict[str, int]:
         with ledger.transaction() as connection:
             removed[run.board] += _purge_run(connection, ledger.board_id(connection, run.board), run, why)
     if removed:
-        wipe(ledger)
+        ledger.wipe()
     return dict(removed)
 
 
@@ -149,20 +150,7 @@ def _derive_again(connection: sa.Connection, board_id: int, boot: int) -> None:
     sums = rows.summarise(left)
     connection.execute(sa.insert(schema.tallies), sums.tallies)
     for extent in sums.boots:
-        taken = [row[-1] for row in left]
-        values = extent | {"first_taken_ms": min(taken), "last_taken_ms": max(taken)}
-        connection.execute(sa.update(schema.boots).where(*at(schema.boots)).values(values))
-
-
-def wipe(ledger: Ledger) -> None:
-    """Leave nothing of removed rows in the database's files: fold in the log, give pages back, or vacuum on a server."""
-    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if ledger.location.path:
-            connection.exec_driver_sql("PRAGMA incremental_vacuum").fetchall()
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        else:
-            for name in ("records", "labels", "anchors", "tallies", "boots", "clock_points"):
-                connection.exec_driver_sql(f"VACUUM {name}")
+        connection.execute(sa.update(schema.boots).where(*at(schema.boots)).values(extent))
 
 
 def retention_of(ledger: Ledger) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from earlid.ledger.dates import clock_text, day_text, doubt_text, iso_text, local_day, span_text
+from earlid.ledger.dates import clock_text, day_text, doubt_text, local_day, span_text
 from earlid.ledger.queries import Entry, Opening
 from earlid.ledger.report import BAR_CELLS, Day, Story
 
@@ -56,7 +55,7 @@ def _show_days(days: Sequence[Day], out: Console) -> None:
 
 def _show_entries(story: Story, out: Console) -> None:
     if not story.entries:
-        out.print("\nNothing recorded.")
+        out.print("\nNo such record.")
         return
     lasted = {(opening.board, opening.boot, opening.seq): opening for opening in story.openings}
     titles = {board.board: board.title for board in story.boards}
@@ -90,7 +89,8 @@ def _entry_cells(entry: Entry, opening: Opening | None) -> list[str]:
     label = {True: "true", False: "false", None: ""}[entry.label]
     why = f"{entry.reason} ({entry.a})" if entry.event == "fault" else entry.reason
     return [
-        str(entry.seq), clock_text(entry.wall_ms), doubt_text(entry.unc_ms), entry.event, why, live, ended, score, label,
+        str(entry.seq), clock_text(entry.wall_ms), doubt_text(entry.unc_ms), entry.event, why, live, ended, score,
+        label,
     ]  # fmt: skip
 
 
@@ -103,24 +103,13 @@ def _show_totals(story: Story, out: Console) -> None:
     }
     false = sum(day.false_openings for day in story.days)
     by_reason = ", ".join(f"{count} by {reason}" for reason, count in sorted(opened.items()))
-    plain = [
-        f"\nLive {span_text(story.totals.live_ms)} in {sum(opened.values())} openings{f' ({by_reason})' if opened else ''}; "
-        f"{false} labelled false.",
-        f"{of_event['near-miss']} near misses, {of_event['boot']} starts, {of_event['fault']} faults.",
-    ]
-    for line in plain:
-        out.print(line)
+    why = f" ({by_reason})" if opened else ""
+    live = span_text(story.totals.live_ms)
+    out.print(f"\nLive {live} in {sum(opened.values())} openings{why}; {false} labelled false.")
+    out.print(f"{of_event['near-miss']} near misses, {of_event['boot']} starts, {of_event['fault']} faults.")
     titles = {board.board: board.title for board in story.boards}
     for gap in story.gaps:
         out.print(
             f"[bold red]Gap:[/] records {gap.first} to {gap.last} of {escape(titles[gap.board])} are missing "
             "(`earlid verify` says more)."
         )
-
-
-def write_csv(entries: Sequence[Entry], out: TextIO) -> None:
-    """Entries as CSV with a header, times as ISO 8601."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("wall", *Entry._fields))
-    for entry in entries:
-        writer.writerow((iso_text(entry.wall_ms), *("" if value is None else value for value in entry)))

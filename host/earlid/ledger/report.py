@@ -9,8 +9,10 @@ from datetime import date
 from typing import Any
 
 from earlid.ledger import queries
+from earlid.ledger.boards import Board
 from earlid.ledger.dates import day_start_ms, days_between, iso_text, local_day
-from earlid.ledger.queries import Board, Entry, Gap, Opening, Totals
+from earlid.ledger.gaps import Gap, gaps
+from earlid.ledger.queries import Entry, Opening, Totals
 from earlid.ledger.reader import Reader
 
 BAR_CELLS = 96  # a quarter of an hour each
@@ -37,7 +39,7 @@ class Day:
 
 @dataclass
 class Story:
-    """What `review` shows: the range, its days, the records asked for, the openings, totals, and gaps of the whole ledger."""
+    """What `review` shows: a range, its days, the records asked for, openings, totals; gaps of the whole ledger."""
 
     from_ms: int
     to_ms: int
@@ -108,7 +110,7 @@ def tell(
     ]
     counts = Counter((entry.event, entry.reason) for entry in every)
     totals = Totals(dict(sorted(counts.items())), sum(day.live_ms for day in days), len(every))
-    return Story(from_ms, to_ms, list(chosen), days, entries, opened, totals, queries.gaps(reader, chosen))
+    return Story(from_ms, to_ms, list(chosen), days, entries, opened, totals, gaps(reader, chosen))
 
 
 def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], to_ms: int) -> None:

@@ -50,6 +50,16 @@ def insert_sql(paramstyle: str) -> str:
     return f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join([mark] * len(COLUMNS))})"
 
 
+def event_name(code: int) -> str:
+    """A name of `lid.record.EVENTS`; `unknown` for what only damage can have put there."""
+    return record.EVENTS[code] if 0 <= code < len(record.EVENTS) else "unknown"
+
+
+def reason_name(code: int) -> str:
+    """A name of `lid.record.REASONS`; `unknown` for what only damage can have put there."""
+    return record.REASONS[code] if 0 <= code < len(record.REASONS) else "unknown"
+
+
 class Sums(NamedTuple):
     """What a batch adds to the derived tables."""
 
@@ -65,17 +75,18 @@ def summarise(fresh: Iterable[tuple[Any, ...]]) -> Sums:
     points: list[tuple[int, int, int, int]] = []
     last: tuple[int, int, int, int] | None = None
     for row in fresh:
-        board_id, boot, seq, ms, event, reason, flags = *row[:6], row[7]
+        board_id, boot, seq, ms, event, reason, flags, taken_ms = *row[:6], row[7], row[-1]
         cell = counts[board_id, boot, ms // DAY_MS, event, reason]
         cell[0] += 1
         if event == _CLOSE:
             cell[1] += row[13]
         extent = boots.get((board_id, boot))
         if extent is None:
-            boots[board_id, boot] = [seq, seq, ms, ms]
+            boots[board_id, boot] = [seq, seq, ms, ms, taken_ms, taken_ms]
         else:
             extent[0], extent[1] = min(extent[0], seq), max(extent[1], seq)
             extent[2], extent[3] = min(extent[2], ms), max(extent[3], ms)
+            extent[4], extent[5] = min(extent[4], taken_ms), max(extent[5], taken_ms)
         wall_ms, unc_ms = row[11], row[12]
         if flags & record.CLOCK_SET and wall_ms:
             point = (boot, ms, wall_ms, unc_ms)
@@ -83,7 +94,7 @@ def summarise(fresh: Iterable[tuple[Any, ...]]) -> Sums:
                 points.append(point)
                 last = point
     names = ("board_id", "boot", "day", "event", "reason", "count", "sum_a")
-    extents = ("board_id", "boot", "first_seq", "last_seq", "first_ms", "last_ms")
+    extents = ("board_id", "boot", "first_seq", "last_seq", "first_ms", "last_ms", "first_taken_ms", "last_taken_ms")
     return Sums(
         [dict(zip(names, (*key, *cell), strict=True)) for key, cell in counts.items()],
         [dict(zip(extents, (*key, *extent), strict=True)) for key, extent in boots.items()],

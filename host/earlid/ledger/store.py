@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from types import TracebackType
 from typing import Any, Self
 
@@ -107,13 +108,13 @@ class Ledger:
         self._ids[board] = connection.execute(query).scalar_one()
         return self._ids[board]
 
-    def add(self, board: str, slots: Sequence[bytes], taken_ms: int | None = None) -> Added:
+    def add(self, board: str, slots: Sequence[bytes], taken_ms: int | Sequence[int] | None = None) -> Added:
         """Store records; those already there are left as they are.
 
         Args:
             board: the board's identifier.
             slots: 64-byte slots (`lid.record`), in any order.
-            taken_ms: when this computer got them, Unix ms; now when None.
+            taken_ms: when this computer got them (or each of them), Unix ms; now when None.
 
         Returns:
             What was new and what was not. Durable on return.
@@ -124,10 +125,12 @@ class Ledger:
         """
         if not slots:
             return Added(0, 0, ())
-        taken_ms = now_ms() if taken_ms is None else taken_ms
+        if taken_ms is None:
+            taken_ms = now_ms()
+        each_ms = repeat(taken_ms) if isinstance(taken_ms, int) else taken_ms
         with self.transaction() as connection:
             board_id = self.board_id(connection, board)
-            batch = [rows.from_slot(slot, board_id, taken_ms) for slot in slots]
+            batch = [rows.from_slot(slot, board_id, at_ms) for slot, at_ms in zip(slots, each_ms, strict=False)]
             known = self._known(connection, board_id, batch)
             fresh: dict[tuple[int, int], tuple[Any, ...]] = {}
             conflicts = []
@@ -139,7 +142,7 @@ class Ledger:
                 elif link != row[rows.LINK]:
                     conflicts.append(identity)
             if fresh:
-                self._store(connection, board_id, sorted(fresh.values()), taken_ms)
+                self._store(connection, board_id, sorted(fresh.values()))
         return Added(len(fresh), len(batch) - len(fresh) - len(conflicts), tuple(conflicts))
 
     def _known(
@@ -155,7 +158,7 @@ class Ledger:
             found.update({(boot, seq): link for seq, link in connection.execute(query)})
         return found
 
-    def _store(self, connection: sa.Connection, board_id: int, fresh: list[tuple[Any, ...]], taken_ms: int) -> None:
+    def _store(self, connection: sa.Connection, board_id: int, fresh: list[tuple[Any, ...]]) -> None:
         # The driver's own executemany: SQLAlchemy's per-row work would halve the ingest rate.
         connection.exec_driver_sql(rows.insert_sql(connection.dialect.paramstyle), fresh)
         sums = rows.summarise(fresh)
@@ -180,7 +183,7 @@ class Ledger:
                 }
                 | {name: most(boots.c[name], new.excluded[name]) for name in ("last_seq", "last_ms", "last_taken_ms")},
             ),
-            [boot | {"first_taken_ms": taken_ms, "last_taken_ms": taken_ms} for boot in sums.boots],
+            sums.boots,
         )
         for boot, ms, wall_ms, unc_ms in sums.points:
             self._add_point(connection, board_id, boot, ms, wall_ms, unc_ms)
@@ -276,6 +279,15 @@ class Ledger:
             kept = {name: new.excluded[name] for name in row if name not in table.primary_key.columns}
             connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=kept), [row])
 
+    def restore(self, board: str, table: sa.Table, found: Sequence[dict[str, Any]]) -> None:
+        """Put rows of an export back into one of the board's tables; those there already stay."""
+        with self.transaction() as connection:
+            number = self.board_id(connection, board)
+            if found:
+                connection.execute(
+                    self._insert(table).on_conflict_do_nothing(), [{"board_id": number} | row for row in found]
+                )
+
     def set_name(self, board: str, name: str | None) -> None:
         """What its owner calls a board; None takes the name away."""
         with self.transaction() as connection:
@@ -289,6 +301,19 @@ class Ledger:
             connection.execute(
                 sa.update(schema.boards).where(schema.boards.c.id == number).values(last_seen_ms=now_ms())
             )
+
+    def wipe(self) -> None:
+        """Leave nothing of removed rows in the files: fold in the log and give pages back; on a server, vacuum."""
+        with self._lock, self._errors(), self.engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+            if self.location.path:
+                driver = connection.connection.driver_connection
+                assert driver is not None
+                for pragma in ("incremental_vacuum", "wal_checkpoint(TRUNCATE)"):
+                    driver.execute(f"PRAGMA {pragma}").fetchall()
+            else:
+                for table in schema.metadata.sorted_tables:
+                    connection.exec_driver_sql(f"VACUUM {table.name}")
 
     def setting(self, key: str) -> str | None:
         """A setting that travels with the ledger (`retention`); None when it is not set."""

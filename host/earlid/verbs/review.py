@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     location = locate(args.ledger)
     if args.what:
         return _change(args, location)
-    from earlid.ledger import queries
+    from earlid.ledger.boards import pick_boards
     from earlid.ledger.dates import parse_when
     from earlid.ledger.reader import open_reader
     from earlid.ledger.report import tell
@@ -62,17 +62,19 @@ def run(args: argparse.Namespace) -> int:
     if from_ms >= to_ms:
         raise UserError("--since lies after --until: nothing can be between.", USAGE)
     with open_reader(location) as reader:
-        chosen = queries.pick_boards(reader, args.board)
+        chosen = pick_boards(reader, args.board)
         story = tell(reader, chosen, from_ms, to_ms, events=args.event, reasons=args.reason)
     if args.json:
         json.dump(story.to_json(), sys.stdout)
         print()
         return 0
+    if args.csv:
+        from earlid.ledger.columns import write_csv
+
+        write_csv(story.entries, sys.stdout)
+        return 0
     from earlid.ledger import render
 
-    if args.csv:
-        render.write_csv(story.entries, sys.stdout)
-        return 0
     if len(story.days) > _DETAIL_DAYS and not (args.event or args.reason):
         story.entries = []
     render.show_story(story, render.console())
@@ -90,11 +92,11 @@ def _change(args: argparse.Namespace, location: Location) -> int:
                 ledger.set_label(board, boot, seq, label)
             print(f"record {seq}: {word}", file=sys.stderr)
         case ["name", which, name]:
-            from earlid.ledger import queries
+            from earlid.ledger.boards import pick_boards
             from earlid.ledger.reader import open_reader
 
             with open_reader(location) as reader:
-                (board_row,) = queries.pick_boards(reader, [which])
+                (board_row,) = pick_boards(reader, [which])
             with Ledger(location) as ledger:
                 ledger.set_name(board_row.board, name or None)
             print(f"board {board_row.board} is called {name or 'nothing'}", file=sys.stderr)
@@ -112,14 +114,14 @@ def _word(word: str) -> bool | None:
 
 def _find(location: Location, number: str, boards: list[str]) -> tuple[int, int, str]:
     """(boot, seq, board) of an opening or near miss by its number."""
-    from earlid.ledger import queries
+    from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import open_reader
 
     if not number.isdigit():
         raise UserError(f"{number!r} is no record's number: see the first column of `earlid review`.", USAGE)
     with open_reader(location) as reader:
         found = []
-        for board in queries.pick_boards(reader, boards):
+        for board in pick_boards(reader, boards):
             rows = reader.rows(
                 "SELECT boot, event FROM records WHERE board_id = :id AND seq = :seq "
                 "AND boot IN (SELECT boot FROM boots WHERE board_id = :id AND first_seq <= :seq AND last_seq >= :seq) "

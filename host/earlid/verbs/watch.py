@@ -191,12 +191,12 @@ class _Watch:
         return True
 
     def _refresh(self) -> None:
-        from earlid.ledger import queries
+        from earlid.ledger.boards import boards
         from earlid.ledger.reader import open_reader
         from earlid.ledger.report import live_today
 
         with open_reader(self._location) as reader:
-            known = queries.boards(reader)
+            known = boards(reader)
             self._names.update({board.board: board.title for board in known})
             if self._screen:
                 self._live_ms = live_today(reader, known, int(time.time() * 1000))

@@ -1,0 +1,53 @@
+"""The boards that a ledger knows, and which of them a person means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from earlid.errors import USAGE, UserError
+from earlid.ledger.reader import Reader
+
+
+class Board(NamedTuple):
+    """A board that the ledger knows."""
+
+    id: int
+    board: str
+    name: str | None
+    first_seen_ms: int
+    last_seen_ms: int
+
+    @property
+    def title(self) -> str:
+        """What to call it: its name, else its identifier."""
+        return self.name or self.board
+
+
+def boards(reader: Reader) -> list[Board]:
+    """Every board, in the order they were first seen."""
+    return [
+        Board(*row)
+        for row in reader.rows("SELECT id, board, name, first_seen_ms, last_seen_ms FROM boards ORDER BY id")
+    ]
+
+
+def pick_boards(reader: Reader, wanted: Sequence[str]) -> list[Board]:
+    """The boards whose name, or the beginning of whose identifier, is wanted; all when none is asked for.
+
+    Raises:
+        UserError: code 2 when a word fits no board, or several identifiers.
+    """
+    known = boards(reader)
+    if not wanted:
+        return known
+    chosen = []
+    for word in wanted:
+        fitting = [board for board in known if board.name and board.name.lower() == word.lower()]
+        fitting = fitting or [board for board in known if board.board.startswith(word.lower())]
+        if len(fitting) != 1:
+            listed = ", ".join(f"{board.board}{f' ({board.name})' if board.name else ''}" for board in known) or "none"
+            fault = "no board is called" if not fitting else "several boards are called"
+            raise UserError(f"{fault} {word!r} in this ledger. There are: {listed}.", USAGE)
+        chosen += fitting
+    return chosen

@@ -1,0 +1,220 @@
+"""A ledger as JSON Lines with the chain: written, judged without a ledger, and taken back into one.
+
+For each board a header line (`board`, with purges, anchors, labels and clock points), its records as the wire carries
+them (`rec`, and `at`: when they were fetched), and an `end` line with count and head, so that a file cut short shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from lid import record
+
+from earlid.errors import LEDGER_BROKEN, USAGE, UserError
+from earlid.ledger import rows, schema
+from earlid.ledger.anchor import Anchor
+from earlid.ledger.boards import Board
+from earlid.ledger.chain import ALTERED, Checker, Purge
+from earlid.ledger.judge import Judgement, judgement_of
+from earlid.ledger.keys import read_key
+from earlid.ledger.reader import Reader
+from earlid.ledger.store import Ledger
+
+FORMAT = 1
+BATCH = 5000
+# Tables that travel in the header, and their columns; links in hex.
+_TRAVELS = {
+    "purges": ("boot_from", "seq_from", "boot_to", "seq_to", "count", "head_before", "head_after", "at_ms", "why"),
+    "anchors": ("boot", "seq", "link", "at_ms"),
+    "labels": ("boot", "seq", "label", "at_ms"),
+    "clock_points": ("boot", "ms", "wall_ms", "unc_ms"),
+}
+_LINKS = ("link", "head_before", "head_after")
+
+
+@dataclass
+class Section:
+    """One board of an export while it is read."""
+
+    board: str
+    name: str | None
+    tables: dict[str, list[dict[str, Any]]]
+    slots: list[bytes] = field(default_factory=list)
+    taken_ms: list[int] = field(default_factory=list)
+
+
+def write(reader: Reader, chosen: Sequence[Board], out: TextIO) -> int:
+    """Write boards with all their records; returns how many records."""
+    total = 0
+    for board in chosen:
+        head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.board, "name": board.name}
+        for table, columns in _TRAVELS.items():
+            found = reader.rows(
+                f"SELECT {', '.join(columns)} FROM {table} WHERE board_id = :id ORDER BY 1, 2", id=board.id
+            )
+            head[table] = [_plain(dict(zip(columns, row, strict=True))) for row in found]
+        _line(out, head)
+        count, last = 0, (0, b"")
+        sql = f"SELECT {', '.join(rows.COLUMNS)} FROM records WHERE board_id = :id ORDER BY boot, seq"
+        for row in reader.stream(sql, id=board.id):
+            slot = rows.body_of(row) + row[rows.LINK] + row[rows.LINK + 1]
+            _line(out, {"rec": record.slot_to_wire(slot), "at": row[-1]})
+            count, last = count + 1, (row[2], row[rows.LINK])
+        _line(out, {"end": board.board, "count": count, "seq": last[0], "link": last[1].hex()})
+        total += count
+    return total
+
+
+def _line(out: TextIO, body: dict[str, Any]) -> None:
+    out.write(json.dumps(body, separators=(",", ":")) + "\n")
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: bytes(value).hex() if name in _LINKS and value is not None else value for name, value in values.items()
+    }
+
+
+def sections(path: Path) -> Iterator[Section]:
+    """The boards of an export, records in batches: a section comes again and again with the next ones, then with none.
+
+    Raises:
+        UserError: code 2 when the file is no export, 4 when it is damaged or cut short.
+    """
+    section: Section | None = None
+    count = 0
+    try:
+        with path.open(encoding="ascii") as file:
+            for number, line in enumerate(file, 1):
+                body = _parse(path, number, line)
+                if "earlid" in body:
+                    if section:
+                        raise _cut(path, section.board)
+                    section, count = _begin(path, body), 0
+                elif section is None:
+                    raise UserError(f"{path} is no export of Earlid's: its first line is no header.", USAGE)
+                elif "rec" in body:
+                    count += 1
+                    _take(path, number, body, section)
+                    if len(section.slots) == BATCH:
+                        yield section
+                        section.slots, section.taken_ms = [], []
+                else:
+                    if body.get("end") != section.board or body.get("count") != count:
+                        raise _cut(path, section.board)
+                    yield section
+                    section.slots, section.taken_ms = [], []
+                    yield section
+                    section = None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}", USAGE) from error
+    if section:
+        raise _cut(path, section.board)
+
+
+def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        body = json.loads(line)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        kind = USAGE if number == 1 else LEDGER_BROKEN
+        raise UserError(
+            f"{path}, line {number}: no line of an export. It was damaged, cut short, or is no export.", kind
+        )
+    return body
+
+
+def _begin(path: Path, body: dict[str, Any]) -> Section:
+    if body.get("format") != FORMAT:
+        raise UserError(
+            f"{path} is of a format this Earlid does not know ({body.get('format')}): update Earlid.", USAGE
+        )
+    try:
+        tables = {
+            table: [
+                {
+                    name: bytes.fromhex(row[name]) if name in _LINKS and row[name] is not None else row[name]
+                    for name in columns
+                }
+                for row in body[table]
+            ]
+            for table, columns in _TRAVELS.items()
+        }
+        return Section(str(body["board"]), body["name"], tables)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: the header of a board is damaged ({error}).", LEDGER_BROKEN) from error
+
+
+def _take(path: Path, number: int, body: dict[str, Any], section: Section) -> None:
+    try:
+        section.slots.append(record.wire_to_slot(body["rec"]))
+        section.taken_ms.append(int(body["at"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}, line {number}: no record ({error}). The file was altered or damaged.", LEDGER_BROKEN
+        ) from error
+
+
+def _cut(path: Path, board: str) -> UserError:
+    say = f"{path} is cut short or records were taken out of it: the end of board {board} does not fit. Export again."
+    return UserError(say, LEDGER_BROKEN)
+
+
+def judge_file(path: Path, typed: Sequence[Anchor] = ()) -> list[Judgement]:
+    """Judge every board of an export, with the boards' keys where they are known here."""
+    found = []
+    checker: Checker | None = None
+    for section in sections(path):
+        if checker is None:
+            purges = [Purge(*(row[name] for name in Purge._fields)) for row in section.tables["purges"]]
+            anchors = {(row["boot"], row["seq"]): row["link"] for row in section.tables["anchors"]}
+            checker = Checker(section.board, read_key(section.board), purges, anchors, typed)
+        if section.slots:
+            checker.feed(rows.from_slot(slot, 0, 0) for slot in section.slots)
+        else:
+            found.append(judgement_of(checker, None))
+            checker = None
+    return found
+
+
+def take_back(path: Path, ledger: Ledger) -> dict[str, int]:
+    """Put an export into a ledger, once its chains are judged; what is there already stays as it is.
+
+    Returns:
+        Board -> number of new records.
+
+    Raises:
+        UserError: code 4 when a chain is altered, or a record is in the ledger with other content; then nothing of that
+            batch is taken.
+    """
+    for judgement in judge_file(path):
+        for finding in judgement.findings:
+            if finding.verdict == ALTERED:
+                raise UserError(f"nothing imported. Board {judgement.identifier}: {finding.say}", LEDGER_BROKEN)
+    added: dict[str, int] = {}
+    for section in sections(path):
+        if not section.slots:
+            _take_tables(section, ledger)
+            continue
+        done = ledger.add(section.board, section.slots, section.taken_ms)
+        if done.conflicts:
+            boot, seq = done.conflicts[0]
+            raise UserError(
+                f"record {seq} (start {boot}) of board {section.board} is in the ledger with another content than in "
+                f"{path}: `earlid verify` says which of the two holds.",
+                LEDGER_BROKEN,
+            )
+        added[section.board] = added.get(section.board, 0) + done.new
+    return added
+
+
+def _take_tables(section: Section, ledger: Ledger) -> None:
+    for table, found in section.tables.items():
+        ledger.restore(section.board, schema.metadata.tables[table], found)
+    if section.name:
+        ledger.set_name(section.board, section.name)

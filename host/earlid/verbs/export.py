@@ -1,0 +1,119 @@
+"""`earlid export`: the ledger for other programs and other computers, and back."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from lid import record
+
+from earlid.errors import FAILED, USAGE, UserError
+from earlid.ledger.location import add_ledger_argument, locate
+
+if TYPE_CHECKING:
+    from earlid.ledger.boards import Board
+    from earlid.ledger.queries import Entry
+    from earlid.ledger.reader import Reader
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write the records to a file, or take such a file back (--import)",
+        description="jsonl carries everything, the chain included: `earlid verify FILE` judges it, --import takes it "
+        "back. csv and parquet are tables for other programs.",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write (else stdout)")
+    parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="else by the file's ending, else jsonl")
+    parser.add_argument("--import", dest="source", metavar="FILE", help="take a jsonl export back into the ledger")
+    parser.add_argument(
+        "--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)"
+    )
+    parser.add_argument("--since", metavar="WHEN", help="csv, parquet: from here on")
+    parser.add_argument("--until", metavar="WHEN", help="csv, parquet: up to here")
+    parser.add_argument(
+        "--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="csv, parquet"
+    )
+    add_ledger_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, or import."""
+    if args.source:
+        return _import(args)
+    from earlid.ledger.boards import pick_boards
+    from earlid.ledger.reader import open_reader
+
+    shape = args.format or {".csv": "csv", ".parquet": "parquet"}.get(Path(args.output or "").suffix, "jsonl")
+    if shape == "jsonl" and (args.since or args.until or args.event):
+        raise UserError(
+            "a jsonl export carries whole chains: --since, --until and --event are for csv and parquet.", USAGE
+        )
+    with open_reader(locate(args.ledger)) as reader:
+        count = _write(args, shape, reader, pick_boards(reader, args.board))
+    print(f"{count} records exported", file=sys.stderr)
+    return 0
+
+
+def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[Board]) -> int:
+    if shape == "jsonl":
+        from earlid.ledger import jsonl
+
+        with _output(args.output) as out:
+            return jsonl.write(reader, chosen, out)
+    from earlid.ledger import columns
+
+    if shape == "csv":
+        with _output(args.output) as out:
+            return columns.write_csv(_entries(args, reader, chosen), out)
+    if not args.output:
+        raise UserError("Parquet goes to a file only: name it with -o FILE.", USAGE)
+    return columns.write_parquet(_entries(args, reader, chosen), Path(args.output))
+
+
+def _entries(args: argparse.Namespace, reader: Reader, chosen: list[Board]) -> Iterator[Entry]:
+    from earlid.ledger.dates import parse_when
+    from earlid.ledger.queries import entries
+
+    now = datetime.now()
+    from_ms = parse_when(args.since, now) if args.since else None
+    to_ms = parse_when(args.until, now, end=True) if args.until else None
+    return entries(reader, chosen, from_ms, to_ms, events=args.event)
+
+
+@contextmanager
+def _output(name: str | None) -> Iterator[TextIO]:
+    """The file, for its owner alone, under its name only once it is whole; or stdout."""
+    if not name:
+        yield sys.stdout
+        return
+    fresh = Path(f"{name}.new")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(fresh, name)
+    except OSError as error:
+        raise UserError(f"cannot write {name}: {error.strerror}.", FAILED) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from earlid.ledger.jsonl import take_back
+    from earlid.ledger.store import Ledger
+
+    with Ledger(locate(args.ledger)) as ledger:
+        added = take_back(Path(args.source), ledger)
+    for board, count in added.items():
+        print(f"{board}: {count} new records", file=sys.stderr)
+    return 0

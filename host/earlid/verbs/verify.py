@@ -1,0 +1,107 @@
+"""`earlid verify`: does the chain of records hold, where not, and what cannot be known."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earlid.errors import FAILED, USAGE, UserError
+from earlid.ledger.location import add_ledger_argument, locate
+
+if TYPE_CHECKING:
+    from earlid.ledger.anchor import Anchor
+    from earlid.ledger.judge import Judgement
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "verify",
+        help="does the chain of records hold, and what cannot be known",
+        description="Judges every record by its link to the one before, offline, from the ledger or an export. "
+        "Exit code 0: intact. 4: altered, gap, tail cut or restarted. 1: cannot judge.",
+    )
+    parser.add_argument("file", nargs="?", metavar="EXPORT", help="an export (JSON Lines) instead of the ledger")
+    parser.add_argument(
+        "--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)"
+    )
+    parser.add_argument(
+        "--anchor", action="append", default=[], metavar="CODE", help="a code that you wrote down earlier"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    add_ledger_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge, tell, and return the worst exit code."""
+    from earlid.ledger.anchor import read_code
+
+    typed = [read_code(code) for code in args.anchor]
+    if args.file:
+        from earlid.ledger.jsonl import judge_file
+
+        judgements = judge_file(Path(args.file), typed)
+    else:
+        judgements = _judge_ledger(args, typed)
+    if args.json:
+        json.dump([_plain(judgement) for judgement in judgements], sys.stdout)
+        print()
+    else:
+        _show(judgements)
+    if not judgements:
+        print("earlid: there is no board to judge: collect its records with `earlid watch`.", file=sys.stderr)
+        return FAILED
+    return max(judgement.exit_code for judgement in judgements)
+
+
+def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Judgement]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from earlid.ledger.boards import pick_boards
+    from earlid.ledger.judge import board_of, judge
+    from earlid.ledger.keys import read_key
+    from earlid.ledger.reader import open_reader
+
+    found = []
+    with open_reader(locate(args.ledger)) as reader:
+        chosen = pick_boards(reader, args.board)
+        meant = {anchor: board_of(reader, chosen, anchor) for anchor in typed}
+        if chosen and None in meant.values():
+            raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
+        total = reader.rows("SELECT COALESCE(SUM(count), 0) FROM tallies")[0][0]
+        screen = Console(stderr=True)
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bars:
+            bar = bars.add_task("verifying", total=int(total))
+            for board in chosen:
+                anchors = [anchor for anchor, owner in meant.items() if owner == board]
+                key = read_key(board.board)
+                found.append(judge(reader, board, key, anchors, lambda count: bars.advance(bar, count)))
+    return found
+
+
+def _show(judgements: Sequence[Judgement]) -> None:
+    for judgement in judgements:
+        board = judgement.board
+        title = f"{board.name} ({board.board})" if board and board.name else judgement.identifier
+        print(f"{title}: {judgement.records} records")
+        for finding in judgement.findings:
+            print(f"  {finding.say}")
+        if judgement.code:
+            print(f"  Anchor to write down or photograph: {judgement.code}  (record {judgement.head_seq})")
+
+
+def _plain(judgement: Judgement) -> dict[str, object]:
+    return {
+        "board": judgement.identifier,
+        "records": judgement.records,
+        "head": judgement.head_seq,
+        "keyed": judgement.keyed,
+        "anchor": judgement.code,
+        "findings": [finding._asdict() for finding in judgement.findings],
+    }
