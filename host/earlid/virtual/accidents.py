@@ -38,9 +38,7 @@ class Accidents:
     def relay_open(self, relay: ChannelName, broken: bool = True) -> None:
         """The coil no longer pulls: the contact never closes again."""
         with self.engine.lock:
-            self._channel(relay).stuck_open = broken
-            self._channel(relay).coil = not self._channel(relay).coil  # have its effect worked out anew
-            self.engine.circuit.apply(self.engine.now_us)
+            self.engine.circuit.break_coil(self.engine.now_us, self._channel(relay), broken)
 
     def break_pole(self, pole: Pole, broken: bool = True) -> None:
         """One pole of the mute switch stays where it is, whatever the lever does."""

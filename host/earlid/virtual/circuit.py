@@ -25,8 +25,8 @@ class Constants:
     pump_share: float = 0.2175  # of the remaining difference that one rising edge brings over
     pump_recharge_us: float = 300.0  # how fast the first capacitor empties while the pin is low
     pump_decay_us: float = 140_000.0
-    gate_on_mv: float = 1300.0  # pump voltage that turns the coil on
-    gate_off_mv: float = 1200.0
+    gate_on_mv: float = 1400.0  # pump voltage that turns the coil on
+    gate_off_mv: float = 1200.0  # and lets go of it: no chatter between
     operate_us: int = 7_000
     release_us: int = 3_000
     rail_fed_mv: float = 3150.0
@@ -177,7 +177,7 @@ class Channel:
             self.gate_off_us = NEVER
         if self.relay_change_us <= now_us:
             self.relay_change_us = NEVER
-            self.armature = self.coil
+            self.armature = self.coil and not self.stuck_open
             self.listener(now_us, f"{self.name}_relay", self.armature)
         if self.live_change_us <= now_us:
             self.live_change_us = NEVER
@@ -272,6 +272,13 @@ class Circuit:
         """The relay's working contact stays closed whatever the armature does."""
         channel = self.guarded if name == "guarded" else self.sentinel
         channel.welded = welded
+        channel.settle(now_us)
+        self._next()
+
+    def break_coil(self, now_us: int, channel: Channel, broken: bool) -> None:
+        """The coil no longer pulls (or does again)."""
+        channel.stuck_open = broken
+        channel.coil = not channel.coil  # so that its effect is worked out anew
         channel.settle(now_us)
         self._next()
 

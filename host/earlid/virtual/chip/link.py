@@ -33,7 +33,7 @@ _DRIFT = const(1)
 _HELD = const(2)
 _NOISE = const(3)
 _LATE = const(4)  # Ctrl-C came in the middle of a word
-_state = array("q", (0, 0, 0, 1, 0))
+_state = array("l", (0, 0, 0, 1, 0))  # "q" would make a new integer at every look
 
 
 @micropython.viper

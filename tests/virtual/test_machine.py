@@ -1,0 +1,265 @@
+"""The chip on the board: sound, watchdog, resets, hangs, clock, and that a run can be repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from earlid.virtual.board import BoardTimeout, VirtualBoard
+from lid import circuit as figures
+
+Make = Callable[..., VirtualBoard]
+HOP = r"hop (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)"
+
+
+def drop_ms(board: VirtualBoard, since_ms: float) -> dict[str, float]:
+    """How long after `since_ms` each rail went dead."""
+    return {
+        what: at - since_ms
+        for at, what, value in board.history
+        if what.endswith("_rail") and not value and at > since_ms
+    }
+
+
+def test_loop_arms_both_rails_and_reads_them_back(make_board: Make) -> None:
+    board = make_board("loop")
+    board.wait_for("cause 1")
+    board.run_ms(1500)
+    assert board.relays == (True, True)
+    assert min(board.rails) > figures.RAIL_GOOD_MV
+    *_, last = re.findall(HOP, board.console)
+    sentinel, guarded, arm, mute = (int(x) for x in last[3:])
+    assert sentinel * figures.SENTINEL_SCALE_Q10 >> 10 > figures.RAIL_GOOD_MV
+    assert guarded * figures.GUARDED_SCALE_Q10 >> 10 > figures.RAIL_GOOD_MV
+    assert arm * figures.SENSE_SCALE_Q10 >> 10 > figures.SENSE_HIGH_MV - 50
+    assert mute == 142, "an ESP32 cannot read less"
+    assert board.leds["amber_guarded"] and not board.leds["red"]
+
+
+def test_hop_clock_is_exact(make_board: Make) -> None:
+    board = make_board("loop")
+    board.run_ms(20_000)
+    hops = [(int(n), int(ms)) for n, ms, *_ in re.findall(HOP, board.console)]
+    (first_n, first_ms), (last_n, last_ms) = hops[0], hops[-1]
+    assert abs((last_ms - first_ms) - 10 * (last_n - first_n)) <= 16
+    assert board.engine.lost_frames == 0
+
+
+def test_sound_arrives_sample_for_sample(make_board: Make) -> None:
+    board = make_board(
+        None,
+        files={
+            "main.py": b"""
+from machine import I2S, Pin
+import binascii
+pump = Pin(18, Pin.OUT, value=0)
+i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=20000)
+slots = bytearray(640)
+heard = bytearray(20 * 320)
+for hop in range(120):
+    i2s.readinto(slots)
+    pump.toggle()
+    if hop >= 100:
+        for i in range(320):
+            heard[(hop - 100) * 320 + i] = slots[4 * (i >> 1) + 2 + (i & 1)]
+for i in range(0, len(heard), 320):
+    print("pcm", str(binascii.hexlify(heard[i : i + 320]), "ascii"))
+print("end")
+"""
+        },
+    )
+    rng = np.random.default_rng(7)
+    samples = rng.integers(-32768, 32767, 48_000, dtype=np.int16)
+    board.play_at(0, samples)
+    board.wait_for("end\r\n", 5000)
+    heard = np.frombuffer(bytes.fromhex("".join(re.findall(r"pcm ([0-9a-f]+)", board.console))), "<i2")
+    assert len(heard) == 20 * 160
+    start = [i for i in range(len(samples) - 200) if np.array_equal(samples[i : i + 100], heard[:100])]
+    assert len(start) == 1
+    assert np.array_equal(samples[start[0] : start[0] + len(heard)], heard)
+
+
+@pytest.mark.parametrize(
+    ("mode", "level"), [("ok", (1, 40)), ("dead", (0, 0)), ("stuck", (255, 255)), ("swapped", (0, 0))]
+)
+def test_microphone_faults_are_heard(make_board: Make, mode: str, level: tuple[int, int]) -> None:
+    board = make_board("loop")
+    board.noise(-40)
+    board.microphone = mode  # type: ignore[assignment]
+    board.run_ms(2000)
+    *_, last = re.findall(HOP, board.console)
+    # the loudest top byte: 255 for the negative ones of noise too
+    assert (int(last[2]) in (0, 255)) if mode == "ok" else level[0] <= int(last[2]) <= level[1]
+
+
+def test_microphone_is_silent_until_powered_and_settled(make_board: Make) -> None:
+    board = make_board("loop")
+    board.noise(-20)
+    board.run_ms(3000)
+    (rise_ms,) = (at for at, live in board.events("sentinel_rail") if live)
+    loud = [int(ms) for _, ms, loudest, *_ in re.findall(HOP, board.console) if int(loudest)]
+    assert loud
+    assert rise_ms + 250 <= min(loud) <= rise_ms + 256 + 250
+
+
+def test_late_reader_loses_sound_without_a_word(make_board: Make) -> None:
+    board = make_board("late")
+    took_ms = int(board.wait_for(r"eight hops in (\d+) ms").group(1))
+    assert board.engine.lost_frames > 0.8 * 16_000
+    assert took_ms < 40, "what was in the ring must come at once"
+
+
+def test_hang_drops_rails_and_watchdog_resets(make_board: Make) -> None:
+    board = make_board("loop")
+    board.run_ms(1000)
+    board.hang()
+    board.run_until(lambda: bool(board.events("hang")))
+    hung_ms = board.events("hang")[-1][0]
+    board.wait_for("cause 3", 3000)
+    drops = drop_ms(board, hung_ms)
+    assert set(drops) == {"sentinel_rail", "guarded_rail"}
+    assert max(drops.values()) <= figures.DROP_MAX_MS
+    assert board.resets[-1][1] == 3
+    assert board.resets[-1][0] - hung_ms == pytest.approx(1000, abs=30)
+
+
+def test_endless_loop_is_a_hang_too(make_board: Make) -> None:
+    board = make_board(
+        None,
+        files={
+            "main.py": b"from machine import WDT, reset_cause\nprint('cause', reset_cause())\nWDT(timeout=500)\nwhile True: pass\n"
+        },
+    )
+    board.engine.speeds.hang_cpu_s = 0.3
+    board.wait_for("cause 1")
+    board.wait_for("cause 3", 3000)
+
+
+def test_exception_ends_in_the_repl_with_rails_dead(make_board: Make) -> None:
+    source = (
+        b"import machine\np = machine.Pin(19, machine.Pin.OUT)\nfor _ in range(40):\n p.toggle()\n machine.time_out()\n"
+    )
+    source = source.replace(b"machine.time_out()", b"__import__('time').sleep_ms(10)") + b"print('bye')\n1 / 0\n"
+    board = make_board(None, files={"main.py": source})
+    board.wait_for("bye")
+    at = board.now_ms
+    board.wait_for("ZeroDivisionError")
+    board.wait_for(">>> ")
+    board.run_ms(400)
+    assert drop_ms(board, at)["guarded_rail"] <= figures.DROP_MAX_MS
+    board.send(b"print(6 * 7)\r")
+    board.wait_for("42")
+
+
+def test_reset_causes(make_board: Make) -> None:
+    board = make_board(None, files={"main.py": b"import machine\nprint('cause', machine.reset_cause())\n"})
+    board.wait_for("cause 1")
+    board.wait_for(">>> ")
+    board.send(b"import machine; machine.reset()\r")
+    board.wait_for("cause 2")
+    board.send(b"machine.soft_reset()\r".replace(b"machine.", b"__import__('machine').", 1))
+    board.wait_for("cause 5")
+    board.reset_pin()
+    board.wait_for("cause 1")
+    board.brown_out(20)
+    board.wait_for("BROWN_OUT")
+    board.wait_for("cause 1")
+
+
+def test_stuck_talk_button_and_bounce(make_board: Make) -> None:
+    board = make_board("loop")
+    board.run_ms(500)
+    board.talk(True, bounce_ms=8)
+    board.run_ms(100)
+    assert board.leds["status"] == 1
+    board.talk(False)
+    board.run_ms(100)
+    assert board.leds["status"] == 0
+    board.stuck_pin(figures.TALK_BUTTON_PIN, 0)
+    board.run_ms(100)
+    assert board.leds["status"] == 1
+
+
+def test_broken_relay_and_sagging_supply_are_read_back(make_board: Make) -> None:
+    board = make_board("loop")
+    board.run_ms(1000)
+    board.relay_open("guarded")
+    board.rail_sag(2500)
+    board.run_ms(500)
+    assert board.relays == (True, False)
+    assert board.rails == (2500, 0)
+
+
+def test_ticks_wrap_as_on_the_chip(make_board: Make) -> None:
+    source = b"""
+import time
+print("diff", time.ticks_diff(5, time.ticks_add(0, -5)), time.ticks_add(2**30 - 1, 1), time.ticks_diff(0, 2**29))
+t = time.ticks_us()
+time.sleep_us(700)
+print("slept", time.ticks_diff(time.ticks_us(), t))
+while time.ticks_diff(time.ticks_us(), t) < 50000:
+    pass
+print("waited")
+"""
+    board = make_board(None, files={"main.py": source})
+    assert board.wait_for(r"diff (.*)\r").group(1) == "10 0 -536870912"
+    assert 700 <= int(board.wait_for(r"slept (\d+)").group(1)) < 750
+    board.wait_for("waited", 1000)
+
+
+def test_steady_state_allocates_nothing_on_the_chip(make_board: Make) -> None:
+    source = b"""
+import gc, time
+from machine import ADC, I2S, WDT, Pin
+pump = Pin(18, Pin.OUT, value=0)
+adc = ADC(Pin(34))
+i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=20000)
+slots = bytearray(640)
+dog = WDT(timeout=1000)
+def hop():
+    i2s.readinto(slots)
+    pump.value(1 - pump.value())
+    adc.read_uv()
+    time.ticks_diff(time.ticks_ms(), time.ticks_us())
+    dog.feed()
+def many(n):
+    for _ in range(n):
+        hop()
+many(10)
+before = gc.mem_alloc()
+many(2000)
+print("allocated", gc.mem_alloc() - before)
+"""
+    board = make_board(None, files={"main.py": source})
+    assert board.wait_for(r"allocated (-?\d+)", 30_000).group(1) == "0"
+
+
+def story(seed: int) -> tuple[list[tuple[float, str, object]], str]:
+    from earlid.virtual.board import VirtualBoard as Board
+
+    from .conftest import FIRMWARE
+
+    with Board(firmware=FIRMWARE / "loop", seed=seed) as board:
+        board.noise(-40)
+        board.at(900, lambda: board.talk(True, bounce_ms=20))
+        board.at(1200, lambda: board.mute(True))
+        board.at(1700, lambda: board.mute(False))
+        board.run_ms(2500)
+        board.brown_out(30)
+        board.run_ms(2500)
+        return board.history, board.console
+
+
+def test_same_seed_same_story() -> None:
+    first, second = story(3), story(3)
+    assert first[0] == second[0]
+    assert first[1] == second[1]
+    assert len(first[0]) > 15
+
+
+def test_wait_for_says_what_the_console_shows(make_board: Make) -> None:
+    board = make_board("idle")
+    with pytest.raises(BoardTimeout, match="beat 1"):
+        board.wait_for("never printed", 1500)
