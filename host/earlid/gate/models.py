@@ -43,6 +43,11 @@ class Model:
     cutoff_sum: int
     blob: bytes
 
+    @property
+    def cutoff_q8(self) -> int:
+        """The mean output byte that a hit must exceed."""
+        return self.cutoff_sum // self.manifest.window
+
 
 def builtin_dir() -> Path:
     """The folder of the networks that the package `pymicro-wakeword` carries."""

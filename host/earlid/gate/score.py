@@ -1,0 +1,106 @@
+"""What the firmware's gate makes of samples: the output of every inference, with its time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.errors import FAILED, UserError
+from earlid.gate.models import Model
+from earlid.gate.runner import FEATURES, run_script
+
+HOP_MS = 10
+_FEATURE_MARK = 0x80000000
+_INFERENCE = np.dtype(
+    [("hop", "<u4"), ("prob", "u1"), ("mean_q8", "u1"), ("hit", "u1"), ("gate", "u1"), ("energy", "<i2"), ("zero", "<u2")]
+)
+_FEATURE_BYTES = 4 + 2 * FEATURES
+
+
+@dataclass(frozen=True)
+class EnergyGate:
+    """Thresholds of the energy gate over its noise floor, in 1/256 of log2 energy, and its hang-over in hops."""
+
+    on_q8: int
+    off_q8: int
+    hang_hops: int
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One run of the network."""
+
+    t_ms: int  # end of its last hop, from the start of the sound
+    prob: int  # the network's output byte
+    mean_q8: int  # mean of the last outputs, 0 until there are enough
+    energy_log2_q8: int  # of its last hop
+    gate: bool  # whether the energy gate was open at its last hop
+    hit: bool
+
+    def entry(self) -> dict[str, int | bool]:
+        """The object that `earlid score --json` prints."""
+        return {
+            "t_ms": self.t_ms, "prob": self.prob, "mean_q8": self.mean_q8, "energy_log2_q8": self.energy_log2_q8,
+            "gate": self.gate, "hit": self.hit,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """The features of one hop."""
+
+    hop: int  # from 0
+    features: list[int]  # 40 unsigned 16-bit values
+
+    def entry(self) -> dict[str, int | list[int]]:
+        return {"hop": self.hop, "features": self.features}
+
+
+def run(
+    pcm: NDArray[np.int16], model: Model, energy_gate: bool = True, features: bool = False, energy: EnergyGate | None = None
+) -> Iterator[Inference | Column]:
+    """Run the firmware's gate, on MicroPython, over samples from a fresh start.
+
+    Args:
+        pcm: int16 samples at 16 kHz; a last part of less than 10 ms is not heard.
+        model: the network.
+        energy_gate: False keeps the network always running.
+        features: also give each hop's features, before the inference that used them last.
+        energy: thresholds other than the firmware's own.
+
+    Yields:
+        Inferences, in order of their time, and columns.
+    """
+    words = ["gate" if energy_gate else "always", "features" if features else "outputs"]
+    if energy is not None:
+        words += [str(energy.on_q8), str(energy.off_q8), str(energy.hang_hops)]
+    with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
+        path = Path(folder) / f"{model.name}.elww"
+        path.write_bytes(model.blob)
+        data = run_script("mp_score.py", pcm, str(path), *words)
+    yield from _columns_and_inferences(data) if features else _inferences(data)
+
+
+def _inferences(data: bytes) -> Iterator[Inference]:
+    if len(data) % _INFERENCE.itemsize:
+        raise UserError(f"MicroPython stopped early: {len(data)} bytes of results", FAILED)
+    for hop, prob, mean_q8, hit, gate, energy, _ in np.frombuffer(data, _INFERENCE).tolist():
+        yield Inference((hop + 1) * HOP_MS, prob, mean_q8, energy, bool(gate), bool(hit))
+
+
+def _columns_and_inferences(data: bytes) -> Iterator[Inference | Column]:
+    at = 0
+    while at < len(data):
+        head = int.from_bytes(data[at : at + 4], "little")
+        if head & _FEATURE_MARK:
+            values = np.frombuffer(data, "<u2", FEATURES, at + 4).tolist()
+            yield Column(head & ~_FEATURE_MARK, values)
+            at += _FEATURE_BYTES
+        else:
+            yield from _inferences(data[at : at + _INFERENCE.itemsize])
+            at += _INFERENCE.itemsize
