@@ -1,4 +1,4 @@
-"""The report for a bug: only what is named here gets in: no identifier, key, link, user, host, path, time of day. Pure."""
+"""The report for a bug. Only what is named here gets in: no identifier, key, link, user, host, path or time. Pure."""
 
 from __future__ import annotations
 

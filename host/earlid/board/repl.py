@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import serial
-from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from earlid.board import parcel
@@ -20,6 +20,7 @@ from earlid.board.port import READ_TIMEOUT_S
 from earlid.errors import UserError
 
 REPL_TIMEOUT_S = 3.0  # between two characters of the board
+PATIENCE = 3  # times that, while the board works on flash
 ENTER_TRIES = 3
 CTRL_C = b"\x03"
 
@@ -90,11 +91,12 @@ class Repl:
             UserError: code 1 with the last line of the board's traceback; code 3 when the board is gone.
         """
         try:
-            return self._transport.exec(code.encode()).decode(errors="replace")
-        except TransportExecError as error:
-            raise UserError(_traceback(error.error_output)) from error
+            printed, failed = self._transport.exec_raw(code.encode(), timeout=REPL_TIMEOUT_S * PATIENCE)
         except (TransportError, serial.SerialException, OSError) as error:
             raise self._silent(error) from error
+        if failed:
+            raise UserError(_traceback(failed.decode(errors="replace")))
+        return str(printed.decode(errors="replace"))
 
     def _silent(self, error: Exception) -> BoardGone:
         return BoardGone(f"the board at {self._port.port} fell silent ({error}). Run `earlid flash` again.")
@@ -124,7 +126,7 @@ class Repl:
                 self._await_ask()
                 self._port.write(block)
                 report(number + 1)
-            _, failed = self._transport.follow(timeout=REPL_TIMEOUT_S * 3)
+            _, failed = self._transport.follow(timeout=REPL_TIMEOUT_S * PATIENCE)
         except (TransportError, serial.SerialException, OSError) as error:
             raise self._silent(error) from error
         if failed:
@@ -132,7 +134,7 @@ class Repl:
 
     def _await_ask(self) -> None:
         # A flash sector's erase may take 0.4 s, a garbage collection less.
-        end_s = time.monotonic() + REPL_TIMEOUT_S * 3
+        end_s = time.monotonic() + REPL_TIMEOUT_S * PATIENCE
         while (found := self._port.read(1)) != parcel.ASK:
             if found == b"\x04":
                 failed = self._transport.read_until(1, b"\x04", timeout=REPL_TIMEOUT_S)

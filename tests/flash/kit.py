@@ -1,0 +1,222 @@
+"""What the tests of flashing share: boards at a prompt, a small firmware, a chip in its boot loader, a jack between them."""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import socket
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from esp32_mock_bootloader import protocol, server
+
+from earlid.board import deploy
+from earlid.board.port import open_port
+from earlid.board.repl import Repl
+from earlid.board.tree import LOADERS, Tree, build
+from earlid.virtual.board import VirtualBoard
+
+ROOT = Path(__file__).parents[2]
+LOADER_SOURCES = {name: (ROOT / "firmware" / name).read_bytes() for name in LOADERS}
+BYTES_PER_S = 11_520  # 115200 baud, ten bits a byte
+
+
+@contextmanager
+def bare_board(**options: object) -> Iterator[VirtualBoard]:
+    """A virtual board with MicroPython and an empty file system, as fast as the processor goes."""
+    board = VirtualBoard(firmware=None, **options)  # type: ignore[arg-type]
+    board.power_on()
+    board.run_background(speed=None)
+    try:
+        yield board
+    finally:
+        board.stop()
+
+
+def small_tree(folder: Path, version: str, arch: str = "x64") -> Tree:
+    """A compiled firmware of five modules that prints `started VERSION` and returns to the prompt."""
+    package = folder / "lid"
+    (package / "gate").mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").write_text("")
+    (package / "gate" / "__init__.py").write_text("")
+    (package / "gate" / "same.py").write_text("def same(x):\n    return x * 3 + 1\n" * 20)
+    (package / "notes.py").write_text(f"VERSION = {version!r}\n")
+    (package / "start.py").write_text(
+        "from lid import notes\nfrom lid.gate import same\n\n\ndef run(model):\n    print('started', notes.VERSION, model)\n"
+    )
+    for name, data in LOADER_SOURCES.items():
+        (folder / name).write_bytes(data)
+    return build(folder, arch)
+
+
+def put(
+    board: VirtualBoard, tree: Tree, report: Callable[[int, int], None] | None = None, **parts: bytes
+) -> deploy.Plan:
+    """Deploy as `earlid flash` does, without the restart; parts: model, config."""
+    port = open_port(board.port)
+    try:
+        with Repl(port) as repl:
+            seen = deploy.read_board(repl.look())
+            plan = deploy.plan(seen, deploy.survey(repl, seen), tree, parts.get("model"), parts.get("config"))
+            deploy.carry_out(repl, plan, report or (lambda done, total: None))
+            return plan
+    finally:
+        port.close()
+
+
+def restart(board: VirtualBoard) -> str:
+    """What the board prints from a reset to its prompt."""
+    begin = len(board.console)
+    board.reset_pin()
+    end_s = time.monotonic() + 20
+    while True:
+        said = board.console[begin:].rpartition("rst:")[2]
+        if ">>> " in said:
+            return said
+        assert time.monotonic() < end_s, board.console[begin:]
+        time.sleep(0.01)
+
+
+class Far:
+    """The far end of a jack: a file descriptor to read and write."""
+
+    def __init__(self, fileno: int, close: Callable[[], None]) -> None:
+        self.fileno = fileno
+        self.close = close
+
+
+class Chip:
+    """An ESP chip in its boot loader: esp32-mock-bootloader's protocol and flash, in a thread of this process."""
+
+    def __init__(self, chip: str = "esp32", flash_id: int = 0x164020) -> None:
+        self.flash = server.FlashImage()
+        self._ours, theirs = socket.socketpair()
+        self._stop = threading.Event()
+        self._flash_id = flash_id
+        connection = server.BootloaderConnection(sock=theirs)
+        self._thread = threading.Thread(target=self._serve, args=(connection, chip), daemon=True)
+        self._thread.start()
+
+    def _serve(self, connection: server.BootloaderConnection, chip: str) -> None:
+        while not self._stop.is_set():
+            if server.handle_client(connection, self._stop, chip, flash=self.flash):
+                return
+
+    def far(self) -> Far:
+        """To plug into a jack."""
+        return Far(self._ours.fileno(), self.close)
+
+    def close(self) -> None:
+        """Power off."""
+        self._stop.set()
+        self._ours.close()
+        self._thread.join(timeout=3)
+
+
+@contextmanager
+def small_flash(flash_id: int) -> Iterator[None]:
+    """Every chip of this block has a flash with this JEDEC number (0x154020: 2 MB)."""
+    kept = protocol.MOCK_FLASH_ID
+    protocol.MOCK_FLASH_ID = flash_id
+    try:
+        yield
+    finally:
+        protocol.MOCK_FLASH_ID = kept
+
+
+def board_far(board: VirtualBoard) -> Far:
+    """A virtual board's port, to plug into a jack."""
+    fileno = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
+    tty.setraw(fileno)
+    return Far(fileno, lambda: os.close(fileno))
+
+
+class Jack:
+    """A pseudo-terminal for the host, whose far end can be changed while it is open; counts, slows down and breaks.
+
+    Attributes:
+        path: what the host opens.
+        sent, received: bytes from and to the host.
+        watch: called with every chunk from the host before it goes on; returns what goes on.
+    """
+
+    def __init__(self, far: Far, bytes_per_s: float | None = None) -> None:
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.path = os.ttyname(self._slave)
+        self.far = far
+        self.sent = self.received = 0
+        self.watch: Callable[[bytes], bytes] = lambda data: data
+        self._bytes_per_s = bytes_per_s
+        self._closing = False
+        self._free_s = {True: 0.0, False: 0.0}
+        self._thread = threading.Thread(target=self._pump, daemon=True)
+        self._thread.start()
+
+    def _pump(self) -> None:
+        while not self._closing:
+            try:
+                ready, _, _ = select.select([self._master, self.far.fileno], [], [], 0.02)
+                for source in ready:
+                    self._carry(source)
+            except (OSError, ValueError):
+                time.sleep(0.01)
+
+    def _carry(self, source: int) -> None:
+        up = source == self._master
+        data = os.read(source, 64 if self._bytes_per_s else 4096)
+        if not data:
+            raise OSError
+        self._pace(up, len(data))
+        if up:
+            self.sent += len(data)
+            data = self.watch(data)
+            os.write(self.far.fileno, data)
+        else:
+            self.received += len(data)
+            os.write(self._master, data)
+
+    def _pace(self, up: bool, count: int) -> None:
+        # Each way has its own wire: a byte leaves when the one before it has gone.
+        if self._bytes_per_s:
+            now_s = time.monotonic()
+            self._free_s[up] = max(self._free_s[up], now_s) + count / self._bytes_per_s
+            time.sleep(max(0.0, self._free_s[up] - now_s))
+
+    def vanish(self) -> None:
+        """The cable is pulled."""
+        self._closing = True
+        for fileno in (self._master, self._slave):
+            try:
+                os.close(fileno)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        """Everything ends."""
+        self.vanish()
+        self._thread.join(timeout=2)
+        try:
+            self.far.close()
+        except OSError:
+            pass
+
+
+@contextmanager
+def jack(far: Far, bytes_per_s: float | None = None) -> Iterator[Jack]:
+    """A jack for a block."""
+    made = Jack(far, bytes_per_s)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def model(size: int = 3000) -> bytes:
+    """Bytes that pass for a compiled word and do not compress."""
+    return b"ELWW" + random.Random(size).randbytes(size)

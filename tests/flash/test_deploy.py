@@ -1,0 +1,223 @@
+"""The deploy: what travels, what stands on the board after it, and after every way to interrupt it."""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+
+from earlid.board import deploy, parcel, repl, tree
+from earlid.errors import UserError
+from tests.flash import kit
+
+SEED = 20260
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[tree.Tree, tree.Tree]:
+    """An old and a new firmware; two modules of five differ in nothing."""
+    return kit.small_tree(tmp_path_factory.mktemp("old"), "old"), kit.small_tree(tmp_path_factory.mktemp("new"), "new")
+
+
+def unmask(block: bytes) -> bytes:
+    length, mask = block[0] - parcel.LENGTH_OFFSET, block[1]
+    assert length == len(block) - 2
+    return bytes(byte ^ mask for byte in block[2:])
+
+
+def test_blocks_carry_any_bytes_and_never_ctrl_c() -> None:
+    rng = random.Random(SEED)
+    for size in (0, 1, 249, 250, 251, 5000):
+        stream = rng.randbytes(size)
+        blocks = parcel.blocks(stream)
+        assert b"".join(map(unmask, blocks)) == stream, SEED
+        assert not any(parcel.CTRL_C in block for block in blocks), SEED
+        assert all(len(block) <= parcel.BLOCK_BYTES + 2 for block in blocks)
+
+
+def test_the_worst_block_still_has_a_mask() -> None:
+    plain = bytes(range(250))
+    assert parcel.CTRL_C not in parcel.blocks(plain)[0]
+
+
+def test_what_the_board_has_is_copied_not_sent() -> None:
+    data = random.Random(SEED).randbytes(5000)
+    sent = parcel.pack({"/b": data}, {})
+    copied = parcel.pack({"/b": data}, {parcel.sha256(data): "/a"})
+    assert len(sent) > 5000 > 100 > len(copied)
+    assert zlib.decompress(copied) == b"c /b /a\n"
+
+
+@pytest.mark.parametrize(
+    ("mpy", "arch"), [(6 | 3 << 8 | 10 << 10, "xtensawin"), (6 | 3 << 8 | 2 << 10, "x64"), (6 | 5 << 10, "armv7m")]
+)
+def test_the_processor_comes_from_what_the_board_reports(mpy: int, arch: str) -> None:
+    assert tree.arch_of(mpy) == arch
+
+
+@pytest.mark.parametrize(("mpy", "words"), [(5 | 10 << 10, "version 5"), (6, "no native code")])
+def test_a_board_that_cannot_run_it_is_refused(mpy: int, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        tree.arch_of(mpy)
+
+
+def look(**changes: object) -> dict[str, object]:
+    """What a bare board answers, with changes."""
+    seen = {"mpy": 6 | 2 << 10, "version": [1, 26, 1], "machine": "x", "tops": [], "free": 2_000_000, "active": None,
+            "main": None, "identity": None, "files": []}  # fmt: skip
+    return seen | changes
+
+
+def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_refused(
+    trees: tuple[tree.Tree, tree.Tree],
+) -> None:
+    with pytest.raises(UserError, match=r"runs MicroPython 1\.22\.2.*1\.23"):
+        deploy.read_board(look(version=[1, 22, 2]))
+    foreign = deploy.read_board(look(main="import network\n"))
+    with pytest.raises(UserError, match=r"another project's main\.py.*--force") as raised:
+        deploy.refuse(foreign, None, force=False)
+    assert raised.value.code == 2
+    deploy.refuse(foreign, None, force=True)
+    other = deploy.read_board(look(identity='{"board": "00112233aabbccdd", "key": "0"}'))
+    with pytest.raises(UserError, match="this board is 00112233aabbccdd, not ffffffffffffffff"):
+        deploy.refuse(other, "ffffffffffffffff", force=False)
+    deploy.refuse(other, "00112233aabbccdd", force=False)
+    deploy.refuse(other, "ffffffffffffffff", force=True)
+    with pytest.raises(UserError, match="KB free"):
+        deploy.plan(deploy.read_board(look(free=50_000)), {}, trees[0], None, None)
+
+
+def test_from_empty_to_running_and_nothing_to_do_the_second_time(trees: tuple[tree.Tree, tree.Tree]) -> None:
+    with kit.bare_board() as board:
+        plan = kit.put(board, trees[0], model=kit.model())
+        assert plan.swaps == ("/active", "/boot.py", "/main.py")
+        assert f"started old {plan.keep[1]}" in kit.restart(board)
+        files = board.read_files()
+        assert files["active"].split() == [name.encode() for name in plan.keep]
+        assert not [name for name in files if name.endswith(deploy.NEW)]
+        again = kit.put(board, trees[0])
+        assert (again.files, again.blocks, again.swaps) == ({}, [], ())
+        assert "started old" in kit.restart(board)
+
+
+def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(trees: tuple[tree.Tree, tree.Tree]) -> None:
+    mine = {
+        "journal/00000001": b"\x00record",
+        "identity.json": b'{"board": "0011"}',
+        "config.json": b"{}",
+        "starts": b"1",
+    }
+    with kit.bare_board(files=mine) as board:
+        first = kit.put(board, trees[0], model=kit.model())
+        second = kit.put(board, trees[1])
+        assert second.swaps == ("/active",)
+        assert second.sent_bytes < first.sent_bytes / 5
+        files = board.read_files()
+        assert {name: files[name] for name in mine} == mine
+        assert second.keep[1] == first.keep[1], "the word stays unless another is given"
+        assert not [name for name in files if name.startswith(first.keep[0][1:])], "the old tree is gone"
+        third = kit.put(board, trees[1], config=b"new settings")
+        assert third.swaps == ("/config.json",)
+        assert board.read_files()["config.json"] == b"new settings"
+        assert f"started new {first.keep[1]}" in kit.restart(board)
+
+
+class Killed(Exception):
+    """The host dies here."""
+
+
+def finished(board: object, trees: tuple[tree.Tree, tree.Tree], old_runs: bool, where: str) -> None:
+    """After a kill: the board starts a whole firmware or none, and the next deploy completes."""
+    said = kit.restart(board)  # type: ignore[arg-type]
+    started = re.findall(r"started (\w+)", said)
+    assert started in ([["old"], ["new"]] if old_runs else [[], ["new"]]), f"{where}: {said}"
+    kit.put(board, trees[1], model=kit.model())  # type: ignore[arg-type]
+    assert "started new" in kit.restart(board), where  # type: ignore[arg-type]
+    files = board.read_files()  # type: ignore[attr-defined]
+    assert files["journal/00000001"] == b"kept", where
+    assert not [name for name in files if name.endswith(deploy.NEW)], where
+
+
+@pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
+def test_the_host_killed_at_every_block(
+    trees: tuple[tree.Tree, tree.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parcel, "BLOCK_BYTES", 60)  # finer than the files, which are small
+    with kit.bare_board(files={"journal/00000001": b"kept"}) as board:
+        if old_runs:
+            kit.put(board, trees[0])
+        before = bytes(board.engine.flash.data)
+        blocks = 1
+        at = 0
+        while at < blocks:
+            at += 1
+
+            def report(done: int, total: int, at: int = at) -> None:
+                nonlocal blocks
+                blocks = total
+                if done == at:
+                    raise Killed
+
+            with pytest.raises(Killed):
+                kit.put(board, trees[1], report, model=kit.model(300))
+            finished(board, trees, old_runs, f"block {at} of {blocks}")
+            board.power_cut()
+            board.engine.flash.load(before)
+            board.power_on()
+        assert blocks > len(trees[1].files) + len(trees[1].loaders) + 2
+
+
+@pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
+def test_power_cut_at_writes_all_over_the_deploy(
+    trees: tuple[tree.Tree, tree.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kit.bare_board(files={"journal/00000001": b"kept"}) as board:
+        if old_runs:
+            kit.put(board, trees[0])
+        before = bytes(board.engine.flash.data)
+        writes = board.engine.flash.writes
+        kit.put(board, trees[1], model=kit.model(1600))
+        total = board.engine.flash.writes - writes
+        rng = random.Random(SEED)
+        # The switch is at the end: look there more closely.
+        cuts = sorted({1, total, *rng.sample(range(2, total - 40), 4), *rng.sample(range(total - 40, total), 5)})
+        for cut in cuts:
+            board.power_cut()
+            board.engine.flash.load(before)
+            board.power_on()
+            board.power_cut_at_write(cut)
+            with monkeypatch.context() as patch:
+                patch.setattr(repl, "REPL_TIMEOUT_S", 0.25)
+                with pytest.raises(UserError):
+                    kit.put(board, trees[1], model=kit.model(1600))
+            board.power_cut_at_write(None)
+            board.power_on()
+            finished(board, trees, old_runs, f"write {cut} of {total} (seed {SEED})")
+
+
+def test_a_file_that_reads_back_wrong_is_not_put_in_force(
+    trees: tuple[tree.Tree, tree.Tree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kit.bare_board() as board:
+        kit.put(board, trees[0])
+        real = repl.Repl.hashes
+        monkeypatch.setattr(repl.Repl, "hashes", lambda self, paths: real(self, paths) | {list(paths)[0]: "0" * 64})
+        with pytest.raises(UserError, match="read back wrong .*old firmware stays"):
+            kit.put(board, trees[1])
+        assert "started old" in kit.restart(board)
+
+
+def test_the_tree_is_named_by_its_content_and_tells_no_path(trees: tuple[tree.Tree, tree.Tree], tmp_path: Path) -> None:
+    again = kit.small_tree(tmp_path / "elsewhere", "old")
+    assert again.directory == trees[0].directory != trees[1].directory
+    assert all(str(tmp_path).encode() not in data for data in again.files.values())
+
+
+def test_a_module_that_does_not_compile_stops_before_the_board_is_touched(tmp_path: Path) -> None:
+    kit.small_tree(tmp_path, "x")
+    (tmp_path / "lid" / "start.py").write_text("def run(:\n")
+    with pytest.raises(UserError, match=r"lid/start\.py does not compile for xtensawin"):
+        tree.build(tmp_path, "xtensawin")
