@@ -13,7 +13,7 @@ FIRMWARE = Path(__file__).parent / "firmware"
 
 @pytest.fixture
 def make_board() -> Iterator[Callable[..., VirtualBoard]]:
-    """make_board("loop", ...) gives a started board with tests/virtual/firmware/loop on it; all are stopped at the end."""
+    """make_board("loop", ...) gives a started board with firmware/loop on it; all are stopped at the end."""
     boards: list[VirtualBoard] = []
 
     def make(firmware: str | None, **options: object) -> VirtualBoard:

@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 Make = Callable[..., VirtualBoard]
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 2 * FLASH_BLOCK - 1), st.binary(min_size=1, max_size=64), st.booleans()), max_size=30
-    )
-)
+WRITES = st.tuples(st.integers(0, 2 * FLASH_BLOCK - 1), st.binary(min_size=1, max_size=64), st.booleans())
+
+
+@given(st.lists(WRITES, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_programming_only_clears_bits(writes: list[tuple[int, bytes, bool]]) -> None:
     flash = Flash(None, random.Random(0))
@@ -133,9 +132,8 @@ def test_power_cut_at_any_write_loses_nothing_durable(make_board: Make, torn: bo
         content = board.read_files().get("count.txt", b"").split()
         assert content, f"seed {seed}, cut at {n}: nothing left"
         assert int(content[-1]) >= promised, f"seed {seed}, cut at {n}"
-        assert [int(x) for x in content] == list(range(int(content[0]), int(content[-1]) + 1)), (
-            f"seed {seed}, cut at {n}"
-        )
+        numbers = [int(x) for x in content]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1)), f"seed {seed}, cut at {n}"
         board.power_on()
         found = board.wait_for(r"found \d+ (\d+)").group(1)
         assert int(found) >= promised, f"seed {seed}, cut at {n}"

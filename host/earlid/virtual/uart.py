@@ -83,7 +83,7 @@ class Uart:
                 return
             sent = self.transmitter.take(data)
             if sent:
-                self.stall_us += self.transmitter.stall_us(now_us, len(sent))
+                self.stall_us = max(self.stall_us, self.transmitter.stall_us(now_us, len(sent)))
                 self.port.write(sent)
 
     def say(self, text: bytes) -> None:
