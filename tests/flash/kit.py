@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from esp32_mock_bootloader import protocol, server
-
 from earlid.board import deploy
 from earlid.board.port import open_port
 from earlid.board.repl import Repl
 from earlid.board.tree import LOADERS, Tree, build
 from earlid.virtual.board import VirtualBoard
+from esp32_mock_bootloader import protocol, server
 
 ROOT = Path(__file__).parents[2]
 LOADER_SOURCES = {name: (ROOT / "firmware" / name).read_bytes() for name in LOADERS}
@@ -93,19 +92,16 @@ class Far:
 class Chip:
     """An ESP chip in its boot loader: esp32-mock-bootloader's protocol and flash, in a thread of this process."""
 
-    def __init__(self, chip: str = "esp32", flash_id: int = 0x164020) -> None:
+    def __init__(self, chip: str = "esp32") -> None:
         self.flash = server.FlashImage()
         self._ours, theirs = socket.socketpair()
         self._stop = threading.Event()
-        self._flash_id = flash_id
         connection = server.BootloaderConnection(sock=theirs)
         self._thread = threading.Thread(target=self._serve, args=(connection, chip), daemon=True)
         self._thread.start()
 
     def _serve(self, connection: server.BootloaderConnection, chip: str) -> None:
-        while not self._stop.is_set():
-            if server.handle_client(connection, self._stop, chip, flash=self.flash):
-                return
+        server.handle_client(connection, self._stop, chip, exit_on_disconnect=True, flash=self.flash)
 
     def far(self) -> Far:
         """To plug into a jack."""

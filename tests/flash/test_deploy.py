@@ -8,9 +8,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-
 from earlid.board import deploy, parcel, repl, tree
 from earlid.errors import UserError
+
 from tests.flash import kit
 
 SEED = 20260
@@ -204,8 +204,8 @@ def test_a_file_that_reads_back_wrong_is_not_put_in_force(
     with kit.bare_board() as board:
         kit.put(board, trees[0])
         real = repl.Repl.hashes
-        monkeypatch.setattr(repl.Repl, "hashes", lambda self, paths: real(self, paths) | {list(paths)[0]: "0" * 64})
-        with pytest.raises(UserError, match="read back wrong .*old firmware stays"):
+        monkeypatch.setattr(repl.Repl, "hashes", lambda self, paths: real(self, paths) | {next(iter(paths)): "0" * 64})
+        with pytest.raises(UserError, match=r"read back wrong .*old firmware stays"):
             kit.put(board, trees[1])
         assert "started old" in kit.restart(board)
 

@@ -12,8 +12,9 @@ import esptool.cmds
 import serial
 from esptool.loader import ESPLoader
 from esptool.logger import TemplateLogger, log
+from esptool.reset import ResetStrategy
 from esptool.targets import CHIP_DEFS
-from esptool.util import FatalError, flash_size_bytes
+from esptool.util import FatalError, PrintOnce, flash_size_bytes
 
 from earlid.board.image import Image
 from earlid.board.port import port_holder
@@ -80,6 +81,7 @@ _sinks = _Sinks()
 @cache
 def _install() -> None:
     log.set_logger(_sinks)
+    ResetStrategy.print_once = PrintOnce(_sinks.warning)  # it took hold of the old logger when it was imported
 
 
 def write(port: str, image: Image, *, erase: bool, force: bool, report: Report) -> None:
@@ -138,7 +140,7 @@ def _check_chip(chip: ESPLoader, image: Image, force: bool) -> None:
         if image.chip_id == target.IMAGE_CHIP_ID and target.CHIP_NAME != chip.CHIP_NAME:
             raise UserError(
                 f"this chip is an {chip.CHIP_NAME}, and {image.name} is for the {target.CHIP_NAME}. "
-                f"Nothing was written. Name the image for this chip with --image, or plug in an {target.CHIP_NAME}.", USAGE,
+                f"Nothing was written. Name this chip's image with --image, or plug in an {target.CHIP_NAME}.", USAGE,
             )  # fmt: skip
     if chip.CHIP_NAME != SUPPORTED:
         raise UserError(

@@ -270,7 +270,9 @@ def _last_error(heard: bytes) -> str:
     # A traceback's last line stands before the banner and prompt that follow it.
     lines = [line.strip() for line in heard.decode(errors="replace").splitlines()]
     errors = [line for line in lines if re.match(r"\w*(Error|Exception)\b|earlid: ", line)]
-    return f" ({errors[-1]})" if errors else f" within {FIRST_RECORDS_WAIT_S:.0f} s"
+    if errors:
+        return f" ({errors[-1].removeprefix('earlid: ').split(';')[0]})"
+    return " (it went back to its prompt)" if PROMPT.search(heard) else f" within {FIRST_RECORDS_WAIT_S:.0f} s"
 
 
 def interrupted_text(stage: str) -> str:

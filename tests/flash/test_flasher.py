@@ -1,0 +1,202 @@
+"""esptool's real protocol through `earlid flash`, against esp32-mock-bootloader; and everything that breaks on the way."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+
+import pytest
+from earlid.board import flasher, provision, tree
+from earlid.cli import main
+from earlid.errors import UserError
+
+from tests.flash import kit
+
+IMAGE_OFFSET = 0x1000
+SEED = 4
+
+
+@pytest.fixture(scope="module")
+def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image for the ESP32 by its header, 200 KB, half of it incompressible."""
+    path = tmp_path_factory.mktemp("image") / "image.bin"
+    rng = random.Random(SEED)
+    path.write_bytes(b"\xe9\x03\x02\x20" + bytes(8) + b"\x00\x00" + bytes(100_000) + rng.randbytes(100_000))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flasher, "CONNECT_ATTEMPTS", 1)
+
+
+def flash(jack: kit.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+    """`earlid flash` typed at a jack: exit code and what went to stderr, less the progress."""
+    code = main(["flash", "--port", jack.path, "--image", str(image_file), *more])
+    said = capsys.readouterr().err.replace(jack.path, "PORT")
+    return code, "\n".join(line for line in said.splitlines() if not line.startswith("PORT: "))
+
+
+def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
+    image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kit.small_tree(tmp_path, "fresh")
+    monkeypatch.setattr(tree, "firmware_root", lambda: tmp_path)
+    chip = kit.Chip()
+    with kit.bare_board() as board, kit.jack(chip.far()) as jack:
+
+        def watch(data: bytes) -> bytes:
+            # The chip starts what was written: from here on a MicroPython answers.
+            if data == b"\r" and jack.far.fileno != board_end.fileno:
+                jack.far = board_end
+            return data
+
+        board_end = kit.board_far(board)
+        jack.watch = watch
+        code, said = flash(jack, image_file, capsys)
+        written = image_file.read_bytes()
+        assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
+        # The small firmware says nothing of itself, so the last stage has to complain; the files are there.
+        assert (code, said) == (
+            1,
+            "earlid: the firmware is on the board at PORT, but did not start (it went back to its prompt). "
+            "Its lid is closed. Press its reset button, then see `earlid doctor`.",
+        )
+        assert "started fresh" in kit.restart(board)
+        chip.close()
+
+
+@pytest.mark.parametrize("name", ["esp32s3", "esp32c3"])
+def test_the_wrong_chip(name: str, image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chip = kit.Chip(name)
+    with kit.jack(chip.far()) as jack:
+        label = name.upper().replace("ESP32", "ESP32-")
+        assert flash(jack, image_file, capsys) == (
+            2,
+            f"earlid: this chip is an {label}, and image.bin is for the ESP32. Nothing was written. "
+            "Name this chip's image with --image, or plug in an ESP32.",
+        )
+    assert set(chip.flash.data) == {0xFF}
+
+
+def test_a_flash_that_is_too_small(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with kit.small_flash(0x154020):
+        chip = kit.Chip()
+        with kit.jack(chip.far()) as jack:
+            assert flash(jack, image_file, capsys) == (
+                2,
+                "earlid: this module has 2MB of flash, Earlid needs 4MB. Nothing was written. "
+                "Take a module with more, as an ESP32-WROOM-32.",
+            )
+    assert set(chip.flash.data) == {0xFF}
+
+
+def test_a_file_that_is_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "image.bin"
+    bad.write_bytes(b"not this")
+    chip = kit.Chip()
+    with kit.jack(chip.far()) as jack:
+        code, said = flash(jack, bad, capsys)
+    assert code == 2
+    assert said.startswith("earlid: image.bin is no ESP32 image (it does not begin with 0xE9)")
+
+
+@pytest.mark.parametrize("how", ["cut", "vanish"])
+def test_the_connection_lost_in_the_middle(
+    how: str, image_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flasher, "FAST_BAUD", flasher.SLOW_BAUD)
+    chip = kit.Chip()
+    with kit.jack(chip.far()) as jack:
+
+        def watch(data: bytes) -> bytes:
+            if jack.sent < 90_000:
+                return data
+            if how == "vanish":
+                threading.Thread(target=jack.vanish).start()
+            return b""
+
+        jack.watch = watch
+        code, said = flash(jack, image_file, capsys)
+    assert code == 3
+    assert said == (
+        "earlid: the connection to PORT was lost while writing. The chip can be written again: run `earlid flash` once "
+        "more, with another cable or USB port if this repeats."
+    )
+
+
+def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chip = kit.Chip()
+    kept = chip.flash.write_defl_block
+
+    def forget(payload: bytes) -> None:
+        kept(payload)
+        chip.flash.data[IMAGE_OFFSET + 500] ^= 1
+
+    chip.flash.write_defl_block = forget  # type: ignore[method-assign]
+    with kit.jack(chip.far()) as jack:
+        code, said = flash(jack, image_file, capsys)
+    assert (code, said) == (
+        1,
+        "earlid: what was written to PORT reads back wrong. The chip can be written again: run `earlid flash` once more; "
+        "if it repeats, the flash is worn out.",
+    )
+
+
+def test_a_port_that_is_not_there(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["flash", "--port", "/dev/ttyNONE9", "--image", str(image_file)]) == 3
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "earlid: there is no /dev/ttyNONE9. Check the cable (some carry power only) and see `earlid list`."
+    )
+
+
+def test_erase_is_asked_for(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chip = kit.Chip()
+    with kit.jack(chip.far()) as jack:
+        code, said = flash(jack, image_file, capsys, "--erase")
+    assert code == 2
+    assert said == "earlid: --erase destroys the journal and the key: say --yes when nobody is there to be asked."
+    assert set(chip.flash.data) == {0xFF}
+
+
+def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:
+    chip = kit.Chip()
+    stop = threading.Event()
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage == "write" and done > total / 2:
+            stop.set()
+
+    with kit.jack(chip.far()) as jack:
+        order = provision.Order(image=lambda: flasher_image(image_file), write_image=True)
+        outcome = provision.Provision(jack.path, order, report, stop).run()
+    assert outcome.code == 130
+    assert outcome.say == (
+        "stopped. The chip has no working MicroPython now, and its lid is closed: run `earlid flash` again to finish."
+    )
+
+
+def flasher_image(path: Path) -> object:
+    """The image in a file."""
+    from earlid.board import image
+
+    return image.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrote", "words", "code"),
+    [
+        ("Failed to connect to ESP32: Wrong boot mode detected (0x13)! The chip needs ...", False, "hold BOOT", 3),
+        ("Failed to connect to Espressif device: No serial data received.", False, "no ESP32 answers at P", 3),
+        ("Could not open P, the port is busy or doesn't exist.", False, "cannot open P", 3),
+        ("MD5 of file does not match data in flash!", True, "reads back wrong", 1),
+        ("The chip stopped responding.", True, "esptool stopped at P: The chip stopped responding", 1),
+    ],
+)
+def test_esptools_words_become_one_sentence(text: str, wrote: bool, words: str, code: int) -> None:
+    made = flasher._sentence("P", flasher.FatalError(text), wrote)
+    assert isinstance(made, UserError)
+    assert words in str(made)
+    assert made.code == code
+    assert "http" not in str(made)

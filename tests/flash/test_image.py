@@ -1,0 +1,95 @@
+"""The pinned image: downloaded once, checked, kept; offline, mismatch and bad files end in a sentence."""
+
+from __future__ import annotations
+
+import io
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from earlid.board import image
+from earlid.board.parcel import sha256
+from earlid.errors import UserError
+
+GOOD = bytes([image.MAGIC]) + bytes(2000)
+
+
+@pytest.fixture
+def pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small pinned release, and an empty cache."""
+    monkeypatch.setenv("EARLID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(image, "PINNED", image.Release("small.bin", len(GOOD), sha256(GOOD)))
+    return tmp_path / "cache" / "small.bin"
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], bytes]) -> list[str]:
+    """Stand in for micropython.org; returns the addresses asked for."""
+    asked: list[str] = []
+
+    def urlopen(url: str, timeout: float) -> io.BytesIO:
+        asked.append(url)
+        return io.BytesIO(answer())
+
+    monkeypatch.setattr(image.urllib.request, "urlopen", urlopen)
+    return asked
+
+
+def test_it_is_downloaded_once_and_kept(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = serve(monkeypatch, lambda: GOOD)
+    told: list[tuple[int, int]] = []
+    assert image.load(None, lambda done, total: told.append((done, total))).data == GOOD
+    assert image.load(None).data == GOOD
+    assert asked == ["https://micropython.org/resources/firmware/small.bin"]
+    assert told[-1] == (len(GOOD), len(GOOD))
+    assert pinned.read_bytes() == GOOD
+
+
+def test_a_damaged_cache_is_fetched_again(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned.parent.mkdir()
+    pinned.write_bytes(GOOD[:-1])
+    asked = serve(monkeypatch, lambda: GOOD)
+    assert image.load(None).data == GOOD
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("wrong", [GOOD[:-1], GOOD + b"more", b"<html>"], ids=["short", "long", "page"])
+def test_another_file_is_refused_and_not_kept(pinned: Path, monkeypatch: pytest.MonkeyPatch, wrong: bytes) -> None:
+    serve(monkeypatch, lambda: wrong)
+    with pytest.raises(UserError, match=r"not the one Earlid was tested with.*Nothing was written") as raised:
+        image.load(None)
+    assert raised.value.code == 1
+    assert not pinned.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (urllib.error.URLError("Name or service not known"), r"no connection \(Name or service not known\)"),
+        (urllib.error.HTTPError("u", 404, "gone", {}, None), "the server answered 404"),  # type: ignore[arg-type]
+        (TimeoutError("timed out"), "no connection"),
+    ],
+)
+def test_offline_says_how_to_do_without(
+    pinned: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def answer() -> bytes:
+        raise error
+
+    serve(monkeypatch, answer)
+    with pytest.raises(UserError, match=words + r".*earlid flash --image small\.bin") as raised:
+        image.load(None)
+    assert raised.value.code == 1
+
+
+def test_a_named_file_is_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "mine.bin"
+    path.write_bytes(GOOD)
+    assert image.load(str(path)) == image.Image("mine.bin", GOOD, 0)
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(UserError, match=r"mine\.bin is no ESP32 image.*download/ESP32_GENERIC") as raised:
+        image.load(str(path))
+    assert raised.value.code == 2
+    with pytest.raises(UserError, match=r"cannot read the image .*No such file") as raised:
+        image.load(str(tmp_path / "none.bin"))
+    assert raised.value.code == 2
