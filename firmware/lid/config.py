@@ -25,7 +25,7 @@ SCHEMA = {
     "energy_on_q8": (512, 64, 4096, TIGHTER_UP, "log2 energy over the noise floor that wakes the network, in 1/256"),
     "energy_off_q8": (320, 0, 4096, TIGHTER_UP, "log2 energy over the noise floor that lets it sleep, in 1/256"),
     "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN, "how long the network stays awake after the last sound"),
-    "gain_q8": (256, 64, 16384, NEITHER, "microphone gain, in 1/256"),
+    "gain_q8": (256, 256, 16384, NEITHER, "microphone gain, in 1/256"),
     "open_ms": (8000, 500, 60000, TIGHTER_DOWN, "how long the lid stays open"),
     "silence_ms": (2500, 500, 60000, TIGHTER_DOWN, "silence that closes it early"),
     "refractory_ms": (1000, 200, 60000, TIGHTER_UP, "how long the score must have been low before the word counts again"),

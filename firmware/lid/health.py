@@ -14,6 +14,7 @@ DROP_HOPS = circuit.DROP_MAX_MS // HOP_MS
 ARM_HOPS = circuit.ARM_MAX_MS // HOP_MS
 SAG_HOPS = const(10)
 WARM_UP_HOPS = const(30)  # INMP441: the first 250 ms are not audio
+DEAD = const(2)  # as lid.gate.intake has it
 DEAD_HOPS = const(200)  # 2 s of one unchanging value
 CLIP_HOPS = const(100)  # 1 s of hops with clipped samples, out of the last 2 s
 
@@ -66,16 +67,13 @@ class Microphone:
         self._still_hops = 0
         self._clip_level = 0
 
-    def push(self, low, high, clipped):
-        # low, high: extremes of the hop's raw samples; clipped: how many were at full scale. "" or a reason that is new.
-        if low == high:
-            self._still_hops += 1
-        else:
-            self._still_hops = 0
+    def push(self, alike, clipped):
+        # alike: 0 the hop's slots differ, 1 all the same, 2 all zero; clipped: samples at full scale. "" or a reason that is new.
+        self._still_hops = self._still_hops + 1 if alike else 0
         self._clip_level = max(0, min(2 * CLIP_HOPS, self._clip_level + (1 if clipped else -1)))
         verdict = self.verdict
         if self._still_hops >= DEAD_HOPS:
-            verdict = "mic-stuck" if low else "mic-dead"
+            verdict = "mic-dead" if alike == DEAD else "mic-stuck"
         elif self._clip_level >= CLIP_HOPS:
             verdict = "mic-clipped"
         elif not self._still_hops and not self._clip_level:

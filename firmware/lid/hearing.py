@@ -1,4 +1,6 @@
 # From the microphone's slots to "heard the word": intake, gate, and the watch over the microphone itself.
+import binascii
+
 from micropython import const
 
 from lid import health
@@ -15,7 +17,7 @@ class Hearing:
         self._board = board
         self._ear = ear
         self.word = ear.name if ear else ""
-        self.model = ear.digest if ear else ""
+        self.model = binascii.hexlify(ear.digest[:8]).decode() if ear else ""
         self.intake = Intake()
         self.slots = bytearray(HOP_SAMPLES * 4)
         self._microphone = health.Microphone()
@@ -32,7 +34,7 @@ class Hearing:
         self.quiet_hops = 0
 
     def configure(self, settings):
-        self.intake.gain_q8 = settings["gain_q8"]
+        self.intake.set_gain(settings["gain_q8"])
         if self._ear:
             self._ear.configure(settings)
 
@@ -73,9 +75,9 @@ class Hearing:
         if self._warm_up:
             self._warm_up -= 1
             return
-        verdict = self._microphone.push(intake.low, intake.high, intake.clipped)
+        verdict = self._microphone.push(intake.alike, intake.clipped)
         if verdict:
-            notes.note("fault", verdict, intake.high & 0xFFFF, intake.clipped)
+            notes.note("fault", verdict, self.peak(), intake.clipped)
         ear = self._ear
         if ear:
             ear.push(hop)
@@ -86,6 +88,9 @@ class Hearing:
             self.floor_log2_q8 = ear.floor_log2_q8
             self.gate_open = ear.gate_open
         self.quiet_hops = 0 if self.gate_open else self.quiet_hops + 1
+
+    def peak(self):
+        return min(65535, max(self.intake.high(), -self.intake.low()))
 
     def cutoff_q8(self):
         return self._ear.cutoff_q8 if self._ear else 0

@@ -56,10 +56,9 @@ class Notes:
 
     def live(self):
         app, hearing = self._app, self._app.hearing
-        intake = hearing.intake
         self._link.send({"tm": {
             "ms": self._clock.ms(), "state": app.policy.state, "live": app.live_ms(), "rail": app.guarded_mv,
             "lvl": hearing.energy_log2_q8, "floor": hearing.floor_log2_q8, "score": hearing.score, "prob": hearing.prob,
-            "gate": int(hearing.gate_open), "mean": intake.mean, "peak": max(intake.high, -intake.low), "clip": intake.clipped,
+            "gate": int(hearing.gate_open), "peak": hearing.peak(), "clip": hearing.intake.clipped,
             "drop": self._link.dropped, "over": hearing.overruns,
         }})  # fmt: skip

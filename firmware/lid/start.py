@@ -1,6 +1,5 @@
 # From power to the first hop: identity, journal, word, self-test. Whatever is missing, the board comes up closed and says why.
 import binascii
-import gc
 
 from micropython import const
 
@@ -8,7 +7,8 @@ from micropython import const
 from lid.app import App
 from lid import config, store
 from lid.board import Board
-from lid.gate import detector
+from lid.gate import blob
+from lid.gate.detector import Detector
 from lid.journal import Journal, NoJournal
 from lid.link import Link
 from lid.notes import VERSION_CODE
@@ -53,9 +53,8 @@ def _open_journal(identity, board, problems):
 
 
 def _load_word(path, problems):
-    gc.collect()
     try:
-        return detector.load(path)
+        return Detector(blob.load(path))
     except (OSError, ValueError, MemoryError) as error:
         problems.append(("model-damaged", 0, 0))
         print("earlid: no word to listen for (%s); the button still opens" % error)

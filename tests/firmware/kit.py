@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
 from lid import record, wire
 
 FIRST_HOP_MS = 5000  # ROM, MicroPython, the journal's first sectors and the self-test are over
+
+
+@functools.cache
+def word_blob() -> bytes:
+    return models.load("alexa").blob
 
 
 class Note(NamedTuple):
@@ -35,10 +42,12 @@ class Note(NamedTuple):
 class Bench:
     """A board on the bench: time passes only when asked to."""
 
-    def __init__(self, *, files: Mapping[str, bytes] | None = None, start: bool = True, **options: Any) -> None:
-        self.board = VirtualBoard(files=files or {}, **options)
+    def __init__(
+        self, *, files: Mapping[str, bytes] | None = None, start: bool = True, word: bool = False, **options: Any
+    ) -> None:
+        self.board = VirtualBoard(files={**({"model.bin": word_blob()} if word else {}), **(files or {})}, **options)
         self.board.noise(-70)  # a room is never silent, and a living microphone less so
-        self._request = 0
+        self._request = 500000
         if start:
             self.board.start()
             self.board.run_ms(FIRST_HOP_MS)
@@ -91,6 +100,13 @@ class Bench:
 
     def hello(self) -> dict[str, Any]:
         return self.ask("hello")["hi"]
+
+    def sync(self, batch: int = 64) -> None:
+        """Fetch the whole journal."""
+        seq, head = 1, 1
+        while seq <= head:
+            reply = self.ask("sync", from_=seq, max=batch)
+            seq, head = reply["next"], reply["seq"]
 
     def press(self, hold_ms: float = 150) -> None:
         self.board.talk(True)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from lid import config, policy
+from lid.inputs import TalkButton
 from lid.policy import Policy
 
 HARD_MAX_HOPS = 6000
@@ -191,6 +192,19 @@ def test_near_miss_reports_the_peak_once():
     actions = [lid.step(200 + i, False, False, False, score, False) for i, score in enumerate(scores)]
     assert actions == [policy.NOTHING] * 4 + [policy.NEAR_MISS, policy.NOTHING]
     assert lid.peak == 190
+
+
+def test_a_button_held_since_the_start_is_no_press_and_no_proof():
+    button, lid = TalkButton(), Policy(config.defaults())
+    for now in range(1000):
+        held = button.push(True)
+        assert lid.step(now, False, held, False, 0, True) == policy.NOTHING
+        assert not button.presence()
+    for now in range(1000, 1010):
+        lid.step(now, False, button.push(False), False, 0, True)
+    actions = [lid.step(now, False, button.push(True), False, 0, True) for now in range(1010, 1020)]
+    assert actions.count(policy.OPEN) == 1
+    assert button.presence()
 
 
 @pytest.mark.parametrize("press_first", [True, False])

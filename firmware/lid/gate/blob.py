@@ -116,7 +116,11 @@ class Plan:
         if max(layer.source, layer.second) >= count or not 0 < layer.out < count or not layer.width or not layer.rows:
             return False
         source, second, out = self.buffers[layer.source], self.buffers[layer.second], self.buffers[layer.out]
-        if layer.out_first + layer.width > out.channels or layer.rows > source.rows or max(layer.least, layer.odd) > BIAS:
+        if (
+            layer.out_first + layer.width > out.channels
+            or layer.rows > source.rows
+            or max(layer.least, layer.odd) > BIAS
+        ):
             return False
         if layer.kind in (DENSE, DOT):
             layer.count = layer.total = layer.rows * source.row

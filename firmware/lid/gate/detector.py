@@ -2,10 +2,11 @@
 # wait in a ring; when it opens they are replayed, so that the start of the word is not lost. push() allocates nothing.
 from array import array
 
+from micropython import const
+
 from lid.gate.energy import Energy
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
-from micropython import const
 
 COLUMN = const(40)
 RING_COLUMNS = const(60)

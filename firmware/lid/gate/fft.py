@@ -78,154 +78,164 @@ def bias(pcm: ptr16, out: ptr16):
         out = ptr16(int(out) + 16)
 
 
+# In the kernels below the first two arguments are only names for the two registers that viper gives to locals: the
+# values used most go there. All others rest on the stack.
+
+
 @micropython.viper
-def window(x: ptr16, c: ptr16, history: ptr16, oldest: int, out: ptr16) -> int:
+def window(v: int, squares: int, x: ptr16, c: ptr16, out: ptr16, oldest: int) -> int:
     # Three hops of history, the oldest first, times the window. Returns how far left the result can be shifted.
     # The top bit of the largest magnitude comes from OR-ed squares: no branch, no absolute value.
-    squares = 0
-    segment = 0
-    while segment < 3:
-        x = ptr16(int(history) + oldest * 320)
-        end = int(x) + 320
-        while int(x) < end:
-            v0 = (x[0] * c[0] >> 15) - c[0]
-            v1 = (x[1] * c[1] >> 15) - c[1]
-            v2 = (x[2] * c[2] >> 15) - c[2]
-            v3 = (x[3] * c[3] >> 15) - c[3]
-            v4 = (x[4] * c[4] >> 15) - c[4]
-            out[0] = v0 + 32768
-            out[1] = v1 + 32768
-            out[2] = v2 + 32768
-            out[3] = v3 + 32768
-            out[4] = v4 + 32768
-            squares = squares | v0 * v0 | v1 * v1 | v2 * v2 | v3 * v3 | v4 * v4
-            x = ptr16(int(x) + 10)
-            c = ptr16(int(c) + 10)
-            out = ptr16(int(out) + 10)
-        oldest += 1
-        if oldest == 3:
-            oldest = 0
-        segment += 1
-    rest = 0
-    while rest < 32:  # samples 480..511 are zero; the transform uses this buffer for its own work
-        out[rest] = 32768
-        rest += 1
+    end = int(x) + 960
+    x = ptr16(int(x) + oldest * 320)
+    last = int(c) + 960
+    while int(c) < last:
+        v = (x[0] - 32768) * c[0] >> 12
+        out[0] = v
+        squares = v * v | squares
+        v = (x[1] - 32768) * c[1] >> 12
+        out[1] = v
+        squares = v * v | squares
+        v = (x[2] - 32768) * c[2] >> 12
+        out[2] = v
+        squares = v * v | squares
+        v = (x[3] - 32768) * c[3] >> 12
+        out[3] = v
+        squares = v * v | squares
+        v = (x[4] - 32768) * c[4] >> 12
+        out[4] = v
+        squares = v * v | squares
+        v = (x[5] - 32768) * c[5] >> 12
+        out[5] = v
+        squares = v * v | squares
+        v = (x[6] - 32768) * c[6] >> 12
+        out[6] = v
+        squares = v * v | squares
+        v = (x[7] - 32768) * c[7] >> 12
+        out[7] = v
+        squares = v * v | squares
+        c = ptr16(int(c) + 16)
+        out = ptr16(int(out) + 16)
+        x = ptr16(int(x) + 16)
+        if int(x) == end:
+            x = ptr16(end - 960)
+    v = 0
+    while v < 32:  # samples 480..511 are zero; the transform uses this buffer for its own work
+        out[v] = 0
+        v += 1
     shift = 15
-    top = squares & 0x3FFFFFFF
-    while top:
-        top >>= 2
+    v = squares & 0x3FFFFFFF
+    while v:
+        v >>= 2
         shift -= 1
     if squares != squares & 0x3FFFFFFF and shift > 0:
         # The reference does not see -32768 (its negative does not fit), shifts it left and loses it.
-        rest = 0
-        while rest < 480:
-            out[rest - 480] = 32768 if out[rest - 480] == 0 else out[rest - 480]
-            rest += 1
+        v = -480
+        while v < 0:
+            if out[v] == 32768:
+                out[v] = 0
+            v += 1
     return shift
 
 
 @micropython.viper
-def transform(tw: ptr16, out: ptr16, a: ptr16, b: ptr16, shift: int, twiddle: ptr16):
-    # Four stages: a -> b -> a -> b -> a. `tw` is both the twiddle and, where there is none, the input.
-    gain = 8191 << shift  # a division by 4 as the reference rounds it, and in the first stage the shift too
-    span = 1
-    source = a
-    target = b
-    while span < 256:
-        # Butterflies whose twiddles are all 1: one in each `span`.
-        tw = source
-        out = target
-        end = int(source) + 256
-        while int(tw) < end:
-            far = ptr16(int(tw) + 512)
-            ar = ((tw[0] - 32768) * gain + 16384 >> 15) + 32768
-            ai = ((tw[1] - 32768) * gain + 16384 >> 15) + 32768
-            br = (tw[128] - 32768) * gain + 16384 >> 15
-            bi = (tw[129] - 32768) * gain + 16384 >> 15
-            cr = (far[0] - 32768) * gain + 16384 >> 15
-            ci = (far[1] - 32768) * gain + 16384 >> 15
-            dr = (far[128] - 32768) * gain + 16384 >> 15
-            di = (far[129] - 32768) * gain + 16384 >> 15
-            out[0] = ar + cr + br + dr
-            out[1] = ai + ci + bi + di
-            out[2] = ar - cr + bi - di
-            out[3] = ai - ci - br + dr
-            out[4] = ar + cr - br - dr
-            out[5] = ai + ci - bi - di
-            out[6] = ar - cr - bi + di
-            out[7] = ai - ci + br - dr
-            tw = ptr16(int(tw) + 4 * span)
-            out = ptr16(int(out) + 16 * span)
-        if span > 1:
-            near = ptr16(int(source) + 4)
-            out = ptr16(int(target) + 16)
-            last = int(twiddle) + 12 * span
-            while int(near) < end:
-                tw = ptr16(int(twiddle) + 12)
-                while int(tw) < last:
-                    far = ptr16(int(near) + 512)
-                    xr = near[128] * 8191 - 268386304 >> 15
-                    xi = near[129] * 8191 - 268386304 >> 15
-                    br = (xr * tw[0] - xi * tw[1] + 16384 >> 15) - xr + xi
-                    bi = (xr * tw[1] + xi * tw[0] + 16384 >> 15) - xr - xi
-                    xr = far[0] * 8191 - 268386304 >> 15
-                    xi = far[1] * 8191 - 268386304 >> 15
-                    cr = (xr * tw[2] - xi * tw[3] + 16384 >> 15) - xr + xi
-                    ci = (xr * tw[3] + xi * tw[2] + 16384 >> 15) - xr - xi
-                    xr = far[128] * 8191 - 268386304 >> 15
-                    xi = far[129] * 8191 - 268386304 >> 15
-                    dr = (xr * tw[4] - xi * tw[5] + 16384 >> 15) - xr + xi
-                    di = (xr * tw[5] + xi * tw[4] + 16384 >> 15) - xr - xi
-                    ar = near[0] * 8191 + 805355520 >> 15
-                    ai = near[1] * 8191 + 805355520 >> 15
-                    xr = ar - cr
-                    xi = ai - ci
-                    ar += cr
-                    ai += ci
-                    out[0] = ar + br + dr
-                    out[1] = ai + bi + di
-                    out[2] = xr + bi - di
-                    out[3] = xi - br + dr
-                    out[4] = ar - br - dr
-                    out[5] = ai - bi - di
-                    out[6] = xr - bi + di
-                    out[7] = xi + br - dr
-                    out = ptr16(int(out) + 16)
-                    near = ptr16(int(near) + 4)
-                    tw = ptr16(int(tw) + 12)
-                out = ptr16(int(out) + 16)
-                near = ptr16(int(near) + 4)
-        gain = 8191
-        span <<= 2
-        near = source
-        source = target
-        target = near
+def first_stage(x: int, y: int, a: ptr16, out: ptr16, gain: int):
+    # Signed samples, shifted and divided by 4 in one multiplication. No twiddles.
+    end = int(a) + 256
+    while int(a) < end:
+        far = ptr16(int(a) + 512)
+        x = ((a[0] ^ 32768) - 32768) * gain + 16384 >> 15
+        y = ((far[0] ^ 32768) - 32768) * gain + 16384 >> 15
+        sum_r = x + y + 32768
+        dif_r = x - y + 32768
+        x = ((a[1] ^ 32768) - 32768) * gain + 16384 >> 15
+        y = ((far[1] ^ 32768) - 32768) * gain + 16384 >> 15
+        sum_i = x + y + 32768
+        dif_i = x - y + 32768
+        x = ((a[128] ^ 32768) - 32768) * gain + 16384 >> 15
+        y = ((far[128] ^ 32768) - 32768) * gain + 16384 >> 15
+        out[0] = x + y + sum_r
+        out[4] = sum_r - x - y
+        out[3] = dif_i - x + y
+        out[7] = x - y + dif_i
+        x = ((a[129] ^ 32768) - 32768) * gain + 16384 >> 15
+        y = ((far[129] ^ 32768) - 32768) * gain + 16384 >> 15
+        out[1] = x + y + sum_i
+        out[5] = sum_i - x - y
+        out[2] = x - y + dif_r
+        out[6] = dif_r - x + y
+        a = ptr16(int(a) + 4)
+        out = ptr16(int(out) + 16)
 
 
 @micropython.viper
-def spectrum(at: ptr16, split: ptr16, z: ptr16, bins: ptr32):
+def stage(x: int, y: int, a: ptr16, out: ptr16, twiddles: ptr16, span: int):
+    # Radix-4 butterflies over 4 * span: each input is divided by 4 and rounded, turned and rounded, then added up.
+    last = int(twiddles) + 12 * span
+    end = int(a) + 256
+    while int(a) < end:
+        tw = twiddles
+        while int(tw) < last:
+            far = ptr16(int(a) + 512)
+            x = far[0] * 8191 - 268386304 >> 15
+            y = far[1] * 8191 - 268386304 >> 15
+            br = (x * tw[2] - y * tw[3] + 16384 >> 15) - x + y
+            bi = (x * tw[3] + y * tw[2] + 16384 >> 15) - x - y
+            x = a[0] * 8191 + 805355520 >> 15
+            sum_r = x + br
+            dif_r = x - br
+            x = a[1] * 8191 + 805355520 >> 15
+            sum_i = x + bi
+            dif_i = x - bi
+            x = a[128] * 8191 - 268386304 >> 15
+            y = a[129] * 8191 - 268386304 >> 15
+            br = (x * tw[0] - y * tw[1] + 16384 >> 15) - x + y
+            bi = (x * tw[1] + y * tw[0] + 16384 >> 15) - x - y
+            x = far[128] * 8191 - 268386304 >> 15
+            y = far[129] * 8191 - 268386304 >> 15
+            dr = (x * tw[4] - y * tw[5] + 16384 >> 15) - x + y
+            y = (x * tw[5] + y * tw[4] + 16384 >> 15) - x - y
+            x = bi
+            out[1] = x + y + sum_i
+            out[5] = sum_i - x - y
+            out[2] = x - y + dif_r
+            out[6] = dif_r - x + y
+            x = br
+            y = dr
+            out[0] = x + y + sum_r
+            out[4] = sum_r - x - y
+            out[3] = dif_i - x + y
+            out[7] = x - y + dif_i
+            out = ptr16(int(out) + 16)
+            a = ptr16(int(a) + 4)
+            tw = ptr16(int(tw) + 12)
+
+
+@micropython.viper
+def spectrum(x: int, y: int, split: ptr16, z: ptr16, bins: ptr32):
     # Complex 256 -> real 512, straight to energies of bins 5..251. `bins` is indexed by the frequency bin.
     up = ptr32(int(bins) + 20)
     down = ptr32(int(bins) + 1004)
     while int(up) <= int(down):
-        at = ptr16(int(z) + split[0])
-        xr = at[0] * 16383 - 536821760 >> 15
-        xi = at[1] * 16383 - 536821760 >> 15
-        at = ptr16(int(z) + split[1])
-        yr = at[0] * 16383 - 536821760 >> 15
-        yi = 536854528 - at[1] * 16383 >> 15  # of the conjugate: rounding is not symmetric
-        dr = xr - yr
-        di = xi - yi
-        tr = di * split[3] - dr * split[2] + 16384 >> 15
-        ti = 16384 - dr * split[3] - di * split[2] >> 15
-        xr += yr
-        xi += yi
-        dr = xr + tr >> 1
-        di = xi + ti >> 1
-        up[0] = dr * dr + di * di
-        dr = xr - tr >> 1
-        di = ti - xi >> 1
-        down[0] = dr * dr + di * di
+        near = ptr16(int(z) + split[0])
+        far = ptr16(int(z) + split[1])
+        x = near[0] * 16383 - 536821760 >> 15
+        y = far[0] * 16383 - 536821760 >> 15
+        sum_r = x + y
+        dif_r = x - y
+        x = near[1] * 16383 - 536821760 >> 15
+        y = 536854528 - far[1] * 16383 >> 15  # of the conjugate: rounding is not symmetric
+        sum_i = x + y
+        x -= y
+        y = dif_r
+        turned_r = x * split[3] - y * split[2] + 16384 >> 15
+        turned_i = 16384 - x * split[2] - y * split[3] >> 15
+        x = sum_r + turned_r >> 1
+        y = sum_i + turned_i >> 1
+        up[0] = x * x + y * y
+        x = sum_r - turned_r >> 1
+        y = turned_i - sum_i >> 1
+        down[0] = x * x + y * y
         split = ptr16(int(split) + 8)
         up = ptr32(int(up) + 4)
         down = ptr32(int(down) - 4)

@@ -44,9 +44,12 @@ class Frontend:
             return False
         a = self._a
         b = self._b
-        shift = fft.window(0, tables.WINDOW, self._history, oldest, a)
-        fft.transform(0, 0, a, b, shift, self._twiddles)
-        fft.spectrum(0, self._splits, a, b)
+        shift = fft.window(0, 0, self._history, tables.WINDOW, a, oldest)
+        fft.first_stage(0, 0, a, b, 8191 << shift)
+        fft.stage(0, 0, b, a, self._twiddles, 4)
+        fft.stage(0, 0, a, b, self._twiddles, 16)
+        fft.stage(0, 0, b, a, self._twiddles, 64)
+        fft.spectrum(0, 0, self._splits, a, b)
         channels.filterbank(self._energies, tables.WEIGHTS, tables.WIDTHS, self._sums)
         channels.roots(self._sums, self._signal, self._guesses, shift)
         channels.compress(self._signal, self._noise, tables.GAIN, self._bits, tables.LOGS, self.features)

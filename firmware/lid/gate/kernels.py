@@ -95,8 +95,15 @@ def dot(a: ptr8, w: ptr8, arena: ptr8, p: ptr32):
         n = p[6] >> 3
         while n:
             s = (
-                a[0] * w[0] + a[1] * w[1] + a[2] * w[2] + a[3] * w[3]
-                + a[4] * w[4] + a[5] * w[5] + a[6] * w[6] + a[7] * w[7] + s
+                a[0] * w[0]
+                + a[1] * w[1]
+                + a[2] * w[2]
+                + a[3] * w[3]
+                + a[4] * w[4]
+                + a[5] * w[5]
+                + a[6] * w[6]
+                + a[7] * w[7]
+                + s
             )
             a = ptr8(int(a) + 8)
             w = ptr8(int(w) + 8)

@@ -1,0 +1,140 @@
+"""The nine things that must always hold (firmware/README.md names each test)."""
+
+import re
+from pathlib import Path
+
+import lid
+import pytest
+from lid import record
+
+from tests.firmware.kit import Bench, check_chain
+
+FIRMWARE = Path(lid.__file__).parent.parent
+
+
+def test_1_closed_is_what_happens_when_nothing_happens():
+    """Power cut, reset pin, brown-out: the rail is dead within 250 ms, and no start touches it."""
+    for accident in ("power_cut", "reset_pin", "brown_out"):
+        with Bench() as bench:
+            bench.open_by_button()
+            getattr(bench.board, accident)()
+            if accident == "power_cut":
+                bench.board.run_ms(100)
+                bench.board.power_on()  # the pump may still hold some charge: that, too, is gone in time
+            bench.board.run_ms(250)
+            assert not bench.guarded_live(), accident
+            changes = len(bench.board.events("guarded_relay"))
+            bench.board.run_ms(6000)
+            assert len(bench.board.events("guarded_relay")) == changes, f"{accident}: a start closed the contact"
+
+
+def test_1_code_that_has_ended_holds_nothing():
+    """An exception in any module of the loop: contact open in time, a record, a new start."""
+    for module, line in (("notes", "    def live(self):\n"), ("lights", "def lamp(state, hop, dim):\n")):
+        source = (FIRMWARE / "lid" / f"{module}.py").read_text()
+        crash = line + ("        " if line.startswith("    ") else "    ") + "if crash_now(): raise RuntimeError('planted')\n"
+        assert line in source
+        planted = source.replace(line, crash) + (
+            "\n\ndef crash_now():\n    import os\n    try:\n        os.stat('/crash')\n        return True\n    except OSError:\n        return False\n"
+        )
+        probe = "\n\ndef note_crash():\n    open('/crash', 'w').close()\n"
+        with Bench(files={f"lid/{module}.py": (planted + probe).encode(), "crash": b""}) as bench:
+            bench.ask("telemetry", every_ms=100) if module == "notes" else None
+            bench.board.run_ms(4000)
+            assert ("fault", "exception") in bench.told() or bench.board.resets[1:], module
+            assert not bench.guarded_live()
+
+
+@pytest.mark.parametrize("way", ["throw", "throw while held", "throw while opening"])
+def test_2_software_cannot_unmute(way):
+    with Bench() as bench:
+        if way == "throw while held":
+            bench.board.talk(True)
+            bench.board.run_ms(300)
+        elif way == "throw while opening":
+            bench.board.talk(True)
+            bench.board.run_ms(35)
+        else:
+            bench.open_by_button()
+        bench.board.mute(True)
+        bench.board.run_ms(25)
+        assert max(bench.board.rails) < 300, "a rail is live 25 ms after the switch"
+        for _ in range(5):
+            bench.press()
+        bench.board.run_ms(3000)
+        assert max(bench.board.rails) < 300
+        assert bench.board.leds["red"] == 1
+        assert bench.hello()["state"] == "muted"
+
+
+def test_4_no_opening_without_a_receipt():
+    """Power cut at every flash write around an opening: where the rail rose, the record is there after the restart."""
+    rose = 0
+    for write in range(1, 12):
+        with Bench() as bench:
+            bench.board.power_cut_at_write(write)
+            bench.press(300)
+            bench.board.run_ms(3500)
+            live = [value for _, value in bench.board.events("guarded_rail") if value]
+            bench.board.power_on()
+            bench.board.run_ms(5000)
+            bench.ask("sync", from_=1, max=64)
+            opens = bench.notes("open")
+            assert len(opens) >= len(live[:1]), f"write {write}: opened without a receipt"
+            rose += bool(live)
+            check_chain(bench.notes(), bench.hello()["board"])
+    assert rose, "the test never opened the lid"
+
+
+def test_4_closing_is_contact_first_record_second():
+    with Bench() as bench:
+        bench.open_by_button()
+        bench.press()
+        bench.board.run_ms(500)
+        gone_at = bench.board.events("guarded_rail")[-1][0]
+        opened, closed = bench.last("open"), bench.last("close")
+        start = bench.board.events("power")[0][0]
+        assert closed.ms > opened.ms
+        assert closed.b > 0, "the drop time was not measured"
+        assert closed.guarded_mv < 300, "the record was written before the rail was gone"
+        assert gone_at > start
+
+
+def test_5_nothing_of_the_radio_is_imported_and_no_audio_leaves():
+    for path in FIRMWARE.rglob("*.py"):
+        text = path.read_text()
+        assert not re.search(r"^\s*(?:import|from)\s+(?:network|bluetooth|socket|espnow|aioble)\b", text, re.M), path
+        if path.name != "board.py" and path.parent.name == "lid":
+            assert not re.search(r"^\s*(?:import|from)\s+(?:machine|esp32)\b", text, re.M), f"{path} touches the machine"
+
+
+def test_5_the_microphones_buffer_is_overwritten_on_mute():
+    with Bench() as bench:
+        bench.board.noise(-20)
+        bench.board.run_ms(500)
+        bench.board.mute(True)
+        bench.board.run_ms(200)
+        bench.ask("telemetry", every_ms=30)
+        bench.board.run_ms(300)
+        live = [body["tm"] for body in bench.bodies() if "tm" in body][-1]
+        assert (live["lvl"], live["score"], live["peak"]) == (0, 0, 0)
+
+
+def test_6_lights_tell_what_the_rail_is():
+    with Bench() as bench:
+        assert bench.board.leds["amber_guarded"] == 0
+        bench.board.weld("guarded")
+        bench.board.run_ms(20)
+        assert bench.board.leds["amber_guarded"] == 1, "the amber light follows the code, not the rail"
+
+
+def test_9_a_board_is_known_by_a_random_identifier():
+    identities = set()
+    for seed in (1, 2):
+        with Bench(seed=seed) as bench:
+            hello = bench.hello()
+            identities.add(hello["board"])
+            assert re.fullmatch("[0-9a-f]{16}", hello["board"])
+            boot = bench.notes()[0]
+            assert record.genesis(hello["board"]) and boot.seq == 1
+    assert len(identities) == 2
