@@ -136,6 +136,10 @@ class Engine:
     def _advance(self, to_us: int) -> bool:
         # Let the copper, the watchdog and the test's actions happen; False if the chip was reset on the way
         boots, circuit, actions = self.boots, self.circuit, self._actions
+        if circuit.next_us > to_us < self._wdt_at_us and (not actions or actions[0][0] > to_us):  # nothing falls due
+            if to_us > self.now_us:
+                self.now_us = to_us
+            return True
         while True:
             next_us = min(circuit.next_us, self._wdt_at_us)
             if actions and actions[0][0] < next_us:
@@ -254,7 +258,7 @@ class Engine:
             self._advance(min(target_us, self.now_us + 1_000_000))
 
     def _hear(self) -> None:
-        packet = os.read(self.processor.request_fd, 65536)
+        packet = os.read(self.processor.request_fd, 4096)
         if packet:
             self._serve(packet)
         elif self.phase == p.PHASE_REPL:
@@ -263,8 +267,10 @@ class Engine:
             self.reset(HARD)
 
     def _serve(self, packet: bytes) -> None:
-        op, held, elapsed_us, a, b, _ = _REQUEST.unpack_from(packet)
+        op, held, elapsed_us, a, b, fed = _REQUEST.unpack_from(packet)
         boots, base_us = self.boots, self._answered_us
+        if fed and self._wdt_timeout_us and self._wdt_at_us > base_us + fed:
+            self._wdt_at_us = base_us + fed + self._wdt_timeout_us
         self._cpu_s = 0.0
         if held:
             words = _EVENTS[held].unpack_from(packet, p.REQUEST_HEADER)
@@ -289,15 +295,12 @@ class Engine:
                 self._dispatch(op, a, b, packet[p.REQUEST_HEADER + 8 * held :])
 
     def _event(self, time_us: int, what: int) -> None:
-        if time_us > self.now_us and not self._advance(time_us):
+        if not self._advance(time_us):
             return
         kind, pin, value = what >> 8 & 0xFF, what & 0xFF, what >> 16
         if kind == p.EVENT_LEVEL:
             self.pins.levels[pin] = value
             self.pins.drive(self.now_us, pin)
-        elif kind == p.EVENT_FEED:
-            if self._wdt_timeout_us:
-                self._wdt_at_us = self.now_us + self._wdt_timeout_us
         elif kind == p.EVENT_MODE:
             self.pins.outputs[pin] = value
             self.pins.drive(self.now_us, pin)

@@ -20,6 +20,7 @@ class Pins:
 
     def __init__(self, circuit: Circuit, changed: Callable[[int, str, object], None], rng: random.Random) -> None:
         self.circuit = circuit
+        self._pumps = {figures.SENTINEL_PUMP_PIN: circuit.sentinel, figures.GUARDED_PUMP_PIN: circuit.guarded}
         self.changed = changed
         self.rng = rng
         self.outputs: dict[int, int] = {}
@@ -44,10 +45,9 @@ class Pins:
         """Let a pin's level, as chip or fault sets it, have its effect."""
         # A pin that is no output floats: for the pump that is the same as low
         level = self.stuck.get(pin, self.levels.get(pin, 0) if self.outputs.get(pin) else 0)
-        if pin == figures.SENTINEL_PUMP_PIN:
-            self.circuit.drive(time_us, self.circuit.sentinel, level)
-        elif pin == figures.GUARDED_PUMP_PIN:
-            self.circuit.drive(time_us, self.circuit.guarded, level)
+        channel = self._pumps.get(pin)
+        if channel is not None:
+            self.circuit.drive(time_us, channel, level)
         elif pin in SHOWN_PINS:
             self.show(time_us, pin, level)
 

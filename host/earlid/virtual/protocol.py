@@ -1,7 +1,7 @@
 # The words that the two halves of the virtual board say to each other. Read by CPython and by MicroPython.
 #
 # Chip to nature, one packet a request: op u32, number of pin events u32, microseconds since the last answer u32,
-# two arguments u32, one spare u32, the events (two u32 each: when, what), then the payload.
+# two arguments u32, when the watchdog was fed u32 (plus one; 0: was not), the events (two u32 each: when, what), then the payload.
 # Nature to chip, one packet an answer: clock u64, input levels u64 (a bit a GPIO), status i32, flags u32,
 # eight ADC readings u16 (GPIO 32 to 39, millivolts at the pin), then the payload that the request asked for.
 try:
@@ -40,8 +40,7 @@ PHASE_REPL = const(2)
 # Events: kind in bits 8 to 15, pin in bits 0 to 7, value above
 EVENT_LEVEL = const(0)
 EVENT_MODE = const(1)
-EVENT_FEED = const(2)
-EVENT_PWM = const(3)  # value: Hz, 0 is off
+EVENT_PWM = const(2)  # value: Hz, 0 is off
 
 MODE_INPUT = const(0)
 MODE_OUTPUT = const(1)

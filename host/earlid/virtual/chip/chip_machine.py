@@ -118,8 +118,10 @@ class Pin:
     def value(self, level=None):
         if level is None:
             return link.input_level(self._id) if self._mode == 1 else self._level
-        self._level = 1 if level else 0
-        link.event(self._id | EVENT_LEVEL << 8 | self._level << 16)
+        level = 1 if level else 0
+        if level != self._level:  # the same level again is nothing that the copper could notice
+            self._level = level
+            link.event(self._id | EVENT_LEVEL << 8 | level << 16)
 
     __call__ = value
 

@@ -5,7 +5,6 @@ from micropython import const
 from protocol import (
     ADC_FLOOR_MV,
     ANSWER_HEADER,
-    EVENT_FEED,
     FLAG_INTERRUPT,
     MAX_EVENTS,
     MAX_PAYLOAD,
@@ -27,18 +26,19 @@ _to_nature = open(_TO_NATURE_FD, "wb")
 _request = bytearray(REQUEST_HEADER + 8 * MAX_EVENTS + MAX_REQUEST_PAYLOAD)
 answer = bytearray(ANSWER_HEADER + MAX_PAYLOAD)
 
-# Words of state, kept in an array so that viper reaches them: clock at the last answer, microseconds since, events held
+# Words of state, kept in an array so that viper reaches them (as 32-bit halves, at twice the number): the clock at the
+# last answer, microseconds since then, events held
 _CLOCK = const(0)
 _DRIFT = const(1)
 _HELD = const(2)
 _NOISE = const(3)
 _LATE = const(4)  # Ctrl-C came in the middle of a word
-_state = array("l", (0, 0, 0, 1, 0))  # "q" would make a new integer at every look
+_FED = const(5)  # microseconds (and one) at which the watchdog was fed last, 0 if it was not
+_state = array("l", (0, 0, 0, 1, 0, 0))  # "q" would make a new integer at every look
 
 
 @micropython.viper
 def _put_event(request: ptr32, state: ptr32, what: int):
-    # state is 64-bit words: the low half of word n is at 2 * n
     held = state[4]
     request[6 + 2 * held] = state[2]
     request[7 + 2 * held] = what
@@ -52,6 +52,8 @@ def _put_header(request: ptr32, state: ptr32, op: int, a: int, b: int) -> int:
     request[2] = state[2]
     request[3] = a
     request[4] = b
+    request[5] = state[10]
+    state[10] = 0
     held = state[4]
     state[4] = 0
     state[2] = 0
@@ -157,8 +159,10 @@ def event(what):
     _put_event(_request, _state, what)
 
 
+@micropython.viper
 def feed():
-    event(EVENT_FEED << 8)
+    state = ptr32(_state)
+    state[10] = state[2] + 1
 
 
 def input_level(pin):
