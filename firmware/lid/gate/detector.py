@@ -69,8 +69,8 @@ class Detector:
         self.mean_q8 = 0
         self._awake = False
 
-    # hop: 160 signed 16-bit samples. How many inferences ran; what they said is in `probs` and its neighbours, and of the
-    # newest in `prob`, `mean_q8`. `hit`: one of them heard the word.
+    # hop: 160 signed 16-bit samples. How many inferences ran; what they said is in `probs` and its neighbours, and of
+    # the newest in `prob`, `mean_q8`. `hit`: one of them heard the word.
     def push(self, hop):
         energy = self.energy
         self.gate_open = energy.push(hop)

@@ -2,14 +2,15 @@
 # out again by the records' bias and by the layer's own sum of activations. Every value stays inside 32 bits, and no
 # negative one is kept in a word: viper on a 64-bit machine would read it back as a large positive one.
 # Viper keeps the first two arguments in registers, so those are each loop's hottest values; the others cost a load.
-# `blob` and `arena` come in their place where a kernel's first two arguments are pointers. A layer's numbers come in `p`:
-#  0 head of the input (an index into the arena's first words), 1 bytes from there, and 20 back, to the first byte read
+# `blob` and `arena` come in their place where a kernel's first two arguments are pointers. `p` has a layer's numbers:
+#  0 head of the input (an index into the arena's first words); to its first byte, 1 bytes on and 20 bytes back
 #  2, 3 the same of a second input; 4, 5 of the output
 #  6 bytes summed over by a dense layer, taps of a depthwise one, rows of a pool; 7 bytes a row
 #  8 groups of 16 lanes; 9 outputs; 10 weights and 11 records, bytes into the blob; 12 bytes from record to record
-# 13 the output's zero; 14 sums up to this one give zero, 15 products below this one are rounded the other way: both + 2 ** 29
-# 16 where the sums go (bytes into the arena); 17 the first of them that is an output; 19 bytes whose sum corrects all outputs
+# 13 the output's zero; 14 sums up to this one give zero, 15 products below it are rounded the other way: both + 2 ** 29
+# 16 where the sums go (bytes into the arena); 17 the first of them that is an output
 # 18 a depthwise layer's running sums: 128 * (255 * taps - the activations in its window); not 0: an average pool
+# 19 bytes of input whose sum corrects all outputs
 import micropython
 
 

@@ -49,15 +49,15 @@ class WakeWord:
                 self._input.extend(array("i", slide))
 
     def _add_layer(self, plan, layer):
-        source, second = plan.buffers[layer.source], plan.buffers[layer.second]
+        source = plan.buffers[layer.source]
         back = (layer.rows - 1) * source.row
         if layer.kind == files.DEPTHWISE:
             self._fill.append((layer.sums, 128 * layer.rows * (255 - source.zero), files.LANES * layer.groups))
         p = array(
             "i",
             (
-                layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.count, source.row,
-                layer.groups, layer.width, layer.weights, layer.records, layer.step, layer.zero, layer.least, layer.odd,
+                layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.count,
+                source.row, layer.groups, layer.width, layer.weights, layer.records, layer.step, layer.zero, layer.least, layer.odd,
                 plan.acc, layer.skip, layer.sums, layer.total, back,
             ),
         )  # fmt: skip

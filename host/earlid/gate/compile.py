@@ -27,7 +27,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from earlid.gate.graph import Buffer, Layer, Network
+from earlid.gate.network import Buffer, Layer, Network
 from earlid.gate.quantise import add_tables, feature_formula, layer_multipliers, logistic_table
 from earlid.gate.tflite import ModelError
 
@@ -70,7 +70,7 @@ def arena_bytes(network: Network) -> int:
 
 
 def _kept(buffer: Buffer, network: Network) -> int:
-    """Rows a buffer must hold: those looked at, and one more where a depthwise layer takes it out of its running sums."""
+    """Rows a buffer must hold: those looked at, and one more that leaves a depthwise layer's running sums."""
     rows = buffer.rows
     for layer in network.layers:
         if layer.kind == "depthwise" and layer.inputs[0].buffer is buffer:
@@ -101,9 +101,13 @@ def _records(layer: Layer, biases: Iterable[int], pairs: Iterable[tuple[int, int
     out = bytearray()
     for bias, (multiplier, shift), bound in zip(biases, pairs, largest, strict=True):
         if bound >= ACCUMULATOR_LIMIT or abs(bias) > BIAS_OFFSET or shift < -20:
-            raise ModelError(f"{layer.where}: sums up to {bound} with scale 2**{shift} need more than 32 bits on the board")
+            raise ModelError(
+                f"{layer.where}: sums up to {bound} with scale 2**{shift} need more than 32 bits on the board"
+            )
         if shift > (0 if _rounds_once(layer) else -1):
-            raise ModelError(f"{layer.where}: a scale of {multiplier * 2.0 ** (shift - 31):.3g} is not supported on the board")
+            raise ModelError(
+                f"{layer.where}: a scale of {multiplier * 2.0 ** (shift - 31):.3g} is not supported on the board"
+            )
         # both roundings at once: (((product + 1) >> 1) + half) >> shift, the zero point added
         down = 1 - shift
         addend = (1 << -shift) + (0 if _rounds_once(layer) else 1) + ((layer.zero_out + 128) << down)
@@ -124,7 +128,9 @@ def _thresholds(layer: Layer) -> tuple[int, int]:
 
 def _weighted(layer: Layer, network: Network, data: _Data) -> tuple[int, int, int]:
     """(kind, weights offset, records offset) of a convolution, dense or depthwise layer."""
-    assert layer.weights is not None and layer.bias is not None and layer.weight_scales is not None
+    assert layer.weights is not None
+    assert layer.bias is not None
+    assert layer.weight_scales is not None
     weights = layer.weights.astype(np.int64)
     view, zero = layer.inputs[0], layer.zeros_in[0] + 128
     pairs = layer_multipliers(layer.scales_in[0], layer.weight_scales, layer.scale_out, layer.dense)
@@ -181,8 +187,8 @@ def _layer(layer: Layer, network: Network, data: _Data) -> bytes:
     least, odd = _thresholds(layer)
     return struct.pack(
         "<4B6HBBHIIII", kind, first.buffer.index, second.buffer.index, layer.output.buffer.index, first.first - skip,
-        second.first, layer.output.first, first.rows, layer.output.width, skip, layer.zero_out + 128, step, 0, least, odd,
-        weights, records,
+        second.first, layer.output.first, first.rows, layer.output.width, skip, layer.zero_out + 128, step, 0,
+        least, odd, weights, records,
     )  # fmt: skip
 
 
@@ -199,7 +205,9 @@ def blob(network: Network, name: str, languages: list[str], window: int, cutoff_
     """
     texts = [name.encode(), ",".join(languages).encode()]
     if not 1 <= window <= 255 or not 0 <= cutoff_sum < window * 256 or any(len(text) > 255 for text in texts):
-        raise ModelError(f"window {window}, cutoff sum {cutoff_sum}: a window of 1 to 255 and a cutoff below 1 are needed")
+        raise ModelError(
+            f"window {window}, cutoff sum {cutoff_sum}: a window of 1 to 255 and a cutoff below 1 are needed"
+        )
     if len(network.layers) > 64 or len(network.buffers) > 64:
         raise ModelError(f"{len(network.layers)} layers: the board takes 64")
     front = _padded(HEADER_BYTES + sum(map(len, texts)), 4)

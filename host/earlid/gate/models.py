@@ -12,7 +12,8 @@ from typing import Any
 
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.gate import compile as compiler
-from earlid.gate.graph import Network, network
+from earlid.gate.graph import network
+from earlid.gate.network import Network
 from earlid.gate.tflite import ModelError, read
 
 MANIFEST_VERSION = 2
@@ -73,7 +74,9 @@ def find(name: str) -> Path:
         return manifest
     if name not in builtin_names():
         known = ", ".join(builtin_names())
-        raise UserError(f"no model {name!r}: there are {known}; or give the path of a .tflite file with its .json", USAGE)
+        raise UserError(
+            f"no model {name!r}: there are {known}; or give the path of a .tflite file with its .json", USAGE
+        )
     return builtin_dir() / f"{name}.json"
 
 
@@ -104,9 +107,14 @@ def read_manifest(path: Path) -> Manifest:
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error})", USAGE) from error
     if not isinstance(entry, dict) or entry.get("type") != "micro" or not isinstance(entry.get("micro"), dict):
-        raise UserError(f"{path}: not a microWakeWord manifest (type {entry.get('type') if isinstance(entry, dict) else '?'})", USAGE)
+        raise UserError(
+            f"{path}: not a microWakeWord manifest (type {entry.get('type') if isinstance(entry, dict) else '?'})",
+            USAGE,
+        )
     if entry.get("version") != MANIFEST_VERSION:
-        raise UserError(f"{path}: manifest version {entry.get('version')!r}, version {MANIFEST_VERSION} is needed", USAGE)
+        raise UserError(
+            f"{path}: manifest version {entry.get('version')!r}, version {MANIFEST_VERSION} is needed", USAGE
+        )
     micro = entry["micro"]
     cutoff = float(_number(micro, "probability_cutoff", (int, float), path))
     window = _number(micro, "sliding_window_size", (int,), path)
@@ -122,7 +130,13 @@ def read_manifest(path: Path) -> Manifest:
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise UserError(f"{path}: trained_languages is not a list of codes", USAGE)
     return Manifest(
-        str(entry.get("wake_word", path.stem)), str(entry.get("author", "")), str(entry.get("website", "")), languages, model, cutoff, window
+        str(entry.get("wake_word", path.stem)),
+        str(entry.get("author", "")),
+        str(entry.get("website", "")),
+        languages,
+        model,
+        cutoff,
+        window,
     )
 
 
@@ -133,7 +147,9 @@ def load(name: str) -> Model:
     try:
         data = manifest.model.read_bytes()
     except OSError as error:
-        raise UserError(f"{manifest.model}: {error.strerror or error}; the manifest {path.name} names it", USAGE) from error
+        raise UserError(
+            f"{manifest.model}: {error.strerror or error}; the manifest {path.name} names it", USAGE
+        ) from error
     digest = hashlib.sha256(data).digest()
     total = cutoff_sum(manifest.probability_cutoff, manifest.window)
     try:

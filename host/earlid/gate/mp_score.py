@@ -1,5 +1,5 @@
-# Runs on MicroPython: the firmware's whole gate over samples. Arguments: network file, "gate" or "always", "features" or
-# "outputs", energy on and off thresholds (Q8) and hang-over in hops, or nothing for the firmware's own.
+# Runs on MicroPython: the firmware's whole gate over samples. Arguments: network file, "gate" or "always", "features"
+# or "outputs", energy on and off thresholds (Q8) and hang-over in hops, or nothing for the firmware's own.
 # Writes records of 12 bytes for each inference, and 84 bytes before them for each hop that has features; see score.py.
 import struct
 import sys
@@ -22,10 +22,9 @@ def main():
     out = bytearray(_BLOCK)
     view = memoryview(out)
     used = 0
-    hop = 0
     push = detector.push
     pack = struct.pack_into
-    for samples in mp_hops.hops():
+    for hop, samples in enumerate(mp_hops.hops()):
         count = push(samples)
         if features and detector.column:
             pack("<I", out, used, hop | 0x80000000)
@@ -40,7 +39,6 @@ def main():
         if used > _BLOCK - 256:
             write(view[:used])
             used = 0
-        hop += 1
     write(view[:used])
 
 

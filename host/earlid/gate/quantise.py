@@ -29,7 +29,6 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (fixed, shift)
 
 
-
 def multiply_by_quantized(value: int, multiplier: int, shift: int) -> int:
     """TensorFlow Lite's MultiplyByQuantizedMultiplier with its two roundings, in Python's integers."""
     high = ((value << max(shift, 0)) * multiplier + (1 << 30)) >> 31
@@ -77,7 +76,8 @@ def logistic_table(scale: float, zero: int, middle: tuple[float, int], final: tu
         raise ModelError(f"the output's scale {final[0]} is not that of LOGISTIC ({middle[0]}): not supported")
     for logit in range(-128, 128):
         value = np.float32(np.float32(scale) * np.float32(logit - zero))
-        probability = np.float32(1) / (np.float32(1) + np.float32(math.exp(-float(value))))
+        with np.errstate(over="ignore"):  # exp of a large number is infinite in float32, as there
+            probability = np.float32(1) / (np.float32(1) + np.float32(math.exp(-float(value))))
         scaled = float(np.float32(probability * (np.float32(1) / np.float32(middle[0]))))
         table.append(min(max(round_away(scaled) + middle[1], -128), 127) + 128)
     return bytes(table)

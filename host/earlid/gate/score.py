@@ -17,7 +17,15 @@ from earlid.gate.runner import FEATURES, run_script
 HOP_MS = 10
 _FEATURE_MARK = 0x80000000
 _INFERENCE = np.dtype(
-    [("hop", "<u4"), ("prob", "u1"), ("mean_q8", "u1"), ("hit", "u1"), ("gate", "u1"), ("energy", "<i2"), ("zero", "<u2")]
+    [
+        ("hop", "<u4"),
+        ("prob", "u1"),
+        ("mean_q8", "u1"),
+        ("hit", "u1"),
+        ("gate", "u1"),
+        ("energy", "<i2"),
+        ("zero", "<u2"),
+    ]
 )
 _FEATURE_BYTES = 4 + 2 * FEATURES
 
@@ -62,7 +70,11 @@ class Column:
 
 
 def run(
-    pcm: NDArray[np.int16], model: Model, energy_gate: bool = True, features: bool = False, energy: EnergyGate | None = None
+    pcm: NDArray[np.int16],
+    model: Model,
+    energy_gate: bool = True,
+    features: bool = False,
+    energy: EnergyGate | None = None,
 ) -> Iterator[Inference | Column]:
     """Run the firmware's gate, on MicroPython, over samples from a fresh start.
 

@@ -46,7 +46,9 @@ class Table:
             raise ModelError(f"offset {position} lies before the start of the file: the file is damaged")
         if position + size > len(self.data):
             missing = position + size - len(self.data)
-            raise ModelError(f"the file ends at byte {len(self.data)}, offset {position} is needed: {missing} bytes missing")
+            raise ModelError(
+                f"the file ends at byte {len(self.data)}, offset {position} is needed: {missing} bytes missing"
+            )
         return struct.unpack_from(code, self.data, position)[0]
 
     def _field(self, number: int) -> int | None:
@@ -75,7 +77,8 @@ class Table:
         missing = start + 4 + count * item_bytes - len(self.data)
         if missing > 0:
             raise ModelError(
-                f"offset {start}: a list of {count} items of {item_bytes} bytes runs past the end: {missing} bytes missing"
+                f"offset {start}: a list of {count} items of {item_bytes} bytes runs past the end: "
+                f"{missing} bytes missing"
             )
         return start + 4, count
 
@@ -189,7 +192,12 @@ def _subgraph(table: Table, names: list[str], buffers: list[Table]) -> Subgraph:
         if code >= len(names):
             raise ModelError(f"operator {index} (offset {item.position}): operator code {code} of {len(names)}")
         operator = Operator(
-            index, names[code], item.array(1, "<i4").tolist(), item.array(2, "<i4").tolist(), item.table(4), item.position
+            index,
+            names[code],
+            item.array(1, "<i4").tolist(),
+            item.array(2, "<i4").tolist(),
+            item.table(4),
+            item.position,
         )
         _check_indices(operator.inputs, len(tensors), operator.where(), optional=True)
         _check_indices(operator.outputs, len(tensors), operator.where(), optional=False)
