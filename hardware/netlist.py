@@ -30,7 +30,7 @@ def dead_man(board: Board, n: int) -> None:
     d(1, "BAT42", GND, f"POWA{n}")
     d(2, "BAT42", f"POWA{n}", f"POWER{n}")
     c(2, "1u", f"POWER{n}", GND, note="film")
-    r(3, "330k", f"POWER{n}", GND)
+    r(3, "150k", f"POWER{n}", GND)
     c(3, "68n", f"DRIVE{n}", f"RATEA{n}", tolerance=0.05, note="film, 5 %")
     d(3, "1N4148", GND, f"RATEA{n}")
     d(4, "1N4148", f"RATEA{n}", f"RATE{n}")
@@ -48,8 +48,8 @@ def contact(board: Board, n: int) -> None:
     h, block = n * 100, f"rail{n}"
     board.add(f"K{n}", "RELAY", "G5V-2-H1 DC5",
               ["VCOIL", f"SRC{n}", "", f"FEED{n}", "", f"KCLAMP{n}", f"RAIL{n}", f"COIL{n}"], block)
-    board.add(f"R{h + 11}", "R", "3R3", [f"KCLAMP{n}", GND], block)
-    board.add(f"R{h + 12}", "R", "3R3", [f"SCLAMP{n}", GND], block)
+    board.add(f"R{h + 11}", "R", "2R2", [f"KCLAMP{n}", GND], block)
+    board.add(f"R{h + 12}", "R", "2R2", [f"SCLAMP{n}", GND], block)
 
 
 def switch(board: Board, channels: int) -> None:

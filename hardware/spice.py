@@ -27,7 +27,7 @@ class SimulatorError(RuntimeError):
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind`: 'open' (part, pin), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor), 'stuck' (pole)."""
+    """`kind`: 'open' (part, pin), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor), 'weld' (relay)."""
 
     kind: str
     a: str = ""
@@ -46,6 +46,8 @@ class Fault:
                 return f"bridge {self.a} to {self.b}"
             case "scale":
                 return f"{self.a} x{self.factor:g}"
+            case "weld":
+                return f"{self.a} welded, armature held"
             case _:
                 return f"{self.a} {self.kind}"
 
@@ -151,6 +153,8 @@ def deck(board: Board, corner: Corner, scene: Scene, save: list[str], faults: tu
                 if a != b:
                     lines.append(f"rshort{number} {a} {b} {BRIDGE_OHM}")
     for number, fault in enumerate(faults):
+        if fault.kind == "weld":  # the armature stays where the coil had pulled it
+            lines.append(f"rweld{number} {fault.a.lower()}one {fault.a.lower()}t 1")
         if fault.kind == "bridge":
             lines.append(f"rbridge{number} {_node(fault.a)} {_node(fault.b)} {BRIDGE_OHM}")
     vectors = [f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})" for name in save]

@@ -1,0 +1,192 @@
+"""Where every pad sits on a 58 x 34 perfboard, the wires between them, and which nets lie close enough to be bridged.
+
+Holes are named like a map: row letter (A to Z, AA...) and column number, seen from the component side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from hardware.parts import Board, Part
+
+COLUMNS, ROWS = 58, 34
+NEAR_HOLES = 2  # pads this close, along a row or a column, count as neighbours
+DEVKIT_LEFT = ("3V3", "EN", "36", "39", "34", "35", "32", "33", "25", "26", "27", "14", "12", "GND", "13", "9", "10", "11", "5V")
+DEVKIT_RIGHT = ("GND", "23", "22", "TX", "RX", "21", "GND", "19", "18", "5", "17", "16", "4", "0", "2", "15", "8", "7", "6")
+RELAY_X = {"CA": 0, "COM1": 3, "NC1": 5, "NO1": 7, "CB": 0, "COM2": 3, "NC2": 5, "NO2": 7}
+SPAN = {"R": 4, "D": 4, "Z": 4, "C": 2, "LED": 2, "PTC": 2, "BUTTON": 2, "BUZZER": 2}
+
+
+@dataclass(frozen=True)
+class Pad:
+    ref: str
+    pin: str
+    net: str
+    x: int
+    y: int
+
+    @property
+    def hole(self) -> str:
+        row = self.y - 1
+        return ("A" if row >= 26 else "") + chr(65 + row % 26) + str(self.x)
+
+
+@dataclass(frozen=True)
+class Wire:
+    net: str
+    start: Pad
+    end: Pad
+
+    @property
+    def colour(self) -> str:
+        return colour(self.net)
+
+
+def colour(net: str) -> str:
+    """Wire colour by what the net carries."""
+    for start, name in (("GND", "black"), ("V5", "red"), ("VARM", "red"), ("VBUS", "red"), ("V3V3", "orange"), ("VCOIL", "violet"),
+                        ("RAIL", "yellow"), ("MICBUS", "yellow"), ("FEED", "brown"), ("SRC", "brown"), ("LINE", "brown"),
+                        ("PUMP", "green"), ("GATE", "green"), ("SENSE", "blue"), ("ARMS", "blue"), ("MUTES", "blue")):  # fmt: skip
+        if net.startswith(start):
+            return name
+    return "grey"
+
+
+def _column(part: Part, x: int, y: int) -> list[Pad]:
+    """A part standing in one column: its pins downwards."""
+    if part.kind in ("NMOS", "PMOS"):
+        return [Pad(part.ref, pin, net, x, y + 2 * i) for i, (pin, net) in enumerate(part.pins.items())]
+    first, second = part.pins.items()
+    return [Pad(part.ref, first[0], first[1], x, y), Pad(part.ref, second[0], second[1], x, y + SPAN[part.kind])]
+
+
+def _strip(board: Board, refs: str, x: int, y: int, step: int = 2) -> list[Pad]:
+    pads: list[Pad] = []
+    have = {part.ref: part for part in board.parts}
+    for i, ref in enumerate(refs.split()):
+        if ref in have:
+            pads += _column(have[ref], x + i * step, y)
+    return pads
+
+
+def _relay(part: Part, x: int, y: int) -> list[Pad]:
+    return [Pad(part.ref, pin, part.pins[pin], x + dx, y + (3 if pin in ("CB", "COM2", "NC2", "NO2") else 0))
+            for pin, dx in RELAY_X.items()]
+
+
+def _dip8(part: Part, x: int, y: int) -> list[Pad]:
+    pins = list(part.pins.items())
+    return [Pad(part.ref, pin, net, x + (i if i < 4 else 7 - i), y + (3 if i < 4 else 0)) for i, (pin, net) in enumerate(pins)]
+
+
+def _devkit(board: Board, x: int, y: int) -> list[Pad]:
+    nets = {"3V3": "V3V3", "5V": "V5", "GND": "GND"} | {str(n): net for n, (net, _role) in board.gpio.items()}
+    return [Pad("A1", pin, nets.get(pin, ""), x + i, row)
+            for row, pins in ((y + 10, DEVKIT_LEFT), (y, DEVKIT_RIGHT)) for i, pin in enumerate(pins)]
+
+
+def _header(part: Part, x: int, y: int, pins: list[str] | None = None) -> list[Pad]:
+    return [Pad(part.ref, pin, part.pins[pin], x + 2 * i, y) for i, pin in enumerate(pins or list(part.pins))]
+
+
+CHANNEL = "R{0}01 R{0}02 C{0}01 D{0}01 D{0}02 C{0}02 R{0}03 R{0}05 R{0}06 Q{0}01 C{0}03 D{0}03 D{0}04 C{0}04 R{0}04 D{0}05 D{0}06"
+RAIL = "F{0}01 R{0}13 R{0}11 R{0}12 C{0}05 R{0}14 R{0}15 R{0}16 C{0}06 R{0}17 LED{0}01"
+STRIPS = (  # references, column, row, step
+    ("R24 R23 R22 R21", 22, 2, 2),
+    ("C3 R7 R6 R2 R3 LED1 Q1 Q2 Q3 R12 R13", 32, 2, 2),
+    ("C2 R5 R4 R11 R1 F1", 36, 8, 2),
+    ("R8 R9 C1", 54, 8, 2),
+    ("R25 LED2 BZ1 SW2", 1, 14, 4),
+    (CHANNEL.format(1), 1, 21, 2), (RAIL.format(1), 36, 21, 2),
+    (CHANNEL.format(2), 1, 29, 2), (RAIL.format(2), 36, 29, 2),
+    ("Q202 C207 R218 R219 D207", 49, 14, 2),
+)  # fmt: skip
+RELAYS = {"K1": (24, 15), "K2": (38, 15)}
+
+
+def place(board: Board) -> list[Pad]:
+    """All pads of the board. Raises ValueError when two share a hole, one lies outside or a part is forgotten."""
+    have = {part.ref: part for part in board.parts}
+    pads = _devkit(board, 1, 1)
+    for refs, x, y, step in STRIPS:
+        pads += _strip(board, refs, x, y, step)
+    pads += _header(have["MIC1"], 22, 10, ["SCK", "WS", "SD", "LR", "GND", "VDD"])
+    pads += _header(have["SW1"], 20, 12)
+    pads += _dip8(have["U1"], 49, 9)
+    for ref, (x, y) in RELAYS.items():
+        if ref in have:
+            pads += _relay(have[ref], x, y)
+    _check(board, pads)
+    return pads
+
+
+def _check(board: Board, pads: list[Pad]) -> None:
+    taken: dict[tuple[int, int], Pad] = {}
+    for pad in pads:
+        if not (1 <= pad.x <= COLUMNS and 1 <= pad.y <= ROWS):
+            raise ValueError(f"{pad.ref} {pad.pin} lies outside the board at {pad.x}, {pad.y}")
+        other = taken.setdefault((pad.x, pad.y), pad)
+        if other is not pad:
+            raise ValueError(f"{pad.ref} {pad.pin} and {other.ref} {other.pin} share hole {pad.hole}")
+    missing = {part.ref for part in board.parts} - {pad.ref for pad in pads}
+    if missing:
+        raise ValueError(f"not placed: {', '.join(sorted(missing))}")
+
+
+def wires(pads: list[Pad]) -> list[Wire]:
+    """A shortest tree of wires a net, the shortest wire first; neighbours on one part come out as solder blobs."""
+    found = []
+    for net in sorted({pad.net for pad in pads if pad.net}):
+        todo = [pad for pad in pads if pad.net == net]
+        done = [todo.pop(0)]
+        while todo:
+            start, end = min(((a, b) for a in done for b in todo),
+                             key=lambda ab: (abs(ab[0].x - ab[1].x) + abs(ab[0].y - ab[1].y), ab[0].hole, ab[1].hole))
+            todo.remove(end)
+            done.append(end)
+            found.append(Wire(net, start, end))
+    return found
+
+
+def neighbours(board: Board, pads: list[Pad]) -> dict[tuple[str, str], str]:
+    """Pairs of nets that a solder blob could join -> where: close pads, neighbouring lugs, pole to pole in a relay."""
+    found: dict[tuple[str, str], str] = {}
+
+    def add(a: str, b: str, where: str) -> None:
+        if a and b and a != b:
+            found.setdefault((min(a, b), max(a, b)), where)
+
+    for i, one in enumerate(pads):
+        for two in pads[i + 1 :]:
+            dx, dy = abs(one.x - two.x), abs(one.y - two.y)
+            if dx + dy and ((dx == 0 and dy <= NEAR_HOLES) or (dy == 0 and dx <= NEAR_HOLES) or dx == dy == 1):
+                add(one.net, two.net, f"{one.ref} {one.pin} and {two.ref} {two.pin}")
+    for part in board.parts:
+        pairs: list[tuple[str, str]] = []
+        if part.kind == "RELAY":
+            row1, row2 = ("CA", "COM1", "NC1", "NO1"), ("CB", "COM2", "NC2", "NO2")
+            pairs = [*pairwise(row1), *pairwise(row2), *zip(row1, row2, strict=True)]
+        elif part.kind in ("SW3", "SW2"):
+            names = [(f"{pole}_ARM", f"{pole}_COM", f"{pole}_MUTE") for pole in "ABC"[: int(part.kind[2])]]
+            pairs = [pair for lugs in names for pair in pairwise(lugs)]
+            pairs += [pair for one_pole, two_pole in pairwise(names) for pair in zip(one_pole, two_pole, strict=True)]
+        elif part.kind == "CMP":
+            pairs = list(pairwise(part.pins))
+        for a, b in pairs:
+            add(part.pins[a], part.pins[b], f"{part.ref} {a} and {b}")
+    return dict(sorted(found.items()))
+
+
+def supplies_near_rails(board: Board, pads: list[Pad]) -> list[str]:
+    """The layout's own rule: no hole of a supply is a neighbour of a microphone rail's hole."""
+    rails = set(board.mic_rails) | {"MICBUS2"}
+    supplies = {"V5", "V3V3", "VARM", "VCOIL", "VBUS", "LINE"}
+    found = []
+    for i, one in enumerate(pads):
+        for two in pads[i + 1 :]:
+            nets = {one.net, two.net}
+            near = max(abs(one.x - two.x), abs(one.y - two.y)) <= NEAR_HOLES
+            if near and one.ref != two.ref and nets & rails and nets & supplies:
+                found.append(f"{one.ref} {one.pin} ({one.net}) and {two.ref} {two.pin} ({two.net})")
+    return found
