@@ -1,4 +1,4 @@
-"""What the tests of flashing share: boards at a prompt, a small firmware, a chip in its boot loader, a jack between them."""
+"""What these tests share: boards at a prompt, a small firmware, a chip in its boot loader, a jack between them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def small_tree(folder: Path, version: str, arch: str = "x64") -> Tree:
     (package / "gate" / "same.py").write_text("def same(x):\n    return x * 3 + 1\n" * 20)
     (package / "notes.py").write_text(f"VERSION = {version!r}\n")
     (package / "start.py").write_text(
-        "from lid import notes\nfrom lid.gate import same\n\n\ndef run(model):\n    print('started', notes.VERSION, model)\n"
+        "from lid import notes\nfrom lid.gate import same\n\n\n"
+        "def run(model):\n    print('started', notes.VERSION, model)\n"
     )
     for name, data in LOADER_SOURCES.items():
         (folder / name).write_bytes(data)

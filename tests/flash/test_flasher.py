@@ -1,4 +1,4 @@
-"""esptool's real protocol through `earlid flash`, against esp32-mock-bootloader; and everything that breaks on the way."""
+"""esptool's real protocol through `earlid flash`, against esp32-mock-bootloader; and all that breaks on the way."""
 
 from __future__ import annotations
 
@@ -139,8 +139,8 @@ def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pyte
         code, said = flash(jack, image_file, capsys)
     assert (code, said) == (
         1,
-        "earlid: what was written to PORT reads back wrong. The chip can be written again: run `earlid flash` once more; "
-        "if it repeats, the flash is worn out.",
+        "earlid: what was written to PORT reads back wrong. The chip can be written again: run `earlid flash` once "
+        "more; if it repeats, the flash is worn out.",
     )
 
 

@@ -163,9 +163,9 @@ def microphone(seen: Observation) -> Iterator[Finding]:
                 "The microphone sends on the other channel (its L/R pin is high), or sends nothing.",
                 "Wire L/R to ground; then check SD (GPIO 33), WS (GPIO 25), SCK (GPIO 26) and VDD.",
             )  # fmt: skip
-        elif live and len({(row["peak"], row["mean"]) for row in live}) == 1 and len(live) > 2:
+        elif len({(row["peak"], row.get("mean")) for row in live}) == 1 and len(live) > 2:
             yield Finding(
-                "mic-stuck", board.port, f"Every sample is {live[0]['mean']}.",
+                "mic-stuck", board.port, f"Every sample is of size {live[0]['peak']}.",
                 "The data line is stuck or "
                 "floating.", "Check SD (GPIO 33): it must come from the microphone, not from a rail.",
             )  # fmt: skip
@@ -176,7 +176,7 @@ def microphone(seen: Observation) -> Iterator[Finding]:
                 "Run `earlid calibrate`; if it stays in silence, check the microphone's ground and its supply's "
                 "capacitor.",
             )  # fmt: skip
-        elif live and all(abs(row["mean"]) > DC_SHARE_MAX * FULL_SCALE for row in live):
+        elif live and all(abs(row.get("mean", 0)) > DC_SHARE_MAX * FULL_SCALE for row in live):
             yield Finding(
                 "mic-offset", board.port, f"The samples sit at {live[-1]['mean']} of {FULL_SCALE}.",
                 "A wrong word select edge or another kind of "
