@@ -183,7 +183,7 @@ class VirtualBoard(Accidents):
                 if target_us > self.engine.now_us + 500_000 * max(1.0, speed):  # no catching up
                     wall_s, board_us = time.monotonic(), self.engine.now_us
                 self.engine.run_to(target_us)
-                time.sleep(0.001)
+                time.sleep(0.002)
         except BaseException as error:
             self._failure = error
             raise

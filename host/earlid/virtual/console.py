@@ -25,7 +25,7 @@ class Transmitter:
         self._hiding = b""
         self._hide = False
         self._tail = b""
-        self._busy_until_us = 0
+        self._busy_until = 0
 
     def reset(self, raw_repl: bool) -> None:
         """A chip starts: in a raw REPL the friendly one's greeting is not for the host."""
@@ -75,8 +75,9 @@ class Transmitter:
 
     def stall_us(self, now_us: int, count: int) -> int:
         """How long the chip stood at a full FIFO for `count` bytes more."""
-        self._busy_until_us = max(self._busy_until_us, now_us) + int(count / BYTES_PER_US)
-        return max(0, self._busy_until_us - int(TX_FIFO_BYTES / BYTES_PER_US) - now_us)
+        # Whole numbers (1152 a microsecond, 100000 a byte): in how many pieces it was read must not matter
+        self._busy_until = max(self._busy_until, now_us * 1152) + count * 100_000
+        return max(0, (self._busy_until - TX_FIFO_BYTES * 100_000) // 1152 - now_us)
 
 
 class Receiver:

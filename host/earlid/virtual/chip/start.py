@@ -1,6 +1,7 @@
 # The chip's first steps: put the board's modules in place of the PC's, mount the flash, then do as the ESP32
 # port's main.c does: boot.py, main.py unless a raw REPL is wanted, and on return MicroPython's own REPL.
 import gc
+import io
 import random
 import sys
 from os import stat as _stat
@@ -56,8 +57,17 @@ def _run(name, names):
     except SystemExit:
         link.send_last(OP_SOFT_RESET)
     except BaseException as error:
-        sys.print_exception(error)
+        _show(error)
         return False
+
+
+def _show(error):
+    # As the port shows it: without the line that is ours
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    for line in text.getvalue().split("\n")[:-1]:
+        if '/start.py", line' not in line:
+            print(line)
 
 
 def start(names):
