@@ -12,8 +12,8 @@ import os
 import queue
 import secrets
 import sys
-import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import AuthenticationError
@@ -24,6 +24,8 @@ from typing import Any, Self
 
 import platformdirs
 
+from earlid.errors import UserError
+
 PASSED_ON = ("hello", "close")
 MESSAGE_MAX = 4096
 ANSWER_S = 8.0  # the holder asks the board, which may be slow
@@ -31,13 +33,18 @@ ANSWER_S = 8.0  # the holder asks the board, which may be slow
 
 def _directory() -> Path:
     chosen = os.environ.get("EARLID_RUNTIME")
-    path = Path(chosen) if chosen else platformdirs.user_runtime_path("earlid")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without a login session platformdirs names another directory, and says so
+        path = Path(chosen) if chosen else platformdirs.user_runtime_path("earlid")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:  # no login session, so no runtime directory: a directory of our own
-        path = Path(tempfile.gettempdir()) / f"earlid-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-        path.mkdir(exist_ok=True, mode=0o700)
-    return path
+        if sys.platform == "win32" or path.stat().st_uid == os.getuid():
+            return path
+    except OSError:
+        pass
+    raise UserError(
+        f"{path} is not yours to write. Name another directory in EARLID_RUNTIME, the same for every earlid."
+    )
 
 
 def address(port: str) -> str:
@@ -169,6 +176,6 @@ def ask(port: str, do: str, timeout_s: float = ANSWER_S) -> dict[str, Any] | Non
             if not connection.poll(timeout_s):
                 return None
             reply = json.loads(connection.recv_bytes(MESSAGE_MAX))
-    except (OSError, EOFError, ValueError, AuthenticationError):  # nobody there, or someone else's socket
+    except (OSError, EOFError, ValueError, AuthenticationError, UserError):  # nobody there, or someone else's socket
         return None
     return reply if isinstance(reply, dict) else None

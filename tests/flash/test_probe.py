@@ -1,0 +1,202 @@
+"""What `earlid list` sees, and that looking resets nothing: recorded lines, run through a board's reset circuit."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable
+
+import pytest
+import serial
+from earlid.board import port as port_module
+from earlid.board import probe
+from earlid.board.port import QuietSerial, open_port
+from earlid.cli import main
+from earlid.verbs import list as list_verb
+from esptool.reset import ClassicReset
+from lid import wire
+
+from tests.flash import kit
+
+HELLO = {"board": "00112233445566aa", "fw": "0.1.0", "state": "closed", "mute": False, "maintenance": False}
+
+
+class RecordingSerial(QuietSerial):
+    """A port whose lines are written down, with a device behind it given by `answer`."""
+
+    def __init__(self, answer: Callable[[bytes], bytes], vanish_after: int = 1_000_000) -> None:
+        super().__init__(None, timeout=0)
+        self.lines: list[tuple[str, bool]] = []
+        self.written = b""
+        self._answer = answer
+        self._waiting = b""
+        self._vanish_after = vanish_after
+        self.open()
+
+    def open(self) -> None:
+        """As Linux does: both lines come on when the device is opened."""
+        self.fd = None
+        self.is_open = True
+        self.lines += [("open", self.dtr), ("dtr", self.dtr), ("rts", self.rts)]
+
+    def close(self) -> None:
+        if self.is_open:
+            super().close()
+            self.lines.append(("close", False))
+
+    def _update_dtr_state(self) -> None:
+        self.lines.append(("dtr", self._dtr_state))
+
+    def _update_rts_state(self) -> None:
+        self.lines.append(("rts", self._rts_state))
+
+    def _reconfigure_port(self, force_update: bool = False) -> None:
+        pass
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._waiting)
+
+    def read(self, size: int = 1) -> bytes:
+        if len(self.written) > self._vanish_after:
+            raise serial.SerialException(errno.EIO, "device disconnected")
+        data, self._waiting = self._waiting[:size], self._waiting[size:]
+        return data
+
+    def write(self, data: bytes) -> int:
+        self.written += data
+        self._waiting += self._answer(data)
+        return len(data)
+
+
+def resets(lines: list[tuple[str, bool]]) -> int:
+    """How often the two-transistor circuit of an ESP32 board pulls EN low: RTS on while DTR is off.
+
+    The kernel raises both at once when it opens the device; everything after that is one line at a time.
+    """
+    dtr = rts = False
+    count = 0
+    for name, value in lines:
+        if name == "open":
+            dtr = rts = True
+            continue
+        before = rts and not dtr
+        dtr, rts = (value, rts) if name == "dtr" else (dtr, value) if name == "rts" else (dtr, rts)
+        count += rts and not dtr and not before
+    return count
+
+
+def device_earlid(data: bytes) -> bytes:
+    if not data.startswith(b"#"):
+        return b""
+    _, body = wire.decode(data.strip())
+    return b"noise\r\n" + wire.encode(3, {"re": body["id"], "ok": True, "hi": HELLO})
+
+
+def device_repl(data: bytes) -> bytes:
+    return data + b"\r\n>>> " if b"\r" in data else data
+
+
+def device_boot_loader(data: bytes) -> bytes:
+    return b"\xc0\x01\x08\x02\x00\x07\x07\x12\x20\x00\x00\xc0" if data.startswith(b"\xc0\x00\x08") else b""
+
+
+DEVICES = {
+    "earlid": device_earlid,
+    "micropython": device_repl,
+    "bootloader": device_boot_loader,
+    "silent": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("state", DEVICES)
+def test_every_state_is_seen_and_nothing_is_reset(state: str) -> None:
+    opened = RecordingSerial(DEVICES[state])
+    seen = probe.probe("P", lambda path: opened, answer_s=0.1)
+    assert seen.state == state
+    assert opened.lines[-1][0] == "close"
+    assert resets(opened.lines) == 0
+    assert b"\x03" not in opened.written, "Ctrl-C ends a program"
+    assert b"\x04" not in opened.written, "Ctrl-D restarts a REPL"
+    assert (seen.hello or {}) == (HELLO if state == "earlid" else {})
+
+
+def test_the_circuit_of_this_test_does_reset_when_esptool_wants_it() -> None:
+    opened = RecordingSerial(lambda data: b"")
+    ClassicReset(opened).reset()
+    assert resets(opened.lines) == 1
+
+
+def test_an_unknown_device_is_not_asked_for_a_boot_loader() -> None:
+    opened = RecordingSerial(lambda data: b"")
+    assert probe.probe("P", lambda path: opened, answer_s=0.05, ask_boot_loader=False).state == "silent"
+    assert opened.written.startswith(b"#")
+    assert b"\xc0" not in opened.written
+
+
+def test_boot_messages_are_kept_for_the_doctor() -> None:
+    opened = RecordingSerial(
+        lambda data: b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n"
+    )
+    seen = probe.probe("P", lambda path: opened, answer_s=0.1)
+    assert seen.state == "bootloader"
+    assert "boot:0x3" in seen.heard
+
+
+def test_a_port_that_vanishes_while_looked_at() -> None:
+    opened = RecordingSerial(lambda data: b"", vanish_after=10)
+    seen = probe.probe("P", lambda path: opened, answer_s=0.5)
+    assert seen.state == "gone"
+    assert "vanished" in seen.why
+
+
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [(errno.EACCES, "no-permission"), (errno.EAGAIN, "busy"), (errno.EBUSY, "busy"), (errno.ENOENT, "gone")],
+)
+def test_a_port_that_does_not_open(number: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise serial.SerialException(number, "could not open port")
+
+    monkeypatch.setattr(port_module, "QuietSerial", refuse)
+    seen = probe.probe("/dev/ttyNONE0")
+    assert seen.state == state
+    assert seen.why.endswith((".", "`earlid list`."))
+
+
+def test_a_virtual_board_is_seen_and_not_disturbed(capsys: pytest.CaptureFixture[str]) -> None:
+    with kit.bare_board() as board:
+        kit.restart(board)
+        count = len(board.resets)
+        assert main(["list", "--port", board.port, "--json"]) == 0
+        (entry,) = json.loads(capsys.readouterr().out)
+        assert (entry["port"], entry["state"], entry["board"]) == (board.port, "micropython", None)
+        assert len(board.resets) == count
+
+
+def test_a_busy_port_names_its_holder(capsys: pytest.CaptureFixture[str]) -> None:
+    with kit.bare_board() as board:
+        holder = open_port(board.port)
+        try:
+            assert main(["list", "-p", board.port]) == 0
+        finally:
+            holder.close()
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split()[:2] == [board.port, "busy"]
+    assert "is busy" in err
+
+
+def test_the_table_is_aligned_and_tells_what_there_is() -> None:
+    seen = [
+        probe.Sighting("/dev/ttyUSB0", "earlid", "CP2102", "10c4:ea60", hello=HELLO),
+        probe.Sighting("/dev/ttyUSB11", "busy", "", "1a86:7523", holder="screen (4711)"),
+        probe.Sighting("/dev/ttyUSB2", "busy", "", "1a86:7523", holder="earlid (7)", hello=HELLO | {"state": "muted"}),
+        probe.Sighting("COM3", "no-permission"),
+    ]
+    assert list_verb.table(seen) == [
+        "PORT           STATE                                   BOARD             USB        DESCRIPTION",
+        "/dev/ttyUSB0   Earlid 0.1.0, closed                    00112233445566aa  10c4:ea60  CP2102",
+        "/dev/ttyUSB11  busy: screen (4711)                     -                 1a86:7523  -",
+        "/dev/ttyUSB2   busy: earlid (7) (Earlid 0.1.0, muted)  00112233445566aa  1a86:7523  -",
+        "COM3           no permission                           -                 -          -",
+    ]
