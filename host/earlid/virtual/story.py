@@ -43,7 +43,7 @@ def _mute(latched: bool) -> Callable[[VirtualBoard], float]:
 def _tap(board: VirtualBoard) -> float:
     board.talk(True)
     board.at(board.now_ms + 200, lambda: board.talk(False))
-    return 4000
+    return 5500
 
 
 def _look(duration_ms: float) -> Callable[[VirtualBoard], float]:
