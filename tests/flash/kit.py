@@ -46,17 +46,14 @@ def small_tree(folder: Path, version: str, arch: str = "x64") -> Tree:
     (package / "gate" / "same.py").write_text("def same(x):\n    return x * 3 + 1\n" * 20)
     (package / "notes.py").write_text(f"VERSION = {version!r}\n")
     (package / "start.py").write_text(
-        "from lid import notes\nfrom lid.gate import same\n\n\n"
-        "def run(model):\n    print('started', notes.VERSION, model)\n"
+        "from lid import notes\nfrom lid.gate import same\n\n\ndef run(model):\n    print('started', notes.VERSION, model)\n"
     )
     for name, data in LOADER_SOURCES.items():
         (folder / name).write_bytes(data)
     return build(folder, arch)
 
 
-def put(
-    board: VirtualBoard, tree: Tree, report: Callable[[int, int], None] | None = None, **parts: bytes
-) -> deploy.Plan:
+def put(board: VirtualBoard, tree: Tree, report: Callable[[int, int], None] | None = None, **parts: bytes) -> deploy.Plan:
     """Deploy as `earlid flash` does, without the restart; parts: model, config."""
     port = open_port(board.port)
     try:

@@ -70,9 +70,7 @@ def test_another_file_is_refused_and_not_kept(pinned: Path, monkeypatch: pytest.
         (TimeoutError("timed out"), "no connection"),
     ],
 )
-def test_offline_says_how_to_do_without(
-    pinned: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
-) -> None:
+def test_offline_says_how_to_do_without(pinned: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
     def answer() -> bytes:
         raise error
 

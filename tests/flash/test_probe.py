@@ -135,9 +135,7 @@ def test_an_unknown_device_is_not_asked_for_a_boot_loader() -> None:
 
 
 def test_boot_messages_are_kept_for_the_doctor() -> None:
-    opened = RecordingSerial(
-        lambda data: b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n"
-    )
+    opened = RecordingSerial(lambda data: b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n")
     seen = probe.probe("P", lambda path: opened, answer_s=0.1)
     assert seen.state == "bootloader"
     assert "boot:0x3" in seen.heard

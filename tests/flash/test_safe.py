@@ -1,0 +1,225 @@
+"""`earlid safe`: closes what can be reached by whatever way, and believes only a rail that is dead."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+from earlid.board import relay, safe
+from earlid.board.link import Link
+from earlid.board.port import open_port
+from earlid.cli import main
+
+from tests.flash import kit
+from tests.link.fake_board import FakeBoard
+
+
+class Lid(FakeBoard):
+    """A board with a lid that is open, and may be welded or deaf."""
+
+    def __init__(self, name: str = "00112233445566aa") -> None:
+        self.state = "open"
+        self.welded = self.deaf = False
+        super().__init__(name, [])
+
+    def hello(self) -> dict[str, Any]:
+        live = self.state == "open" or self.welded
+        return super().hello() | {"state": self.state, "guarded_mv": 3300 if live else 180}
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        if self.deaf:
+            return
+        if body["do"] == "close":
+            self.state = "fault" if self.welded else "closed"
+            self.say({"re": body["id"], "ok": True, "state": self.state})
+        else:
+            super()._answer(body)
+
+
+@pytest.fixture(autouse=True)
+def _own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
+    monkeypatch.setattr(safe, "REPLY_S", 0.4)
+    monkeypatch.setattr(safe, "READ_BACK_S", 0.2)
+    for name in ("EARLID_PORT", "ESPTOOL_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextmanager
+def watching(path: str) -> Iterator[Link]:
+    """A program that logs the board as `earlid watch` does, with a relay in its loop."""
+    link = Link(path)
+    stop = threading.Event()
+    with relay.Relay(path) as passing:
+
+        def loop() -> None:
+            while not stop.is_set():
+                for _ in link.messages(0.02):
+                    pass
+                passing.serve(link.request)
+
+        thread = threading.Thread(target=loop)
+        thread.start()
+        try:
+            yield link
+        finally:
+            stop.set()
+            thread.join()
+            link.close()
+
+
+def test_a_free_board_is_closed(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lid() as lid:
+        assert main(["safe", "-p", lid.path]) == 0
+        assert lid.state == "closed"
+        assert capsys.readouterr().out == f"{lid.path}: closed, rail at 180 mV.\n"
+
+
+def test_a_board_that_another_earlid_logs_is_closed_through_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lid() as lid, watching(lid.path):
+        assert main(["safe", "-p", lid.path, "--json"]) == 0
+        assert lid.state == "closed"
+        assert json.loads(capsys.readouterr().out)["closed"] is True
+        assert main(["list", "-p", lid.path]) == 0
+        assert "busy" in (said := capsys.readouterr().out)
+        assert "(Earlid 0.1.0, closed)" in said
+
+
+def test_a_board_that_a_stranger_holds_is_closed_past_it() -> None:
+    with Lid() as lid:
+        holder = open_port(lid.path)  # its lock is advisory, as any terminal program's
+        try:
+            verdict = safe.close_lid(lid.path)
+        finally:
+            holder.close()
+        assert lid.state == "closed"
+        assert verdict.closed
+
+
+def test_an_answer_that_the_stranger_reads_is_not_taken_for_closed() -> None:
+    with Lid() as lid:
+        holder = serial.Serial(lid.path, exclusive=True, timeout=0.01)
+        stop = threading.Event()
+
+        def read_all() -> None:
+            while not stop.is_set():
+                holder.read(65536)
+
+        lid.deaf = True  # nothing comes back, as when the other program reads it first
+        thread = threading.Thread(target=read_all)
+        thread.start()
+        verdict = safe.close_lid(lid.path)
+        stop.set()
+        thread.join()
+        holder.close()
+        assert not verdict.closed
+        assert "its answer was not seen" in verdict.say
+        assert any(body["do"] == "close" for body in lid.requests)
+
+
+def test_a_welded_contact_is_not_closed_whatever_the_board_says(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lid() as lid:
+        lid.welded = True
+        assert main(["safe", "-p", lid.path]) == 1
+        assert capsys.readouterr().err == (
+            f"earlid: {lid.path}: fault, but the guarded microphone still has 3300 mV: take its plug out. "
+            "Its mute switch works without any computer.\n"
+        )
+
+
+def test_a_board_that_does_not_answer_is_not_closed() -> None:
+    with Lid() as lid:
+        lid.deaf = True
+        verdict = safe.close_lid(lid.path)
+        assert (verdict.closed, verdict.state) == (False, "unknown")
+        assert "mute switch" in verdict.say
+
+
+def test_a_bare_board_has_no_lid() -> None:
+    with kit.bare_board() as board:
+        verdict = safe.close_lid(board.port)
+        assert (verdict.closed, verdict.state) == (True, "none")
+
+
+def test_one_of_several_that_stays_open_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from types import SimpleNamespace
+
+    from earlid.verbs import safe as verb
+
+    with Lid() as good, Lid() as bad:
+        bad.welded = True
+        found = [SimpleNamespace(device=lid.path) for lid in (good, bad)]
+        monkeypatch.setattr(verb, "candidate_ports", lambda: found)
+        assert main(["safe", "--json"]) == 1
+        verdicts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(entry["port"], entry["closed"]) for entry in verdicts] == [(good.path, True), (bad.path, False)]
+
+
+def test_no_board_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from earlid.verbs import safe as verb
+
+    monkeypatch.setattr(verb, "candidate_ports", lambda: [])
+    assert main(["safe"]) == 3
+    assert "no board found, so no lid was closed" in capsys.readouterr().err
+    assert main(["safe", "-p", "/dev/ttyNONE9"]) == 3
+
+
+def test_there_is_no_verb_that_opens(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("open", "unmute"):
+        with pytest.raises(SystemExit) as ended:
+            main([verb])
+        assert ended.value.code == 2
+
+
+def test_the_relay_passes_on_two_words_and_no_more() -> None:
+    asked = []
+
+    def answer(do: str) -> dict[str, Any]:
+        asked.append(do)
+        return {"ok": True, "state": "closed"}
+
+    with relay.Relay("/dev/ttyX", answer):
+        assert relay.ask("/dev/ttyX", "close") == {"ok": True, "state": "closed"}
+        assert relay.ask("/dev/ttyX", "config-set") == {"ok": False, "say": "only hello and close are passed on"}
+        assert relay.ask("/dev/ttyY", "close") is None
+    assert asked == ["close"]
+    assert relay.ask("/dev/ttyX", "close") is None
+
+
+def test_the_relay_is_this_users_alone_and_survives_strangers(tmp_path: Path) -> None:
+    from multiprocessing.connection import Client
+
+    with relay.Relay("/dev/ttyX", lambda do: {"ok": True}):
+        key = next(tmp_path.glob("*.key"))
+        assert key.stat().st_mode & 0o077 == 0
+        with pytest.raises(Exception, match=r"digest|reset|refused|closed"):
+            Client(relay.address("/dev/ttyX"), authkey=b"guess")
+        assert relay.ask("/dev/ttyX", "hello") == {"ok": True}
+
+
+def test_a_relay_left_behind_by_a_killed_program_is_replaced(tmp_path: Path) -> None:
+    Path(relay.address("/dev/ttyX")).write_bytes(b"")
+    assert relay.ask("/dev/ttyX", "close") is None
+    with relay.Relay("/dev/ttyX", lambda do: {"ok": True}):
+        assert relay.ask("/dev/ttyX", "close") == {"ok": True}
+
+
+def test_what_the_loop_raises_becomes_a_refusal() -> None:
+    def request(do: str) -> dict[str, Any]:
+        raise RuntimeError("gone")
+
+    with relay.Relay("/dev/ttyX") as passing:
+        got: list[Any] = []
+        asking = threading.Thread(target=lambda: got.append(relay.ask("/dev/ttyX", "close")))
+        asking.start()
+        while not passing.serve(request):
+            time.sleep(0.01)
+        asking.join()
+    assert got == [{"ok": False, "say": "gone"}]
