@@ -190,6 +190,17 @@ def test_stuck_talk_button_and_bounce(make_board: Make) -> None:
     assert board.leds["status"] == 1
 
 
+def test_stuck_sense_line_is_what_the_adc_reads(make_board: Make) -> None:
+    board = make_board("loop")
+    board.run_ms(800)
+    board.stuck_pin(figures.MUTE_SENSE_PIN, 1)
+    board.run_ms(300)
+    assert re.findall(HOP, board.console)[-1][-1] == "3150", "the ADC's ceiling"
+    board.stuck_pin(figures.MUTE_SENSE_PIN, None)
+    board.run_ms(300)
+    assert re.findall(HOP, board.console)[-1][-1] == "142"
+
+
 def test_broken_relay_and_sagging_supply_are_read_back(make_board: Make) -> None:
     board = make_board("loop")
     board.run_ms(1000)

@@ -53,7 +53,7 @@ class Accidents:
                 self.engine.circuit.throw(self.engine.now_us, self.engine.circuit.muted)
 
     def stuck_pin(self, pin: int, level: int | None) -> None:
-        """A pin is held at 0 or 1 from outside, whatever the chip does; None lets go."""
+        """A pin is held at 0 V or 3.3 V whatever the chip or the copper does, an ADC's too; None lets go."""
         with self.engine.lock:
             if level is None:
                 self.engine.pins.stuck.pop(pin, None)

@@ -12,6 +12,7 @@ from .circuit import Circuit
 
 SHOWN_PINS = {figures.STATUS_LED_PIN: "status_led", figures.BUZZER_PIN: "buzzer"}
 _ADC = struct.Struct("<8H")
+PIN_HIGH_MV = 3300
 _TALK = figures.TALK_BUTTON_PIN
 
 
@@ -58,11 +59,12 @@ class Pins:
             self.changed(time_us, SHOWN_PINS[pin], value)
 
     def settle_inputs(self) -> None:
-        """Levels of the input pins after all bouncing."""
+        """Input levels after all bouncing, and with what faults hold; to be called when any of it changes."""
         mask = 0 if self.pressed else 1 << _TALK
         for pin, level in self.stuck.items():
             mask = mask & ~(1 << pin) | level << pin
         self.inputs = mask
+        self._adc_key = (-1, 0)
 
     def sample(self, now_us: int) -> tuple[int, bytes]:
         """Input levels (a bit a GPIO) and the packed ADC readings of GPIO 32 to 39, for an answer."""
@@ -80,5 +82,9 @@ class Pins:
                 # once more after all has settled, then no more
                 self._adc_key = (changes, circuit.settled_us() + 100_000)
             sentinel, guarded, arm, mute = circuit.adc_mv(now_us)
-            self._adc = _ADC.pack(0, 0, sentinel, guarded, arm, 0, 0, mute)
+            readings = [0, 0, sentinel, guarded, arm, 0, 0, mute]
+            for pin, level in self.stuck.items():
+                if 32 <= pin <= 39:
+                    readings[pin - 32] = level * PIN_HIGH_MV
+            self._adc = _ADC.pack(*readings)
         return self.inputs, self._adc
