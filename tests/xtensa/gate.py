@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,25 @@ class Gate:
     def frontend(self) -> Any:
         return self.board.module("lid.gate.frontend").Frontend()
 
+    def _blob(self, model: str) -> memoryview:
+        return self.machine.memory.bytearray(models.load(model).blob)
+
     def wakeword(self, model: str) -> Any:
-        blob = self.machine.memory.bytearray(models.load(model).blob)
-        return self.board.module("lid.gate.wakeword").WakeWord(blob)
+        return self.board.module("lid.gate.wakeword").WakeWord(self._blob(model))
+
+    def detector(self, model: str) -> Any:
+        return self.board.module("lid.gate.detector").Detector(self._blob(model))
+
+    def ear(self, detector: Any) -> Callable[[bytes], Any]:
+        """What the app does with each hop's slots: intake, then detector. Returns what the detector says."""
+        intake = self.board.module("lid.gate.intake").Intake()
+        slots = self.machine.memory.bytearray(4 * HOP_SAMPLES)
+
+        def push(content: bytes) -> Any:
+            slots[:] = content
+            return detector.push(intake.push(slots))
+
+        return push
 
 
 def features(gate: Gate, pcm: Samples) -> NDArray[np.uint16]:

@@ -1,9 +1,13 @@
 """Estimates what MicroPython's interpreter spends between the kernels: the bytecode of the gate's classes.
 
 Which lines execute is watched while CPython runs the classes (`Watch`); how many bytecodes of which kind MicroPython
-has for a line is read from the .mpy file, whose functions carry line numbers (py/bc.h). Each bytecode is taken to cost
-the instructions that ALLOWANCE says, estimated as in runtime.py from py/vm.c: about 7 to fetch and dispatch, and what
-the operation does. A line with a loop or a conditional expression in it counts as if it ran in full.
+has for a line is read from the .mpy file, whose functions carry line numbers (py/bc.h). A line with a loop or a
+conditional expression in it counts as if it ran in full.
+
+Each bytecode is taken to cost what ALLOWANCE says. Those are x86-64 instructions of the unix MicroPython 1.29, found
+with valgrind's callgrind as the difference that one more statement makes in a loop. The same C code for Xtensa has
+about as many: it lacks memory operands, but needs no 64-bit halves. Only entering a bytecode function is known to cost
+more there: its exception handler is a setjmp that spills the register windows (runtime.ALLOWANCE).
 """
 
 from __future__ import annotations
@@ -16,25 +20,28 @@ from typing import Any
 
 from . import mpyfile
 
-# Instructions by kind of bytecode. The callee of a call counts by itself; a viper callee's conversions do, too.
+# Instructions by kind of bytecode. What a viper callee converts is counted with the callee.
 ALLOWANCE = {
     "local or constant": 10,
-    "global": 100,  # mp_load_global: thread state, hash, probe
-    "attribute": 115,  # an instance's own dictionary, or a module's
-    "store attribute": 160,
-    "method": 170,  # found in the class, behind the instance
-    "subscript": 120,
-    "call": 150,  # type, slot, argument copy, stack check, and a frame if the callee is bytecode
-    "return": 30,
-    "jump": 20,
-    "operator": 65,  # small integers
+    "global": 110,
+    "attribute": 100,  # of an instance, found in its own dictionary
+    "module attribute": 165,  # to read it or to call it
+    "store attribute": 135,
+    "method": 430,  # not in the instance, then in its class; bound
+    "subscript": 125,
+    "store subscript": 210,
+    "call": 145,  # to the first instruction of viper code or of a C function, and back
+    "frame": 700,  # entering and leaving a bytecode function: frame, prelude, arguments, exception handler
+    "return": 20,
+    "jump": 45,  # with the truth test, and the look for pending events when it goes back
+    "operator": 78,  # on small integers
     "iterator": 75,
     "build": 150,
     "other": 20,
 }
 
 _QSTR = {2: "global", 3: "attribute", 4: "method", 7: "global", 8: "store attribute"}
-_BYTE = {5: "subscript", 6: "subscript", 14: "iterator", 15: "iterator"}
+_BYTE = {5: "subscript", 6: "store subscript", 14: "iterator", 15: "iterator"}
 
 
 def _kind(op: int) -> str:
@@ -117,33 +124,42 @@ def lines_of(code: mpyfile.Code) -> dict[int, Counter[str]]:
         borders.append((offset, line))
     found: dict[int, Counter[str]] = defaultdict(Counter)
     at = start
+    before = ""
     while at < len(code.data):
         here = max((entry for entry in borders if entry[0] <= at - start), default=(0, 1))[1]
-        found[here][_kind(code.data[at])] += 1
+        kind = _kind(code.data[at])
+        if kind in ("attribute", "method") and before == "global":
+            kind = "module attribute"
+        found[here][kind] += 1
+        before = kind
         at += _length(code.data, at)
     return dict(found)
 
 
 class Watch:
-    """While it is entered, counts executed bytecodes of the given functions, by kind.
+    """While it is entered, counts executed bytecodes of the given modules' functions.
 
     `modules` maps the file name that CPython knows a module by to its compiled form.
     """
 
     def __init__(self, modules: dict[str, mpyfile.MpyFile]) -> None:
-        self.executed: Counter[str] = Counter()
-        self._costs: dict[tuple[str, int], Counter[str]] = {}
+        self.executed: Counter[str] = Counter()  # bytecodes by kind; "frame" counts calls of bytecode functions
+        self.by_function: Counter[str] = Counter()  # instructions
+        self._lines: dict[tuple[str, int], tuple[str, Counter[str]]] = {}
         self._files = set(modules)
         for file, mpy in modules.items():
             for code in mpy.body.walk():
                 if code.kind == mpyfile.BYTECODE and code is not mpy.body:
-                    self._costs.update({(file, line): kinds for line, kinds in lines_of(code).items()})
+                    self._lines.update({(file, line): (code.name, kinds) for line, kinds in lines_of(code).items()})
         self._hits: Counter[tuple[str, int]] = Counter()
+        self._frames: Counter[str] = Counter()
 
     def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
         if frame.f_code.co_filename not in self._files:
             return None
-        if event == "line":
+        if event == "call":
+            self._frames[frame.f_code.co_qualname] += 1
+        elif event == "line":
             self._hits[frame.f_code.co_filename, frame.f_lineno] += 1
         return self._trace
 
@@ -152,19 +168,23 @@ class Watch:
         sys.settrace(self._trace)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
         sys.settrace(self._before)
+        for name, times in self._frames.items():
+            self.executed["frame"] += times
+            self.by_function[name] += times * ALLOWANCE["frame"]
         for place, times in self._hits.items():
-            for name, count in self._costs.get(place, Counter()).items():
-                self.executed[name] += times * count
+            name, kinds = self._lines.get(place, ("", Counter()))
+            for bytecode, count in kinds.items():
+                self.executed[bytecode] += times * count
+                self.by_function[name] += times * count * ALLOWANCE[bytecode]
         self._hits.clear()
+        self._frames.clear()
 
     @property
     def bytecodes(self) -> int:
-        return self.executed.total()
+        return self.executed.total() - self.executed["frame"]
 
     @property
     def instructions(self) -> int:
-        return sum(ALLOWANCE[kind] * count for kind, count in self.executed.items())
+        return self.by_function.total()

@@ -10,6 +10,8 @@ kernels.function("dot").instructions            # executed so far, its own code 
 from __future__ import annotations
 
 import builtins
+import functools
+import sys
 from collections import Counter
 from collections.abc import Callable, MutableMapping
 from functools import partial
@@ -26,6 +28,14 @@ _STACK_BYTES = 16384
 _MISSING = object()
 
 
+@functools.cache
+def _translated(code: bytes, name: str, check_alignment: bool, profiled: bool) -> Callable[..., Callable[..., int]]:
+    source = Translator(code, name, check_alignment=check_alignment, profiled=profiled).source()
+    space: dict[str, Any] = {}
+    exec(compile(source, f"<{name}>", "exec"), space)
+    return space["make"]  # type: ignore[no-any-return]
+
+
 class Function:
     """A viper function of a loaded module; calling it runs its machine code."""
 
@@ -40,21 +50,12 @@ class Function:
         self._run: Callable[..., int] | None = None
 
     @property
-    def source(self) -> str:
-        """The Python that the machine code was translated to."""
-        machine = self.module.machine
-        options = {"check_alignment": machine.check_alignment, "profiled": machine.profiled}
-        return Translator(self.code.data, self.name, **options).source()
-
-    @property
     def run(self) -> Callable[..., int]:
         if self._run is None:
             machine = self.module.machine
-            space: dict[str, Any] = {}
-            exec(compile(self.source, f"<{self.name}>", "exec"), space)
+            make = _translated(self.code.data, self.name, machine.check_alignment, machine.profiled)
             memory = machine.memory
             views = memory.m8, memory.m16, memory.m32
-            make = space["make"]
             self._run = make(*views, machine.runtime.call, misaligned, machine.counts, self.index, self.hits)
         return self._run
 
@@ -230,12 +231,15 @@ class Machine:
         if nested:
             raise RuntimeError("a Python function that emulated code called calls emulated code again")
         base = self._arguments >> 2
+        tracer = sys.gettrace()  # whoever watches Python code (glue.py) is not to watch, and slow down, emulated code
+        sys.settrace(None)
         try:
             for place, value in enumerate(arguments):
                 self.memory.m32[base + place] = self.word_of(value)
             return self.object_of(self._enter(function, len(arguments), self._arguments, self._stack_top))
         finally:
             del self._objects[self._lasting :]
+            sys.settrace(tracer)
 
     # -- counters -------------------------------------------------------------------------------------------------
 

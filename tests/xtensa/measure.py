@@ -30,6 +30,8 @@ class Measurement:
     kernels: list[Kernel]
     bytecodes: float
     glue: float  # instructions allowed for interpreted code
+    glue_by_function: dict[str, float]
+    largest_hop: int  # instructions, all of them
     boxed: int  # integer objects beyond 31 bits made by kernels in all hops: each is an allocation
     helper_calls: dict[str, float]
 
@@ -54,7 +56,7 @@ def measure(title: str, board: Board, step: Callable[[bytes], object], hops: Ite
     """Run `step` on every hop; count from hop number `warm` on."""
     machine = board.machine
     watch = Watch(board.sources)
-    counted = 0
+    counted = largest = before = 0
     for number, hop in enumerate(hops):
         if number < warm:
             step(hop)
@@ -64,6 +66,9 @@ def measure(title: str, board: Board, step: Callable[[bytes], object], hops: Ite
         counted += 1
         with watch:
             step(hop)
+        so_far = sum(machine.counts) + sum(machine.helper_counts) + watch.instructions
+        largest = max(largest, so_far - before)
+        before = so_far
     if not counted:
         raise ValueError(f"{title}: the sound has no more than the {warm} hops that warm up")
     kernels = [
@@ -72,5 +77,6 @@ def measure(title: str, board: Board, step: Callable[[bytes], object], hops: Ite
         if f.calls
     ]
     helper_calls = {name: times / counted for name, times in machine.helper_calls.most_common()}
-    glue = watch.instructions / counted
-    return Measurement(title, counted, kernels, watch.bytecodes / counted, glue, machine.boxed, helper_calls)
+    glue = {name: spent / counted for name, spent in watch.by_function.most_common()}
+    spent, bytecodes = watch.instructions / counted, watch.bytecodes / counted
+    return Measurement(title, counted, kernels, bytecodes, spent, glue, largest, machine.boxed, helper_calls)

@@ -35,5 +35,6 @@ def test_executed_lines_are_counted() -> None:
     with glue.Watch({"adder.py": mpyfile.compile_source(SOURCE, "adder.py")}) as watch:
         assert adder.total([1, 2, 3]) == 7
     assert watch.executed["operator"] == 3 + 1
+    assert watch.executed["frame"] == 1
     assert watch.bytecodes == 2 + 4 * 4 + 3 * 5 + 5
     assert watch.instructions == sum(glue.ALLOWANCE[kind] * count for kind, count in watch.executed.items())

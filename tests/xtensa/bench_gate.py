@@ -1,0 +1,115 @@
+"""`python -m tests.xtensa.bench_gate`: what the gate costs the board, from its real machine code.
+
+Prints instructions per hop and per second of audio for every kernel, with the network always on and with the energy
+gate closed, beside the goals, and the bytes of machine code. Kernels are counted exactly; the C helpers they call and
+the interpreted code between them are estimates (runtime.py and glue.py say how).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import earlid.virtual
+import numpy as np
+import soundfile
+from rich.console import Console
+from rich.table import Table
+
+from . import gate as gates
+from . import sounds
+from .measure import HOPS_A_SECOND, Measurement, measure
+from .mix import KINDS, mix
+from .sounds import Samples
+
+SPEECH = Path(earlid.virtual.__path__[0]) / "speech"
+GOAL_ON, GOAL_CLOSED = 25.0, 16.0  # million instructions per second of audio
+CYCLES_AN_INSTRUCTION = (1.3, 1.7)
+CLOCK_MHZ = 240
+WARM_HOPS = 30
+
+
+def speech() -> Samples:
+    """A word, then other talk: 16 kHz int16."""
+    clips = [soundfile.read(SPEECH / f"{name}.flac", dtype="int16")[0] for name in ("word-rms", "request-slt")]
+    return np.concatenate([np.zeros(8000, np.int16), *clips])
+
+
+def network_on(gate: gates.Gate, model: str) -> Measurement:
+    """Speech, with the network on every hop whatever the energy gate says."""
+    detector = gate.detector(model)
+    detector.energy_gate = False
+    return measure("network always on", gate.board, gate.ear(detector), gates.slots_of(speech()), WARM_HOPS)
+
+
+def gate_closed(gate: gates.Gate, model: str) -> Measurement:
+    """A quiet room: the energy gate stays closed and the network idle."""
+    detector = gate.detector(model)
+    room = sounds.room(seed=7, seconds=3.0)
+    return measure("energy gate closed", gate.board, gate.ear(detector), gates.slots_of(room), 2 * WARM_HOPS)
+
+
+def kernel_table(found: Measurement) -> Table:
+    table = Table(title=f"{found.title}, {found.hops} hops of 10 ms", title_justify="left")
+    table.add_column("")
+    for heading in ("calls / hop", "instructions / hop", "helpers / hop", "million / s"):
+        table.add_column(heading, justify="right")
+    for kernel in sorted(found.kernels, key=lambda kernel: -kernel.own - kernel.helpers):
+        million = (kernel.own + kernel.helpers) * HOPS_A_SECOND / 1e6
+        table.add_row(kernel.name, f"{kernel.calls:.2f}", f"{kernel.own:,.0f}", f"{kernel.helpers:,.0f}", f"{million:.2f}")
+    million = found.glue * HOPS_A_SECOND / 1e6
+    table.add_row(f"interpreted: {found.bytecodes:.0f} bytecodes / hop", "", "", f"{found.glue:,.0f}", f"{million:.2f}")
+    table.add_section()
+    table.add_row("total", "", f"{found.own:,.0f}", f"{found.helpers + found.glue:,.0f}", f"{found.millions_a_second:.2f}")
+    return table
+
+
+def verdict(found: Measurement, goal: float) -> str:
+    """One line: the sum, the goal, and the share of a core."""
+    low, high = (found.millions_a_second * cycles / CLOCK_MHZ for cycles in CYCLES_AN_INSTRUCTION)
+    word = "within" if found.millions_a_second <= goal else "OVER"
+    boxed = f"; {found.boxed} integers beyond 31 bits: each allocates" if found.boxed else ""
+    return (
+        f"{found.title}: {found.millions_a_second:.1f} million instructions per second of audio, {word} the goal of "
+        f"{goal:.0f}; {low:.0%} to {high:.0%} of one core at {CLOCK_MHZ} MHz; "
+        f"the largest hop {found.largest_hop:,}{boxed}"
+    )
+
+
+def print_profile(console: Console, gate: gates.Gate, found: Measurement) -> None:
+    """The kinds of instructions of each kernel, in per cent; the functions of interpreted code."""
+    console.print("share of each kind of instruction, in per cent")
+    console.print(f"{'':24}{' '.join(f'{kind:>11}' for kind in KINDS)}")
+    for function in gate.machine.functions.values():
+        shares = mix(function)
+        if shares.total():
+            values = " ".join(f"{100 * shares[kind] / shares.total():11.0f}" for kind in KINDS)
+            console.print(f"{function.name.removeprefix('lid.gate.'):24}{values}")
+    console.print("interpreted code, instructions per hop")
+    for name, spent in found.glue_by_function.items():
+        console.print(f"{name:32}{spent:8,.0f}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="bench_gate", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="alexa", help="a published network (default: alexa)")
+    parser.add_argument("--profile", action="store_true", help="also show what kinds of instructions the kernels execute")
+    chosen = parser.parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    gate = gates.Gate(profiled=chosen.profile)
+    on = network_on(gate, chosen.model)
+    if chosen.profile:
+        print_profile(console, gate, on)
+    closed = gate_closed(gate, chosen.model)
+    for found in (on, closed):
+        console.print(kernel_table(found))
+    native = {name.removeprefix("lid.gate."): size for name, size in gate.board.native_bytes.items() if size}
+    console.print(f"machine code: {sum(native.values()):,} bytes ({', '.join(f'{n} {s:,}' for n, s in native.items())})")
+    console.print(verdict(on, GOAL_ON), verdict(closed, GOAL_CLOSED), sep="\n")
+    gate.machine.memory.check_guards()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
