@@ -30,49 +30,51 @@ def bit_lengths():
     return out
 
 
+# The first two arguments of `roots` and `compress` are only names for the two registers that viper gives to locals.
+
+
 @micropython.viper
 def filterbank(e: ptr16, w: ptr16, widths: ptr8, sums: ptr32):
     # Slopes rise and fall: a bin adds its weight to one channel and 4096 less its weight to the channel before.
-    # `e` are energies of 32 bits read as halves, from bin 5 on; `sums` gets 40 pairs (bits 16..39, bits 0..15).
-    fall_low = uint(0)
+    # `e` are energies of 32 bits, also read as halves, from bin 5 on; `sums` gets 40 pairs (bits 16..39, bits 0..15).
+    fall_low = 0
     fall_high = 0
     slope = 0
     while slope < 41:
         width = widths[slope]
-        rise_low = uint(0)
-        rise_high = 0
-        all_low = uint(0)
-        all_high = 0
+        low = uint(0)
+        high = 0
+        whole = 0
         while width > 1:
-            rise_low = rise_low + w[0] * e[0] + w[1] * e[2]
-            rise_high = rise_high + w[0] * e[1] + w[1] * e[3]
-            all_low = all_low + e[0] + e[2]
-            all_high = all_high + e[1] + e[3]
+            low = uint(w[0] * e[0]) + w[1] * e[2] + low
+            high = w[0] * e[1] + w[1] * e[3] + high
+            whole = ptr32(e)[0] + ptr32(e)[1] + whole
             e = ptr16(int(e) + 8)
             w = ptr16(int(w) + 4)
             width -= 2
         if width:
-            rise_low = rise_low + w[0] * e[0]
-            rise_high = rise_high + w[0] * e[1]
-            all_low = all_low + e[0]
-            all_high = all_high + e[1]
+            low = uint(w[0] * e[0]) + low
+            high = w[0] * e[1] + high
+            whole = ptr32(e)[0] + whole
             e = ptr16(int(e) + 4)
             w = ptr16(int(w) + 2)
+        high = int(low >> 16) + high
+        width = int(low & 65535)
         if slope:
-            low = int((rise_low & 65535) + (fall_low & 65535))
-            sums[0] = rise_high + fall_high + int(rise_low >> 16) + int(fall_low >> 16) + (low >> 16)
-            sums[1] = low & 65535
+            fall_low = width + fall_low
+            sums[0] = (fall_low >> 16) + high + fall_high
+            sums[1] = fall_low & 65535
             sums = ptr32(int(sums) + 8)
-        fall_low = (all_low << 12) - rise_low
-        fall_high = (all_high << 12) - rise_high
+        fall_high = (whole >> 4) - high
+        fall_low = ((whole & 15) << 12) - width
         slope += 1
 
 
 @micropython.viper
-def roots(sums: ptr32, signal: ptr32, guess: ptr16, shift: int):
+def roots(top: int, root: int, sums: ptr32, signal: ptr32, guess: ptr16, shift: int):
     # Rounded square roots: a guess of 8 bits, one Newton step (never too low), and above 30 bits one step of division.
-    left = 40
-    while left:
+    last = int(signal) + 160
+    while int(signal) < last:
         high = sums[0]
         low = sums[1]
         extra = 0
@@ -99,100 +101,98 @@ def roots(sums: ptr32, signal: ptr32, guess: ptr16, shift: int):
                 extra += 2
             top = high << 16 - extra | low >> extra
         if top:
-            first = guess[(top >> 22) - 64]
-            root = first + top // first >> 1
+            root = guess[(top >> 22) - 64]
+            root = top // root + root >> 1
             if root * root > top:
                 root -= 1
             if high < 16384:
                 root >>= extra
-                rest = whole - root * root
+                top = whole - root * root
             else:
-                rest = top - root * root
+                top -= root * root
                 low &= (1 << extra) - 1
                 extra >>= 1
-                whole = rest << extra | low >> extra
-                step = whole // (root << 1)
-                rest = (whole - (root << 1) * step << extra) + (low & (1 << extra) - 1) - step * step
-                root = (root << extra) + step
-                if rest < 0:
+                whole = top << extra | low >> extra
+                top = whole // (root << 1)
+                low = (whole - (root << 1) * top << extra) + (low & (1 << extra) - 1) - top * top
+                root = (root << extra) + top
+                if low < 0:
                     root -= 1
-                    rest += (root << 1) + 1
-            if rest > root and root != 65535:
+                    low += (root << 1) + 1
+                top = low
+            if top > root and root != 65535:
                 root += 1
             top = root >> shift
         signal[0] = top
         sums = ptr32(int(sums) + 8)
         signal = ptr32(int(signal) + 4)
-        left -= 1
 
 
 @micropython.viper
-def compress(signal: ptr32, estimate: ptr32, gains: ptr16, bits: ptr8, logs: ptr16, features: ptr16):
+def compress(x: int, y: int, signal: ptr32, estimate: ptr32, gains: ptr16, bits: ptr8, logs: ptr16, features: ptr16):
     smoothing = _EVEN_SMOOTHING
-    left = _CHANNELS
-    while left:
+    last = int(features) + 2 * _CHANNELS
+    while int(features) < last:
         # Noise reduction: a slow estimate of the channel's level is taken away
         level = signal[0]
         scaled = level << 10
-        noise = estimate[0]
-        change = scaled - noise
-        noise += (change >> 14) * smoothing + ((change & 16383) * smoothing >> 14)
-        estimate[0] = noise
+        x = estimate[0]
+        y = scaled - x
+        x = (y >> 14) * smoothing + ((y & 16383) * smoothing >> 14) + x
+        estimate[0] = x
         smoothing = _SMOOTHING_SUM - smoothing
-        value = level * _MIN_SIGNAL >> 14
-        if noise < scaled:
-            change = scaled - noise >> 10
-            if change > value:
-                value = change
+        level = level * _MIN_SIGNAL >> 14
+        y = scaled - x >> 10
+        if y > level:
+            level = y
         # PCAN: gain by the noise estimate, a quadratic in each octave
-        if noise <= 2:
-            gain = gains[noise] - 8192
+        if x <= 2:
+            x = gains[x] - 8192
         else:
             octave = 0
-            rest = noise
-            if rest > 65535:
-                rest >>= 16
+            y = x
+            if y > 65535:
+                y >>= 16
                 octave = 16
-            if rest > 255:
-                rest >>= 8
+            if y > 255:
+                y >>= 8
                 octave += 8
-            octave += bits[rest]
+            octave += bits[y]
             if octave < 11:
-                rest = noise << 11 - octave & 1023
+                y = x << 11 - octave & 1023
             else:
-                rest = noise >> octave - 11 & 1023
-            octave = octave * 4 - 6
-            gain = ((gains[octave + 2] - 8192) * rest >> 5) + (gains[octave + 1] - 8192 << 5)
-            gain = (gain * rest + 16384 >> 15) + gains[octave] - 8192
-        value = (value >> 6) * gain + ((value & 63) * gain >> 6)
-        if value < 8192:
-            value = value * value >> 20
+                y = x >> octave - 11 & 1023
+            curve = ptr16(int(gains) + octave * 8 - 12)
+            x = ((curve[2] - 8192) * y >> 5) + (curve[1] - 8192 << 5)
+            x = (x * y + 16384 >> 15) + curve[0] - 8192
+        y = level
+        y = (y >> 6) * x + ((y & 63) * x >> 6)
+        if y < 8192:
+            y = y * y >> 20
         else:
-            value = (value >> 6) - 64
+            y = (y >> 6) - 64
         # Natural logarithm in Q6 of eight times the value
-        value <<= 3
-        if value > 1:
+        y <<= 3
+        if y > 1:
             octave = 0
-            rest = value
-            if rest > 65535:
-                rest >>= 16
+            x = y
+            if x > 65535:
+                x >>= 16
                 octave = 16
-            if rest > 255:
-                rest >>= 8
+            if x > 255:
+                x >>= 8
                 octave += 8
-            octave += bits[rest] - 1
-            value -= 1 << octave
+            octave += bits[x] - 1
+            y -= 1 << octave
             if octave < 16:
-                value <<= 16 - octave
+                y <<= 16 - octave
             else:
-                value >>= octave - 16
-            rest = value >> 9
-            gain = logs[rest]
-            value = (octave << 16) + value + gain + ((logs[rest + 1] - gain) * (value & 511) >> 16)
-            value = (value >> 15) * 22713 + ((value & 32767) * 22713 + 16384 >> 15)
-            value = value + 512 >> 10
-        features[0] = value
+                y >>= octave - 16
+            segment = ptr16(int(logs) + (y >> 9) * 2)
+            x = segment[0]
+            y = ((segment[1] - x) * (y & 511) >> 16) + x + y + (octave << 16)
+            y = (y >> 15) * 22713 + ((y & 32767) * 22713 + 16384 >> 15) + 512 >> 10
+        features[0] = y
         signal = ptr32(int(signal) + 4)
         estimate = ptr32(int(estimate) + 4)
         features = ptr16(int(features) + 2)
-        left -= 1

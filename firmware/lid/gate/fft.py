@@ -5,60 +5,6 @@
 # the constants of the next multiplication. Every stage reads at a stride of 64 and writes four in a row, so that all
 # offsets are constants; the result then lies in digit-reversed order.
 import micropython
-from micropython import const
-
-from lid.gate import tables
-
-_FIRST_BIN = const(5)  # the filterbank reads bins 5..240 only
-_SPLITS = const(124)  # pairs (k, 256 - k), k = 5..128
-
-
-def _quarter(n):
-    return tables.QUARTER[2 * n] | tables.QUARTER[2 * n + 1] << 8
-
-
-def _cosine(n):
-    # 32767 * cos(2 * pi * n / 512)
-    n &= 511
-    if n > 256:
-        n = 512 - n
-    return _quarter(n) if n <= 128 else -_quarter(256 - n)
-
-
-def _reversed4(n, digits):
-    out = 0
-    for _ in range(digits):
-        out = out << 2 | n & 3
-        n >>= 2
-    return out
-
-
-def twiddles():
-    # 64 x 6 halfwords: (cos, -sin) of one, two and three times the angle, biased. In digit-reversed order the stage of
-    # length 16 uses the first 4 entries, that of 64 the first 16.
-    out = bytearray(64 * 12)
-    at = 0
-    for i in range(64):
-        k = _reversed4(i, 3)
-        for multiple in (2 * k, 4 * k, 6 * k):
-            for value in (_cosine(multiple), -_cosine(multiple - 128)):
-                value += 32768
-                out[at] = value & 255
-                out[at + 1] = value >> 8
-                at += 2
-    return out
-
-
-def splits():
-    # 124 x 4 halfwords, for k = 5..128: where bins k and 256 - k lie (in bytes), sin and cos of k half turns / 256.
-    out = bytearray(_SPLITS * 8)
-    at = 0
-    for k in range(_FIRST_BIN, _FIRST_BIN + _SPLITS):
-        for value in (4 * _reversed4(k, 4), 4 * _reversed4(256 - k, 4), _cosine(k - 128), _cosine(k)):
-            out[at] = value & 255
-            out[at + 1] = value >> 8
-            at += 2
-    return out
 
 
 @micropython.viper
@@ -90,33 +36,59 @@ def window(v: int, squares: int, x: ptr16, c: ptr16, out: ptr16, oldest: int) ->
     x = ptr16(int(x) + oldest * 320)
     last = int(c) + 960
     while int(c) < last:
-        v = (x[0] - 32768) * c[0] >> 12
-        out[0] = v
-        squares = v * v | squares
-        v = (x[1] - 32768) * c[1] >> 12
-        out[1] = v
-        squares = v * v | squares
-        v = (x[2] - 32768) * c[2] >> 12
-        out[2] = v
-        squares = v * v | squares
-        v = (x[3] - 32768) * c[3] >> 12
-        out[3] = v
-        squares = v * v | squares
-        v = (x[4] - 32768) * c[4] >> 12
-        out[4] = v
-        squares = v * v | squares
-        v = (x[5] - 32768) * c[5] >> 12
-        out[5] = v
-        squares = v * v | squares
-        v = (x[6] - 32768) * c[6] >> 12
-        out[6] = v
-        squares = v * v | squares
-        v = (x[7] - 32768) * c[7] >> 12
-        out[7] = v
-        squares = v * v | squares
-        c = ptr16(int(c) + 16)
-        out = ptr16(int(out) + 16)
-        x = ptr16(int(x) + 16)
+        pause = int(c) + 320
+        while int(c) < pause:
+            v = (x[0] - 32768) * c[0] >> 12
+            out[0] = v
+            squares = v * v | squares
+            v = (x[1] - 32768) * c[1] >> 12
+            out[1] = v
+            squares = v * v | squares
+            v = (x[2] - 32768) * c[2] >> 12
+            out[2] = v
+            squares = v * v | squares
+            v = (x[3] - 32768) * c[3] >> 12
+            out[3] = v
+            squares = v * v | squares
+            v = (x[4] - 32768) * c[4] >> 12
+            out[4] = v
+            squares = v * v | squares
+            v = (x[5] - 32768) * c[5] >> 12
+            out[5] = v
+            squares = v * v | squares
+            v = (x[6] - 32768) * c[6] >> 12
+            out[6] = v
+            squares = v * v | squares
+            v = (x[7] - 32768) * c[7] >> 12
+            out[7] = v
+            squares = v * v | squares
+            v = (x[8] - 32768) * c[8] >> 12
+            out[8] = v
+            squares = v * v | squares
+            v = (x[9] - 32768) * c[9] >> 12
+            out[9] = v
+            squares = v * v | squares
+            v = (x[10] - 32768) * c[10] >> 12
+            out[10] = v
+            squares = v * v | squares
+            v = (x[11] - 32768) * c[11] >> 12
+            out[11] = v
+            squares = v * v | squares
+            v = (x[12] - 32768) * c[12] >> 12
+            out[12] = v
+            squares = v * v | squares
+            v = (x[13] - 32768) * c[13] >> 12
+            out[13] = v
+            squares = v * v | squares
+            v = (x[14] - 32768) * c[14] >> 12
+            out[14] = v
+            squares = v * v | squares
+            v = (x[15] - 32768) * c[15] >> 12
+            out[15] = v
+            squares = v * v | squares
+            c = ptr16(int(c) + 32)
+            out = ptr16(int(out) + 32)
+            x = ptr16(int(x) + 32)
         if int(x) == end:
             x = ptr16(end - 960)
     v = 0
@@ -169,46 +141,79 @@ def first_stage(x: int, y: int, a: ptr16, out: ptr16, gain: int):
 
 
 @micropython.viper
-def stage(x: int, y: int, a: ptr16, out: ptr16, twiddles: ptr16, span: int):
-    # Radix-4 butterflies over 4 * span: each input is divided by 4 and rounded, turned and rounded, then added up.
-    last = int(twiddles) + 12 * span
-    end = int(a) + 256
-    while int(a) < end:
-        tw = twiddles
-        while int(tw) < last:
+def stages(x: int, y: int, source: ptr16, target: ptr16, twiddles: ptr16):
+    # Radix-4 butterflies over 16, 64 and 256 values: source -> target -> source -> target. Each input is divided by 4
+    # and rounded, turned and rounded, then added up.
+    span = 4
+    while span < 256:
+        a = source
+        out = target
+        last = int(twiddles) + 12 * span
+        end = int(a) + 256
+        while int(a) < end:
+            # The first of each run is not turned
             far = ptr16(int(a) + 512)
-            x = far[0] * 8191 - 268386304 >> 15
-            y = far[1] * 8191 - 268386304 >> 15
-            br = (x * tw[2] - y * tw[3] + 16384 >> 15) - x + y
-            bi = (x * tw[3] + y * tw[2] + 16384 >> 15) - x - y
             x = a[0] * 8191 + 805355520 >> 15
-            sum_r = x + br
-            dif_r = x - br
+            y = far[0] * 8191 - 268386304 >> 15
+            sum_r = x + y
+            dif_r = x - y
             x = a[1] * 8191 + 805355520 >> 15
-            sum_i = x + bi
-            dif_i = x - bi
+            y = far[1] * 8191 - 268386304 >> 15
+            sum_i = x + y
+            dif_i = x - y
             x = a[128] * 8191 - 268386304 >> 15
-            y = a[129] * 8191 - 268386304 >> 15
-            br = (x * tw[0] - y * tw[1] + 16384 >> 15) - x + y
-            bi = (x * tw[1] + y * tw[0] + 16384 >> 15) - x - y
-            x = far[128] * 8191 - 268386304 >> 15
-            y = far[129] * 8191 - 268386304 >> 15
-            dr = (x * tw[4] - y * tw[5] + 16384 >> 15) - x + y
-            y = (x * tw[5] + y * tw[4] + 16384 >> 15) - x - y
-            x = bi
-            out[1] = x + y + sum_i
-            out[5] = sum_i - x - y
-            out[2] = x - y + dif_r
-            out[6] = dif_r - x + y
-            x = br
-            y = dr
+            y = far[128] * 8191 - 268386304 >> 15
             out[0] = x + y + sum_r
             out[4] = sum_r - x - y
             out[3] = dif_i - x + y
             out[7] = x - y + dif_i
+            x = a[129] * 8191 - 268386304 >> 15
+            y = far[129] * 8191 - 268386304 >> 15
+            out[1] = x + y + sum_i
+            out[5] = sum_i - x - y
+            out[2] = x - y + dif_r
+            out[6] = dif_r - x + y
             out = ptr16(int(out) + 16)
             a = ptr16(int(a) + 4)
-            tw = ptr16(int(tw) + 12)
+            tw = ptr16(int(twiddles) + 12)
+            while int(tw) < last:
+                far = ptr16(int(a) + 512)
+                x = far[0] * 8191 - 268386304 >> 15
+                y = far[1] * 8191 - 268386304 >> 15
+                br = (x * tw[2] + y * tw[3] + 16384 >> 15) - x
+                bi = (y * tw[2] - x * tw[3] + 16384 >> 15) - y
+                x = a[0] * 8191 + 805355520 >> 15
+                sum_r = x + br
+                dif_r = x - br
+                x = a[1] * 8191 + 805355520 >> 15
+                sum_i = x + bi
+                dif_i = x - bi
+                x = a[128] * 8191 - 268386304 >> 15
+                y = a[129] * 8191 - 268386304 >> 15
+                br = x * tw[0] + y * tw[1] + 16384 >> 15
+                bi = y * tw[0] - x * tw[1] + 16384 >> 15
+                x = far[128] * 8191 - 268386304 >> 15
+                y = far[129] * 8191 - 268386304 >> 15
+                dr = (x * tw[4] + y * tw[5] + 16384 >> 15) - x - y
+                y = (y * tw[4] - x * tw[5] + 16384 >> 15) - y + x
+                x = bi
+                out[1] = x + y + sum_i
+                out[5] = sum_i - x - y
+                out[2] = x - y + dif_r
+                out[6] = dif_r - x + y
+                x = br
+                y = dr
+                out[0] = x + y + sum_r
+                out[4] = sum_r - x - y
+                out[3] = dif_i - x + y
+                out[7] = x - y + dif_i
+                out = ptr16(int(out) + 16)
+                a = ptr16(int(a) + 4)
+                tw = ptr16(int(tw) + 12)
+        span <<= 2
+        a = source
+        source = target
+        target = a
 
 
 @micropython.viper

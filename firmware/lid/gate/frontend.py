@@ -2,7 +2,7 @@
 # push() allocates nothing.
 from array import array
 
-from lid.gate import channels, fft, tables
+from lid.gate import channels, fft, tables, twiddles
 
 
 class Frontend:
@@ -18,8 +18,8 @@ class Frontend:
         self._sums = bytearray(320)
         self._signal = bytearray(160)
         self._noise = bytearray(160)
-        self._twiddles = fft.twiddles()
-        self._splits = fft.splits()
+        self._twiddles = twiddles.turns()
+        self._splits = twiddles.splits()
         self._guesses = channels.root_guesses()
         self._bits = channels.bit_lengths()
         self._slots = tuple(memoryview(self._history)[320 * i : 320 * (i + 1)] for i in range(3))
@@ -46,11 +46,9 @@ class Frontend:
         b = self._b
         shift = fft.window(0, 0, self._history, tables.WINDOW, a, oldest)
         fft.first_stage(0, 0, a, b, 8191 << shift)
-        fft.stage(0, 0, b, a, self._twiddles, 4)
-        fft.stage(0, 0, a, b, self._twiddles, 16)
-        fft.stage(0, 0, b, a, self._twiddles, 64)
+        fft.stages(0, 0, b, a, self._twiddles)
         fft.spectrum(0, 0, self._splits, a, b)
         channels.filterbank(self._energies, tables.WEIGHTS, tables.WIDTHS, self._sums)
-        channels.roots(self._sums, self._signal, self._guesses, shift)
-        channels.compress(self._signal, self._noise, tables.GAIN, self._bits, tables.LOGS, self.features)
+        channels.roots(0, 0, self._sums, self._signal, self._guesses, shift)
+        channels.compress(0, 0, self._signal, self._noise, tables.GAIN, self._bits, tables.LOGS, self.features)
         return True

@@ -28,13 +28,13 @@ PCAN_INPUT_BITS = 7  # ten bits of smoothing less three of the transform's corre
 GAIN_BIAS = 8192  # viper reads 16 bits unsigned, the gain table has negative slopes
 
 
-def window_times_8() -> list[int]:
-    """480 coefficients of the Hann window in Q12, times eight: 0..32768."""
+def window_coefficients() -> list[int]:
+    """480 coefficients of the Hann window in Q12: 0..4096."""
     f = np.float32
     step = f(f(math.pi) * f(2)) / f(WINDOW_SAMPLES)
     phase = step * (np.arange(WINDOW_SAMPLES, dtype=f) + f(0.5))
     value = f(0.5) - f(0.5) * np.cos(phase).astype(f)
-    return [int(c) * 8 for c in np.floor(value * f(4096) + f(0.5))]
+    return [int(c) for c in np.floor(value * f(4096) + f(0.5))]
 
 
 def quarter_wave() -> list[int]:
@@ -114,7 +114,7 @@ def render() -> str:
     return "\n".join(
         [
             "# Written by earlid.gate.tables, which explains each table: do not edit. 16-bit tables are little-endian.",
-            _literal("WINDOW", "480 x 16 bit: Hann window in Q15", window_times_8(), 2),
+            _literal("WINDOW", "480 x 16 bit: Hann window in Q12", window_coefficients(), 2),
             _literal("QUARTER", "129 x 16 bit: a quarter of a cosine, 128 steps of 1/512 turn", quarter_wave(), 2),
             _literal("WIDTHS", "41 bytes: frequency bins in each slope of the filterbank", widths, 1),
             _literal("WEIGHTS", "236 x 16 bit: weight of each bin from bin 5 on, Q12", weights, 2),
