@@ -57,8 +57,8 @@ class WakeWord:
             "i",
             (
                 layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.count,
-                source.row, layer.groups, layer.width, layer.weights, layer.records, layer.step, layer.zero, layer.least, layer.odd,
-                plan.acc, layer.skip, layer.sums, layer.total, back,
+                source.row, layer.groups, layer.width, layer.weights, layer.records, layer.step, layer.zero, layer.least,
+                layer.odd, plan.acc, layer.skip, layer.sums, layer.total, back,
             ),
         )  # fmt: skip
         if layer.kind == files.MAXPOOL:

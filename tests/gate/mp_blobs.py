@@ -1,0 +1,23 @@
+# Runs on MicroPython: reads network files from standard input, each after its length in 4 bytes, and writes for each one
+# what became of it in one line: the text of the ValueError, or the outputs over a few columns.
+import struct
+import sys
+from array import array
+
+from lid.gate.wakeword import WakeWord
+
+read = sys.stdin.buffer.read
+while True:
+    head = read(4)
+    if len(head) < 4:
+        break
+    data = bytearray(read(struct.unpack("<I", head)[0]))
+    try:
+        network = WakeWord(data)
+        outputs = []
+        for i in range(12):
+            if network.push(array("H", [(i * 97 + k * 13) % 660 for k in range(40)])):
+                outputs.append(network.prob)
+        print("ran", outputs)
+    except ValueError as error:
+        print("ValueError", repr(str(error)))

@@ -1,0 +1,51 @@
+"""Networks of other shapes than the published ones: random ones equal the reference, others are refused by operator."""
+
+from __future__ import annotations
+
+import networks
+import numpy as np
+import pytest
+from earlid.gate import compile as compiler
+from earlid.gate import graph, tflite
+from earlid.gate.tflite import ModelError
+from synthetic import Block, Shape, network
+
+SEED = 5
+
+SHAPES = {
+    "plain": Shape(),
+    "every column": Shape(stride=1, first_kernel=3),
+    "stride 2, one row at the end": Shape(stride=2, last_rows=1),
+    "no history of columns": Shape(first_kernel=3),
+    "three groups of uneven width": Shape(blocks=[Block(64, [5]), Block(40, [3, 5, 9]), Block(40, [2, 11])]),
+    "narrow": Shape(first_filters=10, blocks=[Block(14, [4]), Block(7, [2])], last_rows=3),
+    "residual": Shape(blocks=[Block(32, [5], True), Block(48, [3, 7], True), Block(48, [9])]),
+    "pointwise only": Shape(blocks=[Block(24, [1]), Block(24, [5]), Block(32, [1])]),
+    "maximum pooled": Shape(pool="max", last_rows=7),
+    "average pooled": Shape(pool="average", last_rows=6),
+    "deep": Shape(first_filters=30, blocks=[Block(60, [kernel]) for kernel in (5, 7, 9, 11, 13, 15)], last_rows=17),
+}
+
+
+def blob_of(data: bytes) -> bytes:
+    return compiler.blob(graph.network(tflite.read(data)), "word", ["en"], 5, 1000, bytes(32))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_random_network_s_outputs_are_the_reference_s(name: str) -> None:
+    data = network(SHAPES[name], SEED)
+    rng = np.random.default_rng(SEED)
+    columns = np.concatenate([rng.integers(0, 700, (600, 40)), (rng.random((600, 40)) ** 3 * 900)]).astype(np.uint16)
+    expected = networks.reference(data, columns)
+    assert len(set(expected)) > 8, f"{name}: the network says too little to be a test, seed {SEED}"
+    assert networks.board(blob_of(data), columns) == expected, f"{name}, seed {SEED}"
+
+
+def test_an_operator_that_the_board_lacks_is_named() -> None:
+    with pytest.raises(ModelError, match=r"operator \d+ MUL \(offset \d+\) is not supported"):
+        blob_of(network(Shape(multiply=True), SEED))
+
+
+def test_a_network_too_big_for_the_board_says_by_how_much() -> None:
+    with pytest.raises(ModelError, match=r"needs \d+ bytes on the board, \d+ more than there are"):
+        blob_of(network(Shape(first_filters=160, blocks=[Block(256, [5]), Block(256, [9])]), SEED))
