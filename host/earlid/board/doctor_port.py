@@ -25,8 +25,7 @@ NO_PORT_DO = {
 }
 DRIVER_DO = {
     "linux": "Load the driver: `sudo modprobe cp210x ch341 ftdi_sio`. On Ubuntu it is in linux-modules-extra.",
-    "darwin": "Install the maker's driver (CH34x: WCH; CP210x: Silicon Labs), allow it under Privacy & "
-    "Security, restart.",
+    "darwin": "Install the maker's driver (CH34x: WCH; CP210x: Silicon Labs), allow it under Privacy & Security, restart.",
     "win32": "Install the maker's driver (CH340: WCH; CP210x: Silicon Labs; FT232: FTDI) and plug the board in again.",
 }
 PERMISSION_DO = {
@@ -39,6 +38,7 @@ BUSY_DO = {
     "darwin": "Close that program. `lsof {port}` names it when this list does not.",
     "win32": "Close that program: a serial monitor, an IDE, a slicer or a second earlid.",
 }
+NORMAL_START = 0x10  # in the boot mode that an ESP32 prints: GPIO 0 was high, 0x13 for example
 BOOT_PIN_DO = (
     "Take BOOT (GPIO 0) off ground, take everything off GPIO 2, 12 and 15, and press reset. A board that cannot be "
     "written needs BOOT held while `earlid flash` starts."
@@ -187,7 +187,8 @@ def _boot_text(port: Port, platform: str) -> Iterator[Finding]:
             "Press reset. To put Earlid on it, run `earlid flash` now. If it comes up like this every "
             "time: " + BOOT_PIN_DO,
         )  # fmt: skip
-    if re.search(r"boot:0x[0-9a-f]*0[0-7]\b|Wrong boot mode", heard) or "boot mode detected (0x13)" in heard:
+    mode = re.search(r"boot:0x([0-9a-f]+)", heard)
+    if (mode and not int(mode[1], 16) & NORMAL_START) or "Wrong boot mode" in heard:
         yield Finding(
             "boot-mode", name, "The chip's boot mode is not the one that was asked for (0x13 is a normal start).",
             "BOOT (GPIO 0) was not where it should be at the reset.", BOOT_PIN_DO,
@@ -226,7 +227,7 @@ def other_firmware(seen: Observation) -> Iterator[Finding]:
             error = re.search(r"earlid: (.+)", sighting.heard)
             if error:
                 yield Finding(
-                    "earlid-stopped", sighting.port, f"MicroPython's prompt, after: {error[1]}",
+                    "earlid-stopped", sighting.port, f"MicroPython's prompt, after: {error[1].strip().rstrip('.')}.",
                     "Earlid's firmware is there but did not start; the lid is closed.", "Run `earlid flash`.",
                 )  # fmt: skip
             else:

@@ -1,0 +1,208 @@
+"""The doctor's findings, each from an observation made by hand; the texts for three systems; and a bundle that names nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from earlid.board import bundle, doctor_board, doctor_port, observe
+from earlid.board.doctor import NOTICE, PROBLEM, Access, Examined, Observation, Port, System, diagnose
+from earlid.board.probe import Sighting
+from earlid.cli import main
+from lid.record import FIELDS, REASONS
+
+from tests.flash import kit
+
+PORT = "/dev/ttyUSB0"
+LINUX = System("linux")
+HELLO: dict[str, Any] = {
+    "board": "00112233445566aa", "fw": "0.1.0", "boot": 3, "state": "closed", "mute": False, "why": "", "seq": 9,
+    "word": "alexa", "guarded_mv": 180, "sentinel_mv": 3290, "overruns": 0, "maintenance": False,
+    "link": "c840d94427bb296c3267b124", "model": "0011223344556677", "config": "1cc362a8",
+}  # fmt: skip
+LIVE = tuple({"ms": n, "peak": 300 + n % 7, "mean": n % 5, "clip": 0, "lvl": 2000} for n in range(15))
+
+
+def record(event: str, reason: str, boot: int = 3, a: int = 1, b: int = 2) -> dict[str, Any]:
+    """A record as a dict."""
+    return dict.fromkeys(FIELDS, 0) | {"event": event, "reason": reason, "boot": boot, "a": a, "b": b, "wall_ms": 1_700_000}
+
+
+def at(state: str, system: System = LINUX, access: Access | None = None, **seen: Any) -> Observation:
+    """One port in a state."""
+    return Observation(system, (Port(Sighting(seen.pop("port", PORT), state, **seen), access or Access()),))
+
+
+def board(**changes: Any) -> Observation:
+    """One board that answers; `hello` is merged."""
+    hello = HELLO | changes.pop("hello", {})
+    examined = Examined(PORT, hello, **({"self_test": 255, "drop_ms": 80, "telemetry": LIVE} | changes))
+    return Observation(LINUX, (Port(Sighting(PORT, "earlid", hello=hello)),), (examined,))
+
+
+def bits_without(bit: int) -> int:
+    return 255 & ~(1 << bit)
+
+
+CASES: list[tuple[str, Observation, str]] = [
+    ("no-port", Observation(LINUX), "another cable"),
+    ("no-port", Observation(System("darwin")), "Privacy & Security"),
+    ("no-port", Observation(System("win32")), "Device Manager"),
+    ("brltty", Observation(System("linux", frozenset({"brltty"}), ("1a86:7523",))), "apt remove brltty"),
+    ("no-driver", Observation(System("linux", frozenset(), ("10c4:ea60",))), "modprobe cp210x"),
+    ("no-driver", Observation(System("win32", frozenset(), ("10c4:ea60",))), "Silicon Labs"),
+    ("permission", at("no-permission", access=Access("dialout", False)), "sudo usermod -aG dialout $USER"),
+    ("permission", at("no-permission", access=Access("uucp", False)), "sudo usermod -aG uucp $USER"),
+    ("login-again", at("no-permission", access=Access("dialout", False, after_login=True)), "Log out and in"),
+    ("busy", at("busy", holder="screen (4711)"), "Close that program"),
+    ("busy", at("busy", System("win32"), port="COM3"), "serial monitor"),
+    ("busy", at("busy", System("darwin")), "lsof /dev/ttyUSB0"),
+    ("wrong-chip", at("silent", vid_pid="303a:1001"), "ESP32-WROOM-32"),
+    ("mac-tty", at("silent", System("darwin"), port="/dev/tty.usbserial-1"), "/dev/cu.usbserial-1"),
+    ("gone", at("gone", why="it vanished."), "Plug it in directly"),
+    ("boot-loader", at("bootloader"), "Press reset"),
+    ("boot-mode", at("silent", heard="Wrong boot mode detected (0x13)! The chip needs"), "GPIO 0"),
+    ("boot-mode", at("bootloader", heard="rst:0x1 (POWERON_RESET),boot:0x3 "
+                                         "(DOWNLOAD_BOOT(UART0))"), "GPIO 2, 12 and 15"),
+    ("brown-out-now", at("silent", heard="Brownout detector was triggered\n\nets Jul 29 2019"), "1 A supply"),
+    ("empty", at("silent", heard="invalid header: 0xffffffff\ninvalid header: 0xffffffff"), "earlid flash"),
+    ("flash-unreadable", at("silent", heard="flash read err, 1000\nets_main.c 371"), "GPIO 6 to 12"),
+    ("micropython", at("micropython"), "earlid flash"),
+    ("earlid-stopped", at("micropython", heard="earlid: the firmware does not load (x)\n>>> "), "earlid flash"),
+    ("silent", at("silent", heard="Hello from Marlin\n"), "earlid flash"),
+    ("fault", board(hello={"state": "fault", "why": "welded"}), "plug it in again"),
+    ("rail-live", board(hello={"guarded_mv": 3150}), "second supply"),
+    ("sentinel-low", board(hello={"sentinel_mv": 200}), "click"),
+    *[(key, board(self_test=bits_without(bit)), do) for bit, (key, _, _, do) in enumerate(doctor_board.SELF_TEST)],
+    ("mic-silent", board(telemetry=({"peak": 0, "mean": 0, "clip": 0},) * 12), "L/R to ground"),
+    ("mic-stuck", board(telemetry=({"peak": 900, "mean": 900, "clip": 0},) * 12), "GPIO 33"),
+    ("mic-clipped", board(telemetry=tuple(row | {"clip": 3} for row in LIVE)), "earlid calibrate"),
+    ("mic-offset", board(telemetry=tuple(row | {"mean": 20000 + row["ms"]} for row in LIVE)), "INMP441"),
+    ("brown-out", board(records=(record("boot", "power-on"), record("boot", "brown-out"))), "short, thick cable"),
+    ("watchdog", board(records=(record("boot", "watchdog"),)), "--bundle"),
+    *[(f"fault-{name}", board(records=(record("fault", name),)), do) for name, (_, _, do) in doctor_board.FAULTS.items()],
+]  # fmt: skip
+NOTICES: list[tuple[str, Observation]] = [
+    ("busy-earlid", at("busy", holder="earlid (7)", hello=HELLO)),
+    ("modem-manager", at("silent", System("linux", frozenset({"ModemManager"})))),
+    ("brltty-soon", at("silent", System("linux", frozenset({"brltty"})), vid_pid="1a86:7523")),
+    ("muted", board(hello={"state": "muted", "mute": True}, self_test=None)),
+    ("mic-was", board(records=(record("fault", "mic-dead"),))),
+    ("no-word", board(hello={"word": ""})),
+    ("overruns", board(hello={"overruns": 4})),
+]
+
+
+@pytest.mark.parametrize(("key", "seen", "do"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)])
+def test_a_problem_is_found_and_says_what_to_do(key: str, seen: Observation, do: str) -> None:
+    found = {finding.key: finding for finding in diagnose(seen)}
+    assert key in found
+    finding = found[key]
+    assert finding.level == PROBLEM or key == "micropython"
+    assert do in finding.do
+    for text in (finding.seen, finding.means, finding.do):
+        assert text.endswith((".", "`")), text
+
+
+@pytest.mark.parametrize(("key", "seen"), NOTICES, ids=[key for key, _ in NOTICES])
+def test_what_is_only_worth_knowing_is_no_problem(key: str, seen: Observation) -> None:
+    assert {finding.key: finding.level for finding in diagnose(seen)}[key] == NOTICE
+
+
+def test_a_good_board_has_no_findings() -> None:
+    assert diagnose(board()) == []
+
+
+def test_a_muted_board_is_not_blamed_for_a_relay_that_cannot_click() -> None:
+    keys = {finding.key for finding in diagnose(board(hello={"state": "muted", "mute": True}, self_test=0b01000111))}
+    assert keys == {"muted"}
+
+
+def test_faults_of_an_earlier_start_are_history() -> None:
+    assert diagnose(board(records=(record("fault", "welded", boot=2),))) == []
+
+
+def test_every_fault_of_the_firmware_has_words() -> None:
+    source = (kit.ROOT / "firmware" / "PROTOCOL.md").read_text()
+    named = re.search(r"\| `fault` \| `([a-z -]+)`", source)
+    assert named
+    known = set(doctor_board.FAULTS) | set(doctor_board.MIC_FAULTS) | {key for key, *_ in doctor_board.SELF_TEST}
+    assert set(named[1].split()) - known == {"clock-back", "recovered"}
+    assert set(doctor_board.FAULTS) <= set(REASONS)
+
+
+def test_the_self_tests_bits_stand_in_the_firmwares_order() -> None:
+    source = (kit.ROOT / "firmware" / "lid" / "selftest.py").read_text()
+    names = re.findall(r"^([A-Z_]+) = const\((\d+)\)", source, re.MULTILINE)
+    bits = [name for name, value in names if int(value).bit_count() == 1]
+    assert bits == [
+        "GUARDED_DEAD", "SENTINEL_DEAD", "STUCK_HIGH_SAFE", "SENTINEL_RISES", "SENTINEL_DROPS", "DROP_AS_EVER",
+        "SENSE_AGREES", "MICROPHONE_LIVES",
+    ]  # fmt: skip
+    assert len(doctor_board.SELF_TEST) == len(bits)
+
+
+@pytest.mark.parametrize("texts", [name for name in vars(doctor_port) if name.endswith("_DO") and name != "BOOT_PIN_DO"])
+def test_three_systems_have_their_own_words(texts: str) -> None:
+    assert set(getattr(doctor_port, texts)) == {"linux", "darwin", "win32"}
+    assert "sudo" not in getattr(doctor_port, texts)["darwin"] + getattr(doctor_port, texts)["win32"]
+
+
+def test_nobody_is_told_to_run_earlid_with_sudo() -> None:
+    for _, seen, _ in CASES:
+        for finding in diagnose(seen):
+            assert "sudo earlid" not in finding.do
+
+
+def test_the_bundle_holds_what_is_allowed_and_nothing_else() -> None:
+    secret = "5a5a5a5a5a5a5a5a"
+    seen = board(
+        hello={"board": secret, "key": secret, "say": secret, "word": "my name", "why": "a b", "link": secret * 2},
+        records=(record("open", "word") | {"wall_ms": 1_763_000_000_123, "link": secret, "note": "kitchen"},),
+        telemetry=({"peak": 5, "user": "me", "mean": 1, "clip": 0},),
+    )
+    named = replace(seen.ports[0].sighting, port="/dev/serial/by-id/usb-Maker_SERIAL123", description="SERIAL123", heard="me")
+    seen = replace(seen, ports=(Port(named, Access("dialout", True)),))
+    text = json.dumps(bundle.make(seen, diagnose(seen)))
+    for hidden in (secret, "my name", "1763000000123", "kitchen", "SERIAL123", '"me"', "a b", "by-id"):
+        assert hidden not in text, hidden
+    made = json.loads(text)
+    assert set(made) == {"what", "system", "packages", "ports", "boards", "findings"}
+    assert made["ports"][0]["kind"] == "other"
+    assert made["boards"][0]["records"][0]["event"] == "open"
+
+
+def test_usb_chips_without_a_port_are_read_from_the_system(tmp_path: Path) -> None:
+    for name, vendor, product, tty in (
+        ("1-1", "1a86", "7523", False),
+        ("1-2", "10c4", "ea60", True),
+        ("1-3", "046d", "c31c", False),
+    ):
+        device = tmp_path / name
+        device.mkdir()
+        (device / "idVendor").write_text(vendor + "\n")
+        (device / "idProduct").write_text(product + "\n")
+        (device / f"{name}:1.0" / ("ttyUSB0" if tty else "x")).mkdir(parents=True)
+    assert observe._usb_without_port(tmp_path) == ("1a86:7523",)
+
+
+def test_no_port_is_exit_code_3_and_a_bundle_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from earlid.verbs import doctor as verb
+
+    monkeypatch.setattr(verb, "candidate_ports", list)
+    monkeypatch.setattr(observe, "_usb_without_port", lambda: ())
+    monkeypatch.setattr(observe, "_meddlers", frozenset)
+    target = tmp_path / "bundle.json"
+    assert main(["doctor", "--bundle", str(target)]) == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("No USB serial device is there.\n    It means: ")
+    assert out.endswith("1 problem, 0 more to know.\n")
+    assert "read it before you send it" in err
+    assert json.loads(target.read_text())["findings"] == [{"key": "no-port", "level": "problem"}]
+    assert main(["doctor", "--bundle", str(tmp_path / "no" / "where")]) == 2
