@@ -5,6 +5,7 @@ from protocol import ANSWER_HEADER, FLASH_BLOCK, MAX_REQUEST_PAYLOAD, OP_FLASH_E
 
 _VFS_ADDRESS = const(0x200000)
 _VFS_BYTES = const(0x200000)
+_CACHED = const(4)
 
 
 def _check():
@@ -23,9 +24,10 @@ class Partition:
         if label != "vfs":
             raise OSError(2)
         self._block_size = block_size
-        # One block read ahead: the reference file system asks for 32 to 128 bytes at a time
-        self._cache = bytearray(FLASH_BLOCK)
-        self._cached = -1
+        # A few blocks kept: the reference file system asks for 32 to 128 bytes at a time, in turn from several
+        self._cache = [bytearray(FLASH_BLOCK) for _ in range(_CACHED)]
+        self._cached = [-1] * _CACHED
+        self._oldest = 0
 
     @staticmethod
     def find(type=0, subtype=0xFF, label=None, block_size=FLASH_BLOCK):
@@ -48,19 +50,29 @@ class Partition:
         done = 0
         while done < length:
             page = (address + done) // FLASH_BLOCK
-            if page != self._cached:
-                self._cached = -1
+            for i in range(_CACHED):
+                if self._cached[i] == page:
+                    break
+            else:
+                i = self._oldest
+                self._oldest = (i + 1) % _CACHED
+                self._cached[i] = -1
                 link.call(OP_FLASH_READ, page * FLASH_BLOCK, FLASH_BLOCK, FLASH_BLOCK)
                 _check()
-                link.move(self._cache, 0, link.answer, ANSWER_HEADER, FLASH_BLOCK)
-                self._cached = page
+                link.move(self._cache[i], 0, link.answer, ANSWER_HEADER, FLASH_BLOCK)
+                self._cached[i] = page
             start = (address + done) % FLASH_BLOCK
             some = min(length - done, FLASH_BLOCK - start)
-            link.move(buf, done, self._cache, start, some)
+            link.move(buf, done, self._cache[i], start, some)
             done += some
 
+    def _forget(self, address, length):
+        for i in range(_CACHED):
+            if address < (self._cached[i] + 1) * FLASH_BLOCK and self._cached[i] * FLASH_BLOCK < address + length:
+                self._cached[i] = -1
+
     def _erase(self, address, length):
-        self._cached = -1
+        self._forget(address, length)
         link.call(OP_FLASH_ERASE, address, length)
         _check()
 
@@ -69,7 +81,7 @@ class Partition:
         address = self._address(block, offset or 0, length)
         if offset is None:
             self._erase(address, length)
-        self._cached = -1
+        self._forget(address, length)
         done = 0
         while done < length:
             some = min(length - done, MAX_REQUEST_PAYLOAD)
