@@ -55,7 +55,7 @@ FAULTS = {
                   "itself", "a mistake in the firmware", "Report it with `earlid doctor --bundle`."),
     "config-damaged": ("the configuration was unreadable", "defaults are in force", "Run `earlid calibrate` again."),
     "model-damaged": ("there was no readable "
-                      "word", "only the button opens the lid", "Run `earlid flash --model FILE`."),
+                      "word", "only the button opens the lid", "Run `earlid flash --word NAME`."),
     "pump-stuck": ("a pump pin stuck", "the pin or its wiring is bridged", "Check the pump's wiring."),
 }  # fmt: skip
 MIC_FAULTS = ("mic-dead", "mic-stuck", "mic-clipped")
@@ -214,7 +214,7 @@ def has_word(seen: Observation) -> Iterator[Finding]:
         if _is_up(board) and not board.hello.get("word"):
             yield Finding(
                 "no-word", board.port, "The board has no word.", "Only the talk button opens its lid.",
-                "Make one with `earlid model` and put it on with `earlid flash --model FILE`.", NOTICE,
+                "Choose one of `earlid model list` and put it on: `earlid flash --word NAME`.", NOTICE,
             )  # fmt: skip
 
 

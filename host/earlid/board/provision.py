@@ -45,6 +45,7 @@ class Order:
         write_image: write it even where a MicroPython answers.
         erase: erase everything first.
         model: the word's blob, or None to keep what is there.
+        default_model: the blob for a board that has none, made only when it is needed; it may return None.
         config: settings to change from their defaults, or None to keep what is there.
         expected: the identifier that the board must have if it has one.
         force: change a board that is not the expected one, or carries another project.
@@ -54,6 +55,7 @@ class Order:
     write_image: bool = False
     erase: bool = False
     model: bytes | None = None
+    default_model: Callable[[], bytes | None] = lambda: None
     config: dict[str, int] | None = None
     expected: str | None = None
     force: bool = False
@@ -220,7 +222,10 @@ class Provision:
             config = None
             if self.order.config is not None:
                 config = settings.dump(settings.check(self.order.config))
-            plan = deploy.plan(board, deploy.survey(repl, board), built, self.order.model, config)
+            model = self.order.model
+            if model is None and board.model == deploy.NO_MODEL:
+                model = self.order.default_model()
+            plan = deploy.plan(board, deploy.survey(repl, board), built, model, config)
             deploy.carry_out(repl, plan, lambda done, total: self._tell("deploy", done, total))
             self._tell("restart")
             repl.leave_running("import machine\nmachine.reset()\n")
@@ -262,7 +267,8 @@ class Provision:
 
     def _outcome(self, hello: dict[str, Any], sent_bytes: int, self_test: str, code: int, say: str) -> Outcome:
         name = str(hello.get("board", ""))
-        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}. {say}"
+        word = f", listens for {hello['word']!r}" if hello.get("word") else ", has no word"
+        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}{word}. {say}"
         return Outcome(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
 
 

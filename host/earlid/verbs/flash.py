@@ -18,7 +18,10 @@ from earlid.board.port import add_port_argument, candidate_ports, pick_port
 from earlid.board.provision import Order, Outcome, Provision
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 
-WORD_MAGIC = b"ELWW"
+DEFAULT_WORD = "okay_nabu"
+NO_WORD = "none"
+BLOB_SUFFIX = ".elww"
+BLOB_MAGIC = b"ELWW"
 
 
 def add(subparsers: Any) -> None:
@@ -31,14 +34,15 @@ def add(subparsers: Any) -> None:
     )
     add_port_argument(parser)
     parser.add_argument("--all", action="store_true", help="every board there is, side by side")
-    parser.add_argument(
-        "--image", metavar="FILE", help="write this MicroPython image first (else only where none answers)"
-    )
-    parser.add_argument(
-        "--micropython", action="store_true", help=f"write {image.PINNED.name} first, even over another"
-    )
+    parser.add_argument("--image", metavar="FILE", help="write this MicroPython image first (else only where none answers)")
+    parser.add_argument("--micropython", action="store_true", help=f"write {image.PINNED.name} first, even over another")
     parser.add_argument("--erase", action="store_true", help="erase everything first: journal, key, configuration")
-    parser.add_argument("--model", metavar="FILE", help="the word, as `earlid model` makes it")
+    parser.add_argument(
+        "--word",
+        metavar="WORD",
+        help="a name of `earlid model list`, a .tflite with its .json, or an .elww file; none for no word. "
+        f"Without: the board keeps its own, and gets {DEFAULT_WORD} if it has none",
+    )
     parser.add_argument("--config", metavar="FILE", help="settings to start with, as JSON")
     parser.add_argument("--board", metavar="ID", help="refuse a board with another identifier")
     parser.add_argument("--force", action="store_true", help="replace another project's main.py, or another board's")
@@ -91,20 +95,29 @@ def _order(args: argparse.Namespace) -> Order:
     if args.micropython and not chosen:
         get()
     return Order(
-        image=get, write_image=bool(chosen or args.micropython), erase=args.erase, model=_model(args.model),
+        image=get, write_image=bool(chosen or args.micropython), erase=args.erase, model=_model(args.word),
+        default_model=(lambda: None) if args.word == NO_WORD else lambda: _word(DEFAULT_WORD),
         config=_config(args.config), expected=args.board, force=args.force,
     )  # fmt: skip
 
 
-def _model(path: str | None) -> bytes | None:
-    if path is None:
+def _word(name: str) -> bytes:
+    from earlid.gate import models  # reads a whole network, which an update does not need
+
+    return models.load(name).blob
+
+
+def _model(name: str | None) -> bytes | None:
+    if name is None or name == NO_WORD:
         return None
+    if not name.endswith(BLOB_SUFFIX):
+        return _word(name)
     try:
-        blob = Path(path).read_bytes()
+        blob = Path(name).read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}.", USAGE) from error
-    if not blob.startswith(WORD_MAGIC):
-        raise UserError(f"{path} is no compiled word: make one of a .tflite file with `earlid model`.", USAGE)
+        raise UserError(f"cannot read {name}: {error.strerror}.", USAGE) from error
+    if not blob.startswith(BLOB_MAGIC):
+        raise UserError(f"{name} is no compiled word: make one of a .tflite file with `earlid model import`.", USAGE)
     return blob
 
 
