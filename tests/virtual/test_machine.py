@@ -255,12 +255,13 @@ print("allocated", gc.mem_alloc() - before)
     assert board.wait_for(r"allocated (-?\d+)", 30_000).group(1) == "0"
 
 
-def story(seed: int) -> tuple[list[tuple[float, str, object]], str]:
+def story(seed: int) -> tuple[list[tuple[float, str, object]], str, bytes]:
     from earlid.virtual.board import VirtualBoard as Board
 
     from .conftest import FIRMWARE
 
-    with Board(firmware=FIRMWARE / "loop", seed=seed) as board:
+    keeper = b"import os\nwith open('starts', 'ab') as file:\n    file.write(os.urandom(16))\n"
+    with Board(firmware=FIRMWARE / "loop", files={"boot.py": keeper}, seed=seed) as board:
         board.noise(-40)
         board.at(900, lambda: board.talk(True, bounce_ms=20))
         board.at(1200, lambda: board.mute(True))
@@ -268,13 +269,14 @@ def story(seed: int) -> tuple[list[tuple[float, str, object]], str]:
         board.run_ms(2500)
         board.brown_out(30)
         board.run_ms(2500)
-        return board.history, board.console
+        return board.history, board.console, bytes(board.engine.flash.data)
 
 
 def test_same_seed_same_story() -> None:
     first, second = story(3), story(3)
     assert first[0] == second[0]
     assert first[1] == second[1]
+    assert first[2] == second[2]
     assert len(first[0]) > 15
 
 

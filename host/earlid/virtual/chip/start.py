@@ -34,7 +34,7 @@ def _mount(esp32):
     partition = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
     vfs.umount("/")
     try:
-        vfs.mount(vfs.VfsLfs2(partition), "/")
+        vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/")
     except OSError:
         first = bytearray(4096)
         partition.readblocks(0, first)
@@ -43,7 +43,7 @@ def _mount(esp32):
             link.sleep_us(3000000)
         print("Performing initial setup")
         vfs.VfsLfs2.mkfs(partition)
-        vfs.mount(vfs.VfsLfs2(partition), "/")
+        vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/")
 
 
 def _run(name, names):
