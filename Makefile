@@ -18,11 +18,10 @@ test: .venv/installed-test debian lint
 quick: .venv/installed-test
 	$(BIN)/python -m pytest -q -x -m "not soak" tests/firmware tests/gate $(ARGS)
 
-lint: .venv/installed-test
+lint: .venv/installed-test build/typings/stamp
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --diff host hardware tests || true
 	$(BIN)/mypy
-	$(BIN)/python tests/house/check_firmware_types.py
+	$(BIN)/mypy --config-file tests/house/firmware_mypy.ini firmware/lid firmware/main.py firmware/boot.py
 
 soak: .venv/installed-test debian
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
@@ -50,6 +49,11 @@ flash watch review doctor calibrate: .venv/installed
 .venv/installed-test: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -e '.[test,postgres,parquet,cluster]'
 	touch $@ .venv/installed
+
+build/typings/stamp: pyproject.toml | .venv/installed-test
+	rm -rf build/typings
+	$(BIN)/python -m pip install --quiet --target build/typings 'micropython-esp32-stubs>=1.24,<2'
+	touch $@
 
 debian:
 	@sh tests/house/debian.sh $(DEBIAN)

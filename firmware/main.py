@@ -1,4 +1,5 @@
-# earlid: start the firmware that /active names, or the one in /lid; without either, or in maintenance, the REPL stays open and the lid closed.
+# earlid: start the firmware that /active names, or the one in /lid; without either, or in maintenance, the REPL stays
+# open and the lid closed.
 import sys
 
 _model = "/model.bin"

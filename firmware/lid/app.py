@@ -1,4 +1,5 @@
-# The loop: one hop after the other, and in each the same order: hear, decide, act, read back, talk, and only then feed pump and watchdog.
+# The loop: one hop after the other, and in each the same order: hear, decide, act, read back, talk, and only then
+# feed pump and watchdog.
 import gc
 import time
 

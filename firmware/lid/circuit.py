@@ -1,12 +1,6 @@
 # The copper's figures: which pin does what, and what a healthy circuit measures.
 # Simulated, not yet measured on a bench. The firmware, the virtual board and the drawings share this one file.
-try:
-    from micropython import const
-except ImportError:  # the host reads this file too
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 # Pins (ESP32 GPIO numbers)
 SENTINEL_PUMP_PIN = const(18)

@@ -1,11 +1,5 @@
 # Two clocks: milliseconds since start, which never wrap, and the host's wall clock with what is not known about it.
-try:
-    from micropython import const
-except ImportError:  # the tests drive it under CPython
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 DRIFT_PPM = const(50)  # crystal over temperature and age
 UNKNOWN = (0, 0)

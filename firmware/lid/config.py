@@ -3,13 +3,7 @@ import binascii
 import hashlib
 import json
 
-try:
-    from micropython import const
-except ImportError:  # the host imports this module too
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 TIGHTER_UP = const(1)  # a larger value loosens nothing
 TIGHTER_DOWN = const(-1)  # a smaller value loosens nothing

@@ -1,13 +1,7 @@
-# What is wrong with the copper or the microphone, judged from numbers. Pure: no input, no output. Each verdict is a reason of lid.record.
-try:
-    from micropython import const
-except ImportError:  # the tests drive it under CPython
-
-    def const(value):
-        return value
-
-
+# What is wrong with the copper or the microphone, judged from numbers. Pure: no input, no output. Each verdict is a
+# reason of lid.record.
 from lid import circuit
+from lid.portable import const
 
 HOP_MS = const(10)
 DROP_HOPS = circuit.DROP_MAX_MS // HOP_MS

@@ -1,13 +1,6 @@
 # Switches as people mean them: pure filters over what the pins say once a hop.
-try:
-    from micropython import const
-except ImportError:  # the tests drive it under CPython
-
-    def const(value):
-        return value
-
-
 from lid import circuit
+from lid.portable import const
 
 DEBOUNCE_HOPS = const(3)
 POLES_HOPS = const(10)  # both throws of a moving switch may be open this long
@@ -47,7 +40,8 @@ class TalkButton(Debounce):
 
 
 class MuteSwitch:
-    # Two throws of one pole: coil supply present (arm), coil supply absent (mute). Exactly one is made, but for the lever's travel.
+    # Two throws of one pole: coil supply present (arm), coil supply absent (mute). Exactly one is made, but for the
+    # lever's travel.
     # Any doubt counts as muted at once: only a clean, lasting "arm" un-mutes.
     def __init__(self):
         self.muted = True

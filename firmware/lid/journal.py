@@ -55,7 +55,7 @@ class Journal:
         return self.seq + 1
 
     def append(self, ms, event, reason, score, flags, energy_log2_q8, rails_mv, wall, a, b):
-        """Write one record; its number. FlashError when it could not be made durable. rails_mv: (guarded, sentinel), wall: (ms, uncertainty)."""
+        """Write one record; its number. rails_mv: (guarded, sentinel), wall: (ms, uncertainty). FlashError when it is not durable."""
         fields = (
             self.seq + 1, self.boot, ms, event, reason, score, flags, energy_log2_q8,
             rails_mv[0], rails_mv[1], wall[0], wall[1], a & 0xFFFFFFFF, b & 0xFFFFFFFF,
@@ -80,7 +80,7 @@ class Journal:
         return self._segments.used >= SLOTS - 64
 
     def make_room(self, note_lost):
-        """Erase ahead: only while the lid is closed. note_lost(count, first) is called, and must append, before unacknowledged records go."""
+        """Erase ahead: only while the lid is closed. note_lost(count, first) must append; it is called before unread records go."""
         segments = self._segments
         if segments.crowded():
             self._drop_oldest(note_lost)

@@ -1,12 +1,6 @@
 # The truth table of light and sound. The red MUTED and amber LIVE lights are wired to the rails and not ours to move;
 # this is the status light (and the buzzer) only. Pure: state and hop in, on or off out.
-try:
-    from micropython import const
-except ImportError:  # the tests drive it under CPython
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 _DIM_HOPS = const(4)  # dim: one hop in four
 

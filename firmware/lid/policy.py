@@ -1,12 +1,6 @@
 # The lid's state machine: what may open it, what closes it. Pure decisions: no input, no output, no clock of its own.
 # Time is counted in hops (10 ms): small integers for months, so that a step allocates nothing.
-try:
-    from micropython import const
-except ImportError:  # the tests drive it under CPython
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 HOPS_PER_S = const(100)
 HARD_MAX_HOPS = const(6000)  # 60 s: no setting, word or button holds the lid open longer

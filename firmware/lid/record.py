@@ -4,13 +4,7 @@ import binascii
 import hashlib
 import struct
 
-try:
-    from micropython import const
-except ImportError:  # the host imports this module too
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 SLOT_BYTES = const(64)
 BODY_BYTES = const(40)

@@ -35,15 +35,16 @@ class Requests:
         """Once a hop: answer what came, and go on with a sync."""
         if not self._app.presence():
             self._paired_press = False
-        if self._waiting and self._app.policy.state != "open":
-            waiting, self._waiting = self._waiting, None
+        waiting = self._waiting
+        if waiting and self._app.policy.state != "open":
+            self._waiting = None
             self._answer(*waiting)
         found = self._link.requests()
         if found:
             for ident, verb, body in found:
                 self._answer(ident, verb, body)
         if self._sync:
-            self._stream()
+            self._stream(*self._sync)
 
     def _answer(self, ident, verb, body):
         if ident == self._last_id and self._last_reply and verb != "sync":
@@ -89,9 +90,8 @@ class Requests:
         self._sync = (ident, first, min(first + count - 1, journal.seq))
         return None
 
-    def _stream(self):
+    def _stream(self, ident, seq, last):
         # One record a hop, and only into a queue that is nearly empty: live lines keep their place.
-        ident, seq, last = self._sync
         if self._link.room() < 3072:
             return
         journal = self._app.journal

@@ -1,8 +1,10 @@
 # The journal's place in flash: files of littlefs, made and erased ahead, then programmed in place.
 #
 # littlefs copies a file's last block at every synced append, and so erases a sector (45 ms, up to 400) each time: an open lid's
-# relay cannot wait for that. So a segment is a file whose blocks are written once, full of 0xFF behind a signature, and whose records are
-# then programmed straight into those erased bytes. littlefs keeps no checksum over a file's data, and never moves a block that is not written through it.
+# relay cannot wait for that. So a segment is a file whose blocks are written once, full of 0xFF behind a signature,
+# and whose records are
+# then programmed straight into those erased bytes. littlefs keeps no checksum over a file's data, and never moves a
+# block that is not written through it.
 # The blocks of a segment are found by their signatures; littlefs's directory alone says which segments are alive.
 import binascii
 import os
@@ -27,7 +29,8 @@ class FlashError(Exception):
 
 
 class Segments:
-    # flash: read(block, offset, buffer) and program(block, offset, data), block_count; rest: called between erases, to feed the watchdog
+    # flash: read(block, offset, buffer) and program(block, offset, data), block_count; rest: called between erases,
+    # to feed the watchdog
     def __init__(self, flash, rest):
         self._flash = flash
         self._rest = rest
@@ -48,7 +51,7 @@ class Segments:
             if len(entry[0]) == 8 and entry[0].isdigit():
                 alive.add(int(entry[0]))
         self.highest = 0
-        blocks = {}
+        blocks = {}  # type: dict[int, list[int]]
         head = bytearray(32)
         for block in range(self._flash.block_count):
             self._flash.read(block, _SIGNATURE_AT, head)
@@ -105,7 +108,8 @@ class Segments:
         return self._slot
 
     def append(self, data):
-        # Durable when it returns. A slot that does not read back as written is left behind: three of those, and the flash is failing.
+        # Durable when it returns. A slot that does not read back as written is left behind: three of those, and the
+        # flash is failing.
         for _ in range(3):
             if self.used == SLOTS:
                 if not self.has_spare():
@@ -155,7 +159,8 @@ class Segments:
         return ident in self._blocks
 
     def _block_image(self, ident, index):
-        # What the file holds in its index-th block: all but the 4 * (1 + trailing zeros of index) bytes that littlefs keeps in front.
+        # What the file holds in its index-th block: all but the 4 * (1 + trailing zeros of index) bytes that littlefs
+        # keeps in front.
         pointers = 0
         rest = index
         while rest:

@@ -1,13 +1,6 @@
 # The copper, asked to prove itself: at start and on request, with the lid closed. Only the sentinel's channel is ever energised.
-try:
-    from micropython import const
-except ImportError:  # the host names the bits too
-
-    def const(value):
-        return value
-
-
 from lid import circuit
+from lid.portable import const
 
 # Bits of the verdict: set = this held.
 GUARDED_DEAD = const(1)  # guarded rail dead while its pump rests
@@ -28,7 +21,7 @@ _LISTEN_HOPS = const(10)
 
 
 def run(board, slots, baseline_ms):
-    """(bits, drop time of the sentinel's relay in ms, whether muted). board: lid.board.Board; slots: a hop's buffer; baseline_ms: 0 when unknown."""
+    """(bits, drop time of the sentinel's relay in ms, whether muted). slots: a hop's buffer; baseline_ms: 0 when unknown."""
     bits = 0
     board.listening = board.guarding = False
     board.stop_microphone()

@@ -3,9 +3,10 @@ import binascii
 
 from micropython import const
 
+from lid import config, store
+
 # Native code first, large buffers after it: both come from the same block of memory.
 from lid.app import App
-from lid import config, store
 from lid.board import Board
 from lid.gate import blob
 from lid.gate.detector import Detector
@@ -90,7 +91,8 @@ def _maintain(board, journal, settings):
         pass
     link = Link(board)
     link.send({"hi": {
-        "board": journal.board, "maintenance": True, "boot": journal.boot, "state": "closed", "config": "%08x" % config.digest(settings),
+        "board": journal.board, "maintenance": True, "boot": journal.boot, "state": "closed",
+        "config": "%08x" % config.digest(settings),
         "seq": journal.seq, "link": binascii.hexlify(journal.link).decode(),
     }})  # fmt: skip
     for _ in range(_DRAIN_HOPS):

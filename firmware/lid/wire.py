@@ -1,14 +1,9 @@
-# One line on the wire: #<seq> <compact json>*<crc32 hex>\n . Printable ASCII only. firmware/PROTOCOL.md tells what the bodies say.
+# One line on the wire: #<seq> <compact json>*<crc32 hex>\n . Printable ASCII only. firmware/PROTOCOL.md tells what
+# the bodies say.
 import binascii
 import json
 
-try:
-    from micropython import const
-except ImportError:  # the host imports this module too
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 PROTOCOL = const(1)
 SEQ_WRAP = const(1000000)
@@ -55,7 +50,7 @@ class Decoder:
 
     def feed(self, data):
         """A list of (seq, body) for every good line completed by these bytes."""
-        found = []
+        found = []  # type: list[tuple[int, dict]]
         line = self._line
         used = self._used
         for c in data:

@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: the words after `earlid`; those of the process when None.
 
     Returns:
-        The exit code: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps, 130 interrupted.
+        The exit code: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps,
+        130 interrupted.
     """
     words = sys.argv[1:] if argv is None else argv
     every = sorted(module.name for module in pkgutil.iter_modules(verbs.__path__))

@@ -1,12 +1,13 @@
-# Runs on MicroPython: the journal, configuration and identity on a real littlefs over NOR flash that loses power at a chosen write.
-# argv: seed, mode (every|random|wrap|planted), first, last, step. Prints one line of counts; an AssertionError says at which write.
+# Runs on MicroPython: the journal, configuration and identity on a real littlefs over NOR flash that loses power at a
+# chosen write.
+# argv: seed, mode (every|random|wrap|planted), first, last, step. Prints one line of counts; an AssertionError says
+# at which write.
 import gc
 import os
 import random
 import sys
 
 import vfs
-
 from lid import config, record, segments, store
 from lid.journal import Journal
 from lid.segments import Segments
@@ -19,7 +20,8 @@ class PowerCut(Exception):
 
 
 class Nor:
-    # Programming only clears bits. After `cut_at` writes the power goes: the last one torn in the middle, and nothing answers any more.
+    # Programming only clears bits. After `cut_at` writes the power goes: the last one torn in the middle, and nothing
+    # answers any more.
     def __init__(self, content, cut_at, torn):
         self.content = content
         self.writes = 0

@@ -1,4 +1,4 @@
-"""One test for each row of the fault table in firmware/README.md, and the invariant behind them: every failure ends with the lid closed."""
+"""One test for each row of the fault table in firmware/README.md. Behind them: every failure ends with the lid closed."""
 
 import pytest
 from lid import circuit, selftest

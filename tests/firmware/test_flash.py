@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import lid
+import pytest
 
 FIRMWARE = Path(lid.__file__).parent.parent
 MICROPYTHON = str(Path(sys.executable).parent / "micropython")

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
 from lid import config, policy
 from lid.inputs import TalkButton
 from lid.policy import Policy
@@ -13,7 +12,7 @@ HARD_MAX_HOPS = 6000
 
 
 class PolicyMachine(RuleBasedStateMachine):
-    """Drives Policy hop by hop and keeps the little a bystander would know: the switch, the button, how long the contact is closed."""
+    """Drives Policy hop by hop; keeps what a bystander would know: switch, button, how long the contact is closed."""
 
     @initialize(
         open_ms=st.integers(500, 60000), silence_ms=st.integers(500, 60000), refractory_ms=st.integers(200, 5000)

@@ -1,4 +1,5 @@
-# Runs on MicroPython and on CPython alike: mutated lines must never decode to a body that was not sent, nor raise. argv: seed, rounds.
+# Runs on MicroPython and on CPython alike: mutated lines must never decode to a body that was not sent, nor raise.
+# argv: seed, rounds.
 import random
 import sys
 

@@ -102,7 +102,8 @@ def _tell(board: VirtualBoard, location: Location, out: Console) -> bool:
             live = any(value for _, value in board.events("guarded_rail")[before:])
             if (opened or None) != scene.opens or live != bool(scene.opens):
                 good = False
-                out.print(f"   [bold red]not as expected[/]: opened by {opened or 'nothing'}, microphone {'' if live else 'not '}powered")
+                powered = "powered" if live else "not powered"
+                out.print(f"   [bold red]not as expected[/]: opened by {opened or 'nothing'}, microphone {powered}")
             elif not scene.opens:
                 out.print("   [dim]the guarded microphone had no power[/]")
         if sync:
@@ -189,8 +190,8 @@ def _compare(board: VirtualBoard, out: Console) -> None:
             live_ms, since = live_ms + at_ms - since, None
     if since is not None:
         live_ms += board.now_ms - since
-    out.print(f"\nMeasured in the circuit, not told by the firmware: the guarded microphone had power for {live_ms / 1000:.1f} s.")
-    out.print("The receipts, as the ledger has them:\n")
+    out.print("\nMeasured in the circuit, not told by the firmware: the guarded microphone had power for")
+    out.print(f"{live_ms / 1000:.1f} s. The receipts, as the ledger has them:\n")
 
 
 def _review(location: Location, out: Console) -> None:

@@ -54,7 +54,11 @@ SCENES = (
     Scene("Power on. Nothing toggles the relays yet: the lid is closed. The board tests its own copper.", _look(5200), None),
     Scene("A quiet room.", _look(1500), None),
     Scene("Two people talk. Nobody says the word.", _listen("babble-awb", "babble-gb", after_ms=800), None),
-    Scene('Somebody says "Alexa" and asks a question. Then it is quiet.', _listen("word-slt", "request-slt", after_ms=4500), "word"),
+    Scene(
+        'Somebody says "Alexa" and asks a question. Then it is quiet.',
+        _listen("word-slt", "request-slt", after_ms=4500),
+        "word",
+    ),
     Scene("The mute button is pressed: the latching switch cuts both microphones in copper.", _mute(True), None),
     Scene('"Alexa", by three voices, while muted.', _listen("word-slt", "word-rms", "word-m3", after_ms=1000), None),
     Scene("The mute button is pressed again.", _mute(False), None),

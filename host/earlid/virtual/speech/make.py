@@ -23,7 +23,10 @@ CLIPS = {
     "word-m3": (["espeak-ng", "-v", "en-us+m3", "-s", "150"], "Alexa"),
     "request-slt": (["flite", "-voice", "slt"], "what will the weather be like tomorrow?"),
     "babble-awb": (["flite", "-voice", "awb"], "The train was late again, so we walked along the river and talked about dinner."),
-    "babble-gb": (["espeak-ng", "-v", "en-gb", "-s", "160"], "Half of them had left before the music began, and nobody seemed to mind."),
+    "babble-gb": (
+        ["espeak-ng", "-v", "en-gb", "-s", "160"],
+        "Half of them had left before the music began, and nobody seemed to mind.",
+    ),
 }
 
 
