@@ -121,9 +121,12 @@ class FakeBoard:
 
     def _send(self, data: bytes) -> None:
         if self.bit_error:
-            data = bytes(
-                c ^ (1 << self.random.randrange(8)) if self.random.random() < 8 * self.bit_error else c for c in data
-            )
+            damaged = bytearray(data)
+            at = self.random.expovariate(self.bit_error)
+            while at < 8 * len(data):
+                damaged[int(at) // 8] ^= 1 << int(at) % 8
+                at += 1 + self.random.expovariate(self.bit_error)
+            data = bytes(damaged)
         if self.chatter and self.random.random() < 0.05:
             data = self.random.choice(self.chatter) + data
         while data and not self._stop.is_set():

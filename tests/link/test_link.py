@@ -133,9 +133,7 @@ def test_an_unplugged_board_is_gone_not_a_traceback():
 def test_port_lines_rise_together_and_fall_rts_first(monkeypatch):
     changes = []
     for name in ("_update_rts_state", "_update_dtr_state"):
-        monkeypatch.setattr(
-            serial.Serial, name, lambda self, name=name: changes.append((name[8:11], getattr(self, name[8:11])))
-        )
+        monkeypatch.setattr(serial.Serial, name, lambda self, name=name: changes.append((name[8:11], getattr(self, name[8:11]))))
     master, slave = pty.openpty()
     port = open_port(os.ttyname(slave))
     opened = list(changes)

@@ -19,6 +19,7 @@ from earlid.errors import FAILED, NO_BOARD, UserError
 
 REPLY_TIMEOUT_S = 5.0
 RETRY_S = 0.5
+QUIET_S = 0.25  # no byte for so long in the middle of an answer: the rest of it was lost
 QUEUE_MAX = 65536
 TWICE_WITHIN = 64  # a number so little behind the last is a line repeated; further behind, a start whose hello was lost
 
@@ -103,9 +104,7 @@ class Link:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -138,8 +137,7 @@ class Link:
             BoardGone: no reply in time, or the port is gone.
             ValueError: the request is longer than a board takes.
         """
-        number = next(self._ids) % wire.SEQ_WRAP
-        body = {"id": number, "do": do} | {name.rstrip("_"): value for name, value in arguments.items()}
+        number, body = self._compose(do, arguments)
         self._progress_s = time.monotonic()
         send_at_s = self._progress_s
         while number not in self._replies:
@@ -157,9 +155,27 @@ class Link:
                 send_at_s = self._progress_s + RETRY_S
         reply = self._replies.pop(number)
         self._replies.clear()
-        if reply.get("ok") is not True:
-            raise BoardRefused(str(reply.get("err", "unknown")), str(reply.get("say", "")))
-        return reply
+        return self._good(reply)
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any] | None:
+        """Ask once, for requests whose worth is in the records they bring.
+
+        Returns:
+            The reply's body, or None when the line went quiet without it.
+
+        Raises:
+            BoardRefused: the board said no.
+            BoardGone: the port is gone.
+        """
+        number, body = self._compose(do, arguments)
+        self._send(body)
+        quiet_at_s = time.monotonic() + RETRY_S
+        while number not in self._replies and time.monotonic() < quiet_at_s:
+            if self._pump():
+                quiet_at_s = time.monotonic() + QUIET_S
+        reply = self._replies.pop(number, None)
+        self._replies.clear()
+        return self._good(reply) if reply else None
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """What the board said by itself, oldest first, until `timeout_s` seconds have passed (0: only what waits)."""
@@ -179,6 +195,16 @@ class Link:
         self._queue.extend(rest)
         return records
 
+    def _compose(self, do: str, arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        number = next(self._ids) % wire.SEQ_WRAP
+        return number, {"id": number, "do": do} | {name.rstrip("_"): value for name, value in arguments.items()}
+
+    @staticmethod
+    def _good(reply: dict[str, Any]) -> dict[str, Any]:
+        if reply.get("ok") is not True:
+            raise BoardRefused(str(reply.get("err", "unknown")), str(reply.get("say", "")))
+        return reply
+
     def _send(self, body: dict[str, Any]) -> None:
         line = wire.encode(next(self._send_seq), body)
         if len(line) > wire.BOARD_LINE_MAX:
@@ -190,7 +216,8 @@ class Link:
         except (serial.SerialException, OSError) as error:
             raise BoardGone(f"the board at {self.path} is gone: {error}") from error
 
-    def _pump(self) -> None:
+    def _pump(self) -> bool:
+        """Take what the port has; False when it had nothing for READ_TIMEOUT_S."""
         try:
             data = self._port.read(max(1, min(self._port.in_waiting, 65536)))
         except (serial.SerialException, OSError, TypeError) as error:  # TypeError: pyserial's, closed in another thread
@@ -198,6 +225,7 @@ class Link:
         for seq, body in self._reader.feed(data):
             self._count(seq, body)
             self._sort(body)
+        return bool(data)
 
     def _count(self, seq: int, body: dict[str, Any]) -> None:
         if self._last_seq is not None:

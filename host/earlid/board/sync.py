@@ -16,7 +16,8 @@ from earlid.ledger.store import Head, Ledger, now_ms
 BATCH = 64  # what the protocol allows at once
 COMMIT_RECORDS = 1024  # one commit costs an fsync
 COMMIT_S = 2.0
-PATIENCE = 20  # asks without a new record before giving up
+PATIENCE = 20  # asks without a new record before giving up on a good line
+BAD_LINE_PATIENCE = 500  # and while damaged lines show why
 HOST_CLOCK_UNC_MS = 50  # how well this computer's clock is believed to keep Unix time
 
 
@@ -57,6 +58,7 @@ class Sync:
         self._boot = self._seq = 0  # the newest record in the ledger
         self._head_link: bytes | None = None
         self._doubted: Record | None = None
+        self._early: dict[int, Record] = {}  # those that came while one before them was lost on the line
 
     def catch_up(self, progress: Callable[[int, int], None] | None = None) -> SyncResult:
         """Fetch everything that the ledger lacks, and acknowledge it.
@@ -69,6 +71,7 @@ class Sync:
             UserError: the ledger cannot take records, or the board sends some that this version does not know.
         """
         self.greet()
+        self._early.clear()
         result = SyncResult(self.board)
         self._position(result)
         goal = max(0, int(self.hello["seq"]) - self._seq)
@@ -76,9 +79,10 @@ class Sync:
         committed_s = time.monotonic()
         idle = 0
         while self._seq < self.hello["seq"]:
+            damaged = self._link.bad_lines
             fresh = self._pull(result)
             idle = 0 if fresh else idle + 1
-            if idle > PATIENCE:
+            if idle > (PATIENCE if self._link.bad_lines == damaged else BAD_LINE_PATIENCE):
                 self._commit(pending, result)
                 raise UserError(self._stuck(), FAILED)
             pending += fresh
@@ -184,26 +188,29 @@ class Sync:
         if self._seq + 1 < oldest:
             result.missing.append((self._seq + 1, oldest - 1))
             self._seq, self._head_link = oldest - 1, None
-        reply = self._link.request("sync", from_=self._seq + 1, max=BATCH)
-        self.hello["seq"] = max(int(self.hello["seq"]), int(reply.get("seq", 0)))
-        fresh: list[Record] = []
-        for item in sorted(self._link.take_records(), key=lambda item: (item.seq, item.boot)):
+        reply = self._link.ask("sync", from_=self._seq + 1, max=BATCH)
+        for item in self._link.take_records():
             if item.seq <= self._seq:
                 result.known += 1
-            elif item.seq == self._seq + 1:
-                if not self._follows(item, result):
-                    break
-                if item.event == "lost":
-                    result.lost.append((item.a, item.b))
-                fresh.append(item)
-                self._advance(item)
-        if not fresh:
+            else:
+                self._early.setdefault(item.seq, item)
+                self.hello["seq"] = max(int(self.hello["seq"]), item.seq)  # some happen meanwhile
+        fresh: list[Record] = []
+        while self._seq + 1 in self._early:
+            item = self._early.pop(self._seq + 1)
+            if not self._follows(item, result):
+                break
+            if item.event == "lost":
+                result.lost.append((item.a, item.b))
+            fresh.append(item)
+            self._advance(item)
+        if reply and not fresh:
             # Perhaps overwritten while we read: the board knows what it still has.
             self.hello = Hello(self._link.request("hello")["hi"])
         return fresh
 
     def _follows(self, item: Record, result: SyncResult) -> bool:
-        """Whether the record is to be kept now: its link fits, or it came twice the same and does not (`verify` will say)."""
+        """Whether to keep the record now: its link fits, or it came twice the same (then `verify` will say)."""
         if self._head_link is None or next_bad(self._head_link, [item.slot]) == 1:
             return True
         if item != self._doubted:
@@ -218,8 +225,8 @@ class Sync:
     def _stuck(self) -> str:
         if self._link.last_bad_record:
             return (
-                f"the board sends records that this Earlid does not know ({self._link.last_bad_record}): update Earlid. "
-                f"Everything before record {self._seq + 1} is in the ledger."
+                f"the board sends records that this Earlid does not know ({self._link.last_bad_record}): update "
+                f"Earlid. Everything before record {self._seq + 1} is in the ledger."
             )
         return f"the board does not send record {self._seq + 1}. Try again; `earlid doctor` looks for the cause."
 
@@ -235,9 +242,9 @@ class Sync:
         if added.conflicts:
             boot, seq = added.conflicts[0]
             raise UserError(
-                f"board {self.board} sends another record {seq} (start {boot}) than the ledger has. Its flash was erased under "
-                "its old name, or one of the two was altered: `earlid verify` judges the ledger; collect from the board into a "
-                "new one with --ledger NEW.sqlite.",
+                f"board {self.board} sends another record {seq} (start {boot}) than the ledger has. Its flash was "
+                "erased under its old name, or one of the two was altered: `earlid verify` judges the ledger; collect "
+                "from the board into a new one with --ledger NEW.sqlite.",
                 LEDGER_BROKEN,
             )
         try:

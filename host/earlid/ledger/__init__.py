@@ -9,9 +9,9 @@ For a program that shows something, four steps:
 
 and below `tell`, each usable alone (times are Unix ms; ranges include their start and exclude their end):
 
-    queries.openings(reader, chosen, from_ms, to_ms)      # Opening: start_ms, live_ms, reason, ended, score, label ...
-    queries.entries(reader, chosen, from_ms, to_ms, events=(), reasons=())   # Entry: the fields, wall_ms, unc_ms, label
-    queries.totals(reader, chosen, from_ms, to_ms)        # counts by (event, reason), live_ms; quick on millions of records
+    queries.openings(reader, chosen, from_ms, to_ms)      # Opening: start_ms, live_ms, reason, ended, score, label, ...
+    queries.entries(reader, chosen, from_ms, to_ms, events=())   # Entry: the fields, wall_ms, unc_ms, label
+    queries.totals(reader, chosen, from_ms, to_ms)        # counts by (event, reason), live_ms; quick on millions
     report.live_today(reader, chosen, now_ms)             # board -> ms open since local midnight
     report.entry_json(entry)                              # plain values
     gaps.gaps(reader, chosen)                             # numbers that are missing
@@ -19,7 +19,7 @@ and below `tell`, each usable alone (times are Unix ms; ranges include their sta
     dates.parse_when / day_start_ms / days_between        # local days, 23 and 25 hours long where they are
 
 Writing goes through `store.Ledger(location)`: `set_label(board, boot, seq, True | False | None)`, `set_name`, `add`. It
-may be open at the same time as readers. Only it, `purge` and `jsonl` import SQLAlchemy, which takes longer than `review`
-may take in all. A record's identity is (board, boot, seq) everywhere. Records are stored as the board sealed them; wall
-time is worked out on reading (`clock`), so a clock set wrongly is corrected by a later point without rewriting anything.
+may be open beside readers. Only it, `purge` and `jsonl` import SQLAlchemy, which takes longer than `review` may in all.
+A record's identity is (board, boot, seq) everywhere. Records are stored as the board sealed them; wall time is worked
+out on reading (`clock`), so a clock set wrongly is corrected by a later point without rewriting anything.
 """

@@ -26,10 +26,7 @@ class Board(NamedTuple):
 
 def boards(reader: Reader) -> list[Board]:
     """Every board, in the order they were first seen."""
-    return [
-        Board(*row)
-        for row in reader.rows("SELECT id, board, name, first_seen_ms, last_seen_ms FROM boards ORDER BY id")
-    ]
+    return [Board(*row) for row in reader.rows("SELECT id, board, name, first_seen_ms, last_seen_ms FROM boards ORDER BY id")]
 
 
 def pick_boards(reader: Reader, wanted: Sequence[str]) -> list[Board]:

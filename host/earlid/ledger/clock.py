@@ -109,9 +109,7 @@ def clocks_of(extents: Iterable[Extent], points: dict[int, list[Point]]) -> dict
         points: boot -> its clock points; starts without any are fitted between their neighbours.
     """
     ordered = sorted(extents)
-    clocks: dict[int, Clock] = {
-        extent.boot: BootClock(points[extent.boot]) for extent in ordered if points.get(extent.boot)
-    }
+    clocks: dict[int, Clock] = {extent.boot: BootClock(points[extent.boot]) for extent in ordered if points.get(extent.boot)}
     later_ms: dict[int, int] = {}
     bound_ms: int | None = None
     for extent in reversed(ordered):

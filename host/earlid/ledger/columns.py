@@ -43,9 +43,7 @@ def write_parquet(entries: Iterable[Entry], path: Path) -> int:
     count = 0
     with pq.ParquetWriter(path, table_schema) as writer:
         for group in _groups(entries):
-            columns = [
-                pa.array(column, kind.type) for column, kind in zip(zip(*group, strict=True), table_schema, strict=True)
-            ]
+            columns = [pa.array(column, kind.type) for column, kind in zip(zip(*group, strict=True), table_schema, strict=True)]
             writer.write_table(pa.Table.from_arrays(columns, schema=table_schema))
             count += len(group)
     return count

@@ -13,7 +13,7 @@ _MEANINGS = (
         FAILED,
     ),
     (
-        ("readonly database", "read-only", "attempt to write"),
+        ("readonly database", "read-only", "attempt to write", "permission denied"),
         "the ledger {where} cannot be written: its disk or file is read-only. `review` and `verify` still work; to "
         "collect records choose another file with --ledger.",
         FAILED,

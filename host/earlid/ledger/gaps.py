@@ -22,9 +22,7 @@ def gaps(reader: Reader, chosen: Sequence[Board]) -> list[Gap]:
     """Numbers missing in the ledger and not purged, from the extents of starts and the counts."""
     found = []
     for board in chosen:
-        purged = reader.rows(
-            "SELECT seq_from, seq_to FROM purges WHERE board_id = :id ORDER BY boot_from, seq_from", id=board.id
-        )
+        purged = reader.rows("SELECT seq_from, seq_to FROM purges WHERE board_id = :id ORDER BY boot_from, seq_from", id=board.id)
         extents = reader.rows(
             "SELECT b.boot, b.first_seq, b.last_seq, (SELECT SUM(count) FROM tallies t WHERE t.board_id = b.board_id "
             "AND t.boot = b.boot) FROM boots b WHERE board_id = :id ORDER BY boot", id=board.id,

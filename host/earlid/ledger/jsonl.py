@@ -53,9 +53,7 @@ def write(reader: Reader, chosen: Sequence[Board], out: TextIO) -> int:
     for board in chosen:
         head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.board, "name": board.name}
         for table, columns in _TRAVELS.items():
-            found = reader.rows(
-                f"SELECT {', '.join(columns)} FROM {table} WHERE board_id = :id ORDER BY 1, 2", id=board.id
-            )
+            found = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE board_id = :id ORDER BY 1, 2", id=board.id)
             head[table] = [_plain(dict(zip(columns, row, strict=True))) for row in found]
         _line(out, head)
         count, last = 0, (0, b"")
@@ -74,9 +72,7 @@ def _line(out: TextIO, body: dict[str, Any]) -> None:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: bytes(value).hex() if name in _LINKS and value is not None else value for name, value in values.items()
-    }
+    return {name: bytes(value).hex() if name in _LINKS and value is not None else value for name, value in values.items()}
 
 
 def sections(path: Path) -> Iterator[Section]:
@@ -123,24 +119,17 @@ def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         kind = USAGE if number == 1 else LEDGER_BROKEN
-        raise UserError(
-            f"{path}, line {number}: no line of an export. It was damaged, cut short, or is no export.", kind
-        )
+        raise UserError(f"{path}, line {number}: no line of an export. It was damaged, cut short, or is no export.", kind)
     return body
 
 
 def _begin(path: Path, body: dict[str, Any]) -> Section:
     if body.get("format") != FORMAT:
-        raise UserError(
-            f"{path} is of a format this Earlid does not know ({body.get('format')}): update Earlid.", USAGE
-        )
+        raise UserError(f"{path} is of a format this Earlid does not know ({body.get('format')}): update Earlid.", USAGE)
     try:
         tables = {
             table: [
-                {
-                    name: bytes.fromhex(row[name]) if name in _LINKS and row[name] is not None else row[name]
-                    for name in columns
-                }
+                {name: bytes.fromhex(row[name]) if name in _LINKS and row[name] is not None else row[name] for name in columns}
                 for row in body[table]
             ]
             for table, columns in _TRAVELS.items()
@@ -155,9 +144,7 @@ def _take(path: Path, number: int, body: dict[str, Any], section: Section) -> No
         section.slots.append(record.wire_to_slot(body["rec"]))
         section.taken_ms.append(int(body["at"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}, line {number}: no record ({error}). The file was altered or damaged.", LEDGER_BROKEN
-        ) from error
+        raise UserError(f"{path}, line {number}: no record ({error}). The file was altered or damaged.", LEDGER_BROKEN) from error
 
 
 def _cut(path: Path, board: str) -> UserError:
@@ -197,10 +184,11 @@ def take_back(path: Path, ledger: Ledger) -> dict[str, int]:
             if finding.verdict == ALTERED:
                 raise UserError(f"nothing imported. Board {judgement.identifier}: {finding.say}", LEDGER_BROKEN)
     added: dict[str, int] = {}
-    for section in sections(path):
-        if not section.slots:
-            _take_tables(section, ledger)
-            continue
+    section = None
+    for again in sections(path):
+        if again is not section:
+            section = again
+            _take_tables(section, ledger)  # clock points first: then the records add none of their own
         done = ledger.add(section.board, section.slots, section.taken_ms)
         if done.conflicts:
             boot, seq = done.conflicts[0]

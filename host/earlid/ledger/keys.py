@@ -43,9 +43,7 @@ def read_key(board: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} holds no key ({error}): remove it and pair again with `earlid watch --pair`.", USAGE
-        ) from error
+        raise UserError(f"{path} holds no key ({error}): remove it and pair again with `earlid watch --pair`.", USAGE) from error
     if len(key) != record.KEY_BYTES:
         raise UserError(f"{path} holds no key of {record.KEY_BYTES} bytes: remove it and pair again.", USAGE)
     return key

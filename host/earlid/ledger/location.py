@@ -46,9 +46,7 @@ def locate(text: str | None) -> Location:
     if "://" not in text:
         return Location(Path(text).expanduser(), "")
     if not text.startswith(("postgresql://", "postgresql+psycopg://")):
-        raise UserError(
-            f"no ledger can be at {text.split('@')[-1]}: name a file or a postgresql+psycopg:// URL.", USAGE
-        )
+        raise UserError(f"no ledger can be at {text.split('@')[-1]}: name a file or a postgresql+psycopg:// URL.", USAGE)
     return Location(None, text.replace("postgresql://", "postgresql+psycopg://", 1))
 
 

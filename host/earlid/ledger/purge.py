@@ -95,24 +95,14 @@ def purge(ledger: Ledger, runs: Sequence[Run], why: str) -> dict[str, int]:
 def _purge_run(connection: sa.Connection, board_id: int, run: Run, why: str) -> int:
     table = schema.records
     within = _between(table, board_id, run)
-    before = (
-        sa.select(table.c.link)
-        .where(
-            table.c.board_id == board_id, sa.tuple_(table.c.boot, table.c.seq) < sa.tuple_(*map(sa.literal, run.first))
-        )
-        .order_by(table.c.boot.desc(), table.c.seq.desc())
-        .limit(1)
-    )
-    at_last = sa.select(table.c.link).where(
-        table.c.board_id == board_id, table.c.boot == run.last[0], table.c.seq == run.last[1]
-    )
+    at_last = sa.select(table.c.link).where(table.c.board_id == board_id, table.c.boot == run.last[0], table.c.seq == run.last[1])
     connection.execute(
         sa.insert(schema.purges),
         [
             {
                 "board_id": board_id, "boot_from": run.first[0], "seq_from": run.first[1],
                 "boot_to": run.last[0], "seq_to": run.last[1], "count": run.count,
-                "head_before": connection.scalar(before), "head_after": connection.scalar(at_last),
+                "head_before": _head_before(connection, board_id, run), "head_after": connection.scalar(at_last),
                 "at_ms": now_ms(), "why": why,
             }
         ],
@@ -123,6 +113,20 @@ def _purge_run(connection: sa.Connection, board_id: int, run: Run, why: str) -> 
     for boot in range(run.first[0], run.last[0] + 1):
         _derive_again(connection, board_id, boot)
     return int(removed)
+
+
+def _head_before(connection: sa.Connection, board_id: int, run: Run) -> bytes | None:
+    """The link of the number before a run: the record's, or of an earlier purge that ended there."""
+    seq = run.first[1] - 1
+    record, purged, boot = schema.records.c, schema.purges.c, schema.boots.c
+    holding = sa.select(boot.boot).where(
+        boot.board_id == board_id, boot.boot <= run.first[0], boot.first_seq <= seq, boot.last_seq >= seq
+    )
+    kept = sa.select(record.link).where(record.board_id == board_id, record.boot.in_(holding), record.seq == seq)
+    gone = sa.select(purged.head_after).where(purged.board_id == board_id, purged.boot_to <= run.first[0], purged.seq_to == seq)
+    return connection.scalar(kept.order_by(record.boot.desc()).limit(1)) or connection.scalar(
+        gone.order_by(purged.boot_to.desc()).limit(1)
+    )
 
 
 def _between(table: sa.Table, board_id: int, run: Run) -> tuple[sa.ColumnElement[bool], ...]:
@@ -139,9 +143,7 @@ def _derive_again(connection: sa.Connection, board_id: int, boot: int) -> None:
     """Make a start's tallies, extent and clock points anew from the records that are left of it."""
     table = schema.records
     at = lambda other: (other.c.board_id == board_id, other.c.boot == boot)  # noqa: E731
-    left = [
-        tuple(row) for row in connection.execute(sa.select(*(table.c[name] for name in rows.COLUMNS)).where(*at(table)))
-    ]
+    left = [tuple(row) for row in connection.execute(sa.select(*(table.c[name] for name in rows.COLUMNS)).where(*at(table)))]
     connection.execute(sa.delete(schema.tallies).where(*at(schema.tallies)))
     if not left:
         for other in (schema.boots, schema.clock_points):

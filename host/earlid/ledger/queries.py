@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lid import record
 
+from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.boards import Board
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import event_name, reason_name
@@ -100,9 +101,10 @@ def entries(
     for board in chosen:
         said = labels(reader, board)
         for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms):
-            for seq, ms, event, reason, *rest in reader.stream(
-                sql, id=board.id, boot=boot, first=first - 1, last=last + 1
-            ):
+            for row in reader.stream(sql, id=board.id, boot=boot, first=first - 1, last=last + 1):
+                if set(map(type, row)) != {int}:  # SQLite keeps any kind of value anywhere, damage included
+                    raise UserError(f"record {row[0]} of {board.title} is damaged: see `earlid verify`.", LEDGER_BROKEN)
+                seq, ms, event, reason, *rest = row
                 wall_ms, unc_ms = clock.wall(ms)
                 if (from_ms is None or wall_ms >= from_ms) and (to_ms is None or wall_ms < to_ms):
                     names = event_name(event), reason_name(reason)
@@ -110,9 +112,7 @@ def entries(
                     yield Entry._make((board.board, boot, seq, ms, *names, *rest, *known))
 
 
-def openings(
-    reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, to_ms: int | None = None
-) -> list[Opening]:
+def openings(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, to_ms: int | None = None) -> list[Opening]:
     """Every time the lid was open in a range, also those that only reach into it; sorted by start."""
     wide = entries(
         reader,

@@ -39,9 +39,7 @@ class Reader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -100,9 +98,7 @@ def _open_sqlite(location: Location) -> sqlite3.Connection:
     path = location.path
     assert path is not None
     if not path.exists():
-        raise UserError(
-            f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED
-        )
+        raise UserError(f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED)
     uri = f"file:{quote(str(path))}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=15, check_same_thread=False)
     try:

@@ -104,17 +104,18 @@ def tell(
     opened = queries.openings(reader, chosen, from_ms, to_ms)
     days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
     every = sorted(queries.entries(reader, chosen, from_ms, to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
-    fill(days, every, opened, to_ms)
-    entries = [
-        entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)
-    ]
+    fill(days, every, opened, {board.board: min(board.last_seen_ms, to_ms) for board in chosen})
+    entries = [entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)]
     counts = Counter((entry.event, entry.reason) for entry in every)
     totals = Totals(dict(sorted(counts.items())), sum(day.live_ms for day in days), len(every))
     return Story(from_ms, to_ms, list(chosen), days, entries, opened, totals, gaps(reader, chosen))
 
 
-def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], to_ms: int) -> None:
-    """Count entries and openings into their days, and draw the bars; an opening still under way lasts until `to_ms`."""
+def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], seen_ms: dict[str, int]) -> None:
+    """Count entries and openings into their days, and draw the bars.
+
+    An opening still under way lasts until its board was last seen: `seen_ms`, by board, Unix ms.
+    """
     by_date = {day.day: day for day in days}
     marks: dict[date, list[set[str]]] = {day.day: [set() for _ in range(BAR_CELLS)] for day in days}
     for entry in entries:
@@ -130,7 +131,7 @@ def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], t
     for opening in opened:
         live_ms = opening.live_ms
         if live_ms is None:
-            live_ms = max(0, to_ms - opening.start_ms) if opening.ended == "open" else 0
+            live_ms = max(0, seen_ms[opening.board] - opening.start_ms) if opening.ended == "open" else 0
         end_ms = opening.start_ms + live_ms
         if home := by_date.get(local_day(opening.start_ms)):
             home.openings[opening.reason or "unknown"] += 1
@@ -152,7 +153,8 @@ def live_today(reader: Reader, chosen: Sequence[Board], now_ms: int) -> dict[str
     """Board -> milliseconds its lid was open since local midnight."""
     live_ms: dict[str, int] = dict.fromkeys((board.board for board in chosen), 0)
     from_ms = day_start_ms(local_day(now_ms))
+    seen_ms = {board.board: min(board.last_seen_ms, now_ms) for board in chosen}
     for opening in queries.openings(reader, chosen, from_ms, now_ms):
-        end_ms = opening.start_ms + (opening.live_ms or 0) if opening.ended != "open" else now_ms
+        end_ms = opening.start_ms + (opening.live_ms or 0) if opening.ended != "open" else seen_ms[opening.board]
         live_ms[opening.board] += max(0, min(end_ms, now_ms) - max(opening.start_ms, from_ms))
     return live_ms

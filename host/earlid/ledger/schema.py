@@ -80,9 +80,7 @@ anchors = _table(
 )
 
 # The owner's word on an opening or near miss: 1 true (it was meant), 0 false.
-labels = _table(
-    "labels", _key("board_id", Integer), _key("boot"), _key("seq"), _number("label", SmallInteger), _number("at_ms")
-)
+labels = _table("labels", _key("board_id", Integer), _key("boot"), _key("seq"), _number("label", SmallInteger), _number("at_ms"))
 
 # One run of records removed on purpose. The heads on both sides keep the rest of the chain checkable.
 purges = _table(
@@ -100,9 +98,7 @@ purges = _table(
 )
 
 # What a sync found odd about a board: it came back older, or with a chain begun anew.
-notes = _table(
-    "notes", _key("board_id", Integer), _key("at_ms"), Column("kind", Text, nullable=False), Column("say", Text)
-)
+notes = _table("notes", _key("board_id", Integer), _key("at_ms"), Column("kind", Text, nullable=False), Column("say", Text))
 
 # Derived from records, kept in the same transaction: the extent of each start, and how many of what in 24 h of it.
 boots = _table(

@@ -25,7 +25,10 @@ BUSY_TIMEOUT_MS = 15_000
 
 @dataclass(frozen=True)
 class Added:
-    """What became of a batch: `new` stored, `known` there already, `conflicts` (boot, seq) there with another link."""
+    """What became of a batch: `new` stored, `known` there already.
+
+    With `conflicts`, identities (boot, seq) that the ledger has with another link, nothing of the batch was stored.
+    """
 
     new: int
     known: int
@@ -73,9 +76,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -141,13 +142,18 @@ class Ledger:
                     fresh[identity] = row
                 elif link != row[rows.LINK]:
                     conflicts.append(identity)
+            if conflicts:
+                return Added(0, 0, tuple(conflicts))
             if fresh:
                 self._store(connection, board_id, sorted(fresh.values()))
-        return Added(len(fresh), len(batch) - len(fresh) - len(conflicts), tuple(conflicts))
+                seen_ms = max(row[-1] for row in fresh.values())
+                table = schema.boards
+                connection.execute(
+                    sa.update(table).where(table.c.id == board_id, table.c.last_seen_ms < seen_ms).values(last_seen_ms=seen_ms)
+                )
+        return Added(len(fresh), len(batch) - len(fresh), ())
 
-    def _known(
-        self, connection: sa.Connection, board_id: int, batch: list[tuple[Any, ...]]
-    ) -> dict[tuple[int, int], bytes]:
+    def _known(self, connection: sa.Connection, board_id: int, batch: list[tuple[Any, ...]]) -> dict[tuple[int, int], bytes]:
         table = schema.records
         found: dict[tuple[int, int], bytes] = {}
         for boot in {row[1] for row in batch}:
@@ -177,10 +183,7 @@ class Ledger:
         connection.execute(
             new.on_conflict_do_update(
                 index_elements=list(boots.primary_key),
-                set_={
-                    name: least(boots.c[name], new.excluded[name])
-                    for name in ("first_seq", "first_ms", "first_taken_ms")
-                }
+                set_={name: least(boots.c[name], new.excluded[name]) for name in ("first_seq", "first_ms", "first_taken_ms")}
                 | {name: most(boots.c[name], new.excluded[name]) for name in ("last_seq", "last_ms", "last_taken_ms")},
             ),
             sums.boots,
@@ -193,9 +196,7 @@ class Ledger:
         with self.transaction() as connection:
             self._add_point(connection, self.board_id(connection, board), boot, ms, wall_ms, unc_ms)
 
-    def _add_point(
-        self, connection: sa.Connection, board_id: int, boot: int, ms: int, wall_ms: int, unc_ms: int
-    ) -> None:
+    def _add_point(self, connection: sa.Connection, board_id: int, boot: int, ms: int, wall_ms: int, unc_ms: int) -> None:
         table = schema.clock_points
         query = (
             sa.select(table.c.ms, table.c.wall_ms, table.c.unc_ms)
@@ -284,9 +285,7 @@ class Ledger:
         with self.transaction() as connection:
             number = self.board_id(connection, board)
             if found:
-                connection.execute(
-                    self._insert(table).on_conflict_do_nothing(), [{"board_id": number} | row for row in found]
-                )
+                connection.execute(self._insert(table).on_conflict_do_nothing(), [{"board_id": number} | row for row in found])
 
     def set_name(self, board: str, name: str | None) -> None:
         """What its owner calls a board; None takes the name away."""
@@ -298,9 +297,7 @@ class Ledger:
         """Remember that the board was there now."""
         with self.transaction() as connection:
             number = self.board_id(connection, board)
-            connection.execute(
-                sa.update(schema.boards).where(schema.boards.c.id == number).values(last_seen_ms=now_ms())
-            )
+            connection.execute(sa.update(schema.boards).where(schema.boards.c.id == number).values(last_seen_ms=now_ms()))
 
     def wipe(self) -> None:
         """Leave nothing of removed rows in the files: fold in the log and give pages back; on a server, vacuum."""

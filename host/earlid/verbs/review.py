@@ -26,19 +26,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "earlid review name 3fa1 kitchen: call the board whose identifier begins with 3fa1 kitchen.",
     )
     parser.add_argument("what", nargs="*", metavar="label N WORD | name BOARD NAME", help="change what the ledger says")
-    parser.add_argument(
-        "--since", metavar="WHEN", help="today (if not said), yesterday, monday, 2026-11-22, '3 days ago', 2w"
-    )
+    parser.add_argument("--since", metavar="WHEN", help="today (if not said), yesterday, monday, 2026-11-22, '3 days ago', 2w")
     parser.add_argument("--until", metavar="WHEN", help="a day (with all of it) or a moment; now if not said")
-    parser.add_argument(
-        "--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)"
-    )
-    parser.add_argument(
-        "--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="only these"
-    )
-    parser.add_argument(
-        "--reason", action="append", default=[], choices=record.REASONS, metavar="WHY", help="only these"
-    )
+    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
+    parser.add_argument("--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="only these")
+    parser.add_argument("--reason", action="append", default=[], choices=record.REASONS, metavar="WHY", help="only these")
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON document")
     shape.add_argument("--csv", action="store_true", help="the records as CSV")
@@ -77,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     if len(story.days) > _DETAIL_DAYS and not (args.event or args.reason):
         story.entries = []
-    render.show_story(story, render.console())
+    render.show_story(story, sys.stdout)
     return 0
 
 

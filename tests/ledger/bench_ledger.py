@@ -1,0 +1,166 @@
+"""What the ledger does in a second. Prints figures; asserts nothing about time.
+
+    python tests/ledger/bench_ledger.py [--records 5000000] [--ingest 100000] [--folder DIR]
+
+Ingest: lines as a board sends them, decoded, chain-checked, committed to SQLite; beside it pyserial's miniterm writing the same
+lines, from a pseudo-terminal, to a file. Then a ledger of many boards: its summary, and `earlid review` of one day, each
+from process start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tty
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from earlid.board.lines import LineReader
+from earlid.ledger.chain import next_bad
+from earlid.ledger.location import Location, locate
+from earlid.ledger.store import Ledger
+from lid import record, wire
+from made import BOARD, fields, life
+
+CHUNK = 65536
+COMMIT = 10_000
+BOARDS = 16
+PER_DAY = 430  # records of a board; 16 boards make 5 million in two years
+
+
+def ingest(count: int, folder: Path) -> None:
+    """Lines to ledger, and the same lines through miniterm to a file."""
+    slots = life(count, step_ms=1000)
+    lines = b"".join(wire.encode(i, {"rec": record.slot_to_wire(slot)}) for i, slot in enumerate(slots))
+    reader = LineReader(wire.HOST_LINE_MAX)
+    prev = record.genesis(BOARD)
+    waiting: list[bytes] = []
+    began_s = time.perf_counter()
+    with Ledger(locate(str(folder / "ingest.sqlite"))) as ledger:
+        for at in range(0, len(lines), CHUNK):
+            waiting += [record.wire_to_slot(body["rec"]) for _, body in reader.feed(lines[at : at + CHUNK])]
+            if len(waiting) >= COMMIT or at + CHUNK >= len(lines):
+                assert next_bad(prev, waiting) == len(waiting)
+                prev = waiting[-1][40:52]
+                ledger.add(BOARD, waiting)
+                waiting = []
+        assert ledger.head(BOARD).seq == count
+    spent_s = time.perf_counter() - began_s
+    print(f"ingest, chain checked, into SQLite: {count / spent_s:,.0f} records/s ({count:,} in {spent_s:.2f} s)")
+    spent_s = miniterm(lines, folder / "miniterm.log")
+    print(f"miniterm writing the same lines to a file: {count / spent_s:,.0f} lines/s ({spent_s:.2f} s)")
+
+
+def miniterm(lines: bytes, log: Path) -> float:
+    """Seconds until pyserial's miniterm has written the lines it reads from a pseudo-terminal."""
+    master, slave = pty.openpty()
+    keys, keyboard = pty.openpty()  # miniterm wants a terminal
+    tty.setraw(slave)
+    words = [sys.executable, "-m", "serial.tools.miniterm", "--raw", "-q", os.ttyname(slave), "115200"]
+    with log.open("wb") as out:
+        child = subprocess.Popen(words, stdin=keyboard, stdout=out, stderr=subprocess.DEVNULL)
+        time.sleep(1.5)
+
+        def feed() -> None:
+            left = lines
+            while left:
+                left = left[os.write(master, left[:4096]) :]
+
+        began_s = time.perf_counter()
+        threading.Thread(target=feed, daemon=True).start()
+        while log.stat().st_size < len(lines) and child.poll() is None and time.perf_counter() - began_s < 120:
+            time.sleep(0.01)
+        spent_s = time.perf_counter() - began_s
+        child.kill()
+        child.wait()
+    for handle in (master, slave, keys, keyboard):
+        os.close(handle)
+    return spent_s
+
+
+def fill(location: Location, count: int) -> int:
+    """A ledger of BOARDS boards with a start a week; returns the Unix ms of its last record."""
+    per_board = count // BOARDS
+    per_start = PER_DAY * 7
+    step_ms = 86_400_000 // PER_DAY
+    end_ms = int(time.time() * 1000)
+    zero_ms = end_ms - per_board * step_ms
+    began_s = time.perf_counter()
+    # Records' links are not what is measured here: one start's fields serve all, sealed by board and start.
+    with Ledger(location) as ledger:
+        for number in range(BOARDS):
+            board, prev, seq = f"{number:016x}", record.genesis(f"{number:016x}"), 1
+            for boot in range(1, -(-per_board // per_start) + 1):
+                size = min(per_start, per_board - seq + 1)
+                slots = life(
+                    size, boot=boot, first=seq, step_ms=step_ms, board=board, prev=prev, zero_ms=zero_ms + (seq - 1) * step_ms
+                )
+                ledger.add(board, slots, zero_ms + (seq + size) * step_ms)
+                prev, seq = slots[-1][40:52], seq + size
+    print(f"made a ledger of {count:,} records in {time.perf_counter() - began_s:.0f} s", file=sys.stderr)
+    return end_ms
+
+
+def from_start(label: str, *words: str) -> None:
+    """The best and the median of nine runs of `earlid`, from process start to its end."""
+    spent = []
+    for _ in range(9):
+        began_s = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "earlid.cli", *words], capture_output=True, check=False)
+        spent.append(time.perf_counter() - began_s)
+        assert done.returncode == 0, done.stderr.decode()
+    spent.sort()
+    print(f"{label}: {spent[0] * 1000:.0f} ms best, {spent[4] * 1000:.0f} ms median, from process start")
+
+
+_SUMMARY = """
+import sys
+from earlid.ledger.boards import boards
+from earlid.ledger.location import locate
+from earlid.ledger.queries import totals
+from earlid.ledger.reader import open_reader
+with open_reader(locate(sys.argv[1])) as reader:
+    print(totals(reader, boards(reader)).records)
+"""
+
+
+def summary(path: Path) -> None:
+    """Totals of the whole ledger in a fresh process."""
+    spent = []
+    for _ in range(5):
+        began_s = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", _SUMMARY, str(path)], capture_output=True, text=True, check=True)
+        spent.append(time.perf_counter() - began_s)
+    print(f"summary of {int(done.stdout):,} records: {min(spent) * 1000:.0f} ms best, {sorted(spent)[2] * 1000:.0f} ms median")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=500_000)
+    parser.add_argument("--ingest", type=int, default=100_000)
+    parser.add_argument("--folder", type=Path, help="keep the ledgers here")
+    args = parser.parse_args()
+    assert len(fields(1, 0, "mute")) == len(record.FIELDS)
+    with tempfile.TemporaryDirectory() as made:
+        folder = args.folder or Path(made)
+        folder.mkdir(exist_ok=True)
+        ingest(args.ingest, folder)
+        path = folder / f"{args.records}.sqlite"
+        if not path.exists():
+            fill(locate(str(path)), args.records)
+        summary(path)
+        from_start(f"review of one day among {args.records:,} records", "review", "--since", "yesterday", "--until",
+                   "yesterday", "--ledger", str(path))  # fmt: skip
+        from_start("the same of one board", "review", "--since", "yesterday", "--until", "yesterday", "--board",
+                   "0000000000000003", "--ledger", str(path))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Wall time: worked out of clock points, with an uncertainty, and corrected later without rewriting a record."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from earlid.errors import UserError
+from earlid.ledger import dates
+from earlid.ledger.boards import boards
+from earlid.ledger.clock import UNBOUNDED_MS, BootClock, BoundedClock, Extent, Point, believable, clocks_of
+from earlid.ledger.queries import entries
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+from hypothesis import given
+from hypothesis import strategies as st
+from lid import record
+from made import BOARD, dump, fields, life, seal_all
+
+T = 1_800_000_000_000
+DAY = 86_400_000
+
+
+def test_one_point_carries_to_both_sides_with_growing_doubt():
+    clock = BootClock([Point(10_000, T, 40)])
+    assert clock.wall(10_000) == (T, 40)
+    assert clock.wall(0) == (T - 10_000, 40)
+    assert clock.wall(10_000 + DAY) == (T + DAY, 40 + 4320)
+
+
+def test_between_two_points_drift_is_taken_out():
+    slow = BootClock([Point(0, T, 40), Point(DAY, T + DAY + 4000, 40)])
+    assert slow.wall(DAY // 2) == (T + DAY // 2 + 2000, 40 + 2160)
+
+
+def test_the_newest_point_is_believed_and_a_wrong_one_forgotten():
+    right, wrong, again = Point(0, T, 50), Point(DAY, T + 9 * DAY, 50), Point(2 * DAY, T + 2 * DAY, 50)
+    assert believable([right, wrong]) == [wrong]
+    assert believable([again, right, wrong]) == [right, again]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1 << 47), st.integers(-900, 900)), min_size=1, max_size=9),
+    st.integers(0, 1 << 47),
+)
+def test_points_that_agree_give_one_line(points, ms):
+    clock = BootClock(Point(at, T + at + off, 1000) for at, off in points)
+    wall_ms, unc_ms = clock.wall(ms)
+    assert abs(wall_ms - (T + ms)) <= unc_ms
+    assert abs(clock.ms_at(wall_ms) - ms) <= 2000
+
+
+def test_milliseconds_past_32_bits_and_48_bits_are_kept(location):
+    # MicroPython's ticks and 32-bit counters wrap after 49.7 days; the journal's do not.
+    late_ms = [(1 << 32) - 5, (1 << 32) + 5, (1 << 47)]
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, seal_all(fields(i + 1, ms, "mute") for i, ms in enumerate(late_ms)))
+        ledger.add_clock_point(BOARD, 1, 1 << 32, T, 50)
+    with open_reader(location) as reader:
+        found = list(entries(reader, boards(reader)))
+    assert [entry.ms for entry in found] == late_ms
+    assert [entry.wall_ms for entry in found[:2]] == [T - 5, T + 5]
+
+
+def test_a_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
+    told = {"flags": record.CLOCK_SET, "unc_ms": 60}
+    wrong = T + 30 * DAY
+    with Ledger(location) as ledger:
+        ledger.add(
+            BOARD,
+            seal_all(
+                [
+                    fields(1, 1000, "boot", "power-on"),
+                    fields(2, 5000, "clock", "set", wall_ms=wrong + 5000, **told),
+                    fields(3, 9000, "mute", wall_ms=wrong + 9000, **told),
+                ]
+            ),
+        )
+        before = dump(location)
+        with open_reader(location) as reader:
+            assert [entry.wall_ms for entry in entries(reader, boards(reader))] == [wrong + ms for ms in (1000, 5000, 9000)]
+        ledger.add_clock_point(BOARD, 1, 60_000, T + 60_000, 50)
+    with open_reader(location) as reader:
+        assert [entry.wall_ms for entry in entries(reader, boards(reader))] == [T + ms for ms in (1000, 5000, 9000)]
+        assert list(entries(reader, boards(reader), T, T + 5000))[-1].seq == 1
+    assert dump(location) == before
+
+
+def test_a_start_nobody_timed_lies_between_its_neighbours():
+    extents = [Extent(1, 0, 60_000, T + DAY), Extent(2, 0, 1000, T + DAY), Extent(3, 0, 5, T + DAY)]
+    points = {1: [Point(0, T, 50)], 3: [Point(0, T + 600_000, 50)]}
+    wall_ms, unc_ms = clocks_of(extents, points)[2].wall(0)
+    assert wall_ms - unc_ms <= T + 60_000 + 300_000 <= wall_ms + unc_ms
+    assert wall_ms - unc_ms >= T + 59_000
+    assert wall_ms + unc_ms <= T + 600_000
+
+
+def test_with_no_time_at_all_only_the_fetch_bounds_it():
+    clock = clocks_of([Extent(1, 0, 10_000, T)], {})[1]
+    assert clock.wall(10_000) == (T, UNBOUNDED_MS)
+    assert dates.doubt_text(UNBOUNDED_MS) == "or before"
+    assert BoundedClock(T, T - 5).wall(0)[1] == UNBOUNDED_MS
+
+
+def test_points_are_kept_sparingly(location):
+    with Ledger(location) as ledger:
+        for minute in range(0, 24 * 60, 5):
+            ledger.add_clock_point(BOARD, 1, minute * 60_000, T + minute * 60_000, 50)
+        ledger.add(BOARD, life(500, zero_ms=T))
+    assert len(dump(location, "clock_points")) <= 6
+
+
+def test_a_leap_of_the_hosts_clock_leaves_a_point_and_is_outvoted_by_the_next(location):
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, life(10))
+        for ms, wall_ms in ((0, T), (60_000, T + 60_000 + 3_600_000), (120_000, T + 120_000)):
+            ledger.add_clock_point(BOARD, 1, ms, wall_ms, 50)
+    with open_reader(location) as reader:
+        assert next(entries(reader, boards(reader))).wall_ms == T + 1000
+
+
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 7, 1), 24)])
+def test_days_are_as_long_as_they_are(berlin, day, hours):
+    start_ms = dates.day_start_ms(day)
+    ((found, first_ms, end_ms),) = dates.days_between(start_ms, start_ms + 1)
+    assert (found, first_ms, end_ms - first_ms) == (day, start_ms, hours * 3_600_000)
+    assert len(dates.days_between(start_ms - DAY, start_ms + 3 * DAY)) in (4, 5)
+
+
+def test_the_hour_that_comes_twice_is_told_apart(berlin):
+    first_ms = int(datetime(2026, 10, 25, 2, 30, fold=0).timestamp() * 1000)
+    second_ms = first_ms + 3_600_000
+    assert dates.clock_text(first_ms) == dates.clock_text(second_ms) == "02:30:00"
+    assert dates.iso_text(first_ms).endswith("+02:00")
+    assert dates.iso_text(second_ms).endswith("+01:00")
+
+
+NOW = datetime(2026, 11, 22, 14, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("today", datetime(2026, 11, 22)),
+        ("Yesterday", datetime(2026, 11, 21)),
+        ("sunday", datetime(2026, 11, 22)),
+        ("monday", datetime(2026, 11, 16)),
+        ("2026-03-29", datetime(2026, 3, 29)),
+        ("2026-03-29 14:05", datetime(2026, 3, 29, 14, 5)),
+        ("3 days ago", datetime(2026, 11, 19, 14, 30)),
+        ("2w", datetime(2026, 11, 8, 14, 30)),
+        ("90 minutes ago", datetime(2026, 11, 22, 13, 0)),
+        ("6 months", datetime(2026, 5, 22, 14, 30)),
+        ("1 year ago", datetime(2025, 11, 22, 14, 30)),
+        ("now", NOW),
+    ],
+)
+def test_dates_as_people_say_them(berlin, text, expected):
+    assert dates.parse_when(text, NOW) == int(expected.timestamp() * 1000)
+
+
+def test_until_a_day_means_all_of_it(berlin):
+    assert dates.parse_when("2026-10-25", NOW, end=True) == dates.day_start_ms(date(2026, 10, 26))
+
+
+def test_the_31st_of_a_short_month_is_its_last_day(berlin):
+    assert dates.parse_age("6 months", datetime(2026, 8, 31)) == int(datetime(2026, 2, 28).timestamp() * 1000)
+
+
+@pytest.mark.parametrize("text", ["soon", "", "32 moons", "2026-13-01", "-1 day"])
+def test_no_date_is_said_with_examples(text):
+    with pytest.raises(UserError, match=r"no such date.*yesterday"):
+        dates.parse_when(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("span_ms", "text"), [(400, "0.4 s"), (8000, "8.0 s"), (200_000, "3 min 20 s"), (7_500_000, "2 h 05 min")]
+)
+def test_spans_for_people(span_ms, text):
+    assert dates.span_text(span_ms) == text
+
+
+@pytest.mark.parametrize(("unc_ms", "text"), [(60, ""), (3000, "±3 s"), (7_200_000, "±2 h"), (10 * DAY, "±10 d")])
+def test_doubt_for_people(unc_ms, text):
+    assert dates.doubt_text(unc_ms) == text

@@ -1,0 +1,152 @@
+"""Exports: whole, verified, taken back as they were; and refused when altered, cut or in conflict."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+
+import pytest
+from earlid.cli import main
+from earlid.ledger import keys, purge
+from earlid.ledger.boards import boards
+from earlid.ledger.location import locate
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Head, Ledger
+from made import BOARD, KEY, dump, life
+
+T = 1_780_000_000_000
+TABLES = ("records", "purges", "anchors", "labels", "clock_points", "tallies", "boots")
+
+
+@pytest.fixture
+def filled(location):
+    slots = life(120, zero_ms=T)
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, slots[:60], 5)
+        ledger.add(BOARD, slots[60:], list(range(60)))
+        ledger.add("ffff", life(30, board="ffff"), 9)
+        ledger.add_anchor(BOARD, Head(1, 120, slots[119][40:52]))
+        ledger.set_label(BOARD, 1, 60, False)
+        ledger.set_name(BOARD, "kitchen")
+        with open_reader(location) as reader:
+            purge.purge(ledger, purge.choose(ledger, boards(reader)[:1], None, T + 20 * 60_000), "test")
+    return location
+
+
+@pytest.fixture
+def exported(filled, tmp_path):
+    path = tmp_path / "out.jsonl"
+    assert main(["export", "-o", str(path), "--ledger", filled.url or str(filled.path)]) == 0
+    return path
+
+
+def test_an_export_comes_back_as_it_was(filled, exported, tmp_path):
+    other = locate(str(tmp_path / "other.sqlite"))
+    for _ in range(2):
+        assert main(["export", "--import", str(exported), "--ledger", str(other.path)]) == 0
+        for table in TABLES:
+            assert dump(other, table) == dump(filled, table), table
+    with open_reader(other) as reader:
+        assert [board.title for board in boards(reader)] == ["kitchen", "ffff"]
+    assert stat.S_IMODE(exported.stat().st_mode) == 0o600
+
+
+def test_an_export_is_judged_without_a_ledger(exported, capsys):
+    assert main(["verify", str(exported)]) == 0
+    assert capsys.readouterr().out.count("Intact") == 2
+    keys.save_key(BOARD, KEY)
+    keys.save_key("ffff", bytes(32))
+    assert main(["verify", str(exported), "--json"]) == 4
+    found = {item["board"]: item["findings"][0]["verdict"] for item in json.loads(capsys.readouterr().out)}
+    assert found == {BOARD: "intact", "ffff": "altered"}
+
+
+def _edit_record(lines):
+    body = json.loads(lines[30])
+    body["rec"][11] = 7
+    lines[30] = json.dumps(body) + "\n"
+
+
+def _drop_record(lines):
+    del lines[30]
+
+
+def _cut(lines):
+    del lines[-1]
+
+
+def _half_a_line(lines):
+    lines[-1] = lines[-1][:9]
+
+
+def _no_record(lines):
+    lines[30] = '{"rec":[1,2,3],"at":0}\n'
+
+
+def _no_header(lines):
+    del lines[0]
+
+
+def _other_format(lines):
+    lines[0] = lines[0].replace('"format":1', '"format":9')
+
+
+def _header_damaged(lines):
+    lines[0] = lines[0].replace('"purges":[{', '"purges":[{"x":1},{')
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (_edit_record, 4, "Altered at"),
+        (_drop_record, 4, "cut short or records were taken out"),
+        (_cut, 4, "cut short"),
+        (_half_a_line, 4, "no line of an export"),
+        (_no_record, 4, "no record"),
+        (_no_header, 2, "no export"),
+        (_other_format, 2, "update Earlid"),
+        (_header_damaged, 4, "header of a board is damaged"),
+    ],
+)
+def test_a_changed_export_is_refused(exported, tmp_path, capsys, change, code, said):
+    lines = exported.read_text().splitlines(keepends=True)
+    change(lines)
+    exported.write_text("".join(lines))
+    other = tmp_path / "other.sqlite"
+    for words in (["verify", str(exported)], ["export", "--import", str(exported), "--ledger", str(other)]):
+        assert main(words) == code
+        captured = capsys.readouterr()
+        assert said in captured.out + captured.err
+    with open_reader(locate(str(other))) as reader:
+        assert reader.rows("SELECT COUNT(*) FROM records") == [(0,)]
+
+
+def test_a_conflict_is_refused(exported, tmp_path, capsys):
+    other = locate(str(tmp_path / "other.sqlite"))
+    with Ledger(other) as ledger:
+        ledger.add("ffff", life(3, board="ffff", step_ms=7))
+    assert main(["export", "--import", str(exported), "--ledger", str(other.path)]) == 4
+    assert "another content" in capsys.readouterr().err
+
+
+def test_tables_for_other_programs(filled, tmp_path, capsys):
+    where = ["--ledger", filled.url or str(filled.path)]
+    assert main(["export", "--format", "csv", "--event", "open", *where]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["event"] for row in rows} == {"open"}
+    assert [row["label"] for row in rows if row["label"]] == ["False"]
+    pq = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "out.parquet"
+    assert main(["export", "-o", str(path), "--board", "kitchen", *where]) == 0
+    table = pq.read_table(path)
+    assert table.num_rows == 100
+    assert str(table.schema.field("wall_ms").type) == "timestamp[ms, tz=UTC]"
+    assert main(["export", "--since", "yesterday", *where]) == 2
+    assert main(["export", "--format", "parquet", *where]) == 2
+
+
+def test_a_file_that_cannot_be_written_is_said(filled, tmp_path, capsys):
+    where = ["--ledger", filled.url or str(filled.path)]
+    assert main(["export", "-o", str(tmp_path / "none" / "x.jsonl"), *where]) == 1
+    assert "cannot write" in capsys.readouterr().err

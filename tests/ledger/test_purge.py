@@ -1,0 +1,135 @@
+"""Purging is real: the values are gone from the files, the chain holds over the hole, a receipt stays."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import pytest
+from earlid.cli import main
+from earlid.ledger import purge
+from earlid.ledger.boards import boards
+from earlid.ledger.gaps import gaps
+from earlid.ledger.judge import judge
+from earlid.ledger.queries import entries, totals
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Head, Ledger
+from made import BOARD, KEY, dump, life
+
+HOUR_MS = 3_600_000
+
+
+def fill(location, count=300, step_ms=HOUR_MS):
+    """Records an hour apart up to now; returns (slots, Unix ms of the first)."""
+    zero_ms = int(time.time() * 1000) - count * step_ms
+    slots = life(count, step_ms=step_ms, zero_ms=zero_ms)
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, slots)
+        for seq in range(10, count, 10):
+            ledger.add_anchor(BOARD, Head(1, seq, slots[seq - 1][40:52]))
+        ledger.set_label(BOARD, 1, 2, False)
+    return slots, zero_ms
+
+
+def verdicts(location):
+    with open_reader(location) as reader:
+        (board,) = boards(reader)
+        return [finding.verdict for finding in judge(reader, board, KEY).findings]
+
+
+def remove(location, from_ms, to_ms):
+    with Ledger(location) as ledger, open_reader(location) as reader:
+        return purge.purge(ledger, purge.choose(ledger, boards(reader), from_ms, to_ms), "test")
+
+
+def test_what_is_old_goes_and_the_rest_holds(location):
+    slots, zero_ms = fill(location)
+    kept = [row for row in dump(location) if row[2] > 100]
+    assert remove(location, None, zero_ms + 100 * HOUR_MS) == {BOARD: 100}
+    assert dump(location) == kept
+    assert verdicts(location) == ["intact"]
+    with open_reader(location) as reader:
+        chosen = boards(reader)
+        assert gaps(reader, chosen) == []
+        assert totals(reader, chosen).records == 200
+        assert next(entries(reader, chosen)).seq == 101
+    assert dump(location, "labels") == []
+    ((_, boot, first, boot_to, last, count, before, after, _, why),) = dump(location, "purges")
+    assert (boot, first, boot_to, last, count, before, why) == (1, 1, 1, 100, 100, None, "test")
+    assert bytes(after) == slots[99][40:52]
+
+
+def test_the_middle_goes_and_both_sides_hold(location):
+    slots, zero_ms = fill(location)
+    assert remove(location, zero_ms + 50 * HOUR_MS, zero_ms + 60 * HOUR_MS) == {BOARD: 10}
+    assert remove(location, zero_ms + 40 * HOUR_MS, zero_ms + 70 * HOUR_MS) == {BOARD: 20}
+    assert verdicts(location) == ["intact"]
+    with Ledger(location) as ledger:
+        assert ledger.head(BOARD).seq == 300
+    assert len(dump(location, "purges")) == 3
+    assert slots
+
+
+def test_everything_goes_and_the_next_sync_goes_on_behind_it(location):
+    slots, _ = fill(location, 40)
+    assert remove(location, None, None) == {BOARD: 40}
+    with Ledger(location) as ledger:
+        assert ledger.head(BOARD) is None
+        assert ledger.purged_head(BOARD) == Head(1, 40, slots[39][40:52])
+        ledger.add(BOARD, life(5, first=41, prev=slots[39][40:52]))
+    assert verdicts(location) == ["intact"]
+
+
+def test_nothing_of_it_is_left_in_the_files(sqlite_location):
+    slots, zero_ms = fill(sqlite_location)
+    marks = [slot[52:60] for slot in slots[:200]]
+    folder = sqlite_location.path.parent
+    with Ledger(sqlite_location) as ledger:
+        data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
+        assert all(mark in data for mark in marks)
+        with open_reader(sqlite_location) as reader:
+            runs = purge.choose(ledger, boards(reader), None, zero_ms + 200 * HOUR_MS)
+        assert purge.purge(ledger, runs, "test") == {BOARD: 200}
+        data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
+    assert not [mark for mark in marks if mark in data]
+    left = [slot[40:52] for slot in slots[:200] if slot[40:52] in data]
+    assert left == [slots[199][40:52]]  # the head that is kept on purpose
+    assert all(slot[52:60] in data for slot in slots[200:])
+
+
+def test_many_purges_leave_nothing_either(sqlite_location):
+    slots, zero_ms = fill(sqlite_location, 3000, 60_000)
+    for i in range(20):
+        remove(sqlite_location, zero_ms + i * 100 * 60_000, zero_ms + (i * 100 + 70) * 60_000)
+    data = b"".join(path.read_bytes() for path in sqlite_location.path.parent.glob("ledger*"))
+    gone = [slot for i, slot in enumerate(slots) if i < 2000 and i % 100 < 70]
+    assert not [slot for slot in gone if slot[52:60] in data]
+    assert verdicts(sqlite_location) == ["intact"]
+
+
+def test_retention_is_six_months_unless_set(sqlite_location, capsys):
+    fill(sqlite_location, 400, 24 * HOUR_MS)
+    where = ["--ledger", str(sqlite_location.path)]
+    assert main(["purge", "--dry-run", *where]) == 0
+    said = capsys.readouterr().err
+    assert "would be removed" in said
+    assert 212 <= int(said.split(": ")[1].split()[0]) <= 220
+    assert main(["purge", *where]) == 2  # nobody is there to ask
+    assert "--yes" in capsys.readouterr().err
+    assert main(["purge", "--yes", *where]) == 0
+    assert main(["purge", "--retention", "1 month", "--yes", *where]) == 0
+    assert main(["purge", "--list", "--json", *where]) == 0
+    assert main(["verify", *where]) == 0
+    with Ledger(sqlite_location) as ledger:
+        assert purge.retention_of(ledger) == "1 month"
+        later = datetime.fromtimestamp(time.time() + 90 * 86400)
+        assert sum(purge.keep_retention(ledger, later).values()) in range(28, 33)
+    assert main(["purge", "--retention", "off", *where]) == 0
+    assert main(["purge", "--retention", "soon", *where]) == 2
+
+
+@pytest.mark.parametrize("words", [["--between", "2026-02-02", "2026-02-01"], ["--older-than", "a while"]])
+def test_nonsense_removes_nothing(sqlite_location, words):
+    fill(sqlite_location, 10)
+    assert main(["purge", *words, "--yes", "--ledger", str(sqlite_location.path)]) == 2
+    assert len(dump(sqlite_location)) == 10

@@ -1,0 +1,269 @@
+"""The store, on SQLite and PostgreSQL: idempotent, durable, one of many writers, and clear about every trouble."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from earlid.cli import main
+from earlid.errors import UserError
+from earlid.ledger.boards import boards, pick_boards
+from earlid.ledger.judge import judge
+from earlid.ledger.location import locate
+from earlid.ledger.queries import Totals, totals
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+from earlid.ledger.times import Clocks
+from made import BOARD, KEY, dump, life
+
+SLOTS = life(200)
+
+
+def count(location):
+    with open_reader(location) as reader:
+        return reader.rows("SELECT COUNT(*) FROM records")[0][0]
+
+
+def test_adding_twice_changes_nothing(location):
+    with Ledger(location) as ledger:
+        first = ledger.add(BOARD, SLOTS, 5)
+        before = [dump(location, table) for table in ("records", "tallies", "boots")]
+        again = ledger.add(BOARD, SLOTS[50:100] + SLOTS[50:60], 9)
+    assert (first.new, first.known) == (200, 0)
+    assert (again.new, again.known) == (0, 60)
+    assert [dump(location, table) for table in ("records", "tallies", "boots")] == before
+
+
+def test_order_of_arrival_does_not_matter(location):
+    mixed = SLOTS[:]
+    random.Random(1).shuffle(mixed)
+    with Ledger(location) as ledger:
+        for i in range(0, 200, 37):
+            ledger.add(BOARD, mixed[i : i + 37], 5)
+        assert ledger.head(BOARD).seq == 200
+    with open_reader(location) as reader:
+        judged = judge(reader, boards(reader)[0], KEY)
+    assert judged.exit_code == 0
+    assert judged.records == 200
+
+
+def test_a_record_with_another_link_is_refused_with_its_batch(location):
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, SLOTS[:10])
+        added = ledger.add(BOARD, [*life(10, step_ms=77)[5:6], *SLOTS[10:20]])
+    assert (added.new, added.conflicts) == (0, ((1, 6),))
+    assert count(location) == 10
+
+
+def test_totals_of_any_range_are_those_of_the_records(location):
+    zero_ms = 1_790_000_000_000
+    slots = life(500, step_ms=1_500_000, zero_ms=zero_ms)
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, slots)
+        ledger.add("ffff", life(30, board="ffff"))
+    with open_reader(location) as reader:
+        chosen = pick_boards(reader, [BOARD])
+        every = totals(reader, chosen)
+        half_ms = zero_ms + 250 * 1_500_000 + 1
+        parts = [totals(reader, chosen, None, half_ms), totals(reader, chosen, half_ms, None)]
+    assert every.records == 500
+    assert parts[0].records + parts[1].records == 500
+    assert abs(parts[0].records - 251) <= 1
+    assert parts[0].live_ms + parts[1].live_ms == every.live_ms
+    assert isinstance(every, Totals)
+    assert every.counts["boot", "power-on"] == 1
+
+
+def test_names_labels_notes_and_settings_stay(location):
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, SLOTS[:3])
+        ledger.set_name(BOARD, "kitchen")
+        ledger.set_label(BOARD, 1, 2, False)
+        ledger.set_label(BOARD, 1, 2, True)
+        ledger.add_note(BOARD, "older", "came back older")
+        ledger.set_setting("retention", "3 months")
+    with Ledger(location) as ledger:
+        assert ledger.setting("retention") == "3 months"
+    with open_reader(location) as reader:
+        assert boards(reader)[0].title == "kitchen"
+        assert pick_boards(reader, ["KITCHEN"]) == pick_boards(reader, ["0011"])
+        assert reader.rows("SELECT seq, label FROM labels") == [(2, 1)]
+        with pytest.raises(UserError, match="no board is called"):
+            pick_boards(reader, ["cellar"])
+    with Ledger(location) as ledger:
+        ledger.set_label(BOARD, 1, 2, None)
+    assert dump(location, "labels") == []
+
+
+def test_two_writers_wait_for_each_other(location):
+    def write(part):
+        with Ledger(location) as ledger:
+            for i in range(part, 200, 4):
+                ledger.add(BOARD, [SLOTS[i], SLOTS[(i + 1) % 200]])
+
+    threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
+    with Ledger(location):
+        pass
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with open_reader(location) as reader:
+        assert judge(reader, boards(reader)[0], KEY).exit_code == 0
+    assert count(location) == 200
+
+
+def test_a_newer_ledger_is_refused_and_not_touched(location):
+    with Ledger(location) as ledger:
+        ledger.set_setting("version", "2")
+    for opened in (Ledger, open_reader):
+        with pytest.raises(UserError, match=r"newer Earlid.*Update") as caught:
+            opened(location)
+        assert caught.value.code == 2
+
+
+def test_the_file_is_its_owners_alone(sqlite_location):
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, SLOTS)
+        for path in sqlite_location.path.parent.glob("ledger*"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+_KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+from made import BOARD, life
+from earlid.ledger.location import locate
+from earlid.ledger.store import Ledger
+slots = life(20_000)
+with Ledger(locate({path!r})) as ledger:
+    for i in range(0, len(slots), 200):
+        ledger.add(BOARD, slots[i : i + 200])
+        print(i + 200, flush=True)
+"""
+
+
+@pytest.mark.parametrize("commits", [1, 7, 23])
+def test_kill_9_loses_nothing_committed_and_doubles_nothing(sqlite_location, commits):
+    code = _KILLED.format(tests=os.path.dirname(__file__), path=str(sqlite_location.path))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    acknowledged = [int(child.stdout.readline()) for _ in range(commits)][-1]
+    time.sleep(random.Random(commits).random() * 0.01)
+    child.send_signal(signal.SIGKILL)
+    acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
+    child.wait()
+    stored = count(sqlite_location)
+    assert stored >= acknowledged
+    assert stored % 200 == 0
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, life(20_000)[:6000])
+    with open_reader(sqlite_location) as reader:
+        judged = judge(reader, boards(reader)[0], KEY)
+    assert (judged.exit_code, judged.records) == (0, max(6000, stored))
+
+
+def test_a_full_disk_is_said_and_survived(sqlite_location):
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, SLOTS[:50])
+        with ledger.engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(UserError, match=r"is full. Nothing acknowledged is lost"):
+            ledger.add(BOARD, SLOTS[50:])
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, SLOTS)
+    assert count(sqlite_location) == 200
+
+
+def test_a_read_only_disk_can_be_read_and_says_so_when_written(sqlite_location, tmp_path, capfd):
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, SLOTS)
+    if os.geteuid() != 0:
+        os.chmod(tmp_path, 0o500)
+        os.chmod(sqlite_location.path, 0o400)
+        try:
+            assert main(["verify", "--ledger", str(sqlite_location.path)]) == 0
+            with pytest.raises(UserError, match="cannot be written"):
+                Ledger(sqlite_location)
+        finally:
+            os.chmod(tmp_path, 0o700)
+        return
+    # Root may write everywhere: a child does it as nobody. The verbs run once before, so that all they import is there.
+    words = [["verify", "--ledger", str(sqlite_location.path)], ["purge", "--ledger", str(sqlite_location.path)]]
+    assert [main(each) for each in words] == [0, 0]
+    for folder in [tmp_path, *tmp_path.parents][:4]:
+        os.chmod(folder, os.stat(folder).st_mode | 0o055)
+    os.chmod(sqlite_location.path, 0o444)
+    capfd.readouterr()
+    for each, code in zip(words, (0, 1), strict=True):
+        child = os.fork()
+        if child == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            os._exit(main(each))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    said = capfd.readouterr()
+    assert "Intact" in said.out
+    assert "cannot be written" in said.err
+
+
+def test_what_is_no_ledger_is_said(tmp_path):
+    text = tmp_path / "text.sqlite"
+    text.write_text("no database at all, " * 100)
+    other = tmp_path / "other.sqlite"
+    sqlite3.connect(other).execute("CREATE TABLE a (b)").connection.commit()
+    for path in (text, other):
+        with pytest.raises(UserError, match="not an Earlid ledger"):
+            open_reader(locate(str(path)))
+    with pytest.raises(UserError, match="not an Earlid ledger"):
+        Ledger(locate(str(text)))
+    with pytest.raises(UserError, match=r"there is no ledger at .* yet"):
+        open_reader(locate(str(tmp_path / "none.sqlite")))
+    with pytest.raises(UserError, match="name a file or a postgresql"):
+        locate("mysql://root:secret@host/db")
+
+
+def test_a_server_that_is_not_there_is_said():
+    pytest.importorskip("psycopg")
+    with pytest.raises(UserError, match="no database answers") as caught:
+        Ledger(locate("postgresql://someone:secret@127.0.0.1:1/none"))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_flipped_bit_never_passes_and_never_crashes(sqlite_location, tmp_path, capsys):
+    zero_ms = int(time.time() * 1000) - 90_000_000
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, life(300, zero_ms=zero_ms, step_ms=60_000))
+    whole = sqlite_location.path.read_bytes()
+    with open_reader(sqlite_location) as reader:
+        chosen = boards(reader)
+        clean = judge(reader, chosen[0], KEY).exit_code
+        assert Clocks(reader, chosen).wall(chosen[0].id, 1, 1000)[0] == zero_ms + 1000
+    assert clean == 0
+    rng = random.Random(6)
+    codes = []
+    for trial in range(120):
+        damaged = bytearray(whole)
+        at = rng.randrange(100, len(whole))
+        damaged[at] ^= 1 << rng.randrange(8)
+        path = tmp_path / f"{trial}.sqlite"
+        path.write_bytes(damaged)
+        for words in (["verify"], ["review", "--since", "2 days ago", "--json"]):
+            try:
+                code = main([*words, "--ledger", str(path)])
+            except Exception as error:
+                pytest.fail(f"seed 6, trial {trial}, byte {at}, {words[0]}: {error!r}")
+            capsys.readouterr()
+            assert code in (0, 1, 2, 4), f"seed 6, trial {trial}, byte {at}"
+            codes.append((words[0], code))
+        path.unlink()
+    assert codes.count(("verify", 4)) > 20  # many bits lie in free space or in what can be derived again

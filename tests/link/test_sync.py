@@ -1,0 +1,192 @@
+"""Sync: everything arrives once, over bad lines and resets; nothing is acknowledged before it is durable."""
+
+from __future__ import annotations
+
+import pytest
+from earlid.board import link as link_module
+from earlid.board.link import Link, Record
+from earlid.board.sync import Sync
+from earlid.errors import UserError
+from earlid.ledger.location import locate
+from earlid.ledger.reader import open_reader
+from earlid.ledger.rows import COLUMNS, body_of
+from earlid.ledger.store import Ledger
+from fake_board import FakeBoard, seal_records
+from lid import record
+
+BOARD = "00112233aabbccdd"
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(locate(str(tmp_path / "ledger.sqlite"))) as opened:
+        yield opened
+
+
+def slots_in(ledger):
+    with open_reader(ledger.location) as reader:
+        rows = reader.rows(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY boot, seq")
+    return [body_of(row) + row[15] + row[16] for row in rows]
+
+
+def sync_once(board, ledger, **options):
+    with Link(board.path) as link:
+        sync = Sync(link, ledger, **options)
+        return sync.catch_up(), link
+
+
+def test_everything_arrives_and_is_acknowledged(ledger):
+    slots = seal_records(BOARD, 200)
+    with FakeBoard(BOARD, slots) as board:
+        result, _ = sync_once(board, ledger)
+        again, _ = sync_once(board, ledger)
+        assert board.acked == 200
+    assert (result.stored, again.stored) == (200, 0)
+    assert slots_in(ledger) == [slot[:60] for slot in slots]
+
+
+def test_ack_comes_only_after_the_commit(ledger):
+    with FakeBoard(BOARD, seal_records(BOARD, 150)) as board:
+        seen = []
+
+        def look(body):
+            if body["do"] == "ack":
+                seen.append((body["seq"], len(slots_in(ledger))))
+
+        board.before_reply = look
+        sync_once(board, ledger)
+    assert seen
+    assert all(stored >= seq for seq, stored in seen)
+
+
+@pytest.mark.parametrize(
+    ("count", "bit_error", "seed"),
+    [(1000, 1e-4, 1), (300, 1e-3, 2), pytest.param(10_000, 1e-3, 3, marks=pytest.mark.soak)],
+)
+def test_a_bad_line_delays_and_changes_nothing(ledger, monkeypatch, count, bit_error, seed):
+    monkeypatch.setattr(link_module, "QUIET_S", 0.02)  # this board never pauses
+    monkeypatch.setattr(link_module, "RETRY_S", 0.05)
+    slots = seal_records(BOARD, count)
+    with FakeBoard(BOARD, slots, seed=seed) as board:
+        board.bit_error, board.drop, board.double = bit_error, 0.02, 0.02
+        board.chatter = [b">>> \r\n", b"Traceback (most recent call last):\r\n", b'#5 {"rec":[1', b"\x00\xff\x1b[2J"]
+        result, link = sync_once(board, ledger)
+        assert board.acked == count, f"seed {seed}"
+    assert slots_in(ledger) == [slot[:60] for slot in slots], f"seed {seed}"
+    assert result.stored == count
+    assert link.bad_lines > 0
+    assert link.missed_lines > 0
+
+
+def test_a_reset_in_mid_record_is_survived(ledger):
+    slots = seal_records(BOARD, 400)
+    with FakeBoard(BOARD, slots) as board:
+        board.restart_every = 90
+        result, _ = sync_once(board, ledger)
+        assert board.boot > 2
+    assert result.stored == 400
+    assert slots_in(ledger) == [slot[:60] for slot in slots]
+
+
+def test_a_gap_that_the_board_overwrote_is_told(ledger):
+    slots = seal_records(BOARD, 100)
+    with FakeBoard(BOARD, slots[:20]) as board:
+        sync_once(board, ledger)
+        board.slots[:] = slots[50:]
+        result, _ = sync_once(board, ledger)
+    assert result.missing == [(21, 50)]
+    assert result.stored == 50
+
+
+def test_a_lost_record_is_told(ledger):
+    prev = record.genesis(BOARD)
+    body = record.make_body([1, 1, 5, "lost", "torn", 0, 0, 0, 0, 0, 0, 65535, 1, 9])
+    with FakeBoard(BOARD, [record.seal(bytes(32), prev, body)[0]]) as board:
+        result, _ = sync_once(board, ledger)
+    assert result.lost == [(1, 9)]
+
+
+def test_a_board_that_came_back_older_is_noted_and_nothing_removed(ledger):
+    slots = seal_records(BOARD, 100)
+    with FakeBoard(BOARD, slots[:]) as board:
+        sync_once(board, ledger)
+        del board.slots[60:]
+        result, _ = sync_once(board, ledger)
+    assert "ends at 60" in result.notes[0]
+    assert len(slots_in(ledger)) == 100
+
+
+def test_a_chain_begun_anew_is_kept_beside_the_old_one(ledger):
+    with FakeBoard(BOARD, seal_records(BOARD, 50, boot=3)) as board:
+        sync_once(board, ledger)
+        board.slots[:] = seal_records(BOARD, 80, boot=4, step_ms=7)
+        result, _ = sync_once(board, ledger)
+        assert board.acked == 80
+    assert "begun anew" in result.notes[0]
+    assert len(slots_in(ledger)) == 130
+
+
+def test_another_record_under_the_same_identity_is_refused(ledger):
+    with FakeBoard(BOARD, seal_records(BOARD, 50)) as board:
+        sync_once(board, ledger)
+        board.slots[:] = seal_records(BOARD, 80, step_ms=7)
+        with pytest.raises(UserError, match="sends another record") as caught:
+            sync_once(board, ledger)
+        assert board.acked == 50
+    assert caught.value.code == 4
+    assert len(slots_in(ledger)) == 50
+
+
+def test_a_record_that_does_not_follow_is_kept_and_noted(ledger):
+    slots = seal_records(BOARD, 10)
+    slots[5:] = seal_records(BOARD, 5, first=6, prev=bytes(12))
+    with FakeBoard(BOARD, slots) as board:
+        result, _ = sync_once(board, ledger)
+    assert result.stored == 10
+    assert "record 6 does not follow" in result.notes[0]
+
+
+def test_an_unknown_event_says_update(ledger):
+    slots = seal_records(BOARD, 5)
+    with FakeBoard(BOARD, slots) as board:
+        say = board.say
+
+        def say_new(body):
+            if "rec" in body and body["rec"][0] == 4:
+                body["rec"][3] = "teleport"
+            say(body)
+
+        board.say = say_new
+        with pytest.raises(UserError, match="update Earlid"):
+            sync_once(board, ledger)
+        assert board.acked == 3
+    assert len(slots_in(ledger)) == 3
+
+
+def test_live_records_are_taken_in_order_and_acknowledged(ledger):
+    slots = seal_records(BOARD, 12)
+    told = []
+    with FakeBoard(BOARD, slots[:10]) as board, Link(board.path) as link:
+        sync = Sync(link, ledger, on_stored=lambda sync, item: told.append(item.seq))
+        sync.catch_up()
+        board.append(slots[10])
+        board.append(slots[10])
+        board.slots.pop()
+        items = [item for item in link.messages(0.3) if isinstance(item, Record)]
+        assert [sync.take(item) for item in items] == [True, True]
+        assert board.acked == 11
+        board.slots.append(slots[11])
+        assert not sync.take(items[0]._replace(seq=13))
+        sync.catch_up()
+    assert told == list(range(1, 13))
+
+
+def test_clock_points_come_from_the_greeting(ledger):
+    with FakeBoard(BOARD, seal_records(BOARD, 5)) as board:
+        sync_once(board, ledger, clock_ms=lambda: 1_800_000_000_000)
+    with open_reader(ledger.location) as reader:
+        ((boot, ms, wall_ms, unc_ms),) = reader.rows("SELECT boot, ms, wall_ms, unc_ms FROM clock_points")
+    assert boot == 1
+    assert 0 <= ms < 60_000
+    assert abs(wall_ms - 1_800_000_000_000) < 1000
+    assert unc_ms >= 50
