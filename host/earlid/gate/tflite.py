@@ -122,7 +122,10 @@ class Tensor:
 
     def zero_point(self) -> int:
         self.scale()
-        return int(self.zero_points[0])
+        value = int(self.zero_points[0])
+        if not (0 <= value <= 255 if self.kind == "uint8" else -128 <= value <= 127):
+            raise ModelError(f"tensor {self.index} ({self.name}): zero point {value} is outside {self.kind}")
+        return value
 
     def value(self) -> np.ndarray:
         if self.data is None:

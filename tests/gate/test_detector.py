@@ -1,0 +1,166 @@
+"""The whole gate: with the energy gate off it is the oracle's, with it on nothing of the word is lost; and no garbage."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+import signals
+import soundfile
+from earlid import cli
+from earlid.errors import UserError
+from earlid.gate import audio, models, score
+
+SEED = 77
+HEAP_LIMIT = 64 * 1024
+QUIET_SAMPLES = 3 * 16000
+
+
+@functools.cache
+def recording() -> signals.Samples:
+    """Two quiet stretches, each followed by the word in a synthetic voice that the network knows, with a faint hiss."""
+    rng = np.random.default_rng(SEED)
+    word = signals.at_dbfs(signals.flite("Alexa", "rms"), -24)
+    parts = [np.zeros(QUIET_SAMPLES), word, np.zeros(QUIET_SAMPLES), word, np.zeros(16000)]
+    whole = np.concatenate(parts)
+    return signals.to_int16(whole + rng.normal(0, 6, len(whole)))
+
+
+def results(pcm: signals.Samples, energy_gate: bool, model: str = "alexa") -> list[score.Inference]:
+    return [item for item in score.run(pcm, models.load(model), energy_gate) if isinstance(item, score.Inference)]
+
+
+@pytest.mark.parametrize("name", models.builtin_names())
+def test_without_the_energy_gate_it_is_the_oracle_s(name: str) -> None:
+    pcm = np.concatenate([recording(), signals.mixtures(SEED, 0.3)])
+    model = models.load(name)
+    found = results(pcm, False, name)
+    stride, window = model.network.stride, model.manifest.window
+    expected = networks.reference(model.manifest.model.read_bytes(), networks.features(pcm))
+    assert [item.prob for item in found] == expected
+    # the first column comes after 480 samples, an inference after every `stride` columns
+    assert [item.t_ms for item in found] == [(stride * (n + 1) + 2) * 10 for n in range(len(expected))]
+    sums = [sum(expected[max(0, n + 1 - window) : n + 1]) if n + 1 >= window else 0 for n in range(len(expected))]
+    assert [item.mean_q8 for item in found] == [total // window for total in sums]
+    assert [item.hit for item in found] == [total / 256 / window > model.manifest.probability_cutoff for total in sums]
+
+
+def test_the_energy_gate_sleeps_and_loses_no_word() -> None:
+    pcm = recording()
+    always, gated = results(pcm, False), results(pcm, True)
+    assert len(gated) < 0.75 * len(always), "the network ran through the silence"
+    assert any(item.hit for item in always), "the recording no longer holds the word"
+    times = [item.t_ms for item in gated]
+    assert times == sorted(set(times))
+    assert set(times) <= {item.t_ms for item in always}, "replayed inferences have left their places in time"
+
+    def heard(items: list[score.Inference]) -> list[int]:
+        hits = [item.t_ms for item in items if item.hit]
+        return [t for before, t in zip([-10_000, *hits[:-1]], hits, strict=True) if t - before > 1000]
+
+    assert len(heard(always)) == len(heard(gated)) == 2
+    assert np.abs(np.array(heard(always)) - np.array(heard(gated))).max() <= 90
+
+
+def test_columns_from_before_the_gate_opened_are_replayed() -> None:
+    gated = results(recording(), True)
+    first_open = next(index for index, item in enumerate(gated) if item.gate)
+    assert first_open >= 10, "the network saw nothing from before the gate opened"
+    assert not any(item.gate for item in gated[:first_open])
+
+
+def test_memory_is_bounded_and_nothing_is_allocated() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "alexa.elww"
+        path.write_bytes(models.load("alexa").blob)
+        out = networks.micropython("mp_detector.py", recording().tobytes(), str(path))
+    held, grown, most, inferences, openings, modules = map(int, out.split())
+    print(f"Detector with alexa: {held} bytes of heap, weights included; its modules {modules} (64-bit objects and code)")
+    assert grown == 0, f"10,000 hops allocated {grown} bytes"
+    assert held <= HEAP_LIMIT
+    assert most == 2, f"{most} inferences in one hop while catching up"
+    assert openings > 2
+    assert inferences > 2000
+
+
+# -- the verb ----------------------------------------------------------------------------------------------------------
+
+
+def run_verb(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, object]]:
+    assert cli.main(["score", *words, "--json"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_score_prints_an_object_for_each_inference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "word.wav"
+    soundfile.write(path, recording(), 16000)
+    found = run_verb(capsys, str(path), "--model", "alexa", "--no-energy-gate")
+    assert found == [item.entry() for item in results(recording(), False)]
+    assert list(found[0]) == ["t_ms", "prob", "mean_q8", "energy_log2_q8", "gate", "hit"]
+
+
+def test_score_prints_the_features_of_each_hop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "word.flac"
+    pcm = recording()[: 16000 * 4]
+    soundfile.write(path, pcm, 16000)
+    found = run_verb(capsys, str(path), "--features", "--no-energy-gate")
+    hops = [entry for entry in found if "hop" in entry]
+    assert [entry["hop"] for entry in hops] == list(range(2, len(pcm) // 160))
+    assert [entry["features"] for entry in hops] == networks.features(pcm).tolist()
+    assert len(found) - len(hops) == len(hops) // 3
+    assert found[3] == results(pcm, False)[0].entry(), "an inference follows the columns it used"
+
+
+def test_score_says_in_words_what_was_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "word.wav"
+    soundfile.write(path, recording(), 16000)
+    assert cli.main(["score", str(path)]) == 0
+    assert capsys.readouterr().out.count("heard") == 2
+    assert cli.main(["score", str(path), "--features"]) == 2
+    assert "--features needs --json" in capsys.readouterr().err
+
+
+# -- recordings --------------------------------------------------------------------------------------------------------
+
+
+def test_a_16_khz_mono_recording_is_taken_as_it_is(tmp_path: Path) -> None:
+    pcm = np.random.default_rng(SEED).integers(-32768, 32768, 5000).astype(np.int16)
+    for name in ("a.wav", "a.flac"):
+        soundfile.write(tmp_path / name, pcm, 16000)
+        np.testing.assert_array_equal(audio.read_audio(tmp_path / name), pcm)
+
+
+@pytest.mark.parametrize(("rate_hz", "channels", "subtype"), [(44100, 2, "PCM_24"), (8000, 1, "PCM_16"), (48000, 3, "FLOAT")])
+def test_other_recordings_are_converted(tmp_path: Path, rate_hz: int, channels: int, subtype: str) -> None:
+    time_s = np.arange(rate_hz) / rate_hz
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time_s)
+    soundfile.write(tmp_path / "tone.wav", np.repeat(tone[:, None], channels, axis=1), rate_hz, subtype=subtype)
+    found = audio.read_audio(tmp_path / "tone.wav").astype(float)
+    wanted = 16384 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    assert len(found) == 16000
+    assert np.abs(found - wanted)[200:-200].max() < 60
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("gone.wav", None, "no such file"),
+        ("text.wav", b"hello, this is no sound", "not a sound file"),
+        ("empty.wav", b"", "not a sound file"),
+        ("cut.flac", b"fLaC\x00\x00\x00\x22", "not a sound file"),
+    ],
+)
+def test_bad_recordings_are_refused_by_name(tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: .*{says}"):
+        audio.read_audio(path)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(0, np.int16), 16000)
+    with pytest.raises(UserError, match="has no samples"):
+        audio.read_audio(tmp_path / "silent.wav")
