@@ -6,7 +6,7 @@ from micropython import const
 
 _LOG2_SAMPLES_Q8 = const(1618)  # log2(80)
 _FLOOR_START_Q8 = const(2560)  # -60 dBFS: a first hop that is louder need not be background
-_QUIET_Q16 = const(-65536)  # 3 dB below the floor
+_QUIET_Q8 = const(-256)  # 3 dB below the floor
 _CREEP_LATE_HOPS = const(200)  # open for longer than this: rather a fan than speech
 
 
@@ -52,50 +52,76 @@ def level(x: int, pcm: ptr16) -> int:
     return octaves + 8 * 256 + x + (x * (256 - x) * 88 >> 16)
 
 
+# Words of the state
+_KNOWN = const(0)
+_FLOOR_Q16 = const(1)
+_SMOOTH_Q8 = const(2)
+_HANG = const(3)
+_OPEN_HOPS = const(4)
+
+
+@micropython.viper
+def decide(now: int, above: int, state: ptr32, on_q8: int, off_q8: int, hang_hops: int, creep_q8: int) -> int:
+    # Twice the floor, plus one while the gate is open.
+    if state[_KNOWN] == 0:
+        above = now if now < _FLOOR_START_Q8 else _FLOOR_START_Q8
+        state[_KNOWN] = 1
+        state[_FLOOR_Q16] = above << 8
+        state[_SMOOTH_Q8] = above
+    floor = state[_FLOOR_Q16] >> 8
+    smooth = state[_SMOOTH_Q8]
+    smooth += now - smooth >> 2
+    state[_SMOOTH_Q8] = smooth
+    above = now - floor
+    hang = state[_HANG]
+    if above > on_q8:
+        hang = hang_hops
+    elif hang > 0:
+        if smooth - floor > off_q8:
+            hang = hang_hops
+        else:
+            hang -= 1
+    state[_HANG] = hang
+    # The floor follows the mean while the gate is closed, creeps while it is open, and falls fast when it got quiet.
+    step = above << (5 if above < _QUIET_Q8 else 3)
+    if hang > 0:
+        hops = state[_OPEN_HOPS] + 1
+        limit = creep_q8 << 8
+        if hops > _CREEP_LATE_HOPS:
+            limit <<= 2
+            hops -= 1
+        state[_OPEN_HOPS] = hops
+        if step > limit:
+            step = limit
+        hang = 1
+    else:
+        state[_OPEN_HOPS] = 0
+    floor = state[_FLOOR_Q16] + step
+    state[_FLOOR_Q16] = floor
+    return (floor >> 8 << 1) + hang
+
+
 class Energy:
     def __init__(self, on_q8=384, off_q8=192, hang_hops=60, creep_q8=5):
         self.on_q8 = on_q8  # opens this far above the floor
         self.off_q8 = off_q8  # closes below this
         self.hang_hops = hang_hops  # and so long after
         self.creep_q8 = creep_q8  # how much the floor rises in a hop while the gate is open
+        self._state = bytearray(20)
         self.reset()
 
     def reset(self):
+        for i in range(20):
+            self._state[i] = 0
         self.energy_log2_q8 = 0
-        self.floor_log2_q8 = -1  # not known
+        self.floor_log2_q8 = 0
         self.open = False
-        self._floor_q16 = 0
-        self._smooth_q8 = 0
-        self._hang = 0
-        self._open_hops = 0
 
     # hop: 160 signed 16-bit samples. True while the gate is open.
     def push(self, hop):
         now = level(0, hop)
+        floor = decide(now, 0, self._state, self.on_q8, self.off_q8, self.hang_hops, self.creep_q8)
         self.energy_log2_q8 = now
-        if self.floor_log2_q8 < 0:
-            self.floor_log2_q8 = self._smooth_q8 = min(now, _FLOOR_START_Q8)
-            self._floor_q16 = self.floor_log2_q8 << 8
-        above = now - self.floor_log2_q8
-        self._smooth_q8 += now - self._smooth_q8 >> 2
-        if above > self.on_q8:
-            self._hang = self.hang_hops
-        elif self._hang:
-            if self._smooth_q8 - self.floor_log2_q8 > self.off_q8:
-                self._hang = self.hang_hops
-            else:
-                self._hang -= 1
-        self.open = self._hang > 0
-        self._adapt(above << 8)
-        return self.open
-
-    # The floor follows the mean while the gate is closed, creeps while it is open, and falls fast when it got quiet.
-    def _adapt(self, above_q16):
-        step = above_q16 >> (3 if above_q16 < _QUIET_Q16 else 5)
-        if self.open:
-            self._open_hops += 1
-            step = min(step, self.creep_q8 << (10 if self._open_hops > _CREEP_LATE_HOPS else 8))
-        else:
-            self._open_hops = 0
-        self._floor_q16 += step
-        self.floor_log2_q8 = self._floor_q16 >> 8
+        self.floor_log2_q8 = floor >> 1
+        self.open = opened = floor & 1 == 1
+        return opened

@@ -12,17 +12,23 @@ class Frontend:
     def __init__(self):
         self.features = array("H", bytes(80))
         self._history = bytearray(960)  # three hops, biased
-        self._a = bytearray(1024)  # window, then the transform
-        self._b = bytearray(1024)  # transform, then energies
-        self._energies = memoryview(self._b)[20:]  # from bin 5 on
-        self._sums = bytearray(320)
-        self._signal = bytearray(160)
-        self._noise = bytearray(160)
-        self._twiddles = twiddles.turns()
-        self._splits = twiddles.splits()
-        self._guesses = channels.root_guesses()
-        self._bits = channels.bit_lengths()
         self._slots = tuple(memoryview(self._history)[320 * i : 320 * (i + 1)] for i in range(3))
+        self._noise = bytearray(160)
+        energies = bytearray(1024)  # also room for the transform
+        self._parts = (
+            self._history,
+            bytearray(1024),  # window, then the transform
+            energies,
+            memoryview(energies)[20:],  # from bin 5 on
+            bytearray(320),  # a channel's sum in two words
+            bytearray(160),  # its root
+            self._noise,
+            twiddles.turns(),
+            twiddles.splits(),
+            channels.root_guesses(),
+            channels.bit_lengths(),
+            self.features,
+        )
         self.reset()
 
     def reset(self):
@@ -37,18 +43,22 @@ class Frontend:
 
     # hop: 160 signed 16-bit samples, little-endian. True when `features` holds a new column.
     def push(self, hop):
-        fft.bias(hop, self._slots[self._newest])
-        self._newest = oldest = (self._newest + 1) % 3
+        newest = self._newest
+        fft.bias(hop, self._slots[newest])
+        newest += 1
+        if newest == 3:
+            newest = 0
+        self._newest = newest
         if self._missing > 1:
             self._missing -= 1
             return False
-        a = self._a
-        b = self._b
-        shift = fft.window(0, 0, self._history, tables.WINDOW, a, oldest)
+        # An attribute costs ten times what a local does
+        history, a, b, energies, sums, signal, noise, turns, splits, guesses, bits, features = self._parts
+        shift = fft.window(0, 0, history, tables.WINDOW, a, newest)
         fft.first_stage(0, 0, a, b, 8191 << shift)
-        fft.stages(0, 0, b, a, self._twiddles)
-        fft.spectrum(0, 0, self._splits, a, b)
-        channels.filterbank(self._energies, tables.WEIGHTS, tables.WIDTHS, self._sums)
-        channels.roots(0, 0, self._sums, self._signal, self._guesses, shift)
-        channels.compress(0, 0, self._signal, self._noise, tables.GAIN, self._bits, tables.LOGS, self.features)
+        fft.stages(0, 0, b, a, turns)
+        fft.spectrum(0, 0, splits, a, b)
+        channels.filterbank(energies, tables.WEIGHTS, tables.WIDTHS, sums)
+        channels.roots(0, 0, sums, signal, guesses, shift)
+        channels.compress(0, 0, signal, noise, tables.GAIN, bits, tables.LOGS, features)
         return True
