@@ -36,18 +36,17 @@ def speech() -> Samples:
     return np.concatenate([np.zeros(8000, np.int16), *clips])
 
 
-def network_on(gate: gates.Gate, model: str) -> Measurement:
-    """Speech, with the network on every hop whatever the energy gate says."""
+def network_on(gate: gates.Gate, model: str, pcm: Samples) -> Measurement:
+    """With the network on every hop, whatever the energy gate says."""
     detector = gate.detector(model)
     detector.energy_gate = False
-    return measure("network always on", gate.board, gate.ear(detector), gates.slots_of(speech()), WARM_HOPS)
+    return measure("network always on", gate.board, gate.ear(detector), gates.slots_of(pcm), WARM_HOPS)
 
 
-def gate_closed(gate: gates.Gate, model: str) -> Measurement:
-    """A quiet room: the energy gate stays closed and the network idle."""
+def gate_closed(gate: gates.Gate, model: str, pcm: Samples) -> Measurement:
+    """With the energy gate on, and sound that leaves it closed: the network is idle."""
     detector = gate.detector(model)
-    room = sounds.room(seed=7, seconds=3.0)
-    return measure("energy gate closed", gate.board, gate.ear(detector), gates.slots_of(room), 2 * WARM_HOPS)
+    return measure("energy gate closed", gate.board, gate.ear(detector), gates.slots_of(pcm), 2 * WARM_HOPS)
 
 
 def kernel_table(found: Measurement) -> Table:
@@ -98,10 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
     gate = gates.Gate(profiled=chosen.profile)
-    on = network_on(gate, chosen.model)
+    on = network_on(gate, chosen.model, speech())
     if chosen.profile:
         print_profile(console, gate, on)
-    closed = gate_closed(gate, chosen.model)
+    closed = gate_closed(gate, chosen.model, sounds.room(seed=7, seconds=3.0))
     for found in (on, closed):
         console.print(kernel_table(found))
     native = {name.removeprefix("lid.gate."): size for name, size in gate.board.native_bytes.items() if size}

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 from earlid.gate import models
 
+from . import bench_gate, sounds
 from . import gate as gates
-from . import sounds
 from .sounds import Samples
 
 SEED = 41
@@ -119,3 +119,21 @@ def test_the_whole_gate_does_as_on_micropython(tmp_path: Path, energy_gate: bool
     assert {row[1] for row in rows} == {0, 1}, "the energy gate was always open, or never: the test sees one half only"
     assert max(row[4] for row in rows) > 200, "the word was not heard"
     assert_nothing_spilled(gate)
+
+
+def test_the_bench_counts_a_sleeping_network_as_nothing() -> None:
+    gate = gates.Gate()
+    on = bench_gate.network_on(gate, "alexa", sounds.speech_like(SEED, 0.5))
+    closed = bench_gate.gate_closed(gate, "alexa", sounds.room(SEED, 0.8))
+    assert {kernel.name.partition(".")[0] for kernel in on.kernels} >= {"fft", "channels", "kernels", "energy", "intake"}
+    assert not any(kernel.name.startswith("kernels.") for kernel in closed.kernels)
+    assert on.largest_hop > on.per_hop > closed.per_hop > closed.own > 50_000
+    assert on.boxed == closed.boxed == 0
+    assert f"{on.millions_a_second:.1f} million" in bench_gate.verdict(on, bench_gate.GOAL_ON)
+
+
+def test_machine_code_fits_the_board() -> None:
+    gate = gates.Gate()
+    gate.detector("alexa")
+    gate.board.module("lid.gate.intake")
+    assert sum(gate.board.native_bytes.values()) < 28_000, gate.board.native_bytes
