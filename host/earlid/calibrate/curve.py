@@ -45,9 +45,7 @@ class Curve:
 
     def at(self, cutoff_q8: int) -> Point:
         """What one cutoff (0 to 255) does."""
-        return Point(
-            cutoff_q8, int(self.misses[cutoff_q8]), self.trials, int(self.false_openings[cutoff_q8]), self.hours
-        )
+        return Point(cutoff_q8, int(self.misses[cutoff_q8]), self.trials, int(self.false_openings[cutoff_q8]), self.hours)
 
     def at_rate(self, per_h: float) -> Point:
         """The lowest cutoff with at most so many false openings per hour, as counted; its interval tells how sure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -36,8 +36,8 @@ def binomial(events: int, trials: int, confidence: float = CONFIDENCE) -> Interv
     if trials == 0:
         return Interval(float("nan"), 0.0, 1.0)
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, events, trials - events + 1)) if events else 0.0
-    high = float(stats.beta.ppf(1 - tail, events + 1, trials - events)) if events < trials else 1.0
+    low = float(special.betaincinv(events, trials - events + 1, tail)) if events else 0.0
+    high = float(special.betaincinv(events + 1, trials - events, 1 - tail)) if events < trials else 1.0
     return Interval(events / trials, low, high)
 
 
@@ -60,8 +60,8 @@ def poisson(events: int, hours: float, confidence: float = CONFIDENCE) -> Interv
     if hours == 0:
         return Interval(float("nan"), 0.0, float("inf"))
     tail = (1 - confidence) / 2
-    low = float(stats.chi2.ppf(tail, 2 * events)) / 2 if events else 0.0
-    high = float(stats.chi2.ppf(1 - tail, 2 * events + 2)) / 2
+    low = float(special.gammaincinv(events, tail)) if events else 0.0
+    high = float(special.gammaincinv(events + 1, 1 - tail))
     return Interval(events / hours, low / hours, high / hours)
 
 

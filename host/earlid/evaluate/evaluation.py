@@ -1,0 +1,154 @@
+"""One evaluation from folders to tables: plans, runs what has no result yet, adds up, writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lid import config
+
+from earlid.errors import FAILED, USAGE, UserError
+from earlid.evaluate import engines, measure, output, summary
+from earlid.evaluate.files import Broken, Recording, scan
+from earlid.evaluate.store import Store
+from earlid.evaluate.tasks import ALWAYS, Condition, Gate, Task, plan
+from earlid.evaluate.yardstick import compare
+from earlid.gate import models
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the verb was asked for."""
+
+    positives: Path
+    negatives: Path
+    model: str
+    config: Path | None = None
+    snr_db: float | None = 10.0
+    noise: Path | None = None
+    energy_gate: str = "both"
+    out: Path = Path("earlid-evaluation")
+    workers: int | None = None
+    scheduler: str | None = None
+    yardstick_min: float | None = None
+    seed: int = 0
+
+
+def read_settings(path: Path | None) -> dict[str, int]:
+    """A complete configuration: the firmware's defaults, with a file's settings put in.
+
+    Args:
+        path: JSON, either the settings themselves or an object that holds them as `config`.
+
+    Raises:
+        UserError: naming the setting and its range.
+    """
+    if path is None:
+        return dict(config.defaults())
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}", USAGE) from error
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error})", USAGE) from error
+    if isinstance(values, dict) and isinstance(values.get("config"), dict):
+        values = values["config"]
+    try:
+        return dict(config.check(values))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}", USAGE) from error
+
+
+def gates(settings: dict[str, int], choice: str) -> list[Gate]:
+    """The settings of the energy gate to run: `both` has the network always running first."""
+    own = Gate("gate", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
+    return {"both": [ALWAYS, own], "on": [own], "off": [ALWAYS]}[choice]
+
+
+class Evaluation:
+    """Runs one evaluation.
+
+    Raises:
+        UserError: folders, settings or model that cannot be used.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        if options.workers is not None and options.workers < 1:
+            raise UserError("--workers must be 1 or more", USAGE)
+        self._settings = read_settings(options.config)
+        self._model = models.load(options.model)
+        own = self._model.cutoff_sum // self._model.manifest.window
+        self._cutoff_q8 = self._settings["cutoff_q8"] or own
+        self._broken: list[Broken] = []
+
+    def run(self, as_json: bool = False) -> int:
+        """Run to the end; the result goes to stdout (`as_json`) or stderr, and into the output folder.
+
+        Returns:
+            0, or 1 when files had to be left out.
+        """
+        options = self._options
+        started_s = time.monotonic()
+        with Store(options.out / "state.jsonl") as store:
+            tasks = self._plan(store)
+            left = [task for task in tasks if store.get(task.key) is None]
+            if len(left) < len(tasks):
+                print(f"{len(tasks) - len(left)} of {len(tasks)} streams are done already", file=sys.stderr)
+            with output.progress(sum(task.seconds for task in left), "evaluating") as advance:
+                seconds = {task.key: task.seconds for task in left}
+                for result in self._results(left):
+                    if store.put(result):
+                        advance(seconds[result["key"]])
+            # By a task's own names: settings with the same numbers share a result
+            results = [(store.get(task.key) or {}) | task.describe() for task in tasks]
+        wall_s = time.monotonic() - started_s
+        totals = summary.add_up(results, [self._cutoff_q8])
+        totals.broken += [(item.name, item.reason) for item in self._broken]
+        document = self._document(totals, wall_s, sum(seconds.values()))
+        if options.yardstick_min:
+            document["yardstick"] = compare(tasks, self._model, options.yardstick_min * 60)
+        output.write(options.out, totals, document, self._cutoff_q8)
+        if as_json:
+            print(json.dumps(document))
+        output.show(totals, document, self._cutoff_q8, options.out)
+        return FAILED if totals.broken else 0
+
+    def _plan(self, store: Store) -> list[Task]:
+        options = self._options
+
+        def listed(folder: Path) -> list[Recording]:
+            recordings, broken = scan(folder, store.known, store.learnt)
+            self._broken += broken
+            if not recordings:
+                raise UserError(f"{folder}: none of its {len(broken)} sound files can be read", USAGE)
+            return recordings
+
+        conditions = [Condition()]
+        if options.snr_db is not None:
+            noise = listed(options.noise) if options.noise else []
+            conditions.append(Condition(options.snr_db, tuple(noise)))
+        return plan(
+            listed(options.positives), listed(options.negatives), conditions,
+            gates(self._settings, options.energy_gate), options.model, self._model.digest.hex(),
+            measure.code_digest(), options.seed,
+        )  # fmt: skip
+
+    def _results(self, tasks: list[Task]) -> Iterator[dict[str, Any]]:
+        if not tasks:
+            return iter(())
+        if self._options.scheduler:
+            return engines.run_dask(tasks, self._options.scheduler)
+        return engines.run_local(tasks, self._options.workers or engines.cpus())
+
+    def _document(self, totals: summary.Totals, wall_s: float, run_now_s: float) -> dict[str, Any]:
+        return {
+            "model": self._model.name, "model_digest": self._model.digest.hex(), "word": self._model.manifest.wake_word,
+            "code_digest": measure.code_digest(), "config": self._settings, "cutoff": self._cutoff_q8,
+            "seed": self._options.seed, "wall_s": round(wall_s, 2), "run_now_hours": round(run_now_s / 3600, 4),
+        } | summary.to_json(totals, self._cutoff_q8)  # fmt: skip

@@ -1,0 +1,170 @@
+"""Runs one task, in whatever process it is: reads, mixes, runs the firmware's gate, and boils the scores down."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.calibrate.curve import counts_of_events
+from earlid.errors import FAILED, UserError
+from earlid.evaluate import mixing
+from earlid.evaluate.files import Recording, file_digest
+from earlid.evaluate.tasks import Gate, Task
+from earlid.gate import models, runner, score
+from earlid.gate.audio import RATE_HZ, read_audio
+
+HOP_MS = 10
+AFTER_MS = 1000  # a detection counts for a word until so long after its end
+_GATE_SCRIPTS = ("mp_score.py", "mp_hops.py")
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """SHA-256 over the firmware's gate and the scripts that drive it, in hex: other code, other results."""
+    digest = hashlib.sha256()
+    here = Path(runner.__file__).parent
+    paths = [*sorted((runner.firmware_dir() / "lid" / "gate").glob("*.py")), *(here / name for name in _GATE_SCRIPTS)]
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _model(name: str) -> models.Model:
+    return models.load(name)
+
+
+def run(task: Task) -> dict[str, Any]:
+    """Measure one task.
+
+    Returns:
+        A result of plain values: `trials` (name and peak of each word) or `events` (openings for each cutoff, cut
+        behind the last that is not zero), hops, inferences, seconds of audio, of wall and of processor, broken files.
+
+    Raises:
+        UserError: the network or the firmware here is not the one that the task was planned with.
+    """
+    started_s, cpu_s = time.monotonic(), _cpu_s()
+    model = _model(task.model)
+    if model.digest.hex() != task.model_digest or code_digest() != task.code_digest:
+        raise UserError(
+            "this worker has another network or another firmware than the planner: install the same Earlid there",
+            FAILED,
+        )
+    result: dict[str, Any] = task.describe()
+    broken: list[list[str]] = []
+    pcm, spans, names = _stream(task, broken)
+    scores = run_gate(pcm, model, task.gate)
+    if task.role == "positive":
+        result["trials"] = [
+            [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
+        ]
+    else:
+        counts = counts_of_events(scores.t_ms, scores.values)
+        result["events"] = np.trim_zeros(counts, "b").tolist()
+    hops = len(pcm) // (RATE_HZ * HOP_MS // 1000)
+    return result | {
+        "audio_s": len(pcm) / RATE_HZ, "hops": hops, "inferences": len(scores.values), "stride": model.network.stride,
+        "broken": broken, "wall_s": round(time.monotonic() - started_s, 4), "cpu_s": round(_cpu_s() - cpu_s, 4),
+    }  # fmt: skip
+
+
+class Scores:
+    """The sliding score of every inference: `t_ms`, and `values`, the mean rounded up, which opens above a cutoff."""
+
+    def __init__(self, t_ms: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+        self.t_ms, self.values = t_ms, values
+
+
+def run_gate(pcm: NDArray[np.int16], model: models.Model, gate: Gate) -> Scores:
+    """The firmware's gate over samples, on MicroPython."""
+    energy = score.EnergyGate(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
+    found = [item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference)]
+    t_ms = np.array([item.t_ms for item in found], dtype=np.int64)
+    probs = np.array([item.prob for item in found], dtype=np.int64)
+    return Scores(t_ms, mean_ceilings(t_ms, probs, model.manifest.window, model.network.stride * HOP_MS))
+
+
+def mean_ceilings(t_ms: NDArray[np.int64], probs: NDArray[np.int64], window: int, step_ms: int) -> NDArray[np.int64]:
+    """Mean of the last `window` outputs, rounded up, 0 until there are so many since the network last started.
+
+    Rounded up because the board compares the sum: a cutoff c opens when sum > c * window.
+
+    Args:
+        t_ms: when each output was, shape (n,); a step other than `step_ms` is a new start.
+        probs: outputs, 0 to 255, shape (n,).
+    """
+    scores = np.zeros(len(probs), dtype=np.int64)
+    if not len(probs):
+        return scores
+    starts = np.flatnonzero(np.diff(t_ms, prepend=t_ms[:1] - 2 * step_ms) != step_ms)
+    for first, last in zip(starts, [*starts[1:], len(probs)], strict=True):
+        if last - first >= window:
+            total = np.cumsum(np.concatenate([[0], probs[first:last]]))
+            scores[first + window - 1 : last] = -((total[:-window] - total[window:]) // window)
+    return scores
+
+
+def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:
+    """The highest score after one moment and up to another."""
+    inside = scores.values[(scores.t_ms > from_ms) & (scores.t_ms <= to_ms)]
+    return int(inside.max()) if len(inside) else 0
+
+
+def build_stream(task: Task) -> NDArray[np.int16]:
+    """A task's samples as the gate hears them."""
+    return _stream(task, [])[0]
+
+
+def _stream(task: Task, broken: list[list[str]]) -> tuple[NDArray[np.int16], list[mixing.Span], list[str]]:
+    sounds, names = [], []
+    for recording in task.recordings:
+        sound = _read(recording, broken)
+        if sound is not None:
+            sounds.append(sound)
+            names.append(recording.name)
+    snr_db = task.condition.snr_db
+    if task.role == "negative" and snr_db is None:
+        return (np.concatenate(sounds) if sounds else np.zeros(0, np.int16)), [], names
+    rng = np.random.default_rng([task.seed, int(task.recordings[0].digest[:8], 16)])
+    if task.role == "negative":
+        noise = _noise(task, sum(len(sound) for sound in sounds), rng, broken)
+        return mixing.noisy_stream(sounds, noise, float(snr_db or 0)), [], names
+    samples = mixing.stream_samples(sounds)
+    background = mixing.pink_noise(samples, rng) if snr_db is None else _noise(task, samples, rng, broken)
+    pcm, spans = mixing.word_stream(sounds, background, snr_db)
+    return pcm, spans, names
+
+
+def _noise(task: Task, samples: int, rng: np.random.Generator, broken: list[list[str]]) -> NDArray[np.float64]:
+    choices: Sequence[Recording] = task.condition.noise
+    if choices:
+        sound = _read(choices[int(rng.integers(len(choices)))], broken)
+        if sound is not None:
+            return mixing.stretch(sound, samples, rng)
+    return mixing.pink_noise(samples, rng)
+
+
+def _read(recording: Recording, broken: list[list[str]]) -> NDArray[np.int16] | None:
+    try:
+        sound = read_audio(recording.path)
+    except UserError as error:
+        broken.append([recording.name, str(error)])
+        return None
+    if file_digest(Path(recording.path)) != recording.digest:
+        broken.append([recording.name, "changed since it was listed; run again"])
+        return None
+    return sound
+
+
+def _cpu_s() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system

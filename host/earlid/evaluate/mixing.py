@@ -1,0 +1,135 @@
+"""Streams to run the gate over: words between stretches of background, and recordings in noise. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+RATE_HZ = 16000
+FRAME = 512  # samples: the loudest such frame is a recording's level
+GAP_S = 1.5  # background before and after each word
+LEAD_S = 3.0  # background before the first: the noise floor is found
+BACKGROUND_DBFS = -65.0
+NOISE_DBFS = -45.0  # of noise, when words are to be so many decibels above it
+PEAK_MAX = 0.89  # of full scale, -1 dB
+GAIN_MAX_DB = 30.0
+FADE = 320  # samples, 20 ms
+
+Floats = NDArray[np.float64]
+Pcm = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a word lies in a stream, in milliseconds."""
+
+    start_ms: int
+    end_ms: int
+
+
+def frame_rms(samples: NDArray[np.floating] | Pcm) -> Floats:
+    """RMS of each whole frame of 512 samples (of the samples as they are, when there are fewer), shape (frames,)."""
+    values = np.asarray(samples, dtype=np.float64)
+    if len(values) < FRAME:
+        return np.array([np.sqrt(np.mean(values**2))]) if len(values) else np.zeros(1)
+    frames = values[: len(values) // FRAME * FRAME].reshape(-1, FRAME)
+    return np.asarray(np.sqrt(np.mean(frames**2, axis=1)))
+
+
+def pink_noise(samples: int, rng: np.random.Generator) -> Floats:
+    """Noise of RMS 1 whose power falls 3 dB an octave above 60 Hz, roughly as rooms and traffic have it."""
+    length = fft.next_fast_len(samples, real=True)
+    spectrum = fft.rfft(rng.standard_normal(length))
+    hertz = fft.rfftfreq(length, 1 / RATE_HZ)
+    spectrum /= np.sqrt(np.maximum(hertz, 60.0))
+    spectrum[hertz < 20] = 0
+    noise = fft.irfft(spectrum, length)[:samples]
+    return np.asarray(noise / max(float(np.sqrt(np.mean(noise**2))), 1e-12))
+
+
+def stretch(recording: Pcm, samples: int, rng: np.random.Generator) -> Floats:
+    """So much noise from a recording, from a random place on, repeated with cross-fades; RMS 1."""
+    source = recording.astype(np.float64)
+    fade = min(FADE, len(source) // 4)
+    if fade:
+        ramp = np.linspace(0, 1, fade)
+        source = np.concatenate([source[:-fade], source[-fade:] * (1 - ramp) + source[:fade] * ramp])[fade:]
+    repeated = np.resize(np.roll(source, -int(rng.integers(len(source)))), samples)
+    rms = float(np.sqrt(np.mean(repeated**2)))
+    return np.asarray(repeated / rms) if rms > 0 else np.zeros(samples)
+
+
+def word_stream(words: Sequence[Pcm], background: Floats, snr_db: float | None) -> tuple[Pcm, list[Span]]:
+    """Words one after the other in one background.
+
+    Clean (`snr_db` None): the background is quiet, and each word is amplified so that its own quietest part is as loud:
+    the noise in its recording goes on where the background ends, and no step in it wakes the gate early.
+    With `snr_db`, the loudest frame of each word is that far above the loudest frame of the noise around it.
+
+    Args:
+        words: int16 recordings.
+        background: noise of RMS 1, at least as long as the stream: `stream_samples(words)`.
+        snr_db: decibels, or None.
+
+    Returns:
+        The int16 stream, and where each word lies.
+    """
+    level = 32768 * 10 ** ((BACKGROUND_DBFS if snr_db is None else NOISE_DBFS) / 20)
+    out = background[: stream_samples(words)] * level
+    at = int(LEAD_S * RATE_HZ)
+    gap = int(GAP_S * RATE_HZ)
+    spans = []
+    for word in words:
+        around = out[at - gap : at + len(word) + gap]
+        gain = _floor_gain(word, level) if snr_db is None else _snr_gain(word, around, snr_db)
+        part = word * gain
+        fade = min(FADE, len(part) // 4)
+        ramp = np.ones(len(part))
+        ramp[:fade] = np.linspace(0, 1, fade)
+        ramp[len(part) - fade :] = np.linspace(1, 0, fade)
+        if snr_db is None:
+            out[at : at + len(part)] *= np.sqrt(1 - ramp**2)  # its own noise takes over
+        out[at : at + len(part)] += part * ramp
+        spans.append(Span(at * 1000 // RATE_HZ, (at + len(part)) * 1000 // RATE_HZ))
+        at += len(part) + gap
+    return _to_pcm(out), spans
+
+
+def stream_samples(words: Sequence[Pcm]) -> int:
+    """How long `word_stream` will be."""
+    return int(LEAD_S * RATE_HZ) + sum(len(word) + int(GAP_S * RATE_HZ) for word in words)
+
+
+def noisy_stream(recordings: Sequence[Pcm], noise: Floats, snr_db: float) -> Pcm:
+    """Recordings end to end in steady noise, each one's loudest frame `snr_db` above the loudest of the noise with it."""
+    level = 32768 * 10 ** (NOISE_DBFS / 20)
+    out = noise[: sum(len(recording) for recording in recordings)] * level
+    at = 0
+    for recording in recordings:
+        around = out[at : at + len(recording)]
+        around += recording * _snr_gain(recording, around, snr_db)
+        at += len(recording)
+    return _to_pcm(out)
+
+
+def _floor_gain(word: Pcm, level: float) -> float:
+    frames = frame_rms(word)
+    floor = max(float(np.quantile(frames, 0.1)), 1.0)
+    limit = 32768 * PEAK_MAX / max(1.0, float(np.max(np.abs(word.astype(np.float64)))))
+    return float(np.clip(level / floor, 10 ** (-GAIN_MAX_DB / 20), min(limit, 10 ** (GAIN_MAX_DB / 20))))
+
+
+def _snr_gain(recording: Pcm, noise: Floats, snr_db: float) -> float:
+    loudest = float(frame_rms(recording).max())
+    if loudest < 1.0:
+        return 1.0
+    limit = 32768 * PEAK_MAX / max(1.0, float(np.max(np.abs(recording.astype(np.float64)))))
+    return min(limit, float(frame_rms(noise).max()) * 10 ** (snr_db / 20) / loudest)
+
+
+def _to_pcm(values: Floats) -> Pcm:
+    return np.clip(np.rint(values), -32768, 32767).astype(np.int16)

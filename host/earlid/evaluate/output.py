@@ -1,0 +1,164 @@
+"""What an evaluation prints and writes: tables and a plot for people, CSV and JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from earlid.calibrate.curve import Point, point_json, table
+from earlid.calibrate.plot import Line, figure, text
+from earlid.errors import FAILED, UserError
+from earlid.evaluate.summary import Side, Totals
+
+CSV_FIELDS = (
+    "condition", "gate", "cutoff", "misses", "trials", "missed", "missed_low", "missed_high",
+    "false_openings", "hours", "false_per_hour", "false_per_hour_low", "false_per_hour_high",
+)  # fmt: skip
+
+
+WIDTH = 110  # of tables that go to a file
+
+
+@contextmanager
+def progress(total_s: float, what: str) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr, on a terminal only; yields a function to call with the seconds of audio just done."""
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    if not console.is_terminal or total_s <= 0:
+        yield lambda seconds: None
+        return
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.fields[hours]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        bar = bars.add_task(what, total=total_s, hours="")
+
+        def advance(seconds: float) -> None:
+            bars.advance(bar, seconds)
+            done = bars.tasks[0].completed
+            bars.update(bar, hours=f"{done / 3600:.2f} of {total_s / 3600:.2f} h of audio")
+
+        yield advance
+
+
+def label(side: Side) -> str:
+    """A side's name in tables and plots."""
+    return f"{side.condition}, {'network always on' if side.gate == 'always' else 'energy gate'}"
+
+
+def share_text(point: Point) -> str:
+    missed = point.missed
+    if not point.trials:
+        return "not tried"
+    return f"{missed.value:.1%} ({missed.low:.1%} to {missed.high:.1%})"
+
+
+def rate_text(point: Point) -> str:
+    rate = point.false_per_h
+    if not point.hours:
+        return "not tried"
+    return f"{rate.value:.2f} ({rate.low:.2f} to {rate.high:.2f})"
+
+
+def _lines(totals: Totals, cutoff_q8: int) -> list[Line]:
+    return [Line(label(side), side.curve, (("in force", side.curve.at(cutoff_q8)),)) for side in totals.sides]
+
+
+def write(folder: Path, totals: Totals, document: dict[str, Any], cutoff_q8: int) -> None:
+    """Write result.json, curve.csv, curve.png and curve.svg.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    try:
+        (folder / "result.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        with (folder / "curve.csv").open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(CSV_FIELDS)
+            for side in totals.sides:
+                for cutoff in range(256):
+                    rows.writerow([side.condition, side.gate, *_row(side.curve.at(cutoff))])
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror or error}", FAILED) from error
+    for ending in ("png", "svg"):
+        figure(_lines(totals, cutoff_q8), folder / f"curve.{ending}", f"{document['word']}, {document['model']}")
+
+
+def _row(point: Point) -> list[Any]:
+    values = point_json(point)
+    missed, rate = point.missed, point.false_per_h
+    return [
+        point.cutoff_q8, point.misses, point.trials, values["missed"], missed.low, missed.high,
+        point.false_openings, point.hours, values["false_per_hour"], rate.low, rate.high,
+    ]  # fmt: skip
+
+
+def show(totals: Totals, document: dict[str, Any], cutoff_q8: int, folder: Path) -> None:
+    """Tables and a plot on stderr."""
+    console = Console(file=sys.stderr, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
+    if not console.is_terminal:
+        console.width = WIDTH
+    points = Table(title=f"{document['word']}: words missed and false openings (95 % exact intervals)")
+    for name in ("condition", "at most", "cutoff", "words missed", "of", "false openings/h", "in"):
+        points.add_column(name, justify="left" if name == "condition" else "right")
+    for side in totals.sides:
+        rows = [("in force", side.curve.at(cutoff_q8))]
+        rows += [(f"{rate:g}/h", point) for rate, point in table(side.curve)]
+        for number, (name, point) in enumerate(rows):
+            points.add_row(
+                "" if number else label(side), name, str(point.cutoff_q8), share_text(point), str(point.trials),
+                rate_text(point), f"{point.hours:.2f} h", end_section=number == len(rows) - 1,
+            )  # fmt: skip
+    console.print(points)
+    _show_skipped(console, totals)
+    console.print(text(_lines(totals, cutoff_q8)[:4]), markup=False)
+    for line in _remarks(totals, document, cutoff_q8):
+        console.print(line, markup=False)
+    for name, why in totals.broken:
+        console.print(f"left out: {name}: {why}", markup=False)
+    console.print(f"written to {folder}: result.json, curve.csv, curve.png, curve.svg", markup=False)
+
+
+def _show_skipped(console: Console, totals: Totals) -> None:
+    sides = [side for side in totals.sides if side.gate != "always"]
+    if not sides:
+        return
+    shares = Table(title="share of time in which the energy gate lets the network sleep")
+    shares.add_column("recording")
+    shares.add_column("hours", justify="right")
+    for side in sides:
+        shares.add_column(side.condition, justify="right")
+    for kind in sorted({kind for side in sides for kind in side.kinds}):
+        found = [side.kinds.get(kind) for side in sides]
+        hours = next((share.hours for share in found if share), 0.0)
+        shares.add_row(kind, f"{hours:.2f}", *(f"{share.skipped:.1%}" if share else "" for share in found))
+    shares.add_row("background around the words", "", *(f"{side.words.skipped:.1%}" for side in sides))
+    console.print(shares)
+
+
+def _remarks(totals: Totals, document: dict[str, Any], cutoff_q8: int) -> Iterator[str]:
+    for condition in dict.fromkeys(side.condition for side in totals.sides):
+        always, gated = totals.side(condition, "always"), totals.side(condition, "gate")
+        if always and gated and always.curve.trials:
+            before, after = always.curve.at(cutoff_q8), gated.curve.at(cutoff_q8)
+            yield (
+                f"{condition}: the energy gate costs {after.misses - before.misses:+d} of {before.trials} words "
+                f"({(after.misses - before.misses) / before.trials:+.2%}) at cutoff {cutoff_q8}"
+            )
+    yield "The energy gate saves power in quiet rooms; in talk and household noise the network runs most of the time."
+    if document["run_now_hours"]:
+        speed = document["run_now_hours"] * 3600 / max(document["wall_s"], 1e-9)
+        yield f"{document['run_now_hours']:.2f} h of audio in {document['wall_s']:.0f} s: {speed:.0f} hours an hour"
+    if "yardstick" in document:
+        found = document["yardstick"]
+        yield (
+            f"one processor, the same {found['audio_s'] / 60:.1f} min: this gate {found['gate_per_s']:.0f} s of audio a second, "
+            f"pymicro-wakeword {found['pymicro_per_s']:.0f}"
+        )

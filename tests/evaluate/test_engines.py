@@ -1,0 +1,128 @@
+"""Processes and a Dask cluster: a worker killed in the middle loses nothing and counts nothing twice."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from earlid.errors import UserError
+from earlid.evaluate import engines, files, measure
+from earlid.evaluate.tasks import ALWAYS, Condition, plan
+from earlid.gate import models
+
+from tests.evaluate.conftest import write_noise
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    """Eight streams of 12 s, and what each should come to."""
+    folder = tmp_path_factory.mktemp("streams")
+    write_noise(folder, files=[f"{kind}_1" for kind in ("a", "b", "c", "d", "e", "f", "talk", "talker")])
+    model = models.load("alexa")
+    found = plan([], files.scan(folder)[0], [Condition()], [ALWAYS], "alexa", model.digest.hex(), measure.code_digest(), 0)
+    return found, {task.key: measure.run(task) for task in found}
+
+
+def alike(result):
+    return {name: value for name, value in result.items() if name not in ("wall_s", "cpu_s")}
+
+
+def check(found, expected):
+    keys = [result["key"] for result in found]
+    assert sorted(keys) == sorted(expected), "a stream is missing or counted twice"
+    for result in found:
+        assert alike(result) == alike(expected[result["key"]])
+
+
+def kill_one_child():
+    """SIGKILL one process of this interpreter's pool."""
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+
+def test_a_killed_process_loses_nothing(tasks):
+    found = []
+    for result in engines.run_local(tasks[0], 2):
+        if not found:
+            kill_one_child()
+        found.append(result)
+    check(found, tasks[1])
+
+
+def test_processes_that_keep_dying_are_reported(tasks):
+    with pytest.raises(UserError, match="died 3 times"):
+        list(engines.run_local([_Deadly(task) for task in tasks[0][:1]], 1))
+
+
+class _Deadly:
+    """A task whose arrival ends the process."""
+
+    def __init__(self, task):
+        self.key = task.key
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_no_scheduler_is_a_sentence(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(engines, "CONNECT_S", 1)
+    with pytest.raises(UserError, match="no Dask scheduler"):
+        list(engines.run_dask([], "tcp://127.0.0.1:9"))
+
+
+class Cluster:
+    """A Dask scheduler and workers, each a process of its own, as `dask scheduler` and `dask worker` start them."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._processes = []
+        self.address = ""
+        scheduler_file = folder / "scheduler.json"
+        self._start("scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1", "--scheduler-file", scheduler_file)
+        for _ in range(600):
+            if scheduler_file.exists() and scheduler_file.stat().st_size:
+                break
+            time.sleep(0.05)
+        self.address = json.loads(scheduler_file.read_text())["address"]
+
+    def _start(self, *words):
+        command = [sys.executable, "-m", "dask", *map(str, words)]
+        log = (self._folder / f"{len(self._processes)}.log").open("wb")
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self._folder)
+        self._processes.append(process)
+        return process
+
+    def worker(self):
+        return self._start(
+            "worker", self.address, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", self._folder
+        )
+
+    def close(self):
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    pytest.importorskip("distributed")
+    made = Cluster(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_cluster_that_loses_a_worker_loses_nothing(tasks, cluster):
+    victim, _ = cluster.worker(), cluster.worker()
+    found = []
+    for result in engines.run_dask(tasks[0], cluster.address):
+        if not found:
+            victim.kill()
+        found.append(result)
+    check(found, tasks[1])
+    assert victim.wait() == -signal.SIGKILL
