@@ -277,8 +277,13 @@ class Translator:
             self.statement(depth, statement)
 
     def statement(self, depth: int, node: ast.stmt) -> None:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            self.assign(depth, node.targets[0], *self.expression(node.value))
+        if isinstance(node, ast.Assign):
+            kind, text = self.expression(node.value)
+            if len(node.targets) > 1:
+                self.emit(depth, f"_value = {text}")
+                text = "_value"
+            for target in node.targets:
+                self.assign(depth, target, kind, text)
         elif isinstance(node, ast.AugAssign):
             load = ast.parse(ast.unparse(node.target), mode="eval").body
             for part in ast.walk(load):

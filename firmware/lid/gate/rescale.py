@@ -37,8 +37,10 @@ def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
             if x < odd:
                 x -= 2
             x = (r[2] + x) >> r[3]
-            if x >> 8:
-                x = 0 if x < 0 else 255
+            if x < 0:
+                x = 0
+            elif x > 255:
+                x = 255
         out[0] = x
         out = ptr8(int(out) + 1)
         acc = ptr32(int(acc) + 4)

@@ -14,7 +14,7 @@ def advance(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, count: int):
             b = ptr32(int(arena) + head - table[4])
             head = table[2] + table[4]
             while n:
-                a[0] = b[0]
+                a[0] = uint(b[0])
                 a = ptr32(int(a) + 4)
                 b = ptr32(int(b) + 4)
                 n -= 1

@@ -1,0 +1,65 @@
+"""The network's kernels under CPython with integers that raise outside 32 bits, over its largest sums."""
+
+from __future__ import annotations
+
+import functools
+from array import array
+from typing import Any
+
+import checked
+import networks
+import numpy as np
+import pytest
+from earlid.gate import compile as compiler
+from earlid.gate import graph, models, tflite
+from synthetic import Block, Shape, network
+
+SEED = 9
+
+
+@functools.cache
+def wakeword() -> Any:
+    return checked.load_checked("lid.gate.wakeword")
+
+
+def outputs(blob: bytes, columns: networks.Columns) -> list[int]:
+    runner = wakeword().WakeWord(bytearray(blob))
+    found = []
+    for column in columns:
+        if runner.push(array("H", column.tolist())):
+            found.append(runner.prob)
+    return found
+
+
+def loudest() -> networks.Columns:
+    """Inputs at their largest, at their smallest, and back and forth between both."""
+    rng = np.random.default_rng(SEED)
+    ends = rng.choice(np.array([0, 665, 65535], np.uint16), (6, 40))
+    return np.concatenate([np.full((6, 40), 665), np.zeros((3, 40)), ends]).astype(np.uint16)
+
+
+@pytest.mark.parametrize("name", ["alexa", "okay_nabu"])
+def test_a_published_network_stays_inside_32_bits(name: str) -> None:
+    model = models.load(name)
+    expected = networks.reference(model.manifest.model.read_bytes(), loudest())
+    assert outputs(model.blob, loudest()) == expected, f"seed {SEED}"
+
+
+@pytest.mark.parametrize("pool", ["average", "max"])
+def test_adding_and_pooling_stay_inside_32_bits(pool: str) -> None:
+    shape = Shape(first_filters=16, blocks=[Block(16, [3], True), Block(16, [2, 4])], pool=pool)
+    data = network(shape, SEED)
+    blob = compiler.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
+    columns = np.concatenate([loudest(), loudest()[::-1]])
+    assert outputs(blob, columns) == networks.reference(data, columns), f"seed {SEED}"
+
+
+def test_weights_at_their_largest_stay_inside_32_bits() -> None:
+    """Every weight 127 or -128: no network has larger sums."""
+    graphs = tflite.read(models.load("alexa").manifest.model.read_bytes())
+    made = graph.network(graphs)
+    for number, layer in enumerate(made.layers):
+        if layer.weights is not None:
+            layer.weights = np.full_like(layer.weights, 127 if number % 2 else -128)
+    found = outputs(compiler.blob(made, "word", [], 5, 1000, bytes(32)), loudest())
+    assert len(found) == len(loudest()) // made.stride
