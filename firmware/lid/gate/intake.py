@@ -41,8 +41,26 @@ def convert(x: int, dc: int, slots: ptr32, out: ptr16, state: ptr32, times: int,
         if x < low:
             low = x
         out[1] = x
-        slots = ptr32(int(slots) + 8)
-        out = ptr16(int(out) + 4)
+        x = int(uint(slots[2]) >> 12) ^ _MIDDLE
+        x = x - (dc >> _DC_BITS)
+        dc = dc + x
+        x = x * times >> shift
+        if x > high:
+            high = x
+        if x < low:
+            low = x
+        out[2] = x
+        x = int(uint(slots[3]) >> 12) ^ _MIDDLE
+        x = x - (dc >> _DC_BITS)
+        dc = dc + x
+        x = x * times >> shift
+        if x > high:
+            high = x
+        if x < low:
+            low = x
+        out[3] = x
+        slots = ptr32(int(slots) + 16)
+        out = ptr16(int(out) + 8)
     state[_LOW] = 536870912 + low
     state[_HIGH] = 536870912 + high
     clipped = 0
