@@ -116,11 +116,7 @@ class Plan:
         if max(layer.source, layer.second) >= count or not 0 < layer.out < count or not layer.width or not layer.rows:
             return False
         source, second, out = self.buffers[layer.source], self.buffers[layer.second], self.buffers[layer.out]
-        if (
-            layer.out_first + layer.width > out.channels
-            or layer.rows > source.rows
-            or max(layer.least, layer.odd) > BIAS
-        ):
+        if layer.out_first + layer.width > out.channels or layer.rows > source.rows or max(layer.least, layer.odd) > BIAS:
             return False
         if layer.kind in (DENSE, DOT):
             layer.count = layer.total = layer.rows * source.row
@@ -136,14 +132,15 @@ class Plan:
             ok = layer.first + layer.width <= source.channels and layer.second_first + layer.width <= second.channels
             ok = ok and layer.step == 0 and layer.skip == 0 and layer.weights % 4 == 0
         else:
-            return layer.kind in (MAXPOOL, AVGPOOL) and layer.first + layer.width <= source.channels
+            weights = 0
+            ok = layer.kind in (MAXPOOL, AVGPOOL) and layer.first + layer.width <= source.channels and layer.skip == 0
         ok = ok and layer.step in (0, RECORD) and layer.records % 4 == 0 and layer.weights + weights <= size
         return ok and layer.records + RECORD + layer.step * (layer.width - 1) <= size
 
     def _place_sums(self, end):
         widest = LANES
         for layer in self.layers:
-            layer.sums = 1 if layer.kind == AVGPOOL else end
+            layer.sums = int(layer.kind == AVGPOOL) if layer.kind >= MAXPOOL else end
             if layer.kind == DEPTHWISE:
                 end += 4 * LANES * layer.groups
             widest = max(widest, LANES * layer.groups)

@@ -4,6 +4,7 @@ from array import array
 
 from micropython import const
 
+from lid.gate import rows
 from lid.gate.energy import Energy
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
@@ -21,6 +22,7 @@ class Detector:
         self.name = network.name
         self.digest = network.digest
         self.energy_gate = True  # False: the network always runs
+        self._formula = network.formula
         self._own_cutoff_sum = network.cutoff_sum
         self._columns = RING_COLUMNS // network.stride * network.stride
         self._ring = bytearray(self._columns * COLUMN)
@@ -79,7 +81,17 @@ class Detector:
         self.hit = False
         self.column = self.frontend.push(hop)
         if self.column:
-            self._keep()
+            at = self._next
+            rows.column(self._ring, self.frontend.features, at * COLUMN, self._formula)
+            self._levels[at] = energy.energy_log2_q8
+            self._open[at] = self.gate_open
+            at += 1
+            self._next = 0 if at == self._columns else at
+            self._waiting += 1
+            if self._waiting > self._columns:
+                # whole inferences are dropped, so that those that run keep their places in time
+                self._waiting -= self.network.stride
+                self._gap = True
         if self.energy_gate and not self.gate_open:
             if self._awake:
                 self._rest()
@@ -96,27 +108,12 @@ class Detector:
             count += 1
         return count
 
-    def _keep(self):
-        at = self._next
-        self.network.quantise(self.frontend.features, self._ring, at * COLUMN)
-        self._levels[at] = self.energy_log2_q8
-        self._open[at] = self.gate_open
-        at += 1
-        self._next = 0 if at == self._columns else at
-        self._waiting += 1
-        if self._waiting > self._columns:
-            # whole inferences are dropped, so that those that run keep their places in time
-            self._waiting -= self.network.stride
-            self._gap = True
-
     def _infer(self, network, count):
         at = self._next - self._waiting
         if at < 0:
             at += self._columns
-        for _ in range(network.stride):
-            network.push_column(self._ring, at * COLUMN)
-            at += 1
-        at -= 1  # a ring of whole inferences does not wrap inside one
+        network.infer(self._ring, at * COLUMN)  # a ring of whole inferences does not wrap inside one
+        at += network.stride - 1
         self._waiting -= network.stride
         self.prob = network.prob
         self.mean_q8 = network.mean_q8

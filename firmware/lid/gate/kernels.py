@@ -27,39 +27,41 @@ def dense(x: int, w: ptr8, arena: ptr8, p: ptr32):
         n = p[6] >> 1
         while n:
             x = a[0]
-            s0 = w[0] * x + s0
-            s1 = w[1] * x + s1
-            s2 = w[2] * x + s2
-            s3 = w[3] * x + s3
-            s4 = w[4] * x + s4
-            s5 = w[5] * x + s5
-            s6 = w[6] * x + s6
-            s7 = w[7] * x + s7
-            s8 = w[8] * x + s8
-            s9 = w[9] * x + s9
-            s10 = w[10] * x + s10
-            s11 = w[11] * x + s11
-            s12 = w[12] * x + s12
-            s13 = w[13] * x + s13
-            s14 = w[14] * x + s14
-            s15 = w[15] * x + s15
+            if x:  # features often are 0
+                s0 = w[0] * x + s0
+                s1 = w[1] * x + s1
+                s2 = w[2] * x + s2
+                s3 = w[3] * x + s3
+                s4 = w[4] * x + s4
+                s5 = w[5] * x + s5
+                s6 = w[6] * x + s6
+                s7 = w[7] * x + s7
+                s8 = w[8] * x + s8
+                s9 = w[9] * x + s9
+                s10 = w[10] * x + s10
+                s11 = w[11] * x + s11
+                s12 = w[12] * x + s12
+                s13 = w[13] * x + s13
+                s14 = w[14] * x + s14
+                s15 = w[15] * x + s15
             x = a[1]
-            s0 = w[16] * x + s0
-            s1 = w[17] * x + s1
-            s2 = w[18] * x + s2
-            s3 = w[19] * x + s3
-            s4 = w[20] * x + s4
-            s5 = w[21] * x + s5
-            s6 = w[22] * x + s6
-            s7 = w[23] * x + s7
-            s8 = w[24] * x + s8
-            s9 = w[25] * x + s9
-            s10 = w[26] * x + s10
-            s11 = w[27] * x + s11
-            s12 = w[28] * x + s12
-            s13 = w[29] * x + s13
-            s14 = w[30] * x + s14
-            s15 = w[31] * x + s15
+            if x:
+                s0 = w[16] * x + s0
+                s1 = w[17] * x + s1
+                s2 = w[18] * x + s2
+                s3 = w[19] * x + s3
+                s4 = w[20] * x + s4
+                s5 = w[21] * x + s5
+                s6 = w[22] * x + s6
+                s7 = w[23] * x + s7
+                s8 = w[24] * x + s8
+                s9 = w[25] * x + s9
+                s10 = w[26] * x + s10
+                s11 = w[27] * x + s11
+                s12 = w[28] * x + s12
+                s13 = w[29] * x + s13
+                s14 = w[30] * x + s14
+                s15 = w[31] * x + s15
             a = ptr8(int(a) + 2)
             w = ptr8(int(w) + 32)
             n -= 1
@@ -95,17 +97,7 @@ def dot(a: ptr8, w: ptr8, arena: ptr8, p: ptr32):
         s = 0
         n = p[6] >> 3
         while n:
-            s = (
-                a[0] * w[0]
-                + a[1] * w[1]
-                + a[2] * w[2]
-                + a[3] * w[3]
-                + a[4] * w[4]
-                + a[5] * w[5]
-                + a[6] * w[6]
-                + a[7] * w[7]
-                + s
-            )
+            s = a[0] * w[0] + a[1] * w[1] + a[2] * w[2] + a[3] * w[3] + a[4] * w[4] + a[5] * w[5] + a[6] * w[6] + a[7] * w[7] + s
             a = ptr8(int(a) + 8)
             w = ptr8(int(w) + 8)
             n -= 1

@@ -34,13 +34,16 @@ def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
             l = x & 0x3FFF
             x = x >> 14
             x = h * x + ((l * h + ((m * x + ((l * m) >> 14)) >> 2)) >> 14)
-            if x < odd:
-                x -= 2
-            x = (r[2] + x) >> r[3]
             if x < 0:
-                x = 0
-            elif x > 255:
-                x = 255
+                if x < odd:
+                    x -= 2
+                x = (r[2] + x) >> r[3]
+                if x < 0:
+                    x = 0
+            else:
+                x = (r[2] + x) >> r[3]
+                if x > 255:
+                    x = 255
         out[0] = x
         out = ptr8(int(out) + 1)
         acc = ptr32(int(acc) + 4)
@@ -64,9 +67,8 @@ def add(a: ptr8, b: ptr8, arena: ptr8, p: ptr32):
 @micropython.viper
 def pool(a: ptr8, blob: ptr8, arena: ptr8, p: ptr32):
     # over all rows, each channel: the largest (p[18] zero), or the mean rounded half away from zero
-    heads = ptr32(arena)
-    out = ptr8(int(arena) + heads[p[4]] + p[5])
-    first = int(arena) + heads[p[0]] + p[1] - p[20]
+    first = int(arena) + ptr32(arena)[p[0]] + p[1] - p[20]
+    acc = ptr32(int(arena) + p[16])
     rows = p[6]
     for i in range(p[9]):
         a = ptr8(first + i)
@@ -83,4 +85,4 @@ def pool(a: ptr8, blob: ptr8, arena: ptr8, p: ptr32):
                 s = (s + (rows >> 1)) // rows + 128
             else:
                 s = 128 - ((rows >> 1) - s) // rows
-        out[i] = s
+        acc[i] = s

@@ -36,11 +36,37 @@ def column(out: ptr8, features: ptr16, at: int, formula: ptr32):
 
 
 @micropython.viper
-def copy_column(out: ptr8, source: ptr8, at: int):
-    out = ptr8(int(out) + ptr32(out)[0])
-    source = ptr8(int(source) + at)
-    for i in range(40):
-        out[i] = source[i]
+def take(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, at: int, count: int):
+    # move the input's head on and copy a column there, `count` times; b + at: the columns, 40 bytes each
+    heads = ptr32(arena)
+    start = int(b) + at
+    while count:
+        head = heads[0] + table[1]
+        if head >= table[3]:
+            n = table[4] >> 2
+            a = ptr32(int(arena) + table[2])
+            b = ptr32(int(arena) + head - table[4])
+            head = table[2] + table[4]
+            while n:
+                a[0] = uint(b[0])
+                a = ptr32(int(a) + 4)
+                b = ptr32(int(b) + 4)
+                n -= 1
+        heads[0] = head
+        a = ptr32(int(arena) + head)
+        b = ptr32(start)
+        a[0] = uint(b[0])
+        a[1] = uint(b[1])
+        a[2] = uint(b[2])
+        a[3] = uint(b[3])
+        a[4] = uint(b[4])
+        a[5] = uint(b[5])
+        a[6] = uint(b[6])
+        a[7] = uint(b[7])
+        a[8] = uint(b[8])
+        a[9] = uint(b[9])
+        start += 40
+        count -= 1
 
 
 @micropython.viper

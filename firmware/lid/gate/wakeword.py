@@ -19,8 +19,8 @@ class WakeWord:
         self.hit = False
         self._blob = blob
         self._logits = plan.logits
-        self._formula = array("i", plan.formula)
-        self._column = bytearray(40)
+        self.formula = array("i", plan.formula)
+        self._columns = bytearray(40 * plan.stride)
         self._recent = bytearray(plan.window)
         self._arena = bytearray(plan.arena_bytes)
         self._input = array("i")
@@ -61,14 +61,10 @@ class WakeWord:
                 layer.odd, plan.acc, layer.skip, layer.sums, layer.total, back,
             ),
         )  # fmt: skip
-        if layer.kind == files.MAXPOOL:
-            p[18] = 0
-        if layer.kind >= files.MAXPOOL:
-            self._steps.append((rescale.pool, self._arena, p))
-            return
-        kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add)[layer.kind]
-        self._steps.append((kernel, 0 if layer.kind == files.DENSE else self._arena, p))
-        self._steps.append((rescale.requantise, 0, p))
+        dense = layer.kind == files.DENSE
+        pool = rescale.pool
+        kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add, pool, pool)[layer.kind]
+        self._steps.append((kernel, 0 if dense else self._arena, p))
 
     def reset(self):
         for at, head, buffer in self._fill:
@@ -88,29 +84,29 @@ class WakeWord:
         self.hit = False
         self.prob = 0
 
-    def quantise(self, features, out, at):
-        # 40 uint16 features to 40 bytes, which push_column() takes now or later
-        rows.column(out, features, at, self._formula)
-
+    # features: 40 uint16. True when an inference ran.
     def push(self, features):
-        rows.column(self._column, features, 0, self._formula)
-        return self.push_column(self._column, 0)
-
-    def push_column(self, source, at):
-        # True when an inference ran
-        arena = self._arena
-        rows.advance(arena, arena, arena, self._input, 1)
-        rows.copy_column(arena, source, at)
-        self._phase += 1
-        if self._phase < self.stride:
+        phase = self._phase
+        rows.column(self._columns, features, 40 * phase, self.formula)
+        phase += 1
+        if phase < self.stride:
+            self._phase = phase
             return False
         self._phase = 0
+        self.infer(self._columns, 0)
+        return True
+
+    # `stride` columns of 40 bytes, made by rows.column() with `formula`, at this place of a buffer
+    def infer(self, columns, at):
+        arena = self._arena
         blob = self._blob
+        rows.take(arena, columns, arena, self._input, at, self.stride)
         rows.advance(arena, arena, arena, self._others, self._moving)
+        requantise = rescale.requantise
         for kernel, first, p in self._steps:
             kernel(first, blob, arena, p)
+            requantise(0, blob, arena, p)
         self._average(blob[self._logits + arena[self._logit]])
-        return True
 
     def _average(self, prob):
         self.prob = prob

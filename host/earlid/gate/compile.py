@@ -183,8 +183,9 @@ def _layer(layer: Layer, network: Network, data: _Data) -> bytes:
         kind, weights, step = ADD, data.add((tables + ADD_OFFSET).astype("<i4").tobytes()), 0
         records = data.add(_records(layer, [-2 * ADD_OFFSET], [pair], [bound]))
     else:
-        kind, weights, records = (MAXPOOL if layer.kind == "maxpool" else AVGPOOL), 0, 0
-    least, odd = _thresholds(layer)
+        kind, weights, step = (MAXPOOL if layer.kind == "maxpool" else AVGPOOL), 0, 0
+        records = data.add(struct.pack("<4i", BIAS_OFFSET, 1 << 30, 0, 0))  # the sums are the outputs
+    least, odd = _thresholds(layer) if layer.kind not in ("maxpool", "avgpool") else (0, 0)
     return struct.pack(
         "<4B6HBBHIIII", kind, first.buffer.index, second.buffer.index, layer.output.buffer.index, first.first - skip,
         second.first, layer.output.first, first.rows, layer.output.width, skip, layer.zero_out + 128, step, 0,
