@@ -28,12 +28,10 @@ def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
         if x <= least:
             x = zero
         else:
-            h = r[1]
-            m = h & 0xFFFF
-            h = h >> 16
             l = x & 0x3FFF
             x = x >> 14
-            x = h * x + ((l * h + ((m * x + ((l * m) >> 14)) >> 2)) >> 14)
+            # halves of the multiplier r[1]: ptr16(r)[2] is its low one
+            x = ptr16(r)[3] * x + ((ptr16(r)[3] * l + ((ptr16(r)[2] * x + ((ptr16(r)[2] * l) >> 14)) >> 2)) >> 14)
             if x < 0:
                 if x < odd:
                     x -= 2
