@@ -56,4 +56,4 @@ def rows_of(slots):
 def dump(location, table="records"):
     """Every row of a table."""
     with open_reader(location) as reader:
-        return reader.rows(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+        return sorted(reader.rows(f"SELECT * FROM {table}"), key=lambda row: [(value is None, value) for value in row])

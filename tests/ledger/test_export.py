@@ -9,6 +9,7 @@ import stat
 import pytest
 from earlid.cli import main
 from earlid.ledger import keys, purge
+from earlid.ledger.anchor import make_code
 from earlid.ledger.boards import boards
 from earlid.ledger.location import locate
 from earlid.ledger.reader import open_reader
@@ -60,6 +61,16 @@ def test_an_export_is_judged_without_a_ledger(exported, capsys):
     assert main(["verify", str(exported), "--json"]) == 4
     found = {item["board"]: item["findings"][0]["verdict"] for item in json.loads(capsys.readouterr().out)}
     assert found == {BOARD: "intact", "ffff": "altered"}
+
+
+def test_an_anchor_counts_for_the_board_it_fits(exported, capsys):
+    assert main(["verify", str(exported), "--json"]) == 0
+    codes = [item["anchor"] for item in json.loads(capsys.readouterr().out)]
+    assert main(["verify", str(exported), *(word for code in codes for word in ("--anchor", code))]) == 0
+    capsys.readouterr()
+    assert main(["verify", str(exported), "--anchor", make_code(500, bytes(12))]) == 2
+    assert main(["verify", str(exported), "--anchor", make_code(500, bytes(12)), "--board", "kitchen"]) == 4
+    assert "Tail cut: the records end at 120" in capsys.readouterr().out
 
 
 def _edit_record(lines):

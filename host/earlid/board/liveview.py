@@ -79,7 +79,5 @@ def screen(
             span_text(live_ms.get(status.board, 0)),
             escape(last.say) if last else escape(status.trouble[:60]),
         )
-    lines = [
-        Text(happening_text(item, title_of(item.board)), style="" if item.record else "dim") for item in happenings
-    ]
+    lines = [Text(happening_text(item, title_of(item.board)), style="" if item.record else "dim") for item in happenings]
     return Group(table, Text(""), *lines)

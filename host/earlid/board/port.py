@@ -90,9 +90,7 @@ def port_holder(path: str) -> str | None:
 
 def candidate_ports() -> list[ListPortInfo]:
     """The USB serial ports that may be a board, sorted by device name."""
-    return sorted(
-        (port for port in list_ports.comports() if port.vid in BOARD_VENDORS), key=lambda port: str(port.device)
-    )
+    return sorted((port for port in list_ports.comports() if port.vid in BOARD_VENDORS), key=lambda port: str(port.device))
 
 
 def add_port_argument(parser: argparse.ArgumentParser) -> None:

@@ -85,7 +85,8 @@ class Checker:
         self._gaps: list[_Run] = []
         self._restarts: list[tuple[int, int]] = []
         self._lost: list[range] = []
-        self._typed_fits: dict[Anchor, bool | None] = dict.fromkeys(self.typed)
+        # Whether each typed anchor fits a record seen so far; None while its number was not seen.
+        self.typed_fits: dict[Anchor, bool | None] = dict.fromkeys(self.typed)
 
     def feed(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Take the next rows."""
@@ -107,7 +108,7 @@ class Checker:
             _extend(self._runs["anchor"], seq)
         for anchor in self.typed:
             if anchor.seq == seq:
-                self._typed_fits[anchor] = self._typed_fits[anchor] or anchor.fits(link)
+                self.typed_fits[anchor] = self.typed_fits[anchor] or anchor.fits(link)
         if row[4] == _LOST and row[5] == _OVERWRITTEN:
             self._lost.append(range(row[14], row[14] + row[13]))
         self.count += 1
@@ -226,7 +227,7 @@ class Checker:
 
     def _typed(self) -> list[Finding]:
         found = []
-        for anchor, fits in self._typed_fits.items():
+        for anchor, fits in self.typed_fits.items():
             purge = next((p for p in self.purges if p.seq_from <= anchor.seq <= p.seq_to), None)
             if fits or (purge and anchor.seq == purge.seq_to and anchor.fits(purge.head_after)):
                 continue

@@ -152,21 +152,35 @@ def _cut(path: Path, board: str) -> UserError:
     return UserError(say, LEDGER_BROKEN)
 
 
-def judge_file(path: Path, typed: Sequence[Anchor] = ()) -> list[Judgement]:
-    """Judge every board of an export, with the boards' keys where they are known here."""
-    found = []
-    checker: Checker | None = None
-    for section in sections(path):
-        if checker is None:
+def judge_file(path: Path, typed: Sequence[Anchor] = (), wanted: Sequence[str] = ()) -> list[Judgement]:
+    """Judge the boards of an export, with their keys where they are known here.
+
+    Args:
+        typed: anchors that a person kept; each counts for the board it fits.
+        wanted: names, or beginnings of identifiers, of the boards to judge; all when empty.
+
+    Raises:
+        UserError: the file is no whole export, or an anchor fits none of several boards.
+    """
+    checkers: list[Checker] = []
+    section = None
+    for again in sections(path):
+        if again is not section:
+            section = again
             purges = [Purge(*(row[name] for name in Purge._fields)) for row in section.tables["purges"]]
             anchors = {(row["boot"], row["seq"]): row["link"] for row in section.tables["anchors"]}
             checker = Checker(section.board, read_key(section.board), purges, anchors, typed)
-        if section.slots:
-            checker.feed(rows.from_slot(slot, 0, 0) for slot in section.slots)
-        else:
-            found.append(judgement_of(checker, None))
-            checker = None
-    return found
+            if not wanted or any(section.board.startswith(word) or section.name == word for word in wanted):
+                checkers.append(checker)
+        checker.feed(rows.from_slot(slot, 0, 0) for slot in section.slots)
+    for anchor in typed if len(checkers) > 1 else ():
+        owners = [checker for checker in checkers if checker.typed_fits[anchor]]
+        if not owners:
+            raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
+        for checker in checkers:
+            if checker not in owners:
+                del checker.typed_fits[anchor]
+    return [judgement_of(checker, None) for checker in checkers]
 
 
 def take_back(path: Path, ledger: Ledger) -> dict[str, int]:

@@ -33,14 +33,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (else stdout)")
     parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="else by the file's ending, else jsonl")
     parser.add_argument("--import", dest="source", metavar="FILE", help="take a jsonl export back into the ledger")
-    parser.add_argument(
-        "--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)"
-    )
+    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
     parser.add_argument("--since", metavar="WHEN", help="csv, parquet: from here on")
     parser.add_argument("--until", metavar="WHEN", help="csv, parquet: up to here")
-    parser.add_argument(
-        "--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="csv, parquet"
-    )
+    parser.add_argument("--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="csv, parquet")
     add_ledger_argument(parser)
     parser.set_defaults(run=run)
 
@@ -54,9 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     shape = args.format or {".csv": "csv", ".parquet": "parquet"}.get(Path(args.output or "").suffix, "jsonl")
     if shape == "jsonl" and (args.since or args.until or args.event):
-        raise UserError(
-            "a jsonl export carries whole chains: --since, --until and --event are for csv and parquet.", USAGE
-        )
+        raise UserError("a jsonl export carries whole chains: --since, --until and --event are for csv and parquet.", USAGE)
     with open_reader(locate(args.ledger)) as reader:
         count = _write(args, shape, reader, pick_boards(reader, args.board))
     print(f"{count} records exported", file=sys.stderr)

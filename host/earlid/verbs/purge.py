@@ -29,9 +29,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     which.add_argument("--everything", action="store_true", help="all records (of --board)")
     which.add_argument("--retention", metavar="SPAN|off", help="set how long this ledger keeps records, and apply it")
     which.add_argument("--list", action="store_true", help="show the receipts of earlier purges")
-    parser.add_argument(
-        "--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)"
-    )
+    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="one JSON document")

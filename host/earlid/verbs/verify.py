@@ -26,12 +26,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "Exit code 0: intact. 4: altered, gap, tail cut or restarted. 1: cannot judge.",
     )
     parser.add_argument("file", nargs="?", metavar="EXPORT", help="an export (JSON Lines) instead of the ledger")
-    parser.add_argument(
-        "--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)"
-    )
-    parser.add_argument(
-        "--anchor", action="append", default=[], metavar="CODE", help="a code that you wrote down earlier"
-    )
+    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
+    parser.add_argument("--anchor", action="append", default=[], metavar="CODE", help="a code that you wrote down earlier")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     add_ledger_argument(parser)
     parser.set_defaults(run=run)
@@ -45,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.file:
         from earlid.ledger.jsonl import judge_file
 
-        judgements = judge_file(Path(args.file), typed)
+        judgements = judge_file(Path(args.file), typed, args.board)
     else:
         judgements = _judge_ledger(args, typed)
     if args.json:

@@ -1,0 +1,216 @@
+"""`earlid review`: the day's story, whole and in parts, over midnight and daylight saving; labels; clear words."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import datetime
+
+import pytest
+from earlid.cli import main
+from earlid.ledger.boards import boards
+from earlid.ledger.gaps import gaps
+from earlid.ledger.queries import openings
+from earlid.ledger.reader import open_reader
+from earlid.ledger.report import BAR_CELLS, live_today, tell
+from earlid.ledger.store import Ledger
+from lid import record
+from made import BOARD, fields, seal_all
+
+
+def local_ms(*parts):
+    return int(datetime(*parts).timestamp() * 1000)
+
+
+def keep(location, rows, zero_ms, board=BOARD, taken_ms=None):
+    with Ledger(location) as ledger:
+        ledger.add(board, seal_all(rows, board), zero_ms if taken_ms is None else taken_ms)
+        for boot in {row[1] for row in rows}:
+            ledger.add_clock_point(board, boot, 0, zero_ms + (boot - 1) * 86_400_000, 50)
+        with ledger.transaction() as connection:  # seen last when it was, not when this test runs
+            seen_ms = zero_ms if taken_ms is None else taken_ms
+            connection.exec_driver_sql("UPDATE boards SET last_seen_ms = ? WHERE board = ?", (seen_ms, board))
+
+
+@pytest.fixture
+def told(berlin, sqlite_location):
+    """A Saturday: word at 7:12 for 8 s, button over midnight, a near miss, a fault, a restart that cuts an opening."""
+    zero_ms = local_ms(2026, 11, 21)
+    hour = 3_600_000
+    rows = [
+        fields(1, 1000, "boot", "power-on"),
+        fields(2, 7 * hour + 720_000, "open", "word", score=230, a=80, b=200),
+        fields(3, 7 * hour + 728_000, "close", "timeout", a=8000, b=12),
+        fields(4, 9 * hour, "near-miss", "word", score=150, a=140, b=200),
+        fields(5, 10 * hour, "fault", "mic-clipped", a=9, b=5),
+        fields(6, 24 * hour - 60_000, "open", "button"),
+        fields(7, 24 * hour + 60_000, "close", "button", a=120_000, b=12),
+        fields(8, 25 * hour, "open", "word", score=210, b=200),
+        fields(9, 2 * hour, "boot", "watchdog", boot=2),
+        fields(10, 3 * hour, "open", "button", boot=2),
+    ]
+    keep(sqlite_location, rows, zero_ms, taken_ms=zero_ms + 27 * hour + 30_000)
+    return sqlite_location
+
+
+def review(told, capsys, *words):
+    code = main(["review", *words, "--ledger", str(told.path)])
+    return code, capsys.readouterr()
+
+
+def test_openings_are_paired_and_cut_ones_told(told):
+    with open_reader(told) as reader:
+        found = openings(reader, boards(reader))
+    assert [(item.seq, item.reason, item.live_ms, item.ended) for item in found] == [
+        (2, "word", 8000, "timeout"),
+        (6, "button", 120_000, "button"),
+        (8, "word", None, "restart"),
+        (10, "button", None, "open"),
+    ]
+
+
+def test_live_time_is_split_at_midnight(told):
+    with open_reader(told) as reader:
+        story = tell(reader, boards(reader), local_ms(2026, 11, 21), local_ms(2026, 11, 23))
+        today = live_today(reader, boards(reader), local_ms(2026, 11, 22, 4))
+    first, second = story.days
+    assert first.live_ms == 8000 + 60_000
+    # After midnight: a minute of the button's, nothing known of the one cut short, and 30 s of the last until last seen.
+    assert second.live_ms == 60_000 + 30_000
+    assert today == {BOARD: 90_000}
+    assert (first.openings["word"], first.openings["button"], first.near_misses, first.faults) == (1, 1, 1, 1)
+    assert first.bar[7 * 4] == "W"
+    assert (first.bar[9 * 4], first.bar[10 * 4], first.bar[-1], second.bar[0]) == ("n", "!", "B", "B")
+
+
+def test_the_table_tells_the_story(told, capsys):
+    code, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-21")
+    assert code == 0
+    assert said.err == ""
+    text = said.out
+    assert "Sat 21 Nov 2026" in text
+    for line in ("2 07:12:00 ±1 s open word 8.0 s timeout 230/200", "5 10:00:00 ±1 s fault mic-clipped (9)"):
+        assert line in [" ".join(shown.split()) for shown in text.splitlines()]
+    assert "Live 1 min 08 s in 2 openings (1 by button, 1 by word); 0 labelled false." in text
+    assert "1 near misses, 1 starts, 1 faults." in text
+    assert "\x1b" not in text
+
+
+def test_filters_and_json(told, capsys):
+    code, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-22", "--event", "open", "--reason", "word",
+                        "--json")  # fmt: skip
+    story = json.loads(said.out)
+    assert code == 0
+    assert [entry["seq"] for entry in story["entries"]] == [2, 8]
+    assert story["entries"][0]["wall"] == "2026-11-21T07:12:00.000+01:00"
+    assert story["totals"]["live_ms"] == 158_000
+    assert len(story["days"]) == 2
+    assert all(len(day["bar"]) == BAR_CELLS for day in story["days"])
+
+
+def test_csv_has_every_record(told, capsys):
+    _, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-23", "--csv")
+    rows = list(csv.DictReader(said.out.splitlines()))
+    assert [int(row["seq"]) for row in rows] == list(range(1, 11))
+
+
+def test_labels_show_and_count(told, capsys):
+    assert review(told, capsys, "label", "2", "false")[0] == 0
+    _, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-21")
+    assert "230/200  false" in said.out
+    assert "1 labelled false" in said.out
+    assert review(told, capsys, "label", "2", "none")[0] == 0
+    for words, why in (
+        (["label", "3", "true"], "only openings and near misses"),
+        (["label", "99", "true"], "not in the ledger"),
+        (["label", "two", "true"], "no record's number"),
+        (["label", "2", "maybe"], "true, false or none"),
+        (["lable", "2", "true"], "say `earlid review label"),
+    ):
+        code, said = review(told, capsys, *words)
+        assert (code, why in said.err) == (2, True), said.err
+
+
+def test_boards_have_names_and_are_asked_for_by_them(told, capsys):
+    keep(told, [fields(1, 5, "mute")], local_ms(2026, 11, 21, 12), board="ffff")
+    assert review(told, capsys, "name", "ffff", "kitchen")[0] == 0
+    _, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-21")
+    assert "kitchen" in said.out
+    assert BOARD in said.out
+    _, said = review(told, capsys, "--since", "2026-11-21", "--board", "Kitchen", "--json")
+    assert {entry["board"] for entry in json.loads(said.out)["entries"]} == {"ffff"}
+    code, said = review(told, capsys, "--board", "cellar")
+    assert code == 2
+    assert "kitchen" in said.err
+    assert review(told, capsys, "label", "1", "true")[0] == 2
+
+
+def test_gaps_are_shown(told, capsys):
+    with Ledger(told) as ledger:
+        ledger.add(BOARD, seal_all([fields(15, 4 * 3_600_000, "mute", boot=2)], prev=bytes(12)))
+    with open_reader(told) as reader:
+        assert [(gap.first, gap.last) for gap in gaps(reader, boards(reader))] == [(11, 14)]
+    _, said = review(told, capsys, "--since", "2026-11-21")
+    assert "records 11 to 14" in said.out
+
+
+def test_the_day_with_25_hours_has_all_of_them(berlin, sqlite_location):
+    zero_ms = local_ms(2026, 10, 25)
+    rows = [fields(i + 1, i * 3_600_000, "open" if i % 2 == 0 else "close", "button", a=3_600_000) for i in range(25)]
+    keep(sqlite_location, rows, zero_ms)
+    with open_reader(sqlite_location) as reader:
+        story = tell(reader, boards(reader), zero_ms, local_ms(2026, 10, 26))
+    assert len(story.days) == 1
+    assert len(story.entries) == 25
+    assert story.days[0].live_ms == 12 * 3_600_000
+    assert story.days[0].openings.total() == 13
+
+
+def test_an_empty_ledger_and_nonsense_are_said(sqlite_location, capsys):
+    assert review(sqlite_location, capsys)[0] == 1
+    with Ledger(sqlite_location):
+        pass
+    code, said = review(sqlite_location, capsys)
+    assert code == 0
+    assert "no board yet" in said.out
+    assert review(sqlite_location, capsys, "--since", "someday")[0] == 2
+    assert review(sqlite_location, capsys, "--since", "today", "--until", "yesterday")[0] == 2
+
+
+def test_colour_only_where_wanted(told, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert "\x1b[33m" in review(told, capsys, "--since", "2026-11-21")[1].out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in review(told, capsys, "--since", "2026-11-21")[1].out
+
+
+def test_verify_tells_boards_apart_and_takes_anchors(told, capsys):
+    keep(told, [fields(1, 5, "mute"), fields(2, 6, "unmute")], local_ms(2026, 11, 21, 12), board="ffff")
+    where = ["--ledger", str(told.path)]
+    assert main(["verify", "--json", *where]) == 0
+    found = json.loads(capsys.readouterr().out)
+    codes = {item["board"]: item["anchor"] for item in found}
+    assert main(["verify", "--anchor", codes[BOARD], "--anchor", codes["ffff"], *where]) == 0
+    assert main(["verify", "--anchor", codes["ffff"][:-1] + "?", *where]) == 2
+    capsys.readouterr()
+    with Ledger(told) as ledger, ledger.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM records WHERE seq = 2 AND board_id = 2")
+    assert main(["verify", "--board", "ffff", "--anchor", codes["ffff"], *where]) == 4
+    said = capsys.readouterr().out
+    assert "Tail cut" in said
+    assert "Altered sums" in said
+    assert main(["verify", "--anchor", codes["ffff"], *where]) == 2
+    assert "fits no board" in capsys.readouterr().err
+
+
+def test_every_event_and_reason_is_shown(berlin, sqlite_location, capsys):
+    rows = [fields(i + 1, i * 1000, event, reason) for i, (event, reason) in enumerate(
+        [(event, "") for event in record.EVENTS] + [("fault", reason) for reason in record.REASONS]
+    )]  # fmt: skip
+    keep(sqlite_location, rows, local_ms(2026, 11, 21))
+    code, said = review(sqlite_location, capsys, "--since", "2026-11-21")
+    assert code == 0
+    assert "pump-stuck" in said.out

@@ -1,0 +1,245 @@
+"""`earlid watch`: collects, follows, survives restarts and unplugging, and stays out of the way."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import plistlib
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from earlid.board import link as link_module
+from earlid.board import liveview, pairing, watcher
+from earlid.board.watcher import Happening, Status, Watcher
+from earlid.cli import main
+from earlid.errors import UserError
+from earlid.ledger import keys
+from earlid.ledger.boards import boards
+from earlid.ledger.judge import judge
+from earlid.ledger.location import locate
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+from fake_board import KEY, FakeBoard, seal_records
+from rich.console import Console
+
+BOARD = "00112233aabbccdd"
+
+
+@pytest.fixture(autouse=True)
+def own_data_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
+    for name in ("EARLID_LEDGER", "EARLID_PORT", "ESPTOOL_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def location(tmp_path):
+    return locate(str(tmp_path / "ledger.sqlite"))
+
+
+def count(location):
+    with open_reader(location) as reader:
+        return reader.rows("SELECT COUNT(*) FROM records")[0][0]
+
+
+class Ear:
+    """Collects what a watcher tells, and waits for it."""
+
+    def __init__(self):
+        self.heard: list[Happening] = []
+        self._news = threading.Condition()
+
+    def __call__(self, happening):
+        with self._news:
+            self.heard.append(happening)
+            self._news.notify_all()
+
+    def wait_for(self, wanted):
+        with self._news:
+            assert self._news.wait_for(lambda: any(wanted(item) for item in self.heard), 20), self.heard
+
+
+def test_a_watcher_follows_a_board_through_a_restart(location):
+    slots = seal_records(BOARD, 30)
+    ear = Ear()
+    with FakeBoard(BOARD, slots[:10]) as board, Ledger(location) as ledger:
+        one = Watcher(board.path, ledger, ear, 100)
+        one.start()
+        ear.wait_for(lambda item: item.kind == "here")
+        board.append(slots[10])
+        ear.wait_for(lambda item: item.record and item.record.seq == 11)
+        board.slots += slots[11:20]
+        board.restart()
+        ear.wait_for(lambda item: item.kind == "restart")
+        ear.wait_for(lambda item: item.record and item.record.seq == 20)
+        board.slots += slots[20:22]
+        board._seq += 9  # lines that the port dropped
+        board.say({"tm": {"ms": 1, "state": "closed", "lvl": 1}})
+        ear.wait_for(lambda item: item.record and item.record.seq == 22)
+        assert board.wall_ms is not None
+        assert {"do": "telemetry", "every_ms": 100}.items() <= [r for r in board.requests if r["do"] == "telemetry"][-1].items()
+        one.stop()
+        one.join(5)
+    assert count(location) == 22
+    assert [item.record.seq for item in ear.heard if item.record] == list(range(1, 23))
+
+
+def test_an_unplugged_board_is_waited_for_and_its_gap_told(location, monkeypatch):
+    monkeypatch.setattr(watcher, "AGAIN_S", (0.05,))
+    slots = seal_records(BOARD, 60)
+    ear = Ear()
+    plugged = [FakeBoard(BOARD, slots[:20])]
+    link = location.path.parent / "port"
+    link.symlink_to(plugged[0].path)
+    with Ledger(location) as ledger:
+        one = Watcher(str(link), ledger, ear)
+        one.start()
+        ear.wait_for(lambda item: item.kind == "here")
+        plugged[0].stop()
+        link.unlink()
+        ear.wait_for(lambda item: item.kind == "away")
+        assert liveview.state_of(one.status) == "away"
+        plugged.append(FakeBoard(BOARD, slots[40:]))
+        link.symlink_to(plugged[1].path)
+        ear.wait_for(lambda item: item.kind == "gap")
+        one.stop()
+        one.join(5)
+    plugged[1].stop()
+    assert "records 21 to 40" in next(item.say for item in ear.heard if item.kind == "gap")
+    assert count(location) == 40
+
+
+def test_a_full_disk_is_told_and_tried_again(location, monkeypatch):
+    monkeypatch.setattr(watcher, "AGAIN_S", (0.05,))
+    ear = Ear()
+    with FakeBoard(BOARD, seal_records(BOARD, 5)) as board, Ledger(location) as ledger:
+        full = [UserError("the disk that holds the ledger is full"), UserError("the disk that holds the ledger is full")]
+        add = ledger.add
+        monkeypatch.setattr(ledger, "add", lambda *args: (_ for _ in ()).throw(full.pop()) if full else add(*args))
+        one = Watcher(board.path, ledger, ear)
+        one.start()
+        ear.wait_for(lambda item: item.kind == "here")
+        one.stop()
+        one.join(5)
+        assert board.acked == 5
+    assert [item.kind for item in ear.heard].count("trouble") == 1
+    assert count(location) == 5
+
+
+def test_once_fetches_and_ends(location, capsys):
+    with FakeBoard(BOARD, seal_records(BOARD, 7)) as board:
+        assert main(["watch", "--once", "--json", "-p", board.path, "--ledger", str(location.path)]) == 0
+        said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, 8))
+    assert {"board", "at_ms", "event", "reason", "link", "mac"} <= lines[0].keys()
+    assert "7 records fetched" in said.err
+    assert count(location) == 7
+
+
+def test_no_board_and_no_port_end_with_code_3(location, capsys, monkeypatch):
+    monkeypatch.setattr("earlid.board.port.candidate_ports", list)
+    assert main(["watch", "--once", "--ledger", str(location.path)]) == 3
+    assert main(["watch", "--once", "-p", "/dev/none", "--ledger", str(location.path)]) == 3
+    assert "there is no /dev/none" in capsys.readouterr().err
+
+
+def test_the_program_streams_and_ends_at_sigterm(location):
+    slots = seal_records(BOARD, 12)
+    with FakeBoard(BOARD, slots[:10]) as board:
+        words = ["watch", "--json", "-p", board.path, "--ledger", str(location.path)]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        first = [json.loads(child.stdout.readline()) for _ in range(10)]
+        while not any(request["do"] == "telemetry" for request in board.requests):
+            time.sleep(0.01)
+        board.append(slots[10])
+        assert json.loads(child.stdout.readline())["seq"] == 11
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=20)
+        assert b"\x03" not in board.received
+    assert [line["seq"] for line in first] == list(range(1, 11))
+    assert child.returncode == 0
+    assert "10 records fetched" in err
+
+
+@pytest.mark.parametrize(("kind", "read"), [("systemd", None), ("launchd", plistlib.loads)])
+def test_the_service_files_run_this_program(capsys, kind, read):
+    assert main(["watch", "--service", kind, "-p", "/dev/serial/by id/x", "--ledger", "/tmp/a b.sqlite"]) == 0
+    text = capsys.readouterr().out
+    if read:
+        words = read(text.encode())["ProgramArguments"]
+    else:
+        line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
+        words = shlex.split(line.removeprefix("ExecStart="))
+        assert "'/dev/serial/by id/x'" in line
+    assert words[0] == sys.executable
+    assert "watch" in words
+
+
+def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):
+    monkeypatch.setattr(pairing, "ASK_EVERY_S", 0.01)
+    with FakeBoard(BOARD, []) as board:
+        board.present = False
+        with pytest.raises(UserError, match="nobody held"):
+            pairing.pair(board.path, patience_s=0.1)
+        board.present = True
+        assert pairing.pair(board.path) == BOARD
+    assert keys.read_key(BOARD) == KEY
+    assert os.stat(keys.key_path(BOARD)).st_mode & 0o777 == 0o600
+    assert KEY.hex() not in capsys.readouterr().err
+    keys.key_path(BOARD).write_text("no key")
+    with pytest.raises(UserError, match="pair again"):
+        keys.read_key(BOARD)
+    with pytest.raises(UserError, match="no board's identifier"):
+        keys.read_key("../../etc/passwd")
+    assert keys.read_key("ffff") is None
+
+
+def test_the_screen_shows_state_level_and_events():
+    status = Status("/dev/ttyUSB0", BOARD, here=True, telemetry={"state": "open", "lvl": 5000, "score": 130})
+    status.telemetry_s = time.monotonic()
+    slot = seal_records(BOARD, 1)[0]
+    item = link_module.Record._make([*link_module.record.slot_to_wire(slot), slot])
+    status.last.append(Happening("record", BOARD, "open word", item, 1_800_000_000_000))
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(liveview.screen([status], status.last, lambda board: "kitchen", {BOARD: 8000}))
+    text = console.export_text()
+    for part in ("kitchen", "open", "█", "130", "8.0 s", "open word", "score 230 of 200"):
+        assert part in text
+    assert liveview.meter(0) == "·" * liveview.METER_CELLS
+    assert liveview.meter(32 * 256) == "█" * liveview.METER_CELLS
+
+
+@pytest.mark.parametrize("size", [3000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_kill_9_in_the_middle_of_a_sync_loses_nothing_acknowledged(location, size):
+    seed = 9
+    rng = random.Random(seed)
+    slots = seal_records(BOARD, size)
+    kills = 0
+    with FakeBoard(BOARD, slots) as board:
+        words = [sys.executable, "-m", "earlid.cli", "watch", "--once", "-p", board.path, "--ledger", str(location.path)]
+        while board.acked < size:
+            before = len(board.requests)
+            child = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+            mercy = rng.randrange(4, 25) if kills < 5 else 1 << 30
+            while child.poll() is None and len(board.requests) - before < mercy:
+                time.sleep(0.005)
+            kills += child.poll() is None
+            child.kill()
+            child.wait()
+            assert count(location) >= board.acked, f"seed {seed}"
+    assert kills
+    with open_reader(location) as reader:
+        assert reader.rows("SELECT COUNT(*), COUNT(DISTINCT seq), MAX(seq) FROM records") == [(size, size, size)]
+        judged = judge(reader, boards(reader)[0], KEY)
+    assert judged.exit_code == 0, judged.findings
