@@ -15,6 +15,7 @@ SEED = 5
 SHAPES = {
     "plain": Shape(),
     "every column": Shape(stride=1, first_kernel=3),
+    "one column": Shape(stride=1, first_kernel=1),
     "stride 2, one row at the end": Shape(stride=2, last_rows=1),
     "no history of columns": Shape(first_kernel=3),
     "three groups of uneven width": Shape(blocks=[Block(64, [5]), Block(40, [3, 5, 9]), Block(40, [2, 11])]),

@@ -13,6 +13,7 @@ BUFFER = const(8)
 LAYER = const(36)
 LOGITS = const(256)
 LANES = const(16)
+HEADS = const(64)  # at least a row of columns: a head may stand one row before its buffer
 BIAS = const(0x20000000)
 RECORD = const(16)
 EXTRA_ROWS = const(4)
@@ -46,8 +47,9 @@ def load(path):
 class Buffer:
     def __init__(self, blob, at, start):
         self.channels, self.rows, self.zero, self.moving, self.row = struct.unpack_from("<HHBBH", blob, at)
-        wide = self.row < self.channels or self.row % 8 or not self.channels
-        if wide or not 0 < self.rows < 1024 or self.moving > 1 or (self.rows > 1 and not self.moving):
+        bad = self.row < self.channels or self.row % 8 or not self.channels
+        bad = bad or (self.moving and self.rows == 1 and self.row > start)
+        if bad or not 0 < self.rows < 1024 or self.moving > 1 or (self.rows > 1 and not self.moving):
             raise ValueError("network: damaged buffer table")
         self.start = start
         self.end = start + self.row * (self.rows + EXTRA_ROWS if self.moving else 1)
@@ -81,7 +83,7 @@ class Plan:
         self.languages = str(bytes(blob[HEADER + name : HEADER + name + languages]), "utf-8").split(",")
         self.buffers = []
         self.layers = []
-        end = 4 * buffers
+        end = max(HEADS, 4 * buffers)
         for number in range(buffers):
             self.buffers.append(Buffer(blob, at + BUFFER * number, end))
             end = self.buffers[-1].end

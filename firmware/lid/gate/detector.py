@@ -55,8 +55,7 @@ class Detector:
         self.energy.reset()
         self.frontend.reset()
         self.network.reset()
-        for i in range(len(self._ring)):
-            self._ring[i] = 0
+        rows.fill_words(self._ring, 0, 0, len(self._ring) // 4)
         self._next = 0  # where the next column goes
         self._waiting = 0  # columns that the network has not seen
         self._gap = False  # columns were dropped since the network last ran

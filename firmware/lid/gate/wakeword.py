@@ -26,12 +26,13 @@ class WakeWord:
         self._input = array("i")
         self._others = array("i")
         self._moving = 0
-        self._fill = []  # how each buffer and each depthwise layer's sums begin
+        self._fill = []  # how each buffer, and each depthwise layer's sums, begin
         for number, buffer in enumerate(plan.buffers):
             self._add_buffer(number, buffer)
         self._steps = []
         for layer in plan.layers:
             self._add_layer(plan, layer)
+        self._fill.append((plan.acc, 0, (plan.arena_bytes - plan.acc) // 4))
         last = plan.buffers[plan.layers[-1].out]
         self._logit = last.start
         self.reset()
@@ -66,6 +67,7 @@ class WakeWord:
         kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add, pool, pool)[layer.kind]
         self._steps.append((kernel, 0 if dense else self._arena, p))
 
+    # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
         for at, head, buffer in self._fill:
             if isinstance(buffer, int):
@@ -74,6 +76,7 @@ class WakeWord:
                 rows.fill_words(self._arena, head, 4 * at, 1)
                 count = (buffer.end - buffer.start) // buffer.row
                 rows.fill_rows(self._arena, buffer.zero, buffer.start, buffer.channels, buffer.row, count)
+        rows.fill_words(self._columns, 0, 0, len(self._columns) // 4)
         self._phase = 0
         self._filled = 0
         self._sum = 0

@@ -42,6 +42,7 @@ ACCUMULATOR_LIMIT = 1 << 28  # the board's multiplication takes no more
 BIAS_OFFSET = 1 << 29  # keeps records positive
 ADD_OFFSET = 1 << 28  # keeps the tables of an ADD positive
 RECORD_BYTES = 16
+HEADS_BYTES = 64  # where each buffer's newest row is
 EXTRA_ROWS = 4  # rows a moving buffer slides through before its history is copied back
 BOARD_BYTES = 100_000  # blob and activations: an ESP32 without PSRAM has about 165 KB, code and the rest need 60
 
@@ -58,7 +59,7 @@ def row_bytes(buffer: Buffer, network: Network) -> int:
 
 def arena_bytes(network: Network) -> int:
     """Bytes of activations, sums and accumulators that the board allocates next to the blob."""
-    total = 4 * len(network.buffers) + LANES
+    total = max(HEADS_BYTES, 4 * len(network.buffers)) + LANES
     widest = LANES
     for buffer in network.buffers:
         total += row_bytes(buffer, network) * (_kept(buffer, network) + EXTRA_ROWS if _moving(buffer, network) else 1)
@@ -101,13 +102,9 @@ def _records(layer: Layer, biases: Iterable[int], pairs: Iterable[tuple[int, int
     out = bytearray()
     for bias, (multiplier, shift), bound in zip(biases, pairs, largest, strict=True):
         if bound >= ACCUMULATOR_LIMIT or abs(bias) > BIAS_OFFSET or shift < -20:
-            raise ModelError(
-                f"{layer.where}: sums up to {bound} with scale 2**{shift} need more than 32 bits on the board"
-            )
+            raise ModelError(f"{layer.where}: sums up to {bound} with scale 2**{shift} need more than 32 bits on the board")
         if shift > (0 if _rounds_once(layer) else -1):
-            raise ModelError(
-                f"{layer.where}: a scale of {multiplier * 2.0 ** (shift - 31):.3g} is not supported on the board"
-            )
+            raise ModelError(f"{layer.where}: a scale of {multiplier * 2.0 ** (shift - 31):.3g} is not supported on the board")
         # both roundings at once: (((product + 1) >> 1) + half) >> shift, the zero point added
         down = 1 - shift
         addend = (1 << -shift) + (0 if _rounds_once(layer) else 1) + ((layer.zero_out + 128) << down)
@@ -206,9 +203,7 @@ def blob(network: Network, name: str, languages: list[str], window: int, cutoff_
     """
     texts = [name.encode(), ",".join(languages).encode()]
     if not 1 <= window <= 255 or not 0 <= cutoff_sum < window * 256 or any(len(text) > 255 for text in texts):
-        raise ModelError(
-            f"window {window}, cutoff sum {cutoff_sum}: a window of 1 to 255 and a cutoff below 1 are needed"
-        )
+        raise ModelError(f"window {window}, cutoff sum {cutoff_sum}: a window of 1 to 255 and a cutoff below 1 are needed")
     if len(network.layers) > 64 or len(network.buffers) > 64:
         raise ModelError(f"{len(network.layers)} layers: the board takes 64")
     front = _padded(HEADER_BYTES + sum(map(len, texts)), 4)
