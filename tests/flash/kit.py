@@ -37,17 +37,39 @@ def bare_board(**options: object) -> Iterator[VirtualBoard]:
         board.stop()
 
 
-def small_tree(folder: Path, version: str, arch: str = "x64") -> Tree:
-    """A compiled firmware of five modules that prints `started VERSION` and returns to the prompt."""
+SPEAKS = """
+import binascii
+import json
+
+from lid import notes
+from lid.gate import same
+
+
+def say(seq, body):
+    text = '%d %s' % (seq, json.dumps(body))
+    print('#%s*%08x' % (text, binascii.crc32(text.encode())))
+
+
+def run(model):
+    print('started', notes.VERSION, model)
+    board = '%016x' % 0x1122334455667788
+    rows = (('boot', 'power-on', 256), ('selftest', notes.TEST, 255))
+    for n, (event, reason, a) in enumerate(rows):
+        rec = [n + 1, 1, 5, event, reason, 0, 0, 0, 0, 0, 0, 0, a, 0, '0' * 24, '0' * 16]
+        say(n, {'rec': rec})
+    say(2, {'hi': {'board': board, 'fw': notes.VERSION, 'state': 'closed'}})
+"""
+
+
+def small_tree(folder: Path, version: str, arch: str = "x64", self_test: str = "passed") -> Tree:
+    """A compiled firmware of five modules that says what a board says at its start, and returns to the prompt."""
     package = folder / "lid"
     (package / "gate").mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").write_text("")
     (package / "gate" / "__init__.py").write_text("")
     (package / "gate" / "same.py").write_text("def same(x):\n    return x * 3 + 1\n" * 20)
-    (package / "notes.py").write_text(f"VERSION = {version!r}\n")
-    (package / "start.py").write_text(
-        "from lid import notes\nfrom lid.gate import same\n\n\ndef run(model):\n    print('started', notes.VERSION, model)\n"
-    )
+    (package / "notes.py").write_text(f"VERSION = {version!r}\nTEST = {self_test!r}\n")
+    (package / "start.py").write_text(SPEAKS)
     for name, data in LOADER_SOURCES.items():
         (folder / name).write_bytes(data)
     return build(folder, arch)
@@ -148,6 +170,7 @@ class Jack:
         self.watch: Callable[[bytes], bytes] = lambda data: data
         self._bytes_per_s = bytes_per_s
         self._closing = False
+        self._lock = threading.Lock()
         self._free_s = {True: 0.0, False: 0.0}
         self._thread = threading.Thread(target=self._pump, daemon=True)
         self._thread.start()
@@ -184,21 +207,17 @@ class Jack:
 
     def vanish(self) -> None:
         """The cable is pulled."""
-        self._closing = True
-        for fileno in (self._master, self._slave):
-            try:
-                os.close(fileno)
-            except OSError:
-                pass
+        with self._lock:  # once: the numbers belong to others afterwards
+            if not self._closing:
+                self._closing = True
+                os.close(self._master)
+                os.close(self._slave)
 
     def close(self) -> None:
         """Everything ends."""
         self.vanish()
         self._thread.join(timeout=2)
-        try:
-            self.far.close()
-        except OSError:
-            pass
+        self.far.close()
 
 
 @contextmanager

@@ -57,12 +57,7 @@ def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
         code, said = flash(jack, image_file, capsys)
         written = image_file.read_bytes()
         assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
-        # The small firmware says nothing of itself, so the last stage has to complain; the files are there.
-        assert (code, said) == (
-            1,
-            "earlid: the firmware is on the board at PORT, but did not start (it went back to its prompt). "
-            "Its lid is closed. Press its reset button, then see `earlid doctor`.",
-        )
+        assert (code, said) == (0, "")
         assert "started fresh" in kit.restart(board)
         chip.close()
 

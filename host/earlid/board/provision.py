@@ -22,7 +22,7 @@ from earlid.board.lines import LineReader
 from earlid.board.link import BoardGone
 from earlid.board.port import open_port
 from earlid.board.probe import PROMPT, Sighting, probe
-from earlid.board.repl import Repl
+from earlid.board.repl import NoRepl, Repl
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, UserError
 
 STAGES = ("look", "maintenance", "connect", "erase", "write", "verify", "prompt", "deploy", "restart", "self-test")
@@ -133,6 +133,8 @@ class Provision:
             outcome = self._run()
         except UserError as error:
             outcome = Outcome(self.port, error.code, str(error))
+        except OSError as error:
+            outcome = Outcome(self.port, NO_BOARD, f"{self.port} went away: {error}. Plug it in and run `earlid flash` again.")
         except Stopped:
             outcome = Outcome(self.port, INTERRUPTED, interrupted_text(self._stage))
         return Outcome(**{**asdict(outcome), "seconds": time.monotonic() - begin_s})
@@ -150,7 +152,8 @@ class Provision:
             raise UserError(seen.why, NO_BOARD)
         self._check_expected(seen)
         root = tree.firmware_root()
-        if self.order.write_image or self.order.erase or seen.state in ("bootloader", "silent"):
+        wanted = self.order.write_image or self.order.erase or seen.state == "bootloader"
+        if wanted or (seen.state == "silent" and not self._ctrl_c_helps()):
             self._write_image()
         elif seen.state == "earlid":
             self._wait_for_maintenance()
@@ -172,6 +175,17 @@ class Provision:
                 f"the board at {self.port} is {seen.board}, not {expected}. Nothing was changed. "
                 "Plug in the other one, or say --force.", 2,
             )  # fmt: skip
+
+    def _ctrl_c_helps(self) -> bool:
+        # A program may run there, or wait for the rest of a deploy that was cut off.
+        port = open_port(self.port)
+        try:
+            with Repl(port, tries=2):  # what runs may swallow the first request for a prompt
+                return True
+        except NoRepl:
+            return False
+        finally:
+            port.close()
 
     def _write_image(self) -> None:
         from earlid.board import flasher  # esptool takes a while to load, and an update does not need it

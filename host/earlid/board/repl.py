@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -40,29 +39,39 @@ class _Transport(SerialTransport):
         self.serial = port
         self.is_pty = True  # makes it wait in read() instead of asking every 10 ms: faster on every port
 
+    def enter_quietly(self) -> None:
+        """mpremote's `enter_raw_repl` without a soft reset, and without its printing to stdout what it did not expect."""
+        self.serial.write(b"\r\x03")  # ends what runs
+        while waiting := self.serial.in_waiting:
+            self.serial.read(waiting)
+        self.serial.write(b"\r\x01")
+        banner = b"raw REPL; CTRL-B to exit\r\n"
+        if not self.read_until(1, banner, timeout_overall=REPL_TIMEOUT_S).endswith(banner):
+            raise TransportError("no raw REPL")
+        self.in_raw_repl = True
+
 
 class Repl:
     """The raw REPL of a board, entered on construction, without a soft reset.
 
     Args:
         port: an open serial port; it stays open, and is closed by whoever opened it.
+        tries: how often to ask for the prompt.
 
     Raises:
         NoRepl: code 3 when no prompt comes.
     """
 
-    def __init__(self, port: serial.Serial) -> None:
+    def __init__(self, port: serial.Serial, tries: int = ENTER_TRIES) -> None:
         self._port = port
         self._transport = _Transport(port)
         port.timeout = REPL_TIMEOUT_S
-        for attempt in range(ENTER_TRIES):
+        for attempt in range(tries):
             try:
-                # mpremote prints what it did not understand to stdout, which is not its to use.
-                with contextlib.redirect_stdout(io.StringIO()):
-                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=REPL_TIMEOUT_S)
+                self._transport.enter_quietly()
                 return
             except (TransportError, serial.SerialException, OSError) as error:
-                if attempt == ENTER_TRIES - 1:
+                if attempt == tries - 1:
                     port.timeout = READ_TIMEOUT_S
                     raise NoRepl(
                         f"no MicroPython prompt at {port.port}. Press the board's reset button and try again; "
@@ -72,14 +81,13 @@ class Repl:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         with contextlib.suppress(TransportError, serial.SerialException, OSError):
             if kind is not None:
                 self._port.write(CTRL_C)  # whatever runs there must end before the prompt comes back
+                self._transport.read_until(1, b"\x04>", timeout=1)
             self._transport.exit_raw_repl()
-        self._port.timeout = READ_TIMEOUT_S
+            self._port.timeout = READ_TIMEOUT_S
 
     def run(self, code: str) -> str:
         """Run Python on the board.
@@ -153,7 +161,5 @@ class Repl:
 def _traceback(text: str) -> str:
     last = text.strip().splitlines()[-1] if text.strip() else "no reason given"
     if "ENOSPC" in last or last.strip() == "OSError: 28":
-        return (
-            "the board's flash is full. Free some space, or start over with `earlid flash --erase` (no journal stays)."
-        )
+        return "the board's flash is full. Free some space, or start over with `earlid flash --erase` (no journal stays)."
     return f"the board's MicroPython stopped with: {last}. Run `earlid flash` again."

@@ -1,0 +1,93 @@
+"""`python -m tests.flash.bench_deploy`: what a deploy costs, against `mpremote cp -r` of the same sources.
+
+Both write to an empty virtual board, through a line of 115200 baud (11,520 bytes a second each way), with flash that takes its
+time to erase and program. Printed: bytes to the board, bytes in all, seconds of wall time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from earlid.board import deploy, tree
+from earlid.board.port import open_port
+from earlid.board.repl import Repl
+from earlid.virtual.board import VirtualBoard
+
+from tests.flash import kit
+
+MPREMOTE_LIMIT_S = 300
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes on the wire to the board and from it, seconds of wall time."""
+
+    sent: int
+    received: int
+    seconds: float
+
+
+def measure(write: Callable[[str], None], bytes_per_s: float | None) -> Cost:
+    """The cost of one way to fill an empty board; write is given the port."""
+    board = VirtualBoard(firmware=None)
+    board.power_on()
+    # At a paced line the board's clock is the wall's; else nothing waits for anything.
+    board.run_background(speed=1.0 if bytes_per_s else None)
+    try:
+        with kit.jack(kit.board_far(board), bytes_per_s) as jack:
+            begin_s = time.monotonic()
+            write(jack.path)
+            return Cost(jack.sent, jack.received, time.monotonic() - begin_s)
+    finally:
+        board.stop()
+
+
+def by_flash(path: str) -> None:
+    """As `earlid flash` does it, from the first question to the switch; compiling included."""
+    port = open_port(path)
+    try:
+        with Repl(port) as repl:
+            seen = deploy.read_board(repl.look())
+            plan = deploy.plan(seen, deploy.survey(repl, seen), tree.build(tree.firmware_root(), seen.arch), None, None)
+            deploy.carry_out(repl, plan, lambda done, total: None)
+    finally:
+        port.close()
+
+
+def by_mpremote(path: str) -> None:
+    """`mpremote cp -r` of boot.py, main.py and lid, as sources."""
+    root = tree.firmware_root()
+    with tempfile.TemporaryDirectory() as scratch:
+        # A copy without caches: only sources are to travel.
+        shutil.copytree(root / "lid", Path(scratch) / "lid", ignore=shutil.ignore_patterns("__pycache__"))
+        names = [str(root / name) for name in tree.LOADERS] + [str(Path(scratch) / "lid")]
+        command = [sys.executable, "-m", "mpremote", "connect", path, "resume", "fs", "cp", "-r", *names, ":/"]
+        subprocess.run(command, check=True, capture_output=True, timeout=MPREMOTE_LIMIT_S)
+
+
+def main() -> int:
+    """Print the table; 1 when a deploy takes more than half of mpremote's bytes or time."""
+    parser = argparse.ArgumentParser(prog="python -m tests.flash.bench_deploy", description=__doc__)
+    parser.parse_args()
+    print(f"{'':22}{'to the board':>14}{'from it':>10}{'wall time':>12}")
+    costs = {}
+    for name, write in (("mpremote cp -r", by_mpremote), ("earlid flash", by_flash)):
+        cost = costs[name] = measure(write, kit.BYTES_PER_S)
+        print(f"{name:22}{cost.sent:>12} B{cost.received:>8} B{cost.seconds:>10.1f} s")
+    slow, quick = costs.values()
+    bytes_share = (quick.sent + quick.received) / (slow.sent + slow.received)
+    time_share = quick.seconds / slow.seconds
+    print(f"{'share':22}{bytes_share:>14.0%} of the bytes{time_share:>10.0%} of the time")
+    return int(bytes_share > 0.5 or time_share > 0.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

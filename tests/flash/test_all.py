@@ -1,0 +1,124 @@
+"""Many boards side by side: one failure stops no other; each has its verdict."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from earlid.board import progress, provision, repl, tree
+from earlid.board.provision import Order, Provision
+from earlid.cli import main
+from earlid.verbs import flash as verb
+
+from tests.flash import kit
+
+BOARDS = 8
+
+
+@pytest.fixture(autouse=True)
+def _small_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.small_tree(tmp_path, "0.9.0")
+    monkeypatch.setattr(tree, "firmware_root", lambda: tmp_path)
+    monkeypatch.setattr(verb, "_word", lambda name: kit.model(20_000))
+
+
+def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(repl, "REPL_TIMEOUT_S", 1.0)
+    with ExitStack() as stack:
+        boards = [stack.enter_context(kit.bare_board()) for _ in range(BOARDS - 1)]
+        foreign = stack.enter_context(kit.bare_board(files={"main.py": b"import network\n"}))
+        loose = stack.enter_context(kit.jack(kit.board_far(boards[0])))
+
+        def watch(data: bytes) -> bytes:
+            if loose.sent > 12_000:
+                threading.Thread(target=loose.vanish).start()
+                return b""
+            return data
+
+        loose.watch = watch
+        ports = [loose.path, *(board.port for board in boards[1:]), foreign.port]
+        monkeypatch.setattr(verb, "candidate_ports", lambda: [SimpleNamespace(device=port) for port in ports])
+        assert main(["flash", "--all", "--json"]) == 1, capsys.readouterr()
+        said = capsys.readouterr()
+        assert said.err == ""
+        verdicts = {entry["port"]: entry for entry in map(json.loads, said.out.splitlines())}
+        assert list(verdicts) == ports
+        assert [verdicts[port]["code"] for port in ports] == [3, *[0] * (BOARDS - 2), 2]
+        assert "fell silent" in verdicts[loose.path]["say"] or "went away" in verdicts[loose.path]["say"]
+        assert "another project's main.py" in verdicts[foreign.port]["say"]
+        for board in boards[1:]:
+            assert verdicts[board.port]["board"] == "1122334455667788"
+            assert verdicts[board.port]["self_test"] == "passed"
+        # The one whose cable was pulled is completed by the next run, over a good cable.
+        assert main(["flash", "-p", boards[0].port]) == 0, (capsys.readouterr(), boards[0].console[-1500:])
+        assert "runs Earlid 0.9.0" in capsys.readouterr().out
+        assert "main.py" in foreign.read_files()
+        assert foreign.read_files()["main.py"] == b"import network\n"
+
+
+def test_none_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(verb, "candidate_ports", list)
+    assert main(["flash", "--all"]) == 3
+    assert "no board found" in capsys.readouterr().err
+
+
+def test_a_failed_self_test_is_a_failure_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kit.small_tree(tmp_path, "0.9.0", self_test="failed")
+    with kit.bare_board() as board:
+        assert main(["flash", "-p", board.port]) == 1
+        assert "Its self-test failed (bits 0xff): the lid stays closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("look", "has what it had"),
+        ("deploy", "has what it had"),
+        ("write", "no working MicroPython"),
+        ("restart", "firmware is on the board"),
+    ],
+)
+def test_ctrl_c_says_what_is_left(stage: str, words: str) -> None:
+    text = provision.interrupted_text(stage)
+    assert words in text
+    assert "run `earlid flash` again" in text
+
+
+def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(capsys: pytest.CaptureFixture[str]) -> None:
+    with kit.bare_board() as board:
+        stop = threading.Event()
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage == "deploy" and done >= 3:
+                stop.set()
+
+        order = Order(image=lambda: pytest.fail("no image is needed"), model=kit.model())
+        outcome = Provision(board.port, order, report, stop).run()
+        assert (outcome.code, outcome.say.split(".")[0]) == (130, "stopped")
+        assert main(["flash", "-p", board.port]) == 0
+        assert "runs Earlid 0.9.0" in capsys.readouterr().out
+
+
+def test_the_estimate_waits_until_it_knows_something() -> None:
+    assert progress.remaining_s(0, 100, 10) is None
+    assert progress.remaining_s(50, 0, 10) is None, "of how much is not known"
+    assert progress.remaining_s(50, 100, 1.0) is None, "too early"
+    assert progress.remaining_s(1, 100, 10) is None, "too little"
+    assert progress.remaining_s(25, 100, 10) == 30
+
+
+def test_every_stage_has_words_and_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(progress.STAGE_TEXT) == set(provision.STAGES)
+    with progress.show(["A", "B"]) as bars:
+        report = bars.reporter("A")
+        report("look", 0, 0)
+        report("write", 1, 2)
+        report("write", 2, 2)
+    assert capsys.readouterr().err == "A: looking at the board\nA: writing MicroPython\n"
+    with progress.show(["A"], quiet=True) as bars:
+        bars.reporter("A")("look", 0, 0)
+    assert capsys.readouterr() == ("", "")
