@@ -49,11 +49,12 @@ class Board:
 
     # --- the hop -------------------------------------------------------------------------------------------------
 
-    def start_microphone(self):
+    def start_microphone(self, both_slots=False):
         if self._i2s is None:
+            shape = machine.I2S.STEREO if both_slots else machine.I2S.MONO
             self._i2s = machine.I2S(
                 0, sck=machine.Pin(circuit.I2S_SCK_PIN), ws=machine.Pin(circuit.I2S_WS_PIN), sd=machine.Pin(circuit.I2S_SD_PIN),
-                mode=machine.I2S.RX, bits=32, format=machine.I2S.MONO, rate=16000, ibuf=RING_BYTES,
+                mode=machine.I2S.RX, bits=32, format=shape, rate=16000, ibuf=RING_BYTES,
             )  # fmt: skip
 
     def stop_microphone(self):

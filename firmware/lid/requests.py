@@ -7,6 +7,7 @@ from lid import config, record, store
 
 VERBS = (
     "hello", "sync", "ack", "clock", "close", "telemetry", "selftest", "config-get", "config-set", "config-rollback", "pair",
+    "probe",
 )  # fmt: skip
 SYNC_MAX = const(64)
 REFUSED_EVERY_MS = const(10000)  # a host that keeps asking must not fill the journal
@@ -181,7 +182,20 @@ class Requests:
         return {"key": binascii.hexlify(self._app.journal.key).decode()}
 
 
-_WHILE_CLOSED = ("config-set", "config-rollback", "pair", "selftest")
+    def _probe(self, body, ident):
+        from lid import probe  # rarely asked for: its code takes no memory until then
+
+        length_ms = _whole(body, "ms", probe.SHORTEST_MS, probe.LONGEST_MS)
+        if self._app.policy.state != "closed":
+            raise Refused("state", "the lid must be closed and not muted")
+        found = probe.run(self._app.board, self._app.hearing, length_ms)
+        self._app.clock.tick()
+        if found is None:
+            raise Refused("state", "the talk button or the mute switch was used meanwhile; ask again")
+        return found
+
+
+_WHILE_CLOSED = ("config-set", "config-rollback", "pair", "selftest", "probe")
 _HANDLERS = {
     "hello": Requests._hello,
     "sync": Requests._start_sync,
@@ -194,6 +208,7 @@ _HANDLERS = {
     "config-set": Requests._config_set,
     "config-rollback": Requests._config_rollback,
     "pair": Requests._pair,
+    "probe": Requests._probe,
 }
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from earlid.errors import UserError
@@ -93,7 +92,7 @@ class Cluster:
     def _start(self, *words):
         command = [sys.executable, "-m", "dask", *map(str, words)]
         log = (self._folder / f"{len(self._processes)}.log").open("wb")
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self._folder)
         self._processes.append(process)
         return process

@@ -1,0 +1,125 @@
+"""The board's own look at its microphone's wires, against the sound that the simulation plays."""
+
+import numpy as np
+import pytest
+
+from tests.firmware.kit import Bench
+
+RATE_HZ = 16000
+SEED = 17
+
+
+@pytest.fixture(scope="module")
+def bench():
+    with Bench() as made:
+        made.board.noise(None)
+        yield made
+
+
+def hear(bench, samples, ms=1000):
+    """The probe's numbers while samples are played over and over; they begin before it listens."""
+    bench.board.play(np.tile(samples, 1 + (ms + 2000) * 16 // len(samples)).astype(np.int16))
+    bench.board.run_ms(200)
+    found = bench.ask("probe", limit_ms=ms + 3000, ms=ms)
+    bench.board.run_ms(ms + 3000)  # until it is quiet again
+    return found
+
+
+def tone(hertz, amplitude, seconds=1.0):
+    return amplitude * np.sin(2 * np.pi * hertz * np.arange(int(seconds * RATE_HZ)) / RATE_HZ)
+
+
+@pytest.mark.parametrize(("place", "hertz"), list(enumerate((50, 60, 100, 120))))
+def test_each_tone_is_measured_and_no_other(bench, place, hertz):
+    found = hear(bench, tone(hertz, 120))["hum_q4"]
+    assert found[place] == pytest.approx(120 * 16, rel=0.03)
+    assert all(other < 20 for at, other in enumerate(found) if at != place)
+
+
+def test_hum_is_found_under_noise(bench):
+    noise = np.random.default_rng(SEED).normal(0, 100, RATE_HZ)
+    found = hear(bench, noise + tone(50, 60), ms=3000)["hum_q4"]
+    assert found[0] == pytest.approx(60 * 16, rel=0.1), f"seed {SEED}"
+    assert max(found[1:]) < 8 * 16, f"seed {SEED}"
+
+
+def test_speech_at_full_scale_overflows_nothing(bench):
+    found = hear(bench, np.sign(tone(50, 1)) * 32767)
+    assert found["hum_q4"][0] == pytest.approx(32767 * 4 / np.pi * 16, rel=0.02)
+    assert found["clipped"] == pytest.approx(8000, abs=8), "the upper half: -32767 is not the end"
+    assert abs(found["dc_q4"]) < 600
+
+
+@pytest.mark.parametrize("offset", [-3000, 40, 900])
+def test_mean_and_extremes(bench, offset):
+    found = hear(bench, np.round(offset + tone(440, 500)))
+    assert found["dc_q4"] == pytest.approx(offset * 16, abs=24)
+    assert found["high"] == pytest.approx((offset + 500) * 256, abs=512)
+    assert found["low"] == pytest.approx((offset - 500) * 256, abs=512)
+
+
+@pytest.mark.parametrize(("mode", "other"), [("swapped", 1), ("dead", 0), ("ok", 0)])
+def test_sound_in_the_other_slot(bench, mode, other):
+    bench.board.microphone = mode
+    try:
+        found = hear(bench, tone(440, 900))
+    finally:
+        bench.board.microphone = "ok"
+    assert found["other"] == other
+    assert (found["low"] == found["high"]) == (mode != "ok")
+
+
+def test_bits_that_never_change(bench):
+    samples = np.round(tone(440, 900)).astype(np.int16)
+    found = hear(bench, samples | 0x10)
+    assert int(found["all"], 16) == 0x10 << 8
+    found = hear(bench, samples & ~0x20)
+    assert 0xFFFFFF & ~int(found["any"], 16) == (0x20 << 8) | 0xFF
+
+
+@pytest.mark.parametrize("ms", [0, 99, 3001, "1000", None, True])
+def test_other_lengths_are_refused(bench, ms):
+    assert bench.ask("probe", ms=ms)["err"] == "argument"
+
+
+def test_a_press_ends_it_and_opens_the_lid(bench):
+    bench.board.at(bench.board.now_ms + 900, lambda: bench.board.talk(True))
+    reply = bench.ask("probe", limit_ms=5000, ms=3000)
+    assert reply["err"] == "state"
+    bench.board.run_ms(300)
+    assert bench.guarded_live(), "the press was lost"
+    bench.board.talk(False)
+    bench.board.run_ms(200)
+    bench.press()
+    bench.closes_within(1000)
+
+
+def test_the_sentinel_stays_powered_and_the_watchdog_fed(bench):
+    rails = []
+    start = bench.board.now_ms
+    for at in range(100, 3400, 50):
+        bench.board.at(start + at, lambda: rails.append(bench.board.rails))
+    assert bench.ask("probe", limit_ms=6000, ms=3000)["ok"]
+    bench.board.run_ms(500)
+    assert len(rails) == 66
+    assert min(sentinel for sentinel, _ in rails) > 2900
+    assert max(guarded for _, guarded in rails) < 300
+    assert bench.hello()["boot"] == 1
+
+
+def test_the_board_hears_again_afterwards(bench):
+    assert bench.ask("probe", limit_ms=6000, ms=1000)["ok"]
+    assert bench.hello()["overruns"] == 0
+    assert bench.ask("probe", limit_ms=6000, ms=1000)["ok"]
+
+
+def test_no_probe_while_muted(bench):
+    bench.board.mute(True)
+    bench.board.run_ms(300)
+    assert bench.ask("probe", ms=1000)["err"] == "state"
+    bench.board.mute(False)
+    bench.board.run_ms(800)
+    bench.board.at(bench.board.now_ms + 900, lambda: bench.board.mute(True))
+    assert bench.ask("probe", limit_ms=5000, ms=3000)["err"] == "state"
+    bench.board.mute(False)
+    bench.board.run_ms(800)
