@@ -59,3 +59,22 @@ def bridges(board: Board) -> dict[Fault, str]:
 
 def all_faults(board: Board) -> list[Fault]:
     return part_faults(board) + switch_faults(board) + list(bridges(board))
+
+
+def channel(board: Board, fault: Fault) -> int:
+    """The channel a fault belongs to; 0 for a shared part or a bridge between channels."""
+    names = [fault.a, fault.b] if fault.kind == "bridge" else [fault.a]
+    if fault.kind == "bridge":
+        found = {int(name[-1]) if name[-1] in "12" and name.rstrip("12") in CHANNEL_NETS else 0 for name in names if name != "GND"}
+        return found.pop() if len(found) == 1 else 0
+    ref = names[0]
+    if ref.startswith("SW1"):
+        return 0
+    if ref in ("K1", "K2"):
+        return int(ref[1])
+    digits = "".join(c for c in ref if c.isdigit())
+    return int(digits[0]) if len(digits) == 3 else 0
+
+
+CHANNEL_NETS = {"PUMP", "DRIVE", "POWA", "POWER", "RATEA", "RATE", "GATE", "COIL", "FLY", "KCLAMP", "RAIL", "SRC", "FEED", "SCLAMP",
+                "SENSE", "LIVEA"}  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 
 import numpy as np
 
@@ -17,10 +17,11 @@ from hardware import scenes
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
 from hardware.parts import Board
-from hardware.spice import Scene, simulate
+from hardware.spice import COARSE, Scene, simulate
 
 LIVE_V = 0.3
 PAUSE_S = 0.060
+ARM_AT_S = 0.02
 SAMPLES = 500
 ENDS = ("high", "low", "float")
 
@@ -53,9 +54,9 @@ def _window(w: dict[str, np.ndarray], net: str, start_s: float, end_s: float) ->
 
 def pump_scene(end: str, rest_high: bool) -> tuple[Scene, float, float, float]:
     """Arm, hold, one pause of 60 ms, hold, then stuck as `end`. Returns scene, pause start, resumption, last edge."""
-    first, pause_from, level = scenes.edges(0.05, 0.45)
+    first, pause_from, level = scenes.edges(ARM_AT_S, 0.36)
     if (level == 1.0) != rest_high:
-        first, pause_from, level = scenes.edges(0.05, 0.45 + scenes.TOGGLE_S)
+        first, pause_from, level = scenes.edges(ARM_AT_S, 0.36 + scenes.TOGGLE_S)
     resume = pause_from + PAUSE_S
     second, last, after = scenes.edges(resume, resume + 0.30, level=level)
     if end != "float" and after != (1.0 if end == "high" else 0.0):
@@ -63,7 +64,7 @@ def pump_scene(end: str, rest_high: bool) -> tuple[Scene, float, float, float]:
     points = {f"pump{n}": scenes.join(first, second) for n in (1, 2)}
     if end == "float":
         points |= {f"float{n}": scenes.levels([(0.0, 0.0), (last + 0.005, 1.0)]) for n in (1, 2)}
-    return Scene(f"arm, pause, stuck {end}", last + 0.30, points), pause_from, resume, last
+    return Scene(f"arm, pause, stuck {end}", last + 0.27, points), pause_from, resume, last
 
 
 def measure(one: Board, two: Board, corner: Corner, number: int) -> Sample:
@@ -71,18 +72,18 @@ def measure(one: Board, two: Board, corner: Corner, number: int) -> Sample:
     scene, pause_from, resume, last = pump_scene(ENDS[number % 3], bool(number // 3 % 2))
     w = simulate(one, corner, scene, ["RAIL1"])
     rises = w["t"][w["RAIL1"] > LIVE_V]
-    arm_ms = float(rises[0] - 0.05) * 1e3 if len(rises) else 1e9
+    arm_ms = float(rises[0] - ARM_AT_S) * 1e3 if len(rises) else 1e9
     rail_v = float(_window(w, "RAIL1", pause_from - 0.02, pause_from).min())
     dip_v = float(_window(w, "RAIL1", pause_from, resume + 0.03).min())
     drop_ms = above(w, "RAIL1", last)
-    scene, begin = scenes.slow(10.0, warm=True, length_s=0.8)
-    w = simulate(one, corner, scene, ["RAIL1", "RATE1", "REF"])
+    scene, begin = scenes.slow(10.0, warm=True, length_s=0.8, hold_s=0.2)
+    w = simulate(one, corner, replace(scene, step_s=2e-3), ["RAIL1", "RATE1", "REF"])
     late = begin + 0.45
     peak = float((_window(w, "RATE1", late, 9.0) / _window(w, "REF", late, 9.0)).max())
     slow_v = float(_window(w, "RAIL1", late, 9.0).max())
     env = corner.env
     scene, lever = scenes.muted_while_open(number, env["throw_ms"], env["bounce_ms"], env["phase_ms"])
-    w = simulate(two, corner, scene, ["RAIL1", "RAIL2"])
+    w = simulate(two, corner, scene, ["RAIL1", "RAIL2"], first=COARSE)
     mutes = [above(w, f"RAIL{n}", lever) for n in (1, 2)]
     after = max(float(_window(w, f"RAIL{n}", lever + 0.03, 9.0).max()) for n in (1, 2))
     return Sample(corner.name, arm_ms, rail_v, dip_v, drop_ms, peak, slow_v, *mutes, after)

@@ -107,6 +107,7 @@ def relay(p: Part, n: list[str], c: Corner) -> list[str]:
         f"r{x}c {ca} {x}a {ohm:.5g}",
         f"l{x}c {x}a {x}b {COIL_H * c.env['coil_l']:.4g} ic=0",
         f"v{x}i {x}b {cb} 0",
+        f"c{x}w {ca} {cb} 100p",
         f"w{x} {x}one {x}t v{x}i w{x}m",
         f".model w{x}m csw(it={middle:.6g} ih={half:.6g} ron=1 roff=1e9)",
         f"v{x}1 {x}one 0 1",

@@ -35,7 +35,7 @@ def dead_man(board: Board, n: int) -> None:
     d(3, "1N4148", GND, f"RATEA{n}")
     d(4, "1N4148", f"RATEA{n}", f"RATE{n}")
     c(4, "1u", f"RATE{n}", GND, tolerance=0.05, note="film, 5 %")
-    r(4, "150k", f"RATE{n}", GND)
+    r(4, "160k", f"RATE{n}", GND)
     r(5, "100k", f"POWER{n}", f"GATE{n}")
     r(6, "2M2", f"GATE{n}", GND)
     board.add(f"Q{h + 1}", "NMOS", "TN0702N3-G", [GND, f"GATE{n}", f"COIL{n}"], block)

@@ -7,15 +7,16 @@ import random
 from hardware.spice import Scene
 
 TOGGLE_S = 0.010  # one edge a hop
-EDGE_S = 2e-6
+EDGE_S = 2e-4  # of a pin: far under the pumps' 10 ms, and kind to the solver
+SNAP_S = 2e-6  # of a contact
 Points = list[tuple[float, float]]
 
 
-def levels(changes: Points) -> Points:
+def levels(changes: Points, edge_s: float = EDGE_S) -> Points:
     """Steps at the given times (s, level) as piecewise-linear points with short edges."""
     points: Points = [(0.0, changes[0][1])]
     for (t, level), (_, before) in zip(changes[1:], changes[:-1], strict=True):
-        points += [(t, before), (t + EDGE_S, level)]
+        points += [(t, before), (t + edge_s, level)]
     return points
 
 
@@ -31,11 +32,11 @@ def edges(start_s: float, stop_s: float, gap_s: float = TOGGLE_S, level: float =
     return changes, last, level
 
 
-def join(*groups: Points) -> Points:
+def join(*groups: Points, edge_s: float = EDGE_S) -> Points:
     merged: Points = [(0.0, 0.0)]
     for group in groups:
         merged += group
-    return levels(merged)
+    return levels(merged, edge_s)
 
 
 def throw(at_s: float, throw_ms: float, bounce_ms: float, seed: int, poles: str = "abc") -> dict[str, Points]:
@@ -57,8 +58,8 @@ def throw(at_s: float, throw_ms: float, bounce_ms: float, seed: int, poles: str 
             gap = rng.uniform(0.05, 0.25) * bounce_ms * 1e-3
             mute += [(t + gap, 0.0), (t + 2 * gap * 0.9, 1.0)]
             t += 2 * gap
-        found[f"arm_{pole}"] = levels(arm)
-        found[f"mute_{pole}"] = levels(mute)
+        found[f"arm_{pole}"] = levels(arm, SNAP_S)
+        found[f"mute_{pole}"] = levels(mute, SNAP_S)
     return found
 
 
@@ -85,11 +86,11 @@ def pause(gap_s: float, rest_high: bool, start_s: float = 0.05, stop_s: float = 
     return Scene(f"pause {gap_s * 1e3:.0f} ms", last + gap_s + 0.2, points), last, last + gap_s
 
 
-def slow(hz: float, warm: bool, length_s: float = 0.0) -> tuple[Scene, float]:
+def slow(hz: float, warm: bool, length_s: float = 0.0, hold_s: float = 0.4) -> tuple[Scene, float]:
     """A square wave of `hz` (two edges a period), from rest or after a proper 50 Hz hold. Returns scene and its start."""
     begin, groups, level = 0.05, [], 0.0
     if warm:
-        first, last, level = edges(0.05, 0.45)
+        first, last, level = edges(0.05, 0.05 + hold_s)
         groups.append(first)
         begin = last + 0.5 / hz
     length = length_s or max(1.2, 4.0 / hz)
@@ -101,8 +102,8 @@ def slow(hz: float, warm: bool, length_s: float = 0.0) -> tuple[Scene, float]:
 
 def muted_while_open(seed: int, throw_ms: float, bounce_ms: float, phase_ms: float) -> tuple[Scene, float]:
     """MUTE thrown at any phase while the pump keeps toggling and the clocks rest high. Returns scene and lever's start."""
-    at = 0.40 + phase_ms * 1e-3
-    changes, _, _ = edges(0.05, 0.60)
+    at = 0.20 + phase_ms * 1e-3
+    changes, _, _ = edges(0.01, 0.40)
     points = {f"pump{n}": join(changes) for n in (1, 2)}
     points |= throw(at, throw_ms, bounce_ms, seed)
-    return Scene("mute thrown", at + 0.12, points, 2e-4), at
+    return Scene("mute thrown", at + 0.08, points, 5e-4), at

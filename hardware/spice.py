@@ -135,7 +135,17 @@ def _load(board: Board) -> list[str]:
     return lines
 
 
-def deck(board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = ()) -> str:
+COARSE = "reltol=1e-2 abstol=1e-9 vntol=1e-4 method=gear gmin=1e-12 itl4=100 trtol=30"
+OPTIONS = (  # tried in this order, should a run stop early: switches that bounce into a coil are hard on a solver
+    "reltol=2e-3 abstol=1e-10 vntol=2e-5 method=gear gmin=1e-13 itl4=60",
+    "reltol=2e-3 abstol=1e-9 vntol=5e-5 method=gear gmin=1e-12 itl4=200 cshunt=2e-11",
+    "reltol=5e-3 abstol=1e-9 vntol=1e-4 method=trap gmin=1e-12 itl4=200 cshunt=5e-11",
+    "reltol=1e-2 abstol=1e-8 vntol=1e-4 method=gear gmin=1e-11 itl4=500 cshunt=2e-10",
+)
+
+
+def deck(board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = (),
+         options: str = OPTIONS[0]) -> str:
     """The text of a deck; `save` names nets, or 'i:K1' for a coil's current."""
     for fault in faults:
         if fault.kind == "scale":
@@ -161,7 +171,7 @@ def deck(board: Board, corner: Corner, scene: Scene, save: list[str], faults: tu
     lines += [*extra, *_signals(board, corner, scene), *_load(board)]
     lines += [
         f".temp {corner.env['temp_c']:.4g}",
-        ".options reltol=2e-3 abstol=1e-10 vntol=2e-5 method=gear gmin=1e-13 itl4=60",
+        f".options {options}",
         f".save {' '.join(vectors)}",
         f".tran {scene.step_s:g} {scene.end_s:g} 0 {scene.step_s:g} uic",
         ".end",
@@ -177,26 +187,37 @@ def _read_raw(path: Path) -> tuple[list[str], np.ndarray]:
     return names, np.frombuffer(body, dtype=np.float64).reshape(-1, count)
 
 
-def simulate(board: Board, corner: Corner, scene: Scene, save: list[str],
-             faults: tuple[Fault, ...] = ()) -> dict[str, np.ndarray]:
-    """Run ngspice. Returns {'t': seconds, name: values} on the simulator's own time grid, truncated if it gave up early.
+def _run(text: str) -> tuple[dict[str, np.ndarray], str]:
+    """One run of ngspice: vectors by lower-case name (none when it gave nothing), and what it complained about."""
+    with tempfile.TemporaryDirectory(prefix="earlid-spice-") as name:
+        folder = Path(name)
+        (folder / "deck.cir").write_text(text)
+        done = subprocess.run(["ngspice", "-b", "-r", "out.raw", "deck.cir"], cwd=folder, capture_output=True, text=True,
+                              check=False, timeout=300)
+        raw = folder / "out.raw"
+        if not raw.exists() or b"Binary:\n" not in raw.read_bytes():
+            return {}, done.stderr[-400:]
+        names, data = _read_raw(raw)
+        return dict(zip(names, data.T, strict=True)), done.stderr[-400:]
 
-    Raises SimulatorError with the deck's path kept when nothing came back.
+
+def simulate(board: Board, corner: Corner, scene: Scene, save: list[str],
+             faults: tuple[Fault, ...] = (), first: str = OPTIONS[0]) -> dict[str, np.ndarray]:
+    """Run ngspice to the scene's end. Returns {'t': seconds, name: values} on the simulator's own time grid.
+
+    A run that stops early is repeated with the next of OPTIONS. Raises SimulatorError when all of them stop.
     """
     if shutil.which("ngspice") is None:
         raise SimulatorError("ngspice is not installed: apt install ngspice")
-    folder = Path(tempfile.mkdtemp(prefix="earlid-spice-"))
-    (folder / "deck.cir").write_text(deck(board, corner, scene, save, faults))
-    done = subprocess.run(["ngspice", "-b", "-r", "out.raw", "deck.cir"], cwd=folder, capture_output=True, text=True,
-                          check=False, timeout=300)
-    raw = folder / "out.raw"
-    if not raw.exists() or b"Binary:\n" not in raw.read_bytes():
-        raise SimulatorError(f"ngspice gave no waveform for {folder}/deck.cir: {done.stderr[-400:]}")
-    names, data = _read_raw(raw)
-    shutil.rmtree(folder)
-    found = {"t": data[:, 0]}
-    for name in save:
-        vector = f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})"
-        column = names.index(vector) if vector in names else names.index(vector[2:-1])
-        found[name] = data[:, column]
-    return found
+    complaint, reached = "", 0.0
+    for options in (first, *OPTIONS[1:]):
+        vectors, complaint = _run(deck(board, corner, scene, save, faults, options))
+        reached = float(vectors["time"][-1]) if "time" in vectors and len(vectors["time"]) else 0.0
+        if reached >= scene.end_s * 0.9999:
+            found = {"t": vectors["time"]}
+            for name in save:
+                vector = f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})"
+                found[name] = vectors[vector] if vector in vectors else vectors[vector[2:-1]]
+            return found
+    named = ", ".join(fault.name for fault in faults)
+    raise SimulatorError(f"{scene.name} on board '{corner.name}' with {named or 'no fault'} stopped at {reached:.4f} s: {complaint}")

@@ -1,0 +1,104 @@
+"""Writes the firmware's `lid/circuit.py`: pins from the netlist, times and thresholds from the simulated boards."""
+
+from __future__ import annotations
+
+from hardware import fmea
+from hardware.headline import PAUSE_S, Sample
+from hardware.netlist import build
+from hardware.parts import Board
+
+HEAD = """\
+# The copper's figures: which pin does what, and what a healthy circuit measures.
+# Simulated, not yet measured on a bench. Written by `python -m hardware` from the netlist and the simulated boards:
+# change those, not this file. The firmware, the virtual board and the drawings share it.
+try:
+    from micropython import const
+except ImportError:  # the host reads this file too
+
+    def const(value):
+        return value
+
+
+"""
+PINS = {
+    "SENTINEL_PUMP_PIN": "PUMP1", "GUARDED_PUMP_PIN": "PUMP2", "SENTINEL_RAIL_PIN": "SENSE1", "GUARDED_RAIL_PIN": "SENSE2",
+    "ARM_SENSE_PIN": "ARMSENSE", "MUTE_SENSE_PIN": "MUTESENSE", "I2S_SCK_PIN": "SCK", "I2S_WS_PIN": "WS",
+    "I2S_SD_PIN": "SD", "STATUS_LED_PIN": "STATUS", "BUZZER_PIN": "BUZZ", "TALK_BUTTON_PIN": "TALK",
+}  # fmt: skip
+
+
+def scale_q10(board: Board, top: str, bottom: str) -> int:
+    """A divider's ratio, source over pin, times 1024."""
+    high, low = board.part(top).value_si, board.part(bottom).value_si
+    return round(1024 * (high + low) / low)
+
+
+def figures(samples: list[Sample], nominal: Sample) -> dict[str, int]:
+    """Times (ms) and thresholds (mV). Raises ValueError when a simulated board lies outside one: it must not be written."""
+    found = {
+        "TOLERATED_PAUSE_MS": round(PAUSE_S * 1e3),
+        "DROP_MAX_MS": 250,
+        "DROP_EARLY_MS": round(fmea.DROP_EARLY_MS),
+        "DROP_LATE_MS": round(fmea.DROP_LATE_MS),
+        "ARM_MAX_MS": round(fmea.ARM_LATE_MS),
+        "ARM_EARLY_MS": round(fmea.ARM_EARLY_MS),
+        "RAIL_NOMINAL_MV": int(round(nominal.rail_v * 1e3, -1)),
+        "RAIL_GOOD_MV": round(fmea.GOOD_V * 1e3),
+    }
+    outside = [
+        name for name, wrong in (
+            ("TOLERATED_PAUSE_MS", any(s.pause_dip_v * 1e3 < found["RAIL_GOOD_MV"] for s in samples)),
+            ("DROP_MAX_MS", any(s.drop_ms > found["DROP_MAX_MS"] for s in samples)),
+            ("DROP_EARLY_MS, DROP_LATE_MS",
+             any(not found["DROP_EARLY_MS"] < s.drop_ms < found["DROP_LATE_MS"] for s in samples)),
+            ("ARM_EARLY_MS, ARM_MAX_MS", any(not found["ARM_EARLY_MS"] < s.arm_ms < found["ARM_MAX_MS"] for s in samples)),
+            ("RAIL_GOOD_MV", any(s.rail_v * 1e3 < found["RAIL_GOOD_MV"] for s in samples)),
+        ) if wrong
+    ]  # fmt: skip
+    if outside:
+        raise ValueError(f"simulated boards lie outside {'; '.join(outside)}: change the circuit, or the limits in fmea.py")
+    return found
+
+
+def text(samples: list[Sample], nominal: Sample) -> str:
+    """The module's source."""
+    board, usb, line = build(2), build(2, "usb"), build(2, "electret")
+    f = figures(samples, nominal)
+    nets = {net: number for number, (net, _role) in board.gpio.items()}
+    lines = [HEAD + "# Pins (ESP32 GPIO numbers)"]
+    for name, net in PINS.items():
+        note = "  # to ground when pressed, pulled up" if net == "TALK" else ""
+        lines.append(f"{name} = const({nets[net]}){note}")
+    lines += [
+        "",
+        "# Dividers: millivolts at the source = millivolts at the pin * SCALE_Q10 / 1024",
+        f"SENTINEL_SCALE_Q10 = const({scale_q10(board, 'R115', 'R116')})  # 47k / 100k",
+        f"GUARDED_SCALE_Q10 = const({scale_q10(board, 'R215', 'R216')})  # 47k / 100k: a digital microphone's 3.3 V",
+        f"GUARDED_USB_SCALE_Q10 = const({scale_q10(usb, 'R215', 'R216')})  # 120k / 100k: VBUS",
+        f"GUARDED_ELECTRET_SCALE_Q10 = const({scale_q10(line, 'R215', 'R216')})  # 470k / 1M: a biased line",
+        f"SENSE_SCALE_Q10 = const({scale_q10(board, 'R4', 'R5')})  # 100k / 150k",
+        f"ADC_FLOOR_MV = const({round(fmea.ADC_FLOOR_V * 1e3)})  # at the pin: what an ESP32 cannot tell from nothing",
+        "",
+        "# Pump and relay; a drop is counted from the last edge",
+        "TOGGLE_MS = const(10)  # one edge a hop",
+        f"TOLERATED_PAUSE_MS = const({f['TOLERATED_PAUSE_MS']})  # between two edges, on every simulated board",
+        "SLOW_TOGGLE_MS = const(50)  # edges this far apart must never close a contact: the self-test of the rate pump",
+        f"DROP_MAX_MS = const({f['DROP_MAX_MS']})",
+        f"DROP_EARLY_MS = const({f['DROP_EARLY_MS']})  # a healthy board drops between these two",
+        f"DROP_LATE_MS = const({f['DROP_LATE_MS']})",
+        f"ARM_MAX_MS = const({f['ARM_MAX_MS']})  # first edge to a rail in its window",
+        f"ARM_EARLY_MS = const({f['ARM_EARLY_MS']})  # sooner: a pump needs too few edges, or the rail was live before",
+        "",
+        "# Rails",
+        f"RAIL_NOMINAL_MV = const({f['RAIL_NOMINAL_MV']})",
+        "RAIL_LIVE_MV = const(300)  # above this a microphone may be powered",
+        f"RAIL_GOOD_MV = const({f['RAIL_GOOD_MV']})  # below this while it should be live: sagging",
+        "RAIL_CLAMP_MV = const(220)  # a closed rail above this with SCK and WS high has lost a clamp",
+        "",
+        "# Mute switch: the coil supply behind it, and the red light's node, which is high only when coils and rails are dead",
+        "SENSE_HIGH_MV = const(3000)  # a throw of the mute switch is made",
+        "SENSE_LOW_MV = const(1000)",
+        "SENSE_DEBOUNCE_MS = const(20)  # bounce up to 5 ms, and the filter of the read-back",
+        "MUTE_MAX_MS = const(20)  # from the lever's first move to both rails under RAIL_LIVE_MV",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,72 @@
+"""The three recipes of the guarded side, simulated: open, inrush, drop, MUTE; on the nominal and the two worst boards."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from hardware import scenes
+from hardware.events import CORNERS, corner_of
+from hardware.netlist import build
+from hardware.recipes import RECIPES
+from hardware.spice import Scene, simulate
+
+LIVE_V = 0.3
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One recipe on one board: volts at the microphone, the contact's peak current, drop after the last edge, MUTE."""
+
+    recipe: str
+    corner: str
+    open_v: float
+    inrush_a: float
+    drop_ms: float
+    mute_ms: float
+    mute_v: float
+
+
+def _last(w: dict[str, np.ndarray], start: float, net: str = "RAIL2") -> float:
+    live = w["t"][(w["t"] >= start) & (w[net] > LIVE_V)]
+    return float(live[-1] - start) * 1e3 if len(live) else 0.0
+
+
+def measure(recipe: str, name: str) -> Figures:
+    board = build(2, recipe)
+    corner = corner_of(name, board)
+    source = next(p for p in board.parts if "SRC2" in p.nets and p.ref in ("R213", "F201"))
+    ohm = source.value_si or 0.2
+    mic = "MICBUS2" if recipe == "usb" else "RAIL2"
+    feed = next(net for net in source.nets if net != "SRC2")
+    changes, last, _ = scenes.edges(0.02, 0.32)
+    points = {f"pump{n}": scenes.join(changes) for n in (1, 2)}
+    w = simulate(board, corner, Scene("open", last + 0.3, points, 2e-4), ["RAIL2", mic, feed, "SRC2"])
+    inrush = float(((w[feed] - w["SRC2"]) / ohm).max())
+    grid = np.linspace(last - 0.03, last, 50)
+    open_v = float(np.interp(grid, w["t"], w[mic]).min())
+    drop = _last(w, last)
+    scene, lever = scenes.muted_while_open(3, corner.env["throw_ms"], corner.env["bounce_ms"], 5.0)
+    w = simulate(board, corner, scene, ["RAIL2", mic])
+    late = w["t"] > lever + 0.03
+    return Figures(recipe, name, open_v, inrush, drop, max(_last(w, lever), _last(w, lever, mic)), float(w[mic][late].max()))
+
+
+def _job(job: tuple[str, str]) -> Figures:
+    return measure(*job)
+
+
+def table(workers: int = 2) -> list[Figures]:
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(_job, [(recipe, name) for recipe in RECIPES for name in CORNERS]))
+
+
+def as_markdown(rows: list[Figures]) -> str:
+    lines = ["| recipe | board | open, V at the microphone | peak through the contact, A | drop, ms | MUTE, ms | after MUTE, V |",
+             "|---|---|---|---|---|---|---|"]
+    for f in rows:
+        lines.append(f"| {f.recipe} | {f.corner} | {f.open_v:.2f} | {f.inrush_a:.3f} | {f.drop_ms:.0f} | {f.mute_ms:.1f} |"
+                     f" {f.mute_v:.3f} |")
+    return "\n".join(lines) + "\n"
