@@ -259,6 +259,8 @@ class Provision:
             heard = (heard + data)[-2000:]
             if PROMPT.search(heard):
                 break  # it fell back to its prompt
+        if words.booted:
+            self._tell("self-test")
         return self._verdict(words, heard, sent_bytes)
 
     def _verdict(self, words: FirstWords, heard: bytes, sent_bytes: int) -> Outcome:

@@ -37,7 +37,7 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at the ports side by side and print them; 3 when there is none."""
+    """Look at the ports side by side and print them; 3 when there is none, or none that opens."""
     found = [describe(info) for info in (list_ports.comports() if args.every else candidate_ports())]
     named = args.port or os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT")
     if args.port:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     for sighting in seen:
         if sighting.why and not args.json:
             print(f"earlid: {sighting.why}", file=sys.stderr)
-    return 0
+    return NO_BOARD if all(sighting.state == "gone" for sighting in seen) else 0
 
 
 def _look(entry: dict[str, str]) -> Sighting:

@@ -1,0 +1,45 @@
+"""The committed hashes are those of what would be flashed; a deploy costs at most half of copying the sources."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from earlid.board import manifest, tree
+
+from tests.flash import bench_deploy, kit
+
+
+def test_the_committed_manifest_is_up_to_date() -> None:
+    root = tree.firmware_root()
+    committed = json.loads((root / manifest.NAME).read_text())
+    wrong = manifest.compare(committed, manifest.make(root))
+    assert not wrong, "run `make firmware` and commit firmware/MANIFEST.json: " + "; ".join(wrong)
+
+
+def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kit.small_tree(tmp_path, "one")
+    monkeypatch.setattr(tree, "firmware_root", lambda: tmp_path)
+    assert manifest.main(["--check"]) == 1, "there is none yet"
+    assert manifest.main([]) == 0
+    assert manifest.main(["--check"]) == 0
+    kit.small_tree(tmp_path, "two")
+    capsys.readouterr()
+    assert manifest.main(["--check"]) == 1
+    said = capsys.readouterr().err
+    assert "firmware/MANIFEST.json is out of date: sources: lid/notes.py" in said
+    assert "compiled: xtensawin files lid/notes.mpy" in said
+    made = manifest.make(tmp_path)
+    committed = json.loads(json.dumps(made)) | {"compiler": "MicroPython v1.26"}
+    committed["compiled"]["x64"]["files"]["lid/start.mpy"] = "0"
+    assert manifest.compare(committed, made) == []
+
+
+def test_a_deploy_sends_at_most_half_of_what_mpremote_sends() -> None:
+    # Without a line of 115200 baud; `make bench` has the times.
+    slow = bench_deploy.measure(bench_deploy.by_mpremote, None)
+    quick = bench_deploy.measure(bench_deploy.by_flash, None)
+    assert quick.sent + quick.received <= (slow.sent + slow.received) / 2, (quick, slow)

@@ -1,0 +1,168 @@
+"""The command line as people meet it: what is typed, what is printed, the exit code. One file of `transcripts/` a scene.
+
+A file begins with `# scene: NAME`, a scene of SCENES. Then, again and again: `$ earlid ...`, what goes to stdout and stderr in
+that order, `[exit code]`. `ttyUSB0` is the board's port; identifiers and times are evened out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from earlid.board import flasher, provision
+from earlid.board.port import open_port
+from earlid.cli import main
+from earlid.verbs import doctor as doctor_verb
+from earlid.verbs import flash as flash_verb
+from earlid.verbs import list as list_verb
+from earlid.verbs import safe as safe_verb
+from earlid.virtual.board import VirtualBoard
+
+from tests.flash import kit
+
+FOLDER = Path(__file__).parent / "transcripts"
+PORT = "ttyUSB0"
+
+
+@contextmanager
+def bare() -> Iterator[VirtualBoard]:
+    """MicroPython and nothing else; the room is not silent."""
+    with kit.bare_board(link=Path(PORT)) as board:
+        board.noise(-60)
+        yield board
+
+
+@contextmanager
+def running() -> Iterator[VirtualBoard]:
+    """A board that runs Earlid, and a person who goes to it when asked to hold the button."""
+    board = VirtualBoard(link=Path(PORT))
+    board.noise(-60)
+    board.power_on()
+    board.run_until(lambda: '"selftest"' in board.console, 10_000)
+    board.run_background(speed=None)
+    try:
+        with goes_to_the_board(board):
+            yield board
+    finally:
+        board.stop()
+
+
+@contextmanager
+def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
+    """Whenever a `maintenance` stage begins, the talk button is held through a reset."""
+    told = provision.Provision._tell
+    lock = threading.Lock()
+
+    def tell(self: provision.Provision, stage: str, done: int = 0, total: int = 0) -> None:
+        told(self, stage, done, total)
+        if stage == "maintenance" and lock.acquire(blocking=False):
+            board.talk(True)
+            board.reset_pin()
+            end_s = time.monotonic() + 20
+            while '"maintenance": true' not in board.console and '"maintenance":true' not in board.console:
+                assert time.monotonic() < end_s, board.console[-800:]
+                time.sleep(0.02)
+            board.talk(False)
+
+    provision.Provision._tell = tell  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        provision.Provision._tell = told  # type: ignore[method-assign]
+
+
+@contextmanager
+def foreign() -> Iterator[VirtualBoard]:
+    """Somebody else's project."""
+    with kit.bare_board(link=Path(PORT), files={"main.py": b"import network\n"}) as board:
+        board.noise(-60)
+        yield board
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Another program has the port."""
+    with kit.bare_board(link=Path(PORT)):
+        holder = open_port(PORT)
+        try:
+            yield
+        finally:
+            holder.close()
+
+
+@contextmanager
+def nothing() -> Iterator[None]:
+    """No port at all."""
+    yield
+
+
+SCENES: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
+    "bare": bare,
+    "running": running,
+    "foreign": foreign,
+    "busy": busy,
+    "nothing": nothing,
+}
+
+
+@pytest.fixture(autouse=True)
+def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
+    monkeypatch.setattr(flasher, "CONNECT_ATTEMPTS", 1)
+    for name in ("EARLID_PORT", "ESPTOOL_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for verb in (list_verb, flash_verb, safe_verb, doctor_verb):
+        monkeypatch.setattr(verb, "candidate_ports", list)
+    monkeypatch.setattr("earlid.board.port.candidate_ports", list)
+    monkeypatch.setattr("earlid.board.observe._meddlers", frozenset)
+    monkeypatch.setattr("earlid.board.observe._usb_without_port", lambda: ())
+    (tmp_path / "bad.bin").write_bytes(b"PK")
+    (tmp_path / "loose.json").write_text(json.dumps({"open_ms": 1}))
+
+
+def evened(text: str) -> str:
+    """Without what differs from run to run."""
+    text = re.sub(r"\b(?!f{16})[0-9a-f]{16}\b", "0123456789abcdef", text)
+    text = re.sub(r"\S+ \(\d+\)", "python (4711)", text)
+    text = re.sub(r'"seconds": [0-9.]+', '"seconds": 1.0', text)
+    text = re.sub(r'"sent_bytes": \d+', '"sent_bytes": 1', text)
+    text = re.sub(r"rail at \d+ mV", "rail at 0 mV", text)
+    return re.sub(r"drop time \d+ ms", "drop time 80 ms", text)
+
+
+def typed(line: str) -> str:
+    """Run one line; what it printed and its exit code."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(shlex.split(line)[1:])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return evened(out.getvalue() + err.getvalue()) + f"[{code}]\n"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
+def test_transcript(path: Path) -> None:
+    text = path.read_text()
+    scene = re.match(r"# scene: (\w+)\n", text)
+    assert scene, f"{path.name} does not begin with # scene: NAME"
+    found = [scene[0]]
+    with SCENES[scene[1]]():
+        for line in re.findall(r"^\$ (earlid .*)$", text, re.MULTILINE):
+            found.append(f"\n$ {line}\n{typed(line)}")
+    assert "".join(found) == text
+
+
+def test_every_scene_is_played() -> None:
+    played = {path.read_text().split("\n")[0].removeprefix("# scene: ") for path in FOLDER.glob("*.txt")}
+    assert played == set(SCENES)

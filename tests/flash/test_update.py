@@ -1,0 +1,97 @@
+"""An update of a board that runs Earlid: only with a person at it, and its journal, key and settings stay."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from earlid.board import provision
+from earlid.board.link import Link, Record
+from earlid.cli import main
+from lid import record
+
+from tests.flash import kit
+from tests.flash.test_transcripts import running
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def journal(port: str) -> tuple[str, list[Record]]:
+    """The board's identifier and every record it keeps."""
+    with Link(port) as link:
+        hello = link.request("hello")["hi"]
+        records: list[Record] = []
+        while len(records) < hello["seq"]:
+            link.request("sync", from_=len(records) + 1, max=32)
+            records = sorted({*records, *link.take_records()})
+        return hello["board"], records
+
+
+def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with running() as board:
+        name, before = journal(board.port)
+        files = board.read_files()
+        settings = Path("settings.json")
+        settings.write_text(json.dumps({"open_ms": 4000}))
+        assert main(["flash", "-p", board.port, "--word", "hey_jarvis", "--config", str(settings), "--json"]) == 0
+        verdict = json.loads(capsys.readouterr().out)
+        assert (verdict["board"], verdict["self_test"]) == (name, "passed")
+        again, after = journal(board.port)
+        assert again == name
+        assert after[: len(before)] == before
+        assert [row.event for row in after[len(before) :]][:2] == ["maintenance", "boot"]
+        link = record.genesis(name)
+        key = bytes.fromhex(json.loads(files["identity.json"])["key"])
+        for row in after:
+            body = row.slot[: record.BODY_BYTES]
+            assert row.slot == record.seal(key, link, body)[0], f"record {row.seq}"
+            link = bytes.fromhex(row.link)
+        kept = board.read_files()
+        assert kept["identity.json"] == files["identity.json"]
+        with Link(board.port) as asking:
+            assert asking.request("config-get")["config"]["open_ms"] == 4000
+            assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
+
+
+def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(provision, "MAINTENANCE_WAIT_S", 1.5)
+    with running() as board:
+        before = {name: data for name, data in board.read_files().items() if not name.startswith("journal")}
+        count = len(board.resets)
+        monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.talk", lambda self, pressed: None)
+        monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.reset_pin", lambda self: None)
+        stop = threading.Event()
+        order = provision.Order(image=lambda: pytest.fail("no image is needed"))
+        plain = provision.Provision(board.port, order, lambda stage, done, total: None, stop)
+        plain._tell = lambda stage, done=0, total=0: None  # type: ignore[method-assign]
+        outcome = plain.run()
+        assert outcome.code == 1
+        assert "no maintenance mode" in outcome.say
+        assert "Nothing was changed" in outcome.say
+        assert len(board.resets) == count
+        after = {name: data for name, data in board.read_files().items() if not name.startswith("journal")}
+        assert after == before
+
+
+def test_an_update_cut_off_in_the_middle_still_boots_what_it_had() -> None:
+    with running() as board:
+        name, _ = journal(board.port)
+        stop = threading.Event()
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage == "deploy" and done > total / 2 > 0:
+                stop.set()
+
+        order = provision.Order(image=lambda: pytest.fail("no image is needed"), model=kit.model(20_000))
+        outcome = provision.Provision(board.port, order, report, stop).run()
+        assert outcome.code == 130
+        assert outcome.say.endswith("run `earlid flash` again to finish.")
+        begin = len(board.console)
+        board.reset_pin()
+        board.run_until(lambda: '"selftest","passed"' in board.console[begin:], 20_000)
+        assert journal(board.port)[0] == name
