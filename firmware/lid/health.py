@@ -10,6 +10,7 @@ SAG_HOPS = const(10)
 WARM_UP_HOPS = const(30)  # INMP441: the first 250 ms are not audio
 DEAD = const(2)  # as lid.gate.intake has it
 DEAD_HOPS = const(200)  # 2 s of one unchanging value
+WAITED_MS = const(5)
 CLIP_HOPS = const(100)  # 1 s of hops with clipped samples, out of the last 2 s
 
 
@@ -90,16 +91,12 @@ class Lateness:
 
     def push(self, step_ms, waited_ms):
         # step_ms: since the last hop's read returned; waited_ms: how long this read blocked. Hops lost just now.
-        self._late_ms += step_ms - HOP_MS
-        if waited_ms > 1 or self._late_ms < 0:
-            lost = 0
-            if self._late_ms > self._ring_ms:
-                lost = (self._late_ms - self._ring_ms) // HOP_MS
-            self._late_ms = 0
-        elif self._late_ms > self._ring_ms:
-            lost = (self._late_ms - self._ring_ms) // HOP_MS
-            self._late_ms = self._ring_ms
-        else:
-            lost = 0
+        late_ms = max(0, self._late_ms + step_ms - HOP_MS)
+        lost = 0
+        if late_ms > self._ring_ms:
+            lost = (late_ms - self._ring_ms) // HOP_MS
+            late_ms -= lost * HOP_MS
+        # Whoever had to wait for sound is not behind. It also keeps two clocks that differ a little from adding up.
+        self._late_ms = 0 if waited_ms >= WAITED_MS else late_ms
         self.lost_hops += lost
         return lost
