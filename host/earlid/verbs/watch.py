@@ -131,6 +131,7 @@ class _Watch:
         self._happenings: deque[Happening] = deque(maxlen=10)
         self._screen = sys.stdout.isatty() and not args.json and not args.quiet
         self._names: dict[str, str] = {}
+        self._waiting = False
         self._live_ms: dict[str, int] = {}
         self._stale = threading.Event()
         self._out = threading.Lock()
@@ -146,8 +147,9 @@ class _Watch:
             if self._screen:
                 self._show(ended)
             else:
-                while not ended.wait(RESCAN_S if self._tick() else 0):
-                    pass
+                self._tick()
+                while not ended.wait(RESCAN_S):
+                    self._tick()
         finally:
             for watcher in self._watchers.values():
                 watcher.stop()
@@ -170,25 +172,33 @@ class _Watch:
                 statuses = [watcher.status for watcher in self._watchers.values()]
                 live.update(screen(statuses, list(self._happenings), self._title, self._live_ms), refresh=True)
 
-    def _tick(self) -> bool:
+    def _tick(self) -> None:
         """Look for boards, refresh the names and today's sums, keep to the retention."""
+        self._look_for_boards()
+        if self._stale.is_set():
+            self._stale.clear()
+            try:
+                self._refresh()
+            except UserError as error:  # a trouble of the ledger is told; the boards' records wait for its end
+                self._log(str(error))
+        if time.monotonic() - self._retained_s > DAY_S:
+            self._retained_s = time.monotonic()
+            self._retain()
+
+    def _look_for_boards(self) -> None:
         from earlid.board.watcher import Watcher
 
         ports = _ports(self._args)
-        if not ports and not self._watchers and "" not in self._names:
-            self._names[""] = ""
+        if not ports and not self._watchers and not self._waiting:
+            self._waiting = True
             self._log("waiting for a board to be plugged in")
         for port in ports:
             if port not in self._watchers:
                 self._watchers[port] = Watcher(port, self._ledger, self._tell, TELEMETRY_MS if self._screen else 0)
                 self._watchers[port].start()
-        if self._stale.is_set():
-            self._stale.clear()
-            self._refresh()
-        if time.monotonic() - self._retained_s > DAY_S:
-            self._retained_s = time.monotonic()
-            self._retain()
-        return True
+        for port in [port for port in self._watchers if port not in ports]:
+            if not self._watchers[port].status.here:  # plugged in again, a board may get another name
+                self._watchers.pop(port).stop()
 
     def _refresh(self) -> None:
         from earlid.ledger.boards import boards
