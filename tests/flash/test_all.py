@@ -96,7 +96,7 @@ def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(cap
             if stage == "deploy" and done >= 3:
                 stop.set()
 
-        order = Order(image=lambda: pytest.fail("no image is needed"), model=kit.model())
+        order = Order(image=lambda report: pytest.fail("no image is needed"), model=kit.model())
         outcome = Provision(board.port, order, report, stop).run()
         assert (outcome.code, outcome.say.split(".")[0]) == (130, "stopped")
         assert main(["flash", "-p", board.port]) == 0

@@ -81,6 +81,9 @@ def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_r
         deploy.refuse(foreign, None, force=False)
     assert raised.value.code == 2
     deploy.refuse(foreign, None, force=True)
+    with pytest.raises(UserError, match="this board is an ESP32S3"):
+        deploy.refuse(deploy.read_board(look(machine="Generic ESP32S3 module with ESP32S3")), None, force=False)
+    deploy.refuse(deploy.read_board(look(machine="Generic ESP32 module with ESP32")), None, force=False)
     other = deploy.read_board(look(identity='{"board": "00112233aabbccdd", "key": "0"}'))
     with pytest.raises(UserError, match="this board is 00112233aabbccdd, not ffffffffffffffff"):
         deploy.refuse(other, "ffffffffffffffff", force=False)

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from earlid.board import flasher, provision, tree
+from earlid.board import flasher, image, provision, tree
 from earlid.cli import main
 from earlid.errors import UserError
 
@@ -48,7 +48,7 @@ def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
 
         def watch(data: bytes) -> bytes:
             # The chip starts what was written: from here on a MicroPython answers.
-            if data == b"\r" and jack.far.fileno != board_end.fileno:
+            if data.startswith(b"#") and chip.flash.data[IMAGE_OFFSET] == 0xE9:
                 jack.far = board_end
             return data
 
@@ -121,6 +121,31 @@ def test_the_connection_lost_in_the_middle(
     )
 
 
+def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Path, tmp_path: Path) -> None:
+    first, second = kit.Chip(), kit.Chip()
+    with kit.jack(first.far()) as jack:
+        lost = False
+
+        def watch(data: bytes) -> bytes:
+            nonlocal lost
+            if jack.far.fileno == first.far().fileno and jack.sent > 60_000:
+                if not (lost and data.startswith(b"\xc0\x00\x08")):
+                    lost = True
+                    return b""
+                jack.far = second.far()  # the reset that a pseudo-terminal cannot carry
+            return data
+
+        jack.watch = watch
+        told: list[str] = []
+        flasher.write(
+            jack.path, image.load(str(image_file)), erase=False, force=False, report=lambda stage, d, t: told.append(stage)
+        )
+        written = image_file.read_bytes()
+        assert bytes(second.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
+        assert told.count("connect") == 2
+    first.close()
+
+
 def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = kit.Chip()
     kept = chip.flash.write_defl_block
@@ -164,19 +189,12 @@ def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:
             stop.set()
 
     with kit.jack(chip.far()) as jack:
-        order = provision.Order(image=lambda: flasher_image(image_file), write_image=True)
+        order = provision.Order(image=lambda report: image.load(str(image_file)), write_image=True)
         outcome = provision.Provision(jack.path, order, report, stop).run()
     assert outcome.code == 130
     assert outcome.say == (
         "stopped. The chip has no working MicroPython now, and its lid is closed: run `earlid flash` again to finish."
     )
-
-
-def flasher_image(path: Path) -> object:
-    """The image in a file."""
-    from earlid.board import image
-
-    return image.load(str(path))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsy
         monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.talk", lambda self, pressed: None)
         monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.reset_pin", lambda self: None)
         stop = threading.Event()
-        order = provision.Order(image=lambda: pytest.fail("no image is needed"))
+        order = provision.Order(image=lambda report: pytest.fail("no image is needed"))
         plain = provision.Provision(board.port, order, lambda stage, done, total: None, stop)
         plain._tell = lambda stage, done=0, total=0: None  # type: ignore[method-assign]
         outcome = plain.run()
@@ -87,7 +87,7 @@ def test_an_update_cut_off_in_the_middle_still_boots_what_it_had() -> None:
             if stage == "deploy" and done > total / 2 > 0:
                 stop.set()
 
-        order = provision.Order(image=lambda: pytest.fail("no image is needed"), model=kit.model(20_000))
+        order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=kit.model(20_000))
         outcome = provision.Provision(board.port, order, report, stop).run()
         assert outcome.code == 130
         assert outcome.say.endswith("run `earlid flash` again to finish.")

@@ -127,6 +127,12 @@ def refuse(board: Board, expected: str | None, force: bool) -> None:
             f"this board is {board.identity}, not {expected}. Nothing was changed. Plug in the other one, "
             "or say --force.", USAGE,
         )  # fmt: skip
+    chip = board.machine.split()[-1] if board.machine else ""
+    if chip.startswith("ESP32") and chip != "ESP32":
+        raise UserError(
+            f"this board is an {chip}. Earlid's circuit is for the plain ESP32: its pins are elsewhere. Nothing was changed. "
+            "Say --force if you have changed them.", USAGE,
+        )  # fmt: skip
     if board.foreign_main:
         raise UserError(
             "this board carries another project's main.py. Nothing was changed. "

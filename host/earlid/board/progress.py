@@ -17,7 +17,8 @@ from earlid.board.provision import HOLD_TEXT, Report
 
 STAGE_TEXT = {
     "look": "looking at the board",
-    "maintenance": HOLD_TEXT,
+    "maintenance": "waiting for maintenance mode",
+    "download": "downloading MicroPython",
     "connect": "connecting to the boot loader",
     "erase": "erasing",
     "write": "writing MicroPython",
@@ -69,12 +70,15 @@ class Bars:
             new = stage != begun
             begun = stage
             if self._bars is not None and task is not None:
+                if new and stage == "maintenance":
+                    self._bars.console.print(f"{port}: {HOLD_TEXT}.", highlight=False)
                 if new:
                     self._bars.update(task, description=STAGE_TEXT[stage], begin_s=time.monotonic())
                 self._bars.update(task, completed=done, total=total or None)
             elif new and not self._quiet:
                 with self._lock:
-                    print(f"{port}: {STAGE_TEXT[stage]}", file=sys.stderr, flush=True)
+                    text = f"{HOLD_TEXT}." if stage == "maintenance" else STAGE_TEXT[stage]
+                    print(f"{port}: {text}", file=sys.stderr, flush=True)
 
         return report
 

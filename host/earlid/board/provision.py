@@ -25,7 +25,7 @@ from earlid.board.probe import PROMPT, Sighting, probe
 from earlid.board.repl import NoRepl, Repl
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, UserError
 
-STAGES = ("look", "maintenance", "connect", "erase", "write", "verify", "prompt", "deploy", "restart", "self-test")
+STAGES = ("look", "maintenance", "download", "connect", "erase", "write", "verify", "prompt", "deploy", "restart", "self-test")
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 FIRST_RECORDS_WAIT_S = 30.0
@@ -41,7 +41,7 @@ class Order:
     """What to do to a board.
 
     Attributes:
-        image: the MicroPython image, given lazily because it may have to be downloaded.
+        image: gives the MicroPython image, which may have to be downloaded; is told where to report bytes done and in all.
         write_image: write it even where a MicroPython answers.
         erase: erase everything first.
         model: the word's blob, or None to keep what is there.
@@ -51,7 +51,7 @@ class Order:
         force: change a board that is not the expected one, or carries another project.
     """
 
-    image: Callable[[], Image]
+    image: Callable[[Callable[[int, int], None]], Image]
     write_image: bool = False
     erase: bool = False
     model: bytes | None = None
@@ -155,7 +155,8 @@ class Provision:
         wanted = self.order.write_image or self.order.erase or seen.state == "bootloader"
         if wanted or (seen.state == "silent" and not self._ctrl_c_helps()):
             self._write_image()
-        elif seen.state == "earlid":
+            seen = self._after_image()
+        if seen.state == "earlid":
             self._wait_for_maintenance()
         port = open_port(self.port)
         try:
@@ -190,8 +191,17 @@ class Provision:
     def _write_image(self) -> None:
         from earlid.board import flasher  # esptool takes a while to load, and an update does not need it
 
-        image = self.order.image()
+        image = self.order.image(lambda done, total: self._tell("download", done, total))
         flasher.write(self.port, image, erase=self.order.erase, force=self.order.force, report=self._tell)
+
+    def _after_image(self) -> Sighting:
+        # The board makes its file system first, which takes seconds; then its prompt comes, or the Earlid it had before.
+        end_s = time.monotonic() + PROMPT_WAIT_S
+        while True:
+            self._tell("prompt")
+            seen = probe(self.port, ask_boot_loader=False)
+            if seen.state in ("micropython", "earlid") or time.monotonic() > end_s:
+                return seen
 
     def _wait_for_maintenance(self) -> None:
         # Opening no lid, erasing no key: only a person at the board may put other code on it.
@@ -209,7 +219,6 @@ class Provision:
                 )  # fmt: skip
 
     def _wait_for_prompt(self, port: serial.Serial) -> None:
-        # After an image was written the board makes its file system first, which takes seconds.
         end_s = time.monotonic() + PROMPT_WAIT_S
         heard = b""
         asked_s = 0.0

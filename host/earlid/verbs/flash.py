@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +82,17 @@ def _ports(args: argparse.Namespace) -> list[str]:
 
 def _order(args: argparse.Namespace) -> Order:
     chosen = image.load(args.image) if args.image else None
+    kept: list[image.Image] = []
     lock = threading.Lock()
 
-    @cache
-    def download() -> image.Image:
-        return image.load(None)
-
-    def get() -> image.Image:
+    def get(report: Callable[[int, int], None]) -> image.Image:
+        if chosen:
+            return chosen
         with lock:  # several boards, one download
-            return chosen or download()
+            if not kept:
+                kept.append(image.load(None, report))
+            return kept[0]
 
-    if args.micropython and not chosen:
-        get()
     return Order(
         image=get, write_image=bool(chosen or args.micropython), erase=args.erase, model=_model(args.word),
         default_model=(lambda: None) if args.word == NO_WORD else lambda: _word(DEFAULT_WORD),
