@@ -26,6 +26,7 @@ lint: .venv/installed-test build/typings/stamp
 soak: .venv/installed-test debian
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
 
+bench: DEBIAN += valgrind
 bench: .venv/installed-test debian
 	$(BIN)/python -m tests.bench
 

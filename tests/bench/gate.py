@@ -1,0 +1,107 @@
+"""The gate's cost on this machine: native instructions, processor time next to the originals, heap. One audio for all."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from earlid.gate import models
+from earlid.gate.runner import micropython_command, micropython_environment
+from earlid.virtual.sound import load
+from earlid.virtual.story import SPEECH
+
+RATE_HZ = 16000
+SEED = 20
+COUNTED_S = (1, 4)  # callgrind runs of two lengths: their difference leaves the start-up out
+TIMED_S = 120
+SCRIPT = Path(__file__).parent / "mp_gate.py"
+
+
+def speech(seconds: int) -> np.ndarray:
+    """The demo's clips over and over with seeded noise: int16 at 16 kHz."""
+    rng = np.random.default_rng(SEED)
+    clips = [load(SPEECH / f"{name}.flac") for name in ("babble-awb", "word-slt", "babble-gb", "request-slt", "word-rms")]
+    once = np.concatenate([part for clip in clips for part in (clip, np.zeros(RATE_HZ, np.int16))])
+    count = seconds * RATE_HZ
+    long = np.tile(once, count // len(once) + 1)[:count]
+    return np.clip(long + rng.normal(0, 40, count), -32768, 32767).astype("<i2")
+
+
+def run_part(part: str, path: Path, pcm: np.ndarray, prefix: list[str] | None = None) -> str:
+    command = [*(prefix or []), *micropython_command(SCRIPT, part, str(path))]
+    done = subprocess.run(command, input=pcm.tobytes(), capture_output=True, env=micropython_environment(), check=True)
+    return done.stdout.decode() + done.stderr.decode()
+
+
+def instructions(part: str, path: Path, seconds: int) -> int:
+    """Native instructions of the whole process, by valgrind's callgrind."""
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = ["valgrind", "--tool=callgrind", "--smc-check=all-non-file", f"--callgrind-out-file={folder}/out"]
+        told = run_part(part, path, speech(seconds), prefix)
+    line = next(line for line in told.splitlines() if "Collected" in line)
+    return int(line.split(":")[1].split()[0])
+
+
+def count_instructions(path: Path) -> None:
+    if not shutil.which("valgrind"):
+        print("  native instructions: not counted, valgrind is missing (apt-get install valgrind)")
+        return
+    short, long = COUNTED_S
+    rates = {part: (instructions(part, path, long) - instructions(part, path, short)) / (long - short) for part in
+             ("read", "frontend", "detector")}  # fmt: skip
+    print("  native x86-64 instructions a second of audio (callgrind):")
+    print(f"    frontend                            {(rates['frontend'] - rates['read']) / 1e6:8.1f} M")
+    print(f"    network, energy gate and glue       {(rates['detector'] - rates['frontend']) / 1e6:8.1f} M")
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    work()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def time_parts(path: Path) -> None:
+    from pymicro_features import MicroFrontend
+    from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
+
+    pcm = speech(TIMED_S)
+
+    def features() -> None:
+        frontend, data = MicroFrontend(), pcm.tobytes()
+        for at in range(0, len(data) - 319, 320):
+            frontend.process_samples(data[at : at + 320])
+
+    def wakeword() -> None:
+        word, frontend = MicroWakeWord.from_builtin(Model.ALEXA), MicroWakeWordFeatures()
+        for column in frontend.process_streaming(pcm.tobytes()):
+            word.process_streaming_prob(column)
+
+    print(f"  processor milliseconds a second of audio, {TIMED_S} s of speech in noise:")
+    for name, part in (("frontend", "frontend"), ("network", "network"), ("whole gate, network always on", "detector"),
+                       ("whole gate, energy gate on", "gated")):  # fmt: skip
+        took_us = int(run_part(part, path, pcm).split()[0])
+        print(f"    lid.gate on MicroPython: {name:<30} {took_us / 1000 / TIMED_S:6.2f}  (wall)")
+    print(f"    pymicro-features (C++)                                 {cpu_s(features) * 1000 / TIMED_S:6.2f}")
+    print(f"    pymicro-wakeword (TensorFlow Lite, features included)  {cpu_s(wakeword) * 1000 / TIMED_S:6.2f}")
+
+
+def main() -> None:
+    """Print the three tables."""
+    model = models.load("alexa")
+    with tempfile.TemporaryDirectory(prefix="earlid-bench-") as folder:
+        path = Path(folder) / "alexa.elww"
+        path.write_bytes(model.blob)
+        heap = run_part("heap", path, speech(1)).split()[0]
+        print(f"  heap of the gate with alexa, weights included: {heap} bytes (64-bit objects; limit on the board 65536)")
+        time_parts(path)
+        count_instructions(path)
+
+
+if __name__ == "__main__":
+    main()
