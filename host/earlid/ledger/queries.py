@@ -15,6 +15,7 @@ from earlid.ledger.rows import event_name, reason_name
 from earlid.ledger.times import Clocks
 from earlid.ledger.version import DAY_MS
 
+PAIRED = ("open", "close", "boot")  # what an opening is made of, and what cuts it short
 MARGIN_MS = 3_600_000  # the other half of an opening is looked for this far outside a range
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
 _REASON_CODES = {name: code for code, name in enumerate(record.REASONS)}
@@ -114,21 +115,38 @@ def entries(
 
 def openings(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, to_ms: int | None = None) -> list[Opening]:
     """Every time the lid was open in a range, also those that only reach into it; sorted by start."""
-    wide = entries(
-        reader,
-        chosen,
-        None if from_ms is None else from_ms - MARGIN_MS,
-        None if to_ms is None else to_ms + MARGIN_MS,
-        events=("open", "close", "boot"),
-    )
+    return openings_among(reader, chosen, wide_entries(reader, chosen, from_ms, to_ms, events=PAIRED), from_ms, to_ms)
+
+
+def wide_entries(
+    reader: Reader,
+    chosen: Sequence[Board],
+    from_ms: int | None,
+    to_ms: int | None,
+    *,
+    events: Collection[str] = (),
+) -> Iterator[Entry]:
+    """Entries of a range and MARGIN_MS around it, where the other half of an opening may be."""
+    first_ms = None if from_ms is None else from_ms - MARGIN_MS
+    end_ms = None if to_ms is None else to_ms + MARGIN_MS
+    return entries(reader, chosen, first_ms, end_ms, events=events)
+
+
+def openings_among(
+    reader: Reader, chosen: Sequence[Board], wide: Iterable[Entry], from_ms: int | None, to_ms: int | None
+) -> list[Opening]:
+    """The openings of `wide_entries` that reach into the range; sorted by start."""
     newest = {board.board: _newest(reader, board) for board in chosen}
-    found = sorted(pair(wide, newest), key=lambda opening: opening.start_ms)
-    return [
-        opening
-        for opening in found
-        if (to_ms is None or opening.start_ms < to_ms)
-        and (from_ms is None or opening.start_ms + (opening.live_ms or 0) >= from_ms)
-    ]
+    found = pair((entry for entry in wide if entry.event in PAIRED), newest)
+    return sorted(
+        (
+            opening
+            for opening in found
+            if (to_ms is None or opening.start_ms < to_ms)
+            and (from_ms is None or opening.start_ms + (opening.live_ms or 0) >= from_ms)
+        ),
+        key=lambda opening: opening.start_ms,
+    )
 
 
 def _newest(reader: Reader, board: Board) -> int:

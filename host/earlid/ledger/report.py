@@ -101,9 +101,10 @@ def tell(
         events: only these records as entries; days and totals count all the same.
         reasons: likewise.
     """
-    opened = queries.openings(reader, chosen, from_ms, to_ms)
+    wide = list(queries.wide_entries(reader, chosen, from_ms, to_ms))
+    opened = queries.openings_among(reader, chosen, wide, from_ms, to_ms)
     days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
-    every = sorted(queries.entries(reader, chosen, from_ms, to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
+    every = sorted((entry for entry in wide if from_ms <= entry.wall_ms < to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
     fill(days, every, opened, {board.board: min(board.last_seen_ms, to_ms) for board in chosen})
     entries = [entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)]
     counts = Counter((entry.event, entry.reason) for entry in every)
