@@ -29,7 +29,10 @@ def make_drawn() -> None:
         findings = erc.check(board)
         if findings:
             raise ValueError(f"{board.name} breaks its rules: " + "; ".join(findings))
-        print(f"{board.name}: {len(board.parts)} parts, rules hold, about EUR {bom.total_eur(board):.0f} (estimate)", file=sys.stderr)
+        print(
+            f"{board.name}: {len(board.parts)} parts, rules hold, about EUR {bom.total_eur(board):.0f} (estimate)",
+            file=sys.stderr,
+        )
     for name, text in reports.drawn().items():
         _write(MADE / name, text)
 
@@ -49,10 +52,14 @@ def make_headline() -> None:
 
 def make_targets() -> None:
     samples, named = _figures()
-    page = ["# Targets against the worst board", "",
-            f"Simulated with ngspice: {len(samples)} boards drawn uniformly within every tolerance (0 to 50 C, 4.5 to 5.25 V), and "
-            "two with every spread at its worst end ('slow' holds longest, 'quick' shortest). Nothing has been measured.", "",
-            headline.table_text(headline.targets(samples + named, named[0]))]
+    page = [
+        "# Targets against the worst board",
+        "",
+        f"Simulated with ngspice: {len(samples)} boards drawn uniformly within every tolerance (0 to 50 C, 4.5 to 5.25 V), and "
+        "two with every spread at its worst end ('slow' holds longest, 'quick' shortest). Nothing has been measured.",
+        "",
+        headline.table_text(headline.targets(samples + named, named[0])),
+    ]
     _write(MADE / "targets.md", "\n".join(page))
 
 
@@ -64,8 +71,16 @@ def make_fmea() -> None:
 
 
 def make_events() -> None:
-    page = ["# Events", "", "Simulated, never measured. Times from the event to the last moment over 0.3 V.", "",
-            events.as_markdown(events.table()), "# The three guarded recipes", "", guarded.as_markdown(guarded.table())]
+    page = [
+        "# Events",
+        "",
+        "Simulated, never measured. Times from the event to the last moment over 0.3 V.",
+        "",
+        events.as_markdown(events.table()),
+        "# The three guarded recipes",
+        "",
+        guarded.as_markdown(guarded.table()),
+    ]
     _write(MADE / "events.md", "\n".join(page))
     reports.record("events")
 

@@ -32,11 +32,23 @@ def rows(board: Board) -> list[list[str]]:
     for (mpn, tolerance), parts in groups.items():
         line = item(parts[0])
         refs = " ".join(part.ref for part in parts)
-        groups_text.append([refs, str(len(parts)), parts[0].value, tolerance, mpn, line.alternatives, line.rating,
-                            f"{line.price_eur:.2f}", line.source])
+        groups_text.append(
+            [
+                refs,
+                str(len(parts)),
+                parts[0].value,
+                tolerance,
+                mpn,
+                line.alternatives,
+                line.rating,
+                f"{line.price_eur:.2f}",
+                line.source,
+            ]
+        )
     devkit = CATALOGUE["ESP32-DevKitC"]
-    groups_text.append(["A1", "1", "ESP32-DevKitC", "", devkit.mpn, devkit.alternatives, devkit.rating,
-                        f"{devkit.price_eur:.2f}", devkit.source])
+    groups_text.append(
+        ["A1", "1", "ESP32-DevKitC", "", devkit.mpn, devkit.alternatives, devkit.rating, f"{devkit.price_eur:.2f}", devkit.source]
+    )
     return groups_text
 
 
@@ -50,6 +62,7 @@ def as_csv(board: Board) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEAD)
     writer.writerows(rows(board))
-    writer.writerow([f"total (estimate of {PRICE_DATE}, nothing looked up)", "", "", "", "", "", "",
-                     f"{total_eur(board):.2f}", ""])
+    writer.writerow(
+        [f"total (estimate of {PRICE_DATE}, nothing looked up)", "", "", "", "", "", "", f"{total_eur(board):.2f}", ""]
+    )
     return out.getvalue()

@@ -132,8 +132,7 @@ def rails_are_held_down(board: Board) -> Iterator[str]:
             for a, b, _ohm in _edges(part, False, False):
                 if rail in (a, b) and part.kind in ("RELAY", "SW3", "SW2"):
                     other = b if a == rail else a
-                    clamps += any(p.kind == "R" and set(p.nets) == {other, GND} and p.value_si <= CLAMP_OHM
-                                  for p in board.parts)
+                    clamps += any(p.kind == "R" and set(p.nets) == {other, GND} and p.value_si <= CLAMP_OHM for p in board.parts)
         if clamps < 2:
             yield f"{rail} has {clamps} of two clamps to ground"
 

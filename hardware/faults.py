@@ -16,10 +16,15 @@ def _shorts(part: Part) -> list[tuple[str, str]]:
         case "RELAY":
             return [("CA", "CB"), ("COM1", "NO1"), ("COM2", "NC2")]
         case "SW3" | "SW2":
-            return [pair for pole in "ABC"[: int(part.kind[2])]
-                    for pair in ((f"{pole}_COM", f"{pole}_ARM"), (f"{pole}_COM", f"{pole}_MUTE"))]
+            return [
+                pair
+                for pole in "ABC"[: int(part.kind[2])]
+                for pair in ((f"{pole}_COM", f"{pole}_ARM"), (f"{pole}_COM", f"{pole}_MUTE"))
+            ]
         case "CMP":
-            return [(pin, rail) for pin in ("OUT1", "IN1-", "IN1+", "IN2+", "IN2-", "OUT2") for rail in ("GND", "V+")] + [("V+", "GND")]
+            return [(pin, rail) for pin in ("OUT1", "IN1-", "IN1+", "IN2+", "IN2-", "OUT2") for rail in ("GND", "V+")] + [
+                ("V+", "GND")
+            ]
         case "MIC":
             return [(pin, rail) for pin in ("SD", "WS", "SCK") for rail in ("GND", "VDD")] + [("VDD", "GND")]
         case _:
@@ -47,7 +52,8 @@ def switch_faults(board: Board) -> list[Fault]:
     """A pole that stays behind in ARM or in MUTE when the lever moves; and the broken actuator, all poles in ARM."""
     poles = "abc"[: board.channels + 1]
     return [Fault(f"stuck in {side}", f"SW1 pole {pole.upper()}", pole) for pole in poles for side in ("ARM", "MUTE")] + [
-        Fault("stuck in ARM", "SW1 all poles", poles)]
+        Fault("stuck in ARM", "SW1 all poles", poles)
+    ]
 
 
 def bridges(board: Board) -> dict[Fault, str]:
@@ -65,7 +71,9 @@ def channel(board: Board, fault: Fault) -> int:
     """The channel a fault belongs to; 0 for a shared part or a bridge between channels."""
     names = [fault.a, fault.b] if fault.kind == "bridge" else [fault.a]
     if fault.kind == "bridge":
-        found = {int(name[-1]) if name[-1] in "12" and name.rstrip("12") in CHANNEL_NETS else 0 for name in names if name != "GND"}
+        found = {
+            int(name[-1]) if name[-1] in "12" and name.rstrip("12") in CHANNEL_NETS else 0 for name in names if name != "GND"
+        }
         return found.pop() if len(found) == 1 else 0
     ref = names[0]
     if ref.startswith("SW1"):
@@ -76,5 +84,7 @@ def channel(board: Board, fault: Fault) -> int:
     return int(digits[0]) if len(digits) == 3 else 0
 
 
-CHANNEL_NETS = {"PUMP", "DRIVE", "POWA", "POWER", "RATEA", "RATE", "GATE", "COIL", "FLY", "KCLAMP", "RAIL", "SRC", "FEED", "SCLAMP",
-                "SENSE", "LIVEA"}  # fmt: skip
+CHANNEL_NETS = {
+    *("PUMP", "DRIVE", "POWA", "POWER", "RATEA", "RATE", "GATE", "COIL", "FLY"),
+    *("KCLAMP", "RAIL", "SRC", "FEED", "SCLAMP", "SENSE", "LIVEA"),
+}

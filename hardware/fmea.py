@@ -209,6 +209,16 @@ def as_csv(outcomes: list[Outcome]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEAD)
     for o in outcomes:
-        writer.writerow([o.fault, o.corner, o.effect, f"{o.closed_v:.2f}", f"{o.mute_v:.2f}", f"{o.mute_ms:.1f}",
-                         f"{o.drop_ms:.0f}", " ".join(o.tests)])
+        writer.writerow(
+            [
+                o.fault,
+                o.corner,
+                o.effect,
+                f"{o.closed_v:.2f}",
+                f"{o.mute_v:.2f}",
+                f"{o.mute_ms:.1f}",
+                f"{o.drop_ms:.0f}",
+                " ".join(o.tests),
+            ]
+        )
     return out.getvalue()

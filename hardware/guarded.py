@@ -64,9 +64,13 @@ def table(workers: int = 2) -> list[Figures]:
 
 
 def as_markdown(rows: list[Figures]) -> str:
-    lines = ["| recipe | board | open, V at the microphone | peak through the contact, A | drop, ms | MUTE, ms | after MUTE, V |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| recipe | board | open, V at the microphone | peak through the contact, A | drop, ms | MUTE, ms | after MUTE, V |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for f in rows:
-        lines.append(f"| {f.recipe} | {f.corner} | {f.open_v:.2f} | {f.inrush_a:.3f} | {f.drop_ms:.0f} | {f.mute_ms:.1f} |"
-                     f" {f.mute_v:.3f} |")
+        lines.append(
+            f"| {f.recipe} | {f.corner} | {f.open_v:.2f} | {f.inrush_a:.3f} | {f.drop_ms:.0f} | {f.mute_ms:.1f} |"
+            f" {f.mute_v:.3f} |"
+        )
     return "\n".join(lines) + "\n"

@@ -86,7 +86,7 @@ def measure(one: Board, two: Board, corner: Corner, number: int) -> Sample:
     w = simulate(two, corner, scene, ["RAIL1", "RAIL2"], first=COARSE)
     mutes = [above(w, f"RAIL{n}", lever) for n in (1, 2)]
     after = max(float(_window(w, f"RAIL{n}", lever + 0.03, 9.0).max()) for n in (1, 2))
-    return Sample(corner.name, arm_ms, rail_v, dip_v, drop_ms, peak, slow_v, *mutes, after)
+    return Sample(corner.name, arm_ms, rail_v, dip_v, drop_ms, peak, slow_v, mutes[0], mutes[1], after)
 
 
 def _one(number: int) -> Sample:
@@ -141,8 +141,9 @@ def targets(samples: list[Sample], nominal: Sample) -> list[Target]:
         value = getattr(worst, key)
         holds = value < limit if most else value > limit
         sign = "<" if most else ">"
-        table.append(Target(what, f"{sign} {limit:g} {unit}", f"{getattr(nominal, key):.2f}", f"{value:.2f}",
-                            worst.corner, holds))
+        table.append(
+            Target(what, f"{sign} {limit:g} {unit}", f"{getattr(nominal, key):.2f}", f"{value:.2f}", worst.corner, holds)
+        )
 
     row("rail under 0.3 V after the last edge (pin stuck high, low, floating)", "drop_ms", 250.0, "ms")
     row("sentinel rail under 0.3 V after the lever starts to move", "mute1_ms", 20.0, "ms")

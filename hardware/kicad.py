@@ -55,8 +55,10 @@ def _symbol(kind: str, pins: tuple[str, ...]) -> list[str]:
     ]
     for i, pin in enumerate(pins):
         x, y = _pin_at(i, len(pins))
-        lines.append(f'        (pin passive line (at {x:.2f} {y:.2f} {0 if x < 0 else 180}) (length {PIN_LENGTH})'
-                     f' (name "{pin}" {_font(1.0)}) (number "{i + 1}" {_font(0.8)}))')
+        lines.append(
+            f"        (pin passive line (at {x:.2f} {y:.2f} {0 if x < 0 else 180}) (length {PIN_LENGTH})"
+            f' (name "{pin}" {_font(1.0)}) (number "{i + 1}" {_font(0.8)}))'
+        )
     return [*lines, "      )", "    )"]
 
 
@@ -79,8 +81,10 @@ def _place(board: Board, ref: str, kind: str, value: str, mpn: str, nets: list[s
         px, py = x + dx, y - dy
         if net:
             turn, side = (180, "right") if dx < 0 else (0, "left")
-            lines.append(f'  (label "{net}" (at {px:.2f} {py:.2f} {turn}) {_font(1.27, f" (justify {side} bottom)")}'
-                         f" (uuid {_id(board.name, ref, i, 'label')}))")
+            lines.append(
+                f'  (label "{net}" (at {px:.2f} {py:.2f} {turn}) {_font(1.27, f" (justify {side} bottom)")}'
+                f" (uuid {_id(board.name, ref, i, 'label')}))"
+            )
         else:
             lines.append(f"  (no_connect (at {px:.2f} {py:.2f}) (uuid {_id(board.name, ref, i, 'nc')}))")
     return lines
@@ -97,8 +101,15 @@ def _entries(board: Board) -> list[tuple[str, str, str, str, list[str]]]:
 def schematic(board: Board) -> str:
     """Text of a `.kicad_sch` file in KiCad 6's format."""
     root = _id(board.name)
-    lines = [f"(kicad_sch (version {VERSION}) (generator earlid)", "", f"  (uuid {root})", "", '  (paper "A2")', "",
-             "  (lib_symbols"]
+    lines = [
+        f"(kicad_sch (version {VERSION}) (generator earlid)",
+        "",
+        f"  (uuid {root})",
+        "",
+        '  (paper "A2")',
+        "",
+        "  (lib_symbols",
+    ]
     for kind, pins in sorted(_kinds(board).items()):
         lines += _symbol(kind, pins)
     lines += ["  )", ""]

@@ -15,6 +15,11 @@ NEAR_HOLES = 2  # pads this close, along a row or a column, count as neighbours
 DEVKIT_LEFT = ("3V3", "EN", "36", "39", "34", "35", "32", "33", "25", "26", "27", "14", "12", "GND", "13", "9", "10", "11", "5V")
 DEVKIT_RIGHT = ("GND", "23", "22", "TX", "RX", "21", "GND", "19", "18", "5", "17", "16", "4", "0", "2", "15", "8", "7", "6")
 RELAY_X = {"CA": 0, "COM1": 3, "NC1": 5, "NO1": 7, "CB": 0, "COM2": 3, "NC2": 5, "NO2": 7}
+COLOURS = {
+    "GND": "black", "V5": "red", "VARM": "red", "VBUS": "red", "V3V3": "orange", "VCOIL": "violet", "RAIL": "yellow",
+    "MICBUS": "yellow", "FEED": "brown", "SRC": "brown", "LINE": "brown", "PUMP": "green", "GATE": "green", "SENSE": "blue",
+    "ARMS": "blue", "MUTES": "blue",
+}  # fmt: skip
 SPAN = {"R": 4, "D": 4, "Z": 4, "C": 2, "LED": 2, "PTC": 2, "BUTTON": 2, "BUZZER": 2}
 
 
@@ -45,9 +50,7 @@ class Wire:
 
 def colour(net: str) -> str:
     """Wire colour by what the net carries."""
-    for start, name in (("GND", "black"), ("V5", "red"), ("VARM", "red"), ("VBUS", "red"), ("V3V3", "orange"), ("VCOIL", "violet"),
-                        ("RAIL", "yellow"), ("MICBUS", "yellow"), ("FEED", "brown"), ("SRC", "brown"), ("LINE", "brown"),
-                        ("PUMP", "green"), ("GATE", "green"), ("SENSE", "blue"), ("ARMS", "blue"), ("MUTES", "blue")):  # fmt: skip
+    for start, name in COLOURS.items():
         if net.startswith(start):
             return name
     return "grey"
@@ -71,8 +74,10 @@ def _strip(board: Board, refs: str, x: int, y: int, step: int = 2) -> list[Pad]:
 
 
 def _relay(part: Part, x: int, y: int) -> list[Pad]:
-    return [Pad(part.ref, pin, part.pins[pin], x + dx, y + (3 if pin in ("CB", "COM2", "NC2", "NO2") else 0))
-            for pin, dx in RELAY_X.items()]
+    return [
+        Pad(part.ref, pin, part.pins[pin], x + dx, y + (3 if pin in ("CB", "COM2", "NC2", "NO2") else 0))
+        for pin, dx in RELAY_X.items()
+    ]
 
 
 def _dip8(part: Part, x: int, y: int) -> list[Pad]:
@@ -82,8 +87,11 @@ def _dip8(part: Part, x: int, y: int) -> list[Pad]:
 
 def _devkit(board: Board, x: int, y: int) -> list[Pad]:
     nets = {"3V3": "V3V3", "5V": "V5", "GND": "GND"} | {str(n): net for n, (net, _role) in board.gpio.items()}
-    return [Pad("A1", pin, nets.get(pin, ""), x + i, row)
-            for row, pins in ((y + 10, DEVKIT_LEFT), (y, DEVKIT_RIGHT)) for i, pin in enumerate(pins)]
+    return [
+        Pad("A1", pin, nets.get(pin, ""), x + i, row)
+        for row, pins in ((y + 10, DEVKIT_LEFT), (y, DEVKIT_RIGHT))
+        for i, pin in enumerate(pins)
+    ]
 
 
 def _header(part: Part, x: int, y: int, pins: list[str] | None = None) -> list[Pad]:
@@ -134,18 +142,22 @@ def _check(board: Board, pads: list[Pad]) -> None:
         raise ValueError(f"not placed: {', '.join(sorted(missing))}")
 
 
+def _span(a: Pad, b: Pad) -> tuple[int, str, str]:
+    return abs(a.x - b.x) + abs(a.y - b.y), a.hole, b.hole
+
+
 def wires(pads: list[Pad]) -> list[Wire]:
-    """A shortest tree of wires a net, the shortest wire first; neighbours on one part come out as solder blobs."""
+    """A shortest tree of wires for every net (Prim's); between neighbouring pads of one net it is a solder bridge."""
     found = []
     for net in sorted({pad.net for pad in pads if pad.net}):
-        todo = [pad for pad in pads if pad.net == net]
-        done = [todo.pop(0)]
-        while todo:
-            start, end = min(((a, b) for a in done for b in todo),
-                             key=lambda ab: (abs(ab[0].x - ab[1].x) + abs(ab[0].y - ab[1].y), ab[0].hole, ab[1].hole))
-            todo.remove(end)
-            done.append(end)
-            found.append(Wire(net, start, end))
+        first, *rest = [pad for pad in pads if pad.net == net]
+        nearest = dict.fromkeys(rest, first)
+        while nearest:
+            end = min(nearest, key=lambda pad, near=nearest: _span(near[pad], pad))
+            found.append(Wire(net, nearest.pop(end), end))
+            for pad, so_far in nearest.items():
+                if _span(end, pad) < _span(so_far, pad):
+                    nearest[pad] = end
     return found
 
 

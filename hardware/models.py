@@ -83,11 +83,11 @@ def comparator(p: Part, n: list[str], c: Corner) -> list[str]:
     out1, m1, p1, gnd, p2, m2, out2, vcc = n
     lines = []
     bias, diff = c.env["cmp_bias_na"] * 1e-9, c.env["cmp_bias_diff_na"] * 1e-9
-    offset = c.env["cmp_offset_v"]
+    offset, leak = c.env["cmp_offset_v"], c.env["cmp_leak_na"] * 1e-9
     for k, (plus, minus, out) in enumerate(((p1, m1, out1), (p2, m2, out2)), start=1):
         on = f"(0.5+0.5*tanh((v({minus})-v({plus})-({offset:.5g}))*4000))*(0.5+0.5*tanh((v({vcc},{gnd})-2)*20))"
         lines += [
-            f"b{p.ref}o{k} {out} {gnd} i=v({out},{gnd})*({1 / 100.0:.4g})*{on}+{c.env['cmp_leak_na'] * 1e-9:.4g}*tanh(v({out},{gnd})*10)",
+            f"b{p.ref}o{k} {out} {gnd} i=v({out},{gnd})*0.01*{on}+{leak:.4g}*tanh(v({out},{gnd})*10)",
             f"b{p.ref}p{k} {gnd} {plus} i={bias + diff / 2:.5g}*0.5*(1+tanh((v({vcc})-v({plus})-1)*5))",
             f"b{p.ref}m{k} {gnd} {minus} i={bias - diff / 2:.5g}*0.5*(1+tanh((v({vcc})-v({minus})-1)*5))",
         ]

@@ -46,8 +46,9 @@ def dead_man(board: Board, n: int) -> None:
 def contact(board: Board, n: int) -> None:
     """The relay: pole 1 normally open in the feed, pole 2 normally closed across the rail."""
     h, block = n * 100, f"rail{n}"
-    board.add(f"K{n}", "RELAY", "G5V-2-H1 DC5",
-              ["VCOIL", f"SRC{n}", "", f"FEED{n}", "", f"KCLAMP{n}", f"RAIL{n}", f"COIL{n}"], block)
+    board.add(
+        f"K{n}", "RELAY", "G5V-2-H1 DC5", ["VCOIL", f"SRC{n}", "", f"FEED{n}", "", f"KCLAMP{n}", f"RAIL{n}", f"COIL{n}"], block
+    )
     board.add(f"R{h + 11}", "R", "2R2", [f"KCLAMP{n}", GND], block)
     board.add(f"R{h + 12}", "R", "2R2", [f"SCLAMP{n}", GND], block)
 

@@ -24,10 +24,22 @@ BOARDS = ((2, "digital"), (2, "usb"), (2, "electret"), (1, "digital"))
 
 def pin_map(board: Board) -> str:
     """The pin map as a table."""
-    lines = ["# Pin map", "", "Written by `python -m hardware`; `firmware/lid/circuit.py` has the same numbers.", "",
-             "| GPIO | net | role |", "|---|---|---|"]
-    what = {"pump": "one edge every 10 ms while its lid is to be open", "adc": "read-back, input-only pin", "i2s_out": "clock to the microphone",
-            "i2s_in": "data from the microphone", "lamp": "output to a person", "button": "to ground when pressed"}  # fmt: skip
+    lines = [
+        "# Pin map",
+        "",
+        "Written by `python -m hardware`; `firmware/lid/circuit.py` has the same numbers.",
+        "",
+        "| GPIO | net | role |",
+        "|---|---|---|",
+    ]
+    what = {
+        "pump": "one edge every 10 ms while its lid is to be open",
+        "adc": "read-back, input-only pin",
+        "i2s_out": "clock to the microphone",
+        "i2s_in": "data from the microphone",
+        "lamp": "output to a person",
+        "button": "to ground when pressed",
+    }
     lines += [f"| {n} | {net} | {what[role]} |" for n, (net, role) in sorted(board.gpio.items())]
     return "\n".join(lines) + "\n"
 
@@ -64,8 +76,11 @@ def headline_digest() -> str:
     """Of the decks of the named and the first samples, and of the code that judges them."""
     one, two = build(1), build(2)
     boards = [Corner(), *extremes(two), *(draw(two, n) for n in range(4))]
-    decks = [spice.deck(one, c, headline.pump_scene(end, high)[0], ["RAIL1"]) for c in boards for end, high in
-             (("high", False), ("low", True), ("float", False))]
+    decks = [
+        spice.deck(one, c, headline.pump_scene(end, high)[0], ["RAIL1"])
+        for c in boards
+        for end, high in (("high", False), ("low", True), ("float", False))
+    ]
     decks += [spice.deck(one, c, scenes.slow(10.0, True, 0.8, 0.2)[0], ["RATE1"]) for c in boards]
     decks += [spice.deck(two, c, scenes.muted_while_open(3, 2.0, 2.0, 5.0)[0], ["RAIL2"]) for c in boards]
     return _digest(*decks, inspect.getsource(headline.measure), str(headline.SAMPLES), str(corners.LIMITS))

@@ -48,14 +48,14 @@ def throw(at_s: float, throw_ms: float, bounce_ms: float, seed: int, poles: str 
         mute: Points = [(0.0, 0.0)]
         t = at_s
         for _ in range(rng.randint(0, 3) if bounce_ms else 0):
-            gap = rng.uniform(0.05, 0.25) * bounce_ms * 1e-3
+            gap = max(rng.uniform(0.05, 0.25) * bounce_ms * 1e-3, 1e-5)
             arm += [(t + gap, 1.0), (t + 2 * gap * 0.9, 0.0)]
             t += 2 * gap
         arrive = max(at_s + throw_ms * 1e-3, t + 1e-4)
         mute.append((arrive, 1.0))
         t = arrive
         for _ in range(rng.randint(0, 3) if bounce_ms else 0):
-            gap = rng.uniform(0.05, 0.25) * bounce_ms * 1e-3
+            gap = max(rng.uniform(0.05, 0.25) * bounce_ms * 1e-3, 1e-5)
             mute += [(t + gap, 0.0), (t + 2 * gap * 0.9, 1.0)]
             t += 2 * gap
         found[f"arm_{pole}"] = levels(arm, SNAP_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import schemdraw
@@ -40,7 +41,7 @@ class Sheet:
         self.d.add(kind(**more).at(start).to(end).label(self.name(ref), loc=loc, fontsize=9))
 
     def line(self, *points: Point) -> None:
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in itertools.pairwise(points):
             self.d.add(elm.Line().at(a).to(b))
 
     def dot(self, at: Point) -> None:
@@ -56,7 +57,11 @@ class Sheet:
             align = ("center", "bottom" if side == "top" else "top")
         shift = {"right": (0.18, 0), "left": (-0.18, 0), "top": (0, 0.18), "bottom": (0, -0.18)}[side]
         self.d.add(elm.Dot(open=True, radius=0.09).at(at))
-        self.d.add(elm.Label().at((at[0] + shift[0], at[1] + shift[1])).label(text, fontsize=10, color="#0a3d91", halign=align[0], valign=align[1]))
+        self.d.add(
+            elm.Label()
+            .at((at[0] + shift[0], at[1] + shift[1]))
+            .label(text, fontsize=10, color="#0a3d91", halign=align[0], valign=align[1])
+        )
 
     def title(self, at: Point, text: str, size: float = 12) -> None:
         self.d.add(elm.Label().at(at).label(text, fontsize=size, color="#7a1f1f", halign="left", valign="center"))
@@ -107,7 +112,12 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     s.ground((source[0], source[1]))
     top = drain[1] + 2.6
     s.dot((drain[0], drain[1] + 0.2))
-    s.d.add(elm.Inductor2(loops=3).at((drain[0], drain[1])).to((drain[0], top)).label("K1, K2 coil\nG5V-2-H1 DC5" if "K2" in s.have else "K1 coil\nG5V-2-H1 DC5", loc="bottom", fontsize=9))
+    s.d.add(
+        elm.Inductor2(loops=3)
+        .at((drain[0], drain[1]))
+        .to((drain[0], top))
+        .label("K1, K2 coil\nG5V-2-H1 DC5" if "K2" in s.have else "K1 coil\nG5V-2-H1 DC5", loc="bottom", fontsize=9)
+    )
     s.line((drain[0], top), (drain[0] - 2.2, top))
     s.two(elm.Zener, "D106", (drain[0] - 2.2, top), (drain[0] - 2.2, top - 1.25), "top")
     s.two(elm.Diode, "D105", (drain[0] - 2.2, drain[1] + 0.1), (drain[0] - 2.2, top - 1.25), "bottom")
@@ -172,10 +182,20 @@ def sense(s: Sheet, x: float, y: float, top: str, bottom: str, cap: str, pin: st
 def contact_and_pole(s: Sheet, x: float, y: float, n: int) -> None:
     """From SRC at (x, y): relay's working contact, switch pole, both clamps. The rail goes on at (x + 8.2, y)."""
     pole = "BC"[n - 1]
-    s.d.add(elm.Switch().at((x, y)).to((x + 2.4, y)).label(f"K{n} pole 1, NO" + (" (K2)" if n == 1 and "K2" in s.have else ""), fontsize=9))
+    s.d.add(
+        elm.Switch()
+        .at((x, y))
+        .to((x + 2.4, y))
+        .label(f"K{n} pole 1, NO" + (" (K2)" if n == 1 and "K2" in s.have else ""), fontsize=9)
+    )
     s.note((x + 2.5, y + 0.3), f"FEED{n}")
     s.line((x + 2.4, y), (x + 3.6, y))
-    s.d.add(elm.Switch().at((x + 3.6, y)).to((x + 6.0, y)).label(f"SW1 {pole}, ARM" + (" (C)" if n == 1 and "K2" in s.have else ""), fontsize=9))
+    s.d.add(
+        elm.Switch()
+        .at((x + 3.6, y))
+        .to((x + 6.0, y))
+        .label(f"SW1 {pole}, ARM" + (" (C)" if n == 1 and "K2" in s.have else ""), fontsize=9)
+    )
     s.line((x + 6.0, y), (x + 9.6, y))
     s.dot((x + 6.6, y))
     s.dot((x + 9.6, y))
@@ -187,7 +207,9 @@ def contact_and_pole(s: Sheet, x: float, y: float, n: int) -> None:
 
 
 def rail_3v3(s: Sheet, x: float, y: float) -> None:
-    s.title((x - 1, y + 1.6), "MICROPHONE FEED: two breaks in series, two clamps (sentinel; the digital guarded rail is the same)")
+    s.title(
+        (x - 1, y + 1.6), "MICROPHONE FEED: two breaks in series, two clamps (sentinel; the digital guarded rail is the same)"
+    )
     s.net((x, y), "V3V3", "left")
     s.two(elm.Resistor, "R113", (x, y), (x + 2.4, y))
     contact_and_pole(s, x + 2.4, y, 1)

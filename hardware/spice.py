@@ -144,8 +144,9 @@ OPTIONS = (  # tried in this order, should a run stop early: switches that bounc
 )
 
 
-def deck(board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = (),
-         options: str = OPTIONS[0]) -> str:
+def deck(
+    board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = (), options: str = OPTIONS[0]
+) -> str:
     """The text of a deck; `save` names nets, or 'i:K1' for a coil's current."""
     for fault in faults:
         if fault.kind == "scale":
@@ -192,8 +193,9 @@ def _run(text: str) -> tuple[dict[str, np.ndarray], str]:
     with tempfile.TemporaryDirectory(prefix="earlid-spice-") as name:
         folder = Path(name)
         (folder / "deck.cir").write_text(text)
-        done = subprocess.run(["ngspice", "-b", "-r", "out.raw", "deck.cir"], cwd=folder, capture_output=True, text=True,
-                              check=False, timeout=300)
+        done = subprocess.run(
+            ["ngspice", "-b", "-r", "out.raw", "deck.cir"], cwd=folder, capture_output=True, text=True, check=False, timeout=300
+        )
         raw = folder / "out.raw"
         if not raw.exists() or b"Binary:\n" not in raw.read_bytes():
             return {}, done.stderr[-400:]
@@ -201,8 +203,9 @@ def _run(text: str) -> tuple[dict[str, np.ndarray], str]:
         return dict(zip(names, data.T, strict=True)), done.stderr[-400:]
 
 
-def simulate(board: Board, corner: Corner, scene: Scene, save: list[str],
-             faults: tuple[Fault, ...] = (), first: str = OPTIONS[0]) -> dict[str, np.ndarray]:
+def simulate(
+    board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = (), first: str = OPTIONS[0]
+) -> dict[str, np.ndarray]:
     """Run ngspice to the scene's end. Returns {'t': seconds, name: values} on the simulator's own time grid.
 
     A run that stops early is repeated with the next of OPTIONS. Raises SimulatorError when all of them stop.
@@ -220,4 +223,6 @@ def simulate(board: Board, corner: Corner, scene: Scene, save: list[str],
                 found[name] = vectors[vector] if vector in vectors else vectors[vector[2:-1]]
             return found
     named = ", ".join(fault.name for fault in faults)
-    raise SimulatorError(f"{scene.name} on board '{corner.name}' with {named or 'no fault'} stopped at {reached:.4f} s: {complaint}")
+    raise SimulatorError(
+        f"{scene.name} on board '{corner.name}' with {named or 'no fault'} stopped at {reached:.4f} s: {complaint}"
+    )

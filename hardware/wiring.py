@@ -1,4 +1,4 @@
-"""The wiring diagram of the perfboard: every hole that is used, every part, every wire with its colour; and the same as a list."""
+"""The wiring diagram of the perfboard: every used hole, every part, every wire with its colour; and the same as a list."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ PITCH = 24
 MARGIN = 46
 INK = {"black": "#222222", "red": "#d62728", "orange": "#ff7f0e", "violet": "#8e44ad", "yellow": "#c9a800", "brown": "#7b4a2d",
        "green": "#2a8f3c", "blue": "#1f5fbf", "grey": "#8a8a8a"}  # fmt: skip
+LEGEND = {
+    "GND": "ground", "V5": "5 V", "V3V3": "3.3 V", "VCOIL": "coil supply", "RAIL1": "microphone rails", "FEED1": "feeds",
+    "PUMP1": "pumps, gates", "SENSE1": "read-back", "LAMP": "the rest",
+}  # fmt: skip
 BODY = {"R": "#f3e3c3", "C": "#d7e6f5", "D": "#f6d5d5", "Z": "#f6d5d5", "LED": "#ffe08a", "NMOS": "#d9d9d9", "PMOS": "#d9d9d9"}
 
 
@@ -30,8 +34,16 @@ def wire_list(board: Board) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["net", "from", "to", "colour", "from_pin", "to_pin"])
     for wire in layout.wires(layout.place(board)):
-        writer.writerow([wire.net, wire.start.hole, wire.end.hole, wire.colour, f"{wire.start.ref} {wire.start.pin}",
-                         f"{wire.end.ref} {wire.end.pin}"])
+        writer.writerow(
+            [
+                wire.net,
+                wire.start.hole,
+                wire.end.hole,
+                wire.colour,
+                f"{wire.start.ref} {wire.start.pin}",
+                f"{wire.end.ref} {wire.end.pin}",
+            ]
+        )
     return out.getvalue()
 
 
@@ -41,9 +53,11 @@ def _grid() -> list[str]:
         for y in (MARGIN + PITCH * 0.2, MARGIN + PITCH * (ROWS + 0.9)):
             lines.append(f'<text x="{MARGIN + x * PITCH}" y="{y:.0f}" class="edge">{x}</text>')
     for y in range(1, ROWS + 1):
-        for x in (MARGIN + PITCH * 0.1, MARGIN + PITCH * (COLUMNS + 0.9)):
-            lines.append(f'<text x="{x:.0f}" y="{MARGIN + y * PITCH + 4}" class="edge">{_row_name(y)}</text>')
-    holes = "".join(f"M{MARGIN + x * PITCH - 2} {MARGIN + y * PITCH}h4" for y in range(1, ROWS + 1) for x in range(1, COLUMNS + 1))
+        for side in (MARGIN + PITCH * 0.1, MARGIN + PITCH * (COLUMNS + 0.9)):
+            lines.append(f'<text x="{side:.0f}" y="{MARGIN + y * PITCH + 4}" class="edge">{_row_name(y)}</text>')
+    holes = "".join(
+        f"M{MARGIN + x * PITCH - 2} {MARGIN + y * PITCH}h4" for y in range(1, ROWS + 1) for x in range(1, COLUMNS + 1)
+    )
     return [f'<path d="{holes}" stroke="#c8b98f" stroke-width="3"/>', *lines]
 
 
@@ -56,8 +70,10 @@ def _bodies(board: Board, pads: list[Pad]) -> list[str]:
         left, right = min(x for x, _ in spots) - 8, max(x for x, _ in spots) + 8
         top, bottom = min(y for _, y in spots) - 8, max(y for _, y in spots) + 8
         fill = BODY.get(kinds[ref], "#e8eef0")
-        lines.append(f'<rect x="{left:.0f}" y="{top:.0f}" width="{right - left:.0f}" height="{bottom - top:.0f}" rx="5" fill="{fill}"'
-                     ' stroke="#666" stroke-width="1" fill-opacity="0.85"/>')
+        lines.append(
+            f'<rect x="{left:.0f}" y="{top:.0f}" width="{right - left:.0f}" height="{bottom - top:.0f}" rx="5" fill="{fill}"'
+            ' stroke="#666" stroke-width="1" fill-opacity="0.85"/>'
+        )
         middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
         if right - left < 30:
             text = f"{ref} {values[ref][:8]}" if bottom - top > 100 else ref
@@ -78,8 +94,10 @@ def _wires(pads: list[Pad]) -> list[str]:
         else:
             mid = f"{bx + bend:.0f} {ay + bend:.0f}"
         tip = f"{wire.net}: {wire.start.hole} to {wire.end.hole}, {wire.colour}"
-        lines.append(f'<path d="M{ax:.0f} {ay:.0f}Q{mid} {bx:.0f} {by:.0f}" fill="none" stroke="{INK[wire.colour]}" stroke-width="2.2"'
-                     f' stroke-opacity="0.75"><title>{tip}</title></path>')
+        lines.append(
+            f'<path d="M{ax:.0f} {ay:.0f}Q{mid} {bx:.0f} {by:.0f}" fill="none" stroke="{INK[wire.colour]}" stroke-width="2.2"'
+            f' stroke-opacity="0.75"><title>{tip}</title></path>'
+        )
     return lines
 
 
@@ -98,14 +116,17 @@ def svg(board: Board) -> str:
     ]  # fmt: skip
     for pad in pads:
         x, y = _xy(pad)
-        lines.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#fff" stroke="{INK[layout.colour(pad.net)]}" stroke-width="2">'
-                     f"<title>{pad.ref} {pad.pin}: {pad.net or 'not connected'} ({pad.hole})</title></circle>")
+        lines.append(
+            f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#fff" stroke="{INK[layout.colour(pad.net)]}" stroke-width="2">'
+            f"<title>{pad.ref} {pad.pin}: {pad.net or 'not connected'} ({pad.hole})</title></circle>"
+        )
         if pad.ref in ("A1", "SW1", "MIC1", "U1") or pad.ref.startswith("K"):
             lines.append(f'<text x="{x:.0f}" y="{y + 12:.0f}" class="pin">{pad.pin}</text>')
     x = MARGIN
-    for net, name in (("GND", "ground"), ("V5", "5 V"), ("V3V3", "3.3 V"), ("VCOIL", "coil supply"), ("RAIL1", "microphone rails"),
-                      ("FEED1", "feeds"), ("PUMP1", "pumps, gates"), ("SENSE1", "read-back"), ("LAMP", "the rest")):  # fmt: skip
-        lines.append(f'<rect x="{x}" y="{height - 34}" width="26" height="8" fill="{INK[layout.colour(net)]}"/>'
-                     f'<text x="{x + 32}" y="{height - 26}" style="text-anchor:start;font-size:12px">{name} ({layout.colour(net)})</text>')
+    for net, name in LEGEND.items():
+        lines.append(
+            f'<rect x="{x}" y="{height - 34}" width="26" height="8" fill="{INK[layout.colour(net)]}"/>'
+            f'<text x="{x + 32}" y="{height - 26}" style="text-anchor:start;font-size:12px">{name} ({layout.colour(net)})</text>'
+        )
         x += 60 + 7 * len(f"{name} ({layout.colour(net)})")
     return "\n".join([*lines, "</svg>"]) + "\n"

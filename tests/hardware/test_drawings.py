@@ -1,0 +1,90 @@
+"""Drawings, lists and the KiCad file say what the netlist says, and the committed ones are today's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hardware import kicad, layout, reports, schematic, wiring
+from hardware.netlist import build
+
+BOARDS = [(2, "digital"), (2, "usb"), (2, "electret"), (1, "digital")]
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_kicad_file_is_read_back_with_every_symbol_and_net(tmp_path, channels: int, recipe: str) -> None:
+    from kiutils.schematic import Schematic
+
+    board = build(channels, recipe)
+    path = tmp_path / "board.kicad_sch"
+    path.write_text(kicad.schematic(board))
+    sheet = Schematic.from_file(str(path))
+    refs = {next(p.value for p in s.properties if p.key == "Reference") for s in sheet.schematicSymbols}
+    assert refs == {part.ref for part in board.parts} | {"A1"}
+    labels = [label.text for label in sheet.labels]
+    for net, ends in board.nets().items():
+        assert labels.count(net) == len(ends), net
+
+
+def test_kicad_labels_sit_on_pins() -> None:
+    """A label that misses its pin by a hair connects nothing: check each against the symbol's geometry."""
+    text = kicad.schematic(build())
+    places = {tuple(map(float, m)) for m in re.findall(r'\(label "[^"]+" \(at ([\d.]+) ([\d.]+) ', text)}
+    assert places
+    for x, y in places:
+        assert abs(x / 1.27 - round(x / 1.27)) < 0.01
+        assert abs(y / 1.27 - round(y / 1.27)) < 0.01
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_schematic_shows_every_value(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    drawing = schematic.draw(board)  # raises when a part is not drawn
+    for part in board.parts:
+        if part.kind in ("R", "C"):
+            assert part.value in drawing, part.ref
+
+
+def test_schematic_refuses_a_part_nobody_draws() -> None:
+    board = build()
+    board.add("R99", "R", "1k", ["V5", "LAMP"], "test")
+    with pytest.raises(ValueError, match="not drawn: R99"):
+        schematic.draw(board)
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_wires_join_each_net_and_only_it(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    pads = layout.place(board)
+    for net in board.nets():
+        group = {pad.hole for pad in pads if pad.net == net}
+        reached = {next(iter(sorted(group)))}
+        pairs = [(w.start.hole, w.end.hole) for w in layout.wires(pads) if w.net == net]
+        for _ in pairs:
+            reached |= {b for a, b in pairs if a in reached} | {a for a, b in pairs if b in reached}
+        assert reached == group, net
+    assert wiring.wire_list(board).count("\n") == len(layout.wires(pads)) + 1
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_no_supply_lies_next_to_a_microphone_rail(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    assert layout.supplies_near_rails(board, layout.place(board)) == []
+
+
+def test_layout_refuses_a_part_without_a_place() -> None:
+    board = build()
+    board.add("R99", "R", "1k", ["V5", "LAMP"], "test")
+    with pytest.raises(ValueError, match="not placed: R99"):
+        layout.place(board)
+
+
+def test_committed_files_are_not_stale() -> None:
+    assert reports.stale() == []
+
+
+def test_a_changed_value_makes_the_simulated_files_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = reports.headline_digest()
+    monkeypatch.setitem(__import__("hardware.corners", fromlist=["LIMITS"]).LIMITS, "v5", (4.4, 5.25))
+    assert reports.headline_digest() != before

@@ -1,0 +1,110 @@
+"""The quick subset: ngspice on a few boards and faults must still give what the committed reports say."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import astuple
+from functools import cache
+
+import numpy as np
+import pytest
+
+from hardware import events, fmea, fmea_report, headline, reports, scenes
+from hardware.corners import LIMITS, Corner, draw, extremes
+from hardware.netlist import build
+from hardware.spice import Fault, Scene, SimulatorError, simulate
+
+pytestmark = pytest.mark.skipif(shutil.which("ngspice") is None, reason="ngspice is not installed: apt install ngspice")
+
+
+@cache
+def committed(name: str) -> list[headline.Sample]:
+    return headline.from_csv((reports.MADE / f"{name}.csv").read_text())
+
+
+def same(now: headline.Sample, then: headline.Sample) -> None:
+    for a, b in zip(astuple(now)[1:], astuple(then)[1:], strict=True):
+        assert a == pytest.approx(b, rel=0.03, abs=0.02), (now, then)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_named_boards_give_the_committed_figures(number: int) -> None:
+    one, two = build(1), build(2)
+    same(headline.measure(one, two, [Corner(), *extremes(two)][number], 0), committed("corners")[number])
+
+
+def test_a_sample_gives_the_committed_figures() -> None:
+    same(headline._one(7), committed("samples")[7])
+
+
+def test_every_target_holds_on_every_committed_board() -> None:
+    samples = committed("samples")
+    assert len(samples) >= 500
+    table = headline.targets(samples + committed("corners"), committed("corners")[0])
+    assert [target for target in table if not target.holds] == []
+
+
+def test_samples_stay_inside_the_limits() -> None:
+    board = build()
+    for seed in range(50):
+        corner = draw(board, seed)
+        for name, (low, high) in LIMITS.items():
+            assert low <= corner.env[name] <= high
+        for ref, scale in corner.scale.items():
+            part = board.part(ref)
+            assert abs(scale - 1) <= (1 + part.tolerance) * 1.021 - 1, ref
+
+
+SHOTS = [
+    (None, "works", ""),
+    (Fault("weld", "K1"), "live while closed", "boot"),
+    (Fault("short", "Q101", "S", "D"), "live while closed", "boot"),
+    (Fault("open", "R104", "1"), "live while closed", "slow"),
+    (Fault("bridge", "RAIL1", "VCOIL"), "live while closed", "boot"),
+    (Fault("open", "R105", "1"), "cannot open", "arm1"),
+    (Fault("stuck in ARM", "SW1 pole A", "a"), "works, noticed", "msense"),
+    (Fault("stuck in ARM", "SW1 all poles", "abc"), "live in MUTE", "muted"),
+]
+
+
+@pytest.mark.parametrize(("fault", "effect", "test"), SHOTS)
+def test_fault_has_its_effect_and_is_noticed(fault: Fault | None, effect: str, test: str) -> None:
+    out = fmea.inject(build(), Corner(), fault)
+    assert out.effect == effect, out
+    assert test in out.tests if test else out.tests == []
+
+
+def test_goals_of_the_failure_analysis_hold_in_the_committed_table() -> None:
+    lines = fmea_report.read((reports.MADE / "fmea.csv").read_text())
+    jobs = {(f.name if f else "none", corner) for f, corner in fmea.jobs(build())}
+    assert {(x.fault, x.corner) for x in lines} == jobs
+    assert {x.fault for x in fmea_report.live_in_mute(lines)} == {fmea_report.BROKEN_ACTUATOR}
+    assert fmea_report.undetected_live(lines) == []
+
+
+def test_healthy_boards_pass_their_self_tests() -> None:
+    lines = fmea_report.read((reports.MADE / "fmea.csv").read_text())
+    healthy = [x for x in lines if x.fault == "none"]
+    assert [x.corner for x in healthy] == ["nominal", "slow", "quick"]
+    assert all(x.effect == "works" and not x.tests for x in healthy)
+
+
+def test_quick_edges_at_power_up_open_nothing() -> None:
+    assert float(events.power_up(build(), Corner(), "three").split()[0]) < 0.05
+
+
+@pytest.mark.parametrize(("clocks", "muted"), [("driven high", False), ("running", False), ("driven high", True)])
+def test_clocks_do_not_feed_a_closed_microphone(clocks: str, muted: bool) -> None:
+    assert events.back_feed(build(), Corner(), clocks, muted) < 0.05
+
+
+def test_one_pump_alone_does_not_hold_the_other_channel() -> None:
+    changes, _, _ = scenes.edges(0.02, 0.3)
+    w = simulate(build(), Corner(), Scene("one", 0.3, {"pump1": scenes.join(changes)}), ["RAIL1", "RAIL2"])
+    assert np.interp(0.28, w["t"], w["RAIL1"]) > 2.8
+    assert w["RAIL2"].max() < 0.05
+
+
+def test_a_deck_that_cannot_run_says_so() -> None:
+    with pytest.raises(SimulatorError, match="stopped at"):
+        simulate(build(1), Corner(), Scene("broken", 0.01, {"v5": [(0.0, float("nan"))]}), ["RAIL1"])
