@@ -34,7 +34,7 @@ def test_words_are_where_the_spans_say():
     pcm, spans = word_stream(words, background(words), None)
     assert len(pcm) == stream_samples(words)
     assert spans[0].start_ms == LEAD_S * 1000
-    assert spans[1].start_ms == spans[0].end_ms + GAP_S * 1000
+    assert spans[1].start_ms == spans[0].end_ms + 2 * GAP_S * 1000
     for word, span in zip(words, spans, strict=True):
         assert span.end_ms - span.start_ms == len(word) // 16
         inside = pcm[span.start_ms * 16 : span.end_ms * 16].astype(float)

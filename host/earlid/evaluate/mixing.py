@@ -95,13 +95,13 @@ def word_stream(words: Sequence[Pcm], background: Floats, snr_db: float | None) 
             out[at : at + len(part)] *= np.sqrt(1 - ramp**2)  # its own noise takes over
         out[at : at + len(part)] += part * ramp
         spans.append(Span(at * 1000 // RATE_HZ, (at + len(part)) * 1000 // RATE_HZ))
-        at += len(part) + gap
+        at += len(part) + 2 * gap
     return _to_pcm(out), spans
 
 
 def stream_samples(words: Sequence[Pcm]) -> int:
     """How long `word_stream` will be."""
-    return int(LEAD_S * RATE_HZ) + sum(len(word) + int(GAP_S * RATE_HZ) for word in words)
+    return int(LEAD_S * RATE_HZ) + sum(len(word) + 2 * int(GAP_S * RATE_HZ) for word in words)
 
 
 def noisy_stream(recordings: Sequence[Pcm], noise: Floats, snr_db: float) -> Pcm:

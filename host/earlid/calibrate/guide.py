@@ -1,0 +1,114 @@
+"""Leads a person through the steps: on a terminal with a level meter, by a script without questions, or in JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from earlid.calibrate.levels import NAMES, Level
+
+METER_LOW_DBFS = -90.0
+METER_CELLS = 30
+
+
+def meter(level_dbfs: float, cells: int = METER_CELLS) -> str:
+    """A level as a bar of text, -90 dBFS to full scale."""
+    filled = round((level_dbfs - METER_LOW_DBFS) / -METER_LOW_DBFS * cells)
+    filled = min(max(filled, 0), cells)
+    return "█" * filled + "·" * (cells - filled)
+
+
+class Guide:
+    """Says what to do without asking anything: for scripts and tests. `lines`: None for silence."""
+
+    def __init__(self, as_json: bool = False, out: TextIO | None = None) -> None:
+        self._json = as_json
+        self._out = out if out is not None else (sys.stdout if as_json else sys.stderr)
+
+    def tell(self, event: str, text: str, **values: Any) -> None:
+        """Something that happened or was found; `values` go into the JSON line."""
+        if self._json:
+            print(json.dumps({"event": event, **values}), file=self._out, flush=True)
+        elif text:
+            print(text, file=self._out, flush=True)
+
+    def begin(self, step: str, text: str, seconds: float) -> bool:
+        """A step is about to begin; False skips it."""
+        self.tell("step", text, step=step, seconds=seconds)
+        return True
+
+    def now(self, text: str, **values: Any) -> None:
+        """This very moment matters: say the word now."""
+        self.tell("now", text, **values)
+
+    @contextmanager
+    def progress(self, text: str, total_s: float) -> Iterator[Guide]:
+        """While something is listened to; `heard` is called inside."""
+        yield self
+
+    def heard(self, level_dbfs: float, seconds: float) -> None:
+        """One reading: its level, and how long this has been going on."""
+
+    def choose(self, levels: Sequence[Level], wanted: str | None) -> str | None:
+        """The name of the level to write; None for none."""
+        return wanted
+
+
+class TerminalGuide(Guide):
+    """Asks and shows, on a terminal: Enter goes on, `s` skips a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(stderr=True, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
+        self._bars: Progress | None = None
+
+    def tell(self, event: str, text: str, **values: Any) -> None:
+        if text:
+            self._console.print(text, markup=False)
+
+    def begin(self, step: str, text: str, seconds: float) -> bool:
+        self._console.rule(step)
+        self._console.print(text, markup=False)
+        answer = self._console.input("[bold]Enter[/] begins, [bold]s[/] skips: ")
+        return answer.strip().lower() not in ("s", "skip")
+
+    def now(self, text: str, **values: Any) -> None:
+        if self._bars is not None:
+            self._bars.update(self._bars.task_ids[0], say=text)
+        else:
+            self._console.print(text, markup=False)
+
+    @contextmanager
+    def progress(self, text: str, total_s: float) -> Iterator[Guide]:
+        columns = (
+            TextColumn("{task.fields[say]}"), BarColumn(bar_width=20), TextColumn("{task.fields[level]}"), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, console=self._console, transient=True) as bars:
+            bars.add_task("", total=total_s, say=text, level="")
+            self._bars = bars
+            try:
+                yield self
+            finally:
+                self._bars = None
+
+    def heard(self, level_dbfs: float, seconds: float) -> None:
+        if self._bars is not None:
+            self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs)} {level_dbfs:6.1f} dBFS")
+
+    def choose(self, levels: Sequence[Level], wanted: str | None) -> str | None:
+        if wanted:
+            return wanted
+        while True:
+            answer = self._console.input(f"Which level, {', '.join(NAMES)}? (Enter: none) ").strip().lower()
+            if not answer:
+                return None
+            found = [name for name in NAMES if name.startswith(answer)]
+            if len(found) == 1:
+                return found[0]

@@ -1,0 +1,164 @@
+"""What a calibration comes to: three levels with both figures, the settings, and where each number is from. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lid import config
+
+from earlid.calibrate import settings, words
+from earlid.calibrate.curve import Curve, Point, point_json
+from earlid.calibrate.levels import TARGETS_PER_H, Level, choose
+from earlid.calibrate.plot import Line
+from earlid.calibrate.priors import OWN_HOURS_ENOUGH, OWN_WORDS_ENOUGH, Prior, prior_for
+from earlid.calibrate.progress import Collected
+
+GENERIC_CUTOFF_Q8 = 230  # 0.9, as most manifests have it
+
+
+@dataclass(frozen=True)
+class Network:
+    """What this computer knows of the board's network: its name, "" for one that is not here, and its own cutoff."""
+
+    name: str
+    cutoff_q8: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Curve, prior and levels of one calibration."""
+
+    collected: Collected
+    network: Network
+    curve: Curve
+    prior: Prior
+    levels: list[Level]
+    current: dict[str, int]
+    cutoff_in_force_q8: int
+
+    def level(self, name: str) -> Level:
+        return next(level for level in self.levels if level.name == name)
+
+    def wanted(self, level: str | None) -> dict[str, int]:
+        """The complete configuration that this calibration asks for, with one of the levels or none."""
+        chosen = self.level(level) if level else None
+        return settings.propose(self.current, self.collected.room, self.collected.voice, chosen)
+
+    def line(self) -> Line:
+        """The curve as it is drawn."""
+        return Line("your trials", self.curve, tuple((level.name, level.own) for level in self.levels))
+
+
+def work_out(collected: Collected, network: Network, current: dict[str, int]) -> Outcome:
+    """The levels that own trials and published figures come to.
+
+    Args:
+        current: the board's configuration.
+    """
+    curve = words.curve(collected.trials, collected.ordinary)
+    prior = prior_for(network.name, network.cutoff_q8)
+    levels = choose(curve, prior, current["open_ms"])
+    return Outcome(collected, network, curve, prior, levels, current, current["cutoff_q8"] or network.cutoff_q8)
+
+
+def missed_text(point: Point) -> str:
+    """Words missed, with the exact interval."""
+    if not point.trials:
+        return "not tried"
+    missed = point.missed
+    return f"{point.misses} of {point.trials} ({missed.low:.0%} to {missed.high:.0%})"
+
+
+def false_text(point: Point) -> str:
+    """False openings per hour, with the exact interval."""
+    if not point.hours:
+        return "not tried"
+    rate = point.false_per_h
+    return f"{point.false_openings} in {hours_text(point.hours)} ({rate.low:.2g} to {rate.high:.2g} an hour)"
+
+
+def hours_text(hours: float) -> str:
+    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def expected_text(level: Level) -> str:
+    """What to expect, and how much of that is other people's experience."""
+    return f"{level.expected_per_h:.2f} an hour ({level.prior_weight:.0%} of it published figures)"
+
+
+def cost_text(level: Level) -> str:
+    """What a false opening costs."""
+    return f"{level.live_s_per_opening:g} s at most, {level.live_s_per_day:.0f} s in a day of such sound"
+
+
+def caveats(outcome: Outcome) -> list[str]:
+    """What must be said next to the figures."""
+    said = []
+    collected, prior = outcome.collected, outcome.prior
+    spoken = outcome.curve.trials
+    if spoken < OWN_WORDS_ENOUGH:
+        known = f"; published: {prior.missed:.1%} on synthetic speech" if prior.missed is not None else ""
+        said.append(f"{spoken} words are few: the share missed may lie anywhere in its interval{known}.")
+    silent = sum(not trial.heard_sound for trial in collected.trials)
+    if silent:
+        said.append(f"In {silent} of {len(collected.trials)} windows nothing was heard; they are not counted as misses.")
+    if outcome.curve.hours < OWN_HOURS_ENOUGH:
+        source = (
+            f"published figures ({', '.join(prior.sources)})"
+            if prior.sources
+            else "a general guess: nothing is published for this word"
+        )
+        said.append(
+            f"{hours_text(outcome.curve.hours)} without the word is little: the levels lean on {source}, weighed like "
+            f"{prior.hours:g} h of your own. Other rooms, other people: let the noise step run overnight to replace them."
+        )
+    said.append("False openings were counted in the sound of this calibration; another evening's television is another matter.")
+    return said
+
+
+def profile(outcome: Outcome, level: str | None, written: dict[str, Any]) -> dict[str, Any]:
+    """Everything about a configuration: its settings with units and ranges, and where they are from.
+
+    Args:
+        written: date, digests and versions, as the session found them.
+    """
+    collected = outcome.collected
+    wanted = outcome.wanted(level)
+    units = {
+        name: {"value": value, "range": list(config.SCHEMA[name][1:3]), "what": config.SCHEMA[name][4]}
+        for name, value in wanted.items()
+    }
+    return {
+        **written, "board": collected.board, "word": collected.word, "model": collected.model, "model_name": outcome.network.name,
+        "firmware": collected.firmware, "level": level, "config": wanted, "settings": units,
+        "provenance": {
+            "words": outcome.curve.trials, "peaks": [trial.peak for trial in collected.trials],
+            "latencies_ms": [trial.latency_ms for trial in collected.trials], "ordinary_hours": round(outcome.curve.hours, 4),
+            "published": list(outcome.prior.sources), "published_weight_hours": outcome.prior.hours,
+            "room_dbfs": round(collected.room.level_dbfs, 2) if collected.room else None,
+            "speech_dbfs": round(collected.voice.speech_dbfs, 2) if collected.voice else None,
+            "findings": [finding.name for finding in _findings(collected)],
+            "trials_digest": hashlib.sha256(repr(collected.to_json()).encode()).hexdigest(),
+        },
+        "levels": levels_json(outcome.levels),
+    }  # fmt: skip
+
+
+def _findings(collected: Collected) -> list[Any]:
+    return [*(collected.room.findings if collected.room else []), *(collected.voice.findings if collected.voice else [])]
+
+
+def levels_json(levels: Sequence[Level]) -> list[dict[str, Any]]:
+    """The levels as plain values."""
+    return [
+        {
+            "name": level.name, "cutoff_q8": level.cutoff_q8, "near_miss_q8": level.near_miss_q8,
+            "target_per_hour": TARGETS_PER_H[level.name], "expected_per_hour": round(level.expected_per_h, 4),
+            "published_share": round(level.prior_weight, 4), "live_s_per_opening": level.live_s_per_opening,
+            "live_s_per_day": round(level.live_s_per_day, 1), "own": point_json(level.own),
+        }
+        for level in levels
+    ]  # fmt: skip

@@ -1,0 +1,75 @@
+"""What the board said of itself over a while, as arrays; and the units of its levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+FULL_SCALE_LOG2_Q8 = 7680  # log2 of the mean square of a full-scale square wave, in 1/256
+DB_PER_Q8 = 10 * math.log10(2) / 256
+GAIN_ONE_Q8 = 256
+NAMES = ("ms", "lvl", "floor", "score", "gate", "peak", "clip")
+
+
+def dbfs(log2_q8: float) -> float:
+    """A level of the board in dB relative to a full-scale square wave."""
+    return (log2_q8 - FULL_SCALE_LOG2_Q8) * DB_PER_Q8
+
+
+def log2_q8(decibels: float) -> float:
+    """A level in dB full scale as the board has it."""
+    return decibels / DB_PER_Q8 + FULL_SCALE_LOG2_Q8
+
+
+def gain_db(gain_q8: float) -> float:
+    """A gain setting in dB."""
+    return 20 * math.log10(gain_q8 / GAIN_ONE_Q8)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Live numbers of the board, one every 30 ms; each array of shape (n,), in the protocol's units."""
+
+    ms: Ints
+    lvl: Ints
+    floor: Ints
+    score: Ints
+    gate: Ints
+    peak: Ints
+    clip: Ints
+
+    def __len__(self) -> int:
+        return len(self.ms)
+
+    @property
+    def span_ms(self) -> int:
+        """Board time from the first reading to the last."""
+        return int(self.ms[-1] - self.ms[0]) if len(self) else 0
+
+    def after(self, skip_ms: int) -> Readings:
+        """The readings without those of the first `skip_ms`."""
+        if not len(self):
+            return self
+        kept = self.ms >= self.ms[0] + skip_ms
+        return Readings(*(getattr(self, name)[kept] for name in NAMES))
+
+
+def readings(lines: Sequence[Mapping[str, Any]]) -> Readings:
+    """Arrays of `tm` bodies; a number that is missing counts as 0."""
+    columns = (np.array([int(line.get(name, 0)) for line in lines], dtype=np.int64) for name in NAMES)
+    return Readings(*columns)
+
+
+def per_second(values: Ints, ms: Ints) -> list[float]:
+    """The median of each whole second of readings."""
+    if not len(ms):
+        return []
+    second = (ms - ms[0]) // 1000
+    return [float(np.median(values[second == number])) for number in range(int(second[-1]) + 1) if np.any(second == number)]

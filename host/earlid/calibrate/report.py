@@ -1,0 +1,136 @@
+"""A calibration as one HTML page that needs nothing else: figures, plot, findings, settings, and where they are from."""
+
+from __future__ import annotations
+
+import tempfile
+from html import escape
+from pathlib import Path
+
+from lid import config
+
+from earlid.calibrate.curve import Point
+from earlid.calibrate.outcome import Outcome, caveats, cost_text, expected_text, false_text, hours_text, missed_text
+from earlid.calibrate.plot import figure
+from earlid.errors import FAILED, UserError
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
+body { background: #fff; } h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; } tr.chosen td { font-weight: 600; } .note { color: #555; }
+th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid #ccc; vertical-align: top; }
+svg { max-width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) {
+body { color: #e6e6e6; background: #161616; } th, td { border-color: #444; } .note { color: #aaa; } svg { background: #fff; }
+}
+"""
+
+
+def write_report(path: Path, outcome: Outcome, level: str | None, date: str) -> None:
+    """Write the page.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        path.write_text(page(outcome, level, date), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}", FAILED) from error
+
+
+def page(outcome: Outcome, level: str | None, date: str) -> str:
+    """The page's text."""
+    collected = outcome.collected
+    head = f"Calibration of board {collected.board}"
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>{escape(head)}</title>",
+        f"<style>{_STYLE}</style><h1>{escape(head)}</h1>",
+        f"<p>{escape(date)}. Word {escape(collected.word or 'none')}, network {escape(outcome.network.name or collected.model)}, "
+        f"firmware {escape(collected.firmware)}. No sound left the board: everything here is made of levels and scores.</p>",
+        "<h2>The choice</h2>", _levels(outcome, level), _plot(outcome),
+        "".join(f"<p class=note>{escape(line)}</p>" for line in caveats(outcome)),
+        "<h2>The room and the voice</h2>", _room(outcome), "<h2>Words</h2>", _trials(outcome),
+        "<h2>Settings</h2>", _settings(outcome, level),
+    ]  # fmt: skip
+    return "\n".join(parts) + "</html>\n"
+
+
+def _table(head: list[str], rows: list[list[str]], chosen: int | None = None) -> str:
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = [
+        f"<tr{' class=chosen' if number == chosen else ''}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for number, row in enumerate(rows)
+    ]
+    return f"<table><tr>{cells}</tr>{''.join(lines)}</table>"
+
+
+def _levels(outcome: Outcome, chosen: str | None) -> str:
+    def row(name: str, point: Point, expected: str, cost: str) -> list[str]:
+        return [name, str(point.cutoff_q8), missed_text(point), false_text(point), expected, cost]
+
+    rows = [row(level.name, level.own, expected_text(level), cost_text(level)) for level in outcome.levels]
+    rows.append(row("in force before", outcome.curve.at(outcome.cutoff_in_force_q8), "", ""))
+    head = ["level", "cutoff of 255", "words missed", "false openings", "to expect", "a false opening costs"]
+    place = next((number for number, level in enumerate(outcome.levels) if level.name == chosen), None)
+    return _table(head, rows, place)
+
+
+def _plot(outcome: Outcome) -> str:
+    if not (outcome.curve.trials and outcome.curve.hours):
+        return "<p class=note>No plot: it needs both words spoken and time without the word.</p>"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "curve.svg"
+        figure([outcome.line()], path)
+        drawn = path.read_text(encoding="utf-8")
+    return drawn[drawn.index("<svg") :]
+
+
+def _room(outcome: Outcome) -> str:
+    room, voice = outcome.collected.room, outcome.collected.voice
+    if room is None:
+        return "<p>Not measured.</p>"
+    seconds = room.per_second_dbfs
+    rows = [
+        ["quiet room", f"{room.level_dbfs:.1f} dBFS; by the second {min(seconds):.1f} to {max(seconds):.1f}" if seconds else ""],
+        ["loudest hop in a thousand", f"{room.above_floor_q8 / 85:.1f} dB above the floor"],
+        ["mean of the samples", f"{room.dc_steps:+.0f} steps of 16 bits"],
+        [
+            "at " + ", ".join(room.hum_dbfs),
+            ", ".join("nothing" if v is None else f"{v:.0f}" for v in room.hum_dbfs.values()) + " dBFS",
+        ],
+    ]
+    if voice is not None:
+        rows += [
+            ["voice", f"{voice.speech_dbfs:.1f} dBFS, {voice.snr_db:.0f} dB above the room, peaks at {voice.peak_dbfs:.1f} dBFS"],
+            ["gain that fits", f"{voice.gain_q8 / 256:.2f}"],
+        ]
+    found = [*room.findings, *(voice.findings if voice else [])]
+    faults = "".join(f"<p><b>{escape(f.name)}</b>: {escape(f.what)}. {escape(f.cure)}.</p>" for f in found)
+    return _table(["", ""], rows) + (faults or "<p>No fault was found.</p>")
+
+
+def _trials(outcome: Outcome) -> str:
+    trials = outcome.collected.trials
+    if not trials:
+        return "<p>Not tried.</p>"
+    rows = [
+        [
+            str(number),
+            str(trial.peak),
+            "" if trial.latency_ms is None else str(trial.latency_ms),
+            "" if trial.heard_sound else "nothing heard",
+        ]
+        for number, trial in enumerate(trials, 1)
+    ]
+    spent = f"<p>Without the word: {hours_text(outcome.curve.hours)}.</p>"
+    return _table(["", "highest score of 255", "ms from its first sound", ""], rows) + spent
+
+
+def _settings(outcome: Outcome, level: str | None) -> str:
+    wanted = outcome.wanted(level)
+    rows = []
+    for name, value in wanted.items():
+        _, low, high, _, what = config.SCHEMA[name]
+        before = outcome.current.get(name)
+        rows.append([name, str(value), "" if before == value else str(before), f"{low} to {high}", what])
+    return _table(["setting", "value", "before", "range", "what it is"], rows)

@@ -1,0 +1,312 @@
+"""The steps of a calibration, over the serial link: says what to do, listens to the board's numbers, keeps what was found."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Telemetry
+from earlid.calibrate import words
+from earlid.calibrate.guide import Guide
+from earlid.calibrate.noise import Finding, measure_room
+from earlid.calibrate.progress import STEPS, Collected, Shelf
+from earlid.calibrate.readings import Readings, dbfs, gain_db, readings
+from earlid.calibrate.voice import measure_voice
+from earlid.errors import FAILED, UserError
+
+TELEMETRY_MS = 30
+SILENCE_S = 5.0  # without a live line: the board is gone
+PROBE_MS = 2000
+ASK_AGAIN_S = 0.5
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long each step takes, in seconds; `skip` names steps that are left out."""
+
+    room_s: float = 10.0
+    voice_s: float = 10.0
+    words: int = 10
+    word_s: float = 3.5
+    noise_s: float = 60.0
+    skip: frozenset[str] = field(default_factory=frozenset)
+
+
+class MicrophoneFault(UserError):
+    """Nothing can be calibrated before this is mended."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(
+            f"{finding.name}: {finding.what}. To mend it: {finding.cure}. Then run `earlid calibrate` again.", FAILED
+        )
+        self.finding = finding
+
+
+class Session:
+    """Runs the steps that are not done yet.
+
+    Args:
+        link: the board, with its lid closed.
+        guide: talks to the person.
+        shelf: keeps what is found, after each step.
+        collected: what is there already.
+        config: the board's configuration.
+        cutoff_q8: the score that opens now, of 255.
+    """
+
+    def __init__(
+        self, link: Link, guide: Guide, shelf: Shelf, collected: Collected, config: dict[str, int], cutoff_q8: int, plan: Plan
+    ) -> None:
+        self._link, self._guide, self._shelf, self._plan = link, guide, shelf, plan
+        self._collected, self._config, self._cutoff_q8 = collected, config, cutoff_q8
+        self._closed_at_ms = -1000
+        self._expected = self._received = 0
+
+    def run(self) -> Collected:
+        """Do what is left of the steps, and keep each as it is done.
+
+        Raises:
+            MicrophoneFault: with the cure.
+            UserError: the board was muted, restarted or unplugged; what was done is kept.
+        """
+        steps = {"room": self._room, "voice": self._voice, "word": self._word, "noise": self._noise}
+        try:
+            for name in STEPS:
+                if name in self._plan.skip:
+                    self._guide.tell("skipped", f"{name}: skipped", step=name)
+                elif name in self._collected.done:
+                    self._guide.tell("kept", f"{name}: done before, kept", step=name)
+                elif steps[name]():
+                    self._collected.done.append(name)
+                    self._shelf.save(self._collected)
+                else:
+                    self._guide.tell("skipped", f"{name}: skipped", step=name)
+        finally:
+            self._quieten()
+        return self._collected
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    def _room(self) -> bool:
+        seconds = self._plan.room_s
+        text = (
+            f"Nobody talks for {seconds + PROBE_MS / 1000:.0f} s; what usually runs, runs. "
+            "This finds the noise floor and faults of the microphone."
+        )
+        if not self._guide.begin("room", text, seconds):
+            return False
+        probe = self._probe()
+        with self._guide.progress("quiet please", seconds):
+            quiet = self._listen(seconds)
+        room = measure_room(quiet, probe, self._config["gain_q8"])
+        self._collected.room = room
+        for finding in room.findings:
+            self._report(finding)
+            if finding.fatal:
+                raise MicrophoneFault(finding)
+        self._guide.tell(
+            "room", f"The room is at {room.level_dbfs:.1f} dBFS.", level_dbfs=round(room.level_dbfs, 2),
+            per_second_dbfs=[round(level, 2) for level in room.per_second_dbfs], findings=[f.name for f in room.findings],
+        )  # fmt: skip
+        return True
+
+    def _voice(self) -> bool:
+        seconds = self._plan.voice_s
+        text = f"Talk for {seconds:.0f} s, about anything, from where you will be."
+        if self._collected.room is None:
+            self._guide.tell("skipped", "voice needs the room step first", step="voice")
+            return False
+        if not self._guide.begin("voice", text, seconds):
+            return False
+        with self._guide.progress("talk, please", seconds):
+            talk = self._listen(seconds)
+        voice = measure_voice(talk, self._collected.room.level_dbfs, self._config["gain_q8"])
+        self._collected.voice = voice
+        for finding in voice.findings:
+            self._report(finding)
+        if any(finding.fatal for finding in voice.findings):
+            self._collected.voice = None
+            return False
+        self._guide.tell(
+            "voice",
+            f"Your voice is at {voice.speech_dbfs:.1f} dBFS, {voice.snr_db:.0f} dB above the room; "
+            f"a gain of {voice.gain_q8 / 256:.1f} fits.",
+            speech_dbfs=round(voice.speech_dbfs, 2), snr_db=round(voice.snr_db, 2), gain_q8=voice.gain_q8,
+            findings=[f.name for f in voice.findings],
+        )  # fmt: skip
+        return True
+
+    def _word(self) -> bool:
+        plan, trials = self._plan, self._collected.trials
+        if not self._collected.word:
+            self._guide.tell("skipped", "the board has no word to listen for: `earlid flash` puts one on it", step="word")
+            return False
+        text = (
+            f"Say {self._collected.word!r} {plan.words} times, once at each sign, as you would say it. "
+            "Each time the lid may open; it is closed again at once."
+        )
+        if not self._guide.begin("word", text, plan.words * plan.word_s):
+            return False
+        with self._guide.progress("", plan.words * plan.word_s):
+            while len(trials) < plan.words:
+                number = len(trials) + 1
+                self._guide.now(f"now: {self._collected.word} ({number} of {plan.words})", trial=number)
+                window = self._listen(plan.word_s, (number - 1) * plan.word_s)
+                trial = words.judge_trial(window, self._cutoff_q8)
+                trials.append(trial)
+                self._shelf.save(self._collected)
+                found = "heard" if trial.peak > self._cutoff_q8 else "missed" if trial.heard_sound else "no sound"
+                late = f", {trial.latency_ms} ms after it began" if trial.latency_ms is not None else ""
+                self._guide.tell(
+                    "trial", f"  {number}: {found}, score {trial.peak} of 255{late}",
+                    trial=number, peak=trial.peak, latency_ms=trial.latency_ms, sound=trial.heard_sound,
+                )  # fmt: skip
+        return True
+
+    def _noise(self) -> bool:
+        plan, ordinary = self._plan, self._collected.ordinary
+        text = (
+            f"Ordinary sound without the word for {_duration(plan.noise_s)}: television, talk, the kitchen. "
+            "The longer, the surer. Ctrl-C ends it early and keeps what was heard."
+        )
+        left_s = plan.noise_s - ordinary.milliseconds / 1000
+        if not self._collected.word or left_s <= 0:
+            return bool(self._collected.word)
+        if not self._guide.begin("noise", text, left_s):
+            return False
+        interrupted = False
+        with self._guide.progress("listening", plan.noise_s):
+            while left_s > 0.1 and not interrupted:
+                chunk_s = min(left_s, ordinary.CHUNK_MS / 1000)
+                lines: list[Telemetry] = []
+                try:
+                    self._listen(chunk_s, ordinary.milliseconds / 1000, lines)
+                except KeyboardInterrupt:
+                    interrupted = True
+                ordinary.add(readings(lines))
+                self._shelf.save(self._collected)
+                left_s = min(left_s - chunk_s, plan.noise_s - ordinary.milliseconds / 1000)
+        openings = int(ordinary.counts[self._cutoff_q8])
+        self._guide.tell(
+            "noise", f"{_duration(ordinary.milliseconds / 1000)} heard; {openings} false openings at the cutoff in force.",
+            milliseconds=ordinary.milliseconds, false_openings=openings,
+        )  # fmt: skip
+        return True
+
+    # --- the board ------------------------------------------------------------------------------------------------
+
+    def _probe(self) -> dict[str, Any]:
+        for attempt in (1, 2, 3):
+            try:
+                return self._link.request("probe", ms=PROBE_MS)
+            except BoardRefused as refused:
+                if refused.err != "state" or attempt == 3:
+                    raise
+                self._link.request("close")
+                time.sleep(ASK_AGAIN_S)
+        raise AssertionError("unreachable")
+
+    def _listen(self, seconds: float, before_s: float = 0.0, lines: list[Telemetry] | None = None) -> Readings:
+        # By the board's clock, so that a simulated one may run as fast as it likes
+        lines = [] if lines is None else lines
+        self._link.request("telemetry", every_ms=TELEMETRY_MS)
+        for _ in self._link.messages(0):
+            pass
+        boost = gain_db(self._config["gain_q8"])
+        end_ms = None
+        while True:
+            silent = True
+            for message in self._link.messages(SILENCE_S):
+                if isinstance(message, Hello):
+                    raise UserError("the board restarted meanwhile: run `earlid calibrate` again, it goes on from here.", FAILED)
+                if not isinstance(message, Telemetry):
+                    continue
+                silent = False
+                now_ms = int(message["ms"])
+                end_ms = now_ms + round(seconds * 1000) if end_ms is None else end_ms
+                lines.append(message)
+                self._guide.heard(dbfs(message["lvl"]) - boost, before_s + seconds - (end_ms - now_ms) / 1000)
+                self._keep_closed(message, now_ms)
+                if now_ms >= end_ms:
+                    return self._complete(lines, seconds)
+            if silent:
+                raise BoardGone(
+                    f"the board at {self._link.path} sends no live numbers. Unplug it, plug it in, and run this again."
+                )
+
+    def _keep_closed(self, message: Telemetry, now_ms: int) -> None:
+        state = message.get("state")
+        if state == "open" and now_ms - self._closed_at_ms > 500:
+            self._closed_at_ms = now_ms
+            self._link.request("close")
+        elif state == "muted":
+            raise UserError(
+                "the board is muted: release its mute switch and run `earlid calibrate` again, it goes on from here.", FAILED
+            )
+        elif state == "fault":
+            raise UserError(
+                "the board is in fault: `earlid doctor` says why. After a power cycle run `earlid calibrate` again.", FAILED
+            )
+
+    def _complete(self, lines: list[Telemetry], seconds: float) -> Readings:
+        found = readings(lines)
+        expected = seconds * 1000 / TELEMETRY_MS
+        if len(found) < expected * 0.9:
+            self._guide.tell(
+                "lossy", f"only {len(found)} of {expected:.0f} live lines arrived: the figures are coarser than they should be",
+                received=len(found), expected=round(expected),
+            )  # fmt: skip
+        return found
+
+    def _report(self, finding: Finding) -> None:
+        self._guide.tell(
+            "finding", f"Found: {finding.name}: {finding.what}. {finding.cure[0].upper()}{finding.cure[1:]}.",
+            name=finding.name, what=finding.what, cure=finding.cure, fatal=finding.fatal,
+        )  # fmt: skip
+
+    def _quieten(self) -> None:
+        try:
+            self._link.request("telemetry", every_ms=self._config.get("telemetry_ms", 0))
+        except (BoardGone, BoardRefused):
+            pass  # gone anyway; a restart forgets it
+
+
+def write_config(link: Link, guide: Guide, wanted: dict[str, int], patience_s: float = PATIENCE_S) -> str:
+    """Write settings while a person holds the talk button; the board keeps its old ones for `config-rollback`.
+
+    Args:
+        wanted: the settings to change.
+
+    Returns:
+        The new configuration's digest, 8 hex digits.
+
+    Raises:
+        UserError: nobody held the button, or the board does not have what was written.
+    """
+    guide.now("Hold the talk button now (the lid opens, and closes by itself before the settings are written).", hold=True)
+    end_s = time.monotonic() + patience_s
+    while True:
+        try:
+            digest = str(link.request("config-set", config=wanted)["digest"])
+            break
+        except BoardRefused as refused:
+            if refused.err != "presence":
+                raise
+            if time.monotonic() >= end_s:
+                raise UserError(
+                    "nobody held the talk button; nothing was changed. Run `earlid calibrate` again: what was measured is kept.",
+                    FAILED,
+                ) from refused
+            time.sleep(ASK_AGAIN_S)
+    found = link.request("config-get")
+    if any(found["config"].get(name) != value for name, value in wanted.items()):
+        raise UserError("the board does not have the settings that were written; run `earlid doctor`.", FAILED)
+    return digest
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

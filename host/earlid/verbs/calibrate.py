@@ -1,0 +1,59 @@
+"""`earlid calibrate`: fits the gate to its room and its owner, and shows what each choice costs."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def duration_s(text: str) -> float:
+    """Seconds of `90`, `90s`, `10m` or `8h`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time: 90, 90s, 10m and 8h are")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    from earlid.board.port import add_port_argument
+    from earlid.calibrate.levels import NAMES
+    from earlid.calibrate.progress import STEPS
+
+    parser = subparsers.add_parser(
+        "calibrate",
+        help="fit thresholds to room and owner, and show what they cost",
+        description="A guided session: quiet room, your voice, your word, ordinary sound; then three levels with what each "
+        "misses and lets through. The board sends levels and scores, never sound. Interrupted, it goes on where it was.",
+        epilog="A script is an object with some of: level, write (true/false), skip (list of steps), room_s, voice_s, words, "
+        "word_s, noise_s.",
+    )
+    add_port_argument(parser)
+    parser.add_argument("--level", choices=NAMES, help="write this one (else it is asked for)")
+    parser.add_argument("--no-write", action="store_true", help="measure and show, change nothing")
+    parser.add_argument("--skip", default="", metavar="STEPS", help=f"of {','.join(STEPS)}")
+    parser.add_argument("--room", type=duration_s, metavar="TIME", help="of the quiet room (default 10s)")
+    parser.add_argument("--voice", type=duration_s, metavar="TIME", help="of talking (default 10s)")
+    parser.add_argument("--words", type=int, metavar="N", help="times to say the word (default 10)")
+    parser.add_argument("--noise", type=duration_s, metavar="TIME", help="of ordinary sound: 60s (default), 10m, 8h")
+    parser.add_argument("--model", metavar="NAME", help="the board's network, when it is none of the published ones")
+    parser.add_argument("--script", type=Path, metavar="FILE", help="JSON with the answers: no questions are asked")
+    parser.add_argument("--restart", action="store_true", help="forget an unfinished session")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="also write an HTML page")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="also write the plot, as .png or .svg")
+    parser.add_argument(
+        "--json", action="store_true", help="one object a line on stdout for each thing that happens; no questions"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate one board, or go on with it."""
+    from earlid.board.port import pick_port
+    from earlid.calibrate.calibration import Calibration, read_wishes
+
+    wishes = read_wishes(args)
+    return Calibration(pick_port(args.port), wishes).run()
