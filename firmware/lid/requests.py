@@ -81,7 +81,8 @@ class Requests:
         raise Refused("presence", _HOLD)
 
     def _hello(self, body, ident):
-        return {"hi": self._app.notes.describe()}
+        whole = self._app.notes.describe()
+        return {"hi": {name: whole[name] for name in _BRIEF} if body.get("brief") else whole}
 
     def _start_sync(self, body, ident):
         first = _whole(body, "from", 0, 0xFFFFFFFF)
@@ -195,6 +196,7 @@ class Requests:
         return found
 
 
+_BRIEF = ("board", "boot", "ms", "seq", "oldest", "link")  # a short line, for a bad one
 _WHILE_CLOSED = ("config-set", "config-rollback", "pair", "selftest", "probe")
 _HANDLERS = {
     "hello": Requests._hello,

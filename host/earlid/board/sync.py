@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lid import record
 
-from earlid.board.link import BoardRefused, Hello, Link, Record
+from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Record
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.ledger.chain import next_bad
 from earlid.ledger.store import Head, Ledger, now_ms
@@ -18,6 +18,8 @@ COMMIT_RECORDS = 1024  # one commit costs an fsync
 COMMIT_S = 2.0
 PATIENCE = 20  # asks without a new record before giving up on a good line
 BAD_LINE_PATIENCE = 500  # and while damaged lines show why
+HELLO_S = 3.0
+BAD_LINE_S = 30.0
 HOST_CLOCK_UNC_MS = 50  # how well this computer's clock is believed to keep Unix time
 
 
@@ -102,7 +104,7 @@ class Sync:
         """Ask who is there, and note what its milliseconds are by our clock."""
         before_ms = self._clock_ms()
         began_s = time.monotonic()
-        self.hello = Hello(self._link.request("hello")["hi"])
+        self._ask_hello()
         trip_ms = int((time.monotonic() - began_s) * 1000)
         self.board = str(self.hello["board"])
         wall_ms, unc_ms = before_ms + trip_ms // 2, HOST_CLOCK_UNC_MS + trip_ms // 2
@@ -110,6 +112,15 @@ class Sync:
         self._ledger.seen(self.board)
         self._ledger.add_clock_point(self.board, self.hello["boot"], self.hello["ms"], wall_ms, unc_ms)
         return self.hello
+
+    def _ask_hello(self) -> None:
+        """The board's whole greeting; over a bad line, where that never arrives whole, its short one."""
+        try:
+            self.hello = Hello(self._link.request("hello", timeout_s=HELLO_S)["hi"])
+        except BoardGone:
+            if not self._link.bad_lines:
+                raise
+            self.hello = Hello(self._link.request("hello", timeout_s=BAD_LINE_S, brief=1)["hi"])
 
     def wall(self, item: Record) -> int | None:
         """Unix ms of a record, as far as one can say at once (the ledger works it out better); None when not at all."""
@@ -206,7 +217,7 @@ class Sync:
             self._advance(item)
         if reply and not fresh:
             # Perhaps overwritten while we read: the board knows what it still has.
-            self.hello = Hello(self._link.request("hello")["hi"])
+            self._ask_hello()
         return fresh
 
     def _follows(self, item: Record, result: SyncResult) -> bool:
