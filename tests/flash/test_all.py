@@ -112,7 +112,7 @@ def test_the_estimate_waits_until_it_knows_something() -> None:
 
 
 def test_every_stage_has_words_and_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(progress.STAGE_TEXT) == set(provision.STAGES)
+    assert set(progress.STAGE_TEXT) == {*provision.STAGES, *provision.ENDS}
     with progress.show(["A", "B"]) as bars:
         report = bars.reporter("A")
         report("look", 0, 0)

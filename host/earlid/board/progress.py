@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from earlid.board.provision import HOLD_TEXT, Report
+from earlid.board.provision import ENDS, HOLD_TEXT, Report
 
 STAGE_TEXT = {
     "look": "looking at the board",
@@ -27,6 +27,8 @@ STAGE_TEXT = {
     "deploy": "putting the firmware on",
     "restart": "restarting",
     "self-test": "waiting for the first self-test",
+    "done": "done",
+    "failed": "failed",
 }
 ESTIMATE_AFTER_S = 2.0
 ESTIMATE_AFTER_SHARE = 0.05
@@ -75,7 +77,7 @@ class Bars:
                 if new:
                     self._bars.update(task, description=STAGE_TEXT[stage], begin_s=time.monotonic())
                 self._bars.update(task, completed=done, total=total or None)
-            elif new and not self._quiet:
+            elif new and not self._quiet and stage not in ENDS:
                 with self._lock:
                     text = f"{HOLD_TEXT}." if stage == "maintenance" else STAGE_TEXT[stage]
                     print(f"{port}: {text}", file=sys.stderr, flush=True)

@@ -26,6 +26,7 @@ from earlid.board.repl import NoRepl, Repl
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, UserError
 
 STAGES = ("look", "maintenance", "download", "connect", "erase", "write", "verify", "prompt", "deploy", "restart", "self-test")
+ENDS = ("done", "failed")
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 FIRST_RECORDS_WAIT_S = 30.0
@@ -33,7 +34,7 @@ NEXT_TEXT = "Next: `earlid calibrate`, then `earlid watch` to keep its receipts.
 HOLD_TEXT = "Earlid runs on it: hold its talk button, press and release its reset button, then let the talk button go"
 
 Report = Callable[[str, int, int], None]
-"""Told a stage of STAGES, how much of it is done, and of how much (0: unknown)."""
+"""Told a stage of STAGES or ENDS, how much of it is done, and of how much (0: unknown)."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ class Provision:
             outcome = Outcome(self.port, NO_BOARD, f"{self.port} went away: {error}. Plug it in and run `earlid flash` again.")
         except Stopped:
             outcome = Outcome(self.port, INTERRUPTED, interrupted_text(self._stage))
+        self.report(ENDS[outcome.code != 0], 1, 1)
         return Outcome(**{**asdict(outcome), "seconds": time.monotonic() - begin_s})
 
     def _tell(self, stage: str, done: int = 0, total: int = 0) -> None:
