@@ -127,6 +127,19 @@ def test_the_circuit_of_this_test_does_reset_when_esptool_wants_it() -> None:
     assert resets(opened.lines) == 1
 
 
+def test_no_two_questions_have_one_number() -> None:
+    # A board answers a number that comes again with its earlier reply, which may no longer be true.
+    asked = []
+
+    def device(data: bytes) -> bytes:
+        asked.append(wire.decode(data.strip())[1]["id"])
+        return device_earlid(data)
+
+    for _ in range(5):
+        probe.probe("P", lambda path: RecordingSerial(device), answer_s=0.1)
+    assert len(set(asked)) == len(asked) == 5
+
+
 def test_an_unknown_device_is_not_asked_for_a_boot_loader() -> None:
     opened = RecordingSerial(lambda data: b"")
     assert probe.probe("P", lambda path: opened, answer_s=0.05, ask_boot_loader=False).state == "silent"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
+import random
 import re
 import time
 from collections.abc import Callable
@@ -27,7 +27,6 @@ DOWNLOAD_TEXT = b"waiting for download"
 # SYNC of the ROM boot loader in a SLIP frame (esptool's documentation, "Serial Protocol"), and how its answer begins.
 SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20" + b"\x55" * 32 + b"\xc0"
 SYNC_ANSWER = b"\xc0\x01\x08"
-_ids = itertools.count(900_000)
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,8 @@ def _not_opened(port: str, error: UserError) -> Sighting:
 
 def _listen(opened: serial.Serial, port: str, answer_s: float) -> Sighting:
     reader = LineReader(wire.HOST_LINE_MAX)
-    number = next(_ids) % wire.SEQ_WRAP
+    # A board answers a number that comes again with the reply it gave before: two programs must not ask with the same.
+    number = random.randrange(wire.SEQ_WRAP)
     # To a REPL the frame is a comment; its prompt comes only after a carriage return, which boards skip.
     question = wire.encode(number, {"id": number, "do": "hello"})[:-1] + b"\r\n"
     heard = b""

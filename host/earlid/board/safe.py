@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +22,6 @@ CLOSED = ("closed", "muted", "fault")
 TRIES = 3
 REPLY_S = 2.0
 READ_BACK_S = 1.0
-FIRST_ID = 990_000
 BY_HAND = "Its mute switch works without any computer."
 
 Ask = Callable[[str], dict[str, Any]]
@@ -124,10 +124,10 @@ def _write_beside(port: str) -> Verdict | None:
 
 def _shout(port: str, opened: serial.Serial) -> Verdict:
     reader = LineReader(wire.HOST_LINE_MAX)
+    first = random.randrange(wire.SEQ_WRAP - 2 * TRIES)
     for attempt in range(TRIES):
-        number = FIRST_ID + attempt
-        opened.write(wire.encode(0, {"id": FIRST_ID + TRIES + attempt, "do": "close"}))
-        opened.write(wire.encode(1, {"id": number, "do": "hello"}))
+        opened.write(wire.encode(0, {"id": first + 2 * attempt, "do": "close"}))
+        opened.write(wire.encode(1, {"id": (number := first + 2 * attempt + 1), "do": "hello"}))
         for _ in range(int(REPLY_S / READ_TIMEOUT_S / TRIES)):
             for _, body in reader.feed(opened.read(4096)):
                 if body.get("re") == number and isinstance(body.get("hi"), dict):
