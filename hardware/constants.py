@@ -98,7 +98,7 @@ def text(samples: list[Sample], nominal: Sample) -> str:
         "# Mute switch: the coil supply behind it, and the red light's node, which is high only when coils and rails are dead",
         "SENSE_HIGH_MV = const(3000)  # a throw of the mute switch is made",
         "SENSE_LOW_MV = const(1000)",
-        "SENSE_DEBOUNCE_MS = const(20)  # bounce up to 5 ms, and the filter of the read-back",
+        "SENSE_DEBOUNCE_MS = const(30)  # bounce up to 5 ms, then 15 ms while both filters settle past their thresholds",
         "MUTE_MAX_MS = const(20)  # from the lever's first move to both rails under RAIL_LIVE_MV",
     ]
     return "\n".join(lines) + "\n"

@@ -56,11 +56,28 @@ def led(p: Part, n: list[str], c: Corner) -> list[str]:
 
 
 def mosfet(p: Part, n: list[str], c: Corner) -> list[str]:
+    """A coil's transistor conducts below its threshold too, which decides when it lets go; the lamp's need not."""
+    if p.block == "lamp":
+        s, g, d = n
+        vth = _threshold(p, c)
+        return [
+            f"m{p.ref} {d} {g} {s} {s} m{p.ref}",
+            f".model m{p.ref} nmos(level=1 vto={vth:.5g} kp=0.5)",
+            f"c{p.ref} {g} {s} 130p",
+        ]
+    return _ekv(p, n, c)
+
+
+def _threshold(p: Part, c: Corner) -> float:
+    base = c.env["vth"] if p.kind == "NMOS" else 0.6 + c.env["vth"]
+    return (base + c.env["vth_tc"] * (c.env["temp_c"] - 25.0)) * c.scale.get(p.ref, 1.0)
+
+
+def _ekv(p: Part, n: list[str], c: Corner) -> list[str]:
     """Drain current of an EKV transistor: one formula from subthreshold to the ohmic region, with its body diode."""
     s, g, d = n
-    sign, gain, vth0 = (1, 0.25, c.env["vth"]) if p.kind == "NMOS" else (-1, 8.0, 0.6 + c.env["vth"])
-    vth = vth0 + c.env["vth_tc"] * (c.env["temp_c"] - 25.0)
-    vth *= c.scale.get(p.ref, 1.0)
+    sign, gain = (1, 0.25) if p.kind == "NMOS" else (-1, 8.0)
+    vth = _threshold(p, c)
     slope = 2 * c.env["subthreshold_n"] * VT_300K * (c.env["temp_c"] + 273.15) / 300.0
     unit = gain * slope * slope
     vgs, vgd = (f"v({g})-v({s})", f"v({g})-v({d})") if sign > 0 else (f"v({s})-v({g})", f"v({d})-v({g})")
