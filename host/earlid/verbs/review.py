@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
 
 from lid import record
 
@@ -13,7 +14,7 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.location import Location, add_ledger_argument, locate
 
 _DETAIL_DAYS = 14  # beyond, only --event or --csv or --json list single records
-_EVERYTHING = "1970-01-02"
+_PAGE_SPAN = "12 months"  # of the page, when nobody says otherwise: it scrolls
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,6 +35,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON document")
     shape.add_argument("--csv", action="store_true", help="the records as CSV")
+    shape.add_argument("--html", metavar="FILE", help="a page for the browser, all in one file (of 12 months if not said)")
+    shape.add_argument("--serve", action="store_true", help="the same page, live, for this computer's own browser")
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", help="where --serve listens (127.0.0.1 and any free port)")
+    parser.add_argument("--no-browser", action="store_true", help="with --serve: only print the page's address")
     add_ledger_argument(parser)
     parser.set_defaults(run=run)
 
@@ -43,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     location = locate(args.ledger)
     if args.what:
         return _change(args, location)
+    if args.html or args.serve:
+        return _page(args, location)
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.dates import parse_when
     from earlid.ledger.reader import open_reader
@@ -70,6 +77,35 @@ def run(args: argparse.Namespace) -> int:
     if len(story.days) > _DETAIL_DAYS and not (args.event or args.reason):
         story.entries = []
     render.show_story(story, sys.stdout)
+    return 0
+
+
+def _page(args: argparse.Namespace, location: Location) -> int:
+    from earlid.ledger.dates import parse_when
+
+    if args.event or args.reason:
+        raise UserError("the page chooses by itself: leave out --event and --reason.", USAGE)
+    now = datetime.now()
+    from_ms = parse_when(args.since or _PAGE_SPAN, now)
+    to_ms = parse_when(args.until, now, end=True) if args.until else None
+    if to_ms is not None and from_ms >= to_ms:
+        raise UserError("--since lies after --until: nothing can be between.", USAGE)
+    if args.serve:
+        from earlid.ledger.store import now_ms
+        from earlid.page.feed import Feed
+        from earlid.page.serve import DEFAULT_LISTEN, serve
+
+        feed = Feed(location, args.board, from_ms, to_ms, now_ms)
+        serve(feed, args.listen or DEFAULT_LISTEN, browser=not args.no_browser, started=lambda url: print(url, flush=True))
+        return 0
+    from earlid.ledger.boards import pick_boards
+    from earlid.ledger.reader import open_reader
+    from earlid.page.report import make_report, write_report
+
+    with open_reader(location) as reader:
+        text = make_report(reader, pick_boards(reader, args.board), int(now.timestamp() * 1000), from_ms, to_ms)
+    write_report(text, Path(args.html))
+    print(f"{args.html}: {len(text) / 1e6:.1f} MB, open it in any browser", file=sys.stderr)
     return 0
 
 

@@ -1,0 +1,66 @@
+"""The page as one file: HTML, style and scripts, and the policy that lets nothing else run in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+# In this order, in one script element: each uses what stands before it.
+SCRIPTS = (
+    "base.js", "zone.js", "pack.js", "story.js", "view.js", "paint.js", "lanes.js", "timeline.js", "gestures.js",
+    "days.js", "scores.js", "summary.js", "listing.js", "verdict.js", "live.js", "main.js",
+)  # fmt: skip
+
+
+@cache
+def _part(name: str) -> str:
+    return files("earlid.page").joinpath("static", name).read_text(encoding="utf-8")
+
+
+@cache
+def _script() -> str:
+    return "\n" + "\n".join(_part(name) for name in SCRIPTS)
+
+
+@cache
+def _style() -> str:
+    return "\n" + _part("page.css")
+
+
+def policy(*, served: bool) -> str:
+    """The Content-Security-Policy: only this page's own script and style, known by their hashes.
+
+    Args:
+        served: whether the page may talk to the server it came from (a file talks to nobody).
+    """
+    rules = [
+        "default-src 'none'",
+        f"script-src '{_hash(_script())}'",
+        f"style-src '{_hash(_style())}'",
+        "img-src data:",  # the page's icon
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    if served:
+        rules += ["connect-src 'self'", "frame-ancestors 'none'"]
+    return "; ".join(rules)
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def document(block: bytes | None) -> str:
+    """The page.
+
+    Args:
+        block: its data, from `pack`; None for a page that fetches them from its server.
+    """
+    data = "" if block is None else base64.b64encode(block).decode()
+    meta = "" if block is None else f'<meta http-equiv="Content-Security-Policy" content="{policy(served=False)}">'
+    page = _part("page.html")
+    for mark, text in (("policy", meta), ("style", _style()), ("script", _script()), ("data", data)):
+        page = page.replace("{{" + mark + "}}", text, 1)
+    return page

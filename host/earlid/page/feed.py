@@ -1,0 +1,212 @@
+"""What has changed in a ledger since it was last looked at, whoever changed it: `watch`, another page, a verb."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from earlid.ledger.boards import Board, pick_boards
+from earlid.ledger.location import Location
+from earlid.ledger.queries import labels
+from earlid.ledger.reader import open_reader
+from earlid.ledger.times import Clocks
+from earlid.page import collect
+from earlid.page.pack import Columns, pack
+
+KEPT_CHANGES = 256
+MOST_NEW = 2000  # more at once are fetched as a whole
+Change = dict[str, Any]
+LabelKey = tuple[str, int, int]
+
+
+class _Look(NamedTuple):
+    boards: list[Board]
+    boots: dict[tuple[int, int], tuple[int, int, int]]  # (board id, boot) -> first number, last number, records
+    clocks: list[tuple[Any, ...]]
+    clocked: set[tuple[int, int]]
+    purges: int
+    labels: dict[LabelKey, bool]
+
+
+class Feed:
+    """A ledger as the page sees it: `block` is all of it, `changes` what came since, numbered by `revision`.
+
+    Args:
+        location: the ledger.
+        wanted: boards, as `pick_boards` takes them; all when empty.
+        from_ms: Unix ms, included; None for all.
+        to_ms: Unix ms, excluded; None for all, also what is yet to come.
+        now_ms: the clock, Unix ms.
+
+    Threads may share it; calls wait for each other.
+
+    Raises:
+        UserError: when there is no ledger, or more in it than a page can hold.
+    """
+
+    def __init__(
+        self, location: Location, wanted: Sequence[str], from_ms: int | None, to_ms: int | None, now_ms: Callable[[], int]
+    ) -> None:
+        self.location = location
+        self.revision = 0
+        self._wanted, self._from_ms, self._to_ms, self._now_ms = list(wanted), from_ms, to_ms, now_ms
+        self._lock = threading.Lock()
+        self._changes: list[tuple[int, Change]] = []
+        self._tables: dict[str, Columns] | None = None
+        self._block: tuple[int, bytes] | None = None
+        self._verdicts: tuple[int, list[dict[str, Any]]] | None = None
+        self._reader = open_reader(location)
+        self._seen = self._look()
+        if wanted:  # a name may change while we look
+            self._wanted = [board.board for board in self._seen.boards]
+        collect.check_size(self._reader, self._seen.boards, from_ms, to_ms)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        with self._lock:
+            self._reader.close()
+
+    def block(self) -> bytes:
+        """Everything, packed for the page, as of the revision in its header."""
+        with self._lock:
+            self._poll()
+            if self._block and self._block[0] == self.revision:
+                return self._block[1]
+            boards = self._seen.boards
+            if self._tables is None:
+                collect.check_size(self._reader, boards, self._from_ms, self._to_ms)
+                self._tables = collect.tables(collect.collect(self._reader, boards, self._from_ms, self._to_ms))
+            told = collect.header(self._reader, boards, self._now_ms(), self._from_ms, self._to_ms)
+            made = pack(told | {"live": True, "revision": self.revision}, self._tables)
+            self._block = self.revision, made
+            return made
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        """What holds of the boards' chains now; slow, so it waits for nobody and nobody for it."""
+        with self._lock:
+            revision, boards = self.revision, self._seen.boards
+            if self._verdicts and self._verdicts[0] == revision:
+                return self._verdicts[1]
+        with open_reader(self.location) as reader:
+            found = collect.verdicts(reader, boards)
+        self._verdicts = revision, found
+        return found
+
+    def poll(self) -> int:
+        """Look for changes; returns the revision."""
+        with self._lock:
+            self._poll()
+            return self.revision
+
+    def since(self, revision: int) -> list[tuple[int, Change]]:
+        """Numbered changes after a revision; one that says `reload` where they are not kept."""
+        with self._lock:
+            if revision == self.revision:
+                return []
+            kept = [item for item in self._changes if item[0] > revision]
+            if revision > self.revision or len(kept) != self.revision - revision:
+                return [(self.revision, {"reload": True})]
+            return kept
+
+    def has(self, board: str, boot: int, seq: int) -> bool:
+        """Whether this is an opening or a near miss of the boards shown."""
+        with self._lock:
+            found = next((item for item in self._seen.boards if item.board == board), None)
+            if found is None:
+                return False
+            kinds = [collect.record.EVENTS.index(name) for name in ("open", "near-miss")]
+            return bool(
+                self._reader.rows(
+                    "SELECT 1 FROM records WHERE board_id = :id AND boot = :boot AND seq = :seq AND event IN (:one, :two)",
+                    id=found.id, boot=boot, seq=seq, one=kinds[0], two=kinds[1],
+                )
+            )  # fmt: skip
+
+    def _look(self) -> _Look:
+        rows = self._reader.rows
+        boards = pick_boards(self._reader, self._wanted)
+        ids = {board.id for board in boards}
+        counts = {
+            (board, boot): int(count)
+            for board, boot, count in rows("SELECT board_id, boot, SUM(count) FROM tallies GROUP BY board_id, boot")
+        }
+        boots = {
+            (board, boot): (first, last, counts.get((board, boot), 0))
+            for board, boot, first, last in rows("SELECT board_id, boot, first_seq, last_seq FROM boots")
+            if board in ids
+        }
+        told = "SELECT board_id, boot, COUNT(*), SUM(wall_ms - ms) FROM clock_points GROUP BY board_id, boot ORDER BY 1, 2"
+        clocks = [row for row in rows(told) if row[0] in ids]
+        ((purges,),) = rows("SELECT COUNT(*) FROM purges")
+        said = {(b.board, boot, seq): word for b in boards for (boot, seq), word in labels(self._reader, b).items()}
+        return _Look(boards, boots, clocks, {(row[0], row[1]) for row in clocks}, purges, said)
+
+    def _poll(self) -> None:
+        before, now = self._seen, self._look()
+        if now == before:
+            return
+        self._seen = now
+        news = None if _moved(before, now) else self._news(before, now)
+        if news is None:
+            self._tables = None
+            self._publish({"reload": True})
+            return
+        if news:
+            self._tables = None
+            self._publish(news)
+        said = [key for key in before.labels.keys() | now.labels.keys() if before.labels.get(key) != now.labels.get(key)]
+        if said:
+            words = [[*key, {True: 1, False: 0, None: collect.UNKNOWN}[now.labels.get(key)]] for key in sorted(said)]
+            self._patch(words)
+            self._publish({"labels": words})
+
+    def _publish(self, change: Change) -> None:
+        self.revision += 1
+        self._changes = [*self._changes[1 - KEPT_CHANGES :], (self.revision, change)]
+
+    def _news(self, before: _Look, now: _Look) -> Change | None:
+        """New records of starts whose clocks stand; None when there are too many to tell one by one."""
+        if before.boots == now.boots:
+            return {"boards": collect.board_values(now.boards)} if before.boards != now.boards else {}
+        if sum(now.boots[key][2] - before.boots.get(key, (0, 0, 0))[2] for key in now.boots) > MOST_NEW:
+            return None
+        clocks = Clocks(self._reader, now.boards)
+        since_ms = []
+        for (board, boot), (_, last, _) in now.boots.items():
+            old_last = before.boots[board, boot][1]
+            if last > old_last:
+                ((first_ms,),) = self._reader.rows(
+                    "SELECT MIN(ms) FROM records WHERE board_id = :id AND boot = :boot AND seq > :seq",
+                    id=board, boot=boot, seq=old_last,
+                )  # fmt: skip
+                since_ms.append(clocks.wall(board, boot, first_ms)[0] - 1)
+        from_ms = max(min(since_ms), self._from_ms or 0)
+        if self._to_ms is not None and from_ms >= self._to_ms:
+            return {}
+        rows = collect.collect(self._reader, now.boards, from_ms, self._to_ms)
+        return {"boards": collect.board_values(now.boards), "openings": rows.openings, "points": rows.points}
+
+    def _patch(self, words: list[list[Any]]) -> None:
+        """Put labels into the tables at hand: a page loaded again need not wait for the whole ledger."""
+        if self._tables is None:
+            return
+        number = {board.board: index for index, board in enumerate(self._seen.boards)}
+        for board, boot, seq, word in words:
+            for table in self._tables.values():
+                at = (table["seq"] == seq) & (table["boot"] == boot) & (table["board"] == number[board])
+                table["label"][at] = word
+
+
+def _moved(before: _Look, now: _Look) -> bool:
+    """Whether more has changed than records at the ends of starts: then times may differ everywhere."""
+    if [board[:3] for board in before.boards] != [board[:3] for board in now.boards]:
+        return True
+    if (before.clocks, before.purges) != (now.clocks, now.purges) or before.boots.keys() != now.boots.keys():
+        return True
+    for key, (first, last, count) in now.boots.items():
+        old_first, old_last, old_count = before.boots[key]
+        appended = first == old_first and last - old_last == count - old_count >= 0
+        if not appended or (last > old_last and key not in now.clocked):
+            return True
+    return False

@@ -1,0 +1,62 @@
+"use strict";
+// The smallest things that every part uses: elements, words for spans and numbers, the voice for screen readers.
+const earlid = {};
+{
+  const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+  earlid.$ = (id) => document.getElementById(id);
+
+  // Text goes in as text nodes, never as HTML: names come from the ledger and may hold anything.
+  earlid.el = (tag, attributes = {}, ...children) => {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === "onclick") made.addEventListener("click", value);
+      else if (value === true) made.setAttribute(name, "");
+      else if (value !== false && value != null) made.setAttribute(name, value);
+    }
+    made.append(...children.filter((child) => child != null));
+    return made;
+  };
+
+  earlid.clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+  const two = (number) => String(number).padStart(2, "0");
+
+  // The same words as the command line's: 0.4 s, 3 min 20 s, 2 h 05 min.
+  earlid.span = (ms) => {
+    if (ms < 59950) return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.floor(ms / 1000);
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
+    return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} min`;
+  };
+
+  earlid.doubt = (ms) => {
+    if (ms < 1000) return "";
+    if (ms >= 5 * 366 * 864e5) return "or before";
+    for (const [size, unit] of [[864e5, "d"], [36e5, "h"], [6e4, "min"]]) {
+      if (ms >= 2 * size) return `±${Math.floor(ms / size)} ${unit}`;
+    }
+    return `±${Math.floor(ms / 1000)} s`;
+  };
+
+  earlid.count = (number, word, words = `${word}s`) => `${number.toLocaleString("en")} ${number === 1 ? word : words}`;
+  earlid.monthName = (month) => MONTHS[month];
+  earlid.two = two;
+
+  earlid.debounce = (wait_ms, act) => {
+    let waiting = 0;
+    return () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(act, wait_ms);
+    };
+  };
+
+  earlid.say = (text) => {
+    if (earlid.$("said").textContent !== text) earlid.$("said").textContent = text;
+  };
+
+  earlid.trouble = (text) => {
+    earlid.$("trouble").hidden = !text;
+    earlid.$("trouble").textContent = text;
+  };
+}

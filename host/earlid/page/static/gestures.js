@@ -1,0 +1,178 @@
+// Moving the timeline: by mouse, fingers, keys and buttons; and what is said about a record that is pointed at.
+{
+  const { $, el } = earlid;
+  const pointers = new Map();
+  let moved = 0;
+  let pinch = 0;
+
+  // A record in words, one line each; the first is what happened.
+  const words = (item) => {
+    const { story, zone } = earlid;
+    const table = item.kind === "opening" ? story.openings : story.points;
+    const i = table.find(item.board, item.boot, item.seq);
+    if (i < 0) return [];
+    const when = `${zone.dateText(table.t[i])}, ${zone.timeText(table.t[i])} ${earlid.doubt(table.unc[i])}`.trim();
+    const said = { 1: "meant", 0: "not meant" }[table.label[i]];
+    const record = [`Record ${table.seq[i]}`, story.boards.length > 1 ? story.title(table.board[i]) : null, said && `labelled ${said}`];
+    const last = record.filter(Boolean).join(" · ");
+    if (item.kind === "opening") {
+      const why = story.name(table.reason[i]);
+      const long = story.isOpen(i) ? "no close recorded yet" : table.live[i] < 0 ? "cut short by a restart" : `live ${earlid.span(table.live[i])}`;
+      const ended = table.live[i] < 0 ? "" : `, closed: ${story.name(table.ended[i])}`;
+      const score = why === "word" ? `Score ${table.score[i]} of 255, cutoff ${table.cutoff[i]}` : null;
+      return [`Opened${why ? ` by the ${why}` : ""}: ${long}${ended}`, when, score, last].filter(Boolean);
+    }
+    const event = story.name(table.event[i]);
+    if (event === "near-miss") return ["Near miss: the lid stayed closed", when, `Score ${table.score[i]} of 255, cutoff ${table.b[i]}`, last];
+    return [`${event}${table.reason[i] ? `: ${story.name(table.reason[i])}` : ""}`, when, last];
+  };
+
+  const tip = (item, more, x, y) => {
+    const box = $("tip");
+    const lines = item ? words(item) : [];
+    box.hidden = !lines.length;
+    if (!lines.length) return;
+    const [first, ...rest] = lines;
+    if (more) rest.push(`and ${earlid.count(more, "other")} here: zoom in`);
+    box.replaceChildren(el("strong", {}, first), ...rest.map((text) => el("span", {}, text)));
+    const room = $("lanes").clientWidth;
+    box.style.left = `${earlid.clamp(x - box.offsetWidth / 2, 0, Math.max(0, room - box.offsetWidth))}px`;
+    box.style.top = `${y + 18}px`;
+  };
+
+  const choose = (item) => {
+    earlid.view.choose(item);
+    if (item) earlid.say(words(item).join(". "));
+  };
+
+  const place = (event) => {
+    const box = $("lanes").getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+
+  const spread = () => {
+    const [one, other] = [...pointers.values()];
+    return Math.max(10, Math.abs(one[0] - other[0]));
+  };
+
+  const onMove = (event) => {
+    const [x, y] = place(event);
+    const { view, timeline } = earlid;
+    if (!pointers.has(event.pointerId)) {
+      const found = timeline.under(x, y);
+      tip(found?.[0], found?.[1], x, y);
+      return;
+    }
+    const before = pointers.get(event.pointerId);
+    pointers.set(event.pointerId, [x, y]);
+    moved += Math.abs(x - before[0]) + Math.abs(y - before[1]);
+    if (pointers.size === 2) {
+      const now = spread();
+      const [one, other] = [...pointers.values()];
+      view.zoom(pinch / now, timeline.time((one[0] + other[0]) / 2));
+      pinch = now;
+    } else if (moved > 4) {
+      tip(null);
+      view.pan((before[0] - x) / timeline.width);
+    }
+  };
+
+  const onUp = (event) => {
+    const [x, y] = place(event);
+    if (pointers.delete(event.pointerId) && moved <= 4 && event.type === "pointerup") {
+      const found = earlid.timeline.under(x, y);
+      choose(found ? found[0] : null);
+      tip(found?.[0], found?.[1], x, y);
+    }
+    if (!pointers.size) moved = 0;
+  };
+
+  const onWheel = (event) => {
+    const { view, timeline } = earlid;
+    const zooms = event.ctrlKey || event.metaKey;
+    const sideways = event.shiftKey ? event.deltaY : event.deltaX;
+    if (!zooms && Math.abs(sideways) <= Math.abs(event.shiftKey ? 0 : event.deltaY)) return; // the page scrolls
+    event.preventDefault();
+    const unit = event.deltaMode === 1 ? 16 : 1;
+    if (zooms) view.zoom(Math.exp(earlid.clamp(event.deltaY * unit, -300, 300) * 0.004), timeline.time(place(event)[0]));
+    else view.pan((sideways * unit) / timeline.width);
+  };
+
+  const stepTo = (forth) => {
+    const item = earlid.timeline.step(forth);
+    if (item) choose(item);
+    else earlid.say(forth ? "No later opening." : "No earlier opening.");
+  };
+
+  const ends = (last) => {
+    const { view, story } = earlid;
+    const span = view.t1 - view.t0;
+    const [low, high] = story.bounds();
+    if (last) view.set(high - span * 0.97, high + span * 0.03);
+    else view.set(low - span * 0.03, low + span * 0.97);
+  };
+
+  const KEYS = {
+    ArrowLeft: () => earlid.view.pan(-0.2),
+    ArrowRight: () => earlid.view.pan(0.2),
+    PageUp: () => earlid.view.pan(-0.9),
+    PageDown: () => earlid.view.pan(0.9),
+    "+": () => earlid.view.zoom(0.5, earlid.view.chosen?.t),
+    "=": () => earlid.view.zoom(0.5, earlid.view.chosen?.t),
+    "-": () => earlid.view.zoom(2, earlid.view.chosen?.t),
+    Home: () => ends(false),
+    End: () => ends(true),
+    n: () => stepTo(true),
+    p: () => stepTo(false),
+    Escape: () => choose(null),
+  };
+
+  const DOES = {
+    earlier: () => earlid.view.pan(-0.5),
+    later: () => earlid.view.pan(0.5),
+    in: () => earlid.view.zoom(0.5, earlid.view.chosen?.t),
+    out: () => earlid.view.zoom(2, earlid.view.chosen?.t),
+    next: () => stepTo(true),
+    previous: () => stepTo(false),
+  };
+
+  const dragOverview = (event) => {
+    if (!event.buttons && event.type !== "pointerdown") return;
+    const { view, timeline } = earlid;
+    const box = $("overview").getBoundingClientRect();
+    const [low, high] = timeline.extent();
+    const at = low + ((event.clientX - box.left) / box.width) * (high - low);
+    const half = (view.t1 - view.t0) / 2;
+    view.set(at - half, at + half);
+  };
+
+  const start = () => {
+    const canvas = $("lanes");
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      pointers.set(event.pointerId, place(event));
+      canvas.setPointerCapture(event.pointerId);
+      moved = 0;
+      if (pointers.size === 2) pinch = spread();
+    });
+    canvas.addEventListener("pointermove", onMove);
+    for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, onUp);
+    canvas.addEventListener("pointerleave", () => tip(null));
+    canvas.addEventListener("wheel", onWheel, { passive: false });
+    canvas.addEventListener("dblclick", (event) => earlid.view.zoom(0.25, earlid.timeline.time(place(event)[0])));
+    canvas.addEventListener("keydown", (event) => {
+      const act = KEYS[event.key] || KEYS[event.key.toLowerCase()];
+      if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      act();
+    });
+    for (const kind of ["pointerdown", "pointermove"]) $("overview").addEventListener(kind, dragOverview);
+    $("timeline").querySelector(".tools").addEventListener("click", (event) => {
+      const { do: does, span } = event.target.dataset;
+      if (does) DOES[does]();
+      if (span) earlid.view.span(span === "all" ? span : Number(span));
+    });
+  };
+
+  earlid.gestures = { start, words };
+}

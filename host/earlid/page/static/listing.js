@@ -1,0 +1,148 @@
+// The table: openings, or what else is asked for, newest first, a page at a time; and the owner's word on each.
+{
+  const { $, el } = earlid;
+  const PAGE = 25;
+  let page = 0;
+  let asked = "";
+
+  const chosenKind = () => {
+    const { story } = earlid;
+    const { openings, points, code } = story;
+    const kind = $("kind").value;
+    const tests = {
+      openings: () => true,
+      word: (i) => openings.reason[i] === code.word,
+      button: (i) => openings.reason[i] === code.button,
+      unlabelled: (i) => openings.label[i] < 0,
+      false: (i) => openings.label[i] === 0,
+    };
+    if (kind in tests) return { kind: "opening", table: openings, fits: tests[kind] };
+    const near = (i) => points.event[i] === code["near-miss"];
+    return { kind: kind === "near-miss" ? "near-miss" : "other", table: points, fits: kind === "near-miss" ? near : (i) => !near(i) };
+  };
+
+  // The rows asked for, newest first: how many there are, and those of one page.
+  const rows = ({ table, fits }) => {
+    const { view } = earlid;
+    const all = $("scope").value === "all";
+    const [first, end] = all ? [0, table.rows] : [table.lower(view.t0), table.lower(view.t1)];
+    const found = [];
+    let count = 0;
+    for (let i = end - 1; i >= first; i -= 1) {
+      if ((view.board >= 0 && table.board[i] !== view.board) || !fits(i)) continue;
+      if (count >= page * PAGE && found.length < PAGE) found.push(i);
+      count += 1;
+    }
+    return [count, found];
+  };
+
+  const COLUMNS = {
+    opening: [["When"], ["Why"], ["Live", "number"], ["Closed by", "wide"], ["Score", "number wide"], ["Record", "number wide"], ["Meant?"]],
+    "near-miss": [["When"], ["Score", "number"], ["Cutoff", "number"], ["Record", "number wide"], ["Meant?"]],
+    other: [["When"], ["What"], ["Why"], ["Record", "number wide"]],
+  };
+
+  const head = (kind) => {
+    const cells = COLUMNS[kind].map(([name, style]) => el("th", { scope: "col", class: style }, name));
+    $("list").tHead.replaceChildren(el("tr", {}, ...cells));
+  };
+
+  const cells = (kind, table, i) => {
+    const { story } = earlid;
+    const seq = String(table.seq[i]);
+    if (kind === "near-miss") return [String(table.score[i]), String(table.b[i]), seq, answer(kind, table, i)];
+    if (kind === "other") return [story.name(table.event[i]), story.name(table.reason[i]), seq];
+    const reason = story.name(table.reason[i]);
+    const ended = story.name(table.ended[i]);
+    const live = table.live[i] >= 0 ? earlid.span(table.live[i]) : story.isOpen(i) ? "open" : "?";
+    const why = el("span", { class: `why ${reason}` }, reason || "unknown");
+    const score = reason === "word" ? `${table.score[i]} / ${table.cutoff[i]}` : "";
+    return [why, live, story.isOpen(i) ? "not recorded yet" : ended, score, seq, answer(kind, table, i)];
+  };
+
+  const answer = (kind, table, i) => {
+    const item = { board: table.board[i], boot: table.boot[i], seq: table.seq[i] };
+    const said = table.label[i];
+    if (!earlid.story.live) return el("span", { class: said === 0 ? "not" : "" }, { 1: "yes", 0: "no" }[said] ?? "–");
+    const button = (text, value) => {
+      const pressed = said === value;
+      return el(
+        "button",
+        {
+          type: "button", class: "answer", "aria-pressed": String(pressed), "data-word": text,
+          "aria-label": `${kind === "opening" ? "Opening" : "Near miss"} ${item.seq}: ${value ? "it was meant" : "it was not meant"}`,
+          onclick: () => earlid.live.label(item, pressed ? null : Boolean(value)),
+        },
+        text,
+      );
+    };
+    return el("span", { class: "joined" }, button("Yes", 1), button("No", 0));
+  };
+
+  const row = (kind, table, i) => {
+    const { story, zone, view } = earlid;
+    const item = earlid.timeline.item(kind === "opening" ? "opening" : "point", i);
+    const name = story.boards.length > 1 && view.board < 0 ? el("small", {}, story.title(item.board)) : null;
+    const when = el(
+      "button", { type: "button", class: "quiet", title: "Show it in the timeline", onclick: () => show(item) },
+      `${zone.shortDate(item.t)}, ${zone.timeText(item.t)}`, el("small", {}, earlid.doubt(table.unc[i])),
+    );
+    const told = cells(kind, table, i).map((cell, at) => el("td", { class: COLUMNS[kind][at + 1][1] }, cell));
+    const chosen = view.chosen && view.chosen.seq === item.seq && view.chosen.boot === item.boot && view.chosen.board === item.board;
+    return el("tr", { "data-key": `${item.board}.${item.boot}.${item.seq}`, class: chosen ? "chosen" : null },
+      el("th", { scope: "row" }, when, name), ...told);
+  };
+
+  const show = (item) => {
+    const { view } = earlid;
+    if (view.t1 - view.t0 > 4 * 36e5) view.set(item.t - 30 * 6e4, item.t + 30 * 6e4);
+    view.choose(item);
+    $("timeline").scrollIntoView({ block: "start" });
+    $("lanes").focus({ preventScroll: true });
+    earlid.say(earlid.gestures.words(item).join(". "));
+  };
+
+  const draw = () => {
+    if (!earlid.story.loaded) return;
+    const { view } = earlid;
+    const key = [$("kind").value, $("scope").value, view.board, ...($("scope").value === "all" ? [] : [view.t0, view.t1])].join();
+    if (key !== asked) page = 0;
+    asked = key;
+    const what = chosenKind();
+    let [count, found] = rows(what);
+    if (page && !found.length) {
+      page = Math.max(0, Math.ceil(count / PAGE) - 1);
+      [count, found] = rows(what);
+    }
+    const held = document.activeElement?.closest?.("#list tr")?.dataset.key;
+    const word = document.activeElement?.dataset?.word;
+    head(what.kind);
+    $("list").tBodies[0].replaceChildren(...found.map((i) => row(what.kind, what.table, i)));
+    if (held) {
+      const again = $("list").querySelector(`tr[data-key="${held}"] ${word ? `[data-word="${word}"]` : "button"}`);
+      again?.focus({ preventScroll: true });
+    }
+    const pages = Math.max(1, Math.ceil(count / PAGE));
+    const text = count ? earlid.count(count, "record") : "None in the time shown above.";
+    if ($("listed").textContent !== text) $("listed").textContent = text;
+    $("page-number").textContent = `Page ${page + 1} of ${pages.toLocaleString("en")}`;
+    $("newer").disabled = page === 0;
+    $("older").disabled = page + 1 >= pages;
+    $("openings").querySelector("nav").hidden = pages === 1;
+    $("how").hidden = earlid.story.live;
+  };
+
+  const start = () => {
+    $("how").textContent = "To say that an opening was not meant: earlid review label NUMBER false, or click in earlid review --serve.";
+    for (const id of ["kind", "scope"]) $(id).addEventListener("change", draw);
+    $("newer").addEventListener("click", () => turn(-1));
+    $("older").addEventListener("click", () => turn(1));
+  };
+
+  const turn = (by) => {
+    page += by;
+    draw();
+  };
+
+  earlid.listing = { draw, start };
+}

@@ -1,0 +1,56 @@
+// Opens the data, draws everything once, then waits.
+{
+  const { $ } = earlid;
+
+  // After a change of the data: everything, the view moved along where it follows the newest.
+  const refresh = () => {
+    const { view, story } = earlid;
+    if (view.follows) {
+      const behind = story.bounds()[1] - view.t1;
+      if (behind > 0) view.set(view.t0 + behind, view.t1 + behind);
+    }
+    earlid.summary.refresh();
+    earlid.days.refresh();
+    view.changed();
+  };
+
+  const start = async () => {
+    const { view, story } = earlid;
+    const inside = $("pack").textContent.trim();
+    $("pack").textContent = "";
+    try {
+      const block = inside ? earlid.pack.fromBase64(inside) : await earlid.live.block();
+      story.load(await earlid.pack.unpack(block));
+    } catch (error) {
+      earlid.trouble(error.message);
+      $("lead").textContent = "The records could not be read.";
+      return;
+    }
+    view.onFrame(earlid.timeline.draw);
+    view.onFrame(earlid.summary.range);
+    view.onFrame(earlid.days.draw);
+    view.onSettled(earlid.summary.settled);
+    view.onSettled(earlid.scores.draw);
+    view.onSettled(earlid.listing.draw);
+    for (const part of ["gestures", "days", "summary", "listing"]) earlid[part].start();
+    view.start();
+    refresh();
+    new ResizeObserver(() => view.changed()).observe($("lanes"));
+    $("again").hidden = !story.live;
+    $("again").addEventListener("click", earlid.verdict.fetchAgain);
+    if (!story.live) {
+      earlid.live.status("Report", "report");
+      earlid.verdict.show(story.header.verdicts);
+      return;
+    }
+    earlid.live.listen();
+    earlid.verdict.fetchAgain();
+    setInterval(() => {
+      if (story.anyOpen() || view.follows) view.changed();
+      if (story.anyOpen()) earlid.summary.top();
+    }, 1000);
+  };
+
+  earlid.main = { refresh };
+  start();
+}

@@ -1,0 +1,88 @@
+// Opens the block that pack.py made: a header and tables of typed columns.
+{
+  const KINDS = {
+    u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array, f8: Float64Array,
+  };
+
+  // Rows sorted by column t; rows may be added, and replaced by those of the same board, boot and seq.
+  class Table {
+    constructor(columns, rows) {
+      this.names = Object.keys(columns);
+      this.rows = rows;
+      for (const name of this.names) this[name] = columns[name];
+    }
+
+    lower(t) {
+      let low = 0;
+      let high = this.rows;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (this.t[middle] < t) low = middle + 1;
+        else high = middle;
+      }
+      return low;
+    }
+
+    find(board, boot, seq) {
+      for (let i = this.rows - 1; i >= 0; i -= 1) {
+        if (this.seq[i] === seq && this.boot[i] === boot && this.board[i] === board) return i;
+      }
+      return -1;
+    }
+
+    put(row) {
+      const value = (name) => row[this.names.indexOf(name)];
+      let at = this.find(value("board"), value("boot"), value("seq"));
+      if (at >= 0 && this.t[at] !== value("t")) {
+        this.take(at);
+        at = -1;
+      }
+      if (at < 0) at = this.insert(this.lower(value("t") + 0.5));
+      this.names.forEach((name, column) => {
+        this[name][at] = row[column];
+      });
+    }
+
+    insert(at) {
+      if (this.rows === this.t.length) {
+        for (const name of this.names) {
+          const grown = new this[name].constructor(2 * this.rows + 64);
+          grown.set(this[name]);
+          this[name] = grown;
+        }
+      }
+      for (const name of this.names) this[name].copyWithin(at + 1, at, this.rows);
+      this.rows += 1;
+      return at;
+    }
+
+    take(at) {
+      for (const name of this.names) this[name].copyWithin(at, at + 1, this.rows);
+      this.rows -= 1;
+    }
+  }
+
+  const fromBase64 = (text) => {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+    const plain = atob(text);
+    const bytes = new Uint8Array(plain.length);
+    for (let i = 0; i < plain.length; i += 1) bytes[i] = plain.charCodeAt(i);
+    return bytes;
+  };
+
+  const unpack = async (bytes) => {
+    const opened = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const buffer = await new Response(opened).arrayBuffer();
+    const size = new DataView(buffer).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
+    const tables = {};
+    for (const [name, told] of Object.entries(header.tables)) {
+      const columns = {};
+      for (const [column, kind, at] of told.columns) columns[column] = new KINDS[kind](buffer, 4 + size + at, told.rows);
+      tables[name] = new Table(columns, told.rows);
+    }
+    return { header, tables };
+  };
+
+  earlid.pack = { unpack, fromBase64 };
+}

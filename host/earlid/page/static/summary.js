@@ -1,0 +1,118 @@
+// The sentence at the top, the boards, and the sums of the time shown.
+{
+  const { $, el } = earlid;
+  const STATES = {
+    open: "open: live", closed: "closed", muted: "muted by its switch", unknown: "no record of its lid",
+  };
+
+  const together = (text) => text.replaceAll(" ", "\u00a0");
+
+  const lead = () => {
+    const { story, view, zone } = earlid;
+    const [, high] = story.bounds();
+    const day = zone.dayNumber(high);
+    const sum = story.tally(zone.dayStart(day), zone.dayStart(day + 1), view.board);
+    const today = story.live && day === zone.dayNumber(story.now());
+    const when = today ? "Today" : `On ${zone.dateText(high)}`;
+    const whose = story.boards.length > 1 && view.board < 0 ? "your microphones were" : "your microphone was";
+    if (!story.boards.length) return "The ledger has no board yet: run `earlid watch` with a board plugged in.";
+    if (!sum.openings && !sum.live_ms) return `${when}, no opening is recorded: ${earlid.count(sum.near, "near miss", "near misses")}.`;
+    const why = [sum.word && `${sum.word} by the word`, sum.button && `${sum.button} by the button`].filter(Boolean);
+    const wrong = sum.notMeant ? ` You said of ${sum.notMeant} that you did not mean it.` : "";
+    const reasons = why.length ? `: ${why.join(", ")}` : "";
+    return `${when}, ${whose} live for ${together(earlid.span(sum.live_ms))} in ${together(earlid.count(sum.openings, "opening"))}${reasons}.${wrong}`;
+  };
+
+  const boards = () => {
+    const { story, zone } = earlid;
+    const today = zone.dayNumber(story.now());
+    const items = story.boards.map((board, number) => {
+      const [state, since] = story.state(number);
+      const when = state === "unknown" ? "" : `since ${zone.dayNumber(since) === today ? "" : `${zone.shortDate(since)}, `}${zone.timeText(since)}`;
+      const late = board.seen - since > 6e4;
+      const seen = !late ? null : `last heard of ${zone.dayNumber(board.seen) === today ? "" : `${zone.shortDate(board.seen)}, `}${zone.timeText(board.seen)}`;
+      return el(
+        "li", { "data-state": state },
+        el("i", { "aria-hidden": "true" }), el("strong", {}, story.title(number)),
+        el("span", {}, `${STATES[state]} ${when}`.trim()), seen && el("small", {}, seen),
+      );
+    });
+    $("boards").replaceChildren(...items);
+  };
+
+  const tiles = () => {
+    const { story, view, zone } = earlid;
+    const sum = story.tally(view.t0, view.t1, view.board);
+    const shown = [
+      ["Live", earlid.span(sum.live_ms), ""],
+      ["Openings", sum.openings.toLocaleString("en"), `${sum.word} word, ${sum.button} button`],
+      ["Not meant", sum.notMeant.toLocaleString("en"), "as you labelled them"],
+      ["Near misses", sum.near.toLocaleString("en"), "the lid stayed closed"],
+      ["Faults", sum.faults.toLocaleString("en"), earlid.count(sum.boots, "start")],
+    ];
+    $("tiles").replaceChildren(
+      ...shown.map(([name, value, more]) => el("div", {}, el("dt", {}, name), el("dd", {}, value, more ? el("small", {}, more) : null))),
+    );
+    const range = zone.rangeText(view.t0, view.t1);
+    const text = `${range}: live ${earlid.span(sum.live_ms)} in ${earlid.count(sum.openings, "opening")}, `
+      + `${earlid.count(sum.near, "near miss", "near misses")}, ${earlid.count(sum.faults, "fault")}.`;
+    $("lanes").setAttribute("aria-label", `Timeline, ${text}`);
+    return text;
+  };
+
+  let told = "";
+  const settled = () => {
+    if (!earlid.story.loaded) return;
+    const text = tiles();
+    // Spoken only while the timeline is what the reader is moving: a live page must not talk all day.
+    if (text !== told && $("timeline").contains(document.activeElement) && !earlid.view.chosen) earlid.say(text);
+    told = text;
+  };
+
+  const range = () => {
+    const text = earlid.zone.rangeText(earlid.view.t0, earlid.view.t1);
+    if ($("range").textContent !== text) $("range").textContent = text;
+  };
+
+  const top = () => {
+    const text = lead();
+    if ($("lead").textContent !== text) $("lead").textContent = text;
+    boards();
+  };
+
+  const foot = () => {
+    const { story, zone } = earlid;
+    const { header } = story;
+    const rows = story.openings.rows + story.points.rows;
+    const made = story.live ? "" : ` Made ${zone.dateText(header.made)}, ${zone.timeText(header.made)}.`;
+    const what = `${earlid.count(story.openings.rows, "opening")} and ${earlid.count(rows - story.openings.rows, "other record")}.`;
+    const doubt = "± after a time: the board has no clock, this is how far off its time may be.";
+    $("foot").textContent = `${what} Times are those of ${header.zone.name}. ${doubt}${made}`;
+  };
+
+  const pick = () => {
+    const { story, view } = earlid;
+    $("pick").hidden = story.boards.length < 2;
+    const options = story.boards.map((_, number) => el("option", { value: number }, story.title(number)));
+    $("board").replaceChildren(el("option", { value: -1 }, "all"), ...options);
+    if (view.board >= story.boards.length) view.board = -1;
+    $("board").value = String(view.board);
+  };
+
+  const refresh = () => {
+    top();
+    pick();
+    foot();
+  };
+
+  const start = () => {
+    $("board").addEventListener("change", () => {
+      earlid.view.board = Number($("board").value);
+      top();
+      earlid.days.refresh();
+      earlid.view.changed();
+    });
+  };
+
+  earlid.summary = { refresh, top, range, settled, start };
+}

@@ -1,0 +1,86 @@
+// What is being looked at: a range of time, a board, one record. Whoever draws asks here and is told of changes.
+{
+  const SHORTEST_MS = 1000;
+  const YEAR_MS = 366 * 864e5;
+  const frame = [];
+  const settled = [];
+  let asked = false;
+  const settle = earlid.debounce(140, () => settled.forEach((act) => act()));
+
+  const view = { t0: 0, t1: 1, board: -1, chosen: null, follows: false };
+
+  // At once: what moves with the fingers. After a rest: tables and words.
+  view.onFrame = (act) => frame.push(act);
+  view.onSettled = (act) => settled.push(act);
+  view.changed = () => {
+    settle();
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      frame.forEach((act) => act());
+    });
+  };
+
+  view.limits = () => {
+    const [low, high] = earlid.story.bounds();
+    const room = Math.max((high - low) * 0.02, YEAR_MS - (high - low), 0) + 864e5;
+    return [low - room, high + Math.min(room, 31 * 864e5)];
+  };
+
+  view.set = (t0, t1) => {
+    const [low, high] = view.limits();
+    const span = earlid.clamp(t1 - t0, SHORTEST_MS, high - low);
+    const middle = (t0 + t1) / 2;
+    view.t0 = Math.round(earlid.clamp(middle - span / 2, low, high - span));
+    view.t1 = Math.round(view.t0 + span);
+    view.follows = earlid.story.live && view.t1 >= earlid.story.now();
+    view.changed();
+  };
+
+  view.zoom = (factor, at = (view.t0 + view.t1) / 2) => {
+    const span = Math.max(SHORTEST_MS, (view.t1 - view.t0) * factor);
+    const share = (at - view.t0) / (view.t1 - view.t0);
+    view.set(at - share * span, at + (1 - share) * span);
+  };
+
+  view.pan = (share) => {
+    const step = (view.t1 - view.t0) * share;
+    view.set(view.t0 + step, view.t1 + step);
+  };
+
+  view.day = (day, days = 1) => view.set(earlid.zone.dayStart(day), earlid.zone.dayStart(day + days));
+
+  // A span around the middle of what is shown; days and weeks from midnight to midnight.
+  view.span = (ms) => {
+    const { zone, story } = earlid;
+    const [low, high] = story.bounds();
+    if (ms === "all") {
+      view.day(zone.dayNumber(low), zone.dayNumber(high) - zone.dayNumber(low) + 1);
+      return;
+    }
+    const held = view.chosen ? view.chosen.t : earlid.clamp((view.t0 + view.t1) / 2, low, high);
+    const middle = view.follows ? high : held;
+    if (ms >= 864e5) view.day(zone.dayNumber(middle) - Math.floor(ms / 864e5 / 2) * (view.follows ? 2 : 1), ms / 864e5);
+    else view.set(middle - ms / 2, middle + ms / 2);
+  };
+
+  view.choose = (item) => {
+    view.chosen = item;
+    if (item && (item.t < view.t0 || item.t > view.t1)) {
+      const half = (view.t1 - view.t0) / 2;
+      view.set(item.t - half, item.t + half);
+    }
+    view.changed();
+  };
+
+  view.start = () => {
+    const { zone, story } = earlid;
+    const [low, high] = story.bounds();
+    const last = zone.dayNumber(high);
+    const days = earlid.clamp(last - zone.dayNumber(low) + 1, 1, 7);
+    view.day(last - days + 1, days);
+  };
+
+  earlid.view = view;
+}
