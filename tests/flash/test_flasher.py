@@ -146,6 +146,28 @@ def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Pa
     first.close()
 
 
+def test_two_chips_at_once_each_with_its_own_progress(image_file: Path) -> None:
+    chips = [kit.Chip(), kit.Chip()]
+    seen: list[list[tuple[str, int, int]]] = [[], []]
+    with kit.jack(chips[0].far()) as one, kit.jack(chips[1].far()) as two:
+
+        def write(number: int, path: str) -> None:
+            flasher.write(
+                path, image.load(str(image_file)), erase=False, force=False, report=lambda *told: seen[number].append(told)
+            )
+
+        threads = [threading.Thread(target=write, args=(n, jack.path)) for n, jack in enumerate((one, two))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    written = image_file.read_bytes()
+    for chip, told in zip(chips, seen, strict=True):
+        assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
+        done = [count for stage, count, _ in told if stage == "write"]
+        assert done == sorted(set(done)), "one chip's progress, and nobody else's"
+
+
 def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = kit.Chip()
     kept = chip.flash.write_defl_block

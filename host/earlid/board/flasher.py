@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import esptool.cmds
@@ -64,9 +63,7 @@ class _Sinks(TemplateLogger):
     def stage(self, finish: bool = False) -> None:
         pass
 
-    def progress_bar(
-        self, cur_iter: int, total_iters: int, prefix: str = "", suffix: str = "", bar_length: int = 30
-    ) -> None:
+    def progress_bar(self, cur_iter: int, total_iters: int, prefix: str = "", suffix: str = "", bar_length: int = 30) -> None:
         report = getattr(self._here, "report", None)
         if report:
             report("write", cur_iter, total_iters)
@@ -76,12 +73,8 @@ class _Sinks(TemplateLogger):
 
 
 _sinks = _Sinks()
-
-
-@cache
-def _install() -> None:
-    log.set_logger(_sinks)
-    ResetStrategy.print_once = PrintOnce(_sinks.warning)  # it took hold of the old logger when it was imported
+log.set_logger(_sinks)
+ResetStrategy.print_once = PrintOnce(_sinks.warning)  # it took hold of the old logger when it was imported
 
 
 def write(port: str, image: Image, *, erase: bool, force: bool, report: Report) -> None:
@@ -99,7 +92,6 @@ def write(port: str, image: Image, *, erase: bool, force: bool, report: Report) 
     Raises:
         UserError: code 3 when there is no chip or it went away, code 2 for the wrong chip or image, code 1 otherwise.
     """
-    _install()
     for baud in (FAST_BAUD, SLOW_BAUD):
         with _sinks.to(report) as said:
             try:
@@ -165,9 +157,7 @@ def _check_size(chip: ESPLoader, image: Image) -> None:
 
 def _is_lost(error: Exception) -> bool:
     text = str(error)
-    return (
-        not isinstance(error, FatalError) or "No more data" in text or "No serial data" in text or "Timed out" in text
-    )
+    return not isinstance(error, FatalError) or "No more data" in text or "No serial data" in text or "Timed out" in text
 
 
 def _sentence(port: str, error: Exception, wrote: bool) -> UserError:

@@ -33,7 +33,7 @@ def add(subparsers: Any) -> None:
         "key and the configuration; the talk button must be held while a board that runs Earlid is reset.",
     )
     add_port_argument(parser)
-    parser.add_argument("--all", action="store_true", help="every board there is, side by side")
+    parser.add_argument("--all", action="store_true", help="every board there is, or those of -p A,B,C, side by side")
     parser.add_argument("--image", metavar="FILE", help="write this MicroPython image first (else only where none answers)")
     parser.add_argument("--micropython", action="store_true", help=f"write {image.PINNED.name} first, even over another")
     parser.add_argument("--erase", action="store_true", help="erase everything first: journal, key, configuration")
