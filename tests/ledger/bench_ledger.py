@@ -58,7 +58,7 @@ def ingest(count: int, folder: Path) -> None:
     spent_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
     print(
         f"ingest, chain checked, into SQLite: {count / spent_s:,.0f} records/s ({count:,} in {spent_s:.2f} s, {cpu_s:.2f} s "
-        f"of them on the processor: {count / cpu_s:,.0f} records/s when nothing else runs)"
+        f"of processor time: {count / cpu_s:,.0f} records for each second of that)"
     )
     spent_s = miniterm(lines, folder / "miniterm.log")
     print(f"miniterm writing the same lines to a file: {count / spent_s:,.0f} lines/s ({spent_s:.2f} s)")

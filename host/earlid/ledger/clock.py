@@ -41,6 +41,7 @@ class BootClock:
     def __init__(self, points: Iterable[Point]) -> None:
         self._points = believable(points)
         self._at = [point.ms for point in self._points]
+        self._walls = [point.wall_ms for point in self._points]
 
     def wall(self, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty in ms) of a moment: between two points on their line, outside from the nearest."""
@@ -55,9 +56,14 @@ class BootClock:
         return before.wall_ms + (after.wall_ms - before.wall_ms) * (ms - before.ms) // span_ms, unc_ms
 
     def ms_at(self, wall_ms: int) -> int:
-        """The moment of this start (may be before 0) at which the wall clock read `wall_ms`, to within the drift."""
-        nearest = min(self._points, key=lambda point: abs(point.wall_ms - wall_ms))
-        return nearest.ms + wall_ms - nearest.wall_ms
+        """The moment of this start (may be before 0) at which the wall clock read `wall_ms`: the inverse of `wall`."""
+        i = bisect_right(self._walls, wall_ms)
+        before = self._points[max(0, i - 1)]
+        after = self._points[min(i, len(self._points) - 1)]
+        span_ms = after.wall_ms - before.wall_ms
+        if span_ms <= 0:
+            return before.ms + wall_ms - before.wall_ms
+        return before.ms + (after.ms - before.ms) * (wall_ms - before.wall_ms) // span_ms
 
 
 class BoundedClock:

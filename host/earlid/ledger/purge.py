@@ -47,7 +47,7 @@ def choose(ledger: Ledger, wanted: Sequence[Board], from_ms: int | None, to_ms: 
                     (boot, seq)
                     for seq, ms in reader.stream(
                         "SELECT seq, ms FROM records WHERE board_id = :id AND boot = :boot AND ms BETWEEN :first "
-                        "AND :last ORDER BY seq", id=board.id, boot=boot, first=first - 1, last=last + 1,
+                        "AND :last ORDER BY seq", id=board.id, boot=boot, first=first - 2, last=last + 2,
                     )
                     if _inside(clocks.wall(board.id, boot, ms)[0], from_ms, to_ms)
                 ]  # fmt: skip

@@ -102,7 +102,7 @@ def entries(
     for board in chosen:
         said = labels(reader, board)
         for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms):
-            for row in reader.stream(sql, id=board.id, boot=boot, first=first - 1, last=last + 1):
+            for row in reader.stream(sql, id=board.id, boot=boot, first=first - 2, last=last + 2):
                 if set(map(type, row)) != {int}:  # SQLite keeps any kind of value anywhere, damage included
                     raise UserError(f"record {row[0]} of {board.title} is damaged: see `earlid verify`.", LEDGER_BROKEN)
                 seq, ms, event, reason, *rest = row
@@ -193,7 +193,6 @@ def totals(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, 
 
     An opening counts where it closed.
     """
-    clocks = Clocks(reader, chosen, from_ms, to_ms)
     counts: dict[tuple[int, int], int] = defaultdict(int)
     live_ms = 0
 
@@ -209,8 +208,9 @@ def totals(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, 
         f"SELECT event, reason, COUNT(*), SUM(CASE WHEN event = {close} THEN a ELSE 0 END) FROM records "
         "WHERE board_id = :id AND boot = :boot AND ms >= :first AND ms < :end GROUP BY event, reason"
     )
+    clocks = None if from_ms is None and to_ms is None else Clocks(reader, chosen, from_ms, to_ms)
     for board in chosen:
-        if from_ms is None and to_ms is None:
+        if clocks is None:
             take(reader.rows(tallied.format(""), id=board.id))
             continue
         for boot, first, last, _clock in clocks.ranges(board.id, from_ms, to_ms):

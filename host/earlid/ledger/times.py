@@ -64,6 +64,6 @@ class Clocks:
         """(boot, first ms, last ms, clock) of every start that reaches into a range of wall time, clipped to it."""
         for boot, (clock, extent) in self._by_board[board_id].items():
             first_ms = extent.first_ms if from_ms is None else max(extent.first_ms, clock.ms_at(from_ms))
-            last_ms = extent.last_ms if to_ms is None else min(extent.last_ms, clock.ms_at(to_ms))
+            last_ms = extent.last_ms if to_ms is None else min(extent.last_ms, clock.ms_at(to_ms) - 1)
             if first_ms <= last_ms:
                 yield boot, first_ms, last_ms, clock
