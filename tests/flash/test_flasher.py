@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import random
 import threading
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from earlid.board import flasher, image, provision, tree
 from earlid.cli import main
 from earlid.errors import UserError
+from earlid.verbs import flash as verb
 
 from tests.flash import kit
 
@@ -200,6 +203,37 @@ def test_erase_is_asked_for(image_file: Path, capsys: pytest.CaptureFixture[str]
     assert code == 2
     assert said == "earlid: --erase destroys the journal and the key: say --yes when nobody is there to be asked."
     assert set(chip.flash.data) == {0xFF}
+
+
+@pytest.mark.parametrize(("answer", "code"), [("erase\n", None), ("no\n", 1), ("", 1)])
+def test_a_person_is_asked_before_everything_is_erased(
+    answer: str, code: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = io.StringIO(answer)
+    typed.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdin", typed)
+    args = argparse.Namespace(erase=True, yes=False)
+    if code is None:
+        verb._ask_before_erase(args, ["P"])
+    else:
+        with pytest.raises(UserError, match="nothing was erased") as raised:
+            verb._ask_before_erase(args, ["P"])
+        assert raised.value.code == code
+    assert "erases the journal, the key and the configuration of P" in capsys.readouterr().err
+
+
+def test_erase_leaves_nothing_but_the_image(image_file: Path) -> None:
+    chip = kit.Chip()
+    chip.flash.data[:] = b"old" + bytes(len(chip.flash.data) - 3)
+    with kit.jack(chip.far()) as jack:
+        flasher.write(jack.path, image.load(str(image_file)), erase=True, force=False, report=lambda *told: None)
+    written = image_file.read_bytes()
+    assert set(chip.flash.data[:IMAGE_OFFSET]) == {0xFF}
+    assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
+    assert (
+        chip.flash.data[IMAGE_OFFSET + len(written) + 4096 :].count(0xFF)
+        == len(chip.flash.data) - IMAGE_OFFSET - len(written) - 4096
+    )
 
 
 def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:

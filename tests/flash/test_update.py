@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from earlid.board import provision
+from earlid.board import image, provision
 from earlid.board.link import Link, Record
 from earlid.cli import main
 from lid import record
@@ -56,6 +56,31 @@ def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFi
         with Link(board.port) as asking:
             assert asking.request("config-get")["config"]["open_ms"] == 4000
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
+
+
+def test_a_new_micropython_keeps_the_board_and_still_needs_a_person(tmp_path: Path) -> None:
+    chip = kit.Chip()
+    new = tmp_path / "new.bin"
+    new.write_bytes(b"\xe9\x03\x02\x20" + bytes(20_000))
+    with running() as board:
+        name, before = journal(board.port)
+        started = kit.board_far(board)
+        with kit.jack(chip.far()) as jack:
+
+            def watch(data: bytes) -> bytes:
+                if data.startswith(b"#") and chip.flash.data[0x1000] == 0xE9:
+                    jack.far = started  # the chip starts what was written, and finds the files it had
+                return data
+
+            jack.watch = watch
+            stages: list[str] = []
+            order = provision.Order(image=lambda report: image.load(str(new)), write_image=True)
+            outcome = provision.Provision(jack.path, order, lambda stage, *_: stages.append(stage), threading.Event()).run()
+        assert outcome.code == 0, outcome.say
+        assert outcome.board == name
+        assert stages.index("write") < stages.index("maintenance") < stages.index("deploy")
+        assert journal(board.port)[1][: len(before)] == before
+    chip.close()
 
 
 def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
