@@ -18,14 +18,14 @@ from tests.page.chromium import browser
 from tests.page.made import household
 
 FOLDER = Path(__file__).parents[2] / "host" / "earlid" / "page" / "screenshots"
-SHOTS = (("light", 1100, 1400, 1), ("dark", 1100, 1400, 1), ("phone", 360, 800, 2))
+SHOTS = (("light", 1100, 1130, 1), ("dark", 1100, 1130, 1), ("phone", 360, 800, 2))
 END = datetime(2026, 11, 21, 22, 30)
 
 
 def shrink(file: Path) -> None:
     """Few colours are enough for a drawing, and a third of the size."""
     with Image.open(file) as picture:
-        few = picture.convert("RGB").quantize(64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few = picture.convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
     few.save(file, optimize=True)
 
 

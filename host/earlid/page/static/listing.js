@@ -85,7 +85,8 @@
     const name = story.boards.length > 1 && view.board < 0 ? el("small", {}, story.title(item.board)) : null;
     const when = el(
       "button", { type: "button", class: "quiet", title: "Show it in the timeline", onclick: () => show(item) },
-      `${zone.shortDate(item.t)}, ${zone.timeText(item.t)}`, el("small", {}, earlid.doubt(table.unc[i])),
+      el("span", {}, `${zone.shortDate(item.t)},`), " ",
+      el("span", {}, zone.timeText(item.t), el("small", {}, ` ${earlid.doubt(table.unc[i])}`)),
     );
     const told = cells(kind, table, i).map((cell, at) => el("td", { class: COLUMNS[kind][at + 1][1] }, cell));
     const chosen = view.chosen && view.chosen.seq === item.seq && view.chosen.boot === item.boot && view.chosen.board === item.board;

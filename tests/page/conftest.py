@@ -1,0 +1,108 @@
+"""A household's ledger, its page in a file and on a server of its own, and a browser to open both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+
+import pytest
+
+from tests.page import chromium
+from tests.page.made import household
+
+ZONE = "Europe/Berlin"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def berlin():
+    """A zone with daylight saving, the same for server, page and tests."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = ZONE
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory, berlin):
+    """The folder of this session's keys and ledgers."""
+    folder = tmp_path_factory.mktemp("page")
+    before = {name: os.environ.pop(name, None) for name in ("EARLID_DATA_DIR", "EARLID_LEDGER")}
+    os.environ["EARLID_DATA_DIR"] = str(folder)
+    yield folder
+    del os.environ["EARLID_DATA_DIR"]
+    os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+@pytest.fixture(scope="session")
+def past(home):
+    """(location, kitchen, office): 60 days that end on Saturday 21 November 2026, 22:30."""
+    return household(home / "past.sqlite", days=60, end=datetime(2026, 11, 21, 22, 30))
+
+
+@pytest.fixture(scope="session")
+def report(home, past):
+    """The file that `earlid review --html` wrote of it."""
+    from earlid.cli import main
+
+    path = home / "report.html"
+    words = ["review", "--html", str(path), "--since", "2026-09-01", "--until", "2026-11-21", "--ledger", str(past[0].path)]
+    assert main(words) == 0
+    return path
+
+
+@pytest.fixture
+def served(home, tmp_path):
+    """(url, location, kitchen): `earlid review --serve` over three days that end now."""
+    location, kitchen, _ = household(tmp_path / "live.sqlite", days=3)
+    words = ["review", "--serve", "--no-browser", "--ledger", str(location.path)]
+    child = subprocess.Popen([sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        yield child.stdout.readline().strip(), location, kitchen
+    finally:
+        child.send_signal(signal.SIGINT)
+        try:
+            assert child.wait(10) == 130
+        finally:
+            child.kill()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium; tests that need it are skipped where it is not."""
+    pytest.importorskip("playwright")
+    if not chromium.PROGRAM.exists():
+        pytest.skip("no Chromium here (apt-get install chromium)")
+    with chromium.browser() as started:
+        yield started
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens an address in a fresh page; at the end no page may have complained on its console."""
+    pages, said = [], []
+
+    def open_page(url, **options):
+        page = browser.new_page(**{"viewport": {"width": 1100, "height": 900}} | options)
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.said = said
+        pages.append(page)
+        page.goto(url)
+        page.wait_for_selector("#list thead th")
+        page.wait_for_function("document.querySelector('#page-number').textContent !== ''")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert said == []

@@ -1,0 +1,150 @@
+"""The page's data: packed and opened again, local hours, changes of a ledger, and a file that lets nothing in or out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import stat
+from datetime import datetime
+
+import numpy as np
+import pytest
+from earlid.cli import main
+from earlid.errors import UserError
+from earlid.ledger.boards import boards
+from earlid.ledger.queries import totals
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+from earlid.page import collect
+from earlid.page.document import SCRIPTS, document, policy
+from earlid.page.feed import Feed
+from earlid.page.pack import pack, unpack
+from earlid.page.zone import offsets, zone_name
+
+from tests.page.made import CUTOFF, KITCHEN, household, keep, last_ms
+
+
+def ms(*parts):
+    return int(datetime(*parts).timestamp() * 1000)
+
+
+def test_a_block_opens_to_what_was_packed():
+    tables = {
+        "one": {"t": np.array([1.5, 2.5, 1e15]), "n": np.array([1, 2, 255], "u1")},
+        "none": {"t": np.empty(0), "n": np.empty(0, "i1")},
+    }
+    header, opened = unpack(pack({"word": "Ohr <b>", "names": [1]}, tables))
+    assert header["word"] == "Ohr <b>"
+    assert header["tables"]["one"]["rows"] == 3
+    for table, columns in tables.items():
+        for name, values in columns.items():
+            assert opened[table][name].dtype == values.dtype
+            assert opened[table][name].tolist() == values.tolist()
+    assert all(place[2] % 8 == 0 for place in header["tables"]["one"]["columns"])
+
+
+def test_the_zone_changes_where_the_clocks_do():
+    found = offsets(ms(2026, 1, 1), ms(2026, 12, 31))
+    assert found == [
+        (ms(2026, 1, 1), 3_600_000),
+        (1_774_746_000_000, 7_200_000),  # 29 March 2026, 01:00 UTC
+        (1_792_890_000_000, 3_600_000),  # 25 October 2026, 01:00 UTC
+    ]
+    assert zone_name(ms(2026, 7, 1)) == "CEST (UTC+02:00)"
+    assert len(offsets(0, 1 << 48)) < 400  # a clock set wrongly must not make it endless
+
+
+def test_every_record_is_an_opening_or_beside_one(past):
+    location, kitchen, office = past
+    with open_reader(location) as reader:
+        known = boards(reader)
+        rows = collect.collect(reader, known, None, None)
+        counts = totals(reader, known)
+    opened = sum(count for (event, _), count in counts.counts.items() if event == "open")
+    assert len(rows.openings) == opened
+    assert len(rows.points) + 2 * opened == counts.records == kitchen.seq + office.seq
+    table = collect.columns(rows.openings, collect.OPENING_KINDS)
+    assert (np.diff(table["t"]) >= 0).all()
+    assert table["live"].sum() == counts.live_ms
+    assert set(table["cutoff"].tolist()) == {CUTOFF}
+
+
+def test_too_much_for_a_page_is_said(past, monkeypatch):
+    monkeypatch.setattr(collect, "MOST_RECORDS", 100)
+    with open_reader(past[0]) as reader, pytest.raises(UserError, match="--since or --board"):
+        collect.check_size(reader, boards(reader), None, None)
+
+
+def test_the_file_is_whole_private_and_alone(report):
+    text = report.read_text()
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    assert "{{" not in text.split("<script", 1)[0]
+    assert text.count("<script") == text.count("</script") == 2
+    assert re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", text) == []
+    assert "style=" not in text.split("</style>")[1].split("<script")[0]  # the policy would not let them work
+    assert [path for path in report.parent.iterdir() if path.name.startswith(".report")] == []
+
+
+def test_the_policy_names_the_very_script_and_style(report):
+    text = report.read_text()
+    rules = policy(served=False)
+    assert f'content="{rules}"' in text
+    for tag in ("style", "script"):
+        inner = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.S)
+        (digest,) = {base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in inner}
+        assert f"{tag}-src 'sha256-{digest}'" in rules
+    assert "unsafe" not in rules + policy(served=True)
+    assert "connect-src" not in rules
+
+
+def test_scripts_are_short_and_all_there():
+    page = document(None)
+    for name in SCRIPTS:
+        assert f"earlid.{name.removesuffix('.js')}" in page or name in ("base.js", "main.js")
+    from importlib.resources import files
+
+    for part in files("earlid.page").joinpath("static").iterdir():
+        assert part.name in (*SCRIPTS, "page.html", "page.css")
+        assert len(part.read_text().splitlines()) < 400, part.name
+
+
+def test_a_file_that_cannot_be_written(past, tmp_path, capsys):
+    words = ["review", "--html", str(tmp_path / "no" / "such.html"), "--ledger", str(past[0].path)]
+    assert main(words) == 1
+    assert "name another file" in capsys.readouterr().err
+    assert main([*words, "--event", "open"]) == 2
+    assert main(["review", "--serve", "--listen", "everywhere", "--ledger", str(past[0].path)]) == 2
+
+
+def test_the_feed_tells_what_came(home, tmp_path):
+    location, kitchen, _ = household(tmp_path / "feed.sqlite", days=2)
+    feed = Feed(location, [], None, None, lambda: last_ms(kitchen) + 1000)
+    header, tables = unpack(feed.block())
+    assert header["revision"] == feed.poll() == 0
+    assert feed.since(0) == []
+    with Ledger(location) as ledger:
+        at_ms = last_ms(kitchen) + 5000
+        number = kitchen.opening(at_ms, "word", 4000, "silence", 230)
+        keep(ledger, kitchen)
+        assert feed.poll() == 1
+        ((_, change),) = feed.since(0)
+        assert next(row for row in change["openings"] if row[4] == number)[5] == 4000
+        ledger.set_label(KITCHEN, kitchen.boot, number, False)
+        assert feed.poll() == 2
+        assert feed.since(1) == [(2, {"labels": [[KITCHEN, kitchen.boot, number, 0]]})]
+        more = unpack(feed.block())[1]["openings"]
+        assert len(more["t"]) == len(tables["openings"]["t"]) + 1
+        assert more["label"][more["seq"] == number].tolist()[-1] == 0
+        ledger.set_label(KITCHEN, kitchen.boot, number, None)
+        feed.poll()
+        again = unpack(feed.block())[1]["openings"]
+        assert again["label"][again["seq"] == number].tolist()[-1] == -1
+        ledger.set_name(KITCHEN, "attic")
+        feed.poll()
+        assert feed.since(3) == [(4, {"reload": True})]
+        assert feed.since(99) == [(4, {"reload": True})]
+    assert feed.has(KITCHEN, kitchen.boot, number)
+    assert not feed.has(KITCHEN, kitchen.boot, number + 1)  # its close
+    assert not feed.has("0123456789abcdef", kitchen.boot, number)
+    feed.close()
