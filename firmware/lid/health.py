@@ -21,7 +21,6 @@ class Lid:
         self._hops = 0
         self._low_hops = 0
         self.drop_ms = 0
-        self.measured_mv = 0
 
     def push(self, is_open, rail_mv):
         # "" or "welded", "no-close" (the relay did not close its contact), "sagging".
@@ -32,7 +31,6 @@ class Lid:
             if not is_open:
                 self.drop_ms = 0
         self._hops += 1
-        self.measured_mv = rail_mv
         if is_open:
             return self._watch_open(rail_mv)
         if rail_mv > circuit.RAIL_LIVE_MV:
@@ -84,7 +82,6 @@ class Lateness:
     def __init__(self, ring_ms):
         self._ring_ms = ring_ms
         self._late_ms = 0
-        self.lost_hops = 0
 
     def reset(self):
         self._late_ms = 0
@@ -98,5 +95,4 @@ class Lateness:
             late_ms -= lost * HOP_MS
         # Whoever had to wait for sound is not behind. It also keeps two clocks that differ a little from adding up.
         self._late_ms = 0 if waited_ms >= WAITED_MS else late_ms
-        self.lost_hops += lost
         return lost

@@ -18,7 +18,6 @@ class Journal:
         self.seq = 0
         self.boot = 0
         self.link = record.genesis(self.board)
-        self.last = None  # fields of the newest record
         self._first = []  # number of each segment's first record, 0 when it has none
         self._index()
         self.acked = min(self._load_acked(), self.seq)
@@ -40,8 +39,7 @@ class Journal:
             for slot in range(used - 1, -1, -1):
                 data = segments.read(i, slot)
                 if record.slot_is_whole(data):
-                    self.last = record.read_body(data[: record.BODY_BYTES])
-                    self.seq, self.boot = self.last[0], self.last[1]
+                    self.seq, self.boot = record.read_body(data[: record.BODY_BYTES])[:2]
                     self.link = bytes(data[40:52])
                     return
                 self.torn += 1
@@ -55,7 +53,7 @@ class Journal:
         return self.seq + 1
 
     def append(self, ms, event, reason, score, flags, energy_log2_q8, rails_mv, wall, a, b):
-        """Write one record; its number. rails_mv: (guarded, sentinel), wall: (ms, uncertainty). FlashError when it is not durable."""
+        """Write one record; its number. FlashError when it is not durable. rails_mv: (guarded, sentinel), wall: (ms, unknown)."""
         fields = (
             self.seq + 1, self.boot, ms, event, reason, score, flags, energy_log2_q8,
             rails_mv[0], rails_mv[1], wall[0], wall[1], a & 0xFFFFFFFF, b & 0xFFFFFFFF,
@@ -65,7 +63,6 @@ class Journal:
         segments.append(slot)
         self.seq += 1
         self.link = link
-        self.last = fields
         while len(self._first) < len(segments.ids):
             self._first.append(0)
         if not self._first[segments.current]:
@@ -80,7 +77,7 @@ class Journal:
         return self._segments.used >= SLOTS - 64
 
     def make_room(self, note_lost):
-        """Erase ahead: only while the lid is closed. note_lost(count, first) must append; it is called before unread records go."""
+        """Erase ahead: only while the lid is closed. note_lost(count, first) is called before unread records go."""
         segments = self._segments
         if segments.crowded():
             self._drop_oldest(note_lost)

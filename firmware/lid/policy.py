@@ -31,7 +31,7 @@ class Policy:
         self._refractory = True  # nothing opens on a score that was high before anyone listened
         self._quiet_since = 0
         self._near = 0
-        self._closed_at = 0
+        self._opened_at = 0
         self.configure(config)
 
     def configure(self, config):
@@ -84,7 +84,6 @@ class Policy:
             self.state = "closed"
             self.reason = ""
             self._refractory = True
-            self._closed_at = now
             self._quiet_since = now
             return UNMUTE
         if state == "open":
@@ -141,13 +140,10 @@ class Policy:
         self._must_release = reason == "word"
         return OPEN
 
-    _opened_at = 0
-
     def _close(self, reason, now):
         self.state = "closed"
         self.reason = reason
         self.open_hops = now - self._opened_at
         self._refractory = True
-        self._closed_at = now
         self._quiet_since = now
         return CLOSE

@@ -1,4 +1,4 @@
-"""Random days of a board: speech, presses, the switch, resets, power cuts, a pulled plug. Every opening has its receipt, every receipt its opening."""
+"""Random days: speech, presses, the switch, resets, power cuts. Every opening has its receipt, every receipt its opening."""
 
 import os
 import random

@@ -216,7 +216,7 @@ def test_a_relay_that_drops_more_slowly_than_it_used_to_is_told():
     with Bench() as bench:
         first = bench.last("selftest").b
         channel = bench.board.engine.circuit.sentinel
-        channel.constants = dataclasses.replace(channel.constants, pump_decay_us=channel.constants.pump_decay_us * 2.2)
+        channel.constants = dataclasses.replace(channel.constants, pump_decay_us=channel.constants.pump_decay_us * 1.6)
         reply = bench.ask("selftest", limit_ms=8000)
         assert reply["drop_ms"] > first * 1.4
         assert not reply["bits"] & selftest.DROP_AS_EVER

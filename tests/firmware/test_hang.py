@@ -46,7 +46,8 @@ def planted(module: str, line: int) -> bytes:
     if text.lstrip().startswith(("elif", "else")):
         return b""
     lines[line - 1 : line - 1] = [f"{indent}if _due():", f"{indent}    while True: pass"]
-    lines += ["", "", "def _due():", "    import time", "", f"    return {HANG_AT_MS} < time.ticks_ms() < {HANG_AT_MS + 1000}", ""]
+    lines += ["", "", "def _due():", "    import time", ""]
+    lines += [f"    return {HANG_AT_MS} < time.ticks_ms() < {HANG_AT_MS + 1000}", ""]
     return "\n".join(lines).encode()
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import lid
 import pytest
-from lid import record
 
 from tests.firmware.kit import Bench, check_chain
 

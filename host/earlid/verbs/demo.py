@@ -51,13 +51,14 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("the story is told with the word Alexa; for another model give --wav FILE or --mic.", USAGE)
     from earlid.gate import audio, models
     from earlid.ledger.location import Location
-    from earlid.ledger.render import console
     from earlid.virtual.board import VirtualBoard
     from earlid.virtual.story import QUIET_ROOM_DBFS
 
     sound = audio.read_audio(Path(args.wav)) if args.wav else None
     model = models.load(args.model)
-    out = console()
+    from rich.console import Console
+
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
     with tempfile.TemporaryDirectory(prefix="earlid-demo-") as folder:
         location = Location(Path(folder) / "ledger.sqlite", "")
         board = VirtualBoard(files={"model.bin": model.blob})
@@ -207,7 +208,7 @@ def _review(location: Location, out: Console) -> None:
     since = (now - timedelta(minutes=15)).timestamp() * 1000
     with open_reader(location) as reader:
         known = boards(reader)
-        show_story(tell(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), out)
+        show_story(tell(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), sys.stdout)
         for board in known:
             for finding in judge(reader, board, None).findings:
                 out.print(f"\nThe chain of records ({finding.verdict}): {finding.say}")

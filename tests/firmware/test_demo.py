@@ -1,0 +1,55 @@
+"""`earlid demo` tells its story and it comes out as told; what it cannot do it says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from earlid.virtual.sound import load
+from earlid.virtual.story import SPEECH
+
+EARLID = str(Path(sys.executable).parent / "earlid")
+
+
+def demo(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([EARLID, "demo", "--speed", "6", *words], capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_the_story_comes_out_as_told():
+    done = demo()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not as expected" not in done.stdout
+    assert done.stdout.count("open by word") == 1
+    assert done.stdout.count("open by button") == 1
+    assert "selftest passed" in done.stdout
+    assert "chain of records (intact)" in done.stdout
+    measured = float(done.stdout.split("had power for")[1].split("s.")[0])
+    receipts = float(done.stdout.split("Live ")[1].split(" s")[0])
+    assert abs(measured - receipts) < 0.5, "the receipts do not say what the copper did"
+
+
+def test_a_recording_of_any_kind_is_heard(tmp_path):
+    word = load(SPEECH / "word-slt.flac")
+    stereo = np.repeat(np.repeat(word, 3)[:, None], 2, axis=1)  # 48 kHz, two channels
+    path = tmp_path / "word.wav"
+    soundfile.write(path, stereo, 48000, subtype="PCM_24")
+    done = demo("--wav", str(path))
+    assert done.returncode == 0, done.stderr
+    assert "open by word" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "say"),
+    [
+        (("--wav", "missing.wav"), 2, "missing.wav"),
+        (("--model", "hey_jarvis"), 2, "--wav FILE or --mic"),
+        (("--model", "nonsense", "--mic"), 2, "nonsense"),
+    ],
+)
+def test_what_it_cannot_do_it_says(words, code, say):
+    done = demo(*words)
+    assert done.returncode in (1, code)
+    assert say in done.stderr
+    assert "Traceback" not in done.stderr
