@@ -92,7 +92,7 @@ def test_the_table_tells_the_story(told, capsys):
     for line in ("2 07:12:00 ±1 s open word 8.0 s timeout 230/200", "5 10:00:00 ±1 s fault mic-clipped (9)"):
         assert line in [" ".join(shown.split()) for shown in text.splitlines()]
     assert "Live 1 min 08 s in 2 openings (1 by button, 1 by word); 0 labelled false." in text
-    assert "1 near misses, 1 starts, 1 faults." in text
+    assert "1 near miss, 1 start, 1 fault." in text
     assert "\x1b" not in text
 
 

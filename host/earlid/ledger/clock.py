@@ -97,7 +97,7 @@ def believable(points: Iterable[Point]) -> list[Point]:
     """The points that can be true beside the newest one, oldest first."""
     kept: list[Point] = []
     for point in sorted(points, reverse=True):
-        if not kept or _agree(point, kept[-1]):
+        if not kept or (point.wall_ms < kept[-1].wall_ms and _agree(point, kept[-1])):
             kept.append(point)
     return kept[::-1]
 

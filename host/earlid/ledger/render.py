@@ -107,6 +107,10 @@ def _entry_cells(entry: Entry, opening: Opening | None) -> list[str]:
     return [str(entry.seq), time, doubt_text(entry.unc_ms), entry.event, why, live, ended, score, label]
 
 
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"
+
+
 def _show_totals(story: Story, page: Page) -> None:
     counts = story.totals.counts
     opened = {reason: count for (event, reason), count in counts.items() if event == "open"}
@@ -117,8 +121,9 @@ def _show_totals(story: Story, page: Page) -> None:
     by_reason = ", ".join(f"{count} by {reason}" for reason, count in sorted(opened.items()))
     why = f" ({by_reason})" if opened else ""
     live = span_text(story.totals.live_ms)
-    page.line(f"\nLive {live} in {sum(opened.values())} openings{why}; {false} labelled false.")
-    page.line(f"{of_event['near-miss']} near misses, {of_event['boot']} starts, {of_event['fault']} faults.")
+    page.line(f"\nLive {live} in {_many(sum(opened.values()), 'opening')}{why}; {false} labelled false.")
+    near = _many(of_event["near-miss"], "near miss", "near misses")
+    page.line(f"{near}, {_many(of_event['boot'], 'start')}, {_many(of_event['fault'], 'fault')}.")
     titles = {board.board: board.title for board in story.boards}
     for gap in story.gaps:
         say = f"Gap: records {gap.first} to {gap.last} of {titles[gap.board]} are missing (`earlid verify` says more)."
