@@ -70,7 +70,7 @@ class App:
             self.policy.fail("pump-stuck")
         elif not bits & selftest.SENSE_AGREES:
             self.policy.fail("mute-poles")
-        elif not muted and bits & selftest.SENTINEL_DROPS and not bits & selftest.DROP_AS_EVER:
+        elif bits & selftest.SENTINEL_RISES and not bits & selftest.DROP_AS_EVER:
             self.notes.note("fault", "drop-time", drop_ms, baseline)
         if not muted:
             self.hearing.start()

@@ -29,6 +29,9 @@ def run(board, slots, baseline_ms):
         if max(board.guarded_mv(), board.sentinel_mv()) <= circuit.RAIL_LIVE_MV:
             break
         board.pause()
+    # A dead rail's pump may still hold charge: the one edge of the next step would pull the relay in again.
+    for _ in range(circuit.DROP_MAX_MS // _STEP_MS):
+        board.pause()
     bits |= _dead(board, GUARDED_DEAD, SENTINEL_DEAD)
     board.hold_high(1)
     highest = 0

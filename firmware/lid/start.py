@@ -12,7 +12,7 @@ from lid.gate import blob
 from lid.gate.detector import Detector
 from lid.journal import Journal, NoJournal
 from lid.link import Link
-from lid.notes import VERSION_CODE
+from lid.notes import VERSION, VERSION_CODE
 from lid.segments import FlashError, Segments
 
 _QUICK_STARTS = const(3)  # so many in a row without a good minute, and another try will not mend it
@@ -54,6 +54,8 @@ def _open_journal(identity, board, problems):
 
 
 def _load_word(path, problems):
+    if path == "-":
+        return None  # flashed without a word: the button still opens
     try:
         return Detector(blob.load(path))
     except (OSError, ValueError, MemoryError) as error:
@@ -91,7 +93,7 @@ def _maintain(board, journal, settings):
         pass
     link = Link(board)
     link.send({"hi": {
-        "board": journal.board, "maintenance": True, "boot": journal.boot, "state": "closed",
+        "board": journal.board, "fw": VERSION, "maintenance": True, "boot": journal.boot, "state": "closed",
         "config": "%08x" % config.digest(settings),
         "seq": journal.seq, "link": binascii.hexlify(journal.link).decode(),
     }})  # fmt: skip

@@ -42,7 +42,7 @@ def test_a_welded_contact_is_found_at_start():
     with Bench(start=False) as bench:
         bench.board.weld("guarded")
         bench.board.start()
-        bench.board.run_ms(3500)
+        bench.board.run_ms(6000)
         assert ("selftest", "failed") in bench.told()
         assert bench.hello()["why"] == "welded"
         bench.press()

@@ -6,16 +6,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from earlid.board.link import Hello, Link, Record, Telemetry
+from earlid.board.relay import Relay
 from earlid.board.sync import Sync, SyncResult
 from earlid.errors import UserError
 from earlid.ledger.store import Ledger
 
 AGAIN_S = (0.5, 0.5, 1.0, 2.0, 5.0)  # waits for a board that is away
-LISTEN_S = 0.5
+LISTEN_S = 0.2  # also how long another program's `close` may wait
 SILENCE_S = 10.0  # without a line: ask whether it is still there
 REFRESH_S = 3600.0  # clock and anchor
 
@@ -46,6 +48,14 @@ class Status:
     last: deque[Happening] = field(default_factory=lambda: deque(maxlen=8))
 
 
+def _relay(port: str) -> AbstractContextManager[Relay | None]:
+    """Lets `earlid safe` close this board's lid while we hold its port; without a place for that, we watch all the same."""
+    try:
+        return Relay(port)
+    except (UserError, OSError):
+        return nullcontext()
+
+
 class Watcher(threading.Thread):
     """A thread per board.
 
@@ -71,8 +81,8 @@ class Watcher(threading.Thread):
         misses = 0
         while not self._end.is_set():
             try:
-                with Link(self.status.port) as link:
-                    self._session(link)
+                with Link(self.status.port) as link, _relay(self.status.port) as relay:
+                    self._session(link, relay)
             except UserError as error:
                 if self.status.here:
                     misses = 0
@@ -82,7 +92,7 @@ class Watcher(threading.Thread):
             self._end.wait(AGAIN_S[min(misses, len(AGAIN_S) - 1)])
             misses += 1
 
-    def _session(self, link: Link) -> None:
+    def _session(self, link: Link, relay: Relay | None) -> None:
         sync = Sync(link, self._ledger, on_stored=self._stored)
         self._begin(link, sync)
         refreshed_s = heard_s = time.monotonic()
@@ -99,6 +109,8 @@ class Watcher(threading.Thread):
                     self._report(sync.catch_up())
                 if self._end.is_set():
                     return
+            if relay:
+                relay.serve(link.request)
             now_s = time.monotonic()
             if link.missed_lines != missed:  # a record may have been among them
                 missed = link.missed_lines
