@@ -91,7 +91,12 @@ def make_firmware() -> None:
 
 
 def _figures() -> tuple[list[headline.Sample], list[headline.Sample]]:
-    return tuple(headline.from_csv((MADE / f"{name}.csv").read_text()) for name in ("samples", "corners"))  # type: ignore[return-value]
+    """All samples and the named corners. Raises ValueError when they have not been simulated yet."""
+    paths = [MADE / "samples.csv", MADE / "corners.csv"]
+    if not all(path.exists() for path in paths):
+        raise ValueError("no simulated boards in hardware/made yet: run python -m hardware headline")
+    samples, corners = (headline.from_csv(path.read_text()) for path in paths)
+    return samples, corners
 
 
 GROUPS: dict[str, Callable[[], None]] = {

@@ -144,7 +144,7 @@ def gate_has_one_source(board: Board) -> Iterator[str]:
             if f"GATE{n}" not in part.nets or part.kind in ("NMOS", "CMP"):
                 continue
             others = set(part.nets) - {f"GATE{n}"}
-            if part.kind != "R" or not others <= {f"POWER{n}", GND}:
+            if part.kind != "R" or not others <= {f"POWER{n}", f"WEIGH{n}", GND}:
                 yield f"{part.ref} joins GATE{n} to {', '.join(sorted(others))}"
         for part in board.parts:
             if f"POWER{n}" in part.nets and part.kind == "R" and not set(part.nets) <= {f"POWER{n}", f"GATE{n}", GND}:

@@ -85,6 +85,6 @@ def channel(board: Board, fault: Fault) -> int:
 
 
 CHANNEL_NETS = {
-    *("PUMP", "DRIVE", "POWA", "POWER", "RATEA", "RATE", "GATE", "COIL", "FLY"),
+    *("PUMP", "DRIVE", "POWA", "POWER", "RATEA", "RATE", "WEIGH", "GATE", "COIL", "FLY"),
     *("KCLAMP", "RAIL", "SRC", "FEED", "SCLAMP", "SENSE", "LIVEA"),
 }

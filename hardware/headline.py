@@ -73,7 +73,6 @@ def measure(one: Board, two: Board, corner: Corner, number: int) -> Sample:
     w = simulate(one, corner, scene, ["RAIL1"])
     rises = w["t"][w["RAIL1"] > LIVE_V]
     arm_ms = float(rises[0] - ARM_AT_S) * 1e3 if len(rises) else 1e9
-    rail_v = float(_window(w, "RAIL1", pause_from - 0.02, pause_from).min())
     dip_v = float(_window(w, "RAIL1", pause_from, resume + 0.03).min())
     drop_ms = above(w, "RAIL1", last)
     scene, begin = scenes.slow(10.0, warm=True, length_s=0.8, hold_s=0.2)
@@ -85,24 +84,31 @@ def measure(one: Board, two: Board, corner: Corner, number: int) -> Sample:
     scene, lever = scenes.muted_while_open(number, env["throw_ms"], env["bounce_ms"], env["phase_ms"])
     w = simulate(two, corner, scene, ["RAIL1", "RAIL2"], first=COARSE)
     mutes = [above(w, f"RAIL{n}", lever) for n in (1, 2)]
+    rail_v = min(float(_window(w, f"RAIL{n}", lever - 0.04, lever).min()) for n in (1, 2))
     after = max(float(_window(w, f"RAIL{n}", lever + 0.03, 9.0).max()) for n in (1, 2))
     return Sample(corner.name, arm_ms, rail_v, dip_v, drop_ms, peak, slow_v, mutes[0], mutes[1], after)
 
 
-def _one(number: int) -> Sample:
-    one, two = build(1), build(2)
-    return measure(one, two, draw(two, number), number)
+def boards() -> tuple[Board, Board]:
+    """Both boards less what cannot move the figures: lights, buttons, and for the pumps the microphone."""
+    return build(1).without("lamp", "controls", "sentinel"), build(2).without("lamp", "controls")
+
+
+def one_sample(number: int) -> Sample:
+    """Sample `number`, the same on every run."""
+    one, two = boards()
+    return measure(one, two, draw(build(2), number), number)
 
 
 def monte_carlo(samples: int = SAMPLES, workers: int = 2) -> list[Sample]:
     """Samples 0 to `samples` - 1, in order: the same list on every run of the same ngspice."""
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(_one, range(samples), chunksize=4))
+        return list(pool.map(one_sample, range(samples), chunksize=4))
 
 
 def named_corners() -> list[Sample]:
-    one, two = build(1), build(2)
-    return [measure(one, two, corner, 0) for corner in [Corner(), *extremes(two)]]
+    one, two = boards()
+    return [measure(one, two, corner, 0) for corner in [Corner(), *extremes(build(2))]]
 
 
 def as_csv(samples: list[Sample]) -> str:
@@ -152,8 +158,8 @@ def targets(samples: list[Sample], nominal: Sample) -> list[Target]:
     row("lowest rail in and after a 60 ms pause", "pause_dip_v", 2.4, "V", most=False)
     row("rail at 10 Hz toggling after a proper hold", "slow_rail_v", 0.3, "V")
     row("rate tank's peak at 10 Hz, part of the threshold", "slow_peak", 1.0, "")
-    row("first edge to a live rail", "arm_ms", 150.0, "ms")
-    row("rail while the lid is open", "rail_v", 2.4, "V", most=False)
+    row("first edge to a live rail", "arm_ms", 200.0, "ms")
+    row("lower of both rails while the lid is open", "rail_v", 2.4, "V", most=False)
     return table
 
 

@@ -37,7 +37,8 @@ def dead_man(board: Board, n: int) -> None:
     c(4, "1u", f"RATE{n}", GND, tolerance=0.05, note="film, 5 %")
     r(4, "160k", f"RATE{n}", GND)
     r(5, "100k", f"POWER{n}", f"GATE{n}")
-    r(6, "2M2", f"GATE{n}", GND)
+    r(6, "2M2", f"GATE{n}", f"WEIGH{n}", note="hysteresis: an opening lid does not chatter")
+    r(7, "100k", f"RATE{n}", f"WEIGH{n}")
     board.add(f"Q{h + 1}", "NMOS", "TN0702N3-G", [GND, f"GATE{n}", f"COIL{n}"], block)
     d(5, "1N4148", f"COIL{n}", f"FLY{n}")
     board.add(f"D{h + 6}", "Z", "5V1", ["VCOIL", f"FLY{n}"], block)
@@ -79,10 +80,10 @@ def switch(board: Board, channels: int) -> None:
 
 def veto(board: Board, channels: int) -> None:
     """The comparator: one reference, one half a channel; an unused half is tied off."""
-    second = ["RATE2", "REF", "GATE2"] if channels == 2 else [GND, "REF", ""]
-    board.add("U1", "CMP", "LM393", ["GATE1", "REF", "RATE1", GND, *second, "V3V3"], "veto")
+    second = ["WEIGH2", "REF", "GATE2"] if channels == 2 else [GND, "REF", ""]
+    board.add("U1", "CMP", "LM393", ["GATE1", "REF", "WEIGH1", GND, *second, "V3V3"], "veto")
     board.add("R8", "R", "680k", ["V3V3", "REF"], "veto")
-    board.add("R9", "R", "120k", ["REF", GND], "veto")
+    board.add("R9", "R", "150k", ["REF", GND], "veto")
     board.add("C1", "C", "100n", ["V3V3", GND], "veto")
 
 

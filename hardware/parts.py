@@ -5,7 +5,7 @@ Prices are estimates written down from memory on the date below, for single piec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 PRICE_DATE = "2026-11"
 
@@ -144,6 +144,13 @@ class Board:
             fixed["tolerance"] = 0.01 if kind == "R" else 0.10
         value_si = si(value) if kind in ("R", "C") else 0.0
         self.parts.append(Part(ref, kind, value, dict(zip(PINS[kind], nets, strict=True)), block, value_si, **fixed))  # type: ignore[arg-type]
+
+    def without(self, *blocks: str) -> Board:
+        """The same board less some blocks, and less the GPIOs that then lead nowhere: a lighter deck."""
+        parts = [part for part in self.parts if part.block not in blocks]
+        used = {net for part in parts for net in part.nets}
+        gpio = {number: end for number, end in self.gpio.items() if end[0] in used}
+        return replace(self, parts=parts, gpio=gpio)
 
     def part(self, ref: str) -> Part:
         return next(part for part in self.parts if part.ref == ref)

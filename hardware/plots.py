@@ -68,7 +68,7 @@ def spread(samples: list[Sample]) -> str:
         ("ms from the last edge to rail < 0.3 V (limit 250)", lambda s: s.drop_ms, 250.0),
         ("ms from the lever to rail 2 < 0.3 V (limit 20)", lambda s: s.mute2_ms, 20.0),
         ("rate tank's peak at 10 Hz over its threshold (limit 1)", lambda s: s.slow_peak, 1.0),
-        ("ms from the first edge to a live rail (limit 150)", lambda s: s.arm_ms, 150.0),
+        ("ms from the first edge to a live rail (limit 200)", lambda s: s.arm_ms, 200.0),
     ]
     for axis, (title, pick, limit) in zip(axes.flat, rows, strict=True):
         axis.hist([pick(s) for s in samples], bins=40, color="#1f5fbf")

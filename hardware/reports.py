@@ -74,8 +74,8 @@ def _digest(*parts: str) -> str:
 
 def headline_digest() -> str:
     """Of the decks of the named and the first samples, and of the code that judges them."""
-    one, two = build(1), build(2)
-    boards = [Corner(), *extremes(two), *(draw(two, n) for n in range(4))]
+    one, two = headline.boards()
+    boards = [Corner(), *extremes(build(2)), *(draw(build(2), n) for n in range(4))]
     decks = [
         spice.deck(one, c, headline.pump_scene(end, high)[0], ["RAIL1"])
         for c in boards

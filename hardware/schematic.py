@@ -79,8 +79,10 @@ class Sheet:
 
 def dead_man(s: Sheet, x: float, y: float) -> None:
     """Both pumps, the comparator's half, the transistor and the coil of one channel; `y` is the power pump's wire."""
-    s.title((x - 1, y + 4.6), "DEAD-MAN DRIVE: both pumps must run, or the coil lets go (channel 1; channel 2 is the same)")
-    s.net((x, y), "PUMP1 (GPIO18)\nPUMP2 (GPIO19)", "left")
+    two = s.board.channels == 2
+    same = " (channel 1; channel 2 is the same)" if two else ""
+    s.title((x - 1, y + 4.6), f"DEAD-MAN DRIVE: both pumps must run, or the coil lets go{same}")
+    s.net((x, y), "PUMP1 (GPIO18)" + ("\nPUMP2 (GPIO19)" if two else ""), "left")
     s.line((x, y), (x + 0.6, y))
     s.dot((x + 0.6, y))
     s.two(elm.Resistor, "R101", (x + 0.6, y), (x + 0.6, y - 2.2), "bottom")
@@ -101,10 +103,7 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     s.ground((x + 11.2, y - 2.2))
     s.note((x + 8.2, y + 0.45), "POWER tank")
     s.two(elm.Resistor, "R105", (x + 11.2, y), (x + 14.4, y))
-    s.dot((x + 17.8, y))
-    s.line((x + 14.4, y), (x + 17.8, y), (x + 20.2, y))
-    s.two(elm.Resistor, "R106", (x + 17.8, y), (x + 17.8, y - 2.2), "bottom")
-    s.ground((x + 17.8, y - 2.2))
+    s.line((x + 14.4, y), (x + 20.2, y))
     s.note((x + 14.6, y + 0.35), "GATE")
     q = s.d.add(elm.NFet(bulk=False).theta(0).reverse().anchor("gate").at((x + 20.2, y)))
     s.note((x + 21.4, y), s.name("Q101"))
@@ -137,15 +136,25 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     s.dot((x + 11.2, y2))
     s.two(elm.Resistor, "R104", (x + 11.2, y2), (x + 11.2, y2 - 2.2), "bottom")
     s.ground((x + 11.2, y2 - 2.2))
-    s.note((x + 8.2, y2 + 0.45), "RATE tank: volts follow the rate")
-    amp = s.d.add(elm.Opamp(leads=False).theta(0).anchor("in2").at((x + 13.4, y2)))
+    s.note((x + 8.2, y2 + 0.45), "RATE tank")
+    s.two(elm.Resistor, "R107", (x + 11.2, y2), (x + 14.2, y2))
+    s.dot((x + 14.2, y2))
+    amp = s.d.add(elm.Opamp(leads=False).theta(0).anchor("in2").at((x + 15.2, y2)))
     minus, out = amp.absanchors["in1"], amp.absanchors["out"]
-    s.line((x + 11.2, y2), (x + 13.4, y2))
+    s.line((x + 14.2, y2), (x + 15.2, y2))
     s.line((minus[0], minus[1]), (minus[0] - 0.5, minus[1]))
     s.net((minus[0] - 0.5, minus[1]), "REF", "left")
-    s.line((out[0], out[1]), (out[0] + 0.4, out[1]), (out[0] + 0.4, y))
-    s.dot((out[0] + 0.4, y))
-    s.note((x + 14.0, y2 - 1.6), "U1 LM393, half a channel: open collector.\nIt can only pull GATE down (veto).")
+    right = out[0] + 0.5
+    s.line((out[0], out[1]), (right, out[1]), (right, y))
+    s.dot((right, y))
+    s.dot((right, out[1]))
+    s.line((x + 14.2, y2), (x + 14.2, y2 - 1.6))
+    s.two(elm.Resistor, "R106", (x + 14.2, y2 - 1.6), (right, y2 - 1.6), "bottom")
+    s.line((right, y2 - 1.6), (right, out[1]))
+    s.note(
+        (x + 14.0, y2 - 3.2),
+        "U1 LM393, half a channel: open collector. It can only\npull GATE down (veto). R106, R107: hysteresis.",
+    )
     s.used |= {"U1", "K1", "K2"} & set(s.have)
 
 
@@ -156,7 +165,7 @@ def reference(s: Sheet, x: float, y: float) -> None:
     s.two(elm.Resistor, "R8", (x + 1.2, y), (x + 1.2, y - 2.2), "bottom")
     s.dot((x + 1.2, y - 2.2))
     s.line((x + 1.2, y - 2.2), (x + 2.2, y - 2.2))
-    s.net((x + 2.2, y - 2.2), "REF (0.50 V)")
+    s.net((x + 2.2, y - 2.2), "REF (0.60 V)")
     s.two(elm.Resistor, "R9", (x + 1.2, y - 2.2), (x + 1.2, y - 4.4), "bottom")
     s.ground((x + 1.2, y - 4.4))
     s.line((x + 1.2, y), (x + 5.4, y))

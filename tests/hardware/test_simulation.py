@@ -29,12 +29,12 @@ def same(now: headline.Sample, then: headline.Sample) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_named_boards_give_the_committed_figures(number: int) -> None:
-    one, two = build(1), build(2)
-    same(headline.measure(one, two, [Corner(), *extremes(two)][number], 0), committed("corners")[number])
+    one, two = headline.boards()
+    same(headline.measure(one, two, [Corner(), *extremes(build(2))][number], 0), committed("corners")[number])
 
 
 def test_a_sample_gives_the_committed_figures() -> None:
-    same(headline._one(7), committed("samples")[7])
+    same(headline.one_sample(7), committed("samples")[7])
 
 
 def test_every_target_holds_on_every_committed_board() -> None:

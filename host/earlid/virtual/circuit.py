@@ -19,25 +19,29 @@ Listener = Callable[[int, str, object], None]
 
 @dataclass(frozen=True)
 class Constants:
-    """Figures of the circuit's behaviour (to be fitted to the simulation of the netlist)."""
+    """Figures of the circuit's behaviour, fitted to the simulated nominal board within 10 % (tests/hardware).
 
-    pump_supply_mv: float = 2800.0  # the pin's swing less two diodes
-    pump_share: float = 0.2175  # of the remaining difference that one rising edge brings over
-    pump_recharge_us: float = 300.0  # how fast the first capacitor empties while the pin is low
-    pump_decay_us: float = 140_000.0
-    gate_on_mv: float = 1400.0  # pump voltage that turns the coil on
-    gate_off_mv: float = 1200.0  # and lets go of it: no chatter between
-    operate_us: int = 7_000
+    The pump is the rate pump of the netlist, which alone decides when a healthy board opens and closes.
+    """
+
+    pump_supply_mv: float = 2770.0  # the pin's swing less two diodes
+    pump_share: float = 0.0637  # of the remaining difference that one rising edge brings over
+    pump_recharge_us: float = 71.0  # how fast the first capacitor empties while the pin is low
+    pump_decay_us: float = 150_000.0
+    gate_on_mv: float = 580.0  # pump voltage at which the comparator stops its veto
+    gate_off_mv: float = 430.0  # and takes it up again: no chatter between
+    operate_us: int = 4_200
     release_us: int = 3_000
-    rail_fed_mv: float = 3150.0
-    rail_rise_us: float = 400.0
-    sentinel_bleed_us: float = 6_800.0  # bleeder alone
-    guarded_bleed_us: float = 10_000.0
-    clamp_us: float = 60.0  # relay's resting contact or the switch's mute throw to ground
+    rail_fed_mv: float = 3010.0  # sentinel 3066, guarded 2955
+    rail_rise_us: float = 50.0
+    sentinel_bleed_us: float = 700.0  # bleeder alone
+    guarded_bleed_us: float = 1_000.0
+    clamp_us: float = 5.0  # relay's resting contact or the switch's mute throw to ground
     sentinel_filter_us: float = 3_200.0  # divider and its capacitor
-    guarded_filter_us: float = 5_000.0
+    guarded_filter_us: float = 3_200.0
     sense_filter_us: float = 6_000.0
-    coil_supply_mv: float = 5000.0
+    coil_supply_mv: float = 4900.0  # behind the fuse: 4977 idle, 4764 with both coils pulled in
+    lamp_mv: float = 3705.0  # the red light's node when it is lit; shunted it is 0
     throw_us: int = 2_000  # from touching the lever to the poles' new throw
 
 
@@ -228,10 +232,12 @@ class Circuit:
         self.next_us = min(self.sentinel.next_us, self.guarded.next_us, self.poles_change_us)
 
     def _show(self, now_us: int) -> None:
-        # The red light is wired from the mute throw and shunted by a live rail
+        # The red light is shunted by the coil supply and by either rail; MUTE_SENSE reads its node
         red = self.powered and self.poles["coil"] and not (self.sentinel.live or self.guarded.live)
         if red != self.red:
             self.red = red
+            self.changes += 1
+            self.mute_sense.aim(now_us, self.constants.lamp_mv if red else 0.0, 1.0)
             self.listener(now_us, "red_led", red)
 
     def apply(self, now_us: int) -> None:
@@ -247,7 +253,6 @@ class Circuit:
             channel.pole_armed = not self.poles[channel.name]
             channel.settle(now_us)
         self.arm_sense.aim(now_us, 0.0 if self.poles["coil"] else coil_mv, 1.0)
-        self.mute_sense.aim(now_us, coil_mv if self.poles["coil"] else 0.0, 1.0)
         self._show(now_us)
         self._next()
 
