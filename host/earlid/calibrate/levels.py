@@ -10,7 +10,7 @@ from earlid.calibrate.priors import Prior
 # False openings per hour that each level accepts. 0.5 is twelve in a day of uninterrupted talk.
 TARGETS_PER_H = {"careful": 0.1, "balanced": 0.5, "eager": 2.0}
 NAMES = tuple(TARGETS_PER_H)
-CUTOFF_LOWEST = 64  # below a quarter, nothing published was ever measured
+CUTOFF_LOWEST = 128  # below one half nothing published was ever measured
 CUTOFF_HIGHEST = 254
 NEAR_MISS_BELOW = 0.6  # of the cutoff: worth a record, far from an opening
 

@@ -37,8 +37,7 @@ class Room:
 
     level_dbfs: float
     per_second_dbfs: list[float]
-    above_floor_q8: float  # the 99.9th percentile of hops above the board's floor
-    floor_dbfs: float
+    unrest_q8: float  # the 99.9th percentile of hops above the median
     seconds: float
     dc_steps: float
     hum_dbfs: dict[str, float | None]
@@ -60,7 +59,7 @@ def measure_room(quiet: Readings, probe: Mapping[str, Any], gain_q8: int) -> Roo
     boost = gain_db(gain_q8)
     median_q8 = float(np.median(levels)) if len(levels) else 0.0
     level = dbfs(median_q8) - boost
-    above = float(np.quantile(levels - settled.floor, 0.999)) if len(levels) else 0.0
+    unrest = float(np.quantile(levels, 0.999)) - median_q8 if len(levels) else 0.0
     findings = wires(probe)
     if not any(finding.fatal for finding in findings):
         rms_steps = 32768 * 10 ** (level / 20)
@@ -76,8 +75,7 @@ def measure_room(quiet: Readings, probe: Mapping[str, Any], gain_q8: int) -> Roo
     return Room(
         level,
         [dbfs(value) - boost for value in per_second(quiet.lvl, quiet.ms)],
-        above,
-        dbfs(float(np.median(settled.floor))) - boost if len(levels) else dbfs(0),
+        unrest,
         quiet.span_ms / 1000,
         probe["dc_q4"] / 16,
         {f"{hertz} Hz": _tone_dbfs(probe, place) for place, hertz in enumerate((50, 60, 100, 120))},

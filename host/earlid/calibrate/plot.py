@@ -50,7 +50,7 @@ def text(lines: Sequence[Line], width: int = WIDTH, height: int = HEIGHT) -> str
     rates = [rate_shown(point.false_openings, point.hours) for point in every]
     low, high = math.floor(math.log10(min(rates))), math.ceil(math.log10(max(rates)) + 1e-9)
     high = max(high, low + 1)
-    top = max(0.05, max(point.missed.value for point in every if point.cutoff_q8 <= 250))
+    top = max(0.05, *(line.curve.at(250).missed.value for line in drawn))
     grid = [[" "] * width for _ in range(height)]
 
     def place(point: Point, mark: str) -> None:

@@ -68,8 +68,9 @@ def readings(lines: Sequence[Mapping[str, Any]]) -> Readings:
 
 
 def per_second(values: Ints, ms: Ints) -> list[float]:
-    """The median of each whole second of readings."""
+    """The median of each second of readings; a last part of less than half a second is left out."""
     if not len(ms):
         return []
     second = (ms - ms[0]) // 1000
-    return [float(np.median(values[second == number])) for number in range(int(second[-1]) + 1) if np.any(second == number)]
+    whole = range(int(second[-1]) + (ms[-1] - ms[0] - 1000 * second[-1] >= 500 or second[-1] == 0))
+    return [float(np.median(values[second == number])) for number in whole if np.any(second == number)]

@@ -92,7 +92,7 @@ def _room(outcome: Outcome) -> str:
     seconds = room.per_second_dbfs
     rows = [
         ["quiet room", f"{room.level_dbfs:.1f} dBFS; by the second {min(seconds):.1f} to {max(seconds):.1f}" if seconds else ""],
-        ["loudest hop in a thousand", f"{room.above_floor_q8 / 85:.1f} dB above the floor"],
+        ["loudest hop in a thousand", f"{room.unrest_q8 / 85:.1f} dB above the median"],
         ["mean of the samples", f"{room.dc_steps:+.0f} steps of 16 bits"],
         [
             "at " + ", ".join(room.hum_dbfs),

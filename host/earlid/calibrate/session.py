@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Telemetry
@@ -62,7 +64,6 @@ class Session:
         self._link, self._guide, self._shelf, self._plan = link, guide, shelf, plan
         self._collected, self._config, self._cutoff_q8 = collected, config, cutoff_q8
         self._closed_at_ms = -1000
-        self._expected = self._received = 0
 
     def run(self) -> Collected:
         """Do what is left of the steps, and keep each as it is done.
@@ -152,8 +153,8 @@ class Session:
         with self._guide.progress("", plan.words * plan.word_s):
             while len(trials) < plan.words:
                 number = len(trials) + 1
-                self._guide.now(f"now: {self._collected.word} ({number} of {plan.words})", trial=number)
-                window = self._listen(plan.word_s, (number - 1) * plan.word_s)
+                sign = partial(self._guide.now, f"now: {self._collected.word} ({number} of {plan.words})", trial=number)
+                window = self._listen(plan.word_s, (number - 1) * plan.word_s, at_start=sign)
                 trial = words.judge_trial(window, self._cutoff_q8)
                 trials.append(trial)
                 self._shelf.save(self._collected)
@@ -208,8 +209,15 @@ class Session:
                 time.sleep(ASK_AGAIN_S)
         raise AssertionError("unreachable")
 
-    def _listen(self, seconds: float, before_s: float = 0.0, lines: list[Telemetry] | None = None) -> Readings:
-        # By the board's clock, so that a simulated one may run as fast as it likes
+    def _listen(
+        self,
+        seconds: float,
+        before_s: float = 0.0,
+        lines: list[Telemetry] | None = None,
+        at_start: Callable[[], None] = lambda: None,
+    ) -> Readings:
+        # By the board's clock, so that a simulated one may run as fast as it likes. A person is given the sign when the first
+        # live line is here: what is said after it cannot be missed.
         lines = [] if lines is None else lines
         self._link.request("telemetry", every_ms=TELEMETRY_MS)
         for _ in self._link.messages(0):
@@ -225,7 +233,9 @@ class Session:
                     continue
                 silent = False
                 now_ms = int(message["ms"])
-                end_ms = now_ms + round(seconds * 1000) if end_ms is None else end_ms
+                if end_ms is None:
+                    end_ms = now_ms + round(seconds * 1000)
+                    at_start()
                 lines.append(message)
                 self._guide.heard(dbfs(message["lvl"]) - boost, before_s + seconds - (end_ms - now_ms) / 1000)
                 self._keep_closed(message, now_ms)

@@ -22,7 +22,7 @@ def energy_thresholds(room: Room | None, voice: Voice | None) -> dict[str, int]:
     defaults = config.defaults()
     on = defaults["energy_on_q8"]
     if room is not None:
-        on = round(room.above_floor_q8 + MARGIN_Q8)
+        on = round(room.unrest_q8 + MARGIN_Q8)
     on = min(max(on, ON_LOWEST_Q8), ON_HIGHEST_Q8)
     gate = defaults["energy_gate"]
     if voice is not None and not any(finding.fatal for finding in voice.findings):

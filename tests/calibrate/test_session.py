@@ -1,0 +1,264 @@
+"""The guided session on virtual boards: what it measures is what the simulation knows, and each defect has its name."""
+
+import numpy as np
+import pytest
+from earlid.calibrate.calibration import Calibration, Wishes, identify
+from earlid.calibrate.noise import measure_room
+from earlid.calibrate.progress import Shelf
+from earlid.calibrate.readings import DB_PER_Q8, readings
+from earlid.calibrate.session import MicrophoneFault, Plan
+from earlid.errors import UserError
+from earlid.evaluate import measure
+from earlid.evaluate.tasks import Gate
+from lid import config
+
+from tests.calibrate.conftest import RATE_HZ, Actor, speech
+
+ROOM_TOLERANCE_DB = 0.5
+VOICE_TOLERANCE_DB = 1.0
+QUICK = Plan(room_s=5, voice_s=5, words=4, word_s=2.5, noise_s=8)
+
+
+def calibrate(room, actor, plan=QUICK, **wishes):
+    return Calibration(room.board.serial_port, Wishes(plan, ask=False, **wishes), actor).run()
+
+
+def only(*steps):
+    return Plan(
+        room_s=5, voice_s=5, words=4, word_s=2.5, noise_s=8, skip=frozenset({"room", "voice", "word", "noise"} - set(steps))
+    )
+
+
+def talking(seconds, peak_dbfs):
+    """Babble with its highest peak at a level."""
+    clip = np.resize(np.concatenate([speech("babble-awb"), speech("babble-gb")]), int(seconds * RATE_HZ)).astype(float)
+    return np.rint(clip * 32768 * 10 ** (peak_dbfs / 20) / np.abs(clip).max()).astype(np.int16)
+
+
+def active_dbfs(samples, above_dbfs):
+    """Level of those hops that are louder than a level: what a voice's level means here."""
+    hops = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(float)
+    power = hops.var(axis=1)
+    return 10 * np.log10(power[power > 32768**2 * 10 ** (above_dbfs / 10)].mean() / 32768**2)
+
+
+@pytest.mark.parametrize("noise_dbfs", [-75.0, -65.0, -55.0, -45.0, -35.0])
+def test_thresholds_fit_the_noise_that_the_simulation_makes(make_room, model, noise_dbfs):
+    room = make_room(noise_dbfs, seed=7)
+    actor = Actor(room)
+    calibrate(room, actor, only("room"), level="balanced")
+    found = actor.values("room")
+    assert found["level_dbfs"] == pytest.approx(noise_dbfs, abs=ROOM_TOLERANCE_DB)
+    assert all(abs(level - noise_dbfs) < 2 * ROOM_TOLERANCE_DB for level in found["per_second_dbfs"][1:])
+    assert found["findings"] == (["loud room"] if noise_dbfs > -40 else [])
+    # The truth: with these thresholds the gate sleeps in more of the same noise, from its third second on.
+    with room.link() as link:
+        settings = link.request("config-get")["config"]
+    rng = np.random.default_rng(8)
+    more = np.rint(rng.normal(0, 32768 * 10 ** (noise_dbfs / 20), 60 * RATE_HZ)).astype(np.int16)
+    gate = Gate("calibrated", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
+    awake = measure.run_gate(more, model, gate).t_ms
+    assert np.count_nonzero(awake > 5000) * 30 < 0.05 * 55_000
+    # and its unrest: of 80 squares a hop, 99.9 % lie less than 1.9 dB above the mean, and the floor is within a decibel
+    above_db = settings["energy_on_q8"] * DB_PER_Q8
+    assert 1.9 < above_db < 8
+
+
+@pytest.mark.parametrize(
+    ("microphone", "name"),
+    [("dead", "dead microphone"), ("swapped", "swapped channel"), ("stuck", "stuck line")],
+)
+def test_a_defect_that_ends_it_is_named(make_room, microphone, name):
+    room = make_room(-60.0, microphone=microphone)
+    actor = Actor(room)
+    with pytest.raises(MicrophoneFault, match=name):
+        calibrate(room, actor)
+    assert actor.values("finding")["name"] == name
+    assert actor.values("finding")["fatal"]
+
+
+@pytest.mark.parametrize(
+    ("hertz", "name"), [(50, "hum 50 Hz"), (60, "hum 60 Hz"), (100, "hum 50 Hz"), (120, "hum 60 Hz"), (55, None), (440, None)]
+)
+def test_hum_is_named_by_its_frequency(make_room, hertz, name):
+    room = make_room(-65.0)
+    room.board.play(np.rint(60 * np.sin(2 * np.pi * hertz * np.arange(30 * RATE_HZ) / RATE_HZ)).astype(np.int16))
+    actor = Actor(room)
+    calibrate(room, actor, only("room"), write=False)
+    assert actor.values("room")["findings"] == ([name] if name else [])
+
+
+def test_a_clipped_microphone_and_an_offset_are_named(make_room):
+    room = make_room(-40.0, microphone="clipped")
+    actor = Actor(room)
+    calibrate(room, actor, only("room"), write=False)
+    assert "clipped microphone" in actor.values("room")["findings"]
+    room = make_room(-60.0, seed=1)
+    room.board.play(np.full(30 * RATE_HZ, 2000, np.int16))
+    actor = Actor(room)
+    calibrate(room, actor, only("room"), write=False)
+    assert actor.values("room")["findings"] == ["DC offset"]
+
+
+def test_a_stuck_bit_is_named(make_room):
+    room = make_room(None)
+    noise = np.random.default_rng(4).normal(0, 60, 40 * RATE_HZ).astype(np.int16)
+    room.board.play(noise | 0x40)
+    actor = Actor(room)
+    calibrate(room, actor, only("room"), write=False)
+    assert actor.values("room")["findings"] == ["stuck bit"]
+    assert "bit 14 always 1" in actor.values("finding")["what"]
+
+
+@pytest.mark.parametrize("peak_dbfs", [-35.0, -12.0])
+def test_gain_follows_the_voice(make_room, peak_dbfs):
+    room = make_room(-70.0)
+    talk = talking(9, peak_dbfs)
+    truth = active_dbfs(talk, -64.0)
+    actor = Actor(room, talk=talk)
+    calibrate(room, actor, only("room", "voice"), write=False)
+    found = actor.values("voice")
+    assert found["speech_dbfs"] == pytest.approx(truth, abs=VOICE_TOLERANCE_DB)
+    assert found["snr_db"] == pytest.approx(truth + 70, abs=1.5 * VOICE_TOLERANCE_DB)
+    # up to the usual level of speech, unless that would saturate the peaks; never below one
+    wanted_db = max(0.0, min(-26 - truth, -3 - peak_dbfs))
+    assert 20 * np.log10(found["gain_q8"] / 256) == pytest.approx(wanted_db, abs=2 * VOICE_TOLERANCE_DB)
+
+
+def test_nobody_talking_is_not_taken_for_a_voice(make_room):
+    room = make_room(-60.0)
+    actor = Actor(room)
+    calibrate(room, actor, only("room", "voice"), write=False)
+    assert actor.values("finding")["name"] == "no speech"
+    assert "voice" not in [name for name, _ in actor.told]
+
+
+def test_the_whole_session_ends_in_the_boards_settings(make_room, own_data_dir, tmp_path):
+    room = make_room(-65.0)
+    false_alarm = np.concatenate([np.zeros(2 * RATE_HZ, np.int16), speech("word-rms"), np.zeros(RATE_HZ, np.int16)])
+    word = speech("word-slt")
+    actor = Actor(room, talk=talking(9, -25), sayings=[word, word, None, word], ordinary=false_alarm)
+    with room.link() as link:
+        before = link.request("config-get")
+    code = calibrate(room, actor, level="balanced", report=tmp_path / "report.html", plot=tmp_path / "curve.svg")
+    assert code == 0
+    trials = actor.names("trial")
+    assert [trial["sound"] for trial in trials] == [True, True, False, True]
+    assert sum(trial["peak"] > 230 for trial in trials) == 3
+    assert all(0 < trial["latency_ms"] < 1500 for trial in trials if trial["sound"])
+    assert actor.values("noise")["false_openings"] == 1
+    with room.link() as link:
+        after = link.request("config-get")
+        records = link.request("sync", from_=1, max=64)
+        told = [(item.event, item.reason) for item in link.take_records()]
+    assert records["ok"]
+    assert after["digest"] == actor.values("written")["digest"]
+    assert after["previous"] == before["digest"], "the old one is kept on the board"
+    assert after["config"]["gain_q8"] > 256
+    levels = {level["name"]: level for level in actor.values("levels")["levels"]}
+    assert after["config"]["cutoff_q8"] == levels["balanced"]["cutoff_q8"]
+    assert ("config", "changed") in told
+    assert ("open", "word") in told
+    assert told.count(("open", "button")) == 1, "the button that proves presence opens the lid"
+    assert told.count(("open", "word")) + 1 == told.count(("close", "host"))
+    with room.link() as link:
+        shelf = Shelf(own_data_dir / "calibration", link.request("hello")["hi"]["board"])
+    newest = shelf.profiles()[0]
+    assert newest["config"] == after["config"]
+    assert newest["config"] == config.check(newest["config"])
+    assert newest["provenance"]["words"] == 3
+    assert not shelf.session_path.exists()
+    page = (tmp_path / "report.html").read_text()
+    assert "<svg" in page
+    assert "balanced" in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "https://matplotlib.org", ""
+    ).replace("http://creativecommons.org", "")
+    assert (tmp_path / "curve.svg").stat().st_size > 5000
+
+
+def test_an_interrupted_session_goes_on_where_it_was(make_room):
+    room = make_room(-65.0)
+    word = speech("word-slt")
+
+    class Leaver(Actor):
+        def now(self, text, **values):
+            if values.get("trial") == 3:
+                raise KeyboardInterrupt
+            super().now(text, **values)
+
+    leaver = Leaver(room, talk=talking(9, -25), sayings=[word] * 4)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(room, leaver, write=False)
+    stayer = Actor(room, sayings=[word] * 4)
+    calibrate(room, stayer, only("room", "voice", "word"), write=False)
+    assert [values["step"] for values in stayer.names("kept")] == ["room", "voice"]
+    assert [values["trial"] for values in stayer.names("trial")] == [3, 4]
+    assert stayer.values("levels")["levels"][0]["own"]["trials"] == 4
+
+
+def test_an_interrupted_night_keeps_what_was_heard(make_room):
+    room = make_room(-65.0)
+
+    class Sleeper(Actor):
+        def heard(self, level_dbfs, seconds):
+            super().heard(level_dbfs, seconds)
+            if seconds > 4:
+                raise KeyboardInterrupt
+
+    actor = Sleeper(room)
+    calibrate(room, actor, only("noise"), write=False)
+    assert 3000 < actor.values("noise")["milliseconds"] < 8000
+
+
+def test_without_the_button_nothing_is_written(make_room, monkeypatch):
+    monkeypatch.setattr("earlid.calibrate.session.PATIENCE_S", 2.0)
+    monkeypatch.setattr("earlid.calibrate.session.write_config.__defaults__", (2.0,))
+    room = make_room(-65.0)
+    actor = Actor(room, hold=False)
+    with room.link() as link:
+        before = link.request("config-get")["config"]
+    with pytest.raises(UserError, match="nobody held the talk button"):
+        calibrate(room, actor, only("room"), level="careful")
+    with room.link() as link:
+        assert link.request("config-get")["config"] == before
+
+
+def test_a_muted_board_says_what_to_do(make_room):
+    room = make_room(-65.0)
+    room.board.at(room.board.now_ms + 4500, lambda: room.board.mute(True))
+    with pytest.raises(UserError, match="release its mute switch"):
+        calibrate(room, Actor(room), only("room"), write=False)
+
+
+def test_a_board_without_a_word_still_measures_the_room(make_room):
+    room = make_room(-65.0, word=False)
+    actor = Actor(room)
+    calibrate(room, actor, QUICK, write=False)
+    assert "word" in [values["step"] for values in actor.names("skipped")]
+
+
+def test_a_network_is_known_by_its_digest(model):
+    digest = model.digest.hex()[:16]
+    assert identify(digest, None).name == "alexa"
+    assert identify("00" * 8, None).name == ""
+    with pytest.raises(UserError, match="is not alexa"):
+        identify("00" * 8, "alexa")
+
+
+def test_a_room_needs_no_second_of_settling_to_be_measured():
+    probe = {
+        "low": -5,
+        "high": 5,
+        "any": "ffffff",
+        "all": "000000",
+        "other": 0,
+        "clipped": 0,
+        "dc_q4": 0,
+        "hum_q4": [0] * 4,
+        "ms": 1000,
+    }
+    line = {"ms": 1, "lvl": 2000, "floor": 1990, "score": 0, "gate": 0, "peak": 3, "clip": 0}
+    room = measure_room(readings([line]), probe, 256)
+    assert room.unrest_q8 == 0
+    assert room.findings == []
