@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,11 @@ def browser() -> Iterator[Any]:
             yield started
         finally:
             started.close()
+
+
+def wait(check: Callable[[], object], within_s: float = 20.0) -> None:
+    """Wait until a check holds. Playwright's own way evaluates text in the page, which the page's policy forbids."""
+    ends_s = time.monotonic() + within_s
+    while not check():
+        assert time.monotonic() < ends_s, "waited in vain"
+        time.sleep(0.05)

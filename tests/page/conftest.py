@@ -89,6 +89,8 @@ def browser():
 @pytest.fixture
 def opened(browser):
     """Opens an address in a fresh page; at the end no page may have complained on its console."""
+    from playwright.sync_api import expect
+
     pages, said = [], []
 
     def open_page(url, **options):
@@ -99,7 +101,7 @@ def opened(browser):
         pages.append(page)
         page.goto(url)
         page.wait_for_selector("#list thead th")
-        page.wait_for_function("document.querySelector('#page-number').textContent !== ''")
+        expect(page.locator("#page-number")).to_contain_text("Page ")
         return page
 
     yield open_page

@@ -88,7 +88,7 @@ def test_strangers_are_turned_away(served):
 
 
 def test_labels_by_request(served):
-    url, location, kitchen = served
+    url, location, _ = served
     header, tables = unpack(ask(url, "data")[2])
     opening = {name: int(values[-1]) for name, values in tables["openings"].items()}
     board, boot, number = header["boards"][opening["board"]]["board"], opening["boot"], opening["seq"]

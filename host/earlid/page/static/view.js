@@ -51,7 +51,8 @@
 
   view.day = (day, days = 1) => view.set(earlid.zone.dayStart(day), earlid.zone.dayStart(day + days));
 
-  // A span around the middle of what is shown; days and weeks from midnight to midnight.
+  // A span around what is chosen, else up to the newest where that is in sight, else around the middle of what is
+  // shown; days and weeks from midnight to midnight.
   view.span = (ms) => {
     const { zone, story } = earlid;
     const [low, high] = story.bounds();
@@ -59,10 +60,11 @@
       view.day(zone.dayNumber(low), zone.dayNumber(high) - zone.dayNumber(low) + 1);
       return;
     }
-    const held = view.chosen ? view.chosen.t : earlid.clamp((view.t0 + view.t1) / 2, low, high);
-    const middle = view.follows ? high : held;
-    if (ms >= 864e5) view.day(zone.dayNumber(middle) - Math.floor(ms / 864e5 / 2) * (view.follows ? 2 : 1), ms / 864e5);
-    else view.set(middle - ms / 2, middle + ms / 2);
+    const newest = !view.chosen && view.t0 <= high && view.t1 >= high;
+    const middle = view.chosen ? view.chosen.t : newest ? high : earlid.clamp((view.t0 + view.t1) / 2, low, high);
+    const days = ms / 864e5;
+    if (days >= 1) view.day(zone.dayNumber(middle) - (newest ? days - 1 : Math.floor(days / 2)), days);
+    else view.set(middle - ms * (newest ? 0.9 : 0.5), middle + ms * (newest ? 0.1 : 0.5));
   };
 
   view.choose = (item) => {

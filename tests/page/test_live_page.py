@@ -1,0 +1,85 @@
+"""The live page in a real browser: labels that stay, records that come by themselves, a server that goes away."""
+
+from __future__ import annotations
+
+import pytest
+from earlid.ledger.boards import boards
+from earlid.ledger.queries import labels
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+
+from tests.page.made import KITCHEN, keep, last_ms
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+
+def kept(location):
+    with open_reader(location) as reader:
+        return {key: word for board in boards(reader) for key, word in labels(reader, board).items()}
+
+
+def test_labels_by_click_stay(served, opened):
+    url, location, _ = served
+    page = opened(url)
+    expect(page.locator("#link")).to_have_text("Live")
+    before = kept(location)
+    page.select_option("#kind", "unlabelled")
+    row = page.locator("#list tbody tr").first
+    key = row.get_attribute("data-key")
+    boot, seq = (int(part) for part in key.split(".")[1:])
+    page.select_option("#kind", "openings")
+    button = page.locator(f"tr[data-key='{key}'] button[data-word=No]")
+    assert "not meant" in button.get_attribute("aria-label")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=No][aria-pressed=true]")
+    assert page.evaluate("document.activeElement.dataset.word") == "No"  # drawn anew, focus kept
+    assert kept(location) == before | {(boot, seq): False}
+    page.reload()
+    page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=No][aria-pressed=true]")
+    page.click(f"tr[data-key='{key}'] button[data-word=Yes]")
+    page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=Yes][aria-pressed=true]")
+    assert kept(location)[boot, seq] is True
+    page.click(f"tr[data-key='{key}'] button[data-word=Yes]")
+    page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=Yes][aria-pressed=false]")
+    assert kept(location) == before
+    other = opened(url)
+    other.click(f"tr[data-key='{key}'] button[data-word=No]")
+    page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=No][aria-pressed=true]")  # told by the server
+
+
+def test_what_happens_shows_by_itself(served, opened):
+    url, location, kitchen = served
+    page = opened(url)
+    expect(page.locator("#link")).to_have_text("Live")
+    page.wait_for_selector("#verdicts h3")
+    assert "kitchen: Intact" in page.locator("#verdicts").inner_text()
+    with Ledger(location) as ledger:
+        at_ms = last_ms(kitchen) + 3000
+        number = kitchen.add(at_ms, "open", "button", a=8000, b=200)
+        keep(ledger, kitchen)
+        page.wait_for_selector("#boards [data-state=open]")
+        row = page.locator("#list tbody tr").first
+        expect(row).to_contain_text(str(number))
+        expect(row).to_contain_text("not recorded yet")
+        kitchen.add(at_ms + 4000, "close", "button", a=4000, b=14)
+        keep(ledger, kitchen)
+        expect(row).to_contain_text("4.0 s")
+        assert page.locator("#boards [data-state=open]").count() == 0
+        kitchen.add(at_ms + 5000, "mute")
+        keep(ledger, kitchen)
+        page.wait_for_selector("#boards [data-state=muted]")
+        ledger.set_name(KITCHEN, "<b>scullery</b>")
+        expect(page.locator("#boards")).to_contain_text("<b>scullery</b>")
+    page.click("#again")
+    expect(page.locator("#verdicts")).to_contain_text("<b>scullery</b>: Intact")
+
+
+def test_a_server_that_cannot_keep_a_label_says_so(served, opened):
+    url, _, _ = served
+    page = opened(url)
+    page.route("**/label", lambda route: route.fulfill(status=500, json={"say": "The disk is full: <b>make room</b>."}))
+    page.locator("button[data-word=No]").first.click()
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert page.locator("#trouble").inner_text() == "The disk is full: <b>make room</b>."
+    page.said.clear()  # the browser's own line about the answer 500

@@ -1,0 +1,249 @@
+"""The page of a file in a real browser: what it shows, by mouse, by keys, to a screen reader, on a phone, and to nobody else."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import pytest
+from earlid.ledger.boards import boards
+from earlid.ledger.queries import openings, totals
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+from earlid.page.report import make_report, write_report
+
+from tests.page.chromium import wait
+from tests.page.heavy import heavy_page
+from tests.page.made import KITCHEN, household
+
+expect = pytest.importorskip("playwright.sync_api").expect
+HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>\'&amp;'
+SPAN = "earlid.view.t1 - earlid.view.t0"
+
+
+@pytest.fixture
+def page(opened, report):
+    return opened(report.as_uri())
+
+
+def text_of(page, selector):
+    return page.locator(selector).inner_text().replace("\u00a0", " ")
+
+
+def test_it_tells_what_the_ledger_tells(page, past):
+    with open_reader(past[0]) as reader:
+        known = boards(reader)
+        day = int(datetime(2026, 11, 21).timestamp() * 1000)
+        found = openings(reader, known, day)
+        everything = totals(reader, known)
+    lead = text_of(page, "#lead")
+    assert lead.startswith("On Sat 21 Nov 2026, your microphones were live for ")
+    assert f"in {len(found)} openings" in lead
+    page.click("button[data-span='86400000']")
+    expect(page.locator("#listed")).to_have_text(f"{len(found)} records")
+    assert text_of(page, "#range") == "Sat 21 Nov 2026"
+    newest = found[-1]
+    row = page.locator("#list tbody tr").first.inner_text()
+    assert f"{newest.live_ms / 1000:.1f} s" in row
+    assert datetime.fromtimestamp(newest.start_ms / 1000).strftime("Sat 21 Nov, %H:%M:%S") in re.sub(r"\s+", " ", row)
+    page.click("button[data-span=all]")
+    opened_in_all = sum(count for (event, _), count in everything.counts.items() if event == "open")
+    expect(page.locator("#listed")).to_have_text(f"{opened_in_all} records")
+    live = page.evaluate("earlid.story.tally(-Infinity, Infinity, -1).live_ms")
+    daily = page.evaluate("earlid.story.daily(-1).live_ms.reduce((a, b) => a + b)")
+    assert live == daily == everything.live_ms
+    assert "kitchen: Intact" in text_of(page, "#verdicts")
+    page.select_option("#board", label="office")
+    expect(page.locator("#list")).not_to_contain_text("kitchen")
+    assert "your microphone was" in text_of(page, "#lead")
+
+
+def test_it_zooms_from_a_year_to_a_second(page):
+    page.click("button[data-span=all]")
+    page.focus("#lanes")
+    for _ in range(6):
+        page.keyboard.press("-")
+    assert page.evaluate(SPAN) >= 365 * 86_400_000
+    page.keyboard.press("n")
+    for _ in range(40):
+        page.keyboard.press("+")
+    assert page.evaluate(SPAN) == 1000
+    chosen = page.evaluate("earlid.view.chosen.t")
+    assert page.evaluate("earlid.view.t0") <= chosen <= page.evaluate("earlid.view.t1")
+    assert re.search(r"\d\d:\d\d:\d\d", text_of(page, "#range"))
+    box = page.locator("#lanes").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 60)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, 400)
+    page.keyboard.up("Control")
+    wait(lambda: page.evaluate(SPAN) > 1000)
+    before = page.evaluate("earlid.view.t0")
+    page.mouse.down()
+    page.mouse.move(box["x"] + 100, box["y"] + 60, steps=4)
+    page.mouse.up()
+    assert page.evaluate("earlid.view.t0") > before
+
+
+def test_keys_alone_reach_everything_and_it_is_said(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the timeline"
+    page.keyboard.press("Enter")
+    seen = []
+    while len(seen) < 120:
+        page.keyboard.press("Tab")
+        focus = page.evaluate(
+            "(({ id, dataset, textContent }) => [id || dataset.span || dataset.do || textContent, "
+            "getComputedStyle(document.activeElement).outlineStyle])(document.activeElement)"
+        )
+        if page.evaluate("document.activeElement === document.body"):
+            break
+        assert focus[1] == "solid", focus
+        seen.append(focus[0])
+        if focus[0] == "lanes":
+            said = text_of(page, "#said")
+            page.keyboard.press("ArrowLeft")
+            wait(lambda before=said: text_of(page, "#said") != before)
+            assert "openings" in text_of(page, "#said")
+            page.keyboard.press("p")
+            assert text_of(page, "#said").startswith("Opened by the ")
+            page.keyboard.press("Escape")
+        if focus[0] == "days-canvas":
+            page.keyboard.press("ArrowLeft")
+            assert text_of(page, "#days-said").startswith("Fri 20 Nov 2026: live ")
+            page.keyboard.press("Enter")
+            assert text_of(page, "#range") == "Fri 20 Nov 2026"
+    wanted = ["earlier", "in", "86400000", "all", "next", "lanes", "days-canvas", "kind", "scope"]
+    assert [name for name in wanted if name in seen] == wanted
+
+
+def test_every_control_has_a_name_and_the_table_is_one(page):
+    page.click("#days-details summary")
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+
+    def value(node, key):
+        return node.get(key, {}).get("value", "")
+
+    focusable = [
+        node for node in nodes
+        if not node["ignored"] and any(p["name"] == "focusable" and p["value"]["value"] for p in node.get("properties", []))
+        and value(node, "role") not in ("RootWebArea", "generic")
+    ]  # fmt: skip
+    assert len(focusable) > 40
+    assert [value(node, "role") for node in focusable if not value(node, "name")] == []
+    roles = [value(node, "role") for node in nodes]
+    for role in ("table", "columnheader", "rowheader", "banner", "main", "contentinfo", "status"):
+        assert role in roles
+    headings = [value(node, "name") for node in nodes if value(node, "role") == "heading"]
+    assert {"Timeline", "Days and hours", "Scores against the cutoff", "The chain's verdict", "Openings"} <= set(headings)
+
+
+def test_a_phone_scrolls_down_only(opened, report):
+    page = opened(report.as_uri(), viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page.click("#days-details summary")
+    for width in (360, 320):
+        page.set_viewport_size({"width": width, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        over = page.evaluate(
+            "[...document.querySelectorAll('main *')].filter((item) => !item.closest('.scroll, .unseen') && "
+            "item.getBoundingClientRect().right > innerWidth + 1).map((item) => item.outerHTML.slice(0, 80))"
+        )
+        assert over == []
+
+
+def test_dark_and_light_are_readable(page):
+    grounds = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours = page.evaluate(
+            "() => { const style = getComputedStyle(document.documentElement);"
+            "return Object.fromEntries(['ground', 'card', 'ink', 'soft', 'false', 'fault'].map((n) => "
+            "[n, style.getPropertyValue('--' + n).trim()])); }"
+        )
+        grounds.append(colours["ground"])
+        for name in ("ink", "soft", "false", "fault"):
+            for under in ("card", "ground"):
+                assert contrast(colours[name], colours[under]) >= 4.5, (scheme, name, under)
+    assert grounds[0] != grounds[1]
+
+
+def contrast(one, other):
+    """The ratio of WCAG 2.1 for two colours as #rgb or #rrggbb."""
+
+    def luminance(colour):
+        digits = colour.lstrip("#")
+        digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_names_stay_text(home, opened, tmp_path):
+    location, _, _ = household(tmp_path / "hostile.sqlite", days=3, end=datetime(2026, 11, 21, 22))
+    with Ledger(location) as ledger:
+        ledger.set_name(KITCHEN, HOSTILE)
+    with open_reader(location) as reader:
+        write_report(make_report(reader, boards(reader), 1_795_300_000_000, None, None), tmp_path / "report.html")
+    page = opened((tmp_path / "report.html").as_uri())
+    assert HOSTILE in page.locator("#boards").inner_text()
+    assert HOSTILE in page.locator("#verdicts").inner_text()
+    assert HOSTILE in page.locator("#list").inner_text()
+    page.focus("#lanes")
+    page.keyboard.press("p")
+    assert page.locator("img").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_policy_stops_what_was_smuggled_in(page):
+    assert page.evaluate("typeof earlid.story") == "object"
+    stopped = page.evaluate(
+        """async () => {
+            const stopped = [];
+            document.addEventListener('securitypolicyviolation', (event) => stopped.push(event.effectiveDirective));
+            const script = document.createElement('script');
+            script.textContent = 'window.hacked = 1';
+            document.body.append(script);
+            const image = document.createElement('div');
+            image.innerHTML = '<img src="http://127.0.0.1:9/x" onerror="window.hacked = 2">';
+            document.body.append(image);
+            await fetch('http://127.0.0.1:9/').catch(() => {});
+            await new Promise((done) => setTimeout(done, 300));
+            return [window.hacked ?? null, ...new Set(stopped)];
+        }"""
+    )
+    assert stopped[0] is None
+    assert {"script-src-elem", "script-src-attr", "img-src", "connect-src"} <= set(stopped)
+    assert page.said  # the browser's own words about it; nothing else may be there
+    assert all("Content Security Policy" in line or "net::ERR" in line for line in page.said), page.said
+    page.said.clear()
+
+
+def test_two_hundred_thousand_records_are_usable(opened, tmp_path):
+    file = tmp_path / "heavy.html"
+    file.write_text(heavy_page(100_000, 100_000))
+    page = opened(file.as_uri())
+    painted_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    page.click("button[data-span=all]")
+    expect(page.locator("#listed")).to_have_text("100,000 records")
+    page.focus("#lanes")
+    took = page.evaluate(
+        """async () => {
+            const took = [];
+            for (let turn = 0; turn < 30; turn += 1) {
+                const began = performance.now();
+                earlid.view.zoom(turn < 15 ? 0.7 : 1.5);
+                earlid.timeline.draw();
+                took.push(performance.now() - began);
+                await new Promise(requestAnimationFrame);
+            }
+            return took.sort((a, b) => a - b);
+        }"""
+    )
+    print(f"\n200,000 records, {file.stat().st_size / 1e6:.1f} MB: first paint {painted_ms:.0f} ms; a frame {took[15]:.1f} ms "
+          f"median, {took[-1]:.1f} ms worst")  # fmt: skip
+    page.keyboard.press("n")
+    assert text_of(page, "#said").startswith("Opened by the ")
+    page.click("#older")
+    expect(page.locator("#page-number")).to_contain_text("Page 2 of ")
