@@ -9,7 +9,8 @@ from earlid.calibrate.noise import Room
 from earlid.calibrate.voice import SNR_LEAST_DB, Voice, snr_q8
 
 MARGIN_Q8 = 85  # 1 dB above all but one in a thousand hops of the quiet room
-ON_LOWEST_Q8, ON_HIGHEST_Q8 = 384, 1536  # 4.5 and 18 dB
+# 6 dB: lower, and pink noise keeps the network awake; 9 dB: higher, and words at 10 dB are missed (tried on recordings)
+ON_LOWEST_Q8, ON_HIGHEST_Q8 = 512, 768
 OFF_SHARE = 5 / 8
 SPEECH_SHARE = 0.4  # of the way from the room to the voice: the word's weak first sound lies below its level
 

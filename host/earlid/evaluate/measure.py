@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earlid.calibrate.curve import counts_of_events
+from earlid.calibrate import curve
 from earlid.errors import FAILED, UserError
 from earlid.evaluate import mixing
 from earlid.evaluate.files import Recording, file_digest
@@ -23,16 +23,16 @@ from earlid.gate.audio import RATE_HZ, read_audio
 
 HOP_MS = 10
 AFTER_MS = 1000  # a detection counts for a word until so long after its end
-_GATE_SCRIPTS = ("mp_score.py", "mp_hops.py")
+_GATE_SCRIPTS = ("mp_score.py", "mp_hops.py", "score.py", "audio.py")
 
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """SHA-256 over the firmware's gate and the scripts that drive it, in hex: other code, other results."""
+    """SHA-256, in hex, over all code that a result depends on: the firmware's gate, what drives it, what makes the streams."""
     digest = hashlib.sha256()
     here = Path(runner.__file__).parent
     paths = [*sorted((runner.firmware_dir() / "lid" / "gate").glob("*.py")), *(here / name for name in _GATE_SCRIPTS)]
-    for path in paths:
+    for path in [*paths, Path(mixing.__file__), Path(curve.__file__), Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -68,7 +68,7 @@ def run(task: Task) -> dict[str, Any]:
             [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
         ]
     else:
-        counts = counts_of_events(scores.t_ms, scores.values)
+        counts = curve.counts_of_events(scores.t_ms, scores.values)
         result["events"] = np.trim_zeros(counts, "b").tolist()
     hops = len(pcm) // (RATE_HZ * HOP_MS // 1000)
     return result | {

@@ -1,0 +1,169 @@
+"""`earlid evaluate` as a user types it: results, broken files, interruption, and going on."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from earlid import cli
+from earlid.evaluate import engines
+
+from tests.evaluate.conftest import write_noise, write_words
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The engine in this process: starting processes has its own tests, and takes seconds."""
+    ran = []
+
+    def run(tasks, workers):
+        for task in tasks:
+            ran.append(task.key)
+            yield engines.measure.run(task)
+
+    monkeypatch.setattr(engines, "run_local", run)
+    return ran
+
+
+def evaluate(recordings, out, *more):
+    return cli.main(["evaluate", str(recordings[0]), str(recordings[1]), "--out", str(out), *more])
+
+
+def test_a_folder_of_words_and_one_without(recordings, tmp_path, here, capsys):
+    assert evaluate(recordings, tmp_path / "out", "--json") == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document == json.loads((tmp_path / "out" / "result.json").read_text())
+    sides = {(side["condition"], side["gate"]): side for side in document["sides"]}
+    assert set(sides) == {(c, g) for c in ("clean", "10 dB") for g in ("always", "gate")}
+    clean = sides["clean", "gate"]
+    assert clean["in_force"]["trials"] == 6
+    assert clean["in_force"]["misses"] <= 1
+    assert clean["in_force"]["cutoff"] == document["cutoff"] == 230
+    assert set(clean["at_rates"]) == {"0.1", "0.5", "1", "2"}
+    assert clean["skipped"]["hiss"] > 0.85 > 0.2 > clean["skipped"]["talk"]
+    assert sides["clean", "always"]["skipped"]["hiss"] < 0.01
+    rows = list(csv.DictReader((tmp_path / "out" / "curve.csv").open()))
+    assert len(rows) == 4 * 256
+    assert all(float(row["missed_low"]) <= float(row["missed"]) <= float(row["missed_high"]) for row in rows)
+    assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "95 % exact intervals" in err
+    assert "hours an hour" in err
+
+
+def test_run_again_nothing_is_measured_twice(recordings, tmp_path, here, capsys):
+    evaluate(recordings, tmp_path, "--no-snr", "--energy-gate", "on", "--json")
+    first = json.loads(capsys.readouterr().out)
+    measured = len(here)
+    assert measured == 3
+    evaluate(recordings, tmp_path, "--no-snr", "--energy-gate", "on", "--json")
+    again = json.loads(capsys.readouterr().out)
+    assert len(here) == measured
+    assert again["sides"] == first["sides"]
+    evaluate(recordings, tmp_path, "--no-snr", "--json")
+    assert len(here) == 2 * measured, "only what the wider question adds"
+
+
+def test_settings_come_from_a_file_of_calibrate(recordings, tmp_path, here, capsys):
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps({"board": "x", "config": {"cutoff_q8": 199, "energy_on_q8": 700}}))
+    evaluate(recordings, tmp_path / "out", "--no-snr", "--energy-gate", "on", "--config", str(profile), "--json")
+    document = json.loads(capsys.readouterr().out)
+    assert document["cutoff"] == 199
+    assert document["config"]["energy_on_q8"] == 700
+    assert document["sides"][0]["in_force"]["cutoff"] == 199
+
+
+@pytest.mark.parametrize(
+    ("content", "say"),
+    [
+        ("{", "not JSON"),
+        ('{"config": {"cutoff_q8": 999}}', "from 0 to 255"),
+        ('{"colour": 1}', "no setting is called"),
+        ("[]", "object of settings"),
+    ],
+)
+def test_settings_that_are_none_are_named(recordings, tmp_path, capsys, content, say):
+    (tmp_path / "c.json").write_text(content)
+    assert evaluate(recordings, tmp_path / "out", "--config", str(tmp_path / "c.json")) == 2
+    assert say in capsys.readouterr().err
+
+
+def test_broken_files_are_named_and_left_out(tmp_path, here, capsys):
+    write_words(tmp_path / "w", 2)
+    write_noise(tmp_path / "n", files=("hiss_1",), seconds=5)
+    (tmp_path / "w" / "torn.flac").write_bytes((tmp_path / "w" / "word_1.flac").read_bytes()[:300])
+    (tmp_path / "n" / "text.wav").write_text("not sound")
+    (tmp_path / "n" / "empty.wav").write_bytes(b"")
+    (tmp_path / "n" / "readme.txt").write_text("not even called sound")
+    assert evaluate((tmp_path / "w", tmp_path / "n"), tmp_path / "out", "--no-snr", "--json") == 1
+    out, err = capsys.readouterr()
+    assert {entry["file"] for entry in json.loads(out)["broken"]} == {"torn.flac", "text.wav", "empty.wav"}
+    assert json.loads(out)["sides"][0]["in_force"]["trials"] == 2
+    assert "left out: text.wav" in err
+
+
+@pytest.mark.parametrize("wrong", ["nowhere", "empty"])
+def test_folders_without_sound_are_a_sentence(recordings, tmp_path, capsys, wrong):
+    (tmp_path / "empty").mkdir()
+    assert evaluate((tmp_path / wrong, recordings[1]), tmp_path / "out") == 2
+    assert wrong in capsys.readouterr().err
+
+
+def test_kinds_are_folders_or_the_names_beginnings(tmp_path):
+    from earlid.evaluate.files import scan
+
+    write_noise(tmp_path / "flat", files=("tap_1", "tap_2", "street-3"), seconds=1)
+    assert [r.kind for r in scan(tmp_path / "flat")[0]] == ["street", "tap", "tap"]
+    write_noise(tmp_path / "deep" / "a", files=("x1",), seconds=1)
+    write_noise(tmp_path / "deep" / "b" / "c", files=("x1",), seconds=1)
+    assert [r.kind for r in scan(tmp_path / "deep")[0]] == ["a", "b/c"]
+
+
+def test_killed_in_the_middle_it_goes_on(recordings, tmp_path):
+    """The real program, ended without warning; what it had is kept, and the end is as if nothing had happened."""
+    words = [str(recordings[0]), str(recordings[1]), "--workers", "1", "--json"]
+    command = [sys.executable, "-m", "earlid.cli", "evaluate", *words]
+    state = tmp_path / "killed" / "state.jsonl"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    started = subprocess.Popen(
+        [*command, "--out", str(state.parent)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )
+    for _ in range(1200):
+        if state.exists() and b'"key"' in state.read_bytes():
+            break
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    had = state.read_bytes().count(b'"key"')
+    assert 0 < had < 12, "it was to be killed in the middle"
+    done = subprocess.run([*command, "--out", str(state.parent)], capture_output=True, env=environment, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "of 12 streams are done already" in done.stderr
+    whole = [json.loads(line)["key"] for line in state.read_bytes().splitlines() if b'"key"' in line]
+    assert len(whole) == len(set(whole)) == 12
+
+
+@pytest.mark.soak
+def test_everything_in_the_shared_recordings(tmp_path, capsys):
+    """All real recordings: the energy gate's goals, judged at the firmware's own settings."""
+    data = Path(os.environ.get("EARLID_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    if not (data / "alexa").is_dir():
+        pytest.skip(f"no recordings in {data}")
+    words = ["evaluate", str(data / "alexa"), str(data / "household"), "--noise", str(data / "household")]
+    assert cli.main([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    sides = {(side["condition"], side["gate"]): side["in_force"] for side in document["sides"]}
+    for condition in ("clean", "10 dB"):
+        gated, always = sides[condition, "gate"], sides[condition, "always"]
+        assert gated["missed"] - always["missed"] <= 0.005, condition
+    assert document["run_now_hours"] * 3600 / document["cpu_s"] >= 100, "hours of audio an hour of one processor"
