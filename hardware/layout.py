@@ -98,7 +98,10 @@ def _header(part: Part, x: int, y: int, pins: list[str] | None = None) -> list[P
     return [Pad(part.ref, pin, part.pins[pin], x + 2 * i, y) for i, pin in enumerate(pins or list(part.pins))]
 
 
-CHANNEL = "R{0}01 R{0}02 C{0}01 D{0}01 D{0}02 C{0}02 R{0}03 R{0}05 R{0}06 Q{0}01 C{0}03 D{0}03 D{0}04 C{0}04 R{0}04 R{0}07 D{0}05 D{0}06"
+CHANNEL = (
+    "R{0}01 R{0}02 C{0}01 D{0}01 D{0}02 C{0}02 R{0}03 R{0}05 R{0}06 Q{0}01 "
+    "C{0}03 D{0}03 D{0}04 C{0}04 R{0}04 R{0}07 D{0}05 D{0}06"
+)
 RAIL = "F{0}01 R{0}13 R{0}11 R{0}12 C{0}05 R{0}14 R{0}15 R{0}16 C{0}06 R{0}17 LED{0}01"
 STRIPS = (  # references, column, row, step
     ("R24 R23 R22 R21", 22, 2, 2),

@@ -128,5 +128,5 @@ def svg(board: Board) -> str:
             f'<rect x="{x}" y="{height - 34}" width="26" height="8" fill="{INK[layout.colour(net)]}"/>'
             f'<text x="{x + 32}" y="{height - 26}" style="text-anchor:start;font-size:12px">{name} ({layout.colour(net)})</text>'
         )
-        x += 60 + 7 * len(f"{name} ({layout.colour(net)})")
+        x += 50 + 6 * len(f"{name} ({layout.colour(net)})")
     return "\n".join([*lines, "</svg>"]) + "\n"
