@@ -11,7 +11,7 @@ import numpy as np
 
 from earlid.calibrate.readings import Readings, dbfs, gain_db, per_second
 
-SETTLE_MS = 2000  # until the board's own floor is found
+SETTLE_MS = 1000  # warming up, and until the mean is taken out
 BITS = 24
 CLIPPED_SHARE = 0.001
 DC_STEPS = 328  # of 16 bits: 1 % of full scale
