@@ -64,14 +64,14 @@ def test_roots_are_exact_at_every_edge() -> None:
 
 def test_a_planted_overflow_is_caught() -> None:
     splits = checked.load_checked("lid.gate.twiddles").splits()
-    path = runner.firmware_dir() / "lid" / "gate" / "fft.py"
+    path = runner.firmware_dir() / "lid" / "gate" / "spectrum.py"
     text = path.read_text()
-    planted = text.replace("* 16383 - 536821760 >> 15", "* 65535 - 536821760 >> 15", 1)
+    planted = text.replace("x * split[0]", "x * split[0] * 6", 1)
     assert planted != text
-    buffers = [bytearray(b"\xff" * 1024) for _ in range(3)]
-    checked.check_source(text, "fft.py").spectrum(0, 0, splits, buffers[0], buffers[1])
-    with pytest.raises(checked.Overflow, match=r"fft.py:\d+ in spectrum: \d+ leaves int32"):
-        checked.check_source(planted, "fft.py").spectrum(0, 0, splits, buffers[0], buffers[2])
+    buffers = [bytearray(b"\x00\x00\x00\x60" * 512) for _ in range(2)]
+    checked.check_source(text, "spectrum.py").spectrum(0, 0, buffers[0], splits)
+    with pytest.raises(checked.Overflow, match=r"spectrum.py:\d+ in spectrum: \d+ leaves int32"):
+        checked.check_source(planted, "spectrum.py").spectrum(0, 0, buffers[1], splits)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def bit_lengths():
 @micropython.viper
 def filterbank(e: ptr16, w: ptr16, widths: ptr8, sums: ptr32):
     # Slopes rise and fall: a bin adds its weight to one channel and 4096 less its weight to the channel before.
-    # `e` are energies of 32 bits, also read as halves, from bin 5 on; `sums` gets 40 pairs (bits 16..39, bits 0..15).
+    # `e` are energies in every second word, also read as halves, from bin 5 on; `sums` gets 40 pairs (bits 16..39, bits 0..15).
     fall_low = 0
     fall_high = 0
     slope = 0
@@ -46,17 +46,17 @@ def filterbank(e: ptr16, w: ptr16, widths: ptr8, sums: ptr32):
         high = 0
         whole = 0
         while width > 1:
-            low = uint(w[0] * e[0]) + w[1] * e[2] + low
-            high = w[0] * e[1] + w[1] * e[3] + high
-            whole = ptr32(e)[0] + ptr32(e)[1] + whole
-            e = ptr16(int(e) + 8)
+            low = uint(w[0] * e[0]) + w[1] * e[4] + low
+            high = w[0] * e[1] + w[1] * e[5] + high
+            whole = ptr32(e)[0] + ptr32(e)[2] + whole
+            e = ptr16(int(e) + 16)
             w = ptr16(int(w) + 4)
             width -= 2
         if width:
             low = uint(w[0] * e[0]) + low
             high = w[0] * e[1] + high
             whole = ptr32(e)[0] + whole
-            e = ptr16(int(e) + 4)
+            e = ptr16(int(e) + 8)
             w = ptr16(int(w) + 2)
         high = int(low >> 16) + high
         width = int(low & 65535)

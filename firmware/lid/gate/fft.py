@@ -1,246 +1,216 @@
-# The windowed 512-point real FFT, rounded at every step as kissfft's int16 build rounds, and its power spectrum.
+# The 512-point real FFT, rounded at every step as kissfft's int16 build rounds: its first three stages.
 #
-# Real input of 512 samples = 256 complex ones -> four radix-4 stages -> split into 257 bins.
-# Values rest in 16 bits with 32768 added: viper loads 16 bits unsigned, and the bias costs nothing, as it folds into
-# the constants of the next multiplication. Every stage reads at a stride of 64 and writes four in a row, so that all
-# offsets are constants; the result then lies in digit-reversed order.
+# Real input of 512 samples = 256 complex ones -> four radix-4 stages -> split into 257 bins. A stage divides its inputs
+# by 4 and rounds, turns them and rounds, then adds them up. Here the division is done to the sums, where they are
+# stored: times twice 8191, in a word whose high half is the rounded quotient, 8192 added. So it costs no shift.
+#
+# In every function of the transform the first two arguments are only names for the two registers that viper gives to
+# locals: the values used most go there. All others rest on the stack.
 import micropython
 
 
 @micropython.viper
-def bias(pcm: ptr16, out: ptr16):
-    # 160 signed samples -> unsigned, 32768 in the middle
-    end = int(pcm) + 320
-    while int(pcm) < end:
-        out[0] = pcm[0] ^ 32768
-        out[1] = pcm[1] ^ 32768
-        out[2] = pcm[2] ^ 32768
-        out[3] = pcm[3] ^ 32768
-        out[4] = pcm[4] ^ 32768
-        out[5] = pcm[5] ^ 32768
-        out[6] = pcm[6] ^ 32768
-        out[7] = pcm[7] ^ 32768
-        pcm = ptr16(int(pcm) + 16)
-        out = ptr16(int(out) + 16)
-
-
-# In the kernels below the first two arguments are only names for the two registers that viper gives to locals: the
-# values used most go there. All others rest on the stack.
-
-
-@micropython.viper
-def window(v: int, squares: int, x: ptr16, c: ptr16, out: ptr16, oldest: int) -> int:
-    # Three hops of history, the oldest first, times the window. Returns how far left the result can be shifted.
-    # The top bit of the largest magnitude comes from OR-ed squares: no branch, no absolute value.
-    end = int(x) + 960
-    x = ptr16(int(x) + oldest * 320)
-    last = int(c) + 960
-    while int(c) < last:
-        pause = int(c) + 320
-        while int(c) < pause:
-            v = (x[0] - 32768) * c[0] >> 12
-            out[0] = v
-            squares = v * v | squares
-            v = (x[1] - 32768) * c[1] >> 12
-            out[1] = v
-            squares = v * v | squares
-            v = (x[2] - 32768) * c[2] >> 12
-            out[2] = v
-            squares = v * v | squares
-            v = (x[3] - 32768) * c[3] >> 12
-            out[3] = v
-            squares = v * v | squares
-            v = (x[4] - 32768) * c[4] >> 12
-            out[4] = v
-            squares = v * v | squares
-            v = (x[5] - 32768) * c[5] >> 12
-            out[5] = v
-            squares = v * v | squares
-            v = (x[6] - 32768) * c[6] >> 12
-            out[6] = v
-            squares = v * v | squares
-            v = (x[7] - 32768) * c[7] >> 12
-            out[7] = v
-            squares = v * v | squares
-            v = (x[8] - 32768) * c[8] >> 12
-            out[8] = v
-            squares = v * v | squares
-            v = (x[9] - 32768) * c[9] >> 12
-            out[9] = v
-            squares = v * v | squares
-            v = (x[10] - 32768) * c[10] >> 12
-            out[10] = v
-            squares = v * v | squares
-            v = (x[11] - 32768) * c[11] >> 12
-            out[11] = v
-            squares = v * v | squares
-            v = (x[12] - 32768) * c[12] >> 12
-            out[12] = v
-            squares = v * v | squares
-            v = (x[13] - 32768) * c[13] >> 12
-            out[13] = v
-            squares = v * v | squares
-            v = (x[14] - 32768) * c[14] >> 12
-            out[14] = v
-            squares = v * v | squares
-            v = (x[15] - 32768) * c[15] >> 12
-            out[15] = v
-            squares = v * v | squares
-            c = ptr16(int(c) + 32)
-            out = ptr16(int(out) + 32)
-            x = ptr16(int(x) + 32)
-        if int(x) == end:
-            x = ptr16(end - 960)
-    v = 0
-    while v < 32:  # samples 480..511 are zero; the transform uses this buffer for its own work
-        out[v] = 0
-        v += 1
-    shift = 15
-    v = squares & 0x3FFFFFFF
-    while v:
-        v >>= 2
-        shift -= 1
-    if squares != squares & 0x3FFFFFFF and shift > 0:
-        # The reference does not see -32768 (its negative does not fit), shifts it left and loses it.
-        v = -480
-        while v < 0:
-            if out[v] == 32768:
-                out[v] = 0
-            v += 1
-    return shift
-
-
-@micropython.viper
-def first_stage(x: int, y: int, a: ptr16, out: ptr16, gain: int):
-    # Signed samples, shifted and divided by 4 in one multiplication. No twiddles.
-    end = int(a) + 256
-    while int(a) < end:
-        far = ptr16(int(a) + 512)
-        x = ((a[0] ^ 32768) - 32768) * gain + 16384 >> 15
-        y = ((far[0] ^ 32768) - 32768) * gain + 16384 >> 15
-        sum_r = x + y + 32768
-        dif_r = x - y + 32768
-        x = ((a[1] ^ 32768) - 32768) * gain + 16384 >> 15
-        y = ((far[1] ^ 32768) - 32768) * gain + 16384 >> 15
-        sum_i = x + y + 32768
-        dif_i = x - y + 32768
-        x = ((a[128] ^ 32768) - 32768) * gain + 16384 >> 15
-        y = ((far[128] ^ 32768) - 32768) * gain + 16384 >> 15
-        out[0] = x + y + sum_r
-        out[4] = sum_r - x - y
-        out[3] = dif_i - x + y
-        out[7] = x - y + dif_i
-        x = ((a[129] ^ 32768) - 32768) * gain + 16384 >> 15
-        y = ((far[129] ^ 32768) - 32768) * gain + 16384 >> 15
-        out[1] = x + y + sum_i
-        out[5] = sum_i - x - y
-        out[2] = x - y + dif_r
-        out[6] = dif_r - x + y
-        a = ptr16(int(a) + 4)
-        out = ptr16(int(out) + 16)
-
-
-@micropython.viper
-def stages(x: int, y: int, source: ptr16, target: ptr16, twiddles: ptr16):
-    # Radix-4 butterflies over 16, 64 and 256 values: source -> target -> source -> target. Each input is divided by 4
-    # and rounded, turned and rounded, then added up.
-    span = 4
-    while span < 256:
-        a = source
-        out = target
-        last = int(twiddles) + 12 * span
-        end = int(a) + 256
-        while int(a) < end:
-            # The first of each run is not turned
+def sixteen(x: int, y: int, a: ptr16, out: ptr32, gain: int):
+    # The first two stages: 16 transforms of 16 values, a[n], a[n + 16], ... with all angles as constants. `gain` shifts
+    # the signed samples and divides them by 4 in one multiplication. out[16 * k + place]: value k of each; places in
+    # such order that later stages read four neighbours.
+    last = int(a) + 16
+    while int(a) < last:
+        pause = int(a) + 64
+        while int(a) < pause:
             far = ptr16(int(a) + 512)
-            x = a[0] * 8191 + 805355520 >> 15
-            y = far[0] * 8191 - 268386304 >> 15
+            x = (((a[0] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[0] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
             sum_r = x + y
             dif_r = x - y
-            x = a[1] * 8191 + 805355520 >> 15
-            y = far[1] * 8191 - 268386304 >> 15
+            x = (((a[1] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[1] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
             sum_i = x + y
             dif_i = x - y
-            x = a[128] * 8191 - 268386304 >> 15
-            y = far[128] * 8191 - 268386304 >> 15
-            out[0] = x + y + sum_r
-            out[4] = sum_r - x - y
-            out[3] = dif_i - x + y
-            out[7] = x - y + dif_i
-            x = a[129] * 8191 - 268386304 >> 15
-            y = far[129] * 8191 - 268386304 >> 15
+            x = (((a[128] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[128] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            r00 = x + y + sum_r >> 15
+            r20 = sum_r - x - y >> 15
+            i10 = dif_i - x + y >> 15
+            i30 = x - y + dif_i >> 15
+            x = (((a[129] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[129] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            i00 = x + y + sum_i >> 15
+            i20 = sum_i - x - y >> 15
+            r10 = x - y + dif_r >> 15
+            r30 = dif_r - x + y >> 15
+            x = (((a[32] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[32] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            sum_r = x + y
+            dif_r = x - y
+            x = (((a[33] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[33] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            sum_i = x + y
+            dif_i = x - y
+            x = (((a[160] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[160] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            r01 = x + y + sum_r >> 15
+            r21 = sum_r - x - y >> 15
+            i11 = dif_i - x + y >> 15
+            i31 = x - y + dif_i >> 15
+            x = (((a[161] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[161] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            i01 = x + y + sum_i >> 15
+            i21 = sum_i - x - y >> 15
+            r11 = x - y + dif_r >> 15
+            r31 = dif_r - x + y >> 15
+            x = (((a[64] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[64] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            sum_r = x + y
+            dif_r = x - y
+            x = (((a[65] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[65] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            sum_i = x + y
+            dif_i = x - y
+            x = (((a[192] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[192] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            r02 = x + y + sum_r >> 15
+            r22 = sum_r - x - y >> 15
+            i12 = dif_i - x + y >> 15
+            i32 = x - y + dif_i >> 15
+            x = (((a[193] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[193] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            i02 = x + y + sum_i >> 15
+            i22 = sum_i - x - y >> 15
+            r12 = x - y + dif_r >> 15
+            r32 = dif_r - x + y >> 15
+            x = (((a[96] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[96] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            sum_r = x + y
+            dif_r = x - y
+            x = (((a[97] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191 + 16384
+            y = (((far[97] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            sum_i = x + y
+            dif_i = x - y
+            x = (((a[224] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[224] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            r03 = x + y + sum_r >> 15
+            r23 = sum_r - x - y >> 15
+            i13 = dif_i - x + y >> 15
+            i33 = x - y + dif_i >> 15
+            x = (((a[225] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            y = (((far[225] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
+            i03 = x + y + sum_i >> 15
+            i23 = sum_i - x - y >> 15
+            r13 = x - y + dif_r >> 15
+            r33 = dif_r - x + y >> 15
+            beyond = ptr32(int(out) + 1024)
+            # k = 0
+            y = i02 * 16382
+            x = i00 * 16382 + 536903680
+            sum_i = x + y
+            dif_i = x - y
+            y = r02 * 16382
+            x = r00 * 16382 + 536903680
+            sum_r = x + y
+            dif_r = x - y
+            x = i01 * 16382
+            y = i03 * 16382
             out[1] = x + y + sum_i
-            out[5] = sum_i - x - y
-            out[2] = x - y + dif_r
-            out[6] = dif_r - x + y
-            out = ptr16(int(out) + 16)
-            a = ptr16(int(a) + 4)
-            tw = ptr16(int(twiddles) + 12)
-            while int(tw) < last:
-                far = ptr16(int(a) + 512)
-                x = far[0] * 8191 - 268386304 >> 15
-                y = far[1] * 8191 - 268386304 >> 15
-                br = (x * tw[2] + y * tw[3] + 16384 >> 15) - x
-                bi = (y * tw[2] - x * tw[3] + 16384 >> 15) - y
-                x = a[0] * 8191 + 805355520 >> 15
-                sum_r = x + br
-                dif_r = x - br
-                x = a[1] * 8191 + 805355520 >> 15
-                sum_i = x + bi
-                dif_i = x - bi
-                x = a[128] * 8191 - 268386304 >> 15
-                y = a[129] * 8191 - 268386304 >> 15
-                br = x * tw[0] + y * tw[1] + 16384 >> 15
-                bi = y * tw[0] - x * tw[1] + 16384 >> 15
-                x = far[128] * 8191 - 268386304 >> 15
-                y = far[129] * 8191 - 268386304 >> 15
-                dr = (x * tw[4] + y * tw[5] + 16384 >> 15) - x - y
-                y = (y * tw[4] - x * tw[5] + 16384 >> 15) - y + x
-                x = bi
-                out[1] = x + y + sum_i
-                out[5] = sum_i - x - y
-                out[2] = x - y + dif_r
-                out[6] = dif_r - x + y
-                x = br
-                y = dr
-                out[0] = x + y + sum_r
-                out[4] = sum_r - x - y
-                out[3] = dif_i - x + y
-                out[7] = x - y + dif_i
-                out = ptr16(int(out) + 16)
-                a = ptr16(int(a) + 4)
-                tw = ptr16(int(tw) + 12)
-        span <<= 2
-        a = source
-        source = target
-        target = a
-
-
-@micropython.viper
-def spectrum(x: int, y: int, split: ptr16, z: ptr16, bins: ptr32):
-    # Complex 256 -> real 512, straight to energies of bins 5..251. `bins` is indexed by the frequency bin.
-    up = ptr32(int(bins) + 20)
-    down = ptr32(int(bins) + 1004)
-    while int(up) <= int(down):
-        near = ptr16(int(z) + split[0])
-        far = ptr16(int(z) + split[1])
-        x = near[0] * 16383 - 536821760 >> 15
-        y = far[0] * 16383 - 536821760 >> 15
-        sum_r = x + y
-        dif_r = x - y
-        x = near[1] * 16383 - 536821760 >> 15
-        y = 536854528 - far[1] * 16383 >> 15  # of the conjugate: rounding is not symmetric
-        sum_i = x + y
-        x -= y
-        y = dif_r
-        turned_r = x * split[3] - y * split[2] + 16384 >> 15
-        turned_i = 16384 - x * split[2] - y * split[3] >> 15
-        x = sum_r + turned_r >> 1
-        y = sum_i + turned_i >> 1
-        up[0] = x * x + y * y
-        x = sum_r - turned_r >> 1
-        y = turned_i - sum_i >> 1
-        down[0] = x * x + y * y
-        split = ptr16(int(split) + 8)
-        up = ptr32(int(up) + 4)
-        down = ptr32(int(down) - 4)
+            beyond[1] = sum_i - x - y
+            out[128] = x - y + dif_r
+            beyond[128] = dif_r - x + y
+            x = r01 * 16382
+            y = r03 * 16382
+            out[0] = x + y + sum_r
+            beyond[0] = sum_r - x - y
+            out[129] = dif_i - x + y
+            beyond[129] = x - y + dif_i
+            # k = 1
+            x = r12
+            y = i12
+            z = ((x + y) * 23170 + 16384 >> 15) * 16382
+            y = ((y - x) * 23170 + 16384 >> 15) * 16382
+            x = i10 * 16382 + 536903680
+            sum_i = x + y
+            dif_i = x - y
+            y = z
+            x = r10 * 16382 + 536903680
+            sum_r = x + y
+            dif_r = x - y
+            x = r11
+            y = i11
+            z = (x * 30273 + y * 12539 + 16384 >> 15) * 16382
+            turned = (y * 30273 - x * 12539 + 16384 >> 15) * 16382
+            x = r13
+            y = i13
+            other = (x * 12539 + y * 30273 + 16384 >> 15) * 16382
+            y = (y * 12539 - x * 30273 + 16384 >> 15) * 16382
+            x = turned
+            out[33] = x + y + sum_i
+            beyond[33] = sum_i - x - y
+            out[160] = x - y + dif_r
+            beyond[160] = dif_r - x + y
+            x = z
+            y = other
+            out[32] = x + y + sum_r
+            beyond[32] = sum_r - x - y
+            out[161] = dif_i - x + y
+            beyond[161] = x - y + dif_i
+            # k = 2
+            x = r20 * 16382 + 536903680
+            y = i22 * 16382
+            sum_r = x + y
+            dif_r = x - y
+            x = i20 * 16382 + 536903680
+            y = r22 * 16382
+            sum_i = x - y
+            dif_i = x + y
+            x = r21
+            y = i21
+            z = ((x + y) * 23170 + 16384 >> 15) * 16382
+            turned = ((y - x) * 23170 + 16384 >> 15) * 16382
+            x = r23
+            y = i23
+            other = ((y - x) * 23170 + 16384 >> 15) * 16382
+            y = ((x + y) * -23170 + 16384 >> 15) * 16382
+            x = turned
+            out[65] = x + y + sum_i
+            beyond[65] = sum_i - x - y
+            out[192] = x - y + dif_r
+            beyond[192] = dif_r - x + y
+            x = z
+            y = other
+            out[64] = x + y + sum_r
+            beyond[64] = sum_r - x - y
+            out[193] = dif_i - x + y
+            beyond[193] = x - y + dif_i
+            # k = 3
+            x = r32
+            y = i32
+            z = ((y - x) * 23170 + 16384 >> 15) * 16382
+            y = ((x + y) * -23170 + 16384 >> 15) * 16382
+            x = i30 * 16382 + 536903680
+            sum_i = x + y
+            dif_i = x - y
+            y = z
+            x = r30 * 16382 + 536903680
+            sum_r = x + y
+            dif_r = x - y
+            x = r31
+            y = i31
+            z = (x * 12539 + y * 30273 + 16384 >> 15) * 16382
+            turned = (y * 12539 - x * 30273 + 16384 >> 15) * 16382
+            x = r33
+            y = i33
+            other = (16384 - x * 30273 - y * 12539 >> 15) * 16382
+            y = (x * 12539 - y * 30273 + 16384 >> 15) * 16382
+            x = turned
+            out[97] = x + y + sum_i
+            beyond[97] = sum_i - x - y
+            out[224] = x - y + dif_r
+            beyond[224] = dif_r - x + y
+            x = z
+            y = other
+            out[96] = x + y + sum_r
+            beyond[96] = sum_r - x - y
+            out[225] = dif_i - x + y
+            beyond[225] = x - y + dif_i
+            out = ptr32(int(out) + 8)
+            a = ptr16(int(a) + 16)
+        a = ptr16(int(a) - 60)

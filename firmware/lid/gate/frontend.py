@@ -2,7 +2,7 @@
 # push() allocates nothing.
 from array import array
 
-from lid.gate import channels, fft, tables, twiddles
+from lid.gate import channels, fft, spectrum, tables, twiddles, window
 
 
 class Frontend:
@@ -11,71 +11,47 @@ class Frontend:
 
     def __init__(self):
         self.features = array("H", bytes(80))
-        self._history = bytearray(960)  # three hops, biased
-        self._slots = tuple(memoryview(self._history)[320 * i : 320 * (i + 1)] for i in range(3))
+        self._history = bytearray(960)  # three hops
+        self._state = bytearray(8)  # of the history
         self._noise = bytearray(160)
-        energies = bytearray(1024)  # also room for the transform
+        b = bytearray(2048)
         # What push() unpacks: there a local costs a tenth of an attribute, and less still of a name in a module
-        self._kernels = (
-            fft.window,
-            fft.first_stage,
-            fft.stages,
-            fft.spectrum,
-            channels.filterbank,
-            channels.roots,
-            channels.compress,
-        )
-        self._tables = (
-            tables.WINDOW,
-            tables.WEIGHTS,
-            tables.WIDTHS,
-            tables.GAIN,
-            tables.LOGS,
-            twiddles.turns(),
-            twiddles.splits(),
-            channels.root_guesses(),
-            channels.bit_lengths(),
-        )
-        self._buffers = (
-            self._history,
-            bytearray(1024),  # window, then the transform
-            energies,
-            memoryview(energies)[20:],  # from bin 5 on
-            bytearray(320),  # a channel's sum in two words
-            bytearray(160),  # its root
-            self._noise,
-            self.features,
+        self._parts = (
+            (window.window, self._history, tables.WINDOW, self._state),
+            (fft.sixteen, bytearray(2048), b),
+            (spectrum.third, spectrum.last, twiddles.turns()),
+            (spectrum.spectrum, twiddles.splits()),
+            (channels.filterbank, memoryview(b)[40:], tables.WEIGHTS, tables.WIDTHS),  # energies from bin 5 on
+            (channels.roots, bytearray(320), channels.root_guesses(), bytearray(160)),
+            (channels.compress, self._noise, tables.GAIN, channels.bit_lengths(), tables.LOGS, self.features),
         )
         self.reset()
 
     def reset(self):
-        for i in range(160):
-            self._noise[i] = 0
-        for i in range(960):
-            self._history[i] = 0
+        for part in (self._history, self._state, self._noise):
+            for i in range(len(part)):
+                part[i] = 0
         for i in range(40):
             self.features[i] = 0
-        self._newest = 0
-        self._missing = 3
 
     # hop: 160 signed 16-bit samples, little-endian. True when `features` holds a new column.
     def push(self, hop):
-        newest = self._newest
-        fft.bias(hop, self._slots[newest])
-        newest += 1
-        if newest == 3:
-            newest = 0
-        self._newest = newest
-        if self._missing > 1:
-            self._missing -= 1
+        (
+            (multiply, history, hann, state),
+            (sixteen, a, b),
+            (third, last, turns),
+            (split, splits),
+            (filterbank, energies, weights, widths),
+            (roots, sums, guesses, signal),
+            (compress, noise, gains, bits, logs, features),
+        ) = self._parts
+        shift = multiply(0, 0, hop, history, hann, a, state)
+        if shift < 0:
             return False
-        window, first_stage, stages, spectrum, filterbank, roots, compress = self._kernels
-        hann, weights, widths, gains, logs, turns, splits, guesses, bits = self._tables
-        history, a, b, energies, sums, signal, noise, features = self._buffers
-        shift = window(0, 0, history, hann, a, newest)
-        first_stage(0, 0, a, b, 8191 << shift)
-        stages(0, 0, b, a, turns)
-        spectrum(0, 0, splits, a, b)
+        sixteen(0, 0, a, b, 8191 << shift)
+        third(0, 0, b, a, turns)
+        last(0, 0, a, b, turns)
+        split(0, 0, b, splits)
         filterbank(energies, weights, widths, sums)
         roots(0, 0, sums, signal, guesses, shift)
         compress(0, 0, signal, noise, gains, bits, logs, features)

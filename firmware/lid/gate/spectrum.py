@@ -1,0 +1,135 @@
+# The last stage of the transform, and from it the energies of the bins that the filterbank reads.
+import micropython
+
+
+@micropython.viper
+def third(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
+    # 64 butterflies; four in a row share their angles. (x + iy) turned takes three multiplications: t = (x + y) cos,
+    # then t + y (sin - cos) and t - x (sin + cos).
+    last = int(a) + 2048
+    while int(a) < last:
+        c1 = turns[0]
+        m1 = turns[1] - 32768
+        n1 = 0 - turns[2]
+        m2 = turns[4] - 32768
+        c2 = turns[3] - m2
+        n2 = 0 - turns[3] - c2
+        c3 = turns[6] - 32768
+        n3 = 32768 - turns[7] - c3
+        m3 = 0 - n3 - c3 - c3
+        turns = ptr32(int(turns) + 128)
+        pause = int(a) + 128
+        while int(a) < pause:
+            far = ptr32(int(out) + 1024)
+            x = a[5] - 8192
+            y = a[7] - 8192
+            t = (x + y) * c1 + 16384
+            r = (y * m1 + t >> 15) * 16382
+            i = (x * n1 + t >> 15) * 16382
+            x = a[9] - 8192
+            y = a[11] - 8192
+            t = (x + y) * c2 + 16384
+            other = (y * m2 + t >> 15) * 16382
+            y = (x * n2 + t >> 15) * 16382
+            x = a[3] * 16382 + 402702336
+            sum_i = x + y
+            dif_i = x - y
+            x = a[1] * 16382 + 402702336
+            y = other
+            sum_r = x + y
+            dif_r = x - y
+            x = a[13] - 8192
+            y = a[15] - 8192
+            t = (x + y) * c3 + 16384
+            other = (y * m3 + t >> 15) * 16382
+            y = (x * n3 + t >> 15) * 16382
+            x = i
+            out[1] = x + y + sum_i
+            far[1] = sum_i - x - y
+            out[128] = x - y + dif_r
+            far[128] = dif_r - x + y
+            x = r
+            y = other
+            out[0] = x + y + sum_r
+            far[0] = sum_r - x - y
+            out[129] = dif_i - x + y
+            far[129] = x - y + dif_i
+            out = ptr32(int(out) + 8)
+            a = ptr16(int(a) + 32)
+
+
+@micropython.viper
+def last(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
+    # As fft.third(), with an angle of its own for each butterfly. It stores what the split needs: each value halved and
+    # rounded, 16383 added. Bins from 128 on are read as conjugates, whose imaginary part rounds the other way.
+    end = int(a) + 2048
+    while int(a) < end:
+        far = ptr32(int(out) + 1024)
+        x = a[5] - 8192
+        y = a[7] - 8192
+        t = (x + y) * turns[0] + 16384
+        r = ((y * turns[1] + t >> 15) - y) * 32766
+        i = (t - x * turns[2] >> 15) * 32766
+        x = a[9] - 8192
+        y = a[11] - 8192
+        t = (x + y) * turns[3] + 16384
+        other = ((t - x * turns[4] >> 15) + x) * 32766
+        y = ((y * turns[5] - t + 32768 >> 15) - y) * 32766
+        x = a[3] * 32766 + 805289984
+        sum_i = x + y
+        dif_i = x - y
+        x = a[1] * 32766 + 805289984
+        y = other
+        sum_r = x + y
+        dif_r = x - y
+        x = a[13] - 8192
+        y = a[15] - 8192
+        other = ((x * turns[6] + y * turns[7] + 16384 >> 15) - x - y) * 32766
+        y = ((y * turns[6] - x * turns[7] + 16384 >> 15) - y + x) * 32766
+        x = i
+        out[1] = x + y + sum_i
+        far[1] = sum_i - x - y - 2
+        out[128] = x - y + dif_r
+        far[128] = dif_r - x + y
+        x = r
+        y = other
+        out[0] = x + y + sum_r
+        far[0] = sum_r - x - y
+        out[129] = dif_i - x + y
+        far[129] = x - y + dif_i - 2
+        out = ptr32(int(out) + 8)
+        a = ptr16(int(a) + 32)
+        turns = ptr32(int(turns) + 32)
+
+
+@micropython.viper
+def spectrum(x: int, y: int, near: ptr16, split: ptr16):
+    # Complex 256 -> real 512, straight to energies of bins 5..251, each in the first word of its bin's two.
+    far = ptr16(int(near) + 2008)
+    near = ptr16(int(near) + 40)
+    while int(near) < int(far):
+        x = near[1]
+        sum_r = x + far[1] - 32766
+        y = x - far[1]
+        x = near[3]
+        sum_i = x - far[3]
+        x = x + far[3] - 32766
+        turned = x * split[1] + y * split[0] + 16383 >> 15  # of the conjugate: rounding is not symmetric
+        y = x * split[0] - y * split[1] + 16384 >> 15
+        x = y + sum_r >> 1
+        y = sum_r - y >> 1
+        square = x * x
+        x = sum_i - turned >> 1
+        ptr32(near)[0] = x * x + square
+        square = y * y
+        y = turned + sum_i + 1 >> 1
+        ptr32(far)[0] = y * y + square
+        split = ptr16(int(split) + 4)
+        near = ptr16(int(near) + 8)
+        far = ptr16(int(far) - 8)
+    # Bin 128 is its own counterpart, at once conjugate and not
+    x = far[1] - 16383
+    y = ptr32(far)[1] + 2 >> 16
+    sum_i = y - far[3]
+    y = ((y + far[3] - 32766) * 32767 + 16383 >> 15) + sum_i + 1 >> 1
+    ptr32(far)[0] = x * x + y * y
