@@ -4,14 +4,17 @@ from array import array
 
 from micropython import const
 
-from lid.gate import rows
-from lid.gate.energy import Energy
+from lid.gate.energy import Energy, decide, level
 from lid.gate.frontend import Frontend
+from lid.gate.rows import COLUMN, fill_words, keep, note, oldest
 from lid.gate.wakeword import WakeWord
 
-COLUMN = const(40)
 RING_COLUMNS = const(60)
 AT_ONCE = const(2)  # inferences in one hop while catching up: more would not leave time for the hop's other work
+
+# Words of the ring's state, see rows.py
+_WAITING = const(1)
+_GAP = const(4)
 
 
 class Detector:
@@ -22,12 +25,12 @@ class Detector:
         self.name = network.name
         self.digest = network.digest
         self.energy_gate = True  # False: the network always runs
-        self._formula = network.formula
         self._own_cutoff_sum = network.cutoff_sum
-        self._columns = RING_COLUMNS // network.stride * network.stride
-        self._ring = bytearray(self._columns * COLUMN)
-        self._levels = array("h", bytes(2 * self._columns))
-        self._open = bytearray(self._columns)
+        self._stride = network.stride
+        self._newest = (network.stride - 1) * COLUMN  # of an inference's columns, in bytes
+        self._ring, self._state = network.ring(RING_COLUMNS // network.stride * network.stride)
+        # What push() unpacks: cheaper than one attribute after the other, and no method is looked up
+        self._parts = self.energy.state, self.frontend.push, self.frontend.features, self._ring, self._state
         # What the inferences of the last push() said: each one's age in hops, output, mean, hit, and of its own hop
         # the energy and whether the energy gate was open.
         self.ages = bytearray(AT_ONCE)
@@ -39,10 +42,8 @@ class Detector:
         self.reset()
 
     def configure(self, settings):
-        energy = self.energy
-        energy.on_q8 = settings["energy_on_q8"]
-        energy.off_q8 = settings["energy_off_q8"]
-        energy.hang_hops = settings["energy_hang_ms"] // 10
+        hang_hops = settings["energy_hang_ms"] // 10
+        self.energy.configure(settings["energy_on_q8"], settings["energy_off_q8"], hang_hops)
         self.energy_gate = bool(settings["energy_gate"])
         cutoff_q8 = settings["cutoff_q8"]
         self.network.cutoff_sum = cutoff_q8 * self.network.window if cutoff_q8 else self._own_cutoff_sum
@@ -55,10 +56,9 @@ class Detector:
         self.energy.reset()
         self.frontend.reset()
         self.network.reset()
-        rows.fill_words(self._ring, 0, 0, len(self._ring) // 4)
-        self._next = 0  # where the next column goes
-        self._waiting = 0  # columns that the network has not seen
-        self._gap = False  # columns were dropped since the network last ran
+        fill_words(self._ring, 0, 0, len(self._ring) // 4)
+        self._state[0] = self._state[_WAITING] = 0
+        self._state[_GAP] = 0  # columns were dropped since the network last ran
         self.column = False  # the last hop brought a column, in frontend.features
         self._rest()
         self.energy_log2_q8 = self.floor_log2_q8 = 0
@@ -73,54 +73,44 @@ class Detector:
     # hop: 160 signed 16-bit samples. How many inferences ran; what they said is in `probs` and its neighbours, and of
     # the newest in `prob`, `mean_q8`. `hit`: one of them heard the word.
     def push(self, hop):
-        energy = self.energy
-        self.gate_open = energy.push(hop)
-        self.energy_log2_q8 = energy.energy_log2_q8
-        self.floor_log2_q8 = energy.floor_log2_q8
+        energy, push, features, ring, state = self._parts
+        now = decide(level(0, hop), 0, energy)
+        self.energy_log2_q8 = now >> 15
+        self.floor_log2_q8 = now >> 1 & 16383
+        self.gate_open = opened = now & 1 == 1
         self.hit = False
-        self.column = self.frontend.push(hop)
-        if self.column:
-            at = self._next
-            rows.column(self._ring, self.frontend.features, at * COLUMN, self._formula)
-            self._levels[at] = energy.energy_log2_q8
-            self._open[at] = self.gate_open
-            at += 1
-            self._next = 0 if at == self._columns else at
-            self._waiting += 1
-            if self._waiting > self._columns:
-                # whole inferences are dropped, so that those that run keep their places in time
-                self._waiting -= self.network.stride
-                self._gap = True
-        if self.energy_gate and not self.gate_open:
+        waiting = 0
+        self.column = column = push(hop)
+        if column:
+            waiting = keep(0, features, ring, state, now)
+        if self.energy_gate and not opened:
             if self._awake:
                 self._rest()
             return 0
-        network = self.network
         if not self._awake:
             self._awake = True
-            if self._gap:
-                self._gap = False
-                network.reset()
+            if state[_GAP]:
+                state[_GAP] = 0
+                self.network.reset()
+        stride = self._stride
         count = 0
-        while count < AT_ONCE and self._waiting >= network.stride:
-            self._infer(network, count)
+        while waiting >= stride and count < AT_ONCE:
+            waiting -= stride
+            self._infer(waiting, count)
             count += 1
         return count
 
-    def _infer(self, network, count):
-        at = self._next - self._waiting
-        if at < 0:
-            at += self._columns
-        network.infer(self._ring, at * COLUMN)  # a ring of whole inferences does not wrap inside one
-        at += network.stride - 1
-        self._waiting -= network.stride
-        self.prob = network.prob
-        self.mean_q8 = network.mean_q8
-        if network.hit:
+    def _infer(self, waiting, count):
+        network = self.network
+        ring = self._ring
+        at = oldest(self._state)
+        network.infer(ring, at)
+        now = note(ring, at + self._newest)
+        self.prob = self.probs[count] = network.prob
+        self.mean_q8 = self.means_q8[count] = network.mean_q8
+        self.hits[count] = hit = network.hit
+        if hit:
             self.hit = True
-        self.ages[count] = self._waiting
-        self.probs[count] = network.prob
-        self.means_q8[count] = network.mean_q8
-        self.hits[count] = network.hit
-        self.levels_q8[count] = self._levels[at]
-        self.gates[count] = self._open[at]
+        self.ages[count] = waiting
+        self.levels_q8[count] = now >> 15
+        self.gates[count] = now & 1

@@ -1,6 +1,8 @@
 # The energy gate: is the hop louder than what has been usual? It decides whether the network runs at all.
 # Levels are log2 of the mean square, in Q8: 85 is one decibel, 7680 a square wave at full scale, 0 one bit or silence.
 # push() allocates nothing.
+from array import array
+
 import micropython
 from micropython import const
 
@@ -58,11 +60,15 @@ _FLOOR_Q16 = const(1)
 _SMOOTH_Q8 = const(2)
 _HANG = const(3)
 _OPEN_HOPS = const(4)
+_ON_Q8 = const(5)
+_OFF_Q8 = const(6)
+_HANG_HOPS = const(7)
+_CREEP_Q8 = const(8)
 
 
 @micropython.viper
-def decide(now: int, above: int, state: ptr32, on_q8: int, off_q8: int, hang_hops: int, creep_q8: int) -> int:
-    # Twice the floor, plus one while the gate is open.
+def decide(now: int, above: int, state: ptr32) -> int:
+    # The energy from bit 15 on, the floor from bit 1 on, bit 0 set while the gate is open.
     if state[_KNOWN] == 0:
         above = now if now < _FLOOR_START_Q8 else _FLOOR_START_Q8
         state[_KNOWN] = 1
@@ -74,11 +80,11 @@ def decide(now: int, above: int, state: ptr32, on_q8: int, off_q8: int, hang_hop
     state[_SMOOTH_Q8] = smooth
     above = now - floor
     hang = state[_HANG]
-    if above > on_q8:
-        hang = hang_hops
+    if above > state[_ON_Q8]:
+        hang = state[_HANG_HOPS]
     elif hang > 0:
-        if smooth - floor > off_q8:
-            hang = hang_hops
+        if smooth - floor > state[_OFF_Q8]:
+            hang = state[_HANG_HOPS]
         else:
             hang -= 1
     state[_HANG] = hang
@@ -86,7 +92,7 @@ def decide(now: int, above: int, state: ptr32, on_q8: int, off_q8: int, hang_hop
     step = above << (5 if above < _QUIET_Q8 else 3)
     if hang > 0:
         hops = state[_OPEN_HOPS] + 1
-        limit = creep_q8 << 8
+        limit = state[_CREEP_Q8] << 8
         if hops > _CREEP_LATE_HOPS:
             limit <<= 2
             hops -= 1
@@ -98,30 +104,34 @@ def decide(now: int, above: int, state: ptr32, on_q8: int, off_q8: int, hang_hop
         state[_OPEN_HOPS] = 0
     floor = state[_FLOOR_Q16] + step
     state[_FLOOR_Q16] = floor
-    return (floor >> 8 << 1) + hang
+    return (now << 15) + (floor >> 8 << 1) + hang
 
 
 class Energy:
     def __init__(self, on_q8=384, off_q8=192, hang_hops=60, creep_q8=5):
-        self.on_q8 = on_q8  # opens this far above the floor
-        self.off_q8 = off_q8  # closes below this
-        self.hang_hops = hang_hops  # and so long after
-        self.creep_q8 = creep_q8  # how much the floor rises in a hop while the gate is open
-        self._state = bytearray(20)
+        self.state = array("i", bytes(36))
+        self.configure(on_q8, off_q8, hang_hops, creep_q8)
         self.reset()
 
+    # Opens `on_q8` above the floor, closes `hang_hops` after it fell below `off_q8`; `creep_q8`: how much the floor
+    # rises in a hop meanwhile
+    def configure(self, on_q8, off_q8, hang_hops, creep_q8=5):
+        self.state[_ON_Q8] = on_q8
+        self.state[_OFF_Q8] = off_q8
+        self.state[_HANG_HOPS] = hang_hops
+        self.state[_CREEP_Q8] = creep_q8
+
     def reset(self):
-        for i in range(20):
-            self._state[i] = 0
+        for i in range(_ON_Q8):
+            self.state[i] = 0
         self.energy_log2_q8 = 0
         self.floor_log2_q8 = 0
         self.open = False
 
     # hop: 160 signed 16-bit samples. True while the gate is open.
     def push(self, hop):
-        now = level(0, hop)
-        floor = decide(now, 0, self._state, self.on_q8, self.off_q8, self.hang_hops, self.creep_q8)
-        self.energy_log2_q8 = now
-        self.floor_log2_q8 = floor >> 1
-        self.open = opened = floor & 1 == 1
-        return opened
+        now = decide(level(0, hop), 0, self.state)
+        self.energy_log2_q8 = now >> 15
+        self.floor_log2_q8 = now >> 1 & 16383
+        self.open = now & 1 == 1
+        return self.open

@@ -135,9 +135,10 @@ class Intake:
 
     # slots: 160 words of 32 bits as I2S gives them. Returns the hop, the same buffer each time.
     def push(self, slots):
+        hop = self.hop
         self.alike = alike(slots)
-        self.clipped = convert(0, 0, slots, self.hop, self._state, self._times, self._shift)
-        return self.hop
+        self.clipped = convert(0, 0, slots, hop, self._state, self._times, self._shift)
+        return hop
 
     # Extremes of the last hop, after the gain and before saturation
     def low(self):

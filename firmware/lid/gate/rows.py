@@ -1,5 +1,8 @@
 # Rows of activations: quantised columns in, histories that slide. Heads are byte offsets in the arena's first words.
 import micropython
+from micropython import const
+
+COLUMN = const(44)  # bytes of a column: 40 features and a note
 
 
 @micropython.viper
@@ -22,22 +25,74 @@ def advance(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, count: int):
         table = ptr32(int(table) + 20)
 
 
+# Words of a ring's state: where the next column goes and how many wait to be taken (both in columns), how many there
+# are, how many an inference takes, whether some were dropped; four numbers that make a byte of a feature
+_NEXT = const(0)
+_WAITING = const(1)
+_COLUMNS = const(2)
+_STRIDE = const(3)
+_GAP = const(4)
+_HIGH = const(5)
+_LOW = const(6)
+_OFFSET = const(7)
+_LOW_OFFSET = const(8)
+
+
 @micropython.viper
-def column(out: ptr8, features: ptr16, at: int, formula: ptr32):
-    # a uint16 feature becomes a byte exactly as pymicro-wakeword rounds it
-    out = ptr8(int(out) + at)
-    high = formula[0]
-    low = formula[1]
-    offset = formula[2]
-    low_offset = formula[3]
-    for i in range(40):
-        f = features[i]
-        out[i] = (f * high + offset + ((f * low + low_offset) >> 15)) >> 15 & 255
+def keep(f: int, features: ptr16, ring: ptr8, state: ptr32, note: int) -> int:
+    # 40 uint16 features become the next column, exactly as pymicro-wakeword rounds them, with a note after it. How many
+    # columns wait. When there is no room, a whole inference is dropped, so that those that run keep their places in time.
+    high = state[_HIGH]
+    low = state[_LOW]
+    offset = state[_OFFSET]
+    low_offset = state[_LOW_OFFSET]
+    at = state[_NEXT]
+    out = ptr8(int(ring) + at * COLUMN)
+    ptr32(out)[10] = note
+    end = int(out) + 40
+    while int(out) < end:
+        f = features[0]
+        part = f * low + low_offset >> 15
+        out[0] = f * high + offset + part >> 15 & 255
+        f = features[1]
+        part = f * low + low_offset >> 15
+        out[1] = f * high + offset + part >> 15 & 255
+        f = features[2]
+        part = f * low + low_offset >> 15
+        out[2] = f * high + offset + part >> 15 & 255
+        f = features[3]
+        part = f * low + low_offset >> 15
+        out[3] = f * high + offset + part >> 15 & 255
+        out = ptr8(int(out) + 4)
+        features = ptr16(int(features) + 8)
+    at += 1
+    state[_NEXT] = 0 if at == state[_COLUMNS] else at
+    at = state[_WAITING] + 1
+    if at > state[_COLUMNS]:
+        at -= state[_STRIDE]
+        state[_GAP] = 1
+    state[_WAITING] = at
+    return at
+
+
+@micropython.viper
+def oldest(state: ptr32) -> int:
+    # takes as many columns as an inference needs: where they begin. A ring of whole inferences does not wrap inside one.
+    at = state[_NEXT] - state[_WAITING]
+    if at < 0:
+        at += state[_COLUMNS]
+    state[_WAITING] = state[_WAITING] - state[_STRIDE]
+    return at * COLUMN
+
+
+@micropython.viper
+def note(ring: ptr32, at: int) -> int:
+    return ptr32(int(ring) + at)[10]
 
 
 @micropython.viper
 def take(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, at: int, count: int):
-    # move the input's head on and copy a column there, `count` times; b + at: the columns, 40 bytes each
+    # move the input's head on and copy a column there, `count` times; b + at: the columns
     heads = ptr32(arena)
     start = int(b) + at
     while count:
@@ -65,7 +120,7 @@ def take(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, at: int, count: int):
         a[7] = uint(b[7])
         a[8] = uint(b[8])
         a[9] = uint(b[9])
-        start += 40
+        start += COLUMN
         count -= 1
 
 
@@ -85,3 +140,27 @@ def fill_words(out: ptr32, value: int, at: int, count: int):
     out = ptr32(int(out) + at)
     for i in range(count):
         out[i] = value
+
+
+# Words of the state of a sliding mean
+_SUM = const(0)
+_AT = const(1)
+_FILLED = const(2)
+_WINDOW = const(3)
+
+
+@micropython.viper
+def average(prob: int, total: int, recent: ptr8, state: ptr32, cutoff_sum: int) -> int:
+    # twice the mean of the last outputs, 0 until there are enough; plus one when their sum is above the cutoff
+    at = state[_AT]
+    total = state[_SUM] - recent[at] + prob
+    state[_SUM] = total
+    recent[at] = prob
+    at += 1
+    state[_AT] = 0 if at == state[_WINDOW] else at
+    if state[_FILLED] < state[_WINDOW]:
+        state[_FILLED] = state[_FILLED] + 1
+        if state[_FILLED] < state[_WINDOW]:
+            return 0
+    at = total // state[_WINDOW] << 1
+    return at + 1 if total > cutoff_sum else at

@@ -3,6 +3,8 @@ from array import array
 
 from lid.gate import blob as files
 from lid.gate import kernels, rescale, rows
+from lid.gate.rescale import requantise
+from lid.gate.rows import advance, average, take
 
 
 class WakeWord:
@@ -19,9 +21,10 @@ class WakeWord:
         self.hit = False
         self._blob = blob
         self._logits = plan.logits
-        self.formula = array("i", plan.formula)
-        self._columns = bytearray(40 * plan.stride)
+        self._formula = plan.formula
+        self._columns, self._ring = self.ring(plan.stride)
         self._recent = bytearray(plan.window)
+        self._sums = array("i", (0, 0, 0, plan.window))
         self._arena = bytearray(plan.arena_bytes)
         self._input = array("i")
         self._others = array("i")
@@ -77,49 +80,37 @@ class WakeWord:
                 count = (buffer.end - buffer.start) // buffer.row
                 rows.fill_rows(self._arena, buffer.zero, buffer.start, buffer.channels, buffer.row, count)
         rows.fill_words(self._columns, 0, 0, len(self._columns) // 4)
-        self._phase = 0
-        self._filled = 0
-        self._sum = 0
-        self._at = 0
+        rows.fill_words(self._ring, 0, 0, 2)
+        rows.fill_words(self._sums, 0, 0, 3)
         for i in range(self.window):
             self._recent[i] = 0
         self.mean_q8 = 0
         self.hit = False
         self.prob = 0
 
+    # room for columns made by rows.keep(), a multiple of the stride, and its state
+    def ring(self, columns):
+        return bytearray(columns * rows.COLUMN), array("i", (0, 0, columns, self.stride, 0) + self._formula)
+
     # features: 40 uint16. True when an inference ran.
     def push(self, features):
-        phase = self._phase
-        rows.column(self._columns, features, 40 * phase, self.formula)
-        phase += 1
-        if phase < self.stride:
-            self._phase = phase
+        if rows.keep(0, features, self._columns, self._ring, 0) < self.stride:
             return False
-        self._phase = 0
-        self.infer(self._columns, 0)
+        self.infer(self._columns, rows.oldest(self._ring))
         return True
 
-    # `stride` columns of 40 bytes, made by rows.column() with `formula`, at this place of a buffer
+    # `stride` columns, from this place of a ring on
     def infer(self, columns, at):
         arena = self._arena
         blob = self._blob
-        rows.take(arena, columns, arena, self._input, at, self.stride)
-        rows.advance(arena, arena, arena, self._others, self._moving)
-        requantise = rescale.requantise
+        take(arena, columns, arena, self._input, at, self.stride)
+        advance(arena, arena, arena, self._others, self._moving)
+        final = requantise
         for kernel, first, p in self._steps:
             kernel(first, blob, arena, p)
-            requantise(0, blob, arena, p)
-        self._average(blob[self._logits + arena[self._logit]])
-
-    def _average(self, prob):
+            final(0, blob, arena, p)
+        prob = blob[self._logits + arena[self._logit]]
+        mean = average(prob, 0, self._recent, self._sums, self.cutoff_sum)
         self.prob = prob
-        at = self._at
-        self._sum += prob - self._recent[at]
-        self._recent[at] = prob
-        at += 1
-        self._at = 0 if at == self.window else at
-        if self._filled < self.window:
-            self._filled += 1
-        if self._filled == self.window:
-            self.mean_q8 = self._sum // self.window
-            self.hit = self._sum > self.cutoff_sum
+        self.mean_q8 = mean >> 1
+        self.hit = mean & 1 == 1

@@ -16,8 +16,7 @@ def main():
     detector.energy_gate = sys.argv[2] == "gate"
     features = sys.argv[3] == "features"
     if len(sys.argv) > 4:
-        energy = detector.energy
-        energy.on_q8, energy.off_q8, energy.hang_hops = (int(word) for word in sys.argv[4:7])
+        detector.energy.configure(*[int(word) for word in sys.argv[4:7]])
     write = sys.stdout.buffer.write
     out = bytearray(_BLOCK)
     view = memoryview(out)
