@@ -27,7 +27,7 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float) -> N
     print(f"seed {seed}")
     image = folder / "flash.bin"
     with VirtualBoard(flash=image) as board:
-        board.run_ms(5000)
+        board.run_ms(6000)
         before = len([name for name in board.read_files() if name.startswith("journal/0")])
     assert before
     filled = subprocess.run(
