@@ -82,6 +82,7 @@ def text(samples: list[Sample], nominal: Sample) -> str:
         "# Pump and relay; a drop is counted from the last edge",
         "TOGGLE_MS = const(10)  # one edge a hop",
         f"TOLERATED_PAUSE_MS = const({f['TOLERATED_PAUSE_MS']})  # between two edges, on every simulated board",
+        "PAUSE_FROM_MS = const(350)  # after the first edge: until then the tank is filling and a pause may close the lid",
         "SLOW_TOGGLE_MS = const(50)  # edges this far apart must never close a contact: the self-test of the rate pump",
         f"DROP_MAX_MS = const({f['DROP_MAX_MS']})",
         f"DROP_EARLY_MS = const({f['DROP_EARLY_MS']})  # a healthy board drops between these two",

@@ -1,6 +1,13 @@
 # The copper's figures: which pin does what, and what a healthy circuit measures.
-# Simulated, not yet measured on a bench. The firmware, the virtual board and the drawings share this one file.
-from lid.portable import const
+# Simulated, not yet measured on a bench. Written by `python -m hardware` from the netlist and the simulated boards:
+# change those, not this file. The firmware, the virtual board and the drawings share it.
+try:
+    from micropython import const
+except ImportError:  # the host reads this file too
+
+    def const(value):
+        return value
+
 
 # Pins (ESP32 GPIO numbers)
 SENTINEL_PUMP_PIN = const(18)
@@ -18,18 +25,31 @@ TALK_BUTTON_PIN = const(32)  # to ground when pressed, pulled up
 
 # Dividers: millivolts at the source = millivolts at the pin * SCALE_Q10 / 1024
 SENTINEL_SCALE_Q10 = const(1505)  # 47k / 100k
-GUARDED_SCALE_Q10 = const(2048)  # 100k / 100k
+GUARDED_SCALE_Q10 = const(1505)  # 47k / 100k: a digital microphone's 3.3 V
+GUARDED_USB_SCALE_Q10 = const(2253)  # 120k / 100k: VBUS
+GUARDED_ELECTRET_SCALE_Q10 = const(1505)  # 470k / 1M: a biased line
 SENSE_SCALE_Q10 = const(1707)  # 100k / 150k
+ADC_FLOOR_MV = const(150)  # at the pin: what an ESP32 cannot tell from nothing
 
-# Pump and relay
+# Pump and relay; a drop is counted from the last edge
 TOGGLE_MS = const(10)  # one edge a hop
-TOLERATED_PAUSE_MS = const(40)
+TOLERATED_PAUSE_MS = const(60)  # between two edges, on every simulated board
+PAUSE_FROM_MS = const(350)  # after the first edge: until then the tank is filling and a pause may close the lid
+SLOW_TOGGLE_MS = const(50)  # edges this far apart must never close a contact: the self-test of the rate pump
 DROP_MAX_MS = const(250)
-ARM_MAX_MS = const(120)  # first edge to a rail in its window
+DROP_EARLY_MS = const(60)  # a healthy board drops between these two
+DROP_LATE_MS = const(200)
+ARM_MAX_MS = const(200)  # first edge to a rail in its window
+ARM_EARLY_MS = const(40)  # sooner: a pump needs too few edges, or the rail was live before
 
 # Rails
-RAIL_NOMINAL_MV = const(3300)
+RAIL_NOMINAL_MV = const(2960)
 RAIL_LIVE_MV = const(300)  # above this a microphone may be powered
-RAIL_GOOD_MV = const(2900)  # below this while it should be live: sagging
+RAIL_GOOD_MV = const(2600)  # below this while it should be live: sagging
+RAIL_CLAMP_MV = const(220)  # a closed rail above this with SCK and WS high has lost a clamp
+
+# Mute switch: the coil supply behind it, and the red light's node, which is high only when coils and rails are dead
 SENSE_HIGH_MV = const(3000)  # a throw of the mute switch is made
 SENSE_LOW_MV = const(1000)
+SENSE_DEBOUNCE_MS = const(30)  # bounce up to 5 ms, then 15 ms while both filters settle past their thresholds
+MUTE_MAX_MS = const(20)  # from the lever's first move to both rails under RAIL_LIVE_MV
