@@ -43,7 +43,8 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
 def heavy_page(openings: int, points: int) -> str:
     """The whole page as text."""
     header = {
-        "names": list(collect.NAMES), "gaps": [], "from": None, "to": None, "made": NOW_MS, "live": False, "revision": 0,
+        "names": list(collect.NAMES), "gaps": [], "from": None, "to": None, "made": NOW_MS,
+        "live": False, "whole": True, "revision": 0,
         "boards": [{"board": f"{n:016x}", "name": name, "seen": NOW_MS} for n, name in enumerate(("hall", "attic"))],
         "zone": {"name": zone_name(NOW_MS), "offsets": offsets(NOW_MS - 2 * YEAR_MS, NOW_MS + YEAR_MS)}, "verdicts": [],
     }  # fmt: skip

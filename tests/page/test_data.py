@@ -117,6 +117,24 @@ def test_a_file_that_cannot_be_written(past, tmp_path, capsys):
     assert main(["review", "--serve", "--listen", "everywhere", "--ledger", str(past[0].path)]) == 2
 
 
+def test_the_last_days_come_first_where_all_would_take_long(past, monkeypatch):
+    feed = Feed(past[0], [], None, None, lambda: ms(2026, 11, 21, 23))
+    header, tables = unpack(feed.recent())
+    assert header["whole"]
+    assert min(tables["openings"]["t"]) < ms(2026, 11, 1)
+    monkeypatch.setattr("earlid.page.feed.FEW_RECORDS", 100)
+    fresh = Feed(past[0], [], None, None, lambda: ms(2026, 11, 21, 23))
+    header, few = unpack(fresh.recent())
+    assert not header["whole"]
+    since_ms = few["openings"]["t"].min()
+    assert ms(2026, 11, 13) <= since_ms < ms(2026, 11, 15)
+    assert (few["openings"]["t"] == tables["openings"]["t"][tables["openings"]["t"] >= since_ms]).all()
+    assert unpack(fresh.block())[0]["whole"]
+    assert unpack(fresh.recent())[0]["whole"]  # at hand by now
+    feed.close()
+    fresh.close()
+
+
 def test_the_feed_tells_what_came(home, tmp_path):
     location, kitchen, _ = household(tmp_path / "feed.sqlite", days=2)
     feed = Feed(location, [], None, None, lambda: last_ms(kitchen) + 1000)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+
 import pytest
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import labels
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger
+from earlid.page.feed import Feed
+from earlid.page.serve import serve
 
 from tests.page.made import KITCHEN, keep, last_ms
 
@@ -73,6 +78,21 @@ def test_what_happens_shows_by_itself(served, opened):
         expect(page.locator("#boards")).to_contain_text("<b>scullery</b>")
     page.click("#again")
     expect(page.locator("#verdicts")).to_contain_text("<b>scullery</b>: Intact")
+
+
+def test_older_records_follow_the_last_days(home, past, opened, monkeypatch):
+    monkeypatch.setattr("earlid.page.feed.FEW_RECORDS", 100)
+    feed = Feed(past[0], [], None, None, lambda: last_ms(past[1]) + 60_000)
+    started: queue.Queue[str] = queue.Queue()
+    server = threading.Thread(
+        target=serve, args=(feed, "127.0.0.1:0"), kwargs={"browser": False, "started": started.put}, daemon=True
+    )
+    server.start()
+    page = opened(started.get(timeout=10))
+    expect(page.locator("#link")).to_have_text("Live")
+    assert page.evaluate("earlid.story.header.whole")
+    page.click("button[data-span=all]")
+    expect(page.locator("#range")).to_contain_text("Sep 2026 to")
 
 
 def test_a_server_that_cannot_keep_a_label_says_so(served, opened):

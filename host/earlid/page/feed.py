@@ -15,6 +15,8 @@ from earlid.page import collect
 from earlid.page.pack import Columns, pack
 
 KEPT_CHANGES = 256
+RECENT_MS = 8 * 86_400_000
+FEW_RECORDS = 20_000  # as many are as quickly packed as asked for twice
 MOST_NEW = 2000  # more at once are fetched as a whole
 Change = dict[str, Any]
 LabelKey = tuple[str, int, int]
@@ -77,10 +79,26 @@ class Feed:
             if self._tables is None:
                 collect.check_size(self._reader, boards, self._from_ms, self._to_ms)
                 self._tables = collect.tables(collect.collect(self._reader, boards, self._from_ms, self._to_ms))
-            told = collect.header(self._reader, boards, self._now_ms(), self._from_ms, self._to_ms)
-            made = pack(told | {"live": True, "revision": self.revision}, self._tables)
+            made = self._pack(self._tables, whole=True)
             self._block = self.revision, made
             return made
+
+    def recent(self) -> bytes:
+        """The last days alone, where all of it would take long: something to look at until `block` is there."""
+        with self._lock:
+            self._poll()
+            boards = self._seen.boards
+            if self._tables is None and sum(boot[2] for boot in self._seen.boots.values()) > FEW_RECORDS:
+                clocks = Clocks(self._reader, boards)
+                ends = [clock.wall(last)[0] for board in boards for _, _, last, clock in clocks.ranges(board.id, None, None)]
+                from_ms = max(min(max(ends), self._to_ms or max(ends)) - RECENT_MS, self._from_ms or 0)
+                rows = collect.collect(self._reader, boards, from_ms, self._to_ms)
+                return self._pack(collect.tables(rows), whole=False)
+        return self.block()
+
+    def _pack(self, tables: dict[str, Columns], *, whole: bool) -> bytes:
+        told = collect.header(self._reader, self._seen.boards, self._now_ms(), self._from_ms, self._to_ms)
+        return pack(told | {"live": True, "whole": whole, "revision": self.revision}, tables)
 
     def verdicts(self) -> list[dict[str, Any]]:
         """What holds of the boards' chains now; slow, so it waits for nobody and nobody for it."""

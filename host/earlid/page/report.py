@@ -27,7 +27,7 @@ def make_report(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: i
         UserError: when there are more records than a page can hold, or the ledger is damaged.
     """
     collect.check_size(reader, chosen, from_ms, to_ms)
-    told = collect.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "revision": 0}
+    told = collect.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
     told["verdicts"] = collect.verdicts(reader, chosen)
     return document(pack(told, collect.tables(collect.collect(reader, chosen, from_ms, to_ms))))
 

@@ -137,7 +137,7 @@ class _Web:
 
     async def data(self, request: Request) -> Response:
         try:
-            block = await asyncio.to_thread(self._feed.block)
+            block = await asyncio.to_thread(self._feed.recent if "recent" in request.query_params else self._feed.block)
         except UserError as error:
             return JSONResponse({"say": str(error)}, 500)
         return Response(block, media_type="application/octet-stream")

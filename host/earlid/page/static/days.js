@@ -6,6 +6,7 @@
   const LABELS = 22;
   const LEFT = 34;
   const days = { first: 0, size: 1, picked: null };
+  let drawn = "";
   let anchored = null; // the last day shown, when the user paged away from the newest
 
   const range = () => {
@@ -24,6 +25,13 @@
     const { story, paint, zone, view } = earlid;
     if (!story.loaded) return;
     const all = range();
+    const left = Math.max(zone.dayNumber(view.t0), days.first);
+    const right = Math.min(zone.dayNumber(view.t1 - 1), days.first + days.size - 1);
+    const held = document.activeElement === $("days-canvas") ? days.picked : null;
+    const state = [story.version, view.board, days.first, days.size, days.column, left, right, held, devicePixelRatio];
+    const ink = paint.colours().ink;
+    if ([...state, ink].join() === drawn) return; // moving within a day changes nothing here
+    drawn = [...state, ink].join();
     const [ctx] = paint.fit($("days-canvas"), 12 + BARS + LABELS + 24 * ROW + 4);
     const colour = paint.colours();
     const from = days.first - all.first;
@@ -54,11 +62,9 @@
       }
     }
     labels(ctx, colour, heat);
-    const left = Math.max(zone.dayNumber(view.t0), days.first);
-    const right = Math.min(zone.dayNumber(view.t1 - 1), days.first + days.size - 1);
     ctx.lineWidth = 2;
     if (left <= right) frame(ctx, colour.soft, left, right - left + 1, heat);
-    if (days.picked !== null && document.activeElement === $("days-canvas")) frame(ctx, colour.focus, days.picked, 1, heat);
+    if (held !== null) frame(ctx, colour.focus, held, 1, heat);
     const span = `${zone.dateText(zone.dayStart(days.first))} to ${zone.dateText(zone.dayStart(days.first + days.size - 1))}`;
     $("days-range").textContent = days.size > 1 ? span : zone.dateText(zone.dayStart(days.first));
     for (const [name, off] of [["earlier", days.first <= all.first], ["later", days.first + days.size >= all.first + all.size]]) {

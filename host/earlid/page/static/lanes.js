@@ -16,12 +16,14 @@
     const { story, paint } = earlid;
     const colour = paint.colours();
     const scale = width / (t1 - t0);
+    const muted = [];
     for (const [of, from, to] of story.mutes()) {
       if (!shown(of, board) || to < t0 || from > t1) continue;
       const left = Math.max(0, (from - t0) * scale);
       const right = Math.min(width, (to - t0) * scale);
-      if (right - left >= 1) paint.hatch(ctx, left, y, right - left, height, colour.muted);
+      if (right - left >= 1) muted.push([left, right]);
     }
+    if (muted.length) paint.hatch(ctx, muted, y, height, colour.muted);
     const [first, end] = story.openingsIn(t0, t1);
     if (end - first <= FEW) each(ctx, first, end, { t0, t1, scale, y, height, board });
     else summed(ctx, first, end, { t0, t1, width, y, height, board });
@@ -58,13 +60,13 @@
     const { story, paint } = earlid;
     const colour = paint.colours();
     const { openings, code } = story;
-    const { t, board: boards, reason, label } = openings;
+    const { t, board: boards, reason, label, live } = openings;
     const size = Math.ceil(width / BIN);
     const bin_ms = ((t1 - t0) / width) * BIN;
     const [word, button, wrong] = ["word", "button", "wrong"].map((name) => buffer(name, size));
     for (let i = first; i < end; i += 1) {
       if (!shown(boards[i], board)) continue;
-      const stop = story.end(i);
+      const stop = live[i] >= 0 ? t[i] + live[i] : story.end(i); // not all through end(): this runs for every pixel dragged
       if (stop < t0) continue;
       const into = reason[i] === code.button ? button : word;
       const from = Math.max(0, Math.floor((t[i] - t0) / bin_ms));
@@ -106,8 +108,7 @@
       dots(ctx, c, d, { ...place, near: true });
       dots(ctx, a, b, { ...place, near: false });
     } else {
-      cloud(ctx, c, d, width, height, y, { ...place, near: true });
-      cloud(ctx, a, b, width, height, y, { ...place, near: false });
+      cloud(ctx, [[true, c, d], [false, a, b]], { ...place, width, height, y });
     }
   };
 
@@ -127,17 +128,21 @@
     return lowest.score;
   };
 
-  const scored = (near, i) => {
+  // Which rows have a score: near misses, or openings by the word.
+  const scored = (near) => {
     const { openings, points, code } = earlid.story;
-    return near ? points.event[i] === code["near-miss"] : openings.reason[i] === code.word;
+    const kinds = near ? points.event : openings.reason;
+    const kind = near ? code["near-miss"] : code.word;
+    return (i) => kinds[i] === kind;
   };
 
   const dots = (ctx, first, end, { t0, scale, up, board, near }) => {
     const colour = earlid.paint.colours();
     const table = near ? earlid.story.points : earlid.story.openings;
+    const fits = scored(near);
     ctx.lineWidth = 1.6;
     for (let i = first; i < end; i += 1) {
-      if (!shown(table.board[i], board) || !scored(near, i) || table.t[i] < t0) continue;
+      if (!shown(table.board[i], board) || !fits(i) || table.t[i] < t0) continue;
       const x = (table.t[i] - t0) * scale;
       const high = up(table.score[i]);
       ctx.strokeStyle = ctx.fillStyle = near ? colour.near : colour.word;
@@ -155,57 +160,74 @@
     }
   };
 
-  const cloud = (ctx, first, end, width, height, y, { t0, scale, up, board, near }) => {
-    const colour = earlid.paint.colours();
-    const table = near ? earlid.story.points : earlid.story.openings;
+  // Many dots as a small picture, one of its pixels for BIN by BIN of ours: painting each by itself would take too long.
+  const picture = document.createElement("canvas");
+  const cloud = (ctx, ranges, { width, height, y, t0, scale, up, board }) => {
     const across = Math.ceil(width / BIN);
     const down = Math.ceil(height / BIN);
-    const counts = buffer("counts", across * down);
-    let most = 1;
-    for (let i = first; i < end; i += 1) {
-      if (!shown(table.board[i], board) || !scored(near, i) || table.t[i] < t0) continue;
-      const at = Math.floor((up(table.score[i]) - y) / BIN) * across + Math.floor(((table.t[i] - t0) * scale) / BIN);
-      counts[at] += 1;
-      if (counts[at] > most) most = counts[at];
+    const pixels = new ImageData(across, down);
+    const words = new Uint32Array(pixels.data.buffer);
+    for (const [near, first, end] of ranges) {
+      const table = near ? earlid.story.points : earlid.story.openings;
+      const { t, board: boards, score } = table;
+      const counts = buffer("counts", across * down);
+      const rows = Array.from({ length: 256 }, (_, value) => Math.floor((up(value) - y) / BIN) * across);
+      const fits = scored(near);
+      let most = 1;
+      for (let i = first; i < end; i += 1) {
+        if (!shown(boards[i], board) || !fits(i) || t[i] < t0) continue;
+        const at = rows[score[i]] + Math.floor(((t[i] - t0) * scale) / BIN);
+        counts[at] += 1;
+        if (counts[at] > most) most = counts[at];
+      }
+      const [red, green, blue] = earlid.paint.rgb(near ? "near" : "word");
+      for (let at = 0; at < across * down; at += 1) {
+        if (!counts[at]) continue;
+        const alpha = Math.round(90 + 165 * (Math.log1p(counts[at]) / Math.log1p(most)));
+        words[at] = (alpha << 24) | (blue << 16) | (green << 8) | red;
+      }
     }
-    ctx.fillStyle = near ? colour.near : colour.word;
-    for (let at = 0; at < across * down; at += 1) {
-      if (!counts[at]) continue;
-      ctx.globalAlpha = 0.35 + 0.65 * (Math.log1p(counts[at]) / Math.log1p(most));
-      ctx.fillRect((at % across) * BIN, y + Math.floor(at / across) * BIN, BIN, BIN);
-    }
-    ctx.globalAlpha = 1;
+    picture.width = across;
+    picture.height = down;
+    picture.getContext("2d").putImageData(pixels, 0, 0);
+    ctx.imageSmoothingEnabled = false;
+    ctx.drawImage(picture, 0, y, across * BIN, down * BIN);
   };
 
+  // The cutoff of each board as steps, from what its openings and near misses say it was.
   const cutoffs = (ctx, width, { t0, t1, scale, up, board }) => {
     const { story, paint } = earlid;
     const { openings, points, code } = story;
+    const bins = story.boards.map((_, number) => (shown(number, board) ? new Uint16Array(Math.ceil(width)) : null));
+    const gather = (table, values, first, fits) => {
+      const { t, board: boards } = table;
+      const end = table.lower(t1);
+      for (let i = Math.max(0, first - 200); i < end; i += 1) {
+        const row = bins[boards[i]];
+        if (row && values[i] && fits(i)) row[Math.max(0, Math.floor((t[i] - t0) * scale))] = values[i];
+      }
+    };
+    gather(openings, openings.cutoff, openings.lower(t0), () => true);
+    const events = points.event;
+    const miss = code["near-miss"];
+    gather(points, points.b, points.lower(t0), (i) => events[i] === miss);
     ctx.strokeStyle = paint.colours().ink;
     ctx.lineWidth = 1.25;
     ctx.setLineDash([5, 4]);
-    story.boards.forEach((_, number) => {
-      if (!shown(number, board)) return;
-      const bins = buffer("cutoff", Math.ceil(width));
-      const see = (i, table, value) => {
-        const at = Math.floor((table.t[i] - t0) * scale);
-        if (table.board[i] === number && value && at < width) bins[Math.max(0, at)] = value;
-      };
-      const [a, b] = [openings.lower(t0), openings.lower(t1)];
-      const [c, d] = story.pointsIn(t0, t1);
-      for (let i = Math.max(0, a - 200); i < b; i += 1) see(i, openings, openings.cutoff[i]);
-      for (let i = Math.max(0, c - 200); i < d; i += 1) if (points.event[i] === code["near-miss"]) see(i, points, points.b[i]);
+    for (const row of bins) {
+      if (!row) continue;
       let height = 0;
       ctx.beginPath();
       for (let at = 0; at < width; at += 1) {
-        if (!bins[at] || bins[at] === height) continue;
+        if (!row[at] || row[at] === height) continue;
         if (height) ctx.lineTo(at, up(height));
-        else ctx.moveTo(0, up(bins[at]));
-        height = bins[at];
+        else ctx.moveTo(0, up(row[at]));
+        height = row[at];
         ctx.lineTo(at, up(height));
       }
       if (height) ctx.lineTo(width, up(height));
       ctx.stroke();
-    });
+    }
     ctx.setLineDash([]);
   };
 

@@ -17,7 +17,8 @@
     return told;
   };
 
-  const block = async () => new Uint8Array(await (await ask("data")).arrayBuffer());
+  // Packed data: all, or the last days where all would take long ("data?recent").
+  const block = async (path = "data") => new Uint8Array(await (await ask(path)).arrayBuffer());
 
   const label = async (item, word) => {
     const body = JSON.stringify({ board: earlid.story.boards[item.board].board, boot: item.boot, seq: item.seq, label: word });

@@ -14,12 +14,23 @@
     view.changed();
   };
 
+  // The last days are drawn; the rest follows, and what is being looked at stays where it is.
+  const older = async () => {
+    earlid.live.status("Reading older records…", "older");
+    try {
+      earlid.story.load(await earlid.pack.unpack(await earlid.live.block()));
+      refresh();
+    } catch (error) {
+      earlid.trouble(error.message);
+    }
+  };
+
   const start = async () => {
     const { view, story } = earlid;
     const inside = $("pack").textContent.trim();
     $("pack").textContent = "";
     try {
-      const block = inside ? earlid.pack.fromBase64(inside) : await earlid.live.block();
+      const block = inside ? earlid.pack.fromBase64(inside) : await earlid.live.block("data?recent");
       story.load(await earlid.pack.unpack(block));
     } catch (error) {
       earlid.trouble(error.message);
@@ -35,6 +46,7 @@
     for (const part of ["gestures", "days", "summary", "listing"]) earlid[part].start();
     view.start();
     refresh();
+    requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("earlid drawn")));
     new ResizeObserver(() => view.changed()).observe($("lanes"));
     $("again").hidden = !story.live;
     $("again").addEventListener("click", earlid.verdict.fetchAgain);
@@ -43,6 +55,7 @@
       earlid.verdict.show(story.header.verdicts);
       return;
     }
+    if (!story.header.whole) await older();
     earlid.live.listen();
     earlid.verdict.fetchAgain();
     setInterval(() => {

@@ -20,6 +20,9 @@
     }
     return colours;
   };
+  // Red, green, blue (0 to 255) of one of the page's colours, which are written #rrggbb.
+  paint.rgb = (name) => [1, 3, 5].map((at) => parseInt(paint.colours()[name].slice(at, at + 2), 16));
+
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     colours = null;
     earlid.view.changed();
@@ -132,17 +135,19 @@
     }
   };
 
-  paint.hatch = (ctx, x, y, width, height, colour) => {
+  // Stripes between the left and right edges given, all of one height.
+  paint.hatch = (ctx, edges, y, height, colour) => {
     ctx.save();
     ctx.beginPath();
-    ctx.rect(x, y, width, height);
+    for (const [left, right] of edges) ctx.rect(left, y, right - left, height);
     ctx.clip();
     ctx.strokeStyle = colour;
     ctx.lineWidth = 1.5;
     ctx.globalAlpha = 0.55;
     ctx.beginPath();
-    const left = Math.floor((x - height) / 7) * 7;
-    for (let at = left; at < x + width; at += 7) {
+    const first = Math.floor((edges[0][0] - height) / 7) * 7;
+    const last = edges.reduce((most, [, right]) => Math.max(most, right), 0);
+    for (let at = first; at < last; at += 7) {
       ctx.moveTo(at, y + height);
       ctx.lineTo(at + height, y);
     }

@@ -1,0 +1,124 @@
+"""How quick the page is with very many records: `python -m tests.page.bench_page [--records 200000] [--check]`.
+
+First paint and first drawing of the data, for a file and for the live server (its ledger made for this, sealed records);
+then how long a frame takes while the view moves, and what the browser says a key press took until it was on the screen.
+With --check, more than 2 s of first drawing or 100 ms of a key press at the median ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from earlid.ledger.location import locate
+from earlid.ledger.store import Ledger
+
+from tests.page.chromium import browser, wait
+from tests.page.heavy import heavy_page
+from tests.page.made import CUTOFF, KITCHEN, Board
+
+FIRST_MS_MAX = 2000
+KEY_MS_MAX = 100
+KEYS = ["-", "+", "ArrowLeft", "ArrowRight", "n", "p", "PageUp", "PageDown"] * 5
+_WATCH = (
+    "window.took = []; new PerformanceObserver((list) => list.getEntries().forEach((entry) => { "
+    "if (entry.name === 'keydown') window.took.push(entry.duration); })).observe({ type: 'event', durationThreshold: 16 });"
+)
+
+
+def fill(path: Path, records: int) -> None:
+    """A ledger of one board: a year of openings and near misses, three records of every four an opening's."""
+    end_ms = int(time.time() * 1000) - 60_000
+    step_ms = 365 * 86_400_000 * 3 // records
+    at_ms = end_ms - records // 3 * step_ms
+    board = Board(KITCHEN, at_ms)
+    board.start(at_ms)
+    began_s = time.perf_counter()
+    with Ledger(locate(str(path))) as ledger:
+        while at_ms < end_ms - step_ms:
+            at_ms += step_ms
+            board.opening(at_ms, "word", 4000, "silence", 201 + at_ms // 1000 % 50)
+            board.add(at_ms + 20_000, "near-miss", "word", score=140 + at_ms // 1000 % 60, a=140, b=CUTOFF)
+        ledger.add(KITCHEN, board.slots, end_ms)
+    print(f"made a ledger of {board.seq:,} records in {time.perf_counter() - began_s:.0f} s", file=sys.stderr)
+
+
+def measure(chromium: Any, url: str, name: str) -> tuple[float, float]:
+    """Prints a page's figures; returns ms of the first drawing of its data, and of a key press at the median."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(_WATCH)
+    page.goto(url)
+    page.wait_for_selector("#list tbody tr", timeout=120_000)
+    wait(
+        lambda: page.evaluate(
+            "earlid.story.header.whole && document.querySelector('#verdicts').children.length > 1 ||"
+            "earlid.story.header.verdicts !== undefined"
+        ),
+        120,
+    )
+    whole_ms = page.evaluate("performance.now()")
+    page.wait_for_timeout(500)
+    painted_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    drawn_ms = page.evaluate("performance.getEntriesByName('earlid drawn')[0].startTime")
+    rows = page.evaluate("earlid.story.openings.rows + earlid.story.points.rows")
+    page.click("button[data-span=all]")
+    page.focus("#lanes")
+    for key in KEYS:
+        page.keyboard.press(key)
+        page.wait_for_timeout(60)
+    page.wait_for_timeout(400)
+    took = page.evaluate("window.took") or [0]
+    frames = page.evaluate(
+        "() => { const took = []; for (let turn = 0; turn < 40; turn += 1) { const began = performance.now();"
+        "earlid.view.zoom(turn % 20 < 10 ? 0.7 : 1.43); earlid.timeline.draw(); earlid.days.draw();"
+        "took.push(performance.now() - began); } return took.slice(5); }"
+    )
+    page.close()
+    key_ms = statistics.median(took)
+    print(f"{name}, {rows:,} rows")
+    print(f"  first paint {painted_ms:.0f} ms, last days drawn {drawn_ms:.0f} ms, all there and checked {whole_ms:.0f} ms")
+    print(f"  key press to screen {key_ms:.0f} ms median, {max(took):.0f} ms worst of {len(took)}")
+    print(f"  drawing a frame {statistics.median(frames):.1f} ms median, {max(frames):.1f} ms worst")
+    return drawn_ms, key_ms
+
+
+def main() -> int:
+    """Measure file and server; 1 when --check finds them slow."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, browser() as chromium:
+        os.environ["EARLID_DATA_DIR"] = scratch
+        file = Path(scratch) / "report.html"
+        file.write_text(heavy_page(args.records // 2, args.records // 2))
+        found = [measure(chromium, file.as_uri(), f"file of {file.stat().st_size / 1e6:.1f} MB")]
+        ledger = Path(scratch) / "ledger.sqlite"
+        fill(ledger, args.records)
+        began_s = time.perf_counter()
+        words = ["review", "--html", str(Path(scratch) / "made.html"), "--ledger", str(ledger)]
+        subprocess.run([sys.executable, "-m", "earlid.cli", *words], check=True)
+        print(f"`review --html`, chain checked: {time.perf_counter() - began_s:.1f} s from process start")
+        words = ["review", "--serve", "--no-browser", "--ledger", str(ledger)]
+        child = subprocess.Popen([sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, text=True)
+        try:
+            assert child.stdout is not None
+            url = child.stdout.readline().strip()
+            found.append(measure(chromium, url, "live, at the server's start"))
+            found.append(measure(chromium, url, "live, opened again"))
+        finally:
+            child.terminate()
+            child.wait(10)
+    slow = [item for item in found if item[0] > FIRST_MS_MAX or item[1] > KEY_MS_MAX]
+    return 1 if args.check and slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
