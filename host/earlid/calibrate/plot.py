@@ -19,11 +19,15 @@ _MARKS = "·o+x"
 
 @dataclass(frozen=True)
 class Line:
-    """One curve to draw, and the points on it that have a name."""
+    """One curve to draw, and the points on it that have a name.
+
+    `family`: curves of one family share a colour; the second and later ones are dashed, without a band or named points.
+    """
 
     label: str
     curve: Curve
     points: tuple[tuple[str, Point], ...] = ()
+    family: str = ""
 
 
 def rate_shown(false_openings: float, hours: float) -> float:
@@ -101,9 +105,12 @@ def figure(lines: Sequence[Line], path: Path, title: str = "") -> None:
 
     with matplotlib.rc_context({"svg.hashsalt": "earlid", "font.size": 9}):
         drawing, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+        families: list[str] = []
         for line in lines:
             if line.curve.trials and line.curve.hours:
-                _draw(axes, line)
+                first = line.family not in families
+                families += [line.family] if first else []
+                _draw(axes, line, f"C{families.index(line.family)}", first)
         axes.set_xscale("log")
         axes.set_xlabel("false openings per hour (none: drawn at half an event)")
         axes.set_ylabel("words missed, %")
@@ -119,21 +126,27 @@ def figure(lines: Sequence[Line], path: Path, title: str = "") -> None:
             pyplot.close(drawing)
 
 
-def _draw(axes, line: Line) -> None:  # type: ignore[no-untyped-def]
+def _draw(axes, line: Line, colour: str, first: bool) -> None:  # type: ignore[no-untyped-def]
     steps = _steps(line.curve)
     x = np.array([rate_shown(point.false_openings, point.hours) for point in steps])
     missed = [point.missed for point in steps]
-    (drawn,) = axes.plot(x, [100 * m.value for m in missed], drawstyle="steps-post", label=line.label)
-    axes.fill_between(
-        x, [100 * m.low for m in missed], [100 * m.high for m in missed], step="post", alpha=0.12, color=drawn.get_color()
-    )
+    style = {"linestyle": "-"} if first else {"linestyle": "--", "linewidth": 3, "alpha": 0.5}
+    axes.plot(x, [100 * m.value for m in missed], drawstyle="steps-post", label=line.label, color=colour, **style)
+    if not first:
+        return
+    lows, highs = [100 * m.low for m in missed], [100 * m.high for m in missed]
+    axes.fill_between(x, lows, highs, step="post", alpha=0.12, color=colour, linewidth=0)
     for name, point in line.points:
         m, rate = point.missed, point.false_per_h
         at = rate_shown(point.false_openings, point.hours)
         axes.errorbar(
-            [at], [100 * m.value],
+            [at],
+            [100 * m.value],
             xerr=[[max(0.0, at - max(rate.low, at / 30))], [max(0.0, rate.high - at)]],
             yerr=[[100 * (m.value - m.low)], [100 * (m.high - m.value)]],
-            fmt="o", capsize=3, color=drawn.get_color(), ecolor="0.4",
-        )  # fmt: skip
+            fmt="o",
+            capsize=3,
+            color=colour,
+            ecolor="0.4",
+        )
         axes.annotate(f"{name} ({point.cutoff_q8})", (at, 100 * m.value), textcoords="offset points", xytext=(6, 6))

@@ -105,7 +105,9 @@ def _room(outcome: Outcome) -> str:
             ["gain that fits", f"{voice.gain_q8 / 256:.2f}"],
         ]
     found = [*room.findings, *(voice.findings if voice else [])]
-    faults = "".join(f"<p><b>{escape(f.name)}</b>: {escape(f.what)}. {escape(f.cure)}.</p>" for f in found)
+    faults = "".join(
+        f"<p><b>{escape(f.name)}</b>: {escape(f.what)}. {escape(f.cure[0].upper() + f.cure[1:])}.</p>" for f in found
+    )
     return _table(["", ""], rows) + (faults or "<p>No fault was found.</p>")
 
 

@@ -68,7 +68,7 @@ def rate_text(point: Point) -> str:
 
 
 def _lines(totals: Totals, cutoff_q8: int) -> list[Line]:
-    return [Line(label(side), side.curve, (("in force", side.curve.at(cutoff_q8)),)) for side in totals.sides]
+    return [Line(label(side), side.curve, (("in force", side.curve.at(cutoff_q8)),), side.condition) for side in totals.sides]
 
 
 def write(folder: Path, totals: Totals, document: dict[str, Any], cutoff_q8: int) -> None:
@@ -88,7 +88,7 @@ def write(folder: Path, totals: Totals, document: dict[str, Any], cutoff_q8: int
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror or error}", FAILED) from error
     for ending in ("png", "svg"):
-        figure(_lines(totals, cutoff_q8), folder / f"curve.{ending}", f"{document['word']}, {document['model']}")
+        figure(_lines(totals, cutoff_q8), folder / f"curve.{ending}", f"{document['word']} ({document['model']})")
 
 
 def _row(point: Point) -> list[Any]:
