@@ -16,7 +16,7 @@ from tests.calibrate.conftest import RATE_HZ, Actor, speech
 
 ROOM_TOLERANCE_DB = 0.5
 VOICE_TOLERANCE_DB = 1.0
-QUICK = Plan(room_s=5, voice_s=5, words=4, word_s=2.5, noise_s=8)
+QUICK = Plan(room_s=3, voice_s=4, words=4, word_s=2.5, noise_s=6)
 
 
 def calibrate(room, actor, plan=QUICK, **wishes):
@@ -226,7 +226,7 @@ def test_without_the_button_nothing_is_written(make_room, monkeypatch):
 
 def test_a_muted_board_says_what_to_do(make_room):
     room = make_room(-65.0)
-    room.board.at(room.board.now_ms + 4500, lambda: room.board.mute(True))
+    room.board.at(room.board.now_ms + 4000, lambda: room.board.mute(True))
     with pytest.raises(UserError, match="release its mute switch"):
         calibrate(room, Actor(room), only("room"), write=False)
 

@@ -20,6 +20,7 @@ from earlid.errors import FAILED, UserError
 TELEMETRY_MS = 30
 SILENCE_S = 5.0  # without a live line: the board is gone
 PROBE_MS = 2000
+PROBE_TIMEOUT_S = 15.0
 ASK_AGAIN_S = 0.5
 PATIENCE_S = 60.0
 
@@ -201,7 +202,7 @@ class Session:
     def _probe(self) -> dict[str, Any]:
         for attempt in (1, 2, 3):
             try:
-                return self._link.request("probe", ms=PROBE_MS)
+                return self._link.request("probe", PROBE_TIMEOUT_S, ms=PROBE_MS)
             except BoardRefused as refused:
                 if refused.err != "state" or attempt == 3:
                     raise
