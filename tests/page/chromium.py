@@ -34,3 +34,12 @@ def wait(check: Callable[[], object], within_s: float = 20.0) -> None:
     while not check():
         assert time.monotonic() < ends_s, "waited in vain"
         time.sleep(0.05)
+
+
+def beyond_its_card(page: Any) -> list[str]:
+    """The beginnings of the elements that stick out of their card on the right."""
+    return page.evaluate(
+        "[...document.querySelectorAll('.card *, .lead *')].filter((item) => !item.closest('.scroll, .unseen') && "
+        "item.getBoundingClientRect().right > item.closest('section').getBoundingClientRect().right)"
+        ".map((item) => item.outerHTML.slice(0, 80))"
+    )

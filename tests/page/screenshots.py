@@ -18,7 +18,7 @@ from tests.page.chromium import browser
 from tests.page.made import household
 
 FOLDER = Path(__file__).parents[2] / "host" / "earlid" / "page" / "screenshots"
-SHOTS = (("light", 1100, 1130, 1), ("dark", 1100, 1130, 1), ("phone", 360, 800, 2))
+SHOTS = (("light", 1100, 1195, 1), ("dark", 1100, 1195, 1), ("phone", 360, 800, 2))
 END = datetime(2026, 11, 21, 22, 30)
 
 

@@ -13,6 +13,7 @@ from earlid.ledger.store import Ledger
 from earlid.page.feed import Feed
 from earlid.page.serve import serve
 
+from tests.page.chromium import beyond_its_card
 from tests.page.made import KITCHEN, keep, last_ms
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -48,6 +49,10 @@ def test_labels_by_click_stay(served, opened):
     page.click(f"tr[data-key='{key}'] button[data-word=Yes]")
     page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=Yes][aria-pressed=false]")
     assert kept(location) == before
+    for width in (360, 320):
+        page.set_viewport_size({"width": width, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert beyond_its_card(page) == []
     other = opened(url)
     other.click(f"tr[data-key='{key}'] button[data-word=No]")
     page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=No][aria-pressed=true]")  # told by the server

@@ -12,7 +12,7 @@ from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger
 from earlid.page.report import make_report, write_report
 
-from tests.page.chromium import wait
+from tests.page.chromium import beyond_its_card, wait
 from tests.page.heavy import heavy_page
 from tests.page.made import KITCHEN, household
 
@@ -143,11 +143,7 @@ def test_a_phone_scrolls_down_only(opened, report):
     for width in (360, 320):
         page.set_viewport_size({"width": width, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        over = page.evaluate(
-            "[...document.querySelectorAll('main *')].filter((item) => !item.closest('.scroll, .unseen') && "
-            "item.getBoundingClientRect().right > innerWidth + 1).map((item) => item.outerHTML.slice(0, 80))"
-        )
-        assert over == []
+        assert beyond_its_card(page) == []
 
 
 def test_dark_and_light_are_readable(page):

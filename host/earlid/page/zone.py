@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-DAY_S = 86_400
+STEP_S = 7 * 86_400  # no zone changes twice in a week
 _LATEST_S = 4_102_444_800  # the year 2100: no need to follow a zone's rules any further
 
 
@@ -22,7 +22,7 @@ def offsets(from_ms: int, to_ms: int) -> list[tuple[int, int]]:
     known = offset_s(at_s)
     found = [(at_s * 1000, known * 1000)]
     while at_s < end_s:
-        next_s = min(at_s + DAY_S, end_s)
+        next_s = min(at_s + STEP_S, end_s)
         if (new := offset_s(next_s)) != known:
             found.append((_change_s(at_s, next_s, known) * 1000, new * 1000))
             known = new

@@ -46,7 +46,7 @@
         ctx.fillRect(left, y + height - 6, wide, 6);
       }
       if (wide > 60) {
-        ctx.fillStyle = colour.card;
+        ctx.fillStyle = colour["on-bar"];
         ctx.font = colour.bold;
         const text = `${story.isOpen(i) ? "open, " : ""}${earlid.span(story.end(i) - openings.t[i])}`;
         const at = Math.max(left, 0) + 7;

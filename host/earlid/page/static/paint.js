@@ -1,6 +1,6 @@
 // Canvases: sharp on every screen, in the page's colours, light or dark.
 {
-  const NAMES = ["ink", "soft", "line", "ground", "card", "word", "button", "near", "false", "muted", "fault", "boot", "focus"];
+  const NAMES = ["ink", "soft", "line", "ground", "card", "on-bar", "word", "button", "near", "false", "muted", "fault", "boot", "focus"];
   const DAY_MS = 864e5;
   let colours = null;
 

@@ -7,6 +7,14 @@
 
   const together = (text) => text.replaceAll(" ", "\u00a0");
 
+  const lastOpening = () => {
+    const { story, view, zone } = earlid;
+    const { openings } = story;
+    let i = openings.rows - 1;
+    while (i >= 0 && view.board >= 0 && openings.board[i] !== view.board) i -= 1;
+    return i < 0 ? "" : ` The last was on ${together(`${zone.shortDate(openings.t[i])} at ${zone.timeText(openings.t[i]).slice(0, 5)}`)}.`;
+  };
+
   const lead = () => {
     const { story, view, zone } = earlid;
     const [, high] = story.bounds();
@@ -16,7 +24,10 @@
     const when = today ? "Today" : `On ${zone.dateText(high)}`;
     const whose = story.boards.length > 1 && view.board < 0 ? "your microphones were" : "your microphone was";
     if (!story.boards.length) return "The ledger has no board yet: run `earlid watch` with a board plugged in.";
-    if (!sum.openings && !sum.live_ms) return `${when}, no opening is recorded: ${earlid.count(sum.near, "near miss", "near misses")}.`;
+    if (!sum.openings && !sum.live_ms) {
+      const near = sum.near ? `, only ${earlid.count(sum.near, "near miss", "near misses")}` : "";
+      return `${when} no opening is recorded${near}.${lastOpening()}`;
+    }
     const why = [sum.word && `${sum.word} by the word`, sum.button && `${sum.button} by the button`].filter(Boolean);
     const wrong = sum.notMeant ? ` You said of ${sum.notMeant} that you did not mean it.` : "";
     const reasons = why.length ? `: ${why.join(", ")}` : "";
