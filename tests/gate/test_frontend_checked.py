@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import subprocess
 from pathlib import Path
@@ -38,25 +39,30 @@ def test_no_value_leaves_32_bits_on_mixtures() -> None:
     assert np.array_equal(run_checked(pcm), reference(pcm)), f"seed {seed}"
 
 
+def noise_estimate(root: int, channel: int) -> int:
+    """What the first hop leaves as a channel's estimate: each root leaves another one."""
+    level, smoothing = root << 10, 983 if channel % 2 else 409
+    return (level >> 14) * smoothing + ((level & 16383) * smoothing >> 14)
+
+
 def test_roots_are_exact_at_every_edge() -> None:
     # The 40-bit square root against integers of any size, rounded to the nearest, but that 65535 never rounds up.
-    channels = checked.load_checked("lid.gate.channels")
+    channels, tables = checked.load_checked("lid.gate.channels"), checked.load_checked("lid.gate.tables")
     rng = random.Random(signals.SEED)
-    edges = [n * n + d for e in range(21) for n in (2**e - 1, 2**e, 2**e + 1, 3 * 2**e) for d in (-1, 0, 1, n, n + 1)]
+    edges = [n * n + d for e in range(20) for n in (2**e - 1, 2**e, 2**e + 1, 3 * 2**e) for d in (-1, 0, 1, n, n + 1)]
     sums = [n for n in edges if 0 <= n < 2**40] + [rng.getrandbits(rng.randint(1, 40)) for _ in range(400)]
     sums += [0] * (-len(sums) % 40)
-    guesses = channels.root_guesses()
+    guesses, lengths = channels.root_guesses(), channels.bit_lengths()
     for at in range(0, len(sums), 40):
         part = sums[at : at + 40]
         pairs = np.array([[n >> 16, n & 65535] for n in part], "<u4")
         out = bytearray(160)
-        channels.roots(0, 0, bytearray(pairs.tobytes()), out, guesses, 0)
-        for n, root in zip(part, np.frombuffer(out, "<u4"), strict=True):
-            floor = int(np.floor(np.sqrt(n)))
-            floor += (floor + 1) ** 2 <= n
-            floor -= floor**2 > n
-            up = n - floor * floor > floor and floor != 65535
-            assert root == floor + up, f"{n}, seed {signals.SEED}"
+        buffers = bytearray(pairs.tobytes()), out, guesses, tables.GAIN, lengths, tables.LOGS, bytearray(80)
+        channels.compress(0, 0, *buffers, 0)
+        for channel, (n, found) in enumerate(zip(part, np.frombuffer(out, "<u4"), strict=True)):
+            root = math.isqrt(n)
+            root += n - root * root > root and root != 65535
+            assert found == noise_estimate(root, channel), f"{n}, seed {signals.SEED}"
 
 
 # -- the test of the test --------------------------------------------------------------------------------------------

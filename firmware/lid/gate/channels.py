@@ -30,7 +30,7 @@ def bit_lengths():
     return out
 
 
-# The first two arguments of `roots` and `compress` are only names for the two registers that viper gives to locals.
+# The first two arguments of `compress` are only names for the two registers that viper gives to locals.
 
 
 @micropython.viper
@@ -45,7 +45,14 @@ def filterbank(e: ptr16, w: ptr16, widths: ptr8, sums: ptr32):
         low = uint(0)
         high = 0
         whole = 0
-        while width > 1:
+        while width > 3:
+            low = uint(w[0] * e[0]) + w[1] * e[4] + w[2] * e[8] + w[3] * e[12] + low
+            high = w[0] * e[1] + w[1] * e[5] + w[2] * e[9] + w[3] * e[13] + high
+            whole = ptr32(e)[0] + ptr32(e)[2] + ptr32(e)[4] + ptr32(e)[6] + whole
+            e = ptr16(int(e) + 32)
+            w = ptr16(int(w) + 8)
+            width -= 4
+        if width > 1:
             low = uint(w[0] * e[0]) + w[1] * e[4] + low
             high = w[0] * e[1] + w[1] * e[5] + high
             whole = ptr32(e)[0] + ptr32(e)[2] + whole
@@ -71,27 +78,30 @@ def filterbank(e: ptr16, w: ptr16, widths: ptr8, sums: ptr32):
 
 
 @micropython.viper
-def roots(top: int, root: int, sums: ptr32, signal: ptr32, guess: ptr16, shift: int):
-    # Rounded square roots: a guess of 8 bits, one Newton step (never too low), and above 30 bits one step of division.
-    last = int(signal) + 160
-    while int(signal) < last:
+def compress(
+    x: int, y: int, sums: ptr32, estimate: ptr32, guess: ptr16, gains: ptr16, bits: ptr8, logs: ptr16, features: ptr16, shift: int
+):
+    smoothing = _EVEN_SMOOTHING
+    last = int(features) + 2 * _CHANNELS
+    while int(features) < last:
+        # Rounded square root: a guess of 8 bits, one Newton step (never too low), above 30 bits one step of division
         high = sums[0]
         low = sums[1]
         extra = 0
         if high < 16384:
             whole = high << 16 | low
-            top = whole
-            if top < 16384:
-                top <<= 16
+            x = whole
+            if x < 16384:
+                x <<= 16
                 extra = 8
-            if top < 4194304:
-                top <<= 8
+            if x < 4194304:
+                x <<= 8
                 extra += 4
-            if top < 67108864:
-                top <<= 4
+            if x < 67108864:
+                x <<= 4
                 extra += 2
-            if top < 268435456:
-                top <<= 2
+            if x < 268435456:
+                x <<= 2
                 extra += 1
         else:
             whole = high >> 16
@@ -99,43 +109,33 @@ def roots(top: int, root: int, sums: ptr32, signal: ptr32, guess: ptr16, shift: 
             while whole:
                 whole >>= 2
                 extra += 2
-            top = high << 16 - extra | low >> extra
-        if top:
-            root = guess[(top >> 22) - 64]
-            root = top // root + root >> 1
-            if root * root > top:
-                root -= 1
+            x = high << 16 - extra | low >> extra
+        if x:
+            y = guess[(x >> 22) - 64]
+            y = x // y + y >> 1
+            if y * y > x:
+                y -= 1
             if high < 16384:
-                root >>= extra
-                top = whole - root * root
+                y >>= extra
+                x = whole - y * y
             else:
-                top -= root * root
+                x -= y * y
                 low &= (1 << extra) - 1
                 extra >>= 1
-                whole = top << extra | low >> extra
-                top = whole // (root << 1)
-                low = (whole - (root << 1) * top << extra) + (low & (1 << extra) - 1) - top * top
-                root = (root << extra) + top
+                whole = x << extra | low >> extra
+                x = whole // (y << 1)
+                low = (whole - (y << 1) * x << extra) + (low & (1 << extra) - 1) - x * x
+                y = (y << extra) + x
                 if low < 0:
-                    root -= 1
-                    low += (root << 1) + 1
-                top = low
-            if top > root and root != 65535:
-                root += 1
-            top = root >> shift
-        signal[0] = top
-        sums = ptr32(int(sums) + 8)
-        signal = ptr32(int(signal) + 4)
-
-
-@micropython.viper
-def compress(x: int, y: int, signal: ptr32, estimate: ptr32, gains: ptr16, bits: ptr8, logs: ptr16, features: ptr16):
-    smoothing = _EVEN_SMOOTHING
-    last = int(features) + 2 * _CHANNELS
-    while int(features) < last:
+                    y -= 1
+                    low += (y << 1) + 1
+                x = low
+            if x > y and y != 65535:
+                y += 1
+            x = y >> shift
         # Noise reduction: a slow estimate of the channel's level is taken away
-        level = signal[0]
-        scaled = level << 10
+        level = x
+        scaled = x << 10
         x = estimate[0]
         y = scaled - x
         x = (y >> 14) * smoothing + ((y & 16383) * smoothing >> 14) + x
@@ -193,6 +193,6 @@ def compress(x: int, y: int, signal: ptr32, estimate: ptr32, gains: ptr16, bits:
             y = ((segment[1] - x) * (y & 511) >> 16) + x + y + (octave << 16)
             y = (y >> 15) * 22713 + ((y & 32767) * 22713 + 16384 >> 15) + 512 >> 10
         features[0] = y
-        signal = ptr32(int(signal) + 4)
+        sums = ptr32(int(sums) + 8)
         estimate = ptr32(int(estimate) + 4)
         features = ptr16(int(features) + 2)

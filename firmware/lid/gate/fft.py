@@ -1,4 +1,4 @@
-# The 512-point real FFT, rounded at every step as kissfft's int16 build rounds: its first three stages.
+# The 512-point real FFT, rounded at every step as kissfft's int16 build rounds: its first two stages.
 #
 # Real input of 512 samples = 256 complex ones -> four radix-4 stages -> split into 257 bins. A stage divides its inputs
 # by 4 and rounds, turns them and rounds, then adds them up. Here the division is done to the sums, where they are
@@ -12,8 +12,9 @@ import micropython
 @micropython.viper
 def sixteen(x: int, y: int, a: ptr16, out: ptr32, gain: int):
     # The first two stages: 16 transforms of 16 values, a[n], a[n + 16], ... with all angles as constants. `gain` shifts
-    # the signed samples and divides them by 4 in one multiplication. out[16 * k + place]: value k of each; places in
-    # such order that later stages read four neighbours.
+    # the signed samples and divides them by 4 in one multiplication; samples 480..511 are zero and not read.
+    # out[16 * k + place]: value k of each; places in such order that the next stage reads four neighbours.
+    # r20 and i20: value 2 of a[0], a[64], a[128], a[192]; r21: of a[16], a[80], ...
     last = int(a) + 16
     while int(a) < last:
         pause = int(a) + 64
@@ -88,17 +89,15 @@ def sixteen(x: int, y: int, a: ptr16, out: ptr32, gain: int):
             sum_i = x + y
             dif_i = x - y
             x = (((a[224] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
-            y = (((far[224] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
-            r03 = x + y + sum_r >> 15
-            r23 = sum_r - x - y >> 15
-            i13 = dif_i - x + y >> 15
-            i33 = x - y + dif_i >> 15
+            r03 = x + sum_r >> 15
+            r23 = sum_r - x >> 15
+            i13 = dif_i - x >> 15
+            i33 = x + dif_i >> 15
             x = (((a[225] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
-            y = (((far[225] ^ 32768) - 32768) * gain + 16384 >> 15) * 8191
-            i03 = x + y + sum_i >> 15
-            i23 = sum_i - x - y >> 15
-            r13 = x - y + dif_r >> 15
-            r33 = dif_r - x + y >> 15
+            i03 = x + sum_i >> 15
+            i23 = sum_i - x >> 15
+            r13 = x + dif_r >> 15
+            r33 = dif_r - x >> 15
             beyond = ptr32(int(out) + 1024)
             # k = 0
             y = i02 * 16382
@@ -152,7 +151,7 @@ def sixteen(x: int, y: int, a: ptr16, out: ptr32, gain: int):
             beyond[32] = sum_r - x - y
             out[161] = dif_i - x + y
             beyond[161] = x - y + dif_i
-            # k = 2
+            # k = 2; a quarter turn is a factor of 32767 / 32768, which rounds to no change
             x = r20 * 16382 + 536903680
             y = i22 * 16382
             sum_r = x + y

@@ -27,38 +27,44 @@ def convert(x: int, dc: int, slots: ptr32, out: ptr16, state: ptr32, times: int,
         x = x - (dc >> _DC_BITS)
         dc = dc + x
         x = x * times >> shift
-        if x > high:
-            high = x
-        if x < low:
-            low = x
         out[0] = x
+        other = x
         x = int(uint(slots[1]) >> 12) ^ _MIDDLE
         x = x - (dc >> _DC_BITS)
         dc = dc + x
         x = x * times >> shift
-        if x > high:
-            high = x
-        if x < low:
-            low = x
         out[1] = x
+        if x > other:
+            if x > high:
+                high = x
+            if other < low:
+                low = other
+        else:
+            if other > high:
+                high = other
+            if x < low:
+                low = x
         x = int(uint(slots[2]) >> 12) ^ _MIDDLE
         x = x - (dc >> _DC_BITS)
         dc = dc + x
         x = x * times >> shift
-        if x > high:
-            high = x
-        if x < low:
-            low = x
         out[2] = x
+        other = x
         x = int(uint(slots[3]) >> 12) ^ _MIDDLE
         x = x - (dc >> _DC_BITS)
         dc = dc + x
         x = x * times >> shift
-        if x > high:
-            high = x
-        if x < low:
-            low = x
         out[3] = x
+        if x > other:
+            if x > high:
+                high = x
+            if other < low:
+                low = other
+        else:
+            if other > high:
+                high = other
+            if x < low:
+                low = x
         slots = ptr32(int(slots) + 16)
         out = ptr16(int(out) + 8)
     state[_LOW] = 536870912 + low

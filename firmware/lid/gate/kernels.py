@@ -24,7 +24,7 @@ def dense(x: int, w: ptr8, arena: ptr8, p: ptr32):
     while groups:
         s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = s12 = s13 = s14 = s15 = 0
         a = ptr8(start)
-        n = p[6] >> 1
+        n = p[6] >> 2
         while n:
             x = a[0]
             if x:  # features often are 0
@@ -62,8 +62,44 @@ def dense(x: int, w: ptr8, arena: ptr8, p: ptr32):
                 s13 = w[29] * x + s13
                 s14 = w[30] * x + s14
                 s15 = w[31] * x + s15
-            a = ptr8(int(a) + 2)
-            w = ptr8(int(w) + 32)
+            x = a[2]
+            if x:
+                s0 = w[32] * x + s0
+                s1 = w[33] * x + s1
+                s2 = w[34] * x + s2
+                s3 = w[35] * x + s3
+                s4 = w[36] * x + s4
+                s5 = w[37] * x + s5
+                s6 = w[38] * x + s6
+                s7 = w[39] * x + s7
+                s8 = w[40] * x + s8
+                s9 = w[41] * x + s9
+                s10 = w[42] * x + s10
+                s11 = w[43] * x + s11
+                s12 = w[44] * x + s12
+                s13 = w[45] * x + s13
+                s14 = w[46] * x + s14
+                s15 = w[47] * x + s15
+            x = a[3]
+            if x:
+                s0 = w[48] * x + s0
+                s1 = w[49] * x + s1
+                s2 = w[50] * x + s2
+                s3 = w[51] * x + s3
+                s4 = w[52] * x + s4
+                s5 = w[53] * x + s5
+                s6 = w[54] * x + s6
+                s7 = w[55] * x + s7
+                s8 = w[56] * x + s8
+                s9 = w[57] * x + s9
+                s10 = w[58] * x + s10
+                s11 = w[59] * x + s11
+                s12 = w[60] * x + s12
+                s13 = w[61] * x + s13
+                s14 = w[62] * x + s14
+                s15 = w[63] * x + s15
+            a = ptr8(int(a) + 4)
+            w = ptr8(int(w) + 64)
             n -= 1
         acc[0] = s0
         acc[1] = s1

@@ -1,11 +1,15 @@
-# The last stage of the transform, and from it the energies of the bins that the filterbank reads.
+# The last two stages of the transform in fft.py, and from them the energies of the bins that the filterbank reads.
 import micropython
 
 
 @micropython.viper
-def third(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
-    # 64 butterflies; four in a row share their angles. (x + iy) turned takes three multiplications: t = (x + y) cos,
-    # then t + y (sin - cos) and t - x (sin + cos).
+def butterflies(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
+    # The third stage, a -> out, and the last, back into `a`, have 64 butterflies each. (x + iy) turned takes three
+    # multiplications: t = (x + y) cos, then t + y (sin - cos) and t - x (sin + cos).
+    again = int(out)
+    start = int(a)
+    angles = turns
+    # Four in a row share their angles
     last = int(a) + 2048
     while int(a) < last:
         c1 = turns[0]
@@ -56,13 +60,12 @@ def third(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
             far[129] = x - y + dif_i
             out = ptr32(int(out) + 8)
             a = ptr16(int(a) + 32)
-
-
-@micropython.viper
-def last(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
-    # As fft.third(), with an angle of its own for each butterfly. It stores what the split needs: each value halved and
-    # rounded, 16383 added. Bins from 128 on are read as conjugates, whose imaginary part rounds the other way.
-    end = int(a) + 2048
+    # Each has angles of its own. What is stored is what the split needs: each value halved and rounded, 16383 added.
+    # Bins from 128 on are read as conjugates, whose imaginary part rounds the other way.
+    a = ptr16(again)
+    out = ptr32(start)
+    turns = angles
+    end = again + 2048
     while int(a) < end:
         far = ptr32(int(out) + 1024)
         x = a[5] - 8192
@@ -104,16 +107,16 @@ def last(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
 
 @micropython.viper
 def spectrum(x: int, y: int, near: ptr16, split: ptr16):
-    # Complex 256 -> real 512, straight to energies of bins 5..251, each in the first word of its bin's two.
+    # Complex 256 -> real 512, straight to energies of bins 4..252, each in the first word of its bin's two.
     far = ptr16(int(near) + 2008)
-    near = ptr16(int(near) + 40)
+    near = ptr16(int(near) + 32)
     while int(near) < int(far):
         x = near[1]
-        sum_r = x + far[1] - 32766
-        y = x - far[1]
+        sum_r = x + far[5] - 32766
+        y = x - far[5]
         x = near[3]
-        sum_i = x - far[3]
-        x = x + far[3] - 32766
+        sum_i = x - far[7]
+        x = x + far[7] - 32766
         turned = x * split[1] + y * split[0] + 16383 >> 15  # of the conjugate: rounding is not symmetric
         y = x * split[0] - y * split[1] + 16384 >> 15
         x = y + sum_r >> 1
@@ -123,13 +126,29 @@ def spectrum(x: int, y: int, near: ptr16, split: ptr16):
         ptr32(near)[0] = x * x + square
         square = y * y
         y = turned + sum_i + 1 >> 1
+        ptr32(far)[2] = y * y + square
+        x = near[5]
+        sum_r = x + far[1] - 32766
+        y = x - far[1]
+        x = near[7]
+        sum_i = x - far[3]
+        x = x + far[3] - 32766
+        turned = x * split[3] + y * split[2] + 16383 >> 15
+        y = x * split[2] - y * split[3] + 16384 >> 15
+        x = y + sum_r >> 1
+        y = sum_r - y >> 1
+        square = x * x
+        x = sum_i - turned >> 1
+        ptr32(near)[2] = x * x + square
+        square = y * y
+        y = turned + sum_i + 1 >> 1
         ptr32(far)[0] = y * y + square
-        split = ptr16(int(split) + 4)
-        near = ptr16(int(near) + 8)
-        far = ptr16(int(far) - 8)
+        split = ptr16(int(split) + 8)
+        near = ptr16(int(near) + 16)
+        far = ptr16(int(far) - 16)
     # Bin 128 is its own counterpart, at once conjugate and not
-    x = far[1] - 16383
-    y = ptr32(far)[1] + 2 >> 16
-    sum_i = y - far[3]
-    y = ((y + far[3] - 32766) * 32767 + 16383 >> 15) + sum_i + 1 >> 1
-    ptr32(far)[0] = x * x + y * y
+    x = near[1] - 16383
+    y = ptr32(near)[1] + 2 >> 16
+    sum_i = y - near[3]
+    y = ((y + near[3] - 32766) * 32767 + 16383 >> 15) + sum_i + 1 >> 1
+    ptr32(near)[0] = x * x + y * y

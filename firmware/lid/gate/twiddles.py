@@ -5,7 +5,7 @@ from micropython import const
 
 from lid.gate import tables
 
-_FIRST_BIN = const(5)  # the filterbank reads bins 5..240 only
+_FIRST_BIN = const(4)  # the filterbank reads bins 5..240 only
 _BIASED = const(32768)  # added where a number may be negative: viper loads unsigned on some machines
 
 
@@ -36,7 +36,7 @@ def turns():
 
 
 def splits():
-    # 123 x 2 halfwords, for k = 5..127: cos and sin of k half turns / 256
+    # 124 x 2 halfwords, for k = 4..127: cos and sin of k half turns / 256
     out = array("H")
     for k in range(_FIRST_BIN, 128):
         out.append(_cosine(k))

@@ -94,10 +94,6 @@ def window(v: int, squares: int, pcm: ptr16, x: ptr16, c: ptr16, out: ptr16, sta
             x = ptr16(int(x) + 32)
         if int(x) == end:
             x = ptr16(end - 960)
-    v = 0
-    while v < 32:  # samples 480..511 are zero; the transform uses this buffer for its own work
-        out[v] = 0
-        v += 1
     shift = 15
     v = squares & 0x3FFFFFFF
     while v:
