@@ -66,7 +66,7 @@ class App:
         self.notes.note("selftest", "passed" if passed else "failed", bits, drop_ms)
         if not bits & selftest.GUARDED_DEAD or not bits & selftest.SENTINEL_DEAD:
             self.policy.fail("welded")
-        elif not bits & selftest.STUCK_HIGH_SAFE:
+        elif not bits & selftest.STUCK_HIGH_SAFE or not bits & selftest.SLOW_SAFE:
             self.policy.fail("pump-stuck")
         elif not bits & selftest.SENSE_AGREES:
             self.policy.fail("mute-poles")

@@ -96,7 +96,12 @@ class Board:
         time.sleep_ms(circuit.TOGGLE_MS)
         self.feed()
 
-    def hold_high(self, level):
+    def hold_clocks(self, level):
+        # For the self-test only, with the microphone stopped: clocks that stand high must not feed its rail.
+        machine.Pin(circuit.I2S_SCK_PIN, machine.Pin.OUT, value=level)
+        machine.Pin(circuit.I2S_WS_PIN, machine.Pin.OUT, value=level)
+
+    def hold_pumps(self, level):
         # For the self-test only: a pin stuck at a level must not energise a coil.
         self._pumps[0].value(level)
         self._pumps[1].value(level)

@@ -11,11 +11,15 @@ SENTINEL_DROPS = const(16)  # without edges the rail is gone in time
 DROP_AS_EVER = const(32)  # and about as fast as this board's first time
 SENSE_AGREES = const(64)  # the mute switch's two throws contradict each other, as they should
 MICROPHONE_LIVES = const(128)  # its samples move
-ALL = const(255)
-WHILE_MUTED = const(GUARDED_DEAD | SENTINEL_DEAD | STUCK_HIGH_SAFE | SENSE_AGREES)
+SLOW_SAFE = const(256)  # both pumps toggled far too slowly for 500 ms energise nothing
+CLAMPED = const(512)  # with the I2S clocks high the sentinel's rail stays down: its clamps hold
+ALL = const(1023)
+WHILE_MUTED = const(GUARDED_DEAD | SENTINEL_DEAD | STUCK_HIGH_SAFE | SENSE_AGREES | SLOW_SAFE | CLAMPED)
 
 _STEP_MS = const(10)
 _STUCK_STEPS = const(30)
+_SLOW_EDGES = const(10)
+_CLAMP_STEPS = const(5)
 _WARM_UP_HOPS = const(30)
 _LISTEN_HOPS = const(10)
 
@@ -33,18 +37,27 @@ def run(board, slots, baseline_ms):
     for _ in range(circuit.DROP_MAX_MS // _STEP_MS):
         board.pause()
     bits |= _dead(board, GUARDED_DEAD, SENTINEL_DEAD)
-    board.hold_high(1)
-    highest = 0
-    for _ in range(_STUCK_STEPS):
-        board.pause()
-        highest = max(highest, board.guarded_mv(), board.sentinel_mv())
-    board.hold_high(0)
-    if highest <= circuit.RAIL_LIVE_MV:
+    board.hold_pumps(1)
+    if _highest(board, _STUCK_STEPS) <= circuit.RAIL_LIVE_MV:
         bits |= STUCK_HIGH_SAFE
+    board.hold_pumps(0)
+    highest = 0
+    for edge in range(_SLOW_EDGES):
+        board.hold_pumps(edge & 1)
+        highest = max(highest, _highest(board, circuit.SLOW_TOGGLE_MS // _STEP_MS))
+    board.hold_pumps(0)
+    if highest <= circuit.RAIL_LIVE_MV:
+        bits |= SLOW_SAFE
+    board.hold_clocks(1)
+    for _ in range(_CLAMP_STEPS):
+        board.pause()
+    if board.sentinel_mv() <= circuit.RAIL_CLAMP_MV:
+        bits |= CLAMPED
+    board.hold_clocks(0)
     arm_mv, mute_mv = board.arm_mv(), board.mute_mv()
     if (arm_mv >= circuit.SENSE_HIGH_MV) != (mute_mv >= circuit.SENSE_HIGH_MV):
         bits |= SENSE_AGREES
-    if mute_mv >= circuit.SENSE_HIGH_MV or not bits & STUCK_HIGH_SAFE:
+    if mute_mv >= circuit.SENSE_HIGH_MV or not bits & STUCK_HIGH_SAFE or not bits & SLOW_SAFE:
         return bits, 0, mute_mv >= circuit.SENSE_HIGH_MV
     more, drop_ms = _energise(board, slots, baseline_ms)
     return bits | more, drop_ms, False
@@ -57,6 +70,14 @@ def _dead(board, guarded_bit, sentinel_bit):
     if board.sentinel_mv() <= circuit.RAIL_LIVE_MV:
         bits |= sentinel_bit
     return bits
+
+
+def _highest(board, steps):
+    highest = 0
+    for _ in range(steps):
+        board.pause()
+        highest = max(highest, board.guarded_mv(), board.sentinel_mv())
+    return highest
 
 
 def _energise(board, slots, baseline_ms):

@@ -10,7 +10,7 @@ from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
 from lid import record, wire
 
-FIRST_HOP_MS = 6000  # ROM, MicroPython, the journal's first sectors and the self-test are over
+FIRST_HOP_MS = 7000  # ROM, MicroPython, the journal's first sectors and the self-test are over
 
 
 @functools.cache

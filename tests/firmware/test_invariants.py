@@ -23,7 +23,7 @@ def test_1_closed_is_what_happens_when_nothing_happens():
             bench.board.run_ms(250)
             assert not bench.guarded_live(), accident
             changes = len(bench.board.events("guarded_relay"))
-            bench.board.run_ms(6000)
+            bench.board.run_ms(7000)
             assert len(bench.board.events("guarded_relay")) == changes, f"{accident}: a start closed the contact"
 
 
@@ -77,7 +77,7 @@ def test_4_no_opening_without_a_receipt():
             bench.board.run_ms(3500)
             live = [value for _, value in bench.board.events("guarded_rail") if value]
             bench.board.power_on()
-            bench.board.run_ms(6000)
+            bench.board.run_ms(7000)
             bench.ask("sync", from_=1, max=64)
             opens = bench.notes("open")
             assert len(opens) >= len(live[:1]), f"write {write}: opened without a receipt"

@@ -95,7 +95,7 @@ def test_a_configuration_outlives_a_power_cut():
         bench.board.power_cut()
         bench.board.run_ms(100)
         bench.board.power_on()
-        bench.board.run_ms(6000)
+        bench.board.run_ms(7000)
         assert bench.ask("config-get")["config"]["open_ms"] == 4000
 
 
@@ -208,7 +208,7 @@ def test_maintenance_opens_the_repl_with_everything_off():
         assert not bench.board.events("sentinel_relay", "guarded_relay")
         bench.board.power_cut()
         bench.board.power_on()
-        bench.board.run_ms(6000)
+        bench.board.run_ms(7000)
         reply = bench.ask("sync", from_=1, max=64)
         assert reply["ok"]
         assert ("maintenance", "entered") in bench.told()

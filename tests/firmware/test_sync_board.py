@@ -27,7 +27,7 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float) -> N
     print(f"seed {seed}")
     image = folder / "flash.bin"
     with VirtualBoard(flash=image) as board:
-        board.run_ms(6000)
+        board.run_ms(7000)
         before = len([name for name in board.read_files() if name.startswith("journal/0")])
     assert before
     filled = subprocess.run(
@@ -37,7 +37,7 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float) -> N
     assert filled.returncode == 0, filled.stdout + filled.stderr
     location = Location(folder / "ledger.sqlite", "")
     with VirtualBoard(flash=image, deploy=False) as board:
-        board.run_ms(6000)
+        board.run_ms(7000)
         board.corrupt_line(bit_error_rate, seed, drop_rate=0.02, duplicate_rate=0.02)
         board.run_background(speed=None)
         with Ledger(location) as ledger, Link(board.serial_port) as link:

@@ -53,7 +53,7 @@ def say(seq, body):
 def run(model):
     print('started', notes.VERSION, model)
     board = '%016x' % 0x1122334455667788
-    rows = (('boot', 'power-on', 256), ('selftest', notes.TEST, 255))
+    rows = (('boot', 'power-on', 256), ('selftest', notes.TEST, 1023))
     for n, (event, reason, a) in enumerate(rows):
         rec = [n + 1, 1, 5, event, reason, 0, 0, 0, 0, 0, 0, 0, a, 0, '0' * 24, '0' * 16]
         say(n, {'rec': rec})

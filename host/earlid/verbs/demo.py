@@ -120,7 +120,7 @@ def _listen_along(board: VirtualBoard, location: Location, out: Console, sound: 
 
     with Ledger(location) as ledger, Link(board.serial_port) as link:
         out.print("[bold]1.[/] Power on.")
-        for record in _watch(board, link, 6000):
+        for record in _watch(board, link, 7000):
             out.print(_line(record))
         sync = _meet(board, link, ledger)
         if sound is not None:

@@ -51,7 +51,7 @@ def _look(duration_ms: float) -> Callable[[VirtualBoard], float]:
 
 
 SCENES = (
-    Scene("Power on. Nothing toggles the relays yet: the lid is closed. The board tests its own copper.", _look(6000), None),
+    Scene("Power on. Nothing toggles the relays yet: the lid is closed. The board tests its own copper.", _look(7000), None),
     Scene("A quiet room.", _look(1500), None),
     Scene("Two people talk. Nobody says the word.", _listen("babble-awb", "babble-gb", after_ms=800), None),
     Scene(
