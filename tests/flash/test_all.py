@@ -70,7 +70,7 @@ def test_a_failed_self_test_is_a_failure_that_says_so(tmp_path: Path, capsys: py
     kit.small_tree(tmp_path, "0.9.0", self_test="failed")
     with kit.bare_board() as board:
         assert main(["flash", "-p", board.port]) == 1
-        assert "Its self-test failed (bits 0xff): the lid stays closed" in capsys.readouterr().err
+        assert "Its self-test failed (bits 0x3ff): the lid stays closed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

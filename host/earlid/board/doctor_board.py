@@ -32,6 +32,12 @@ SELF_TEST = (
      "a pole is not wired, broken, or both are bridged", "Check the wiring of the mute switch's third pole."),
     ("microphone-dead", "the sentinel microphone's samples do not move",
      "it has no supply, no clock, or its data line is not connected", "Check VDD, SCK, WS, SD and L/R of the INMP441."),
+    ("pump-slow", "a pump fed far too slowly energises a relay",
+     "the rate pump or its comparator does not veto: a loop that crawls would leave the lid open",
+     "Check the rate pump's capacitors and the comparator; do not use this board before."),
+    ("clamp-lost", "the sentinel's rail rises when its clocks stand high",
+     "a clamp is open, so the microphone could be fed through its clock pins",
+     "Check the clamp resistors, the relay's resting contact and the series resistors in SCK and WS."),
 )  # fmt: skip
 NOT_WHILE_MUTED = ("relay-silent", "relay-sticks", "drop-time", "microphone-dead")
 
