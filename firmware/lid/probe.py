@@ -1,4 +1,5 @@
-# What the sentinel's wires carry, in numbers: hum, mean, extremes, bits that never change, sound in the slot that should be empty.
+# What the sentinel's wires carry, in numbers: hum, mean, extremes, bits that never change, sound in the slot that should
+# be empty.
 # Read raw, both slots, before any gain. For calibration, with the lid closed; nothing of it is kept or sent but the numbers.
 import math
 from array import array
@@ -94,7 +95,7 @@ class Tones:
 
 
 def run(board, hearing, length_ms):
-    """A dict of numbers after length_ms of listening; None when a switch or button was used meanwhile. hearing: lid.hearing.Hearing."""
+    """A dict of numbers after length_ms of listening; None when a switch or button was used meanwhile."""
     hearing.stop()
     slots = bytearray(_FRAMES * 8)
     board.listening = True

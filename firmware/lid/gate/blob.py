@@ -64,6 +64,7 @@ class Layer:
         self.groups = (self.width + LANES - 1) // LANES
         self.count = self.rows
         self.total = 0
+        self.sums = 0  # where its sums go: placed when every layer is known
 
 
 class Plan:
