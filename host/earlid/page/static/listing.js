@@ -141,6 +141,7 @@
   };
 
   const turn = (by) => {
+    draw(); // the view may have moved since: then it is its first page that is turned
     page += by;
     draw();
   };
