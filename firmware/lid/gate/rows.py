@@ -4,27 +4,6 @@ from micropython import const
 
 COLUMN = const(44)  # bytes of a column: 40 features and a note
 
-
-@micropython.viper
-def advance(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, count: int):
-    # move buffers' heads to the next row; `table`: head, bytes a row, first byte, end, bytes of history to keep
-    heads = ptr32(arena)
-    for _ in range(count):
-        head = heads[table[0]] + table[1]
-        if head >= table[3]:
-            n = table[4] >> 2
-            a = ptr32(int(arena) + table[2])
-            b = ptr32(int(arena) + head - table[4])
-            head = table[2] + table[4]
-            while n:
-                a[0] = uint(b[0])
-                a = ptr32(int(a) + 4)
-                b = ptr32(int(b) + 4)
-                n -= 1
-        heads[table[0]] = head
-        table = ptr32(int(table) + 20)
-
-
 # Words of a ring's state: where the next column goes and how many wait to be taken (both in columns), how many there
 # are, how many an inference takes, whether some were dropped; four numbers that make a byte of a feature
 _NEXT = const(0)
@@ -91,8 +70,9 @@ def note(ring: ptr32, at: int) -> int:
 
 
 @micropython.viper
-def take(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, at: int, count: int):
-    # move the input's head on and copy a column there, `count` times; b + at: the columns
+def take(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, at: int, count: int, others: int):
+    # Move the input's head on and copy a column there, `count` times; then move on the heads of the other buffers.
+    # b + at: the columns; `table`: for each buffer its number, bytes a row, first byte, end, bytes of history to keep
     heads = ptr32(arena)
     start = int(b) + at
     while count:
@@ -122,6 +102,21 @@ def take(a: ptr32, b: ptr32, arena: ptr8, table: ptr32, at: int, count: int):
         a[9] = uint(b[9])
         start += COLUMN
         count -= 1
+    while others:
+        table = ptr32(int(table) + 20)
+        head = heads[table[0]] + table[1]
+        if head >= table[3]:
+            n = table[4] >> 2
+            a = ptr32(int(arena) + table[2])
+            b = ptr32(int(arena) + head - table[4])
+            head = table[2] + table[4]
+            while n:
+                a[0] = uint(b[0])
+                a = ptr32(int(a) + 4)
+                b = ptr32(int(b) + 4)
+                n -= 1
+        heads[table[0]] = head
+        others -= 1
 
 
 @micropython.viper

@@ -100,9 +100,41 @@ def butterflies(x: int, y: int, a: ptr16, out: ptr32, turns: ptr32):
         far[0] = sum_r - x - y
         out[129] = dif_i - x + y
         far[129] = x - y + dif_i - 2
-        out = ptr32(int(out) + 8)
-        a = ptr16(int(a) + 32)
-        turns = ptr32(int(turns) + 32)
+        x = a[21] - 8192
+        y = a[23] - 8192
+        t = (x + y) * turns[8] + 16384
+        r = ((y * turns[9] + t >> 15) - y) * 32766
+        i = (t - x * turns[10] >> 15) * 32766
+        x = a[25] - 8192
+        y = a[27] - 8192
+        t = (x + y) * turns[11] + 16384
+        other = ((t - x * turns[12] >> 15) + x) * 32766
+        y = ((y * turns[13] - t + 32768 >> 15) - y) * 32766
+        x = a[19] * 32766 + 805289984
+        sum_i = x + y
+        dif_i = x - y
+        x = a[17] * 32766 + 805289984
+        y = other
+        sum_r = x + y
+        dif_r = x - y
+        x = a[29] - 8192
+        y = a[31] - 8192
+        other = ((x * turns[14] + y * turns[15] + 16384 >> 15) - x - y) * 32766
+        y = ((y * turns[14] - x * turns[15] + 16384 >> 15) - y + x) * 32766
+        x = i
+        out[3] = x + y + sum_i
+        far[3] = sum_i - x - y - 2
+        out[130] = x - y + dif_r
+        far[130] = dif_r - x + y
+        x = r
+        y = other
+        out[2] = x + y + sum_r
+        far[2] = sum_r - x - y
+        out[131] = dif_i - x + y
+        far[131] = x - y + dif_i - 2
+        out = ptr32(int(out) + 16)
+        a = ptr16(int(a) + 64)
+        turns = ptr32(int(turns) + 64)
 
 
 @micropython.viper

@@ -4,7 +4,7 @@ from array import array
 from lid.gate import blob as files
 from lid.gate import kernels, rescale, rows
 from lid.gate.rescale import requantise
-from lid.gate.rows import advance, average, take
+from lid.gate.rows import average, take
 
 
 class WakeWord:
@@ -26,9 +26,8 @@ class WakeWord:
         self._recent = bytearray(plan.window)
         self._sums = array("i", (0, 0, 0, plan.window))
         self._arena = bytearray(plan.arena_bytes)
-        self._input = array("i")
-        self._others = array("i")
-        self._moving = 0
+        self._moving = array("i")  # of each buffer that slides what rows.take() wants, the input's first
+        self._others = -1  # how many but the input
         self._fill = []  # how each buffer, and each depthwise layer's sums, begin
         for number, buffer in enumerate(plan.buffers):
             self._add_buffer(number, buffer)
@@ -45,12 +44,8 @@ class WakeWord:
         head = buffer.start + keep - (buffer.row if buffer.moving else 0)
         self._fill.append((number, head, buffer))
         if buffer.moving:
-            slide = (number, buffer.row, buffer.start, buffer.end, keep)
-            if number:
-                self._moving += 1
-                self._others.extend(array("i", slide))
-            else:
-                self._input.extend(array("i", slide))
+            self._moving.extend(array("i", (number, buffer.row, buffer.start, buffer.end, keep)))
+            self._others += 1
 
     def _add_layer(self, plan, layer):
         source = plan.buffers[layer.source]
@@ -103,8 +98,7 @@ class WakeWord:
     def infer(self, columns, at):
         arena = self._arena
         blob = self._blob
-        take(arena, columns, arena, self._input, at, self.stride)
-        advance(arena, arena, arena, self._others, self._moving)
+        take(arena, columns, arena, self._moving, at, self.stride, self._others)
         final = requantise
         for kernel, first, p in self._steps:
             kernel(first, blob, arena, p)

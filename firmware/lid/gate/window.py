@@ -18,16 +18,14 @@ def window(v: int, squares: int, pcm: ptr16, x: ptr16, c: ptr16, out: ptr16, sta
     # The top bit of the largest magnitude comes from OR-ed squares: no branch, no absolute value.
     end = int(x) + 960
     x = ptr16(int(x) + state[_NEWEST])
+    v = 32768
+    signs = (uint(v) << 16) + 32768
     last = int(pcm) + 320
     while int(pcm) < last:
-        x[0] = pcm[0] ^ 32768
-        x[1] = pcm[1] ^ 32768
-        x[2] = pcm[2] ^ 32768
-        x[3] = pcm[3] ^ 32768
-        x[4] = pcm[4] ^ 32768
-        x[5] = pcm[5] ^ 32768
-        x[6] = pcm[6] ^ 32768
-        x[7] = pcm[7] ^ 32768
+        ptr32(x)[0] = uint(ptr32(pcm)[0]) ^ signs
+        ptr32(x)[1] = uint(ptr32(pcm)[1]) ^ signs
+        ptr32(x)[2] = uint(ptr32(pcm)[2]) ^ signs
+        ptr32(x)[3] = uint(ptr32(pcm)[3]) ^ signs
         pcm = ptr16(int(pcm) + 16)
         x = ptr16(int(x) + 16)
     if int(x) == end:
