@@ -100,17 +100,19 @@ class Evaluation:
             left = [task for task in tasks if store.get(task.key) is None]
             if len(left) < len(tasks):
                 print(f"{len(tasks) - len(left)} of {len(tasks)} streams are done already", file=sys.stderr)
+            run_now_s = 0.0
             with output.progress(sum(task.seconds for task in left), "evaluating") as advance:
                 seconds = {task.key: task.seconds for task in left}
                 for result in self._results(left):
                     if store.put(result):
+                        run_now_s += result["audio_s"]
                         advance(seconds[result["key"]])
             # By a task's own names: settings with the same numbers share a result
             results = [(store.get(task.key) or {}) | task.describe() for task in tasks]
         wall_s = time.monotonic() - started_s
         totals = summary.add_up(results, [self._cutoff_q8])
         totals.broken += [(item.name, item.reason) for item in self._broken]
-        document = self._document(totals, wall_s, sum(seconds.values()))
+        document = self._document(totals, wall_s, run_now_s)
         if options.yardstick_min:
             document["yardstick"] = compare(tasks, self._model, options.yardstick_min * 60)
         output.write(options.out, totals, document, self._cutoff_q8)
