@@ -23,6 +23,9 @@ def _write(path: Path, text: str) -> None:
     print(f"wrote {path.relative_to(reports.ROOT.parent)}", file=sys.stderr)
 
 
+FMEA_CHUNK = 20
+
+
 def make_drawn() -> None:
     for channels, recipe in reports.BOARDS:
         board = build(channels, recipe)
@@ -64,7 +67,20 @@ def make_targets() -> None:
 
 
 def make_fmea() -> None:
-    text = fmea.as_csv(fmea.run(fmea.jobs(build())))
+    """Inject every fault. An hour of it, so results are kept as they come and a run that was cut off goes on."""
+    part = MADE / "fmea-part.csv"  # the digest of what it was made from, then the table so far
+    digest = reports.DIGESTS["fmea"]()
+    head, _, text = part.read_text().partition("\n") if part.exists() else ("", "", "")
+    if head != digest:
+        text = fmea.as_csv([])
+    jobs = fmea.jobs(build())
+    done = len(fmea_report.read(text))
+    while done < len(jobs):
+        text += fmea.as_csv(fmea.run(jobs[done : done + FMEA_CHUNK])).partition("\n")[2]
+        done = min(done + FMEA_CHUNK, len(jobs))
+        part.write_text(f"{digest}\n{text}")
+        print(f"{done} of {len(jobs)} faults injected", file=sys.stderr)
+    part.unlink(missing_ok=True)
     _write(MADE / "fmea.csv", text)
     _write(MADE / "fmea.md", fmea_report.as_markdown(text))
     reports.record("fmea")
