@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections import namedtuple
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
@@ -18,25 +19,8 @@ def word_blob() -> bytes:
     return models.load("alexa").blob
 
 
-class Note(NamedTuple):
-    """One record as the board sent it."""
-
-    seq: int
-    boot: int
-    ms: int
-    event: str
-    reason: str
-    score: int
-    flags: int
-    energy_log2_q8: int
-    guarded_mv: int
-    sentinel_mv: int
-    wall_ms: int
-    wall_unc_ms: int
-    a: int
-    b: int
-    link: str
-    mac: str
+# One record as the board sent it: the fields by their names, then link and mac in hex.
+Note = namedtuple("Note", (*record.FIELDS, "link", "mac"))
 
 
 class Bench:
