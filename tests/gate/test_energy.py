@@ -77,8 +77,8 @@ def test_opens_within_two_hops_of_an_onset_and_closes_after_the_hang_over(dbfs: 
     assert not opened[200:300].any()
     assert opened[300:302].any()
     assert opened[302:350].all()
-    assert opened[350:405].all(), "the hang-over is 60 hops"
-    assert not opened[430:].any()
+    assert opened[350:445].all(), "the hang-over is 100 hops"
+    assert not opened[470:].any()
 
 
 @pytest.mark.parametrize("kind", [signals.white, signals.pink, signals.hum], ids=lambda kind: kind.__name__)

@@ -108,7 +108,7 @@ def decide(now: int, above: int, state: ptr32) -> int:
 
 
 class Energy:
-    def __init__(self, on_q8=384, off_q8=192, hang_hops=60, creep_q8=5):
+    def __init__(self, on_q8=512, off_q8=320, hang_hops=100, creep_q8=5):
         self.state = array("i", bytes(36))
         self.configure(on_q8, off_q8, hang_hops, creep_q8)
         self.reset()

@@ -11,6 +11,7 @@ from .sound import load
 
 SPEECH = Path(__file__).parent / "speech"
 QUIET_ROOM_DBFS = -66.0
+LEAD_MS = 800  # time goes on while a scene is set: the first clip must still lie ahead when it is done
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,10 @@ class Scene:
 
 def _listen(*clips: str, after_ms: float) -> Callable[[VirtualBoard], float]:
     def act(board: VirtualBoard) -> float:
-        end = board.now_ms
-        for clip in clips:
-            end = board.play_at(end + 100, load(SPEECH / f"{clip}.flac"))
+        sounds = [load(SPEECH / f"{clip}.flac") for clip in clips]
+        end = board.now_ms + LEAD_MS
+        for sound in sounds:
+            end = board.play_at(end, sound) + 100
         return end - board.now_ms + after_ms
 
     return act
