@@ -45,6 +45,26 @@ def test_1_code_that_has_ended_holds_nothing():
             assert not bench.guarded_live()
 
 
+def test_1_memory_that_runs_out_closes_the_lid():
+    """The loop eats all memory while the lid is open: it ends in an exception, the contact opens, the board starts anew."""
+    source = (FIRMWARE / "lid" / "lights.py").read_text()
+    eating = source.replace(
+        "    period, lit",
+        "    import time\n\n    while 9000 < time.ticks_ms() < 12000:\n        _eaten.append(bytearray(1000))\n    period, lit",
+        1,
+    )
+    assert eating != source
+    with Bench(files={"lid/lights.py": (eating + "\n\n_eaten = []\n").encode()}) as bench:
+        bench.board.run_ms(9000 - bench.board.now_ms - 400)
+        bench.open_by_button()
+        bench.board.run_ms(9000 - bench.board.now_ms + 300)
+        assert not bench.guarded_live(), "open 300 ms after memory began to run out"
+        bench.board.run_ms(9000)
+        assert len(bench.board.resets) > 1
+        assert not bench.guarded_live()
+        assert bench.hello()["state"] == "closed"
+
+
 @pytest.mark.parametrize("way", ["throw", "throw while held", "throw while opening"])
 def test_2_software_cannot_unmute(way):
     with Bench() as bench:
