@@ -72,10 +72,11 @@ def hang(module: str, line: int) -> bool:
         return True
 
 
-def check(chosen: list[tuple[str, str, int]]) -> None:
+def check(chosen: list[tuple[str, str, int]], least: float) -> None:
+    """Each chosen place closes the lid or is not run in an ordinary hop; at least this share of them is run."""
     reached = [place for place in chosen if hang(place[0], place[2])]
     print(f"{len(reached)} of {len(chosen)} places reached")
-    assert len(reached) > len(chosen) * 0.5
+    assert len(reached) >= len(chosen) * least
 
 
 def test_a_hang_in_every_phase_closes_the_lid():
@@ -83,10 +84,10 @@ def test_a_hang_in_every_phase_closes_the_lid():
     firsts: dict[tuple[str, str], tuple[str, str, int]] = {}
     for place in places():
         firsts.setdefault(place[:2], place)
-    check(list(firsts.values()))
+    check(list(firsts.values()), 0.5)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("module", PHASES)
 def test_a_hang_at_every_line_closes_the_lid(module):
-    check([place for place in dict.fromkeys(places()) if place[0] == module])
+    check([place for place in dict.fromkeys(places()) if place[0] == module], 0.2)
