@@ -72,12 +72,13 @@ class Board:
         if self._i2s is not None:
             self._i2s.readinto(slots)
             return True
+        now = time.ticks_ms()
         self._due_ms = time.ticks_add(self._due_ms, circuit.TOGGLE_MS)
-        wait = time.ticks_diff(self._due_ms, time.ticks_ms())
-        if wait > 0:
+        wait = time.ticks_diff(self._due_ms, now)
+        if wait > circuit.TOGGLE_MS or wait < -100:  # a counter that went back must not put the loop to sleep
+            self._due_ms = now
+        elif wait > 0:
             time.sleep_ms(wait)
-        elif wait < -100:
-            self._due_ms = time.ticks_ms()
         return False
 
     def beat(self):

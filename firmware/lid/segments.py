@@ -21,6 +21,7 @@ _SIGNATURE_AT = const(32)  # littlefs's list pointers need up to 20 bytes before
 _SLOTS_A_BLOCK = const(63)  # 64-byte slots; the first 64 bytes are pointers and signature
 SLOTS = const(1008)
 KEPT = const(20)  # full segments kept: 20,160 records
+_FILE_BYTES = const(65432)  # less 26 list pointers of littlefs
 _PATH = "/journal"
 
 
@@ -46,10 +47,12 @@ class Segments:
         self._scan()
 
     def _scan(self):
+        # A file has its size only once it is closed. Cut before that, its blocks look whole but are free for littlefs to give away.
         alive = set()
+        unfinished = set()
         for entry in os.ilistdir(_PATH):
             if len(entry[0]) == 8 and entry[0].isdigit():
-                alive.add(int(entry[0]))
+                (alive if entry[3] == _FILE_BYTES else unfinished).add(int(entry[0]))
         self.highest = 0
         blocks = {}  # type: dict[int, list[int]]
         head = bytearray(32)
@@ -69,8 +72,10 @@ class Segments:
         for ident in sorted(alive):
             if ident in blocks and min(blocks[ident]) >= 0:
                 self._blocks[ident] = blocks[ident]
-            else:  # never finished, so never used
-                os.remove("%s/%08d" % (_PATH, ident))
+            else:
+                unfinished.add(ident)
+        for ident in unfinished:  # never used
+            os.remove("%s/%08d" % (_PATH, ident))
         self.ids = sorted(self._blocks)
 
     def find_end(self):

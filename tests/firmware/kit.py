@@ -32,6 +32,9 @@ class Bench:
         self.board = VirtualBoard(files={**({"model.bin": word_blob()} if word else {}), **(files or {})}, **options)
         self.board.noise(-70)  # a room is never silent, and a living microphone less so
         self._request = 500000
+        self._decoder = wire.Decoder(wire.HOST_LINE_MAX)
+        self._decoded = 0  # bytes of what the board has sent
+        self._bodies: list[dict[str, Any]] = []
         if start:
             self.board.start()
             self.board.run_ms(FIRST_HOP_MS)
@@ -43,9 +46,14 @@ class Bench:
         self.board.stop()
 
     def bodies(self) -> list[dict[str, Any]]:
-        """Every good line that the board has sent since power-on."""
-        decoder = wire.Decoder(wire.HOST_LINE_MAX)
-        return [body for _, body in decoder.feed(self.board.console.encode("latin-1"))]
+        """Every good line that the board has sent since power-on; each piece of what it sent is read once."""
+        sent = self.board.engine.uart.transmitter
+        fresh = sent.total - self._decoded
+        assert fresh <= len(sent.text), "the console forgot what was not read yet"
+        if fresh:
+            self._decoded = sent.total
+            self._bodies += [body for _, body in self._decoder.feed(bytes(sent.text[-fresh:]))]
+        return self._bodies
 
     def notes(self, event: str | None = None) -> list[Note]:
         """The journal records sent by themselves or in a sync, first sending of each, in order."""

@@ -73,6 +73,13 @@ class Accidents:
         with self.engine.lock:
             self.engine.hang_at = self.engine.requests + after_requests
 
+    def leap(self, milliseconds: int) -> None:
+        """The chip's clock alone goes ahead (or back) at once; sound, copper, watchdog and serial line notice nothing."""
+        with self.engine.lock:
+            if self.engine.now_us + self.engine.leapt_us + milliseconds * 1000 < 0:
+                raise ValueError("the chip's clock cannot be before its first power-on")
+            self.engine.leapt_us += milliseconds * 1000
+
     def power_cut_at_write(self, n: int | None, torn: bool = True) -> None:
         """Cut the power at the nth program or erase from now on, leaving it half done if `torn`; None: never mind."""
         with self.engine.lock:

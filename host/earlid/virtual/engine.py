@@ -62,7 +62,7 @@ class Engine:
         self.rng = random.Random(seed)
         self.speeds = Speeds()
         self.lock = threading.RLock()
-        self.now_us = 0
+        self.now_us = self.leapt_us = 0  # leapt: by how much the chip's clock is ahead
         self.state = OFF
         self.history: list[tuple[float, str, object]] = []
         self.awake = Awake()
@@ -385,7 +385,7 @@ class Engine:
         self.state = RUNNING
         self._answered_us = self.now_us
         try:
-            os.write(self.processor.answer_fd, _ANSWER.pack(self.now_us, inputs, status, flags) + adc + payload)
+            os.write(self.processor.answer_fd, _ANSWER.pack(self.now_us + self.leapt_us, inputs, status, flags) + adc + payload)
         except BrokenPipeError:
             pass  # it died while it waited; the next listen finds out
 
