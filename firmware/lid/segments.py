@@ -47,9 +47,9 @@ class Segments:
         self._scan()
 
     def _scan(self):
-        # A file has its size only once it is closed. Cut before that, its blocks look whole but are free for littlefs to give away.
-        alive = set()
-        unfinished = set()
+        # A file has its size only once it is closed. Cut before that, its blocks look whole, but littlefs holds them to be free.
+        alive = set()  # type: set[int]
+        unfinished = set()  # type: set[int]
         for entry in os.ilistdir(_PATH):
             if len(entry[0]) == 8 and entry[0].isdigit():
                 (alive if entry[3] == _FILE_BYTES else unfinished).add(int(entry[0]))
