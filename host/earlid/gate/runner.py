@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import lid
 import numpy as np
 from numpy.typing import NDArray
 
+from earlid import firmware
 from earlid.errors import FAILED, UserError
 
 HOP_SAMPLES = 160
@@ -25,13 +25,6 @@ LAUNCH = "import sys, micropython_unix; sys.exit(micropython_unix.main())"
 HEAP = "16m"  # room for nothing but habit: the gate itself needs less than 64 kB
 
 
-def firmware_dir() -> Path:
-    """The folder that holds the firmware's `lid` package."""
-    if lid.__file__ is None:
-        raise UserError("the firmware package `lid` has no files: install Earlid with `pip install -e .`", FAILED)
-    return Path(lid.__file__).parent.parent
-
-
 def micropython_command(script: Path, *args: str) -> list[str]:
     """The command line that runs a script on the installed unix MicroPython."""
     return [sys.executable, "-c", LAUNCH, "-X", f"heapsize={HEAP}", str(script), *args]
@@ -39,7 +32,7 @@ def micropython_command(script: Path, *args: str) -> list[str]:
 
 def micropython_environment() -> dict[str, str]:
     """This process's environment with the firmware on MicroPython's search path."""
-    return {**os.environ, "MICROPYPATH": os.pathsep.join([str(firmware_dir()), str(Path(__file__).parent)])}
+    return {**os.environ, "MICROPYPATH": os.pathsep.join([str(firmware.root()), str(Path(__file__).parent)])}
 
 
 def run_script(name: str, pcm: NDArray[np.int16] | bytes, *args: str) -> bytes:

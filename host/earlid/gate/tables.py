@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 import sys
-from pathlib import Path
 
-import lid
 import numpy as np
+
+from earlid import firmware
 
 WINDOW_SAMPLES = 480
 FFT_SIZE = 512
@@ -126,9 +126,7 @@ def render() -> str:
 
 def main() -> int:
     """Write the file next to the gate's other modules."""
-    if lid.__file__ is None:
-        raise RuntimeError("package lid has no file: install Earlid with `pip install -e .`")
-    path = Path(lid.__file__).parent / "gate" / "tables.py"
+    path = firmware.root() / "lid" / "gate" / "tables.py"
     path.write_text(render(), encoding="ascii")
     sys.stderr.write(f"wrote {path}\n")
     return 0

@@ -14,6 +14,8 @@ from typing import Literal, Self
 import numpy as np
 from lid import circuit as figures
 
+from earlid.firmware import root as firmware_root
+
 from . import image
 from .accidents import Accidents, ChannelName
 from .circuit import Constants
@@ -23,7 +25,7 @@ from .port import Port
 from .processor import Processor
 from .sound import MODES, RATE_HZ, Mode, Samples, Sound, load
 
-FIRMWARE = Path(__file__).parents[3] / "firmware"
+FIRMWARE = firmware_root()
 
 
 class BoardTimeout(Exception):

@@ -1,0 +1,13 @@
+"""Where the board's own files are: boot.py, main.py and the package `lid`, with the manifest of their hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def root() -> Path:
+    """The folder `firmware` of the checkout, or the copy of it that an installed package carries."""
+    packaged = _HERE / "firmware_files"
+    return packaged if packaged.is_dir() else _HERE.parents[1] / "firmware"
