@@ -12,7 +12,7 @@ from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger
 from earlid.page.report import make_report, write_report
 
-from tests.page.chromium import beyond_its_card, wait
+from tests.page.chromium import wait
 from tests.page.heavy import heavy_page
 from tests.page.made import KITCHEN, household
 
@@ -135,15 +135,6 @@ def test_every_control_has_a_name_and_the_table_is_one(page):
         assert role in roles
     headings = [value(node, "name") for node in nodes if value(node, "role") == "heading"]
     assert {"Timeline", "Days and hours", "Scores against the cutoff", "The chain's verdict", "Openings"} <= set(headings)
-
-
-def test_a_phone_scrolls_down_only(opened, report):
-    page = opened(report.as_uri(), viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    page.click("#days-details summary")
-    for width in (360, 320):
-        page.set_viewport_size({"width": width, "height": 740})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert beyond_its_card(page) == []
 
 
 def test_dark_and_light_are_readable(page):

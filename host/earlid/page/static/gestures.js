@@ -36,6 +36,7 @@
     if (more) rest.push(`and ${earlid.count(more, "other")} here: zoom in`);
     box.replaceChildren(el("strong", {}, first), ...rest.map((text) => el("span", {}, text)));
     const room = $("lanes").clientWidth;
+    box.style.left = 0; // else its width is measured as what was left beside its last place
     box.style.left = `${earlid.clamp(x - box.offsetWidth / 2, 0, Math.max(0, room - box.offsetWidth))}px`;
     box.style.top = `${y + 18}px`;
   };

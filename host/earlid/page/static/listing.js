@@ -36,10 +36,11 @@
     return [count, found];
   };
 
+  // What is "wide" is left out on a phone: the reason stands below the time there.
   const COLUMNS = {
-    opening: [["When"], ["Why"], ["Live", "number"], ["Closed by", "wide"], ["Score", "number wide"], ["Record", "number wide"], ["Meant?"]],
-    "near-miss": [["When"], ["Score", "number"], ["Cutoff", "number"], ["Record", "number wide"], ["Meant?"]],
-    other: [["When"], ["What"], ["Why"], ["Record", "number wide"]],
+    opening: [["When"], ["Why", "wide"], ["Live", "number"], ["Closed by", "wide"], ["Score", "number wide"], ["Record", "number wide"], ["Meant?"]],
+    "near-miss": [["When"], ["Score", "number"], ["Record", "number wide"], ["Meant?"]],
+    other: [["When"], ["What"], ["Why", "wide"], ["Record", "number wide"]],
   };
 
   const head = (kind) => {
@@ -47,17 +48,18 @@
     $("list").tHead.replaceChildren(el("tr", {}, ...cells));
   };
 
+  const because = (reason) => el("span", { class: `why ${reason}` }, reason || "unknown");
+
   const cells = (kind, table, i) => {
     const { story } = earlid;
     const seq = String(table.seq[i]);
-    if (kind === "near-miss") return [String(table.score[i]), String(table.b[i]), seq, answer(kind, table, i)];
+    if (kind === "near-miss") return [`${table.score[i]} / ${table.b[i]}`, seq, answer(kind, table, i)];
     if (kind === "other") return [story.name(table.event[i]), story.name(table.reason[i]), seq];
     const reason = story.name(table.reason[i]);
     const ended = story.name(table.ended[i]);
     const live = table.live[i] >= 0 ? earlid.span(table.live[i]) : story.isOpen(i) ? "open" : "?";
-    const why = el("span", { class: `why ${reason}` }, reason || "unknown");
     const score = reason === "word" ? `${table.score[i]} / ${table.cutoff[i]}` : "";
-    return [why, live, story.isOpen(i) ? "not recorded yet" : ended, score, seq, answer(kind, table, i)];
+    return [because(reason), live, story.isOpen(i) ? "not recorded yet" : ended, score, seq, answer(kind, table, i)];
   };
 
   const answer = (kind, table, i) => {
@@ -82,16 +84,19 @@
   const row = (kind, table, i) => {
     const { story, zone, view } = earlid;
     const item = earlid.timeline.item(kind === "opening" ? "opening" : "point", i);
-    const name = story.boards.length > 1 && view.board < 0 ? el("small", {}, story.title(item.board)) : null;
+    const name = story.boards.length > 1 && view.board < 0 ? story.title(item.board) : null;
+    const reason = story.name(table.reason[i]);
+    const why = kind === "opening" ? because(reason) : kind === "other" && reason;
+    const doubt = earlid.doubt(table.unc[i]);
     const when = el(
       "button", { type: "button", class: "quiet", title: "Show it in the timeline", onclick: () => show(item) },
       el("span", {}, `${zone.shortDate(item.t)},`), " ",
-      el("span", {}, zone.timeText(item.t), el("small", {}, ` ${earlid.doubt(table.unc[i])}`)),
+      el("span", {}, zone.timeText(item.t)), doubt && " ", doubt && el("small", {}, doubt),
     );
     const told = cells(kind, table, i).map((cell, at) => el("td", { class: COLUMNS[kind][at + 1][1] }, cell));
     const chosen = view.chosen && view.chosen.seq === item.seq && view.chosen.boot === item.boot && view.chosen.board === item.board;
     return el("tr", { "data-key": `${item.board}.${item.boot}.${item.seq}`, class: chosen ? "chosen" : null },
-      el("th", { scope: "row" }, when, name), ...told);
+      el("th", { scope: "row" }, when, el("small", {}, why ? el("span", { class: "below" }, why) : null, name)), ...told);
   };
 
   const show = (item) => {
