@@ -7,21 +7,48 @@ import importlib
 import os
 import pkgutil
 import sys
+from functools import partial
+from importlib import metadata
 
 from earlid import verbs
-from earlid.errors import INTERRUPTED, UserError
+from earlid.errors import INTERRUPTED, USAGE, UserError
+
+# In the order in which a newcomer needs them; verbs that are not named here follow by the alphabet.
+FIRST = ("demo", "list", "flash", "doctor", "calibrate", "watch", "review", "safe")
 
 
-def _parser(names: list[str]) -> argparse.ArgumentParser:
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"earlid {metadata.version('earlid')}")
+        parser.exit()
+
+
+def _names() -> list[str]:
+    found = sorted(module.name for module in pkgutil.iter_modules(verbs.__path__))
+    return [*FIRST, *(name for name in found if name not in FIRST)]
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="earlid",
         description="A lid for a microphone's power, and a receipt for every second it was open.",
-        epilog="Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps.",
+        epilog="Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps, "
+        "130 interrupted. Without a board: `earlid demo`.",
+        formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
     )
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version this is")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name in names:
+    every = _names()
+    # Only the verb asked for is imported: a verb should start at once.
+    for name in [words[0]] if words and words[0] in every else every:
         importlib.import_module(f"earlid.verbs.{name}").add(subparsers)
-    return parser
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(USAGE)
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        subparsers.choices[args.verb].error(f"not understood: {' '.join(unknown)}")  # with the verb's own usage
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,11 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps,
         130 interrupted.
     """
-    words = sys.argv[1:] if argv is None else argv
-    every = sorted(module.name for module in pkgutil.iter_modules(verbs.__path__))
-    # Only the verb asked for is imported: a verb should start at once.
-    wanted = [words[0]] if words and words[0] in every else every
-    args = _parser(wanted).parse_args(words)
+    args = _parse(sys.argv[1:] if argv is None else argv)
     try:
         return args.run(args)
     except UserError as error:
