@@ -44,9 +44,42 @@ def _server_programs() -> Path | None:
     return Path(there).parent if there else None
 
 
+class Server:
+    """A PostgreSQL of the tests' own, listening on a socket file only."""
+
+    def __init__(self, programs: Path, as_user: list[str]) -> None:
+        self._programs, self._as_user = programs, as_user
+        self.folder = Path(tempfile.mkdtemp(prefix="earlid-pg-", dir="/tmp"))
+        if as_user:
+            shutil.chown(self.folder, "postgres")
+        self.data = self.folder / "data"
+        self._run("initdb", "-U", "earlid", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self.start()
+
+    def _run(self, program: str, *words: str) -> None:
+        command = [*self._as_user, str(self._programs / program), "-D", str(self.data), *words]
+        subprocess.run(command, check=True, capture_output=True, cwd="/")
+
+    def start(self) -> None:
+        options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c shared_buffers=16MB"
+        self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def crash(self) -> None:
+        """All its processes end at once, without a checkpoint; then it recovers."""
+        self._run("pg_ctl", "-m", "immediate", "stop")
+        self.start()
+
+    def end(self) -> None:
+        self._run("pg_ctl", "-m", "immediate", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://earlid@/{database}?host={self.folder}"
+
+
 @pytest.fixture(scope="session")
 def postgres_server():
-    """The URL of a PostgreSQL that lives as long as the tests, listening on a socket file only."""
+    """A PostgreSQL that lives as long as the tests."""
     pytest.importorskip("psycopg")
     programs = _server_programs()
     if programs is None:
@@ -56,41 +89,28 @@ def postgres_server():
         if subprocess.run(["id", "postgres"], capture_output=True).returncode:
             pytest.skip("no user `postgres` to run the server as")
         as_user = ["runuser", "-u", "postgres", "--"]
-    folder = Path(tempfile.mkdtemp(prefix="earlid-pg-", dir="/tmp"))
-    if as_user:
-        shutil.chown(folder, "postgres")
-    data = folder / "data"
-    quiet = {"check": True, "capture_output": True, "cwd": "/"}
-    subprocess.run(
-        [*as_user, str(programs / "initdb"), "-D", str(data), "-U", "earlid", "-A", "trust", "--no-sync", "-E", "UTF8"],
-        **quiet,
-    )
-    options = f"-k {folder} -c listen_addresses= -c fsync=off -c shared_buffers=16MB"
-    control = [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options]
-    subprocess.run([*control, "start"], **quiet)
-    try:
-        yield f"postgresql+psycopg://earlid@/%s?host={folder}"
-    finally:
-        subprocess.run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"], **quiet)
-        shutil.rmtree(folder, ignore_errors=True)
+    server = Server(programs, as_user)
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def postgres_location(postgres_server):
+    """A ledger that does not exist yet, on the server."""
+    import sqlalchemy as sa
+    from earlid.ledger.location import locate
+
+    name = f"ledger_{random.randrange(1 << 62)}"
+    engine = sa.create_engine(postgres_server.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    return locate(postgres_server.url(name))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def location(request, tmp_path):
+def location(request):
     """A ledger that does not exist yet, on either database."""
-    from earlid.ledger.location import locate
-
-    if request.param == "sqlite":
-        return locate(str(tmp_path / "ledger.sqlite"))
-    import sqlalchemy as sa
-
-    server = request.getfixturevalue("postgres_server")
-    name = f"ledger_{random.randrange(1 << 62)}"
-    engine = sa.create_engine(server % "postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return locate(server % name)
+    return request.getfixturevalue("sqlite_location" if request.param == "sqlite" else "postgres_location")
 
 
 @pytest.fixture

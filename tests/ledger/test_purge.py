@@ -97,6 +97,25 @@ def test_nothing_of_it_is_left_in_the_files(sqlite_location):
     assert all(slot[52:60] in data for slot in slots[200:])
 
 
+def test_nothing_of_it_is_left_in_a_servers_tables(postgres_location, postgres_server):
+    slots, zero_ms = fill(postgres_location)
+    gone, kept = [slot[52:60] for slot in slots[:200]], [slot[52:60] for slot in slots[200:]]
+
+    def in_tables():
+        sql = "SELECT oid FROM pg_database WHERE datname = current_database()"
+        with open_reader(postgres_location) as reader:
+            ((oid,),) = reader.rows(sql)
+        postgres_server.crash()  # writes out what it holds in memory when it starts again
+        return b"".join(path.read_bytes() for path in (postgres_server.data / "base" / str(oid)).iterdir())
+
+    data = in_tables()
+    assert all(mark in data for mark in gone)
+    assert remove(postgres_location, None, zero_ms + 200 * HOUR_MS) == {BOARD: 200}
+    data = in_tables()
+    assert not [mark for mark in gone if mark in data]
+    assert all(mark in data for mark in kept)
+
+
 def test_many_purges_leave_nothing_either(sqlite_location):
     slots, zero_ms = fill(sqlite_location, 3000, 60_000)
     for i in range(20):

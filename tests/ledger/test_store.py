@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+import sqlalchemy as sa
 from earlid.cli import main
 from earlid.errors import UserError
 from earlid.ledger.boards import boards, pick_boards
@@ -20,6 +21,7 @@ from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
 from earlid.ledger.queries import Totals, totals
 from earlid.ledger.reader import open_reader
+from earlid.ledger.schema import metadata
 from earlid.ledger.store import Ledger
 from earlid.ledger.times import Clocks
 from made import BOARD, KEY, dump, life
@@ -30,6 +32,15 @@ SLOTS = life(200)
 def count(location):
     with open_reader(location) as reader:
         return reader.rows("SELECT COUNT(*) FROM records")[0][0]
+
+
+def content(location):
+    """All bytes of the file; on a server, all rows."""
+    if location.path:
+        return location.path.read_bytes()
+    engine = sa.create_engine(location.url, poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        return [sorted(map(tuple, connection.execute(sa.select(table)))) for table in metadata.sorted_tables]
 
 
 def test_adding_twice_changes_nothing(location):
@@ -103,31 +114,77 @@ def test_names_labels_notes_and_settings_stay(location):
     assert dump(location, "labels") == []
 
 
-def test_two_writers_wait_for_each_other(location):
-    def write(part):
-        with Ledger(location) as ledger:
-            for i in range(part, 200, 4):
-                ledger.add(BOARD, [SLOTS[i], SLOTS[(i + 1) % 200]])
+_WRITER = """
+import sys
+sys.path.insert(0, {tests!r})
+from made import BOARD, life
+from earlid.ledger.location import locate
+from earlid.ledger.schema import metadata
+from earlid.ledger.store import Ledger
+slots = life({size})
+with Ledger(locate({where!r})) as ledger:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for i in range(0, len(slots), {step}):
+        ledger.add(BOARD, slots[i : i + {step} + {overlap}])
+        print(min(i + {step}, len(slots)), flush=True)
+"""
 
-    threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
-    with Ledger(location):
-        pass
+
+def writer(location, size, step, overlap=0):
+    """A process that adds `life(size)` once told to go; it says how many records are surely stored."""
+    where = location.url or str(location.path)
+    code = _WRITER.format(tests=os.path.dirname(__file__), where=where, size=size, step=step, overlap=overlap)
+    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_writers_wait_for_each_other(location):
+    children = [writer(location, 600, step, overlap=3) for step in (7, 20)]
+    assert [child.stdout.readline() for child in children] == ["ready\n"] * 2
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for child in children:
+        assert child.communicate()[0].split()[-1] == "600"
+        assert child.returncode == 0
+    with open_reader(location) as reader:
+        assert judge(reader, boards(reader)[0], KEY).exit_code == 0
+        assert totals(reader, boards(reader)).records == 600
+    assert count(location) == 600
+
+
+def test_several_programs_make_one_ledger_at_once(location):
+    start = threading.Barrier(4)
+    troubles = []
+
+    def make():
+        start.wait()
+        try:
+            Ledger(location).close()
+        except UserError as error:
+            troubles.append(str(error))
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    with open_reader(location) as reader:
-        assert judge(reader, boards(reader)[0], KEY).exit_code == 0
-    assert count(location) == 200
+    assert not troubles
 
 
-def test_a_newer_ledger_is_refused_and_not_touched(location):
+def test_a_newer_ledger_is_refused_and_not_touched(location, capsys):
     with Ledger(location) as ledger:
+        ledger.add(BOARD, SLOTS)
         ledger.set_setting("version", "2")
+    before = content(location)
     for opened in (Ledger, open_reader):
-        with pytest.raises(UserError, match=r"newer Earlid.*Update") as caught:
+        with pytest.raises(UserError, match=r"newer Earlid.*Update.*Nothing was changed") as caught:
             opened(location)
         assert caught.value.code == 2
+    for words in (["watch", "--once"], ["review"], ["verify"], ["export"], ["purge", "--everything", "--yes"]):
+        assert main([*words, "--ledger", location.url or str(location.path)]) == 2, words
+        assert "newer Earlid" in capsys.readouterr().err
+    assert content(location) == before
 
 
 def test_the_file_is_its_owners_alone(sqlite_location):
@@ -137,50 +194,40 @@ def test_the_file_is_its_owners_alone(sqlite_location):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-_KILLED = """
-import sys
-sys.path.insert(0, {tests!r})
-from made import BOARD, life
-from earlid.ledger.location import locate
-from earlid.ledger.store import Ledger
-slots = life(20_000)
-with Ledger(locate({path!r})) as ledger:
-    for i in range(0, len(slots), 200):
-        ledger.add(BOARD, slots[i : i + 200])
-        print(i + 200, flush=True)
-"""
-
-
 @pytest.mark.parametrize("commits", [1, 7, 23])
-def test_kill_9_loses_nothing_committed_and_doubles_nothing(sqlite_location, commits):
-    code = _KILLED.format(tests=os.path.dirname(__file__), path=str(sqlite_location.path))
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+def test_kill_9_loses_nothing_committed_and_doubles_nothing(location, commits):
+    child = writer(location, 20_000, 200)
+    child.stdin.write("go\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == "ready\n"
     acknowledged = [int(child.stdout.readline()) for _ in range(commits)][-1]
     time.sleep(random.Random(commits).random() * 0.01)
     child.send_signal(signal.SIGKILL)
     acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
     child.wait()
-    stored = count(sqlite_location)
-    assert stored >= acknowledged
-    assert stored % 200 == 0
-    with Ledger(sqlite_location) as ledger:
-        ledger.add(BOARD, life(20_000)[:6000])
-    with open_reader(sqlite_location) as reader:
+    with Ledger(location) as ledger:  # on a server, waits for the killed one's transaction to end
+        ledger.add(BOARD, life(1))
+        stored = count(location)
+        assert stored >= acknowledged
+        assert stored % 200 == 0
+        ledger.add(BOARD, life(6000))
+    with open_reader(location) as reader:
         judged = judge(reader, boards(reader)[0], KEY)
     assert (judged.exit_code, judged.records) == (0, max(6000, stored))
 
 
-def test_a_full_disk_is_said_and_survived(sqlite_location):
-    with Ledger(sqlite_location) as ledger:
-        ledger.add(BOARD, SLOTS[:50])
-        with ledger.engine.connect() as connection:
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(UserError, match=r"is full. Nothing acknowledged is lost"):
-            ledger.add(BOARD, SLOTS[50:])
-    with Ledger(sqlite_location) as ledger:
-        ledger.add(BOARD, SLOTS)
-    assert count(sqlite_location) == 200
+def test_a_server_that_dies_is_said_and_loses_nothing_committed(postgres_location, postgres_server):
+    with Ledger(postgres_location) as ledger, open_reader(postgres_location) as reader:
+        ledger.add(BOARD, SLOTS[:100])
+        postgres_server.crash()
+        for work in (lambda: ledger.add(BOARD, SLOTS[100:]), lambda: reader.rows("SELECT COUNT(*) FROM records")):
+            with pytest.raises(UserError, match=r"no database answers at .*Start it"):
+                work()
+        assert count(postgres_location) == 100
+        ledger.add(BOARD, SLOTS)  # the same ledger goes on, as `watch` does
+    with open_reader(postgres_location) as reader:
+        assert judge(reader, boards(reader)[0], KEY).exit_code == 0
+    assert count(postgres_location) == 200
 
 
 def test_a_read_only_disk_can_be_read_and_says_so_when_written(sqlite_location, tmp_path, capfd):
@@ -224,10 +271,13 @@ def test_what_is_no_ledger_is_said(tmp_path):
     for path in (text, other):
         with pytest.raises(UserError, match="not an Earlid ledger"):
             open_reader(locate(str(path)))
-    with pytest.raises(UserError, match="not an Earlid ledger"):
-        Ledger(locate(str(text)))
-    with pytest.raises(UserError, match=r"there is no ledger at .* yet"):
-        open_reader(locate(str(tmp_path / "none.sqlite")))
+        with pytest.raises(UserError, match="not an Earlid ledger"):
+            Ledger(locate(str(path)))
+    assert sqlite3.connect(other).execute("SELECT name FROM sqlite_master").fetchall() == [("a",)]
+    (tmp_path / "begun.sqlite").touch()  # as `watch` does first
+    for name in ("none.sqlite", "begun.sqlite"):
+        with pytest.raises(UserError, match=r"there is no ledger at .* yet"):
+            open_reader(locate(str(tmp_path / name)))
     with pytest.raises(UserError, match="name a file or a postgresql"):
         locate("mysql://root:secret@host/db")
 

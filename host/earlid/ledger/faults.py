@@ -5,11 +5,18 @@ from __future__ import annotations
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
 
 # (part of the database's words, ours, exit code). The first that fits is told.
+_NOT_OURS = "{where} is not an Earlid ledger. Name another one with --ledger; a database of its own, on a server."
 _MEANINGS = (
     (
         ("disk is full", "no space left", "could not extend file"),
         "the disk that holds the ledger {where} is full. Nothing acknowledged is lost: the board keeps what was not "
         "stored. Free some space, then start again.",
+        FAILED,
+    ),
+    (  # a quota or a limit of file sizes (EDQUOT, EFBIG) comes as these, not as a full disk
+        ("sqlite_ioerr_write", "sqlite_ioerr_fsync", "sqlite_ioerr_dir_fsync", "sqlite_ioerr_truncate", "sqlite_ioerr_shmsize"),
+        "the disk that holds the ledger {where} refused a write ({detail}): a quota, a limit of file sizes, or a failing "
+        "disk. Nothing acknowledged is lost: the board keeps what was not stored. See to the disk, then start again.",
         FAILED,
     ),
     (
@@ -25,7 +32,7 @@ _MEANINGS = (
     ),
     (
         ("not a database", "no such table: meta", 'relation "meta" does not exist'),
-        "{where} is not an Earlid ledger. Name another file with --ledger.",
+        _NOT_OURS,
         USAGE,
     ),
     (
@@ -37,17 +44,34 @@ _MEANINGS = (
     (("unable to open",), "cannot open the ledger {where}: does its folder exist, and may you write there?", USAGE),
     (("no module named",), "the driver for {where} is missing: pip install 'earlid[postgres]'.", USAGE),
     (
-        ("connection failed", "connection refused", "could not connect", "failed to resolve", "timeout expired"),
+        (
+            "connection failed",
+            "connection refused",
+            "could not connect",
+            "failed to resolve",
+            "timeout expired",
+            "server closed the connection",
+            "terminating connection",
+            "connection is lost",
+            "the connection is closed",
+        ),
         "no database answers at {where}: {detail}. Start it, or name another ledger with --ledger.",
         FAILED,
     ),
 )
 
 
+def not_ours(where: object) -> UserError:
+    """The UserError for a database with other tables than a ledger's."""
+    return UserError(_NOT_OURS.format(where=where), USAGE)
+
+
 def explain(error: BaseException, where: object) -> UserError:
     """The UserError for what a database driver raised, about the ledger at `where`."""
-    detail = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    cause = getattr(error, "orig", None) or error  # the driver's words, without our statement and its values
+    detail = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    told = f"{cause} {getattr(cause, 'sqlite_errorname', '')}".lower()
     for words, meaning, code in _MEANINGS:
-        if any(word in str(error).lower() for word in words):
+        if any(word in told for word in words):
             return UserError(meaning.format(where=where, detail=detail), code)
     return UserError(f"the ledger {where} failed: {detail}", FAILED)

@@ -97,12 +97,15 @@ def open_reader(location: Location) -> Reader:
 def _open_sqlite(location: Location) -> sqlite3.Connection:
     path = location.path
     assert path is not None
+    none_yet = UserError(f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED)
     if not path.exists():
-        raise UserError(f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED)
+        raise none_yet
     uri = f"file:{quote(str(path))}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=15, check_same_thread=False)
     try:
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:  # `watch` is making it at this moment
+            connection.close()
+            raise none_yet
         return connection
     except sqlite3.OperationalError:
         connection.close()
@@ -116,4 +119,4 @@ def _open_sqlite(location: Location) -> sqlite3.Connection:
 def _open_server(location: Location) -> Any:
     import sqlalchemy as sa
 
-    return sa.create_engine(location.url).connect().execution_options(postgresql_readonly=True)
+    return sa.create_engine(location.url, poolclass=sa.NullPool).connect().execution_options(postgresql_readonly=True)

@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earlid.ledger import rows, schema
-from earlid.ledger.faults import explain
+from earlid.ledger.faults import explain, not_ours
 from earlid.ledger.location import Location
 from earlid.ledger.version import VERSION, check_version
 
 BUSY_TIMEOUT_MS = 15_000
+_MAKING = 0x6561726C6964  # the number of the lock under which a server's ledger is made, one program at a time
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,12 @@ class Ledger:
             self.engine = _sqlite_engine(location) if location.path else sa.create_engine(location.url)
             self._insert = sqlite.insert if location.path else postgresql.insert
             with self.engine.begin() as connection:
-                if not sa.inspect(connection).has_table("meta"):
+                if not location.path:  # SQLite's transactions come one at a time already
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+                tables = sa.inspect(connection).get_table_names()
+                if "meta" not in tables:
+                    if tables:
+                        raise not_ours(location)
                     schema.metadata.create_all(connection)
                     connection.execute(self._insert(schema.meta), [{"key": "version", "value": str(VERSION)}])
                 found = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
@@ -300,7 +306,11 @@ class Ledger:
             connection.execute(sa.update(schema.boards).where(schema.boards.c.id == number).values(last_seen_ms=now_ms()))
 
     def wipe(self) -> None:
-        """Leave nothing of removed rows in the files: fold in the log and give pages back; on a server, vacuum."""
+        """Leave nothing of removed rows in the ledger's files.
+
+        SQLite overwrote them when they were removed: the log is folded in and free pages given back. PostgreSQL writes its
+        tables anew without them; its log (`pg_wal`) holds old values until it comes round to overwriting them.
+        """
         with self._lock, self._errors(), self.engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
             if self.location.path:
@@ -310,7 +320,7 @@ class Ledger:
                     driver.execute(f"PRAGMA {pragma}").fetchall()
             else:
                 for table in schema.metadata.sorted_tables:
-                    connection.exec_driver_sql(f"VACUUM {table.name}")
+                    connection.exec_driver_sql(f"VACUUM FULL {table.name}")
 
     def setting(self, key: str) -> str | None:
         """A setting that travels with the ledger (`retention`); None when it is not set."""

@@ -1,0 +1,100 @@
+"""A disk that is really full: the kernel refuses the write, and nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+from earlid.cli import main
+from earlid.errors import UserError
+from earlid.ledger.boards import boards
+from earlid.ledger.judge import judge
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+from fake_board import FakeBoard, seal_records
+from made import BOARD, KEY, life
+
+SIZE = 3000
+# A file system of its own for this process and its children; no privilege but a user namespace.
+OWN_DISK = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$1" && '
+WATCHED = (
+    MOUNT + 'head -c 700k /dev/zero > "$1/ballast"; "$2" -m earlid.cli watch -p "$3" --ledger "$1/ledger.sqlite" & watching=$!; '
+    'read -r go; rm "$1/ballast"; read -r go; kill -TERM $watching; wait $watching; echo "watch: $?"; '
+    'cat "$1/ledger.sqlite" > "$4"'
+)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Where a file system of 1 MiB can be mounted."""
+    point = tmp_path / "disk"
+    point.mkdir()
+    if subprocess.run([*OWN_DISK, MOUNT + "true", "sh", str(point)], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount a file system in a name space of its own")
+    return point
+
+
+def until(condition, what):
+    end_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.05)
+
+
+def test_watch_outlives_a_full_disk(small_disk, sqlite_location):
+    with FakeBoard(BOARD, seal_records(BOARD, SIZE)) as board:
+        words = [*OWN_DISK, WATCHED, "sh", str(small_disk), sys.executable, board.path, str(sqlite_location.path)]
+        child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert child.stdin is not None
+        assert child.stderr is not None
+        try:
+            said = ""
+            while "is full. Nothing acknowledged is lost" not in said:
+                said = child.stderr.readline()
+                assert said, "watch ended by itself"
+            acked = board.acked
+            assert acked < SIZE
+            child.stdin.write("\n")
+            child.stdin.flush()
+            until(lambda: board.acked == SIZE, f"the board's records are not fetched, {board.acked} are")
+            out, err = child.communicate("\n", timeout=60)
+        finally:
+            child.kill()
+            child.wait()
+    assert "watch: 0" in out
+    assert err.count("is full") == 0, "said again and again"
+    with open_reader(sqlite_location) as reader:
+        judged = judge(reader, boards(reader)[0], KEY)
+    assert (judged.exit_code, judged.records) == (0, SIZE), judged.findings
+
+
+def test_a_limit_of_file_sizes_is_no_damage(sqlite_location, capsys):
+    slots = life(2000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    stored = 10
+
+    def fill():
+        nonlocal stored
+        while stored < 2000:
+            ledger.add(BOARD, slots[stored : stored + 10])
+            stored += 10
+
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, slots[:10])
+        size = sqlite_location.path.with_name("ledger.sqlite-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100_000, limits[1]))  # Python ignores the signal: EFBIG
+        try:
+            with pytest.raises(UserError, match=r"refused a write .*Nothing acknowledged is lost") as caught:
+                fill()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert caught.value.code == 1
+        with open_reader(sqlite_location) as reader:
+            assert reader.rows("SELECT COUNT(*) FROM records") == [(stored,)]
+        ledger.add(BOARD, slots)
+    assert main(["verify", "--ledger", str(sqlite_location.path)]) == 0
+    assert "2000 records" in capsys.readouterr().out
