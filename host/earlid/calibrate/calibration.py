@@ -109,7 +109,7 @@ def identify(model_hex: str, name: str | None) -> Network:
         data = manifest.model.read_bytes() if manifest.model.is_file() else b""
         if hashlib.sha256(data).hexdigest()[:MODEL_HEX] == model_hex:
             own = models.cutoff_sum(manifest.probability_cutoff, manifest.window) // manifest.window
-            return Network(models.find(candidate).stem, own)
+            return Network(models.find(candidate).stem, own, manifest.window)
     if name:
         raise UserError(f"the board's network is not {name}: its digest begins {model_hex}", USAGE)
     return Network("", GENERIC_CUTOFF_Q8)
@@ -136,7 +136,11 @@ class Calibration:
             network = identify(str(hello["model"]), wishes.model)
             collected = self._begin(shelf, hello)
             cutoff = current["cutoff_q8"] or network.cutoff_q8
-            collected = Session(link, self._guide, shelf, collected, current, cutoff, wishes.plan).run()
+            try:
+                collected = Session(link, self._guide, shelf, collected, current, cutoff, wishes.plan).run()
+            except KeyboardInterrupt:
+                self._guide.tell("interrupted", "What was measured is kept: `earlid calibrate` goes on from here.")
+                raise
             result = outcomes.work_out(collected, network, current)
             self._show(result)
             level = self._guide.choose(result.levels, wishes.level)

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from earlid.calibrate.levels import NAMES, Level
 
 METER_LOW_DBFS = -90.0
 METER_CELLS = 30
+SIGN_S = 1.2  # how long the sign to speak stays lit: who is later than that may wait for the next
 
 
 def meter(level_dbfs: float, cells: int = METER_CELLS) -> str:
@@ -44,6 +46,10 @@ class Guide:
         self.tell("step", text, step=step, seconds=seconds)
         return True
 
+    def again(self, step: str) -> bool:
+        """A step came to nothing; True does it once more."""
+        return False
+
     def now(self, text: str, **values: Any) -> None:
         """This very moment matters: say the word now."""
         self.tell("now", text, **values)
@@ -61,6 +67,12 @@ class Guide:
         return wanted
 
 
+class _Say(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        say: Text = task.fields["say"]
+        return say
+
+
 class TerminalGuide(Guide):
     """Asks and shows, on a terminal: Enter goes on, `s` skips a step."""
 
@@ -68,6 +80,14 @@ class TerminalGuide(Guide):
         super().__init__()
         self._console = Console(stderr=True, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
         self._bars: Progress | None = None
+        self._idle = ""  # what stands in front of the bar when there is no sign
+        self._lit_since_s: float | None = None  # when the sign came, in the step's own seconds
+
+    def _ask(self, question: str) -> str:
+        try:
+            return self._console.input(question).strip().lower()
+        except EOFError:  # Ctrl-D
+            raise KeyboardInterrupt from None
 
     def tell(self, event: str, text: str, **values: Any) -> None:
         if text:
@@ -76,22 +96,26 @@ class TerminalGuide(Guide):
     def begin(self, step: str, text: str, seconds: float) -> bool:
         self._console.rule(step)
         self._console.print(text, markup=False)
-        answer = self._console.input("[bold]Enter[/] begins, [bold]s[/] skips: ")
-        return answer.strip().lower() not in ("s", "skip")
+        return self._ask("[bold]Enter[/] begins, [bold]s[/] skips: ") not in ("s", "skip")
+
+    def again(self, step: str) -> bool:
+        return self._ask("[bold]Enter[/] tries again, [bold]s[/] skips: ") not in ("s", "skip")
 
     def now(self, text: str, **values: Any) -> None:
         if self._bars is not None:
-            self._bars.update(self._bars.task_ids[0], say=text)
+            self._bars.update(self._bars.task_ids[0], say=Text(text, "bold reverse"))
+            self._lit_since_s = None
         else:
             self._console.print(text, markup=False)
 
     @contextmanager
     def progress(self, text: str, total_s: float) -> Iterator[Guide]:
         columns = (
-            TextColumn("{task.fields[say]}"), BarColumn(bar_width=20), TextColumn("{task.fields[level]}"), TimeRemainingColumn(),
+            _Say(), BarColumn(bar_width=12), TextColumn("{task.fields[level]}"), TimeRemainingColumn(),
         )  # fmt: skip
+        self._idle, self._lit_since_s = text, float("inf")
         with Progress(*columns, console=self._console, transient=True) as bars:
-            bars.add_task("", total=total_s, say=text, level="")
+            bars.add_task("", total=total_s, say=Text(text), level="")
             self._bars = bars
             try:
                 yield self
@@ -99,16 +123,23 @@ class TerminalGuide(Guide):
                 self._bars = None
 
     def heard(self, level_dbfs: float, seconds: float) -> None:
-        if self._bars is not None:
-            self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs)} {level_dbfs:6.1f} dBFS")
+        if self._bars is None:
+            return
+        if self._lit_since_s is None:
+            self._lit_since_s = seconds
+        elif seconds > self._lit_since_s + SIGN_S:
+            self._bars.update(self._bars.task_ids[0], say=Text(self._idle))
+            self._lit_since_s = float("inf")
+        self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs, 20)} {level_dbfs:6.1f} dBFS")
 
     def choose(self, levels: Sequence[Level], wanted: str | None) -> str | None:
         if wanted:
             return wanted
         while True:
-            answer = self._console.input(f"Which level, {', '.join(NAMES)}? (Enter: none) ").strip().lower()
+            answer = self._ask(f"Which level, {', '.join(NAMES)}? (Enter: none) ")
             if not answer:
                 return None
             found = [name for name in NAMES if name.startswith(answer)]
             if len(found) == 1:
                 return found[0]
+            self._console.print(f"There is no {answer!r}.", markup=False)

@@ -21,10 +21,14 @@ GENERIC_CUTOFF_Q8 = 230  # 0.9, as most manifests have it
 
 @dataclass(frozen=True)
 class Network:
-    """What this computer knows of the board's network: its name, "" for one that is not here, and its own cutoff."""
+    """What this computer knows of the board's network: its name, "" for one that is not here, and its own cutoff.
+
+    `window`: how many outputs its score is the mean of; None when that is not known.
+    """
 
     name: str
     cutoff_q8: int
+    window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,21 +81,29 @@ def false_text(point: Point) -> str:
     if not point.hours:
         return "not tried"
     rate = point.false_per_h
-    return f"{point.false_openings} in {hours_text(point.hours)} ({rate.low:.2g} to {rate.high:.2g} an hour)"
+    span = f"{rate_text(rate.low)} to {rate_text(rate.high)}" if rate.low else f"up to {rate_text(rate.high)}"
+    return f"{point.false_openings} in {hours_text(point.hours)} ({span} an hour)"
+
+
+def rate_text(per_h: float) -> str:
+    """A rate to two digits, never as a power of ten."""
+    return f"{per_h:.0f}" if per_h >= 10 else f"{per_h:.2g}"
 
 
 def hours_text(hours: float) -> str:
+    if hours < 2 / 60:
+        return f"{hours * 3600:.0f} s"
     return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
 def expected_text(level: Level) -> str:
-    """What to expect, and how much of that is other people's experience."""
-    return f"{level.expected_per_h:.2f} an hour ({level.prior_weight:.0%} of it published figures)"
+    """What to expect; `caveats` says how much of that is other people's experience."""
+    return f"{level.expected_per_h:.2f} an hour"
 
 
 def cost_text(level: Level) -> str:
-    """What a false opening costs."""
-    return f"{level.live_s_per_opening:g} s at most, {level.live_s_per_day:.0f} s in a day of such sound"
+    """Seconds of live microphone that one false opening costs at most, and all of a day of such sound."""
+    return f"{level.live_s_per_opening:g} s each, {level.live_s_per_day:.0f} s a day"
 
 
 def caveats(outcome: Outcome) -> list[str]:
@@ -101,7 +113,10 @@ def caveats(outcome: Outcome) -> list[str]:
     spoken = outcome.curve.trials
     if spoken < OWN_WORDS_ENOUGH:
         known = f"; published: {prior.missed:.1%} on synthetic speech" if prior.missed is not None else ""
-        said.append(f"{spoken} words are few: the share missed may lie anywhere in its interval{known}.")
+        count = {0: "No word was", 1: "1 word was"}.get(spoken, f"{spoken} words were")
+        said.append(
+            f"{count} counted, {OWN_WORDS_ENOUGH} would say more: the share missed may lie anywhere in its interval{known}."
+        )
     silent = sum(not trial.heard_sound for trial in collected.trials)
     if silent:
         said.append(f"In {silent} of {len(collected.trials)} windows nothing was heard; they are not counted as misses.")
@@ -111,8 +126,9 @@ def caveats(outcome: Outcome) -> list[str]:
             if prior.sources
             else "a general guess: nothing is published for this word"
         )
+        share = outcome.levels[0].prior_weight
         said.append(
-            f"{hours_text(outcome.curve.hours)} without the word is little: the levels lean on {source}, weighed like "
+            f"{hours_text(outcome.curve.hours)} without the word is little: what to expect is {share:.0%} {source}, weighed like "
             f"{prior.hours:g} h of your own. Other rooms, other people: let the noise step run overnight to replace them."
         )
     said.append("False openings were counted in the sound of this calibration; another evening's television is another matter.")
@@ -133,12 +149,13 @@ def profile(outcome: Outcome, level: str | None, written: dict[str, Any]) -> dic
     }
     return {
         **written, "board": collected.board, "word": collected.word, "model": collected.model, "model_name": outcome.network.name,
-        "firmware": collected.firmware, "level": level, "config": wanted, "settings": units,
+        "window": outcome.network.window, "firmware": collected.firmware, "level": level, "config": wanted, "settings": units,
         "provenance": {
             "words": outcome.curve.trials, "peaks": [trial.peak for trial in collected.trials],
             "latencies_ms": [trial.latency_ms for trial in collected.trials], "ordinary_hours": round(outcome.curve.hours, 4),
             "published": list(outcome.prior.sources), "published_weight_hours": outcome.prior.hours,
             "room_dbfs": round(collected.room.level_dbfs, 2) if collected.room else None,
+            "dc_steps": round(collected.room.dc_steps, 1) if collected.room else None,
             "speech_dbfs": round(collected.voice.speech_dbfs, 2) if collected.voice else None,
             "findings": [finding.name for finding in _findings(collected)],
             "trials_digest": hashlib.sha256(repr(collected.to_json()).encode()).hexdigest(),

@@ -122,15 +122,17 @@ class Session:
             return False
         if not self._guide.begin("voice", text, seconds):
             return False
-        with self._guide.progress("talk, please", seconds):
-            talk = self._listen(seconds)
-        voice = measure_voice(talk, self._collected.room.level_dbfs, self._config["gain_q8"])
+        while True:
+            with self._guide.progress("talk, please", seconds):
+                talk = self._listen(seconds)
+            voice = measure_voice(talk, self._collected.room.level_dbfs, self._config["gain_q8"])
+            for finding in voice.findings:
+                self._report(finding)
+            if not any(finding.fatal for finding in voice.findings):
+                break
+            if not self._guide.again("voice"):
+                return False
         self._collected.voice = voice
-        for finding in voice.findings:
-            self._report(finding)
-        if any(finding.fatal for finding in voice.findings):
-            self._collected.voice = None
-            return False
         self._guide.tell(
             "voice",
             f"Your voice is at {voice.speech_dbfs:.1f} dBFS, {voice.snr_db:.0f} dB above the room; "
@@ -146,15 +148,15 @@ class Session:
             self._guide.tell("skipped", "the board has no word to listen for: `earlid flash` puts one on it", step="word")
             return False
         text = (
-            f"Say {self._collected.word!r} {plan.words} times, once at each sign, as you would say it. "
-            "Each time the lid may open; it is closed again at once."
+            f"Say {self._collected.word!r} {plan.words} times, once at each sign, as you would say it: a sign every "
+            f"{plan.word_s:g} s. Each time the lid may open; it is closed again at once."
         )
         if not self._guide.begin("word", text, plan.words * plan.word_s):
             return False
-        with self._guide.progress("", plan.words * plan.word_s):
+        with self._guide.progress("wait for it", plan.words * plan.word_s):
             while len(trials) < plan.words:
                 number = len(trials) + 1
-                sign = partial(self._guide.now, f"now: {self._collected.word} ({number} of {plan.words})", trial=number)
+                sign = partial(self._guide.now, f"say it now ({number} of {plan.words})", trial=number)
                 window = self._listen(plan.word_s, (number - 1) * plan.word_s, at_start=sign)
                 trial = words.judge_trial(window, self._cutoff_q8)
                 trials.append(trial)

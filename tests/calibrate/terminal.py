@@ -1,0 +1,85 @@
+"""A person at a real terminal: a program behind a pseudo-terminal, what it shows, and keys at the right moment."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+LIMIT_S = 90.0
+
+
+class Terminal:
+    """`earlid` with these words in a terminal of a width.
+
+    Args:
+        words: after `earlid`.
+        columns: how wide the terminal is.
+        environment: added to this process's.
+    """
+
+    def __init__(self, words: Sequence[str], columns: int = 80, environment: Mapping[str, str] | None = None) -> None:
+        self.raw = ""
+        self._seen = 0
+        self._status: int | None = None
+        self._pid, self._fd = pty.fork()
+        if self._pid == 0:
+            os.environ.update({"TERM": "xterm-256color", **(environment or {})})
+            os.execv(sys.executable, [sys.executable, "-m", "earlid.cli", *words])
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._status is None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        os.close(self._fd)
+
+    @property
+    def text(self) -> str:
+        """All that was shown so far, without escape sequences."""
+        return ESCAPES.sub("", self.raw)
+
+    def keys(self, typed: str) -> None:
+        """Type something; a name like `\\x03` is Ctrl-C."""
+        os.write(self._fd, typed.encode())
+
+    def expect(self, what: str) -> None:
+        """Wait until this has been shown behind what was expected before."""
+        end_s = time.monotonic() + LIMIT_S
+        while (at := self.text.find(what, self._seen)) < 0:
+            assert self._read(end_s - time.monotonic()), f"no {what!r}; shown: ...{self.text[-1500:]!r}"
+        self._seen = at + len(what)
+
+    def end(self) -> int:
+        """Wait for the program's end; its exit code."""
+        end_s = time.monotonic() + LIMIT_S
+        while self._read(end_s - time.monotonic()):
+            pass
+        _, status = os.waitpid(self._pid, 0)
+        self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    def _read(self, patience_s: float) -> bool:
+        ready, _, _ = select.select([self._fd], [], [], max(0.0, patience_s))
+        if not ready:
+            return False
+        try:
+            data = os.read(self._fd, 65536)
+        except OSError:  # Linux: the program has ended
+            return False
+        self.raw += data.decode("utf-8", "replace")
+        return bool(data)

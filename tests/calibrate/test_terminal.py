@@ -1,0 +1,138 @@
+"""The guided session as a person has it: a real terminal, real keys, a virtual board that runs three times as fast as life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from earlid.board.link import Link
+from earlid.calibrate.guide import METER_LOW_DBFS, meter
+from earlid.virtual.board import VirtualBoard
+
+from tests.calibrate.conftest import RATE_HZ, START_MS, speech
+from tests.calibrate.terminal import Terminal
+
+SPEED = 3.0
+BEGIN = "Enter begins, s skips: "
+QUICK = ("--room", "2s", "--voice", "3s", "--words", "3", "--noise", "8s")
+
+
+@contextmanager
+def quiet_board(model) -> Iterator[VirtualBoard]:
+    board = VirtualBoard(files={"model.bin": model.blob}, seed=5)
+    board.noise(-65.0)
+    board.start()
+    board.run_ms(START_MS)
+    board.run_background(speed=SPEED)
+    try:
+        yield board
+    finally:
+        board.stop()
+
+
+@pytest.fixture
+def board(model):
+    with quiet_board(model) as made:
+        yield made
+
+
+def at_the_terminal(board: VirtualBoard, own_data_dir, *words: str) -> Terminal:
+    return Terminal(["calibrate", "-p", board.serial_port, *words], environment={"EARLID_DATA_DIR": str(own_data_dir)})
+
+
+def config_of(board: VirtualBoard) -> dict[str, int]:
+    with Link(board.serial_port) as link:
+        return dict(link.request("config-get")["config"])
+
+
+def test_a_person_goes_through_it_all(board, own_data_dir) -> None:
+    talk = np.resize(speech("babble-awb", 0.5), 4 * RATE_HZ).astype(np.int16)
+    with at_the_terminal(board, own_data_dir, *QUICK) as person:
+        person.expect("room")
+        person.expect(BEGIN)
+        person.keys("\r")
+        person.expect("dBFS")
+        person.expect("The room is at -65.")
+        person.expect("from where you will be")
+        person.expect(BEGIN)
+        person.keys("\r")  # and says nothing
+        person.expect("Found: no speech")
+        person.expect("Enter tries again, s skips: ")
+        board.play(talk)
+        person.keys("\r")
+        person.expect("Your voice is at")
+        person.expect("Say 'Alexa' 3 times")
+        person.expect(BEGIN)
+        person.keys("\r")
+        for number, word in enumerate(("word-slt", None, "word-rms"), 1):
+            person.expect(f"say it now ({number} of 3)")
+            if word:
+                board.play(speech(word))
+            person.expect("wait for it")  # the sign goes out
+            person.expect(f"  {number}: {'heard' if word else 'no sound'}, score")
+        person.expect("Ctrl-C ends it early")
+        person.expect(BEGIN)
+        person.keys("\r")
+        person.expect("listening")
+        person.expect("0:00:0")
+        person.keys("\x03")
+        person.expect("heard; 0 false openings")
+        person.expect("What each level does")
+        person.expect("false openings per hour")
+        person.expect("Which level, careful, balanced, eager? (Enter: none) ")
+        person.keys("loud\r")
+        person.expect("There is no 'loud'.")
+        person.keys("b\r")
+        person.expect("Settings that change:")
+        person.expect("Hold the talk button now")
+        board.talk(True)
+        person.expect("Written and journaled")
+        board.talk(False)
+        assert person.end() == 0
+        assert max(map(len, person.text.replace("\r", "\n").splitlines())) <= 80
+    wanted = next(line for line in person.text.splitlines() if "cutoff_q8:" in line)
+    assert config_of(board)["cutoff_q8"] == int(wanted.split("->")[1])
+
+
+def test_ctrl_c_leaves_a_tidy_terminal_and_a_session_that_goes_on(board, own_data_dir) -> None:
+    before = config_of(board)
+    with at_the_terminal(board, own_data_dir, *QUICK) as person:
+        person.expect(BEGIN)
+        person.keys("\r")
+        person.expect("The room is at")
+        person.expect(BEGIN)
+        person.keys("s\r")
+        person.expect("voice: skipped")
+        person.expect(BEGIN)
+        person.keys("\r")
+        person.expect("  1: no sound")
+        person.keys("\x03")
+        person.expect("goes on from here")
+        assert person.end() == 130
+        assert "Traceback" not in person.text
+        assert person.raw.rfind("\x1b[?25h") > person.raw.rfind("\x1b[?25l"), "the cursor stayed hidden"
+    with at_the_terminal(board, own_data_dir, *QUICK, "--skip", "voice,noise", "--no-write", "--level", "careful") as person:
+        person.expect("going on with the session")
+        person.expect("room: done before, kept")
+        person.expect(BEGIN)
+        person.keys("\r")
+        person.expect("say it now (2 of 3)")
+        person.expect("Settings that change:")
+        assert person.end() == 0
+    assert config_of(board) == before
+
+
+def test_ctrl_d_at_a_question_ends_it(board, own_data_dir) -> None:
+    with at_the_terminal(board, own_data_dir) as person:
+        person.expect(BEGIN)
+        person.keys("\x04")
+        assert person.end() == 130
+        assert "Traceback" not in person.text
+        assert "earlid: interrupted" in person.text
+
+
+@pytest.mark.parametrize(("level_dbfs", "filled"), [(METER_LOW_DBFS - 5, 0), (METER_LOW_DBFS, 0), (-45.0, 10), (0.0, 20), (6.0, 20)])
+def test_the_meter(level_dbfs: float, filled: int) -> None:
+    assert meter(level_dbfs, 20) == "█" * filled + "·" * (20 - filled)
