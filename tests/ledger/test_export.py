@@ -157,6 +157,18 @@ def test_tables_for_other_programs(filled, tmp_path, capsys):
     assert main(["export", "--format", "parquet", *where]) == 2
 
 
+@pytest.mark.parametrize("change", ["event = 99", "event = -1", "a = -5", "score = 70000", "link = x'00'"])
+def test_a_damaged_record_is_said(filled, tmp_path, capsys, change):
+    out = tmp_path / "out.jsonl"
+    with Ledger(filled) as ledger, ledger.transaction() as connection:
+        if not filled.path:
+            change = change.replace("70000", "7000").replace("x'00'", "'\\x00'")
+        connection.exec_driver_sql(f"UPDATE records SET {change} WHERE seq = 70")
+    assert main(["export", "-o", str(out), "--ledger", filled.url or str(filled.path)]) == 4
+    assert "record 70 of kitchen is damaged" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_file_that_cannot_be_written_is_said(filled, tmp_path, capsys):
     where = ["--ledger", filled.url or str(filled.path)]
     assert main(["export", "-o", str(tmp_path / "none" / "x.jsonl"), *where]) == 1

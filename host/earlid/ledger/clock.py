@@ -42,18 +42,19 @@ class BootClock:
         self._points = believable(points)
         self._at = [point.ms for point in self._points]
         self._walls = [point.wall_ms for point in self._points]
+        before, after = [self._points[0], *self._points], [*self._points, self._points[-1]]
+        # Before each point and behind the last: where it begins and ends, its wall time there, doubt, slope.
+        self._pieces = [
+            (low.ms, high.ms, low.wall_ms, max(low.unc_ms, high.unc_ms), high.wall_ms - low.wall_ms, high.ms - low.ms)
+            for low, high in zip(before, after, strict=True)
+        ]
 
     def wall(self, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty in ms) of a moment: between two points on their line, outside from the nearest."""
-        i = bisect_right(self._at, ms)
-        before = self._points[max(0, i - 1)]
-        after = self._points[min(i, len(self._points) - 1)]
-        span_ms = after.ms - before.ms
-        near_ms = min(abs(ms - before.ms), abs(after.ms - ms))
-        unc_ms = max(before.unc_ms, after.unc_ms) + near_ms * DRIFT_PPM // 1_000_000
-        if span_ms <= 0:
-            return before.wall_ms + ms - before.ms, unc_ms
-        return before.wall_ms + (after.wall_ms - before.wall_ms) * (ms - before.ms) // span_ms, unc_ms
+        low_ms, high_ms, wall_ms, unc_ms, rise_ms, span_ms = self._pieces[bisect_right(self._at, ms)]
+        ahead_ms = ms - low_ms
+        unc_ms += min(abs(ahead_ms), abs(high_ms - ms)) * DRIFT_PPM // 1_000_000
+        return wall_ms + (ahead_ms if span_ms <= 0 else rise_ms * ahead_ms // span_ms), unc_ms
 
     def ms_at(self, wall_ms: int) -> int:
         """The moment of this start (may be before 0) at which the wall clock read `wall_ms`: the inverse of `wall`."""

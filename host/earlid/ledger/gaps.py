@@ -22,8 +22,10 @@ def gaps(reader: Reader, chosen: Sequence[Board]) -> list[Gap]:
     """Numbers missing in the ledger and not purged, from the extents of starts and the counts."""
     found = []
     for board in chosen:
-        purged = reader.rows("SELECT seq_from, seq_to FROM purges WHERE board_id = :id ORDER BY boot_from, seq_from", id=board.id)
-        extents = reader.rows(
+        purged = reader.numbers(
+            "SELECT seq_from, seq_to FROM purges WHERE board_id = :id ORDER BY boot_from, seq_from", id=board.id
+        )
+        extents = reader.numbers(
             "SELECT b.boot, b.first_seq, b.last_seq, (SELECT SUM(count) FROM tallies t WHERE t.board_id = b.board_id "
             "AND t.boot = b.boot) FROM boots b WHERE board_id = :id ORDER BY boot", id=board.id,
         )  # fmt: skip
@@ -41,7 +43,7 @@ def gaps(reader: Reader, chosen: Sequence[Board]) -> list[Gap]:
 def _holes(reader: Reader, board: Board, boot: int) -> list[tuple[int, int]]:
     return [
         (before + 1, seq - 1)
-        for before, seq in reader.rows(
+        for before, seq in reader.numbers(
             "SELECT before, seq FROM (SELECT seq, LAG(seq) OVER (ORDER BY seq) AS before FROM records "
             "WHERE board_id = :id AND boot = :boot) AS s WHERE before < seq - 1", id=board.id, boot=boot,
         )

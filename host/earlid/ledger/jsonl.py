@@ -7,6 +7,7 @@ them (`rec`, and `at`: when they were fetched), and an `end` line with count and
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,12 +60,24 @@ def write(reader: Reader, chosen: Sequence[Board], out: TextIO) -> int:
         count, last = 0, (0, b"")
         sql = f"SELECT {', '.join(rows.COLUMNS)} FROM records WHERE board_id = :id ORDER BY boot, seq"
         for row in reader.stream(sql, id=board.id):
-            slot = rows.body_of(row) + row[rows.LINK] + row[rows.LINK + 1]
-            _line(out, {"rec": record.slot_to_wire(slot), "at": row[-1]})
+            _line(out, {"rec": _wire(board, row), "at": row[-1]})
             count, last = count + 1, (row[2], row[rows.LINK])
         _line(out, {"end": board.board, "count": count, "seq": last[0], "link": last[1].hex()})
         total += count
     return total
+
+
+def _wire(board: Board, row: tuple[Any, ...]) -> list[Any]:
+    try:
+        seal = row[rows.LINK] + row[rows.LINK + 1]
+        if len(seal) == record.LINK_BYTES + record.MAC_BYTES:
+            return list(record.slot_to_wire(rows.body_of(row) + seal))
+    except (struct.error, TypeError, ValueError, IndexError):
+        pass
+    say = (
+        f"record {row[2]} of {board.title} is damaged and cannot be exported: see `earlid verify`. Collect again what the board "
+    )
+    raise UserError(say + "still has, with `earlid watch --once --ledger NEW.sqlite`.", LEDGER_BROKEN)
 
 
 def _line(out: TextIO, body: dict[str, Any]) -> None:

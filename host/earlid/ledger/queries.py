@@ -67,7 +67,7 @@ class Opening(NamedTuple):
 
 def labels(reader: Reader, board: Board) -> dict[tuple[int, int], bool]:
     """(boot, seq) -> the owner's word on that record."""
-    found = reader.rows("SELECT boot, seq, label FROM labels WHERE board_id = :id", id=board.id)
+    found = reader.numbers("SELECT boot, seq, label FROM labels WHERE board_id = :id", id=board.id)
     return {(boot, seq): bool(label) for boot, seq, label in found}
 
 
@@ -103,7 +103,7 @@ def entries(
         said = labels(reader, board)
         for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms):
             for row in reader.stream(sql, id=board.id, boot=boot, first=first - 2, last=last + 2):
-                if set(map(type, row)) != {int}:  # SQLite keeps any kind of value anywhere, damage included
+                if not _whole(row):
                     raise UserError(f"record {row[0]} of {board.title} is damaged: see `earlid verify`.", LEDGER_BROKEN)
                 seq, ms, event, reason, *rest = row
                 wall_ms, unc_ms = clock.wall(ms)
@@ -111,6 +111,14 @@ def entries(
                     names = event_name(event), reason_name(reason)
                     known = wall_ms, unc_ms, said.get((boot, seq))
                     yield Entry._make((board.board, boot, seq, ms, *names, *rest, *known))
+
+
+def _whole(row: tuple[object, ...]) -> bool:
+    """Whether all are whole numbers: SQLite keeps any kind of value anywhere, damage included."""
+    try:
+        return type(sum(row)) is int  # type: ignore[arg-type]
+    except TypeError:
+        return False
 
 
 def openings(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, to_ms: int | None = None) -> list[Opening]:
@@ -150,7 +158,7 @@ def openings_among(
 
 
 def _newest(reader: Reader, board: Board) -> int:
-    found = reader.rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)
+    found = reader.numbers("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)
     return found[0][0] or 0
 
 
@@ -211,17 +219,17 @@ def totals(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, 
     clocks = None if from_ms is None and to_ms is None else Clocks(reader, chosen, from_ms, to_ms)
     for board in chosen:
         if clocks is None:
-            take(reader.rows(tallied.format(""), id=board.id))
+            take(reader.numbers(tallied.format(""), id=board.id))
             continue
         for boot, first, last, _clock in clocks.ranges(board.id, from_ms, to_ms):
             at = {"id": board.id, "boot": boot}
             low, high = -(-first // DAY_MS), (last + 1) // DAY_MS
             if low >= high:
-                take(reader.rows(counted, **at, first=first, end=last + 1))
+                take(reader.numbers(counted, **at, first=first, end=last + 1))
                 continue
             within = " AND boot = :boot AND day >= :low AND day < :high"
-            take(reader.rows(tallied.format(within), **at, low=low, high=high))
-            take(reader.rows(counted, **at, first=first, end=low * DAY_MS))
-            take(reader.rows(counted, **at, first=high * DAY_MS, end=last + 1))
+            take(reader.numbers(tallied.format(within), **at, low=low, high=high))
+            take(reader.numbers(counted, **at, first=first, end=low * DAY_MS))
+            take(reader.numbers(counted, **at, first=high * DAY_MS, end=last + 1))
     named = {(event_name(event), reason_name(reason)): int(n) for (event, reason), n in sorted(counts.items())}
     return Totals(named, int(live_ms), sum(named.values()))

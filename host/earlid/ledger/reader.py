@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from earlid.errors import FAILED, UserError
+from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.ledger.faults import explain
 from earlid.ledger.location import Location
 from earlid.ledger.version import check_version
@@ -56,6 +56,17 @@ class Reader:
             if self.location.path:
                 return self._connection.execute(sql, values).fetchall()
             return [tuple(row) for row in self._server_rows(sql, values, 0)]
+
+    def numbers(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        """As `rows`, of whole numbers and empty places only: SQLite keeps any kind of value anywhere, damage included.
+
+        Raises:
+            UserError: code 4 when there is something else.
+        """
+        found = self.rows(sql, **values)
+        if self.location.path and not all(value is None or type(value) is int for row in found for value in row):
+            raise UserError(f"the ledger {self.location} is damaged: see `earlid verify`.", LEDGER_BROKEN)
+        return found
 
     def stream(self, sql: str, **values: Any) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one after another, for results too large to hold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ BAR_CELLS = 96  # a quarter of an hour each
 # Marks of a bar, the more telling ones first: a cell shows the first that happened in it.
 MARKS = (("fault", "!"), ("button", "B"), ("word", "W"), ("near-miss", "n"), ("boot", "|"))
 QUIET = "·"
+COUNTED = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
 
 
 @dataclass
@@ -117,24 +119,29 @@ def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], s
 
     An opening still under way lasts until its board was last seen: `seen_ms`, by board, Unix ms.
     """
-    by_date = {day.day: day for day in days}
+    starts_ms = [day.start_ms for day in days]
+
+    def day_of(wall_ms: int) -> Day | None:
+        i = bisect_right(starts_ms, wall_ms) - 1
+        return days[i] if i >= 0 and wall_ms < days[i].end_ms else None
+
     marks: dict[date, list[set[str]]] = {day.day: [set() for _ in range(BAR_CELLS)] for day in days}
     for entry in entries:
-        day = by_date.get(local_day(entry.wall_ms))
+        day = day_of(entry.wall_ms) if entry.event in COUNTED else None
         if day is None:
             continue
         day.near_misses += entry.event == "near-miss"
         day.false_openings += entry.event == "open" and entry.label is False
         day.boots += entry.event == "boot"
         day.faults += entry.event == "fault"
-        if entry.event in ("fault", "near-miss", "boot"):
+        if entry.event != "open":
             marks[day.day][_cell(day, entry.wall_ms)].add(entry.event)
     for opening in opened:
         live_ms = opening.live_ms
         if live_ms is None:
             live_ms = max(0, seen_ms[opening.board] - opening.start_ms) if opening.ended == "open" else 0
         end_ms = opening.start_ms + live_ms
-        if home := by_date.get(local_day(opening.start_ms)):
+        if home := day_of(opening.start_ms):
             home.openings[opening.reason or "unknown"] += 1
         for day in days:
             first, last = max(opening.start_ms, day.start_ms), min(end_ms, day.end_ms)

@@ -27,32 +27,27 @@ class Clocks:
 
     @staticmethod
     def _load(reader: Reader, board_id: int, from_ms: int | None, to_ms: int | None) -> dict[int, tuple[Clock, Extent]]:
-        near = ""
-        values = {"id": board_id}
-        if from_ms is not None and to_ms is not None:
-            unknown = reader.rows(
-                "SELECT 1 FROM boots b WHERE board_id = :id AND NOT EXISTS (SELECT 1 FROM clock_points p "
-                "WHERE p.board_id = b.board_id AND p.boot = b.boot) LIMIT 1", id=board_id,
-            )  # fmt: skip
-            if not unknown:  # else all are needed: a start without time lies between its neighbours
-                near = (
-                    " AND b.boot IN (SELECT p.boot FROM clock_points p JOIN boots x ON x.board_id = p.board_id AND "
-                    "x.boot = p.boot WHERE p.board_id = :id AND p.wall_ms - p.ms + x.last_ms >= :from_ms "
-                    "AND p.wall_ms - p.ms + x.first_ms <= :to_ms)"
-                )
-                values |= {"from_ms": from_ms - MARGIN_MS, "to_ms": to_ms + MARGIN_MS}
-        extents = [
-            Extent(*row)
-            for row in reader.rows(
-                f"SELECT boot, first_ms, last_ms, last_taken_ms FROM boots b WHERE board_id = :id{near} ORDER BY boot",
-                **values,
-            )
-        ]
+        found = reader.numbers(
+            "SELECT boot, first_ms, last_ms, last_taken_ms, (SELECT wall_ms - ms FROM clock_points p WHERE p.board_id = "
+            "b.board_id AND p.boot = b.boot ORDER BY ms DESC LIMIT 1) FROM boots b WHERE board_id = :id ORDER BY boot",
+            id=board_id,
+        )
+        if all(zero_ms is not None for *_, zero_ms in found):  # else all are needed: such a start lies between its neighbours
+            found = [
+                row
+                for row in found
+                if (from_ms is None or row[4] + row[2] >= from_ms - MARGIN_MS)
+                and (to_ms is None or row[4] + row[1] <= to_ms + MARGIN_MS)
+            ]
+        if not found:
+            return {}
         points: dict[int, list[Point]] = defaultdict(list)
-        for boot, *point in reader.rows(
-            f"SELECT boot, ms, wall_ms, unc_ms FROM clock_points b WHERE board_id = :id{near}", **values
-        ):
+        for boot, *point in reader.numbers(
+            "SELECT boot, ms, wall_ms, unc_ms FROM clock_points WHERE board_id = :id AND boot BETWEEN :first AND :last",
+            id=board_id, first=found[0][0], last=found[-1][0],
+        ):  # fmt: skip
             points[boot].append(Point(*point))
+        extents = [Extent(*row[:4]) for row in found]
         clocks = clocks_of(extents, points)
         return {extent.boot: (clocks[extent.boot], extent) for extent in extents}
 
