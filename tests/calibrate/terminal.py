@@ -35,9 +35,10 @@ class Terminal:
         self._status: int | None = None
         self._pid, self._fd = pty.fork()
         if self._pid == 0:
-            os.environ.update({"TERM": "xterm-256color", **(environment or {})})
-            os.execv(sys.executable, [sys.executable, "-m", "earlid.cli", *words])
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+            inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+            every = {**inherited, "TERM": "xterm-256color", **(environment or {})}
+            os.execve(sys.executable, [sys.executable, "-m", "earlid.cli", *words], every)
 
     def __enter__(self) -> Self:
         return self

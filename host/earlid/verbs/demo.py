@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +41,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     source.add_argument("--wav", metavar="FILE", help="play this recording to the board (WAV or FLAC of any kind)")
     source.add_argument("--mic", action="store_true", help="let the board hear this PC's microphone, until Ctrl-C")
     parser.add_argument("--speed", type=float, default=SPEED, metavar="X", help="how many times faster than life (default 2)")
-    parser.add_argument("--stay", action="store_true", help="keep the board running afterwards, for `earlid watch --port`")
+    parser.add_argument(
+        "--stay", action="store_true", help="keep the board running afterwards, with keys to speak, press and unplug"
+    )
+    parser.add_argument("--no-story", action="store_true", help="only the board, as with --stay")
     parser.set_defaults(run=run)
 
 
@@ -47,8 +52,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the story, or listen along."""
     if not 0.1 <= args.speed <= 100:
         raise UserError("--speed must be from 0.1 to 100.", USAGE)
-    if args.model != "alexa" and not (args.wav or args.mic):
+    if args.model != "alexa" and not (args.wav or args.mic or args.no_story):
         raise UserError("the story is told with the word Alexa; for another model give --wav FILE or --mic.", USAGE)
+    if args.no_story and (args.wav or args.mic):
+        raise UserError("--no-story leaves nothing to do for --wav and --mic.", USAGE)
     from earlid.gate import audio, models
     from earlid.ledger.location import Location
     from earlid.virtual.board import VirtualBoard
@@ -65,10 +72,13 @@ def run(args: argparse.Namespace) -> int:
         board.noise(QUIET_ROOM_DBFS)
         out.print(
             f'[bold]Earlid demo[/]: a virtual board that listens for "{model.manifest.wake_word}". The firmware, MicroPython, '
-            "the network and the\nserial port are real; the circuit, the relay and the microphone are computed.\n"
+            "the network and the serial port are real; the circuit, the relay and the microphone are computed.\n"
         )
         board.start()
         try:
+            if args.no_story:
+                _stay(board, out, word=args.model == "alexa")
+                return 0
             board.run_background(speed=1.0 if args.mic else args.speed)
             if sound is not None or args.mic:
                 told = _listen_along(board, location, out, sound)
@@ -76,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
                 told = _tell(board, location, out)
             _review(location, out)
             if args.stay:
-                _stay(board, out)
+                _stay(board, out, word=args.model == "alexa")
         finally:
             board.stop()
     return 0 if told else FAILED
@@ -92,11 +102,11 @@ def _tell(board: VirtualBoard, location: Location, out: Console) -> bool:
     with Ledger(location) as ledger, Link(board.serial_port) as link:
         sync: Sync | None = None
         for number, scene in enumerate(SCENES, 1):
-            out.print(f"[bold]{number}.[/] {scene.title}")
+            out.print(_wrapped(f"{number}. {scene.title}", out.width), style="bold", markup=False)
             before = len(board.events("guarded_rail"))
             opened = ""
             for record in _watch(board, link, scene.act(board)):
-                out.print(_line(record))
+                out.print(_line(record, out.width), style=_STYLES.get(record.event), markup=False)
                 opened = record.reason if record.event == "open" else opened
             if sync is None:
                 sync = _meet(board, link, ledger)
@@ -121,13 +131,13 @@ def _listen_along(board: VirtualBoard, location: Location, out: Console, sound: 
     with Ledger(location) as ledger, Link(board.serial_port) as link:
         out.print("[bold]1.[/] Power on.")
         for record in _watch(board, link, 7000):
-            out.print(_line(record))
+            out.print(_line(record, out.width), style=_STYLES.get(record.event), markup=False)
         sync = _meet(board, link, ledger)
         if sound is not None:
             out.print("[bold]2.[/] The recording plays.")
             length_ms = board.play(sound) - board.now_ms + TAIL_MS  # type: ignore[arg-type]
             for record in _watch(board, link, length_ms):
-                out.print(_line(record))
+                out.print(_line(record, out.width), style=_STYLES.get(record.event), markup=False)
         else:
             out.print("[bold]2.[/] Say the word. Ctrl-C ends it.")
             from earlid.virtual.pc_microphone import listening
@@ -136,7 +146,7 @@ def _listen_along(board: VirtualBoard, location: Location, out: Console, sound: 
                 try:
                     while True:
                         for record in _watch(board, link, 1000):
-                            out.print(_line(record))
+                            out.print(_line(record, out.width), style=_STYLES.get(record.event), markup=False)
                 except KeyboardInterrupt:
                     out.print()
         sync.catch_up()
@@ -167,8 +177,16 @@ def _watch(board: VirtualBoard, link: Link, duration_ms: float) -> Iterator[Reco
                 yield message
 
 
-def _line(record: Record) -> str:
-    """One record for a person."""
+_STYLES = {"open": "yellow", "close": "green", "fault": "bold red", "mute": "cyan", "unmute": "cyan"}
+
+
+def _wrapped(text: str, width: int) -> str:
+    """A text in lines of a width, later ones indented as the first one's words."""
+    return textwrap.fill(text, width, subsequent_indent="   ")
+
+
+def _line(record: Record, width: int) -> str:
+    """One record for a person; what it means stands on a line of its own where there is no room beside it."""
     what = f"{record.event} by {record.reason}" if record.event == "open" else f"{record.event} {record.reason}".strip()
     detail = {
         "open": f"receipt written; score {record.score} of 255, at most {record.a / 1000:.0f} s",
@@ -176,9 +194,10 @@ def _line(record: Record) -> str:
         "selftest": f"relay drops in {record.b} ms; rails, switch and microphone checked",
         "near-miss": f"score {record.score}, cutoff {record.b}",
     }.get(record.event, "")
-    style = {"open": "yellow", "close": "green", "fault": "bold red", "mute": "cyan", "unmute": "cyan"}.get(record.event, "")
-    text = f"   {record.ms / 1000:7.2f} s  #{record.seq:<3} {what:<22} {detail}".rstrip()
-    return f"[{style}]{text}[/]" if style else text
+    head = f"   {record.ms / 1000:7.2f} s  #{record.seq:<3} {what:<22} "
+    if len(head + detail) <= width or not detail:
+        return (head + detail).rstrip()
+    return head.rstrip() + "\n" + textwrap.fill(detail, width, initial_indent=" " * 14, subsequent_indent=" " * 14)
 
 
 def _compare(board: VirtualBoard, out: Console) -> None:
@@ -191,8 +210,10 @@ def _compare(board: VirtualBoard, out: Console) -> None:
             live_ms, since = live_ms + at_ms - since, None
     if since is not None:
         live_ms += board.now_ms - since
-    out.print("\nMeasured in the circuit, not told by the firmware: the guarded microphone had power for")
-    out.print(f"{live_ms / 1000:.1f} s. The receipts, as the ledger has them:\n")
+    out.print(
+        f"\nMeasured in the circuit, not told by the firmware: the guarded microphone had power for {live_ms / 1000:.1f} s. "
+        "The receipts, as the ledger has them:\n"
+    )
 
 
 def _review(location: Location, out: Console) -> None:
@@ -214,8 +235,32 @@ def _review(location: Location, out: Console) -> None:
                 out.print(f"\nThe chain of records ({finding.verdict}): {finding.say}")
 
 
-def _stay(board: VirtualBoard, out: Console) -> None:
-    out.print(f"\nThe board stays at {board.serial_port}: try `earlid watch --port {board.serial_port}`. Ctrl-C ends it.")
+def _stay(board: VirtualBoard, out: Console, word: bool) -> None:
+    """Keep the board at its port, in real time, until Ctrl-C; keys act on it where there is a keyboard."""
+    from earlid.virtual.hands import Hands
+    from earlid.virtual.keyboard import keys
+
+    board.pause()
+    board.run_background(speed=1.0)
+    port = board.serial_port
+    out.print(f"\nThe board stays at {port}. In another terminal:")
+    for verb in ("list", "watch", "doctor", "calibrate", "safe"):
+        out.print(f"   earlid {verb} --port {port}")
+    text = "They keep what they collect beside your real boards' records; EARLID_DATA_DIR=FOLDER keeps it apart."
+    out.print(_wrapped(text, out.width), markup=False)
+    hands = Hands(board, word)
+    if sys.stdin.isatty():
+        out.print(_wrapped(f"Keys: {hands.help()}   q end", out.width), markup=False)
+    else:
+        out.print("Ctrl-C ends it.")
     sys.stdout.flush()
-    while True:
-        time.sleep(1)
+    seen = len(board.events("guarded_rail"))
+    with contextlib.suppress(KeyboardInterrupt), keys() as pressed:
+        while (key := pressed(0.1)) != "q":
+            if said := hands.press(key):
+                out.print(_wrapped(f"   {said}", out.width), markup=False)
+            for _, live in board.events("guarded_rail")[seen:]:
+                seen += 1
+                text = "The lid is open: the guarded microphone has power." if live else "The lid is closed: no power."
+                out.print(f"   {text}", style="yellow" if live else "green")
+    out.print("The board is gone.")

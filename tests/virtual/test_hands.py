@@ -1,0 +1,64 @@
+"""`earlid demo --no-story` in a real terminal: keys speak to the board, press its buttons and pull its plug."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from earlid.board.link import Link
+from earlid.virtual.board import VirtualBoard
+from earlid.virtual.hands import Hands
+
+from tests.calibrate.terminal import Terminal
+
+
+def test_keys_at_a_terminal(tmp_path) -> None:
+    with Terminal(["demo", "--no-story"], columns=60, environment={"EARLID_DATA_DIR": str(tmp_path)}) as person:
+        person.expect("The board stays at ")
+        person.expect("q end")
+        port = re.search(r"stays at (\S+)\. ", person.text)
+        assert port
+        with Link(port[1]) as link:
+            for record in iter(lambda: next(iter(link.messages(5)), None), None):
+                if getattr(record, "event", "") == "selftest":
+                    break
+        person.keys("w")
+        person.expect("The lid is open: the guarded microphone has power.")
+        person.keys("m")
+        person.expect("latched")
+        person.expect("The lid is closed: no power.")
+        person.keys("?q")  # two at once, the first of which means nothing
+        person.expect("The board is gone.")
+        assert person.end() == 0
+        assert max(map(len, person.text.replace("\r", "\n").splitlines())) <= 60
+
+
+def test_every_key_does_what_it_says() -> None:
+    with VirtualBoard() as board:
+        board.noise(-60)
+        hands = Hands(board, word=False)
+        assert "w " not in hands.help()
+        assert hands.press("w") == hands.press("") == hands.press("x") == ""
+        board.run_until(lambda: '"selftest"' in board.console)
+        assert hands.press("t") == "The talk button is held."
+        board.run_until(lambda: board.relays[1])
+        assert hands.press("t") == "The talk button is let go."
+        assert hands.press("m").startswith("The mute switch is latched")
+        board.run_ms(300)
+        assert board.rails[1] < 300
+        assert hands.press("m") == "The mute switch is off."
+        resets = len(board.resets)
+        hands.press("r")
+        hands.press("u")
+        assert board.rails[0] < 4000
+        assert hands.press("u") == "Plugged in."
+        board.run_ms(500)
+        assert len(board.resets) >= resets + 2
+
+
+@pytest.mark.parametrize("words", [("--wav", "x.wav"), ("--mic",)])
+def test_no_story_and_something_to_hear_do_not_go_together(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    from earlid import cli
+
+    assert cli.main(["demo", "--no-story", *words]) == 2
+    assert "nothing to do" in capsys.readouterr().err
