@@ -64,6 +64,7 @@ CASES: list[tuple[str, Observation, str]] = [
     ("wrong-chip", at("silent", vid_pid="303a:1001"), "ESP32-WROOM-32"),
     ("mac-tty", at("silent", System("darwin"), port="/dev/tty.usbserial-1"), "/dev/cu.usbserial-1"),
     ("gone", at("gone", why="it vanished."), "Plug it in directly"),
+    ("no-serial-port", at("gone", why="/dev/null is no serial port. See `earlid list`."), "earlid list"),
     ("boot-loader", at("bootloader"), "Press reset"),
     ("boot-mode", at("silent", heard="Wrong boot mode detected (0x13)! The chip needs"), "GPIO 0"),
     ("boot-mode", at("bootloader", heard="rst:0x1 (POWERON_RESET),boot:0x3 "

@@ -125,6 +125,19 @@ def test_score_says_in_words_what_was_heard(tmp_path: Path, capsys: pytest.Captu
     assert "--features needs --json" in capsys.readouterr().err
 
 
+def test_a_word_cut_short_is_not_just_unheard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "short.wav"
+    first_hit_ms = next(item.t_ms for item in results(recording(), True) if item.hit)
+    soundfile.write(path, recording()[: 16 * (first_hit_ms - 60)], 16000)
+    assert cli.main(["score", str(path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not heard" in said
+    assert "still rising when the recording ended" in said
+    soundfile.write(path, recording()[: 2 * 16000], 16000)
+    assert cli.main(["score", str(path)]) == 0
+    assert "still rising" not in " ".join(capsys.readouterr().out.split())
+
+
 # -- recordings --------------------------------------------------------------------------------------------------------
 
 

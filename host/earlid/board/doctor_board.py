@@ -191,7 +191,7 @@ def microphone(seen: Observation) -> Iterator[Finding]:
         elif found:
             yield Finding(
                 "mic-was", board.port, f"The journal tells of {', '.join(sorted(found))}; it is well now.",
-                "A loose wire, most often.", "Wiggle the microphone's wires while `earlid score` runs.", NOTICE,
+                "A loose wire, most often.", "Wiggle the microphone's wires while `earlid watch` shows its level.", NOTICE,
             )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from earlid.board.doctor import NOTICE, Finding, Observation, Port, Rule
+from earlid.board.port import NO_SERIAL_PORT
 
 CH340 = "1a86:7523"
 ESPRESSIF_VENDOR = "303a:"
@@ -169,7 +170,12 @@ def wrong_chip(seen: Observation) -> Iterator[Finding]:
 def gone(seen: Observation) -> Iterator[Finding]:
     """A port that cannot be opened for no known reason, or vanished."""
     for port in seen.ports:
-        if port.sighting.state == "gone":
+        if port.sighting.state == "gone" and NO_SERIAL_PORT in port.sighting.why:
+            yield Finding(
+                "no-serial-port", "", f"{port.sighting.port} is a file or a device of another kind.",
+                "No board can be behind it.", "Look for the board's port with `earlid list`.",
+            )  # fmt: skip
+        elif port.sighting.state == "gone":
             yield Finding(
                 "gone", port.sighting.port, port.sighting.why or f"{port.sighting.port} cannot be opened.",
                 "The device was unplugged, its cable is loose, or its supply breaks down when it starts.",

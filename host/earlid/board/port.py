@@ -16,6 +16,7 @@ from earlid.errors import NO_BOARD, USAGE, UserError
 BAUD = 115200
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 2.0
+NO_SERIAL_PORT = "is no serial port"
 
 # Makers of the USB serial chips that stand on ESP32 boards: Silicon Labs, WCH, FTDI, Prolific, Espressif.
 BOARD_VENDORS = frozenset({0x10C4, 0x1A86, 0x0403, 0x067B, 0x303A})
@@ -69,7 +70,7 @@ def _cure(path: str, error: Exception) -> str:
     if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO) or "filenotfound" in text:
         return f"there is no {path}. Check the cable (some carry power only) and see `earlid list`."
     if code == errno.ENOTTY or "inappropriate ioctl" in text or isinstance(error, ValueError):
-        return f"{path} is no serial port. See `earlid list` for those there are."
+        return f"{path} {NO_SERIAL_PORT}. See `earlid list` for those there are."
     return f"cannot open {path}: {error}. Unplug the board, plug it in again, and see `earlid list`."
 
 

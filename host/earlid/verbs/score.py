@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from earlid.gate.models import Model
     from earlid.gate.score import Column, Inference
 
+STILL_RISING_MS = 100  # the highest score so near the end is none
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
@@ -79,3 +81,9 @@ def _print(name: str, model: Model, seconds: float, results: Iterator[Inference 
             else "the energy gate never opened"
         )
         console.print(f"  not heard: {text} (cutoff {model.cutoff_q8} of 255)", markup=False)
+        if best and best.mean_q8 and best.t_ms >= 1000 * seconds - STILL_RISING_MS:
+            console.print(
+                "  The score was still rising when the recording ended, and a board hears on: "
+                "put a second of silence behind the word.",
+                markup=False,
+            )
