@@ -69,6 +69,18 @@ def test_openings_are_paired_and_cut_ones_told(told):
     ]
 
 
+def test_an_opening_is_still_one_beside_other_boards(told):
+    zero_ms = local_ms(2026, 11, 22)
+    rows = [fields(1, 1000, "boot", "power-on"), fields(2, 3 * 3_600_000, "open", "button")]
+    for other in ("0000000000000001", "ffffffffffffffff"):
+        keep(told, rows, zero_ms, board=other)
+    with open_reader(told) as reader:
+        found = openings(reader, boards(reader))
+    assert sorted((item.board, item.seq) for item in found if item.ended == "open") == [
+        ("0000000000000001", 2), (BOARD, 10), ("ffffffffffffffff", 2),
+    ]  # fmt: skip
+
+
 def test_live_time_is_split_at_midnight(told):
     with open_reader(told) as reader:
         story = tell(reader, boards(reader), local_ms(2026, 11, 21), local_ms(2026, 11, 23))

@@ -163,10 +163,17 @@ def _newest(reader: Reader, board: Board) -> int:
 
 
 def pair(wide: Iterable[Entry], newest_boot: dict[str, int]) -> Iterator[Opening]:
-    """Openings of entries in order; `newest_boot` tells which start of each board may still be running."""
+    """Openings of entries in order, board by board; `newest_boot` tells which start of each board may still be running."""
     begun: Entry | None = None
+
+    def last(opened: Entry) -> Opening:
+        return _opening(opened, None, "open" if newest_boot.get(opened.board) == opened.boot else "restart")
+
     for entry in wide:
-        if begun and (entry.board != begun.board or entry.boot != begun.boot or entry.event != "close"):
+        if begun and entry.board != begun.board:
+            yield last(begun)
+            begun = None
+        elif begun and (entry.boot != begun.boot or entry.event != "close"):
             yield _opening(begun, None, "restart")
             begun = None
         if entry.event == "open":
@@ -175,7 +182,7 @@ def pair(wide: Iterable[Entry], newest_boot: dict[str, int]) -> Iterator[Opening
             yield _opening(begun, entry, entry.reason)
             begun = None
     if begun:
-        yield _opening(begun, None, "open" if newest_boot.get(begun.board) == begun.boot else "restart")
+        yield last(begun)
 
 
 def _opening(begun: Entry | None, end: Entry | None, ended: str) -> Opening:
