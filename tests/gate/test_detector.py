@@ -135,7 +135,9 @@ def test_a_word_cut_short_is_not_just_unheard(tmp_path: Path, capsys: pytest.Cap
     assert "still rising when the recording ended" in said
     soundfile.write(path, recording()[: 2 * 16000], 16000)
     assert cli.main(["score", str(path)]) == 0
-    assert "still rising" not in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the energy gate never opened" in said
+    assert "still rising" not in said
 
 
 # -- recordings --------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def _print(name: str, model: Model, seconds: float, results: Iterator[Inference 
     inferences = [result for result in results if isinstance(result, Inference)]
     hits = [
         result
-        for before, result in zip([None, *inferences[:-1]], inferences, strict=True)
+        for before, result in zip([None, *inferences][:-1], inferences, strict=True)
         if result.hit and not (before and before.hit)
     ]
     best = max(inferences, key=lambda result: result.mean_q8, default=None)
