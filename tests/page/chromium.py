@@ -28,7 +28,7 @@ def browser() -> Iterator[Any]:
             started.close()
 
 
-def wait(check: Callable[[], object], within_s: float = 20.0) -> None:
+def wait(check: Callable[[], object], within_s: float = 60.0) -> None:
     """Wait until a check holds. Playwright's own way evaluates text in the page, which the page's policy forbids."""
     ends_s = time.monotonic() + within_s
     while not check():

@@ -71,7 +71,7 @@ def served(home, tmp_path):
     finally:
         child.send_signal(signal.SIGINT)
         try:
-            assert child.wait(10) == 130
+            assert child.wait(60) == 130
         finally:
             child.kill()
 
@@ -91,6 +91,7 @@ def opened(browser):
     """Opens an address in a fresh page; at the end no page may have complained on its console."""
     from playwright.sync_api import expect
 
+    expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
     pages, said = [], []
 
     def open_page(url, **options):

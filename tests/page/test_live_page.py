@@ -69,8 +69,7 @@ def test_what_happens_shows_by_itself(served, opened):
         number = kitchen.add(at_ms, "open", "button", a=8000, b=200)
         keep(ledger, kitchen)
         page.wait_for_selector("#boards [data-state=open]")
-        row = page.locator("#list tbody tr").first
-        expect(row).to_contain_text(str(number))
+        row = page.locator(f"#list tr[data-key='0.{kitchen.boot}.{number}']")  # the first, where the office has no later one
         expect(row).to_contain_text("not recorded yet")
         kitchen.add(at_ms + 4000, "close", "button", a=4000, b=14)
         keep(ledger, kitchen)
@@ -108,3 +107,15 @@ def test_a_server_that_cannot_keep_a_label_says_so(served, opened):
     page.wait_for_selector("#trouble:not([hidden])")
     assert page.locator("#trouble").inner_text() == "The disk is full: <b>make room</b>."
     page.said.clear()  # the browser's own line about the answer 500
+
+
+def test_a_button_that_is_being_pressed_stays_the_same(served, opened):
+    page = opened(served[0])
+    expect(page.locator("#link")).to_have_text("Live")
+    page.select_option("#scope", "all")
+    button = page.locator("button[data-word=No]").first.element_handle()
+    page.evaluate("earlid.main.refresh(); earlid.listing.draw()")  # as every second while the newest is in sight
+    assert button.evaluate("(item) => item.isConnected")
+    page.evaluate("earlid.story.openings.rows = 0; earlid.listing.draw()")
+    assert not button.evaluate("(item) => item.isConnected")
+    assert page.locator("#list thead th").first.inner_text() == "When"

@@ -21,7 +21,7 @@ from tests.page.made import KITCHEN, keep, last_ms
 def ask(url, path="", *, method="GET", body=None, headers=None, absolute=False):
     """(status, headers, body) of a request below the page's address."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     try:
         connection.request(method, path if absolute else parts.path + path, body, headers or {})
         answer = connection.getresponse()
@@ -120,7 +120,7 @@ def test_events_come_as_they_happen_and_after_a_break(served):
 
     parts = urlsplit(url)
     revision = unpack(ask(url, "data")[2])[0]["revision"]
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     connection.request("GET", f"{parts.path}events?since={revision}")
     answer = connection.getresponse()
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -143,7 +143,7 @@ def test_events_come_as_they_happen_and_after_a_break(served):
         second, change = event()
         assert change == {"labels": [[KITCHEN, kitchen.boot, number, 1]]}
     connection.close()
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     connection.request("GET", f"{parts.path}events?since=0", headers={"last-event-id": str(first)})
     answer = connection.getresponse()
     assert event() == (second, change)

@@ -4,6 +4,7 @@
   const PAGE = 25;
   let page = 0;
   let asked = "";
+  let drawn = "";
 
   const chosenKind = () => {
     const { story } = earlid;
@@ -122,15 +123,20 @@
     }
     const held = document.activeElement?.closest?.("#list tr")?.dataset.key;
     const word = document.activeElement?.dataset?.word;
-    head(what.kind);
-    $("list").tBodies[0].replaceChildren(...found.map((i) => row(what.kind, what.table, i)));
-    if (held) {
-      const again = $("list").querySelector(`tr[data-key="${held}"] ${word ? `[data-word="${word}"]` : "button"}`);
-      again?.focus({ preventScroll: true });
+    const made = found.map((i) => row(what.kind, what.table, i));
+    const text = [what.kind, ...made.map((item) => item.outerHTML)].join();
+    if (text !== drawn) { // a live page asks every second: a button that is being pressed must stay the same button
+      drawn = text;
+      head(what.kind);
+      $("list").tBodies[0].replaceChildren(...made);
+      if (held) {
+        const again = $("list").querySelector(`tr[data-key="${held}"] ${word ? `[data-word="${word}"]` : "button"}`);
+        again?.focus({ preventScroll: true });
+      }
     }
     const pages = Math.max(1, Math.ceil(count / PAGE));
-    const text = count ? earlid.count(count, "record") : "None in the time shown above.";
-    if ($("listed").textContent !== text) $("listed").textContent = text;
+    const listed = count ? earlid.count(count, "record") : "None in the time shown above.";
+    if ($("listed").textContent !== listed) $("listed").textContent = listed;
     $("page-number").textContent = `Page ${page + 1} of ${pages.toLocaleString("en")}`;
     $("newer").disabled = page === 0;
     $("older").disabled = page + 1 >= pages;
