@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import pkgutil
 import sys
 from functools import partial
-from importlib import metadata
 
 from earlid import verbs
 from earlid.errors import INTERRUPTED, USAGE, UserError
@@ -19,12 +17,15 @@ FIRST = ("demo", "list", "flash", "doctor", "calibrate", "watch", "review", "saf
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata  # takes longer to load than a verb does
+
         print(f"earlid {metadata.version('earlid')}")
         parser.exit()
 
 
 def _names() -> list[str]:
-    found = sorted(module.name for module in pkgutil.iter_modules(verbs.__path__))
+    modules = [name.removesuffix(".py") for name in os.listdir(verbs.__path__[0]) if name.endswith(".py")]
+    found = sorted(name for name in modules if name != "__init__")
     return [*FIRST, *(name for name in found if name not in FIRST)]
 
 
@@ -37,7 +38,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
     )
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version this is")
-    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="earlid")
     every = _names()
     # Only the verb asked for is imported: a verb should start at once.
     for name in [words[0]] if words and words[0] in every else every:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from earlid.errors import USAGE, UserError
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """A ledger's place: `path` for a SQLite file, else None and `url` for SQLAlchemy."""
 
     path: Path | None

@@ -105,12 +105,13 @@ def entries(
             for row in reader.stream(sql, id=board.id, boot=boot, first=first - 2, last=last + 2):
                 if not _whole(row):
                     raise UserError(f"record {row[0]} of {board.title} is damaged: see `earlid verify`.", LEDGER_BROKEN)
-                seq, ms, event, reason, *rest = row
+                seq, ms, event, reason, score, flags, energy, guarded_mv, sentinel_mv, a, b = row
                 wall_ms, unc_ms = clock.wall(ms)
                 if (from_ms is None or wall_ms >= from_ms) and (to_ms is None or wall_ms < to_ms):
-                    names = event_name(event), reason_name(reason)
-                    known = wall_ms, unc_ms, said.get((boot, seq))
-                    yield Entry._make((board.board, boot, seq, ms, *names, *rest, *known))
+                    yield Entry(
+                        board.board, boot, seq, ms, event_name(event), reason_name(reason), score, flags, energy,
+                        guarded_mv, sentinel_mv, a, b, wall_ms, unc_ms, said.get((boot, seq)),
+                    )  # fmt: skip
 
 
 def _whole(row: tuple[object, ...]) -> bool:

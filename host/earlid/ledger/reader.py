@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.ledger.faults import explain
@@ -111,7 +110,8 @@ def _open_sqlite(location: Location) -> sqlite3.Connection:
     none_yet = UserError(f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED)
     if not path.exists():
         raise none_yet
-    uri = f"file:{quote(str(path))}?mode=ro"
+    name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    uri = f"file:{name}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=15, check_same_thread=False)
     try:
         if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:  # `watch` is making it at this moment

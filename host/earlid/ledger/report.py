@@ -1,13 +1,15 @@
-"""The story of some days, worked out of the ledger's records: per day, in all, and as a bar of 24 hours. No output."""
+"""The story of some days, worked out of the ledger's records: per day, in all, and as a bar of 24 hours. No output.
+
+No dataclasses here and in what this imports: loading them takes longer than reading a day.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from earlid.ledger import queries
 from earlid.ledger.boards import Board
@@ -23,24 +25,17 @@ QUIET = "·"
 COUNTED = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
 
 
-@dataclass
 class Day:
     """One local day: `live_ms` counts what of an opening lies in it; `bar` has BAR_CELLS marks."""
 
-    day: date
-    start_ms: int
-    end_ms: int
-    live_ms: int = 0
-    openings: Counter[str] = field(default_factory=Counter)
-    near_misses: int = 0
-    false_openings: int = 0
-    boots: int = 0
-    faults: int = 0
-    bar: str = QUIET * BAR_CELLS
+    def __init__(self, day: date, start_ms: int, end_ms: int) -> None:
+        self.day, self.start_ms, self.end_ms = day, start_ms, end_ms
+        self.openings: Counter[str] = Counter()
+        self.live_ms = self.near_misses = self.false_openings = self.boots = self.faults = 0
+        self.bar = QUIET * BAR_CELLS
 
 
-@dataclass
-class Story:
+class Story(NamedTuple):
     """What `review` shows: a range, its days, the records asked for, openings, totals; gaps of the whole ledger."""
 
     from_ms: int
@@ -130,12 +125,16 @@ def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], s
         day = day_of(entry.wall_ms) if entry.event in COUNTED else None
         if day is None:
             continue
-        day.near_misses += entry.event == "near-miss"
-        day.false_openings += entry.event == "open" and entry.label is False
-        day.boots += entry.event == "boot"
-        day.faults += entry.event == "fault"
-        if entry.event != "open":
-            marks[day.day][_cell(day, entry.wall_ms)].add(entry.event)
+        if entry.event == "open":
+            day.false_openings += entry.label is False
+            continue
+        if entry.event == "near-miss":
+            day.near_misses += 1
+        elif entry.event == "boot":
+            day.boots += 1
+        else:
+            day.faults += 1
+        marks[day.day][_cell(day, entry.wall_ms)].add(entry.event)
     for opening in opened:
         live_ms = opening.live_ms
         if live_ms is None:

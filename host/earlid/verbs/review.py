@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from earlid.ledger import render
 
     if len(story.days) > _DETAIL_DAYS and not (args.event or args.reason):
-        story.entries = []
+        story = story._replace(entries=[])
     render.show_story(story, sys.stdout)
     return 0
 
