@@ -46,6 +46,14 @@ def test_a_plot_of_another_kind_is_refused_before_an_hour_of_listening(tmp_path,
     assert "ends in" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--report", "--plot"])
+@pytest.mark.parametrize("where", ["missing/curve.svg", "folder.svg"])
+def test_a_file_that_cannot_be_written_is_refused_before_an_hour_of_listening(tmp_path, capsys, option, where):
+    (tmp_path / "folder.svg").mkdir()
+    assert cli.main(["calibrate", "-p", str(tmp_path / "no-port"), option, str(tmp_path / where)]) == 2
+    assert "no file can be written there" in capsys.readouterr().err
+
+
 def test_no_board_is_exit_code_3(tmp_path, capsys):
     assert cli.main(["calibrate", "-p", str(tmp_path / "no-port"), "--json"]) == 3
 

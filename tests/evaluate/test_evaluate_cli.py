@@ -55,6 +55,7 @@ def test_a_folder_of_words_and_one_without(recordings, tmp_path, here, capsys):
     assert all(float(row["missed_low"]) <= float(row["missed"]) <= float(row["missed_high"]) for row in rows)
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert "95 % exact intervals" in err
+    assert "36 s without the word cannot show 0.1, 0.5, 1, 2 an hour" in err
     assert "hours an hour" in err
 
 
@@ -94,6 +95,24 @@ def test_settings_that_are_none_are_named(recordings, tmp_path, capsys, content,
     (tmp_path / "c.json").write_text(content)
     assert evaluate(recordings, tmp_path / "out", "--config", str(tmp_path / "c.json")) == 2
     assert say in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "say"),
+    [
+        (("--snr", "nan"), "--snr must be from"),
+        (("--snr", "90"), "--snr must be from"),
+        (("--seed", "-1"), "--seed"),
+        (("--workers", "0"), "--workers"),
+        (("--yardstick", "-3"), "above 0"),
+        (("--yardstick", "--energy-gate", "on"), "always on"),
+        (("--scheduler", "foo"), "tcp://host:8786"),
+    ],
+)
+def test_wishes_that_cannot_be_met_are_refused_at_once(recordings, tmp_path, capsys, words, say):
+    assert evaluate(recordings, tmp_path / "out", *words) == 2
+    assert say in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_broken_files_are_named_and_left_out(tmp_path, here, capsys):

@@ -60,6 +60,12 @@ def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys
         assert foreign.read_files()["main.py"] == b"import network\n"
 
 
+@pytest.mark.parametrize("ports", [",", "A,A"])
+def test_ports_that_are_none_or_twice_the_same(ports: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["flash", "--all", "-p", ports]) == 2
+    assert "different ports" in capsys.readouterr().err
+
+
 def test_none_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(verb, "candidate_ports", list)
     assert main(["flash", "--all"]) == 3

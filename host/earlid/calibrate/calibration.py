@@ -76,6 +76,9 @@ def read_wishes(args: argparse.Namespace) -> Wishes:
         raise UserError("lengths of time and numbers of words must be above zero; leave a step out with --skip", USAGE)
     if args.plot is not None and args.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UserError(f"{args.plot}: a plot's name ends in .png, .svg or .pdf", USAGE)
+    for path in (args.report, args.plot):
+        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise UserError(f"{path}: no file can be written there; name one in a folder that exists", USAGE)
     ask = not (args.script or args.json) and sys.stdin.isatty()
     return Wishes(Plan(skip=skip, **values), level, write, args.model, args.restart, args.report, args.plot, args.json, ask)
 

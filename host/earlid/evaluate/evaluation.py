@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from earlid.evaluate.store import Store
 from earlid.evaluate.tasks import ALWAYS, Condition, Gate, Task, plan
 from earlid.evaluate.yardstick import compare
 from earlid.gate import models
+
+SNR_LOWEST_DB, SNR_HIGHEST_DB = -20, 60
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,21 @@ def gates(settings: dict[str, int], choice: str) -> list[Gate]:
     return {"both": [ALWAYS, own], "on": [own], "off": [ALWAYS]}[choice]
 
 
+def _check(options: Options) -> None:
+    if options.workers is not None and options.workers < 1:
+        raise UserError("--workers must be 1 or more", USAGE)
+    if options.snr_db is not None and not SNR_LOWEST_DB <= options.snr_db <= SNR_HIGHEST_DB:
+        raise UserError(f"--snr must be from {SNR_LOWEST_DB} to {SNR_HIGHEST_DB} dB", USAGE)
+    if options.seed < 0:
+        raise UserError("--seed must be 0 or more", USAGE)
+    if options.yardstick_min is not None and not options.yardstick_min > 0:
+        raise UserError("--yardstick takes minutes above 0", USAGE)
+    if options.yardstick_min is not None and options.energy_gate == "on":
+        raise UserError("--yardstick compares with the network always on: not with --energy-gate on", USAGE)
+    if options.scheduler is not None and not re.fullmatch(r"\w+://[^/]+:\d+", options.scheduler):
+        raise UserError(f"--scheduler {options.scheduler}: an address as tcp://host:8786 is needed", USAGE)
+
+
 class Evaluation:
     """Runs one evaluation.
 
@@ -79,8 +97,7 @@ class Evaluation:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        if options.workers is not None and options.workers < 1:
-            raise UserError("--workers must be 1 or more", USAGE)
+        _check(options)
         self._settings = read_settings(options.config)
         self._model = models.load(options.model)
         own = self._model.cutoff_sum // self._model.manifest.window

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from earlid.calibrate.curve import Point, point_json, table
+from earlid.calibrate.curve import RATES_PER_H, Point, point_json, table
+from earlid.calibrate.outcome import hours_text
 from earlid.calibrate.plot import Line, figure, text
 from earlid.errors import FAILED, UserError
 from earlid.evaluate.summary import Side, Totals
@@ -64,7 +65,8 @@ def rate_text(point: Point) -> str:
     rate = point.false_per_h
     if not point.hours:
         return "not tried"
-    return f"{rate.value:.2f} ({rate.low:.2f} to {rate.high:.2f})"
+    digits = 2 if rate.high < 100 else 0  # so wide an interval deserves none
+    return f"{rate.value:.{digits}f} ({rate.low:.{digits}f} to {rate.high:.{digits}f})"
 
 
 def _lines(totals: Totals, cutoff_q8: int) -> list[Line]:
@@ -114,7 +116,7 @@ def show(totals: Totals, document: dict[str, Any], cutoff_q8: int, folder: Path)
         for number, (name, point) in enumerate(rows):
             points.add_row(
                 "" if number else label(side), name, str(point.cutoff_q8), share_text(point), str(point.trials),
-                rate_text(point), f"{point.hours:.2f} h", end_section=number == len(rows) - 1,
+                rate_text(point), hours_text(point.hours), end_section=number == len(rows) - 1,
             )  # fmt: skip
     console.print(points)
     _show_skipped(console, totals)
@@ -130,15 +132,15 @@ def _show_skipped(console: Console, totals: Totals) -> None:
     sides = [side for side in totals.sides if side.gate != "always"]
     if not sides:
         return
-    shares = Table(title="share of time in which the energy gate lets the network sleep")
+    shares = Table(title="share of time in which the network sleeps")
     shares.add_column("recording")
-    shares.add_column("hours", justify="right")
+    shares.add_column("long", justify="right")
     for side in sides:
         shares.add_column(side.condition, justify="right")
     for kind in sorted({kind for side in sides for kind in side.kinds}):
         found = [side.kinds.get(kind) for side in sides]
         hours = next((share.hours for share in found if share), 0.0)
-        shares.add_row(kind, f"{hours:.2f}", *(f"{share.skipped:.1%}" if share else "" for share in found))
+        shares.add_row(kind, hours_text(hours), *(f"{share.skipped:.1%}" if share else "" for share in found))
     shares.add_row("background around the words", "", *(f"{side.words.skipped:.1%}" for side in sides))
     console.print(shares)
 
@@ -152,6 +154,13 @@ def _remarks(totals: Totals, document: dict[str, Any], cutoff_q8: int) -> Iterat
                 f"{condition}: the energy gate costs {after.misses - before.misses:+d} of {before.trials} words "
                 f"({(after.misses - before.misses) / before.trials:+.2%}) at cutoff {cutoff_q8}"
             )
+    hours = max((side.curve.hours for side in totals.sides), default=0.0)
+    too_rare = [f"{rate:g}" for rate in RATES_PER_H if rate * hours < 1]
+    if too_rare:
+        yield (
+            f"{hours_text(hours)} without the word cannot show {', '.join(too_rare)} an hour: those rows have the lowest cutoff at "
+            "which nothing opened at all, and may come out otherwise next time; their intervals tell how far."
+        )
     yield "The energy gate saves power in quiet rooms; in talk and household noise the network runs most of the time."
     if document["run_now_hours"]:
         speed = document["run_now_hours"] * 3600 / max(document["wall_s"], 1e-9)

@@ -73,7 +73,10 @@ def _ports(args: argparse.Namespace) -> list[str]:
     if not args.all:
         return [pick_port(args.port)]
     if args.port:
-        return args.port.split(",")
+        named = [port for port in args.port.split(",") if port]
+        if not named or len(named) != len(set(named)):
+            raise UserError("-p with --all takes different ports, as -p /dev/ttyUSB0,/dev/ttyUSB1", USAGE)
+        return named
     found = [str(info.device) for info in candidate_ports()]
     if not found:
         raise UserError("no board found. Plug them in with data cables, and see `earlid list`.", NO_BOARD)
