@@ -158,8 +158,8 @@ def _remarks(totals: Totals, document: dict[str, Any], cutoff_q8: int) -> Iterat
     too_rare = [f"{rate:g}" for rate in RATES_PER_H if rate * hours < 1]
     if too_rare:
         yield (
-            f"{hours_text(hours)} without the word cannot show {', '.join(too_rare)} an hour: those rows have the lowest cutoff at "
-            "which nothing opened at all, and may come out otherwise next time; their intervals tell how far."
+            f"{hours_text(hours)} without the word cannot show {', '.join(too_rare)} an hour: those rows have the lowest cutoff "
+            "at which nothing opened at all, and may come out otherwise next time; their intervals tell how far."
         )
     yield "The energy gate saves power in quiet rooms; in talk and household noise the network runs most of the time."
     if document["run_now_hours"]:
