@@ -43,6 +43,7 @@ class App:
         self._near_miss_at = -_NEAR_MISS_HOPS
         self._live_ms = 0
         self._hops = 0
+        self._settled = False
         self.hearing.configure(settings)
 
     # --- copper ---------------------------------------------------------------------------------------------------
@@ -56,13 +57,13 @@ class App:
 
     def selftest(self):
         """(bits, drop time in ms); faults that endanger the lid are latched."""
-        baseline = int(store.read_whole(_BASELINE) or 0)
+        baseline = _number(store.read_whole(_BASELINE))
         self.hearing.stop()
         bits, drop_ms, muted = selftest.run(self.board, self.hearing.slots, baseline)
         needed = selftest.WHILE_MUTED if muted else selftest.ALL
         passed = bits & needed == needed
         if passed and not muted and not baseline:
-            store.write_whole(_BASELINE, b"%d" % drop_ms)
+            self._keep(store.write_whole, _BASELINE, b"%d" % drop_ms)
         self.notes.note("selftest", "passed" if passed else "failed", bits, drop_ms)
         if not bits & selftest.GUARDED_DEAD or not bits & selftest.SENTINEL_DEAD:
             self.policy.fail("welded")
@@ -170,12 +171,16 @@ class App:
                     self.hearing.start()
         if self._hops % _SAVE_HOPS == 0:
             gc.collect()
-            try:
-                journal.save_acked()
-                if self._hops == _SETTLED_HOPS:
-                    store.settle()
-            except OSError:
-                self.policy.fail("flash-error")
+            self._keep(journal.save_acked)
+            if self._hops >= _SETTLED_HOPS and not self._settled:
+                self._settled = True
+                self._keep(store.settle)
+
+    def _keep(self, write, *what):
+        try:
+            write(*what)
+        except OSError:
+            self.policy.fail("flash-error")
 
     def make_room(self):
         """Erase ahead in the journal, about a second of it: the lid must be closed; the sentinel sleeps meanwhile."""
@@ -215,10 +220,23 @@ class App:
 
     def change_config(self, whole, reason):
         """Put a checked configuration in force; OSError when it could not be kept, and then the old one holds."""
-        before = self.digest
-        store.save_config(self.settings, whole)
+        before, after = self.digest, config.digest(whole)
+        # Durable first, as with an opening: nothing is loosened without a record.
+        if not self.notes.note("config", reason, before, after):
+            raise OSError(5)
+        try:
+            store.save_config(self.settings, whole)
+        except OSError:
+            self.notes.note("config", "rolled-back", after, before)
+            raise
         self.settings = whole
-        self.digest = config.digest(whole)
+        self.digest = after
         self.policy.configure(whole)
         self.hearing.configure(whole)
-        self.notes.note("config", reason, before, self.digest)
+
+
+def _number(text):
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0

@@ -1,13 +1,7 @@
 # The copper's figures: which pin does what, and what a healthy circuit measures.
 # Simulated, not yet measured on a bench. Written by `python -m hardware` from the netlist and the simulated boards:
 # change those, not this file. The firmware, the virtual board and the drawings share it.
-try:
-    from micropython import const
-except ImportError:  # the host reads this file too
-
-    def const(value):
-        return value
-
+from lid.portable import const
 
 # Pins (ESP32 GPIO numbers)
 SENTINEL_PUMP_PIN = const(18)
@@ -38,9 +32,8 @@ PAUSE_FROM_MS = const(350)  # after the first edge: until then the tank is filli
 SLOW_TOGGLE_MS = const(50)  # edges this far apart must never close a contact: the self-test of the rate pump
 DROP_MAX_MS = const(250)
 DROP_EARLY_MS = const(60)  # a healthy board drops between these two
-DROP_LATE_MS = const(200)
+DROP_LATE_MS = const(220)
 ARM_MAX_MS = const(200)  # first edge to a rail in its window
-ARM_EARLY_MS = const(40)  # sooner: a pump needs too few edges, or the rail was live before
 
 # Rails
 RAIL_NOMINAL_MV = const(2960)

@@ -179,9 +179,9 @@ class Requests:
         if self._paired_press:
             raise Refused("state", "the key was given out during this press; release the button and press again")
         self._paired_press = True
-        self._app.notes.note("config", "paired", self._app.digest, self._app.digest)
+        if not self._app.notes.note("config", "paired", self._app.digest, self._app.digest):
+            raise Refused("flash", "the record of it could not be written, so the key stays here")
         return {"key": binascii.hexlify(self._app.journal.key).decode()}
-
 
     def _probe(self, body, ident):
         from lid import probe  # rarely asked for: its code takes no memory until then

@@ -23,6 +23,7 @@ SLOTS = const(1008)
 KEPT = const(20)  # full segments kept: 20,160 records
 _FILE_BYTES = const(65432)  # less 26 list pointers of littlefs
 _PATH = "/journal"
+_EEXIST = const(17)
 
 
 class FlashError(Exception):
@@ -42,8 +43,9 @@ class Segments:
         self.used = 0  # slots used in the current segment
         try:
             os.mkdir(_PATH)
-        except OSError:
-            pass
+        except OSError as error:
+            if error.args[0] != _EEXIST:
+                raise
         self._scan()
 
     def _scan(self):

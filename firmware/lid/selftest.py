@@ -8,7 +8,7 @@ SENTINEL_DEAD = const(2)  # sentinel rail dead while its pump rests
 STUCK_HIGH_SAFE = const(4)  # both pump pins held high for 300 ms energise nothing
 SENTINEL_RISES = const(8)  # the relay closes and its rail is good
 SENTINEL_DROPS = const(16)  # without edges the rail is gone in time
-DROP_AS_EVER = const(32)  # and about as fast as this board's first time
+DROP_AS_EVER = const(32)  # and about as fast as this board's first time, which was a healthy board's
 SENSE_AGREES = const(64)  # the mute switch's two throws contradict each other, as they should
 MICROPHONE_LIVES = const(128)  # its samples move
 SLOW_SAFE = const(256)  # both pumps toggled far too slowly for 500 ms energise nothing
@@ -106,7 +106,10 @@ def _energise(board, slots, baseline_ms):
         drop_ms += _STEP_MS
     if drop_ms <= circuit.DROP_MAX_MS:
         bits |= SENTINEL_DROPS
-    # Leakage and temperature move it; a lost bleed resistor doubles it.
-    if not baseline_ms or baseline_ms * 6 // 10 - _STEP_MS <= drop_ms <= baseline_ms * 14 // 10 + _STEP_MS:
+    # Leakage and temperature move it; a lost bleed resistor doubles it. The first time it is held against all healthy boards.
+    least_ms, most_ms = circuit.DROP_EARLY_MS, circuit.DROP_LATE_MS
+    if baseline_ms:
+        least_ms, most_ms = baseline_ms * 6 // 10, baseline_ms * 14 // 10
+    if least_ms - _STEP_MS <= drop_ms <= most_ms + _STEP_MS:
         bits |= DROP_AS_EVER
     return bits, drop_ms

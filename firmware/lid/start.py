@@ -17,22 +17,23 @@ from lid.segments import FlashError, Segments
 
 _QUICK_STARTS = const(3)  # so many in a row without a good minute, and another try will not mend it
 _DRAIN_HOPS = const(50)
+_ENOSPC = const(28)
+_LATCHED = ("flash-full", "flash-error")
 
 
 def run(model_path):
     """Runs until the power goes. Returns only into maintenance: talk button held through the reset."""
     board = Board()
-    problems = []
-    identity, is_new = store.load_identity(board.random_bytes)
+    problems = []  # type: list[tuple[str, int, int]]
+    journal, is_new = _open_journal(board, problems)
     settings, damaged = store.load_config()
     if damaged:
         problems.append(("config-damaged", 0, config.digest(settings)))
-    journal = _open_journal(identity, board, problems)
     journal.boot += 1
     if board.talk_pressed():
         _maintain(board, journal, settings)
         return
-    starts = store.count_start()
+    starts = _count_start(problems)
     ear = None if starts > _QUICK_STARTS else _load_word(model_path, problems)
     app = App(board, journal, settings, ear)
     board.close_repl()
@@ -45,12 +46,27 @@ def run(model_path):
         _stop(app, board, error)
 
 
-def _open_journal(identity, board, problems):
+def _open_journal(board, problems):
+    identity = None
     try:
-        return Journal(identity, Segments(board.flash, board.feed))
-    except (FlashError, OSError):
-        problems.append(("flash-error", 0, 0))
-        return NoJournal(identity)
+        identity, is_new = store.load_identity(board.random_bytes)
+        return Journal(identity, Segments(board.flash, board.feed)), is_new
+    except (FlashError, OSError) as error:
+        # Flash that cannot be written: nothing is kept, so nothing is opened; a new board is not even known again.
+        problems.append((_flash_reason(error), 0, 0))
+        return NoJournal(identity or store.make_identity(board.random_bytes)), False
+
+
+def _flash_reason(error):
+    return "flash-full" if error.args and error.args[0] in ("flash-full", _ENOSPC) else "flash-error"
+
+
+def _count_start(problems):
+    try:
+        return store.count_start()
+    except OSError as error:
+        problems.append((_flash_reason(error), 0, 0))
+        return 1
 
 
 def _load_word(path, problems):
@@ -67,6 +83,9 @@ def _load_word(path, problems):
 def _begin(app, board, journal, starts, is_new, problems):
     note = app.notes.note
     app.settle_inputs()
+    for reason, _, _ in problems:
+        if reason in _LATCHED:
+            app.policy.fail(reason)
     note("boot", board.reset_cause(), VERSION_CODE, starts - 1)
     if is_new:
         note("config", "first-start", app.digest, app.digest)

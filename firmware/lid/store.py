@@ -57,7 +57,7 @@ def save_config(old, new):
 
 
 def load_identity(random_bytes):
-    """({"board": 16 hex digits, "key": 32 bytes}, made now). random_bytes(n): the hardware's random source."""
+    """({"board": 16 hex digits, "key": 32 bytes}, made now); OSError when not kept. random_bytes(n): from hardware."""
     data = read_whole(_IDENTITY)
     if data:
         try:
@@ -67,11 +67,14 @@ def load_identity(random_bytes):
                 return {"board": values["board"], "key": key}, False
         except (ValueError, KeyError, TypeError):
             pass
-    board = binascii.hexlify(random_bytes(8)).decode()
-    key = random_bytes(32)
-    text = json.dumps({"board": board, "key": binascii.hexlify(key).decode()})
+    identity = make_identity(random_bytes)
+    text = json.dumps({"board": identity["board"], "key": binascii.hexlify(identity["key"]).decode()})
     write_whole(_IDENTITY, text.encode())
-    return {"board": board, "key": key}, True
+    return identity, True
+
+
+def make_identity(random_bytes):
+    return {"board": binascii.hexlify(random_bytes(8)).decode(), "key": random_bytes(32)}
 
 
 def count_start():

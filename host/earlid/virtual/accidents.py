@@ -40,6 +40,11 @@ class Accidents:
         with self.engine.lock:
             self.engine.circuit.break_coil(self.engine.now_us, self._channel(relay), broken)
 
+    def short_pump(self, name: ChannelName, shorted: bool = True) -> None:
+        """The pump's series capacitor conducts: from the pin's next change on, standing high is enough to feed the coil."""
+        with self.engine.lock:
+            self._channel(name).shorted = shorted
+
     def break_pole(self, pole: Pole, broken: bool = True) -> None:
         """One pole of the mute switch stays where it is, whatever the lever does."""
         with self.engine.lock:

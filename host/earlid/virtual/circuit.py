@@ -28,8 +28,8 @@ class Constants:
     pump_share: float = 0.0637  # of the remaining difference that one rising edge brings over
     pump_recharge_us: float = 71.0  # how fast the first capacitor empties while the pin is low
     pump_decay_us: float = 150_000.0
-    gate_on_mv: float = 580.0  # pump voltage at which the comparator stops its veto
-    gate_off_mv: float = 430.0  # and takes it up again: no chatter between
+    gate_on_mv: float = 545.0  # pump voltage at which the comparator stops its veto
+    gate_off_mv: float = 390.0  # and takes it up again: no chatter between
     operate_us: int = 4_200
     release_us: int = 3_000
     rail_fed_mv: float = 3010.0  # sentinel 3066, guarded 2955
@@ -123,6 +123,7 @@ class Channel:
         self.pole_armed = True
         self.welded = False
         self.stuck_open = False
+        self.shorted = False  # the pump's series capacitor: a pin that stands high feeds the gate
         self.next_us = NEVER
         self.changes = 0
 
@@ -135,9 +136,21 @@ class Channel:
         if level == self.level:
             return
         self.level = level
-        if not level:
+        if self.shorted:
+            self._conduct(now_us)
+        elif level:
+            self._charge(now_us)
+        else:
             self.fell_us = now_us
-            return
+
+    def _conduct(self, now_us: int) -> None:
+        c = self.constants
+        self.gate, self.pump_mv, self.pump_at_us = True, c.pump_supply_mv, now_us
+        lasts_us = math.ceil(c.pump_decay_us * math.log(c.pump_supply_mv / c.gate_off_mv))
+        self.gate_off_us = NEVER if self.level else now_us + lasts_us
+        self.settle(now_us)
+
+    def _charge(self, now_us: int) -> None:
         c = self.constants
         pump_mv = self.pump_at(now_us)
         low_us = now_us - self.fell_us

@@ -1,0 +1,180 @@
+"""Starts and flash that go wrong: rows of the fault table in firmware/README.md. Whatever fails, the board comes up closed."""
+
+import pytest
+
+from tests.firmware.kit import FIRST_HOP_MS, Bench, word_blob
+
+
+def refuses_to_open(bench: Bench, why: str) -> None:
+    """The board answers its protocol, says why it stays closed, and no press opens it."""
+    hello = bench.hello()
+    assert (hello["state"], hello["why"]) == ("fault", why)
+    for _ in range(2):
+        bench.press()
+        bench.board.run_ms(500)
+    assert not bench.guarded_live()
+    assert bench.board.leds["buzzer"] or any(value for _, value in bench.board.events("buzzer")), "nobody can hear that"
+
+
+def test_three_quick_unclean_starts_stay_closed_and_say_why():
+    with Bench() as bench:
+        for _ in range(3):
+            bench.board.hang()
+            bench.board.run_ms(7000)
+        hello = bench.hello()
+        assert (hello["state"], hello["why"]) == ("fault", "boot-loop")
+        bench.press()
+        assert not bench.guarded_live()
+        assert bench.last("fault").reason == "boot-loop"
+        # A good minute would have been forgotten by now; only a power cycle and then a good minute helps.
+        bench.board.power_cut()
+        bench.board.power_on()
+        bench.board.run_ms(7000)
+        assert bench.hello()["why"] == "boot-loop"
+
+
+def test_a_good_minute_forgets_the_starts_before_it():
+    with Bench() as bench:
+        for _ in range(2):
+            bench.board.hang()
+            bench.board.run_ms(7000)
+        bench.board.run_ms(65000)
+        bench.board.hang()
+        bench.board.run_ms(7000)
+        assert bench.hello()["state"] == "closed"
+
+
+def test_a_brown_out_closes_and_starts_again():
+    with Bench() as bench:
+        bench.open_by_button()
+        bench.board.brown_out()
+        assert bench.closes_within(250) <= 250
+        bench.board.run_ms(7000)
+        assert (bench.last("boot").boot, bench.last("boot").reason) == (2, "brown-out")
+        assert bench.hello()["state"] == "closed"
+
+
+def test_failing_flash_means_no_opening():
+    with Bench() as bench:
+        bench.board.flash_error()
+        bench.press()
+        bench.board.run_ms(500)
+        assert not bench.board.events("guarded_relay"), "opened without a receipt"
+        assert (bench.hello()["state"], bench.hello()["why"]) == ("fault", "flash-error")
+
+
+def test_a_full_flash_at_first_start_means_no_opening():
+    with Bench(start=False) as bench:
+        bench.board.flash_full()
+        bench.board.start()
+        bench.board.run_ms(4000)
+        bench.press()
+        bench.board.run_ms(500)
+        assert not bench.board.events("guarded_relay"), "opened without a receipt"
+        refuses_to_open(bench, "flash-full")
+
+
+def test_a_damaged_configuration_means_safe_defaults_and_a_record():
+    with Bench(files={"config.json": b'{"open_ms": 60000}\n00000000\n'}) as bench:
+        assert ("fault", "config-damaged") in bench.told()
+        assert bench.ask("config-get")["config"]["open_ms"] == 8000
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known board", "new board"])
+def test_flash_that_fails_at_start_means_no_opening_and_no_repl(known):
+    with Bench(start=known) as bench:
+        board = bench.board
+        if known:
+            identity = bench.hello()["board"]
+            board.power_cut()
+            board.run_ms(100)
+        board.flash_error()
+        board.power_on()
+        board.run_ms(FIRST_HOP_MS)
+        refuses_to_open(bench, "flash-error")
+        assert not [live for at, live in board.events("guarded_relay") if live]
+        if known:
+            assert bench.hello()["board"] == identity
+        board.send(b"\r\x03import machine\r\n")
+        board.run_ms(500)
+        assert ">>>" not in board.console.rpartition("rst:")[2], "the REPL is open"
+        board.talk(True)
+        board.run_ms(200)
+        assert bench.ask("pair")["ok"] is False, "the key was given out without a record"
+        board.talk(False)
+        board.flash_error(False)
+        board.power_cut()
+        board.run_ms(100)
+        board.power_on()
+        board.run_ms(FIRST_HOP_MS)
+        bench.open_by_button()
+
+
+def test_flash_that_fails_with_the_lid_closed_keeps_the_old_configuration():
+    with Bench() as bench:
+        before = bench.ask("config-get")
+        bench.board.flash_error()
+        reply = bench.ask("config-set", config={"open_ms": 4000})
+        assert (reply["ok"], reply["err"]) == (False, "flash")
+        assert bench.ask("config-get")["digest"] == before["digest"]
+        bench.board.run_ms(500)
+        refuses_to_open(bench, "flash-error")
+
+
+def test_flash_that_fails_with_the_lid_open_closes_it_in_time():
+    with Bench() as bench:
+        bench.open_by_button()
+        bench.board.flash_error()
+        bench.ask("close")
+        bench.board.run_ms(400)
+        refuses_to_open(bench, "flash-error")
+        bench.board.flash_error(False)
+        bench.board.power_cut()
+        bench.board.run_ms(100)
+        bench.board.power_on()
+        bench.board.run_ms(FIRST_HOP_MS)
+        bench.sync()
+        assert ("open", "button") in bench.told()
+
+
+@pytest.mark.parametrize("damage", ["cut short", "a bit", "missing"])
+def test_a_damaged_word_means_button_only(damage):
+    blob = bytearray(word_blob())
+    blob[len(blob) // 2] ^= 4
+    files = {"cut short": {"model.bin": word_blob()[:-900]}, "a bit": {"model.bin": bytes(blob)}, "missing": {}}[damage]
+    with Bench(files=files) as bench:
+        assert ("fault", "model-damaged") in bench.told()
+        assert (bench.hello()["state"], bench.hello()["word"]) == ("closed", "")
+        bench.open_by_button()
+
+
+def test_a_lid_that_is_open_as_the_good_minute_ends_delays_it_only():
+    with Bench() as bench:
+        assert "starts" in bench.board.read_files()
+        bench.board.run_ms(62_500 - bench.board.now_ms)  # hop 6000 is at about 64 s
+        bench.open_by_button()
+        bench.board.run_ms(20_000)
+        assert bench.last("close").ms > 60_000
+        assert "starts" not in bench.board.read_files(), "the good minute was never noted"
+
+
+def test_a_damaged_baseline_is_measured_anew():
+    with Bench(files={"baseline": b"?"}) as bench:
+        assert bench.last("selftest").reason == "passed"
+        assert int(bench.board.read_files()["baseline"]) == bench.last("selftest").b
+
+
+def test_the_slowest_flash_resets_nothing():
+    """A sector erase may take 400 ms: the first start, a new segment and a configuration have to live with it."""
+    with Bench(start=False) as bench:
+        bench.board.engine.flash.erase_us = 400_000
+        bench.board.start()
+        bench.board.run_ms(40_000)
+        assert bench.ask("config-set", limit_ms=15_000, config={"open_ms": 4000})["ok"]
+        assert bench.ask("ack", seq=bench.notes()[-1].seq, link=bench.notes()[-1].link)["ok"]
+        bench.board.run_ms(25_000)
+        assert len(bench.board.resets) == 1
+        assert bench.hello()["state"] == "closed"
+        bench.open_by_button()
+        bench.board.run_ms(3500)
+        assert bench.last("close").reason == "silence"
