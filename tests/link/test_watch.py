@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import plistlib
 import random
-import shlex
 import signal
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from earlid.ledger import keys
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
+from earlid.ledger.queries import entries
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger
 from fake_board import KEY, FakeBoard, seal_records
@@ -172,18 +171,46 @@ def test_the_program_streams_and_ends_at_sigterm(location):
     assert "10 records fetched" in err
 
 
-@pytest.mark.parametrize(("kind", "read"), [("systemd", None), ("launchd", plistlib.loads)])
-def test_the_service_files_run_this_program(capsys, kind, read):
-    assert main(["watch", "--service", kind, "-p", "/dev/serial/by id/x", "--ledger", "/tmp/a b.sqlite"]) == 0
-    text = capsys.readouterr().out
-    if read:
-        words = read(text.encode())["ProgramArguments"]
-    else:
-        line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
-        words = shlex.split(line.removeprefix("ExecStart="))
-        assert "'/dev/serial/by id/x'" in line
-    assert words[0] == sys.executable
-    assert "watch" in words
+def test_a_clock_that_leaps_and_a_sleep_are_noticed_at_once(location, monkeypatch):
+    hour_ms = 3_600_000
+    lead_ms = 0
+    monkeypatch.setattr(watcher, "now_ms", lambda: time.time_ns() // 1_000_000 + lead_ms)
+    night_ms = 8 * hour_ms
+    slots = seal_records(BOARD, 2)
+    slots += seal_records(BOARD, 2, first=3, prev=slots[-1][40:52], step_ms=night_ms + 2000)[:1]
+    ear = Ear()
+
+    def told_s():
+        return board.wall_ms / 1000 - time.time() if board.wall_ms else 1e9
+
+    def wait_until(condition):
+        until_s = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < until_s, (told_s(), ear.heard)
+            time.sleep(0.02)
+
+    with FakeBoard(BOARD, slots[:2]) as board, Ledger(location) as ledger:
+        zero_ms = time.time() * 1000 - (time.monotonic() - board.started_s) * 1000
+        one = Watcher(board.path, ledger, ear)
+        one.start()
+        ear.wait_for(lambda item: item.kind == "here")
+        for leap_ms in (hour_ms, 0):  # somebody sets the clock wrongly, then rightly
+            lead_ms = leap_ms
+            wait_until(lambda leap_ms=leap_ms: abs(told_s() - leap_ms / 1000) < 60)
+        lead_ms = night_ms  # this computer slept; the board did not
+        board.started_s -= night_ms / 1000
+        wait_until(lambda: abs(told_s() - night_ms / 1000) < 60)
+        board.append(slots[2])
+        ear.wait_for(lambda item: item.record and item.record.seq == 3)
+        one.stop()
+        one.join(5)
+    assert {item.kind for item in ear.heard} == {"here", "record"}
+    with open_reader(location) as reader:
+        found = list(entries(reader, boards(reader)))
+    for entry, ms in zip(found, (1000, 2000, night_ms + 2000), strict=True):
+        assert abs(entry.wall_ms - zero_ms - ms) <= entry.unc_ms + 50, (entry, ms)
+        assert entry.unc_ms < 10_000
+    assert abs(ear.heard[-1].wall_ms - found[-1].wall_ms) < 1000
 
 
 def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
@@ -18,7 +18,6 @@ ExecStart={command}
 Restart=on-failure
 RestartSec=5
 NoNewPrivileges=yes
-PrivateTmp=yes
 UMask=0077
 
 [Install]
@@ -46,9 +45,15 @@ LAUNCHD = """\
 
 
 def systemd_unit(command: Sequence[str]) -> str:
-    """A systemd user unit that runs `command`."""
-    words = (word.replace("%", "%%").replace("$", "$$") for word in command)
-    return SYSTEMD.format(command=shlex.join(words))
+    """A systemd user unit that runs `command`; quoted as systemd.syntax(7) and systemd.service(5) have it."""
+    return SYSTEMD.format(command=" ".join(map(_systemd_word, command)))
+
+
+def _systemd_word(word: str) -> str:
+    word = word.replace("%", "%%").replace("$", "$$")  # else specifiers and variables
+    if re.fullmatch(r"[\w@%+=:,./$-]+", word, re.ASCII):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def launchd_plist(command: Sequence[str]) -> str:

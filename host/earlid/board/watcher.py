@@ -14,12 +14,13 @@ from earlid.board.link import Hello, Link, Record, Telemetry
 from earlid.board.relay import Relay
 from earlid.board.sync import Sync, SyncResult
 from earlid.errors import UserError
-from earlid.ledger.store import Ledger
+from earlid.ledger.store import Ledger, now_ms
 
 AGAIN_S = (0.5, 0.5, 1.0, 2.0, 5.0)  # waits for a board that is away
 LISTEN_S = 0.2  # also how long another program's `close` may wait
 SILENCE_S = 10.0  # without a line: ask whether it is still there
 REFRESH_S = 3600.0  # clock and anchor
+LEAP_MS = 1000  # this computer's clock was set, or it slept: the board's clock and ours are compared anew
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Status:
     progress: tuple[int, int] = (0, 0)
     trouble: str = ""
     last: deque[Happening] = field(default_factory=lambda: deque(maxlen=8))
+
+
+def _clock_lead_ms() -> int:
+    """This computer's clock less its count of milliseconds, which (but for Windows) rests in sleep and cannot be set."""
+    return now_ms() - int(time.monotonic() * 1000)
 
 
 def _relay(port: str) -> AbstractContextManager[Relay | None]:
@@ -93,7 +99,8 @@ class Watcher(threading.Thread):
             misses += 1
 
     def _session(self, link: Link, relay: Relay | None) -> None:
-        sync = Sync(link, self._ledger, on_stored=self._stored)
+        sync = Sync(link, self._ledger, now_ms, self._stored)
+        lead_ms = _clock_lead_ms()
         self._begin(link, sync)
         refreshed_s = heard_s = time.monotonic()
         missed = link.missed_lines
@@ -118,7 +125,8 @@ class Watcher(threading.Thread):
             elif now_s - heard_s > SILENCE_S:
                 sync.greet()
                 heard_s = now_s
-            if now_s - refreshed_s > REFRESH_S:
+            if now_s - refreshed_s > REFRESH_S or abs(_clock_lead_ms() - lead_ms) > LEAP_MS:
+                lead_ms = _clock_lead_ms()
                 sync.set_clock()
                 sync.greet()
                 sync.anchor()

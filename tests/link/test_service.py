@@ -1,0 +1,90 @@
+"""`earlid watch --service`: the files are what the operating systems read, and their command runs and ends cleanly."""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from earlid.cli import main
+from earlid.ledger.location import locate
+from earlid.ledger.reader import open_reader
+from fake_board import FakeBoard, seal_records
+
+BOARD = "00112233aabbccdd"
+ODD = "a \"b\" 'c' $HOME 100% \\ <&> ü"
+
+
+def unit(capsys, kind, *words):
+    assert main(["watch", "--service", kind, *words]) == 0
+    return capsys.readouterr().out
+
+
+def systemd_words(text):
+    """The command of a unit, read by systemd's rules as far as they are a shell's."""
+    line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
+    words = [word.replace("$$", "$").replace("%%", "%") for word in shlex.split(line.removeprefix("ExecStart="))]
+    return words
+
+
+def launchd_words(text):
+    return plistlib.loads(text.encode())["ProgramArguments"]
+
+
+@pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])
+def test_every_word_arrives_as_it_was_said(capsys, kind, words_of):
+    words = words_of(unit(capsys, kind, "-p", ODD, "--ledger", f"/tmp/{ODD}.sqlite"))
+    assert words == [
+        sys.executable, "-m", "earlid.cli", "watch", "--quiet", "--port", ODD, "--ledger", f"/tmp/{ODD}.sqlite",
+    ]  # fmt: skip
+
+
+def test_systemd_finds_nothing_wrong(capsys, tmp_path, monkeypatch):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd here (apt-get install systemd)")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    path = tmp_path / "earlid-watch.service"
+    good = unit(capsys, "systemd", "--ledger", f"/tmp/{ODD}.sqlite")
+    for text, fine in ((good, True), (good.replace("Restart=", "Restrat="), False), (good.replace(sys.executable, "/no"), False)):
+        path.write_text(text)
+        done = subprocess.run(["systemd-analyze", "--user", "verify", str(path)], capture_output=True, text=True, check=False)
+        said = [line for line in done.stderr.splitlines() if path.name in line]
+        assert (done.returncode == 0 and not said) == fine, done.stderr
+
+
+@pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])
+def test_the_command_runs_and_ends_at_sigterm(capsys, tmp_path, kind, words_of):
+    ledger = tmp_path / "led ger.sqlite"
+    slots = seal_records(BOARD, 12)
+    with FakeBoard(BOARD, slots[:10]) as board:
+        words = words_of(unit(capsys, kind, "-p", board.path, "--ledger", str(ledger)))
+        environment = {"EARLID_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}  # a service has little else
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True, cwd="/", env=environment)  # fmt: skip
+        try:
+            for count in (10, 11):
+                until_s = time.monotonic() + 60
+                while board.acked < count:
+                    assert time.monotonic() < until_s, f"{board.acked} records acknowledged"
+                    assert child.poll() is None
+                    time.sleep(0.02)
+                if count == 10:
+                    board.append(slots[10])
+            child.send_signal(signal.SIGTERM)
+            out, err = child.communicate(timeout=60)
+        finally:
+            child.kill()
+            child.wait()
+    assert child.returncode == 0, err
+    assert out == ""
+    assert len(err.splitlines()) == 1, err  # quiet: that the board is here, and no line a record
+    assert "10 records fetched" in err
+    assert os.stat(ledger).st_mode & 0o777 == 0o600
+    with open_reader(locate(str(ledger))) as reader:
+        assert reader.rows("SELECT COUNT(*) FROM records") == [(11,)]
