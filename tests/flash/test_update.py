@@ -10,6 +10,7 @@ import pytest
 from earlid.board import image, provision
 from earlid.board.link import Link, Record
 from earlid.cli import main
+from earlid.virtual.board import VirtualBoard
 from lid import record
 
 from tests.flash import kit
@@ -101,6 +102,37 @@ def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsy
         assert len(board.resets) == count
         after = {name: data for name, data in board.read_files().items() if not name.startswith("journal")}
         assert after == before
+
+
+def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[provision.Outcome, list[str]]:
+    """An update by somebody who keeps the talk button held until told to let it go, or for good; outcome and stages."""
+    stages: list[str] = []
+    talk = board.talk
+    monkeypatch.setattr(board, "talk", lambda pressed: talk(True) if pressed else None)
+
+    def report(stage: str, done: int, total: int) -> None:
+        stages.append(stage)
+        if stage == "release" and lets_go:
+            talk(False)
+
+    order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=kit.model(20_000))
+    return provision.Provision(board.port, order, report, threading.Event()).run(), stages
+
+
+def test_a_talk_button_held_too_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running() as board:
+        outcome, stages = update(board, True, monkeypatch)
+        assert (outcome.code, outcome.self_test) == (0, "passed"), outcome.say
+        assert stages.index("deploy") < stages.index("release") < stages.index("restart")
+
+
+def test_a_talk_button_held_for_good_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "RELEASE_WAIT_S", 1.0)
+    with running() as board:
+        outcome, _ = update(board, False, monkeypatch)
+        assert outcome.code == 1
+        assert outcome.say.endswith("so it waits in maintenance mode: let the button go, press reset.")
+        assert "no word" not in outcome.say
 
 
 def test_an_update_cut_off_in_the_middle_still_boots_what_it_had() -> None:

@@ -25,6 +25,7 @@ STAGE_TEXT = {
     "verify": "verifying",
     "prompt": "waiting for MicroPython",
     "deploy": "putting the firmware on",
+    "release": "let the talk button go now",
     "restart": "restarting",
     "self-test": "waiting for the first self-test",
     "done": "done",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import serial
+from lid import circuit, wire
 from lid import config as settings
-from lid import wire
 from lid.record import FIELDS
 
 from earlid.board import deploy, tree
@@ -25,11 +25,16 @@ from earlid.board.probe import PROMPT, Sighting, probe
 from earlid.board.repl import NoRepl, Repl
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, UserError
 
-STAGES = ("look", "maintenance", "download", "connect", "erase", "write", "verify", "prompt", "deploy", "restart", "self-test")
+STAGES = (
+    "look", "maintenance", "download", "connect", "erase", "write", "verify", "prompt", "deploy", "release", "restart",
+    "self-test",
+)  # fmt: skip
 ENDS = ("done", "failed")
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 FIRST_RECORDS_WAIT_S = 30.0
+RELEASE_WAIT_S = 60.0
+TALK_BUTTON = f"import machine\nprint(machine.Pin({circuit.TALK_BUTTON_PIN}, machine.Pin.IN, machine.Pin.PULL_UP).value())\n"
 NEXT_TEXT = "Next: `earlid calibrate`, then `earlid watch` to keep its receipts."
 HOLD_TEXT = "Earlid runs on it: hold its talk button, press and release its reset button, then let the talk button go"
 
@@ -92,7 +97,8 @@ class FirstWords:
     @property
     def complete(self) -> bool:
         """Nothing more is to be waited for."""
-        return bool(self.hello) and (bool(self.self_test) or self.hello.get("state") == "muted")
+        told = self.self_test or self.hello.get("state") == "muted" or self.hello.get("maintenance")
+        return bool(self.hello) and bool(told)
 
     def take(self, body: dict[str, Any]) -> None:
         """One line's body; other lines than `hi` and `rec` say nothing here."""
@@ -252,9 +258,17 @@ class Provision:
                 model = self.order.default_model()
             plan = deploy.plan(board, deploy.survey(repl, board), built, model, config)
             deploy.carry_out(repl, plan, lambda done, total: self._tell("deploy", done, total))
+            self._wait_for_release(repl)
             self._tell("restart")
             repl.leave_running("import machine\nmachine.reset()\n")
         return plan.sent_bytes
+
+    def _wait_for_release(self, repl: Repl) -> None:
+        # Held through the restart, the talk button would ask for maintenance mode once more.
+        end_s = time.monotonic() + RELEASE_WAIT_S
+        while repl.run(TALK_BUTTON).strip() == "0" and time.monotonic() < end_s:
+            self._tell("release")
+            time.sleep(0.2)
 
     def _first_words(self, port: serial.Serial, sent_bytes: int) -> Outcome:
         """Wait for the new firmware's `boot` and `selftest` records and its greeting."""
@@ -286,6 +300,9 @@ class Provision:
         if words.self_test == "failed":
             text = f"Its self-test failed (bits {words.bits:#x}): the lid stays closed. See `earlid doctor`."
             return self._outcome(hello, sent_bytes, "failed", FAILED, text)
+        if hello.get("maintenance"):
+            text = "Its talk button was held while it restarted, so it waits in maintenance mode: let the button go, press reset."
+            return self._outcome(hello, sent_bytes, "none", FAILED, text)
         if hello.get("state") == "muted":
             text = "Its mute switch is on: the self-test runs when it is off."
             return self._outcome(hello, sent_bytes, "none", 0, text)
@@ -294,7 +311,7 @@ class Provision:
 
     def _outcome(self, hello: dict[str, Any], sent_bytes: int, self_test: str, code: int, say: str) -> Outcome:
         name = str(hello.get("board", ""))
-        word = f", listens for {hello['word']!r}" if hello.get("word") else ", has no word"
+        word = f", listens for {hello['word']!r}" if hello.get("word") else ", has no word" if "word" in hello else ""
         text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}{word}. {say}"
         return Outcome(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
 
@@ -312,7 +329,7 @@ def interrupted_text(stage: str) -> str:
     """What a person must know after Ctrl-C in a stage."""
     if stage in ("erase", "write", "verify"):
         left = "The chip has no working MicroPython now, and its lid is closed"
-    elif stage in ("restart", "self-test"):
+    elif stage in ("release", "restart", "self-test"):
         left = "The firmware is on the board"
     else:
         left = "The board has what it had, or waits with its lid closed"
