@@ -1,6 +1,6 @@
 # Runs on MicroPython: the journal, configuration and identity on a real littlefs over NOR flash that loses power at a
 # chosen write.
-# argv: seed, mode (every|random|wrap|planted), first, last, step. Prints one line of counts; an AssertionError says
+# argv: seed, mode (every|random|ring|wrap|planted), first, last, step. Prints one line of counts; an AssertionError says
 # at which write.
 import gc
 import os
@@ -117,10 +117,18 @@ def append(journal, kept, n):
     kept.append((journal.seq, bytes(journal.find(journal.seq))))
 
 
-def check_chain(journal, where):
-    # Every record kept is whole and hangs on the one before it.
+def note_lost(journal, kept):
+    def note(count, first):
+        journal.append(0, "lost", "overwritten", 0, 0, 3000, (3300, 3300), (0, 0), count, first)
+        kept.append((journal.seq, bytes(journal.find(journal.seq))))
+
+    return note
+
+
+def check_chain(journal, where, newest=4000):
+    # Every record kept (or the newest of them) is whole and hangs on the one before it.
     link = None
-    for seq in range(journal.oldest, journal.seq + 1):
+    for seq in range(max(journal.oldest, journal.seq - newest), journal.seq + 1):
         slot = journal.find(seq)
         assert slot is not None, (where, "record missing", seq)
         slot = bytes(slot)
@@ -154,7 +162,7 @@ def hour(journal, kept, state, count, rng):
             store.save_config(old, new)
             state["config"] = new
         if journal.needs_room():
-            journal.make_room(lambda lost, first: append(journal, kept, lost))
+            journal.make_room(note_lost(journal, kept))
 
 
 def live(nor, kept, state, count, rng, where):
@@ -167,19 +175,31 @@ def live(nor, kept, state, count, rng, where):
         return True
 
 
+def lost_ranges(journal, newest):
+    found = []
+    for seq in range(max(journal.oldest, newest - 200), newest + 1):
+        fields = record.read_body(journal.find(seq)[:40])
+        if fields[record.EVENT_AT] == "lost":
+            found.append(fields[12:14])
+    return found
+
+
 def check_life(journal, kept, state, where):
     # What the next start finds: everything reported durable, nothing half-read.
     oldest, newest = journal.oldest, journal.seq
     reported = kept[-1][0] if kept else 0
+    reported = max(reported, state["newest"])
     assert reported <= newest <= reported + 1, (where, "head", newest, "reported", reported)
     for seq, slot in kept:
         if seq >= oldest:
             assert journal.find(seq) == slot, (where, "acknowledged record gone", seq)
-    assert oldest <= max(1, state["acked"] + 1) or not kept or kept[0][0] == oldest, (where, "unread records gone", oldest)
+    counted = lost_ranges(journal, newest) if oldest > state["oldest"] else []
+    for seq in range(max(state["oldest"], state["acked"] + 1), oldest):
+        assert any(first <= seq < first + count for count, first in counted), (where, "gone and not counted", seq)
     # The acknowledgement is kept at times only: an older one makes the host's copy come twice, never not at all.
     assert journal.acked <= max(state["acked"], state["asked"]), (where, "acknowledged what nobody did")
     assert journal.acked >= state["acked"], (where, "acknowledgement gone")
-    check_chain(journal, where)
+    check_chain(journal, where, state["checked"])
     settings, damaged = store.load_config()
     assert not damaged, (where, "configuration damaged")
     if state["config"] is not None:
@@ -192,7 +212,10 @@ def check_life(journal, kept, state, where):
 def run_cuts(base, cuts, count, rng):
     # cuts: (write, how much of it is torn off) of each life, one after the other on the same flash; count: records of the first.
     # (writes of the first life, how many lives were cut)
-    kept, state, content = [], {"config": OLD, "acked": 0, "asked": 0}, bytearray(base)
+    journal = start(Nor(bytearray(base), 0, 0))
+    kept, content = [], bytearray(base)
+    state = {"config": OLD, "acked": 0, "asked": 0, "oldest": journal.oldest, "newest": journal.seq}
+    state["checked"] = 4000 if journal.seq == 0 else 100  # of a full ring, what the cut could touch
     writes, happened = 0, 0
     for life, (cut_at, torn) in enumerate(cuts):
         where = (life, cut_at, torn)
@@ -203,7 +226,7 @@ def run_cuts(base, cuts, count, rng):
         # Read on a copy: the start that follows is the next life's, and may itself be cut.
         journal = start(Nor(bytearray(content), 0, 0))
         check_life(journal, kept, state, where)
-        if journal.seq > (kept[-1][0] if kept else 0):
+        if journal.seq > (kept[-1][0] if kept else state["newest"]):
             kept.append((journal.seq, bytes(journal.find(journal.seq))))  # whole, but its writer never knew
     newest = journal.seq
     again = Nor(content, 0, 0)
@@ -212,7 +235,7 @@ def run_cuts(base, cuts, count, rng):
         append(journal, [], n)
     journal = start(Nor(again.content, 0, 0))
     assert journal.seq == newest + 3, (where, "records after the cut")
-    check_chain(journal, where)
+    check_chain(journal, where, state["checked"])
     return writes, happened
 
 
@@ -243,6 +266,17 @@ def wrap(blocks, records):
     print("wrapped", journal.seq, "oldest", journal.oldest, "lost", unread, "in", len(lost), "acked", journal.acked, "gone", gone)
 
 
+def full_ring():
+    # A flash with room for four segments, gone round once, twenty records before the next has to make room.
+    nor = Nor(fresh(74), 0, 0)
+    journal = start(nor)
+    while journal.oldest == 1 or journal._segments.used != segments.SLOTS - 20:
+        append(journal, [], journal.seq)
+        if journal.needs_room():
+            journal.make_room(note_lost(journal, []))
+    return nor.content
+
+
 def plant():
     # What a careless programmer would have written: the file in place, and a slot believed without reading it.
     def write_in_place(path, data):
@@ -267,14 +301,14 @@ def main():
     if mode == "planted":
         plant()
         mode = "every"
-    base = fresh(96)
-    count = 150 if mode == "every" else 1200
+    base = full_ring() if mode == "ring" else fresh(96)
+    count = {"every": 150, "ring": 40}.get(mode, 1200)
     total, _ = run_cuts(base, [(0, 0)], count, random)
     cuts = runs = again = 0
     at = first
-    while at <= (total if mode == "every" else last):
-        lives = [(at if mode == "every" else random.randrange(1, total + 1), torn())]
-        if mode == "every":
+    while at <= (last if mode == "random" else total):
+        lives = [(random.randrange(1, total + 1) if mode == "random" else at, torn())]
+        if mode != "random":
             lives.append((0, 0))  # and a life after it, which writes where littlefs thinks that nothing is
         while mode == "random" and random.getrandbits(2) == 0:
             lives.append((random.randrange(1, 40), torn()))  # and once more, soon after the restart

@@ -49,6 +49,14 @@ def test_cuts_at_random_writes_of_a_long_run():
     assert seen["again"] > 3, told
 
 
+def test_a_cut_at_any_write_while_a_full_ring_gives_way():
+    """The oldest segment goes for a new one: what nobody had read is counted, whenever the power goes."""
+    done, told = run_world("ring", random.randrange(1, 5), 100000, 4)
+    assert done.returncode == 0, told
+    seen = counts(done)
+    assert seen["cuts"] == seen["runs"] > 100, told
+
+
 def test_the_ring_wraps_and_counts_what_nobody_read():
     done, told = run_world("wrap", 96, 9000)
     assert done.returncode == 0, told

@@ -97,6 +97,28 @@ def test_a_configuration_outlives_a_power_cut():
         assert bench.ask("config-get")["config"]["open_ms"] == 4000
 
 
+def test_no_configuration_is_in_force_without_its_record():
+    """Power cut at every flash write of a change: where the new one is found afterwards, so is the record of it."""
+    line = wire.encode(1, {"id": 1, "do": "config-set", "config": {"open_ms": 4000}})
+    found = []
+    cut = True
+    while cut:  # until a write that there is none of
+        with Bench() as bench:
+            bench.board.power_cut_at_write(len(found) + 1)
+            bench.board.send(line)
+            bench.board.run_ms(1500)
+            cut = not bench.board.rails[0]
+            bench.board.power_cut_at_write(None)
+            bench.board.power_cut()
+            bench.board.power_on()
+            bench.board.run_ms(7000)
+            bench.sync()
+            found.append(bench.ask("config-get")["config"]["open_ms"])
+            assert found[-1] == 8000 or ("config", "changed") in bench.told(), f"write {len(found)}: changed without a record"
+    assert found[-1] == 4000
+    assert found.count(8000) > 3
+
+
 @pytest.mark.parametrize("bad", [{"open_ms": 100}, {"open_ms": "8000"}, {"window": 3}, {"open_ms": 8000.0}, {"energy_on_q8": 64}])
 def test_a_setting_out_of_range_is_refused_by_name(bad):
     with Bench() as bench:
