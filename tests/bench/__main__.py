@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import platform
 import sys
 import traceback
 
@@ -20,6 +22,8 @@ PARTS = (
 def main() -> int:
     """Run the parts, or those whose module names contain a word of the command line; 1 when one could not run."""
     failed = 0
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    print(f"{platform.machine()}, {cores} processors, load {load:.1f} before it began: what is timed wants one below 1")
     chosen = sys.argv[1:]
     for title, module in PARTS:
         if chosen and not any(word in module for word in chosen):

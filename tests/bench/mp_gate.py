@@ -1,8 +1,7 @@
 # Runs on MicroPython: one part of the gate over samples from standard input. Arguments: part (read, frontend, network,
-# detector, heap), network file. Prints the microseconds that the part's own loop took, or for heap its bytes.
+# detector, gated, heap), network file. `network` is behind a frontend, which it needs. Prints bytes for heap only.
 import gc
 import sys
-import time
 
 import mp_hops
 from lid.gate import blob
@@ -11,40 +10,44 @@ from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
 
 
+def heap(path):
+    gc.collect()
+    before = gc.mem_alloc()
+    kept = Detector(blob.load(path))
+    gc.collect()
+    print(gc.mem_alloc() - before, kept.name)
+
+
+def network(path):
+    columns = Frontend()
+    word = WakeWord(blob.load(path))
+
+    def push(hop):
+        if columns.push(hop):
+            word.push(columns.features)
+
+    return push
+
+
+def detector(path, energy_gate):
+    ear = Detector(blob.load(path))
+    ear.energy_gate = energy_gate
+    return ear.push
+
+
 def run(part, path):
     if part == "heap":
-        gc.collect()
-        before = gc.mem_alloc()
-        kept = Detector(blob.load(path))
-        gc.collect()
-        print(gc.mem_alloc() - before, kept.name)
+        heap(path)
         return
-    push = None
-    if part == "frontend":
-        push = Frontend().push
-    elif part == "detector":
-        ear = Detector(blob.load(path))
-        ear.energy_gate = False
-        push = ear.push
-    elif part == "gated":
-        push = Detector(blob.load(path)).push
-    elif part == "network":
-        network = WakeWord(blob.load(path))
-        frontend = Frontend()
-        columns = []
-        for hop in mp_hops.hops():
-            if frontend.push(hop):
-                columns.append(bytes(frontend.features))
-        begun = time.ticks_us()
-        for column in columns:
-            network.push(column)
-        print(time.ticks_us() - begun)
-        return
-    begun = time.ticks_us()
+    push = {
+        "read": lambda: lambda hop: None,
+        "frontend": lambda: Frontend().push,
+        "network": lambda: network(path),
+        "detector": lambda: detector(path, False),
+        "gated": lambda: detector(path, True),
+    }[part]()
     for hop in mp_hops.hops():
-        if push:
-            push(hop)
-    print(time.ticks_us() - begun)
+        push(hop)
 
 
 run(sys.argv[1], sys.argv[2])

@@ -1,8 +1,9 @@
 """`python -m tests.xtensa.bench_gate`: what the gate costs the board, from its real machine code.
 
 Prints instructions per hop and per second of audio for every kernel, with the network always on and with the energy
-gate closed, beside the goals, and the bytes of machine code. Kernels are counted exactly; the C helpers they call and
-the interpreted code between them are estimates (runtime.py and glue.py say how).
+gate closed, beside the goals, and the bytes of machine code; of the other published networks the sum alone. Kernels are
+counted exactly; the C helpers they call and the interpreted code between them are estimates (runtime.py and glue.py say
+how).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import earlid.virtual
 import numpy as np
 import soundfile
+from earlid.gate import models
 from rich.console import Console
 from rich.table import Table
 
@@ -107,6 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(f"machine code: {sum(native.values()):,} bytes ({', '.join(f'{n} {s:,}' for n, s in native.items())})")
     console.print(verdict(on, GOAL_ON), verdict(closed, GOAL_CLOSED), sep="\n")
     gate.machine.memory.check_guards()
+    for name in models.builtin_names():
+        if name != chosen.model and not chosen.profile:
+            other = gates.Gate()
+            console.print(f"{name}: {verdict(network_on(other, name, speech()), GOAL_ON)}")
+            other.machine.memory.check_guards()
     return 0
 
 
