@@ -150,7 +150,7 @@ def hour(journal, kept, state, count, rng):
     # A scripted hour: openings, an acknowledgement, a new segment, a changed configuration.
     for n in range(count):
         append(journal, kept, n)
-        if n % 37 == 5 and kept:
+        if n % 37 == 5 and kept and state["read"]:
             seq, slot = kept[-1]
             assert journal.acknowledge(seq, slot[40:52])
             state["asked"] = seq
@@ -215,6 +215,7 @@ def run_cuts(base, cuts, count, rng):
     journal = start(Nor(bytearray(base), 0, 0))
     kept, content = [], bytearray(base)
     state = {"config": OLD, "acked": 0, "asked": 0, "oldest": journal.oldest, "newest": journal.seq}
+    state["read"] = journal.seq == 0  # nobody reads the full ring
     state["checked"] = 4000 if journal.seq == 0 else 100  # of a full ring, what the cut could touch
     writes, happened = 0, 0
     for life, (cut_at, torn) in enumerate(cuts):
@@ -270,7 +271,7 @@ def full_ring():
     # A flash with room for four segments, gone round once, twenty records before the next has to make room.
     nor = Nor(fresh(74), 0, 0)
     journal = start(nor)
-    while journal.oldest == 1 or journal._segments.used != segments.SLOTS - 20:
+    while journal.oldest == 1 or journal._segments.used != segments.SLOTS - 20 or os.statvfs("/")[3] > 16:
         append(journal, [], journal.seq)
         if journal.needs_room():
             journal.make_room(note_lost(journal, []))
