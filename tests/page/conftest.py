@@ -59,12 +59,19 @@ def report(home, past):
     return path
 
 
+def _heed_interrupts():
+    """What a shell starts in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def served(home, tmp_path):
     """(url, location, kitchen): `earlid review --serve` over three days that end now."""
     location, kitchen, _ = household(tmp_path / "live.sqlite", days=3)
     words = ["review", "--serve", "--no-browser", "--ledger", str(location.path)]
-    child = subprocess.Popen([sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
     try:
         assert child.stdout is not None
         yield child.stdout.readline().strip(), location, kitchen

@@ -9,8 +9,8 @@ from importlib.resources import files
 
 # In this order, in one script element: each uses what stands before it.
 SCRIPTS = (
-    "base.js", "zone.js", "pack.js", "story.js", "view.js", "paint.js", "lanes.js", "timeline.js", "gestures.js",
-    "days.js", "scores.js", "summary.js", "listing.js", "verdict.js", "live.js", "main.js",
+    "base.js", "zone.js", "pack.js", "story.js", "view.js", "paint.js", "extracts.js", "lanes.js", "timeline.js",
+    "gestures.js", "days.js", "scores.js", "summary.js", "listing.js", "verdict.js", "live.js", "main.js",
 )  # fmt: skip
 
 

@@ -20,6 +20,18 @@ const earlid = {};
 
   earlid.clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
+  // How many of the first `size` numbers, which rise, are below a value.
+  earlid.lower = (sorted, size, value) => {
+    let low = 0;
+    let high = size;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sorted[middle] < value) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+
   const two = (number) => String(number).padStart(2, "0");
 
   // The same words as the command line's: 0.4 s, 3 min 20 s, 2 h 05 min.

@@ -26,7 +26,7 @@
     if (muted.length) paint.hatch(ctx, muted, y, height, colour.muted);
     const [first, end] = story.openingsIn(t0, t1);
     if (end - first <= FEW) each(ctx, first, end, { t0, t1, scale, y, height, board });
-    else summed(ctx, first, end, { t0, t1, width, y, height, board });
+    else summed(ctx, { t0, t1, width, y, height, board });
   };
 
   const each = (ctx, first, end, { t0, scale, y, height, board }) => {
@@ -56,42 +56,52 @@
   };
 
   // Sums: a bin's bar is the higher the longer the lid was open in it, on a logarithmic scale: seconds show beside hours.
-  const summed = (ctx, first, end, { t0, t1, width, y, height, board }) => {
-    const { story, paint } = earlid;
+  const summed = (ctx, { t0, t1, width, y, height, board }) => {
+    const { story, paint, extracts } = earlid;
     const colour = paint.colours();
-    const { openings, code } = story;
-    const { t, board: boards, reason, label, live } = openings;
     const size = Math.ceil(width / BIN);
     const bin_ms = ((t1 - t0) / width) * BIN;
     const [word, button, wrong] = ["word", "button", "wrong"].map((name) => buffer(name, size));
-    for (let i = first; i < end; i += 1) {
-      if (!shown(boards[i], board)) continue;
-      const stop = live[i] >= 0 ? t[i] + live[i] : story.end(i); // not all through end(): this runs for every pixel dragged
-      if (stop < t0) continue;
-      const into = reason[i] === code.button ? button : word;
-      const from = Math.max(0, Math.floor((t[i] - t0) / bin_ms));
-      const to = Math.min(size - 1, Math.floor((stop - t0) / bin_ms));
-      for (let at = from; at <= to; at += 1) {
-        const low = Math.max(t[i], t0 + at * bin_ms);
-        into[at] += Math.max(1, Math.min(stop, t0 + (at + 1) * bin_ms) - low);
-        if (label[i] === 0) wrong[at] += 1;
-      }
+    for (const of of board < 0 ? story.boards.keys() : [board]) {
+      const lives = extracts.lives()[of];
+      const sums = [[lives.word, word], [lives.button, button], [extracts.unmeant()[of], wrong]];
+      for (const [sum, into] of sums) differences(lives, sum, into, { t0, bin_ms, size });
+    }
+    for (const i of extracts.open()) {
+      if (!shown(story.openings.board[i], board)) continue;
+      const from = Math.max(0, Math.floor((story.openings.t[i] - t0) / bin_ms));
+      const to = Math.min(size - 1, Math.floor((story.end(i) - t0) / bin_ms));
+      const into = story.openings.reason[i] === story.code.button ? button : word;
+      for (let at = from; at <= to; at += 1) into[at] += bin_ms;
     }
     const steep = Math.max(1, bin_ms / 1000);
-    for (let at = 0; at < size; at += 1) {
-      const total = word[at] + button[at];
-      if (!total) continue;
-      const share = Math.min(1, Math.log1p((steep * total) / bin_ms) / Math.log1p(steep));
-      const high = Math.max(4, share * height);
-      const low = (high * button[at]) / total;
-      ctx.fillStyle = colour.word;
-      ctx.fillRect(at * BIN, y + height - high, BIN, high - low);
-      ctx.fillStyle = colour.button;
-      ctx.fillRect(at * BIN, y + height - low, BIN, low);
-      if (wrong[at]) {
-        ctx.fillStyle = colour.false;
-        ctx.fillRect(at * BIN, y + height - 4, BIN, 4);
+    const bars = (name, draw) => {
+      ctx.fillStyle = colour[name];
+      for (let at = 0; at < size; at += 1) {
+        const total = word[at] + button[at];
+        if (total < 0.5) continue; // what rounding leaves
+        const share = Math.min(1, Math.log1p((steep * total) / bin_ms) / Math.log1p(steep));
+        const high = Math.max(4, share * height);
+        const [from, tall] = draw(high, (high * button[at]) / total, at);
+        if (tall > 0.01) ctx.fillRect(at * BIN, y + height - from - tall, BIN, tall);
       }
+    };
+    bars("word", (high, low) => [low, high - low]);
+    bars("button", (high, low) => [0, low]);
+    bars("false", (high, low, at) => [0, wrong[at] < 0.5 ? 0 : 4]);
+  };
+
+  // How much of a sum that runs along one board's openings falls into each bin.
+  const differences = ({ size: openings, t, live }, sums, into, { t0, bin_ms, size }) => {
+    let before = 0;
+    for (let at = 0; at <= size; at += 1) {
+      const edge = t0 + at * bin_ms;
+      const begun = earlid.lower(t, openings, edge);
+      const last = begun - 1; // the part of it beyond the edge is not yet in
+      const beyond = begun && sums[begun] > sums[last] ? Math.max(0, t[last] + live[last] - edge) : 0;
+      const now = sums[begun] - beyond;
+      if (at) into[at - 1] += now - before;
+      before = now;
     }
   };
 
@@ -100,53 +110,36 @@
     const { story } = earlid;
     const lowest = lanes.lowestScore();
     const up = (score) => y + height - 6 - ((Math.max(score, lowest) - lowest) / (255 - lowest)) * (height - 12);
-    const place = { t0, scale: width / (t1 - t0), up, board };
-    const [a, b] = story.openingsIn(t0, t1);
-    const [c, d] = story.pointsIn(t0, t1);
-    cutoffs(ctx, width, { ...place, t1 });
-    if (b - a + d - c <= 3 * FEW) {
-      dots(ctx, c, d, { ...place, near: true });
-      dots(ctx, a, b, { ...place, near: false });
-    } else {
-      cloud(ctx, [[true, c, d], [false, a, b]], { ...place, width, height, y });
-    }
+    const place = { t0, t1, scale: width / (t1 - t0), up, width };
+    const seen = [["near", earlid.extracts.near(board)], ["word", earlid.extracts.word(board)]].map(([name, rows]) => (
+      { name, rows, first: earlid.lower(rows.t, rows.t.length, t0), end: earlid.lower(rows.t, rows.t.length, t1) }
+    ));
+    cutoffs(ctx, board, place);
+    if (seen.reduce((sum, { first, end }) => sum + end - first, 0) > 3 * FEW) cloud(ctx, seen, { ...place, height, y });
+    else for (const kind of seen) dots(ctx, kind, place);
   };
 
-  let lowest = { version: -1, score: 0 };
+  let lowest = { records: -1, score: 0 };
   lanes.lowestScore = () => {
     const { story } = earlid;
-    if (lowest.version !== story.version) {
+    if (lowest.records !== story.records) {
       let score = 250;
-      const see = (value) => {
-        if (value > 0 && value < score) score = value;
-      };
-      const { openings, points, code } = story;
-      for (let i = 0; i < openings.rows; i += 1) if (openings.reason[i] === code.word) see(openings.score[i]);
-      for (let i = 0; i < points.rows; i += 1) if (points.event[i] === code["near-miss"]) see(points.score[i]);
-      lowest = { version: story.version, score: Math.max(0, Math.floor((score - 8) / 10) * 10) };
+      for (const { score: scores } of [earlid.extracts.word(-1), earlid.extracts.near(-1)]) {
+        for (const value of scores) if (value > 0 && value < score) score = value;
+      }
+      lowest = { records: story.records, score: Math.max(0, Math.floor((score - 8) / 10) * 10) };
     }
     return lowest.score;
   };
 
-  // Which rows have a score: near misses, or openings by the word.
-  const scored = (near) => {
-    const { openings, points, code } = earlid.story;
-    const kinds = near ? points.event : openings.reason;
-    const kind = near ? code["near-miss"] : code.word;
-    return (i) => kinds[i] === kind;
-  };
-
-  const dots = (ctx, first, end, { t0, scale, up, board, near }) => {
+  const dots = (ctx, { name, rows, first, end }, { t0, scale, up }) => {
     const colour = earlid.paint.colours();
-    const table = near ? earlid.story.points : earlid.story.openings;
-    const fits = scored(near);
     ctx.lineWidth = 1.6;
     for (let i = first; i < end; i += 1) {
-      if (!shown(table.board[i], board) || !fits(i) || table.t[i] < t0) continue;
-      const x = (table.t[i] - t0) * scale;
-      const high = up(table.score[i]);
-      ctx.strokeStyle = ctx.fillStyle = near ? colour.near : colour.word;
-      if (table.label[i] === 0) {
+      const x = (rows.t[i] - t0) * scale;
+      const high = up(rows.score[i]);
+      ctx.strokeStyle = ctx.fillStyle = colour[name];
+      if (rows.table.label[rows.rows[i]] === 0) {
         ctx.strokeStyle = colour.false;
         ctx.lineWidth = 2.2;
         earlid.paint.cross(ctx, x, high, 4);
@@ -154,33 +147,29 @@
         continue;
       }
       ctx.beginPath();
-      ctx.arc(x, high, near ? 3.2 : 4, 0, 7);
-      if (near) ctx.stroke();
+      ctx.arc(x, high, name === "near" ? 3.2 : 4, 0, 7);
+      if (name === "near") ctx.stroke();
       else ctx.fill();
     }
   };
 
   // Many dots as a small picture, one of its pixels for BIN by BIN of ours: painting each by itself would take too long.
   const picture = document.createElement("canvas");
-  const cloud = (ctx, ranges, { width, height, y, t0, scale, up, board }) => {
+  const cloud = (ctx, seen, { width, height, y, t0, scale, up }) => {
     const across = Math.ceil(width / BIN);
     const down = Math.ceil(height / BIN);
     const pixels = new ImageData(across, down);
     const words = new Uint32Array(pixels.data.buffer);
-    for (const [near, first, end] of ranges) {
-      const table = near ? earlid.story.points : earlid.story.openings;
-      const { t, board: boards, score } = table;
+    for (const { name, rows: { t, score }, first, end } of seen) {
       const counts = buffer("counts", across * down);
-      const rows = Array.from({ length: 256 }, (_, value) => Math.floor((up(value) - y) / BIN) * across);
-      const fits = scored(near);
+      const lines = Array.from({ length: 256 }, (_, value) => Math.floor((up(value) - y) / BIN) * across);
       let most = 1;
       for (let i = first; i < end; i += 1) {
-        if (!shown(boards[i], board) || !fits(i) || t[i] < t0) continue;
-        const at = rows[score[i]] + Math.floor(((t[i] - t0) * scale) / BIN);
+        const at = lines[score[i]] + Math.floor(((t[i] - t0) * scale) / BIN);
         counts[at] += 1;
         if (counts[at] > most) most = counts[at];
       }
-      const [red, green, blue] = earlid.paint.rgb(near ? "near" : "word");
+      const [red, green, blue] = earlid.paint.rgb(name);
       for (let at = 0; at < across * down; at += 1) {
         if (!counts[at]) continue;
         const alpha = Math.round(90 + 165 * (Math.log1p(counts[at]) / Math.log1p(most)));
@@ -194,38 +183,26 @@
     ctx.drawImage(picture, 0, y, across * BIN, down * BIN);
   };
 
-  // The cutoff of each board as steps, from what its openings and near misses say it was.
-  const cutoffs = (ctx, width, { t0, t1, scale, up, board }) => {
-    const { story, paint } = earlid;
-    const { openings, points, code } = story;
-    const bins = story.boards.map((_, number) => (shown(number, board) ? new Uint16Array(Math.ceil(width)) : null));
-    const gather = (table, values, first, fits) => {
-      const { t, board: boards } = table;
-      const end = table.lower(t1);
-      for (let i = Math.max(0, first - 200); i < end; i += 1) {
-        const row = bins[boards[i]];
-        if (row && values[i] && fits(i)) row[Math.max(0, Math.floor((t[i] - t0) * scale))] = values[i];
-      }
-    };
-    gather(openings, openings.cutoff, openings.lower(t0), () => true);
-    const events = points.event;
-    const miss = code["near-miss"];
-    gather(points, points.b, points.lower(t0), (i) => events[i] === miss);
+  // The cutoff of each board as steps; before the first that is known, as that.
+  const cutoffs = (ctx, board, { t0, t1, scale, up, width }) => {
+    const { story, paint, extracts } = earlid;
     ctx.strokeStyle = paint.colours().ink;
     ctx.lineWidth = 1.25;
     ctx.setLineDash([5, 4]);
-    for (const row of bins) {
-      if (!row) continue;
-      let height = 0;
+    for (const of of board < 0 ? story.boards.keys() : [board]) {
+      const changes = extracts.cutoffs()[of].filter(([from]) => from < t1);
+      const known = changes.findLast(([from]) => from <= t0) ?? changes[0];
+      if (!known) continue;
+      let height = up(known[1]);
       ctx.beginPath();
-      for (let at = 0; at < width; at += 1) {
-        if (!row[at] || row[at] === height) continue;
-        if (height) ctx.lineTo(at, up(height));
-        else ctx.moveTo(0, up(row[at]));
-        height = row[at];
-        ctx.lineTo(at, up(height));
+      ctx.moveTo(0, height);
+      for (const [from, value] of changes) {
+        if (from <= t0) continue;
+        ctx.lineTo((from - t0) * scale, height);
+        height = up(value);
+        ctx.lineTo((from - t0) * scale, height);
       }
-      if (height) ctx.lineTo(width, up(height));
+      ctx.lineTo(width, height);
       ctx.stroke();
     }
     ctx.setLineDash([]);
@@ -236,16 +213,14 @@
 
   // Starts, faults and changes; of one kind no more than one in six pixels.
   lanes.marks = (ctx, { t0, t1, width, y, height, board }) => {
-    const { story, paint } = earlid;
-    const colour = paint.colours();
-    const kinds = story.header.names.map((name) => SHAPES[name]);
+    const colour = earlid.paint.colours();
+    const kinds = earlid.story.header.names.map((name) => SHAPES[name]);
+    const { t, event } = earlid.extracts.marks(board);
     const taken = new Map();
-    const [first, end] = story.pointsIn(t0, t1);
     const middle = y + height / 2;
-    for (let i = first; i < end; i += 1) {
-      const kind = kinds[story.points.event[i]];
-      if (!kind || !shown(story.points.board[i], board)) continue;
-      const x = ((story.points.t[i] - t0) / (t1 - t0)) * width;
+    for (let i = earlid.lower(t, t.length, t0); i < t.length && t[i] < t1; i += 1) {
+      const kind = kinds[event[i]];
+      const x = ((t[i] - t0) / (t1 - t0)) * width;
       if (x - (taken.get(kind) ?? -10) < 6) continue;
       taken.set(kind, x);
       ctx.fillStyle = ctx.strokeStyle = colour[kind];

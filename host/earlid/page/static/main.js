@@ -38,8 +38,8 @@
       return;
     }
     view.onFrame(earlid.timeline.draw);
-    view.onFrame(earlid.summary.range);
     view.onFrame(earlid.days.draw);
+    view.onFrame(earlid.summary.range); // last: it changes text, and who measures after that waits for a new layout
     view.onSettled(earlid.summary.settled);
     view.onSettled(earlid.scores.draw);
     view.onSettled(earlid.listing.draw);

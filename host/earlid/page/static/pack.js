@@ -13,14 +13,7 @@
     }
 
     lower(t) {
-      let low = 0;
-      let high = this.rows;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (this.t[middle] < t) low = middle + 1;
-        else high = middle;
-      }
-      return low;
+      return earlid.lower(this.t, this.rows, t);
     }
 
     find(board, boot, seq) {

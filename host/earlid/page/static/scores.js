@@ -6,25 +6,23 @@
   const BOTTOM = 20;
 
   const gather = () => {
-    const { story, view } = earlid;
-    const { openings, points, code } = story;
+    const { extracts, view } = earlid;
     const size = Math.ceil(256 / STEP);
     const [meant, wrong, near] = [0, 1, 2].map(() => new Uint32Array(size));
     const cutoffs = new Map();
-    const see = (into, score, cutoff) => {
-      into[Math.floor(score / STEP)] += 1;
-      cutoffs.set(cutoff, (cutoffs.get(cutoff) ?? 0) + 1);
+    const see = ({ table, rows, t, score, cutoff }, into, unmeant) => {
+      const end = earlid.lower(t, t.length, view.t1);
+      let same = 0;
+      for (let i = earlid.lower(t, t.length, view.t0); i < end; i += 1) {
+        (table.label[rows[i]] === 0 ? unmeant : into)[Math.floor(score[i] / STEP)] += 1;
+        same += 1;
+        if (i + 1 < end && cutoff[i + 1] === cutoff[i]) continue;
+        cutoffs.set(cutoff[i], (cutoffs.get(cutoff[i]) ?? 0) + same);
+        same = 0;
+      }
     };
-    let [first, end] = [openings.lower(view.t0), openings.lower(view.t1)];
-    for (let i = first; i < end; i += 1) {
-      if (openings.reason[i] !== code.word || (view.board >= 0 && openings.board[i] !== view.board)) continue;
-      see(openings.label[i] === 0 ? wrong : meant, openings.score[i], openings.cutoff[i]);
-    }
-    [first, end] = story.pointsIn(view.t0, view.t1);
-    for (let i = first; i < end; i += 1) {
-      if (points.event[i] !== code["near-miss"] || (view.board >= 0 && points.board[i] !== view.board)) continue;
-      see(near, points.score[i], points.b[i]);
-    }
+    see(extracts.word(view.board), meant, wrong);
+    see(extracts.near(view.board), near, near);
     return { meant, wrong, near, cutoffs: [...cutoffs].sort((a, b) => b[1] - a[1]).map((pair) => pair[0]) };
   };
 

@@ -1,7 +1,8 @@
 // What happened: the tables, and what is summed up over them. Draws nothing, asks nobody.
 {
   const HOUR_MS = 36e5;
-  const story = { loaded: false, version: 0 };
+  const DAY_MS = 864e5;
+  const story = { loaded: false, version: 0, records: 0 }; // how often anything, and how often more than labels changed
   let code = {};
   let daily = null;
   let mutes = null;
@@ -16,9 +17,11 @@
     changed();
   };
 
-  const changed = () => {
+  const changed = (records = true) => {
     story.version += 1;
     daily = null;
+    if (!records) return;
+    story.records += 1;
     mutes = null;
     longest_ms = 0;
     const { live, rows } = story.openings;
@@ -38,7 +41,7 @@
         if (at >= 0) table.label[at] = label;
       }
     }
-    changed();
+    changed(Boolean(change.openings || change.points || change.boards));
     return true;
   };
 
@@ -112,15 +115,16 @@
       live_ms: new Float64Array(size), hours: new Float64Array(size * 24),
       openings: new Uint32Array(size), near: new Uint32Array(size), notMeant: new Uint32Array(size),
     };
-    const { openings, points } = story;
+    const { openings } = story;
     for (let i = 0; i < openings.rows; i += 1) {
       if (only >= 0 && openings.board[i] !== only) continue;
-      const home = zone.dayNumber(openings.t[i]) - first;
+      const t = openings.t[i];
+      const end = openings.live[i] >= 0 ? t + openings.live[i] : story.end(i);
+      let local = t + zone.offset(t);
+      const home = Math.floor(local / DAY_MS) - first;
       daily.openings[home] += 1;
       if (openings.label[i] === 0) daily.notMeant[home] += 1;
-      const end = story.end(i);
-      for (let at = openings.t[i]; at < end; ) {
-        const local = at + zone.offset(at);
+      for (let at = t; at < end; local = at + zone.offset(at)) {
         const next = Math.min(end, at + HOUR_MS - (local % HOUR_MS));
         const hour = Math.floor(local / HOUR_MS) - first * 24;
         daily.hours[hour] += next - at;
@@ -128,10 +132,10 @@
         at = next;
       }
     }
-    for (let i = 0; i < points.rows; i += 1) {
-      if (points.event[i] === code["near-miss"] && (only < 0 || points.board[i] === only)) {
-        daily.near[zone.dayNumber(points.t[i]) - first] += 1;
-      }
+    const near = earlid.extracts.near(only).t;
+    for (let day = 0; day < size; day += 1) {
+      const [from, to] = [day, day + 1].map((number) => earlid.lower(near, near.length, zone.dayStart(first + number)));
+      daily.near[day] = to - from;
     }
     return daily;
   };
