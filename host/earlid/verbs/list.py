@@ -25,6 +25,11 @@ STATES = {
     "gone": "cannot be opened",
     "silent": "no answer",
 }
+NEXT = {
+    "micropython": "{port} carries no Earlid, or is in maintenance mode: `earlid flash -p {port}` puts it on.",
+    "bootloader": "{port} waits to be written: `earlid flash -p {port}`.",
+    "silent": "{port} does not answer: `earlid doctor -p {port}` says more.",
+}
 
 
 def add(subparsers: Any) -> None:
@@ -53,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
     if not seen:
         raise UserError("no board found. Plug one in with a data cable; `earlid doctor` helps when it is.", NO_BOARD)
     for sighting in seen:
-        if sighting.why and not args.json:
-            print(f"earlid: {sighting.why}", file=sys.stderr)
+        hint = sighting.why or NEXT.get(sighting.state, "").format(port=sighting.port)
+        if hint and not args.json:
+            print(f"earlid: {hint}", file=sys.stderr)
     return NO_BOARD if all(sighting.state == "gone" for sighting in seen) else 0
 
 
