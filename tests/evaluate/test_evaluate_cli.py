@@ -72,6 +72,16 @@ def test_run_again_nothing_is_measured_twice(recordings, tmp_path, here, capsys)
     assert len(here) == 2 * measured, "only what the wider question adds"
 
 
+def test_ctrl_c_says_what_is_kept(recordings, tmp_path, monkeypatch, capsys):
+    def run(tasks, workers):
+        yield engines.measure.run(tasks[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engines, "run_local", run)
+    assert evaluate(recordings, tmp_path, "--no-snr", "--energy-gate", "on") == 130
+    assert "1 of 3 streams are kept: the same command goes on from here" in capsys.readouterr().err
+
+
 def test_settings_come_from_a_file_of_calibrate(recordings, tmp_path, here, capsys):
     profile = tmp_path / "profile.json"
     profile.write_text(json.dumps({"board": "x", "config": {"cutoff_q8": 199, "energy_on_q8": 700}}))

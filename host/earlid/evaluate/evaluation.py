@@ -118,12 +118,17 @@ class Evaluation:
             if len(left) < len(tasks):
                 print(f"{len(tasks) - len(left)} of {len(tasks)} streams are done already", file=sys.stderr)
             run_now_s = 0.0
-            with output.progress(sum(task.seconds for task in left), "evaluating") as advance:
-                seconds = {task.key: task.seconds for task in left}
-                for result in self._results(left):
-                    if store.put(result):
-                        run_now_s += result["audio_s"]
-                        advance(seconds[result["key"]])
+            seconds = {task.key: task.seconds for task in left}
+            try:
+                with output.progress(sum(seconds.values()), "evaluating") as advance:
+                    for result in self._results(left):
+                        if store.put(result):
+                            run_now_s += result["audio_s"]
+                            advance(seconds[result["key"]])
+            except KeyboardInterrupt:
+                kept = sum(store.get(task.key) is not None for task in tasks)
+                print(f"{kept} of {len(tasks)} streams are kept: the same command goes on from here", file=sys.stderr)
+                raise
             # By a task's own names: settings with the same numbers share a result
             results = [(store.get(task.key) or {}) | task.describe() for task in tasks]
         wall_s = time.monotonic() - started_s

@@ -162,9 +162,15 @@ def _remarks(totals: Totals, document: dict[str, Any], cutoff_q8: int) -> Iterat
             "at which nothing opened at all, and may come out otherwise next time; their intervals tell how far."
         )
     yield "The energy gate saves power in quiet rooms; in talk and household noise the network runs most of the time."
+    if totals.cpu_s:
+        speed = totals.audio_s / totals.cpu_s
+        yield (
+            f"{totals.audio_s / 3600:.2f} h of audio, all conditions together, took {totals.cpu_s:.0f} s of processor time: "
+            f"{speed:.0f} hours an hour of one processor"
+        )
     if document["run_now_hours"]:
         speed = document["run_now_hours"] * 3600 / max(document["wall_s"], 1e-9)
-        yield f"{document['run_now_hours']:.2f} h of audio in {document['wall_s']:.0f} s: {speed:.0f} hours an hour"
+        yield f"{document['run_now_hours']:.2f} h of it now, in {document['wall_s']:.0f} s of waiting: {speed:.0f} hours an hour"
     if "yardstick" in document:
         found = document["yardstick"]
         yield (
