@@ -1,7 +1,10 @@
 """The guided session on virtual boards: what it measures is what the simulation knows, and each defect has its name."""
 
+import threading
+
 import numpy as np
 import pytest
+from earlid.board.safe import close_lid
 from earlid.calibrate.calibration import Calibration, Wishes, identify
 from earlid.calibrate.noise import measure_room
 from earlid.calibrate.progress import Shelf
@@ -222,6 +225,35 @@ def test_without_the_button_nothing_is_written(make_room, monkeypatch):
         calibrate(room, actor, only("room"), level="careful")
     with room.link() as link:
         assert link.request("config-get")["config"] == before
+
+
+@pytest.mark.parametrize("when", ["listening", "asking"])
+def test_safe_closes_the_lid_and_the_session_goes_on(make_room, tmp_path, monkeypatch, when):
+    monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
+    room = make_room(-65.0)
+    verdicts = []
+
+    def safe():
+        verdicts.append(close_lid(room.board.serial_port))
+
+    class Worried(Actor):
+        def begin(self, step, text, seconds):
+            if when == "asking":
+                safe()  # nobody reads the port meanwhile
+            return super().begin(step, text, seconds)
+
+        def heard(self, level_dbfs, seconds):
+            super().heard(level_dbfs, seconds)
+            if when == "listening" and not self.thread.is_alive() and not verdicts:
+                self.thread.start()
+
+    actor = Worried(room)
+    actor.thread = threading.Thread(target=safe)
+    calibrate(room, actor, only("room"), write=False)
+    if when == "listening":
+        actor.thread.join()
+    assert [(verdict.closed, verdict.state) for verdict in verdicts] == [(True, "closed")]
+    assert actor.values("room")["findings"] == []
 
 
 def test_a_muted_board_says_what_to_do(make_room):

@@ -25,7 +25,7 @@ SELF_TEST = (
      "Check 5 V at the coil with the mute switch off, then the pump's diodes; then swap the relay."),
     ("relay-sticks", "the sentinel's rail does not go away without pump edges",
      "the pump's bleed resistor is missing or the contact sticks", "Check the bleed resistor; then replace the relay."),
-    ("drop-time", "the relay drops much faster or slower than this board's first time",
+    ("drop-time", "the relay drops much faster or slower than this board's first time, or than healthy boards do",
      "the pump's capacitor or bleed resistor has changed, or the board is far warmer or colder",
      "Repeat at room temperature; then check the capacitor and the bleed resistor."),
     ("switch-poles", "the mute switch's two sense lines do not contradict each other",

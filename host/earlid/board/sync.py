@@ -79,21 +79,28 @@ class Sync:
         goal = max(0, int(self.hello["seq"]) - self._seq)
         pending: list[Record] = []
         committed_s = time.monotonic()
-        idle = 0
+        last: Record | None = None  # newest in the ledger that the board was not told of
+        acked = 0
+        idle, damaged = 0, self._link.bad_lines  # since the newest record
         while self._seq < self.hello["seq"]:
-            damaged = self._link.bad_lines
             fresh = self._pull(result)
             idle = 0 if fresh else idle + 1
+            if fresh:
+                damaged = self._link.bad_lines
             if idle > (PATIENCE if self._link.bad_lines == damaged else BAD_LINE_PATIENCE):
-                self._commit(pending, result)
+                self._acknowledge(self._commit(pending, result) or last, result)
                 raise UserError(self._stuck(), FAILED)
             pending += fresh
             if len(pending) >= COMMIT_RECORDS or time.monotonic() - committed_s > COMMIT_S:
-                self._commit(pending, result)
+                last = self._commit(pending, result) or last
+                if result.stored - acked >= COMMIT_RECORDS:
+                    self._acknowledge(last, result)
+                    acked = result.stored
                 committed_s = time.monotonic()
                 if progress:
                     progress(result.stored, goal)
-        self._commit(pending, result)
+        last = self._commit(pending, result) or last
+        self._acknowledge(last, result)
         if progress and goal:
             progress(result.stored, goal)
         result.head_seq = self._seq
@@ -145,7 +152,8 @@ class Sync:
         if self._head_link is None or next_bad(self._head_link, [item.slot]) == 0:
             return False
         self._advance(item)
-        self._commit([item], SyncResult(self.board))
+        result = SyncResult(self.board)
+        self._acknowledge(self._commit([item], result), result)
         return True
 
     def _position(self, result: SyncResult) -> None:
@@ -241,13 +249,13 @@ class Sync:
             )
         return f"the board does not send record {self._seq + 1}. Try again; `earlid doctor` looks for the cause."
 
-    def _commit(self, pending: list[Record], result: SyncResult) -> None:
+    def _commit(self, pending: list[Record], result: SyncResult) -> Record | None:
+        """Make what is pending durable; the newest of it."""
         if not pending:
-            return
+            return None
         added = self._ledger.add(self.board, [item.slot for item in pending], self._clock_ms())
         result.stored += added.new
         result.known += added.known
-        last = pending[-1]
         stored = pending[:]
         pending.clear()
         if added.conflicts:
@@ -258,12 +266,21 @@ class Sync:
                 "from the board into a new one with --ledger NEW.sqlite.",
                 LEDGER_BROKEN,
             )
+        for item in stored:
+            self._on_stored(self, item)
+        return stored[-1]
+
+    def _acknowledge(self, last: Record | None, result: SyncResult) -> None:
+        """Tell the board what the ledger holds. A line too bad for the answer is no obstacle: the next time tells it, too."""
+        if last is None:
+            return
         try:
             self._link.request("ack", seq=last.seq, link=last.link)
         except BoardRefused as refused:
             result.notes.append(f"the board did not take the acknowledgement of {last.seq}: {refused}")
-        for item in stored:
-            self._on_stored(self, item)
+        except BoardGone:
+            if not self._link.bad_lines:
+                raise
 
     def anchor(self) -> None:
         """Keep the ledger's head as an anchor."""

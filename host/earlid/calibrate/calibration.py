@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from earlid.board.link import Link
+from earlid.board.shared import SharedLink
 from earlid.calibrate import outcome as outcomes
 from earlid.calibrate import settings
 from earlid.calibrate.guide import Guide, TerminalGuide
@@ -132,7 +133,7 @@ class Calibration:
             UserError: with what to do; what was measured is kept.
         """
         wishes = self._wishes
-        with Link(self._port) as link:
+        with SharedLink(self._port) as link, link.relay():
             hello = link.request("hello")["hi"]
             shelf = Shelf(data_dir() / "calibration", str(hello["board"]))
             current = dict(link.request("config-get")["config"])
