@@ -69,7 +69,7 @@ def test_it_zooms_from_a_year_to_a_second(page):
         page.keyboard.press("+")
     assert page.evaluate(SPAN) == 1000
     chosen = page.evaluate("earlid.view.chosen.t")
-    assert page.evaluate("earlid.view.t0") <= chosen <= page.evaluate("earlid.view.t1")
+    assert abs(chosen - (page.evaluate("earlid.view.t0") + 500)) <= 1  # in the middle
     assert re.search(r"\d\d:\d\d:\d\d", text_of(page, "#range"))
     box = page.locator("#lanes").bounding_box()
     page.mouse.move(box["x"] + 300, box["y"] + 60)

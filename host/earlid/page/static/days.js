@@ -4,7 +4,7 @@
   const BARS = 84;
   const ROW = 6;
   const LABELS = 22;
-  const LEFT = 34;
+  const LEFT = 44;
   const days = { first: 0, size: 1, picked: null };
   let drawn = "";
   let anchored = null; // the last day shown, when the user paged away from the newest
@@ -89,7 +89,7 @@
 
   const labels = (ctx, colour, heat) => {
     ctx.fillStyle = colour.soft;
-    for (const hour of [0, 6, 12, 18]) ctx.fillText(earlid.two(hour), 12, heat + hour * ROW + 9);
+    for (const hour of [0, 6, 12, 18]) ctx.fillText(earlid.two(hour), 22, heat + hour * ROW + 9);
     let free = -Infinity;
     for (let column = 0; column < days.size; column += 1) {
       const at = earlid.zone.local(earlid.zone.dayStart(days.first + column) + 1);

@@ -113,14 +113,22 @@
     else view.set(low - span * 0.03, low + span * 0.97);
   };
 
+  // What is chosen comes to the middle: at an edge, half of it would stay out of sight.
+  const zoom = (factor) => {
+    const { view } = earlid;
+    const half = ((view.t1 - view.t0) * factor) / 2;
+    if (view.chosen) view.set(view.chosen.t - half, view.chosen.t + half);
+    else view.zoom(factor);
+  };
+
   const KEYS = {
     ArrowLeft: () => earlid.view.pan(-0.2),
     ArrowRight: () => earlid.view.pan(0.2),
     PageUp: () => earlid.view.pan(-0.9),
     PageDown: () => earlid.view.pan(0.9),
-    "+": () => earlid.view.zoom(0.5, earlid.view.chosen?.t),
-    "=": () => earlid.view.zoom(0.5, earlid.view.chosen?.t),
-    "-": () => earlid.view.zoom(2, earlid.view.chosen?.t),
+    "+": () => zoom(0.5),
+    "=": () => zoom(0.5),
+    "-": () => zoom(2),
     Home: () => ends(false),
     End: () => ends(true),
     n: () => stepTo(true),
@@ -131,8 +139,8 @@
   const DOES = {
     earlier: () => earlid.view.pan(-0.5),
     later: () => earlid.view.pan(0.5),
-    in: () => earlid.view.zoom(0.5, earlid.view.chosen?.t),
-    out: () => earlid.view.zoom(2, earlid.view.chosen?.t),
+    in: () => zoom(0.5),
+    out: () => zoom(2),
     next: () => stepTo(true),
     previous: () => stepTo(false),
   };

@@ -100,12 +100,12 @@
     const colour = paint.colours();
     const x = (ms) => ((ms - t0) / (t1 - t0)) * width;
     let free = -Infinity;
-    const mark = (ms, label, strong) => {
+    const mark = (ms, from, strong) => {
       const at = Math.round(x(ms)) + 0.5;
       ctx.strokeStyle = colour.line;
       ctx.lineWidth = strong ? 1.5 : 1;
       ctx.beginPath();
-      ctx.moveTo(at, strong ? top - 16 : top - 3);
+      ctx.moveTo(at, from);
       ctx.lineTo(at, bottom);
       ctx.stroke();
       ctx.font = strong ? colour.bold : colour.font;
@@ -113,7 +113,7 @@
       return at;
     };
     for (const [ms, label] of ticks) {
-      const at = mark(ms, label, false);
+      const at = mark(ms, top - 3, false);
       const half = ctx.measureText(label).width / 2;
       if (at - half < Math.max(0, free + 8) || at + half > width) continue;
       ctx.fillText(label, at - half, top - 7);
@@ -122,9 +122,11 @@
     const row = ticks.length ? top - 24 : top - 8;
     free = -Infinity;
     for (const [ms, label] of days) {
-      const at = mark(ms, label, true);
-      const right = at + 4 + ctx.measureText(label).width;
-      if (at < free || right > width) continue;
+      ctx.font = colour.bold;
+      const right = x(ms) + 4.5 + ctx.measureText(label).width;
+      const fits = x(ms) >= free && right <= width;
+      const at = mark(ms, fits ? top - 16 : top - 3, true); // beside another day's label none crosses it
+      if (!fits) continue;
       ctx.fillText(label, at + 4, row);
       free = right + 6;
     }

@@ -60,7 +60,8 @@
     ctx.moveTo(0, base + 0.5);
     ctx.lineTo(width, base + 0.5);
     ctx.stroke();
-    for (let score = Math.ceil((lowest * STEP) / 20) * 20; score <= 255; score += 20) {
+    const step = width < 420 ? 40 : 20;
+    for (let score = Math.ceil((lowest * STEP) / step) * step; score <= 255; score += step) {
       const x = ((score / STEP - lowest) * width) / size;
       ctx.fillText(String(score), earlid.clamp(x - 10, 0, width - 24), HEIGHT - 5);
     }

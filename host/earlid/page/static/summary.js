@@ -55,7 +55,7 @@
     const { story, view, zone } = earlid;
     const sum = story.tally(view.t0, view.t1, view.board);
     const shown = [
-      ["Live", earlid.span(sum.live_ms), ""],
+      ["Live", earlid.span(sum.live_ms).replace(/ (?=[a-z])/g, "\u00a0"), ""],
       ["Openings", sum.openings.toLocaleString("en"), `${sum.word} word, ${sum.button} button`],
       ["Not meant", sum.notMeant.toLocaleString("en"), "as you labelled them"],
       ["Near misses", sum.near.toLocaleString("en"), "the lid stayed closed"],
