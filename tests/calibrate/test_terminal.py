@@ -12,7 +12,7 @@ from earlid.calibrate.guide import METER_LOW_DBFS, meter
 from earlid.virtual.board import VirtualBoard
 
 from tests.calibrate.conftest import RATE_HZ, START_MS, speech
-from tests.calibrate.terminal import Terminal
+from tests.terminal import Terminal
 
 SPEED = 3.0
 BEGIN = "Enter begins, s skips: "

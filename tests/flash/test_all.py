@@ -13,8 +13,10 @@ from earlid.board import progress, provision, repl, tree
 from earlid.board.provision import Order, Provision
 from earlid.cli import main
 from earlid.verbs import flash as verb
+from earlid.virtual.board import VirtualBoard
 
 from tests.flash import kit
+from tests.terminal import Terminal
 
 BOARDS = 8
 
@@ -107,6 +109,25 @@ def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(cap
         assert (outcome.code, outcome.say.split(".")[0]) == (130, "stopped")
         assert main(["flash", "-p", board.port]) == 0
         assert "runs Earlid 0.9.0" in capsys.readouterr().out
+
+
+def test_ctrl_c_at_a_terminal() -> None:
+    board = VirtualBoard()
+    board.power_on()
+    board.run_until(lambda: '"selftest"' in board.console, 10_000)
+    board.run_background(speed=2.0)
+    try:
+        with Terminal(["flash", "-p", board.port]) as person:
+            person.expect("hold its talk button, press and release its")
+            person.expect("waiting for maintenance mode")
+            person.keys("\x03")
+            person.expect("stopped")
+            person.expect("earlid: stopped. The board has what it had")
+            assert person.end() == 130
+            assert "Traceback" not in person.text
+            assert person.raw.rfind("\x1b[?25h") > person.raw.rfind("\x1b[?25l"), "the cursor stayed hidden"
+    finally:
+        board.stop()
 
 
 def test_the_estimate_waits_until_it_knows_something() -> None:

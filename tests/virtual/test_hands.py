@@ -9,7 +9,7 @@ from earlid.board.link import Link
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.hands import Hands
 
-from tests.calibrate.terminal import Terminal
+from tests.terminal import Terminal
 
 
 def test_keys_at_a_terminal(tmp_path) -> None:

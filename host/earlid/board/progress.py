@@ -30,6 +30,7 @@ STAGE_TEXT = {
     "self-test": "waiting for the first self-test",
     "done": "done",
     "failed": "failed",
+    "stopped": "stopped",
 }
 ESTIMATE_AFTER_S = 2.0
 ESTIMATE_AFTER_SHARE = 0.05

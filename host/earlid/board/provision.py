@@ -29,7 +29,7 @@ STAGES = (
     "look", "maintenance", "download", "connect", "erase", "write", "verify", "prompt", "deploy", "release", "restart",
     "self-test",
 )  # fmt: skip
-ENDS = ("done", "failed")
+ENDS = ("done", "failed", "stopped")
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 FIRST_RECORDS_WAIT_S = 30.0
@@ -144,7 +144,7 @@ class Provision:
             outcome = Outcome(self.port, NO_BOARD, f"{self.port} went away: {error}. Plug it in and run `earlid flash` again.")
         except Stopped:
             outcome = Outcome(self.port, INTERRUPTED, interrupted_text(self._stage))
-        self.report(ENDS[outcome.code != 0], 1, 1)
+        self.report({0: "done", INTERRUPTED: "stopped"}.get(outcome.code, "failed"), 1, 1)
         return Outcome(**{**asdict(outcome), "seconds": time.monotonic() - begin_s})
 
     def _tell(self, stage: str, done: int = 0, total: int = 0) -> None:
