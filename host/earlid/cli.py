@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 from functools import partial
 
 from earlid import verbs
-from earlid.errors import INTERRUPTED, USAGE, UserError
+from earlid.errors import FAILED, INTERRUPTED, USAGE, UserError
 
 # In the order in which a newcomer needs them; verbs that are not named here follow by the alphabet.
 FIRST = ("demo", "list", "flash", "doctor", "calibrate", "watch", "review", "safe")
@@ -63,8 +64,14 @@ def main(argv: list[str] | None = None) -> int:
         130 interrupted.
     """
     args = _parse(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # started with it closed
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (to the end)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of few letters is no reason to fail
     try:
-        return args.run(args)
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"earlid: {error}", file=sys.stderr)
         return error.code
@@ -72,9 +79,19 @@ def main(argv: list[str] | None = None) -> int:
         print("earlid: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output left (`| head`). Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # its reader left (`| head`)
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        _discard_output()
+        print(f"earlid: the output cannot be written: {error.strerror}. Write it where there is room.", file=sys.stderr)
+        return FAILED
+
+
+def _discard_output() -> None:
+    """Python would write the rest at exit, and complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

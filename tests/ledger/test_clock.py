@@ -6,7 +6,6 @@ from datetime import date, datetime
 from itertools import chain, pairwise
 
 import pytest
-from earlid.errors import UserError
 from earlid.ledger import dates
 from earlid.ledger.boards import boards
 from earlid.ledger.clock import UNBOUNDED_MS, BootClock, BoundedClock, Extent, Point, believable, clocks_of
@@ -150,44 +149,6 @@ def test_the_hour_that_comes_twice_is_told_apart(berlin):
     assert dates.clock_text(first_ms) == dates.clock_text(second_ms) == "02:30:00"
     assert dates.iso_text(first_ms).endswith("+02:00")
     assert dates.iso_text(second_ms).endswith("+01:00")
-
-
-NOW = datetime(2026, 11, 22, 14, 30)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("today", datetime(2026, 11, 22)),
-        ("Yesterday", datetime(2026, 11, 21)),
-        ("sunday", datetime(2026, 11, 22)),
-        ("monday", datetime(2026, 11, 16)),
-        ("2026-03-29", datetime(2026, 3, 29)),
-        ("2026-03-29 14:05", datetime(2026, 3, 29, 14, 5)),
-        ("3 days ago", datetime(2026, 11, 19, 14, 30)),
-        ("2w", datetime(2026, 11, 8, 14, 30)),
-        ("90 minutes ago", datetime(2026, 11, 22, 13, 0)),
-        ("6 months", datetime(2026, 5, 22, 14, 30)),
-        ("1 year ago", datetime(2025, 11, 22, 14, 30)),
-        ("now", NOW),
-    ],
-)
-def test_dates_as_people_say_them(berlin, text, expected):
-    assert dates.parse_when(text, NOW) == int(expected.timestamp() * 1000)
-
-
-def test_until_a_day_means_all_of_it(berlin):
-    assert dates.parse_when("2026-10-25", NOW, end=True) == dates.day_start_ms(date(2026, 10, 26))
-
-
-def test_the_31st_of_a_short_month_is_its_last_day(berlin):
-    assert dates.parse_age("6 months", datetime(2026, 8, 31)) == int(datetime(2026, 2, 28).timestamp() * 1000)
-
-
-@pytest.mark.parametrize("text", ["soon", "", "32 moons", "2026-13-01", "-1 day"])
-def test_no_date_is_said_with_examples(text):
-    with pytest.raises(UserError, match=r"no such date.*yesterday"):
-        dates.parse_when(text, NOW)
 
 
 @pytest.mark.parametrize(

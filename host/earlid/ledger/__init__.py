@@ -16,7 +16,8 @@ and below `tell`, each usable alone (times are Unix ms; ranges include their sta
     report.entry_json(entry)                              # plain values
     gaps.gaps(reader, chosen)                             # numbers that are missing
     judge.judge(reader, board, keys.read_key(board.board))   # the chain's verdict: findings, exit_code, anchor code
-    dates.parse_when / day_start_ms / days_between        # local days, 23 and 25 hours long where they are
+    when.parse_when / parse_age                           # times as people say them
+    dates.day_start_ms / days_between                     # local days, 23 and 25 hours long where they are
 
 Writing goes through `store.Ledger(location)`: `set_label(board, boot, seq, True | False | None)`, `set_name`, `add`. It
 may be open beside readers. Only it, `purge` and `jsonl` import SQLAlchemy, which takes longer than `review` may in all.

@@ -71,7 +71,8 @@ class Reader:
         """The rows of a query one after another, for results too large to hold."""
         with self._errors():
             if self.location.path:
-                yield from self._connection.execute(sql, values)
+                for row in self._connection.execute(sql, values):  # `yield from` would close the cursor, perhaps after us
+                    yield row
             else:
                 for row in self._server_rows(sql, values, 5000):
                     yield tuple(row)

@@ -11,21 +11,37 @@ from typing import TextIO
 
 from earlid.ledger.dates import clock_text, day_text, doubt_text, local_day, span_text
 from earlid.ledger.queries import Entry, Opening
-from earlid.ledger.report import BAR_CELLS, Day, Story
+from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Story
 
 ROWS_SHOWN = 500
+SHORT_ID = 8  # so much of an identifier in a table; --board takes it
+QUIET_DAYS = 14  # of more days, those without anything are only counted
 _SGR = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "cyan": "36", "blue": "34"}
 _STYLES = {"fault": "red", "lost": "red", "open": "yellow", "near-miss": "dim", "mute": "cyan", "unmute": "cyan"}
 _BAR_STYLES = {"!": "red", "B": "cyan", "W": "yellow", "n": "dim", "|": "blue"}
+_TELLING = "".join(mark for _, mark in MARKS) + QUIET
 _RIGHT = ("number", "live", "ended", "score", "opened")
+_DISPENSABLE = ("score", "ended", "board", "label")  # left out in this order where a terminal is too narrow
+_DAY_CELLS = 38  # of a day's line before its bar
+_ASCII = str.maketrans({"·": ".", "±": "~"})
 
 
 class Page:
-    """Writes lines to a stream, with colours where it is a terminal that wants them."""
+    """Writes lines to a stream, with colours where it is a terminal that wants them.
+
+    `columns` is the terminal's width, a large number where there is none.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._colour = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        terminal = out.isatty()
+        self._colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.columns = _columns(out) if terminal else 1 << 16
+        try:
+            "".join(map(chr, _ASCII)).encode(out.encoding or "utf-8")
+            self._substitutes: dict[int, str] = {}
+        except UnicodeEncodeError:
+            self._substitutes = _ASCII
 
     def paint(self, text: str, style: str) -> str:
         """The text in a style of _SGR, or as it is."""
@@ -33,51 +49,93 @@ class Page:
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line."""
-        print(self.paint(text, style), file=self._out)
+        print(self.paint(text, style).translate(self._substitutes), file=self._out)
 
     def table(self, names: Sequence[str], rows: Iterable[tuple[Sequence[str], str]]) -> None:
-        """Rows of (cells, style) under their names; a row of one cell goes across."""
+        """Rows of (cells, style) under their names; a row of one cell goes across. Columns without content are left out."""
         kept = list(rows)
         full = [cells for cells, _ in kept if len(cells) > 1]
-        widths = [max(map(len, column)) for column in zip(names, *full, strict=True)]
+        widths = {i: max(map(len, column)) for i, column in enumerate(zip(names, *full, strict=True)) if any(column[1:])}
+        hidden = []
+        for name in _DISPENSABLE:
+            if sum(widths.values()) + 2 * (len(widths) - 1) > self.columns and (i := names.index(name)) in widths:
+                hidden.append(name)
+                del widths[i]
         for cells, style in [(names, "bold"), *kept]:
-            padded = [
-                cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-                for cell, width, name in zip(cells, widths, names, strict=False)
-            ]
-            self.line("  ".join(padded).rstrip() if len(cells) > 1 else cells[0], style)
+            if len(cells) == 1:
+                self.line(cells[0], style)
+                continue
+            padded = [cells[i].rjust(width) if names[i] in _RIGHT else cells[i].ljust(width) for i, width in widths.items()]
+            self.line("  ".join(padded).rstrip(), style)
+        if hidden:
+            self.line(f"Too narrow for: {', '.join(hidden)}.", "dim")
 
 
-def show_story(story: Story, out: TextIO) -> None:
-    """The days with their bars, the records (where few days are asked for), then the totals."""
+def _columns(out: TextIO) -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "")) or 80
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def show_story(story: Story, out: TextIO, *, single: bool = True) -> None:
+    """The days with their bars, the single records if they are wanted, then the totals."""
     page = Page(out)
     if not story.boards:
         page.line("The ledger has no board yet: run `earlid watch` with a board plugged in.")
         return
     page.line(", ".join(board.title for board in story.boards), "bold")
     _show_days(story.days, page)
-    _show_entries(story, page)
+    if not story.totals.records:
+        page.line("\nNothing was recorded.")
+    elif not single:
+        page.line("\nFor single records ask about fewer days, or with --event or --reason.", "dim")
+    elif not story.entries:
+        page.line("\nNo such record.")
+    else:
+        _show_entries(story, page)
     _show_totals(story, page)
 
 
 def _show_days(days: Sequence[Day], page: Page) -> None:
-    ruler = "".join(f"{hour:02}".ljust(BAR_CELLS // 8) for hour in range(0, 24, 3))
-    page.line(f"{'day':15}  {'live':>11}  opened  {ruler.rstrip()}", "bold")
+    beside = page.columns - _DAY_CELLS
+    below = beside < BAR_CELLS // 2
+    cells = (
+        BAR_CELLS if beside >= BAR_CELLS else BAR_CELLS // 2 if beside >= BAR_CELLS // 2 or page.columns > 50 else BAR_CELLS // 4
+    )
+    ruler = "".join(f"{hour:02}".ljust(cells // 8) for hour in range(0, 24, 3)).rstrip()
+    join = "\n  " if below else "  "
+    page.line(f"{'day':15}  {'live':>11}  opened{join}{ruler}", "bold")
+    quiet = 0
     for day in days:
-        bar = "".join(page.paint(mark, _BAR_STYLES.get(mark, "")) for mark in day.bar)
-        page.line(f"{day_text(day.day):15}  {span_text(day.live_ms):>11}  {day.openings.total():6}  {bar}")
+        if len(days) > QUIET_DAYS and not day.openings and day.bar == QUIET * BAR_CELLS:
+            quiet += 1
+            continue
+        bar = "".join(page.paint(mark, _BAR_STYLES.get(mark, "")) for mark in _coarser(day.bar, BAR_CELLS // cells))
+        page.line(
+            f"{day_text(day.day):15}  {span_text(day.live_ms):>11}  {day.openings.total():6}{chr(10) if below else ''}  {bar}"
+        )
+    if quiet:
+        page.line(f"{_many(quiet, 'day')} on which nothing happened.", "dim")
     page.line("W opened by the word, B by the button, n near miss, ! fault, | start", "dim")
 
 
+def _coarser(bar: str, factor: int) -> str:
+    """A bar of so many times fewer cells; each shows the most telling of what it covers."""
+    parts = (bar[i : i + factor] for i in range(0, len(bar), factor))
+    return "".join(min(part, key=_TELLING.index) for part in parts)
+
+
 def _show_entries(story: Story, page: Page) -> None:
-    if not story.entries:
-        page.line("\nNo such record.")
-        return
     lasted = {(opening.board, opening.boot, opening.seq): opening for opening in story.openings}
-    titles = {board.board: board.title for board in story.boards}
+    titles = {board.board: board.name or board.board[:SHORT_ID] for board in story.boards}
     many = len(titles) > 1
     shown = [entry for entry in story.entries if entry.event != "close"] or story.entries
-    names = ["number", *(["board"] if many else []), "time", "", "what", "why", "live", "ended", "score", "label"]
+    names = ["number", "board", "time", "", "what", "why", "live", "ended", "score", "label"]
     rows: list[tuple[list[str], str]] = []
     day = None
     for entry in shown[-ROWS_SHOWN:]:
@@ -85,8 +143,7 @@ def _show_entries(story: Story, page: Page) -> None:
             day = local_day(entry.wall_ms)
             rows.append(([day_text(day)], "bold"))
         cells = _entry_cells(entry, lasted.get((entry.board, entry.boot, entry.seq)))
-        board = [titles[entry.board]] if many else []
-        rows.append(([cells[0], *board, *cells[1:]], _STYLES.get(entry.event, "")))
+        rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], _STYLES.get(entry.event, "")))
     page.line()
     page.table(names, rows)
     if len(shown) > ROWS_SHOWN:

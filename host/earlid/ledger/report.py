@@ -6,7 +6,7 @@ No dataclasses here and in what this imports: loading them takes longer than rea
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -120,7 +120,7 @@ def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], s
         i = bisect_right(starts_ms, wall_ms) - 1
         return days[i] if i >= 0 and wall_ms < days[i].end_ms else None
 
-    marks: dict[date, list[set[str]]] = {day.day: [set() for _ in range(BAR_CELLS)] for day in days}
+    marks: dict[date, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))  # by cell
     for entry in entries:
         day = day_of(entry.wall_ms) if entry.event in COUNTED else None
         if day is None:
@@ -142,14 +142,17 @@ def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], s
         end_ms = opening.start_ms + live_ms
         if home := day_of(opening.start_ms):
             home.openings[opening.reason or "unknown"] += 1
-        for day in days:
+        for day in days[max(0, bisect_right(starts_ms, opening.start_ms) - 1) :]:
+            if day.start_ms > end_ms:
+                break
             first, last = max(opening.start_ms, day.start_ms), min(end_ms, day.end_ms)
             if first <= last and day.start_ms <= first < day.end_ms:
                 day.live_ms += last - first
                 for cell in range(_cell(day, first), _cell(day, max(first, last - 1)) + 1):
                     marks[day.day][cell].add(opening.reason or "word")
     for day in days:
-        day.bar = "".join(next((mark for kind, mark in MARKS if kind in cell), QUIET) for cell in marks[day.day])
+        if cells := marks.get(day.day):
+            day.bar = "".join(next((mark for kind, mark in MARKS if kind in cells.get(i, ())), QUIET) for i in range(BAR_CELLS))
 
 
 def _cell(day: Day, wall_ms: int) -> int:

@@ -74,8 +74,8 @@ def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[Bo
 
 
 def _entries(args: argparse.Namespace, reader: Reader, chosen: list[Board]) -> Iterator[Entry]:
-    from earlid.ledger.dates import parse_when
     from earlid.ledger.queries import entries
+    from earlid.ledger.when import parse_when
 
     now = datetime.now()
     from_ms = parse_when(args.since, now) if args.since else None
@@ -89,6 +89,14 @@ def _output(name: str | None) -> Iterator[TextIO]:
     if not name:
         yield sys.stdout
         return
+    if os.path.exists(name) and not os.path.isfile(name):  # a pipe or a device is written as it is
+        try:
+            with open(name, "w", encoding="utf-8") as out:
+                yield out
+        except OSError as error:
+            raise UserError(f"cannot write {name}: {error.strerror}.", FAILED) from error
+        return
+    name = os.path.realpath(name)
     fresh = Path(f"{name}.new")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:

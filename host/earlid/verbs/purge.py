@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _set_retention(ledger: Ledger, span: str) -> None:
-    from earlid.ledger.dates import parse_age
+    from earlid.ledger.when import parse_age
 
     if span != "off":
         parse_age(span, datetime.now())
@@ -81,8 +81,8 @@ def _set_retention(ledger: Ledger, span: str) -> None:
 
 def _range(args: argparse.Namespace, ledger: Ledger) -> tuple[int | None, int | None, str]:
     """(from, to, why) in Unix ms; an empty why when there is nothing to do."""
-    from earlid.ledger.dates import parse_age, parse_when
     from earlid.ledger.purge import retention_of
+    from earlid.ledger.when import parse_age, parse_when
 
     now = datetime.now()
     if args.everything:

@@ -14,6 +14,7 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.location import Location, add_ledger_argument, locate
 
 _DETAIL_DAYS = 14  # beyond, only --event or --csv or --json list single records
+_CHANGES = "say `earlid review label 1234 false` or `earlid review name 3fa1 kitchen`."
 _PAGE_SPAN = "12 months"  # of the page, when nobody says otherwise: it scrolls
 
 
@@ -26,8 +27,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog="earlid review label 1234 false: say that opening 1234 was not meant (true, false, none). "
         "earlid review name 3fa1 kitchen: call the board whose identifier begins with 3fa1 kitchen.",
     )
-    parser.add_argument("what", nargs="*", metavar="label N WORD | name BOARD NAME", help="change what the ledger says")
-    parser.add_argument("--since", metavar="WHEN", help="today (if not said), yesterday, monday, 2026-11-22, '3 days ago', 2w")
+    parser.add_argument(
+        "what", nargs="*", metavar="WHEN | label N WORD | name BOARD NAME",
+        help="a day, week, month (today if not said); or change what the ledger says",
+    )  # fmt: skip
+    parser.add_argument("--since", metavar="WHEN", help="yesterday, monday, last week, 14:30, 2026-11-22, '3 days ago', 2w")
     parser.add_argument("--until", metavar="WHEN", help="a day (with all of it) or a moment; now if not said")
     parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
     parser.add_argument("--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="only these")
@@ -46,20 +50,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Show the story, or change a label or a name."""
     location = locate(args.ledger)
-    if args.what:
+    if args.what and args.what[0] in ("label", "name"):
         return _change(args, location)
     if args.html or args.serve:
         return _page(args, location)
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.dates import parse_when
     from earlid.ledger.reader import open_reader
     from earlid.ledger.report import tell
 
     now = datetime.now()
-    from_ms = parse_when(args.since or "today", now)
-    to_ms = parse_when(args.until, now, end=True) if args.until else int(now.timestamp() * 1000) + 1
-    if from_ms >= to_ms:
-        raise UserError("--since lies after --until: nothing can be between.", USAGE)
+    from_ms, to_ms = _range(args, now, "today")
+    to_ms = to_ms or int(now.timestamp() * 1000) + 1
     with open_reader(location) as reader:
         chosen = pick_boards(reader, args.board)
         story = tell(reader, chosen, from_ms, to_ms, events=args.event, reasons=args.reason)
@@ -74,22 +75,39 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from earlid.ledger import render
 
-    if len(story.days) > _DETAIL_DAYS and not (args.event or args.reason):
-        story = story._replace(entries=[])
-    render.show_story(story, sys.stdout)
+    render.show_story(story, sys.stdout, single=len(story.days) <= _DETAIL_DAYS or bool(args.event or args.reason))
     return 0
 
 
-def _page(args: argparse.Namespace, location: Location) -> int:
-    from earlid.ledger.dates import parse_when
+def _range(args: argparse.Namespace, now: datetime, default: str) -> tuple[int, int | None]:
+    """What is asked about, Unix ms; without an end when it is now."""
+    from earlid.ledger.dates import day_start_ms, local_day
+    from earlid.ledger.when import parse_when
 
+    if args.what:
+        if args.since or args.until:
+            raise UserError("say the time once: `earlid review yesterday`, or --since and --until.", USAGE)
+        phrase = " ".join(args.what)
+        try:
+            from_ms, end_ms = (parse_when(phrase, now, end=end) for end in (False, True))
+        except UserError as error:
+            raise UserError(f"{error} To change the ledger {_CHANGES}", USAGE) from error
+        return from_ms, end_ms if from_ms < end_ms < now.timestamp() * 1000 else None
+    to_ms = parse_when(args.until, now, end=True) if args.until else None
+    if to_ms and not args.since and default == "today":
+        from_ms = day_start_ms(local_day(to_ms - 1))
+    else:
+        from_ms = parse_when(args.since or default, now)
+    if from_ms >= (to_ms or now.timestamp() * 1000):
+        raise UserError("nothing can be between: --since lies after --until, or after now.", USAGE)
+    return from_ms, to_ms
+
+
+def _page(args: argparse.Namespace, location: Location) -> int:
     if args.event or args.reason:
         raise UserError("the page chooses by itself: leave out --event and --reason.", USAGE)
     now = datetime.now()
-    from_ms = parse_when(args.since or _PAGE_SPAN, now)
-    to_ms = parse_when(args.until, now, end=True) if args.until else None
-    if to_ms is not None and from_ms >= to_ms:
-        raise UserError("--since lies after --until: nothing can be between.", USAGE)
+    from_ms, to_ms = _range(args, now, _PAGE_SPAN)
     if args.serve:
         from earlid.ledger.store import now_ms
         from earlid.page.feed import Feed
@@ -118,18 +136,21 @@ def _change(args: argparse.Namespace, location: Location) -> int:
             label = _word(word)
             with Ledger(location) as ledger:
                 ledger.set_label(board, boot, seq, label)
-            print(f"record {seq}: {word}", file=sys.stderr)
+            print(f"record {seq} is labelled {str(label).lower()}", file=sys.stderr)
         case ["name", which, name]:
             from earlid.ledger.boards import pick_boards
             from earlid.ledger.reader import open_reader
 
             with open_reader(location) as reader:
                 (board_row,) = pick_boards(reader, [which])
+                others = [board for board in pick_boards(reader, []) if board.id != board_row.id]
+            if name and name.lower() in [word.lower() for board in others for word in (board.name or "", board.board)]:
+                raise UserError(f"another board is called {name!r} already: choose another name.", USAGE)
             with Ledger(location) as ledger:
                 ledger.set_name(board_row.board, name or None)
-            print(f"board {board_row.board} is called {name or 'nothing'}", file=sys.stderr)
+            print(f"board {board_row.board} {f'is called {name}' if name else 'has no name now'}", file=sys.stderr)
         case _:
-            raise UserError("say `earlid review label 1234 false` or `earlid review name 3fa1 kitchen`.", USAGE)
+            raise UserError(_CHANGES, USAGE)
     return 0
 
 
@@ -145,7 +166,7 @@ def _find(location: Location, number: str, boards: list[str]) -> tuple[int, int,
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import open_reader
 
-    if not number.isdigit():
+    if not (number.isascii() and number.isdigit()) or int(number) > 0xFFFFFFFF:
         raise UserError(f"{number!r} is no record's number: see the first column of `earlid review`.", USAGE)
     with open_reader(location) as reader:
         found = []
@@ -159,6 +180,6 @@ def _find(location: Location, number: str, boards: list[str]) -> tuple[int, int,
     if len(found) > 1:
         raise UserError(f"several boards have a record {number}: add --board NAME.", USAGE)
     if not found or found[0][1] not in ("open", "near-miss"):
-        what = f"a {found[0][1]}" if found else "not in the ledger"
-        raise UserError(f"record {number} is {what}: only openings and near misses can be labelled.", USAGE)
+        what = f"is a {found[0][1]}" if found else "is not in the ledger (see the first column of `earlid review`)"
+        raise UserError(f"record {number} {what}: only openings and near misses can be labelled.", USAGE)
     return found[0][0], int(number), found[0][2].board

@@ -1,0 +1,186 @@
+"""Times as people say them, in the computer's time zone, daylight saving included. No input or output but the zone."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+
+from earlid.errors import USAGE, UserError
+
+EXAMPLES = "today, yesterday, monday, last week, 14:30, 'yesterday 18:00', 2026-11-22, '21 nov', '3 days ago', 2w, 6 months"
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+           "december")  # fmt: skip
+_UNIT_MS = {
+    "second": 1000, "sec": 1000, "s": 1000, "minute": 60_000, "min": 60_000, "hour": 3_600_000, "hr": 3_600_000, "h": 3_600_000,
+}  # fmt: skip
+_UNIT_DAYS = {"day": 1, "d": 1, "week": 7, "wk": 7, "w": 7}
+_UNIT_MONTHS = {"month": 1, "mo": 1, "year": 12, "yr": 12, "y": 12}  # no "m": minutes or months?
+_NUMBERS = {"a": "1", "an": "1", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"}
+_WHOLE_DAYS = {"today": 0, "yesterday": 1, "day before yesterday": 2}
+
+
+class _Period(NamedTuple):
+    """Local times without zone; a moment begins and ends at once."""
+
+    start: datetime
+    end: datetime
+
+
+def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
+    """Unix ms of a time as people say it.
+
+    Args:
+        text: one of the forms in EXAMPLES.
+        now: local time without zone.
+        end: a day, a week, a month means its end, not its start (for `--until`).
+
+    Raises:
+        UserError: code 2, with examples.
+    """
+    words = _words(text)
+    try:
+        named = _named(words, now)
+        found_ms = None if named else _span_ms(words, now)
+        if found_ms is None:
+            period = named or _period(words, text.strip(), now)
+            found_ms = int(period[end].timestamp() * 1000) if period else -1
+        if found_ms >= 0:
+            return found_ms
+    except (ValueError, OverflowError, OSError):  # the 32nd, or long before any computer
+        pass
+    raise UserError(f"no such time: {text!r}. Say for example {EXAMPLES}.", USAGE)
+
+
+def parse_age(text: str, now: datetime) -> int:
+    """Unix ms that lies a span (`6 months`, `90 days`, `2w`) before now; UserError, code 2, when it is no span."""
+    try:
+        found = _span_ms(_words(text), now)
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None or found < 0:
+        raise UserError(f"no such span: {text!r}. Say for example '6 months', '90 days' or 2w.", USAGE)
+    return found
+
+
+def _words(text: str) -> str:
+    words = text.lower().replace(",", " ").split()
+    return " ".join(word for word in words if word not in ("the", "on"))
+
+
+def _span_ms(words: str, now: datetime) -> int | None:
+    """Unix ms that lies a span before now: `3 days ago`, `past hour`, `half an hour ago`, `6mo`."""
+    found = re.fullmatch(r"((?:last |past )?(?:half )?)(?:([a-z]+) |(\d+(?:\.\d+)?) ?)?([a-z]+?)s?(?: ago)?", words)
+    if not found or not any(found.groups()[:3]) or (found[2] and found[2] not in _NUMBERS):
+        return None
+    unit = found[4]
+    number = float(found[3] or _NUMBERS.get(found[2], "1")) / (2 if "half" in found[1] else 1)
+    if unit in _UNIT_MS:
+        return int(now.timestamp() * 1000 - number * _UNIT_MS[unit])
+    if unit in _UNIT_DAYS:
+        return int((now - timedelta(days=number * _UNIT_DAYS[unit])).timestamp() * 1000)
+    if unit in _UNIT_MONTHS and (number * _UNIT_MONTHS[unit]).is_integer():
+        return int(_months_on(now, -int(number * _UNIT_MONTHS[unit])).timestamp() * 1000)
+    return None
+
+
+def _months_on(moment: datetime, months: int) -> datetime:
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    for day in range(moment.day, 27, -1):  # the 31st of a short month is its last day
+        try:
+            return moment.replace(year=year, month=month + 1, day=day)
+        except ValueError:
+            continue
+    return moment.replace(year=year, month=month + 1)
+
+
+def _period(words: str, text: str, now: datetime) -> _Period | None:
+    if words == "now":
+        return _Period(now, now)
+    if words == "this morning":
+        return _on(now.date())
+    if words == "last night":
+        return _Period(datetime.combine(now.date() - timedelta(days=1), time(18)), datetime.combine(now.date(), time(6)))
+    day = _day(words, now)
+    if day is not None:
+        return _on(day)
+    rest, _, clock = words.rpartition(" ")
+    if clock in ("am", "pm"):
+        rest, _, clock = rest.rpartition(" ")[0], "", rest.rpartition(" ")[2] + clock
+    at = _clock(clock)
+    if at is not None:
+        day = _day(rest.removesuffix(" at"), now) if rest not in ("", "at") else now.date()
+        return None if day is None else _Period(datetime.combine(day, at), datetime.combine(day, at))
+    moment = datetime.fromisoformat(text)
+    return _Period(moment, moment)
+
+
+def _on(day: date, days: int = 1) -> _Period:
+    return _Period(datetime.combine(day, time()), datetime.combine(day + timedelta(days=days), time()))
+
+
+def _named(words: str, now: datetime) -> _Period | None:
+    """`this week`, `last month`, `2026-11`."""
+    month = re.fullmatch(r"(\d{4})-(\d\d)", words)
+    if month:
+        first = datetime(int(month[1]), int(month[2]), 1)
+        return _Period(first, _months_on(first, 1))
+    found = re.fullmatch(r"(this|last) (week|month|year)", words)
+    if not found:
+        return None
+    back = int(found[1] == "last")
+    if found[2] == "week":
+        return _on(now.date() - timedelta(days=now.weekday() + 7 * back), 7)
+    months = 1 if found[2] == "month" else 12
+    first = datetime(now.year, now.month if months == 1 else 1, 1)
+    return _Period(_months_on(first, -months * back), _months_on(first, months - months * back))
+
+
+def _day(words: str, now: datetime) -> date | None:
+    if words in _WHOLE_DAYS:
+        return now.date() - timedelta(days=_WHOLE_DAYS[words])
+    name = words.removeprefix("last ")
+    weekday = _place(name, _WEEKDAYS)
+    if weekday is not None:
+        back = (now.weekday() - weekday) % 7
+        return now.date() - timedelta(days=back or (7 if name != words else 0))
+    numbers = re.fullmatch(r"(\d{4})([-/.])(\d\d?)\2(\d\d?)", words)
+    if numbers:
+        return date(int(numbers[1]), int(numbers[3]), int(numbers[4]))
+    european = re.fullmatch(r"(\d\d?)\.(\d\d?)\.(\d{4})?", words)  # with slashes nobody knows which is the month
+    if european:
+        return _latest(int(european[1]), int(european[2]), european[3], now)
+    named = re.fullmatch(r"(?P<day>\d\d?)(?:st|nd|rd|th)? (?P<month>[a-z]+)(?: (?P<year>\d{4}))?", words) or re.fullmatch(
+        r"(?P<month>[a-z]+) (?P<day>\d\d?)(?:st|nd|rd|th)?(?: (?P<year>\d{4}))?", words
+    )
+    month = _place(named["month"], _MONTHS) if named else None
+    return _latest(int(named["day"]), month + 1, named["year"], now) if named and month is not None else None
+
+
+def _place(name: str, names: tuple[str, ...]) -> int | None:
+    """Where a name, or its first three letters and any more, stands."""
+    found = [i for i, whole in enumerate(names) if len(name) >= 3 and whole.startswith(name)]
+    return found[0] if len(found) == 1 else None
+
+
+def _latest(day: int, month: int, year: str | None, now: datetime) -> date:
+    """That day, without a year the last one."""
+    if year:
+        return date(int(year), month, day)
+    found = date(now.year, month, day)
+    return found if found <= now.date() else date(now.year - 1, month, day)
+
+
+def _clock(word: str) -> time | None:
+    if word in ("noon", "midnight"):
+        return time(12 if word == "noon" else 0)
+    found = re.fullmatch(r"(\d\d?)(?::(\d\d))?(?::(\d\d))?([ap]m)?", word)
+    if not found or not (found[2] or found[4]):
+        return None
+    hour = int(found[1])
+    if found[4]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if found[4] == "pm" else 0)
+    return time(hour, int(found[2] or 0), int(found[3] or 0))

@@ -1,0 +1,174 @@
+"""`earlid review` and its like in the hands of somebody in a hurry: narrow, piped, misspelt, over-asked."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+from datetime import datetime, timedelta
+
+import pytest
+from earlid.cli import main
+from earlid.ledger import render
+from earlid.ledger.boards import boards
+from earlid.ledger.reader import open_reader
+from earlid.ledger.report import BAR_CELLS, tell
+from earlid.ledger.store import Ledger
+from made import BOARD, life
+
+OTHER = "ffff0123456789ab"
+
+
+@pytest.fixture
+def zero_ms(sqlite_location):
+    """A ledger of two boards over the last hours and yesterday; where its first record lies."""
+    midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    zero_ms = int((midnight - timedelta(days=1)).timestamp() * 1000)
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, life(70, zero_ms=zero_ms, step_ms=1_200_000))
+        ledger.add(OTHER, life(20, board=OTHER, zero_ms=zero_ms, step_ms=1_200_000))
+        ledger.set_label(BOARD, 1, 2, False)
+    return zero_ms
+
+
+class Terminal(io.StringIO):
+    def __init__(self, encoding="utf-8"):
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self):
+        return self._encoding
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 140])
+def test_no_line_is_longer_than_the_terminal(sqlite_location, zero_ms, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = Terminal()
+    with open_reader(sqlite_location) as reader:
+        story = tell(reader, boards(reader), zero_ms, zero_ms + 86_400_000)
+    render.show_story(story, out)
+    lines = out.getvalue().splitlines()
+    tables = [line for line in lines if line[:1].isspace() or line[:6] in ("number", "day   ")]
+    assert len(tables) > 20
+    assert max(map(len, tables)) <= max(columns, 60)  # number, time, what, why, live: less says nothing
+    (bar,) = re.findall(r"[!BWn|·]{20,}", out.getvalue())
+    assert len(bar) == {40: 24, 60: 48, 80: 48, 100: 48, 140: 96}[columns]
+    assert ("!" in bar) == ("!" in story.days[0].bar)
+    assert "live" in out.getvalue()
+    if columns == 140:
+        assert "230/200" in out.getvalue()
+
+
+def test_a_coarser_bar_tells_what_matters_most():
+    bar = "··n·W·nB!|··" + "·" * (BAR_CELLS - 12)
+    assert render._coarser(bar, 4)[:4] == "nB!·"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "koi8-r", "cp437", "latin-1"])
+def test_a_terminal_of_few_letters_gets_what_it_has(sqlite_location, zero_ms, encoding):
+    with Ledger(sqlite_location) as ledger:
+        ledger.set_name(BOARD, "Küche ☃")
+    words = [sys.executable, "-m", "earlid.cli", "review", "yesterday", "--ledger", str(sqlite_location.path)]
+    done = subprocess.run(words, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": encoding})
+    text = done.stdout.decode(encoding)
+    assert "openings" in text
+    assert "\\u2603" in text
+    assert done.stderr == b""
+
+
+def test_a_reader_that_leaves_is_no_trouble(sqlite_location, zero_ms):
+    where = ["--ledger", str(sqlite_location.path)]
+    for words in (["review", "--json"], ["review", "yesterday", "--csv"], ["export"], ["verify"]):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "earlid.cli", *words, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        child.stdout.close()
+        _, err = child.communicate(timeout=60)
+        assert (child.returncode, b"Traceback" in err) == (0, False), err
+
+
+def test_a_full_disk_under_the_output_is_said(sqlite_location, zero_ms):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    where = ["--ledger", str(sqlite_location.path)]
+    for words in (["review"], ["export"], ["export", "-o", "/dev/full"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "earlid.cli", *words, *where], stdout=full, stderr=subprocess.PIPE, check=False
+            )
+        assert done.returncode == 1
+        assert done.stderr.decode().splitlines()[-1].endswith(("Write it where there is room.", "No space left on device."))
+        assert b"Traceback" not in done.stderr
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode), "a device was replaced by a file"
+
+
+def test_an_export_goes_into_a_pipe_and_behind_a_link(sqlite_location, zero_ms, tmp_path):
+    where = ["--ledger", str(sqlite_location.path)]
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target.csv"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    got = []
+    taker = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    taker.start()
+    assert main(["export", "-o", str(pipe), *where]) == 0
+    taker.join()
+    assert got[0].count("\n") == 90 + 4
+    assert main(["export", "--format", "csv", "-o", str(link), *where]) == 0
+    assert link.is_symlink()
+    assert target.read_text().count("\n") == 91
+
+
+def review(location, capsys, *words):
+    code = main(["review", *words, "--ledger", str(location.path)])
+    return code, capsys.readouterr()
+
+
+def test_a_time_needs_no_option(sqlite_location, zero_ms, capsys):
+    for words in (["yesterday"], ["--until", "yesterday"], ["--since", "yesterday", "--until", "yesterday"]):
+        code, said = review(sqlite_location, capsys, *words)
+        assert code == 0
+        assert said.out.count(" openings (") == 1
+        assert said.out.splitlines()[2].startswith(datetime.fromtimestamp(zero_ms / 1000).strftime("%a"))
+    assert review(sqlite_location, capsys, "day", "before", "yesterday")[1].out.count("Nothing was recorded.") == 1
+    code, said = review(sqlite_location, capsys, "lable", "2", "true")
+    assert code == 2
+    assert "no such time: 'lable 2 true'" in said.err
+    assert "earlid review label" in said.err
+    assert review(sqlite_location, capsys, "yesterday", "--since", "today")[0] == 2
+    assert review(sqlite_location, capsys, "--since", "today", "--until", "yesterday")[0] == 2
+
+
+def test_long_ranges_count_the_quiet_days(sqlite_location, zero_ms, capsys):
+    code, said = review(sqlite_location, capsys, "--since", "30 years ago")
+    assert code == 0
+    assert "days on which nothing happened" in said.out
+    assert "For single records ask about fewer days" in said.out
+    assert len(said.out.splitlines()) < 15
+    assert "For single" not in review(sqlite_location, capsys, "--since", "1 year ago", "--event", "open")[1].out
+
+
+def test_names_and_numbers_that_cannot_be(sqlite_location, zero_ms, capsys):
+    assert review(sqlite_location, capsys, "name", BOARD[:4], "Kitchen")[0] == 0
+    for words, say in (
+        (["name", OTHER, "kitchen"], "another board is called"),
+        (["name", OTHER, BOARD], "another board is called"),
+        (["name", "cellar", "x"], "no board is called"),
+        (["label", "99999999999999999999", "true"], "no record's number"),
+        (["label", "٣", "true"], "no record's number"),
+        (["label", "5000", "true"], "not in the ledger"),
+        (["label", "2", "true"], "several boards"),
+        (["label", "1", "true", "--board", "kitchen"], "is a boot"),
+        (["--board", "cellar"], "no board is called"),
+    ):
+        code, said = review(sqlite_location, capsys, *words)
+        assert (code, say in said.err) == (2, True), said.err
+    assert review(sqlite_location, capsys, "name", "kitchen", "")[1].err.endswith("has no name now\n")

@@ -1,0 +1,132 @@
+"""Times as people say them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from earlid.errors import UserError
+from earlid.ledger import dates
+from earlid.ledger.when import parse_age, parse_when
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 11, 22, 14, 30)  # a Sunday
+
+
+def at(*parts):
+    return datetime(2026, *parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", NOW),
+        ("noon", at(11, 22, 12)),
+        ("14:05", at(11, 22, 14, 5)),
+        ("at 9:15", at(11, 22, 9, 15)),
+        ("9pm", at(11, 22, 21)),
+        ("12 am", at(11, 22)),
+        ("yesterday 18:00", at(11, 21, 18)),
+        ("Yesterday at 6 pm", at(11, 21, 18)),
+        ("monday noon", at(11, 16, 12)),
+        ("21 nov 08:00:30", at(11, 21, 8, 0, 30)),
+        ("2026-03-29 14:05", at(3, 29, 14, 5)),
+        ("2026-03-29T14:05:10", at(3, 29, 14, 5, 10)),
+        ("3 days ago", at(11, 19, 14, 30)),
+        ("last 3 days", at(11, 19, 14, 30)),
+        ("2w", at(11, 8, 14, 30)),
+        ("two weeks ago", at(11, 8, 14, 30)),
+        ("90 minutes ago", at(11, 22, 13, 0)),
+        ("1.5 hours", at(11, 22, 13, 0)),
+        ("an hour ago", at(11, 22, 13, 30)),
+        ("past hour", at(11, 22, 13, 30)),
+        ("half an hour ago", at(11, 22, 14, 0)),
+        ("30 sec", at(11, 22, 14, 29, 30)),
+        ("6 months", at(5, 22, 14, 30)),
+        ("half a year", at(5, 22, 14, 30)),
+        ("1 year ago", datetime(2025, 11, 22, 14, 30)),
+    ],
+)
+def test_moments(berlin, text, expected):
+    wanted = int(expected.timestamp() * 1000)
+    assert (parse_when(text, NOW), parse_when(text, NOW, end=True)) == (wanted, wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "behind"),
+    [
+        ("today", (11, 22), (11, 23)),
+        ("Yesterday", (11, 21), (11, 22)),
+        ("the day before yesterday", (11, 20), (11, 21)),
+        ("sunday", (11, 22), (11, 23)),
+        ("last sunday", (11, 15), (11, 16)),
+        ("on monday", (11, 16), (11, 17)),
+        ("Tue", (11, 17), (11, 18)),
+        ("this week", (11, 16), (11, 23)),
+        ("last week", (11, 9), (11, 16)),
+        ("this month", (11, 1), (12, 1)),
+        ("last month", (10, 1), (11, 1)),
+        ("this year", (1, 1), (13, 1)),
+        ("2026-10", (10, 1), (11, 1)),
+        ("2026-10-25", (10, 25), (10, 26)),
+        ("2026/10/25", (10, 25), (10, 26)),
+        ("25.10.2026", (10, 25), (10, 26)),
+        ("25.10.", (10, 25), (10, 26)),
+        ("nov 21", (11, 21), (11, 22)),
+        ("21st November, 2026", (11, 21), (11, 22)),
+    ],
+)
+def test_days_and_more_have_a_beginning_and_an_end(berlin, text, first, behind):
+    end = date(2027, 1, 1) if behind == (13, 1) else date(2026, *behind)
+    assert parse_when(text, NOW) == dates.day_start_ms(date(2026, *first))
+    assert parse_when(text, NOW, end=True) == dates.day_start_ms(end)
+
+
+def test_a_day_without_a_year_is_the_last_one(berlin):
+    assert parse_when("dec 24", NOW) == dates.day_start_ms(date(2025, 12, 24))
+
+
+def test_last_night_is_from_evening_to_morning(berlin):
+    assert parse_when("last night", NOW) == int(at(11, 21, 18).timestamp() * 1000)
+    assert parse_when("last night", NOW, end=True) == int(at(11, 22, 6).timestamp() * 1000)
+
+
+def test_hours_are_hours_also_where_the_clock_was_changed(berlin):
+    after = at(3, 29, 3, 10)  # ten minutes after two became three
+    assert parse_when("1 hour ago", after) == int(after.timestamp() * 1000) - 3_600_000
+    assert parse_when("1 day ago", after) == int(at(3, 28, 3, 10).timestamp() * 1000)
+
+
+def test_the_31st_of_a_short_month_is_its_last_day(berlin):
+    assert parse_age("6 months", datetime(2026, 8, 31)) == int(datetime(2026, 2, 28).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["soon", "", "32 moons", "2026-13-01", "31 feb", "-1 day", "25:00", "13pm", "30m", "11/21/2026", "tomorrow", "1.5 months",
+     "99999 years ago", "99999999999999 days", "999999999999999999999 hours ago", "lable 2 true"],
+)  # fmt: skip
+def test_no_time_is_said_with_examples(text):
+    with pytest.raises(UserError, match=r"no such time.*yesterday"):
+        parse_when(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "30m", "99999 years", "soon"])
+def test_no_span_is_said_with_examples(text):
+    with pytest.raises(UserError, match=r"no such span.*90 days"):
+        parse_age(text, NOW)
+
+
+_PHRASES = (
+    "last past this the on at a an half 2 31 14:30 9pm day days week month year hour min s m mon may nov 2026 21.11. ago am"
+)
+
+
+@given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(_PHRASES.split()), max_size=6).map(" ".join)))
+def test_nothing_else_happens(text):
+    for end in (False, True):
+        try:
+            datetime.fromtimestamp(parse_when(text, NOW, end=end) / 1000)
+        except UserError:
+            pass
