@@ -36,7 +36,7 @@ def write_parquet(entries: Iterable[Entry], path: Path) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise UserError("Parquet needs pyarrow: pip install 'earlid[parquet]', or take --format csv.", USAGE) from None
+        raise UserError("Parquet needs pyarrow: pip install pyarrow, or take --format csv.", USAGE) from None
     kinds = {"board": pa.string(), "event": pa.string(), "reason": pa.string(), "label": pa.bool_()}
     kinds["wall_ms"] = pa.timestamp("ms", tz="UTC")
     table_schema = pa.schema([(name, kinds.get(name, pa.int64())) for name in Entry._fields])

@@ -66,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
 
     sound = audio.read_audio(Path(args.wav)) if args.wav else None
     model = models.load(args.model)
+    if args.mic:
+        from earlid.virtual import pc_microphone
+
+        pc_microphone.package()
     from rich.console import Console
 
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
