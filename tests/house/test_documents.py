@@ -1,0 +1,66 @@
+"""What documents and messages tell people to type is there: verbs, their options, `make` targets, files that are linked."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+
+import pytest
+from earlid import cli
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [path for path in sorted(ROOT.rglob("*.md")) if not {".venv", "build", ".pytest_cache"} & set(path.parts)]
+SOURCES = sorted((ROOT / "host").rglob("*.py"))
+COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?earlid ([a-z][a-z-]*)([^`\n]*)`")
+
+
+@functools.cache
+def help_of(verb: str) -> str:
+    """What `earlid VERB --help` prints, with that of its parts; empty when there is no such verb."""
+    out = io.StringIO()
+    with redirect_stdout(out), suppress(SystemExit):
+        cli.main([verb, "--help"])
+    text = out.getvalue()
+    for part in re.findall(r"^    ([a-z]+)  ", text, re.MULTILINE) if verb == "model" else []:
+        with redirect_stdout(out), suppress(SystemExit):
+            cli.main([verb, part, "--help"])
+    return out.getvalue()
+
+
+def test_this_test_sees_commands_and_knows_wrong_ones() -> None:
+    assert "--all" in help_of("flash")
+    assert "--out" in help_of("model"), "of its part `import`"
+    assert not help_of("open")
+    assert COMMAND.findall("run `EARLID_PORT=P earlid watch --once`") == [("watch", " --once")]
+    assert sum(len(COMMAND.findall(path.read_text(encoding="utf-8"))) for path in [*DOCUMENTS, *SOURCES]) > 60
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *SOURCES], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_in_backticks_exist(path: Path) -> None:
+    wrong = []
+    # A message may run over several literals: `earlid watch " "--once`
+    text = re.sub(r'"\n\s*f?"', "", path.read_text(encoding="utf-8"))
+    for verb, rest in COMMAND.findall(text):
+        said = help_of(verb)
+        missing = [option for option in re.findall(r"(?<!\w)--?[a-z][a-z-]*", rest) if option not in said]
+        if not said or missing:
+            wrong.append(f"earlid {verb}{rest}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_make_targets_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z ]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    every = {name for line in targets for name in line.split()}
+    asked = re.findall(r"(?:`|^    )make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert not set(asked) - every
