@@ -63,4 +63,4 @@ debian:
 	@sh tests/house/debian.sh $(DEBIAN)
 
 clean:
-	rm -rf .venv build host/*.egg-info
+	rm -rf .venv build
