@@ -1,6 +1,7 @@
 """`python -m hardware [group ...]`: make every file under hardware/made and firmware/lid/circuit.py, then print the targets.
 
-Groups: drawn headline fmea events firmware. Without one, all, in that order; about half an hour on two idle cores.
+Groups: drawn headline fmea events firmware. Without one, all, in that order: about an hour on two idle cores, and it says how
+far it is. A run of fmea that is cut off goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hardware import bom, constants, erc, events, fmea, fmea_report, guarded, headline, reports
+from hardware import bom, erc, events, fmea, fmea_report, guarded, headline, reports
 from hardware.netlist import build
+from hardware.recipes import RECIPES
 from hardware.spice import SimulatorError
 
 MADE = reports.MADE
@@ -23,7 +25,7 @@ def _write(path: Path, text: str) -> None:
     print(f"wrote {path.relative_to(reports.ROOT.parent)}", file=sys.stderr)
 
 
-FMEA_CHUNK = 20
+FMEA_CHUNK = 24
 
 
 def make_drawn() -> None:
@@ -44,46 +46,43 @@ def make_headline() -> None:
     from hardware import plots
 
     named = headline.named_corners()
-    samples = headline.monte_carlo()
+    samples = headline.monte_carlo(tell=lambda done: print(f"headline: {done} of {headline.SAMPLES} boards", file=sys.stderr))
     _write(MADE / "corners.csv", headline.as_csv(named))
     _write(MADE / "samples.csv", headline.as_csv(samples))
-    make_targets()
+    _write(MADE / "targets.md", reports.targets_page())
     _write(MADE / "spread.svg", plots.spread(samples))
     _write(MADE / "waveforms.svg", plots.waveforms())
     reports.record("headline")
 
 
-def make_targets() -> None:
-    samples, named = _figures()
-    page = [
-        "# Targets against the worst board",
-        "",
-        f"Simulated with ngspice: {len(samples)} boards drawn uniformly within every tolerance (0 to 50 C, 4.5 to 5.25 V), and "
-        "two with every spread at its worst end ('slow' holds longest, 'quick' shortest). Nothing has been measured.",
-        "",
-        headline.table_text(headline.targets(samples + named, named[0])),
-    ]
-    _write(MADE / "targets.md", "\n".join(page))
-
-
 def make_fmea() -> None:
-    """Inject every fault. An hour of it, so results are kept as they come and a run that was cut off goes on."""
-    part = MADE / "fmea-part.csv"  # the digest of what it was made from, then the table so far
-    digest = reports.DIGESTS["fmea"]()
+    """Inject every fault on the reference board, and on the other recipes those of their guarded feed; then the page.
+
+    Results are kept as they come, so that a run that was cut off goes on.
+    """
+    parts = [_inject(recipe) for recipe in RECIPES]
+    _write(MADE / "fmea.md", reports.fmea_page())
+    for part in parts:
+        part.unlink(missing_ok=True)
+
+
+def _inject(recipe: str) -> Path:
+    """Make fmea-RECIPE.csv. Returns the file of the results so far: the digest of what they are made from, then the table."""
+    group = f"fmea-{recipe}"
+    part, digest = MADE / f"{group}-part.csv", reports.DIGESTS[group]()
     head, _, text = part.read_text().partition("\n") if part.exists() else ("", "", "")
     if head != digest:
         text = fmea.as_csv([])
-    jobs = fmea.jobs(build())
+    jobs = fmea.jobs(recipe)
     done = len(fmea_report.read(text))
     while done < len(jobs):
         text += fmea.as_csv(fmea.run(jobs[done : done + FMEA_CHUNK])).partition("\n")[2]
         done = min(done + FMEA_CHUNK, len(jobs))
         part.write_text(f"{digest}\n{text}")
-        print(f"{done} of {len(jobs)} faults injected", file=sys.stderr)
-    part.unlink(missing_ok=True)
-    _write(MADE / "fmea.csv", text)
-    _write(MADE / "fmea.md", fmea_report.as_markdown(text))
-    reports.record("fmea")
+        print(f"{group}: {done} of {len(jobs)} injections", file=sys.stderr)
+    _write(MADE / f"{group}.csv", text)
+    reports.record(group)
+    return part
 
 
 def make_events() -> None:
@@ -102,17 +101,7 @@ def make_events() -> None:
 
 
 def make_firmware() -> None:
-    samples, named = _figures()
-    _write(reports.CIRCUIT, constants.text(samples + named, named[0]))
-
-
-def _figures() -> tuple[list[headline.Sample], list[headline.Sample]]:
-    """All samples and the named corners. Raises ValueError when they have not been simulated yet."""
-    paths = [MADE / "samples.csv", MADE / "corners.csv"]
-    if not all(path.exists() for path in paths):
-        raise ValueError("no simulated boards in hardware/made yet: run python -m hardware headline")
-    samples, corners = (headline.from_csv(path.read_text()) for path in paths)
-    return samples, corners
+    _write(reports.CIRCUIT, reports.circuit())
 
 
 GROUPS: dict[str, Callable[[], None]] = {
@@ -133,7 +122,7 @@ def main() -> int:
     try:
         for group in groups:
             GROUPS[group]()
-        samples, named = _figures()
+        samples, named = reports.samples()
     except (SimulatorError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardware import scenes
-from hardware.corners import Corner, extremes
+from hardware.corners import LIMITS, Corner, extremes
 from hardware.netlist import build
 from hardware.parts import Board
 from hardware.spice import Fault, Scene, simulate
@@ -18,6 +18,8 @@ LIVE_V = 0.3
 SLOW_HZ = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40)
 CLOCK_HZ = 512e3  # SCK of 16 kHz stereo is twice that; edges matter, not their rate
 CORNERS = ("nominal", "slow", "quick")
+RING = 0.06  # damping of an armature that bounces three times in 5 ms
+STEADY_V = 2.4
 Points = dict[str, list[tuple[float, float]]]
 
 
@@ -76,6 +78,27 @@ def power_up(board: Board, corner: Corner, pins: str) -> str:
             points[f"pump{n}"] = scenes.join(scenes.edges(0.06, 0.0705, 0.002)[0])
     w = simulate(board, corner, Scene("power up", 0.3, points), ["RAIL1", "RAIL2"])
     return f"{max(w[rail].max() for rail in board.mic_rails):.3f} V"
+
+
+def bouncing(board: Board, corner: Corner) -> str:
+    """Contacts that bounce at closing and at release: when rail 1 is steady after the first edge, and dead after the last."""
+    changes, last, _ = scenes.edges(0.02, 0.4)
+    points = {f"pump{n}": scenes.join(changes) for n in (1, 2)}
+    w = simulate(board, corner.with_env(contact_ring=RING), Scene("bounce", last + 0.3, points, 2e-4), ["RAIL1"])
+    before = w["t"] < last
+    low = w["t"][before & (w["RAIL1"] < STEADY_V)]
+    first = w["t"][before & (w["RAIL1"] > STEADY_V)]
+    if not len(first):
+        return "never live"
+    return f"{(first[0] - 0.02) * 1e3:.0f} to {(low[-1] - 0.02) * 1e3:.0f} ms / {_after(w, 'RAIL1', last)}"
+
+
+def least_supply(board: Board, corner: Corner) -> str:
+    """Both coils at 4.5 V and 50 C, every spread of the coil and of the fuse against it: do the lids open, and hold?"""
+    limits = {"temp_c": 50.0, "v5": 4.5, "coil_r": 1.1, "operate": 0.75, "ptc_ohm": LIMITS["ptc_ohm"][1], "vth": LIMITS["vth"][1]}
+    w = simulate(board, corner.with_env(**limits), Scene("least supply", 0.4, _open_until(0.4), 2e-3), ["RAIL1", "RAIL2"])
+    held = [w[rail][w["t"] > 0.3].min() > STEADY_V for rail in board.mic_rails]
+    return " / ".join("opens and holds" if yes else "does not hold" for yes in held)
 
 
 def slow_toggle(board: Board, corner: Corner, hz: float) -> tuple[float, float]:
@@ -142,6 +165,10 @@ def _cell(job: tuple[str, str]) -> str:
         case "slow":
             most, share = slow_toggle(one, corner, float(more))
             return f"live {share * 100:.0f} %" if most > LIVE_V else "never live"
+        case "bounce":
+            return bouncing(one, corner)
+        case "least":
+            return least_supply(two, corner)
         case "pause":
             return f"{longest_pause_ms(one, corner)} ms"
         case _:
@@ -158,6 +185,8 @@ EVENTS: dict[str, str] = {
     "power-up, pins floating: highest rail": "up:float",
     "power-up, pins high from the first: highest rail": "up:high",
     "three quick edges after power-up: highest rail": "up:three",
+    "contacts bounce three times in 5 ms: first live to steady / dead after the last edge": "bounce",
+    "both lids at 4.5 V, 50 C, worst coils and fuse": "least",
     "longest pause that does not drop (10 ms steps)": "pause",
     **{f"toggling at {hz} Hz after a proper hold": f"slow:{hz}" for hz in SLOW_HZ},
     **{f"rail 1 closed, clocks {clocks}{', ' + lost if lost else ''}": f"feed:{clocks},closed,{key}"

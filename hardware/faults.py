@@ -67,24 +67,15 @@ def all_faults(board: Board) -> list[Fault]:
     return part_faults(board) + switch_faults(board) + list(bridges(board))
 
 
-def channel(board: Board, fault: Fault) -> int:
-    """The channel a fault belongs to; 0 for a shared part or a bridge between channels."""
-    names = [fault.a, fault.b] if fault.kind == "bridge" else [fault.a]
+GUARDED_NETS = {"RAIL2", "FEED2", "SRC2", "KCLAMP2", "SCLAMP2", "SENSE2", "LIVEA2", "MICBUS2", "SLOW2", "VBUS", "LINE"}
+
+
+def is_of_guarded_feed(board: Board, fault: Fault) -> bool:
+    """Whether a fault lies between the guarded source and its microphone: what the three recipes do differently."""
     if fault.kind == "bridge":
-        found = {
-            int(name[-1]) if name[-1] in "12" and name.rstrip("12") in CHANNEL_NETS else 0 for name in names if name != "GND"
-        }
-        return found.pop() if len(found) == 1 else 0
-    ref = names[0]
-    if ref.startswith("SW1"):
-        return 0
-    if ref in ("K1", "K2"):
-        return int(ref[1])
-    digits = "".join(c for c in ref if c.isdigit())
-    return int(digits[0]) if len(digits) == 3 else 0
-
-
-CHANNEL_NETS = {
-    *("PUMP", "DRIVE", "POWA", "POWER", "RATEA", "RATE", "WEIGH", "GATE", "COIL", "FLY"),
-    *("KCLAMP", "RAIL", "SRC", "FEED", "SCLAMP", "SENSE", "LIVEA"),
-}
+        return bool(GUARDED_NETS & {fault.a, fault.b})
+    if fault.a.startswith("SW1 "):
+        return "c" in fault.b
+    if fault.a == "SW1":
+        return fault.b.startswith("C_")
+    return fault.a == "K2" or board.part(fault.a).block == "rail2"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass, fields, replace
 
@@ -100,10 +101,15 @@ def one_sample(number: int) -> Sample:
     return measure(one, two, draw(build(2), number), number)
 
 
-def monte_carlo(samples: int = SAMPLES, workers: int = 2) -> list[Sample]:
-    """Samples 0 to `samples` - 1, in order: the same list on every run of the same ngspice."""
+def monte_carlo(samples: int = SAMPLES, workers: int = 2, tell: Callable[[int], None] = lambda done: None) -> list[Sample]:
+    """Samples 0 to `samples` - 1, in order: the same list on every run of the same ngspice. Tells how many are done."""
+    found: list[Sample] = []
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(one_sample, range(samples), chunksize=4))
+        for sample in pool.map(one_sample, range(samples), chunksize=4):
+            found.append(sample)
+            if len(found) % 50 == 0:
+                tell(len(found))
+    return found
 
 
 def named_corners() -> list[Sample]:

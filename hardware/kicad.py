@@ -1,13 +1,18 @@
-"""A KiCad 6 schematic: a box a part, a local label a pin. Electrically complete; the readable drawing is schematic.svg."""
+"""A KiCad 6 schematic: a box a part, a local label a pin. Electrically complete; the drawing for people is another file.
+
+Its symbols are also written as a library with a table that names it, so that KiCad finds where they come from.
+"""
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from hardware.bom import item
 from hardware.parts import PINS, Board, Part
 
 VERSION = 20211123
+LIBRARY_VERSION = 20211014
 SPACE = uuid.UUID("6a1d0c5e-4a0e-5b7a-9c39-ea411d000007")
 GRID = 2.54
 PIN_LENGTH = 2.54
@@ -25,8 +30,12 @@ def _font(size: float = 1.27, extra: str = "") -> str:
 
 def _kinds(board: Board) -> dict[str, tuple[str, ...]]:
     kinds = {part.kind: PINS[part.kind] for part in board.parts}
-    kinds["DEVKIT"] = tuple(pin for pin, _net in devkit_pins(board))
+    kinds[_devkit_kind(board)] = tuple(pin for pin, _net in devkit_pins(board))
     return kinds
+
+
+def _devkit_kind(board: Board) -> str:
+    return board.name.replace("earlid", "DEVKIT")
 
 
 def devkit_pins(board: Board) -> list[tuple[str, str]]:
@@ -42,11 +51,11 @@ def _pin_at(index: int, count: int) -> tuple[float, float]:
     return (-x if index < left else x), -GRID * row
 
 
-def _symbol(kind: str, pins: tuple[str, ...]) -> list[str]:
+def _symbol(kind: str, pins: tuple[str, ...], nickname: str = "earlid:") -> list[str]:
     rows = (len(pins) + 1) // 2
     half = BOX_WIDTH / 2
     lines = [
-        f'    (symbol "earlid:{kind}" (in_bom yes) (on_board yes)',
+        f'    (symbol "{nickname}{kind}" (in_bom yes) (on_board yes)',
         f'      (property "Reference" "{kind[0]}" (id 0) (at 0 3.81 0) {_font()})',
         f'      (property "Value" "{kind}" (id 1) (at 0 {-GRID * rows:.2f} 0) {_font()})',
         f'      (symbol "{kind}_0_1" (rectangle (start {-half:.2f} {GRID:.2f}) (end {half:.2f} {-GRID * rows:.2f})'
@@ -94,7 +103,13 @@ def _entries(board: Board) -> list[tuple[str, str, str, str, list[str]]]:
     def entry(part: Part) -> tuple[str, str, str, str, list[str]]:
         return part.ref, part.kind, part.value, item(part).mpn, list(part.pins.values())
 
-    devkit = ("A1", "DEVKIT", "ESP32-DevKitC and cables", "ESP32-DevKitC-32E", [net for _pin, net in devkit_pins(board)])
+    devkit = (
+        "A1",
+        _devkit_kind(board),
+        "ESP32-DevKitC and cables",
+        "ESP32-DevKitC-32E",
+        [net for _pin, net in devkit_pins(board)],
+    )
     return [devkit, *map(entry, board.parts)]
 
 
@@ -123,3 +138,39 @@ def schematic(board: Board) -> str:
             x, y = x + COLUMN_MM, 25.4
     lines += ["", '  (sheet_instances (path "/" (page "1")))', "  (symbol_instances", *instances, "  )", ")"]
     return "\n".join(lines) + "\n"
+
+
+def library(boards: list[Board]) -> str:
+    """Text of a `.kicad_sym` library with every symbol of these boards."""
+    kinds = {kind: pins for board in boards for kind, pins in _kinds(board).items()}
+    lines = [f"(kicad_symbol_lib (version {LIBRARY_VERSION}) (generator earlid)"]
+    for kind, pins in sorted(kinds.items()):
+        lines += _symbol(kind, pins, "")
+    return "\n".join([*lines, ")"]) + "\n"
+
+
+TABLE = """\
+(sym_lib_table
+  (lib (name "earlid")(type "KiCad")(uri "${KIPRJMOD}/earlid.kicad_sym")(options "")(descr "Made by python -m hardware"))
+)
+"""
+
+
+def nets_of(text: str) -> dict[str, set[tuple[str, str]]]:
+    """Net name -> {(reference, pin number)} of a netlist that KiCad exported, less the pins that are not connected."""
+    found = {}
+    for part in re.split(r"\(net\s+\(code", text[text.index("(nets") :])[1:]:
+        name = re.search(r'\(name\s+"([^"]*)"\)', part)
+        if name and not name[1].startswith("unconnected-"):
+            found[name[1].lstrip("/")] = set(re.findall(r'\(node\s+\(ref\s+"([^"]+)"\)\s+\(pin\s+"([^"]+)"\)', part))
+    return found
+
+
+def numbered_nets(board: Board) -> dict[str, set[tuple[str, str]]]:
+    """The same of our own netlist, with the pin numbers of the symbols."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for ref, _kind, _value, _mpn, nets in _entries(board):
+        for number, net in enumerate(nets, start=1):
+            if net:
+                found.setdefault(net, set()).add((ref, str(number)))
+    return found

@@ -58,8 +58,9 @@ def colour(net: str) -> str:
 
 def _column(part: Part, x: int, y: int) -> list[Pad]:
     """A part standing in one column: its pins downwards."""
-    if part.kind in ("NMOS", "PMOS"):
-        return [Pad(part.ref, pin, net, x, y + 2 * i) for i, (pin, net) in enumerate(part.pins.items())]
+    if part.kind in ("NMOS", "PMOS"):  # as the legs of a TO-92 (S G D) and of a TO-220 (G D S) come
+        legs = "SGD" if part.kind == "NMOS" else "GDS"
+        return [Pad(part.ref, pin, part.pins[pin], x, y + 2 * i) for i, pin in enumerate(legs)]
     first, second = part.pins.items()
     return [Pad(part.ref, first[0], first[1], x, y), Pad(part.ref, second[0], second[1], x, y + SPAN[part.kind])]
 
@@ -102,7 +103,7 @@ CHANNEL = (
     "R{0}01 R{0}02 C{0}01 D{0}01 D{0}02 C{0}02 R{0}03 R{0}05 R{0}06 Q{0}01 "
     "C{0}03 D{0}03 D{0}04 C{0}04 R{0}04 R{0}07 D{0}05 D{0}06"
 )
-RAIL = "F{0}01 R{0}13 R{0}11 R{0}12 C{0}05 R{0}14 R{0}15 R{0}16 C{0}06 R{0}17 LED{0}01"
+RAIL = "F{0}01 R{0}13 - R{0}11 R{0}12 C{0}05 R{0}14 R{0}15 R{0}16 C{0}06 R{0}17 LED{0}01"
 STRIPS = (  # references, column, row, step
     ("R24 R23 R22 R21", 22, 2, 2),
     ("C3 R7 R6 R2 R3 LED1 Q1 Q2 Q3 R12 R13", 32, 2, 2),
@@ -113,7 +114,7 @@ STRIPS = (  # references, column, row, step
     (CHANNEL.format(2), 1, 29, 2), (RAIL.format(2), 36, 29, 2),
     ("Q202 C207 R218 R219 D207", 49, 14, 2),
 )  # fmt: skip
-RELAYS = {"K1": (24, 15), "K2": (38, 15)}
+RELAYS = {"K1": (24, 15), "K2": (39, 15)}
 
 
 def place(board: Board) -> list[Pad]:
@@ -123,7 +124,7 @@ def place(board: Board) -> list[Pad]:
     for refs, x, y, step in STRIPS:
         pads += _strip(board, refs, x, y, step)
     pads += _header(have["MIC1"], 22, 10, ["SCK", "WS", "SD", "LR", "GND", "VDD"])
-    pads += _header(have["SW1"], 20, 12)
+    pads += _header(have["SW1"], 20, 13)
     pads += _dip8(have["U1"], 49, 9)
     for ref, (x, y) in RELAYS.items():
         if ref in have:
@@ -194,9 +195,12 @@ def neighbours(board: Board, pads: list[Pad]) -> dict[tuple[str, str], str]:
 
 
 def supplies_near_rails(board: Board, pads: list[Pad]) -> list[str]:
-    """The layout's own rule: no hole of a supply is a neighbour of a microphone rail's hole."""
-    rails = set(board.mic_rails) | {"MICBUS2"}
-    supplies = {"V5", "V3V3", "VARM", "VCOIL", "VBUS", "LINE"}
+    """The layout's own rule: no hole of a supply is a neighbour of a hole of a microphone rail or of its clamps.
+
+    A clamp counts: in MUTE it hangs on the rail. SRC2 counts where no resistor stands before it.
+    """
+    rails = set(board.mic_rails) | {"MICBUS2"} | {f"{clamp}{n}" for clamp in ("KCLAMP", "SCLAMP") for n in "12"}
+    supplies = {"V5", "V3V3", "VARM", "VCOIL", "VBUS", "LINE"} | ({"SRC2"} if board.recipe == "usb" else set())
     found = []
     for i, one in enumerate(pads):
         for two in pads[i + 1 :]:

@@ -8,6 +8,9 @@ from hardware.parts import Part
 COIL_OHM = 167.0
 COIL_H = 0.46
 CONTACT_OHM = 0.1
+PTC_USB_OHM = 0.22  # RUEF090 an hour after it tripped, its highest
+RING_S = 1.6e-3  # period of an armature that bounces
+MIC_MA = 2.5  # INMP441 at 3.3 V, its highest
 OPEN_OHM = 1e9
 VT_300K = 0.02585
 
@@ -69,14 +72,14 @@ def mosfet(p: Part, n: list[str], c: Corner) -> list[str]:
 
 
 def _threshold(p: Part, c: Corner) -> float:
-    base = c.env["vth"] if p.kind == "NMOS" else 0.6 + c.env["vth"]
+    base = c.env["vth"] if p.kind == "NMOS" else c.env["vth"] - 0.05  # NDP6020P: 0.4 to 1.0 V
     return (base + c.env["vth_tc"] * (c.env["temp_c"] - 25.0)) * c.scale.get(p.ref, 1.0)
 
 
 def _ekv(p: Part, n: list[str], c: Corner) -> list[str]:
     """Drain current of an EKV transistor: one formula from subthreshold to the ohmic region, with its body diode."""
     s, g, d = n
-    sign, gain = (1, 0.25) if p.kind == "NMOS" else (-1, 8.0)
+    sign, gain = (1, 0.25) if p.kind == "NMOS" else (-1, 3.0)
     vth = _threshold(p, c)
     slope = 2 * c.env["subthreshold_n"] * VT_300K * (c.env["temp_c"] + 273.15) / 300.0
     unit = gain * slope * slope
@@ -92,7 +95,8 @@ def _ekv(p: Part, n: list[str], c: Corner) -> list[str]:
 
 def ptc(p: Part, n: list[str], c: Corner) -> list[str]:
     """Cold resistance only; tripping takes seconds, which helps and is not counted on."""
-    return [f"r{p.ref} {n[0]} {n[1]} {3.5 if p.value == 'RXEF010' else 0.2}"]
+    ohm = c.env["ptc_ohm"] if p.value == "RXEF020" else PTC_USB_OHM
+    return [f"r{p.ref} {n[0]} {n[1]} {ohm:.4g}"]
 
 
 def comparator(p: Part, n: list[str], c: Corner) -> list[str]:
@@ -120,6 +124,11 @@ def relay(p: Part, n: list[str], c: Corner) -> list[str]:
     pull, drop = c.env["operate"] * 5.0 / cold, c.env["release"] * 5.0 / cold
     middle, half = (pull + drop) / 2, (pull - drop) / 2
     tau = c.env["armature_ms"] * 1e-3
+    ring = c.env.get("contact_ring", 0.0)
+    armature = [f"r{x}p {x}t {x}p {tau / 1e-6:.5g}"]
+    if ring:  # the armature springs back from its stop: contacts bounce while the ringing crosses their threshold
+        henry = (RING_S / 6.2832) ** 2 / 1e-6
+        armature = [f"r{x}p {x}t {x}q {2 * ring * (henry / 1e-6) ** 0.5:.5g}", f"l{x}p {x}q {x}p {henry:.5g} ic=0"]
     lines = [
         f"r{x}c {ca} {x}a {ohm:.5g}",
         f"l{x}c {x}a {x}b {COIL_H * c.env['coil_l']:.4g} ic=0",
@@ -129,7 +138,7 @@ def relay(p: Part, n: list[str], c: Corner) -> list[str]:
         f".model w{x}m csw(it={middle:.6g} ih={half:.6g} ron=1 roff=1e9)",
         f"v{x}1 {x}one 0 1",
         f"r{x}t {x}t 0 1k",
-        f"r{x}p {x}t {x}p {tau / 1e-6:.5g}",
+        *armature,
         f"c{x}p {x}p 0 1u ic=0",
         f"b{x}n {x}n 0 v=1-v({x}p)",
     ]
@@ -151,10 +160,10 @@ def switch(p: Part, n: list[str], c: Corner) -> list[str]:
 
 
 def microphone(p: Part, n: list[str], c: Corner) -> list[str]:
-    """1.4 mA above about 1.2 V, 100 nF on the module, protection diodes from every pin to its supply."""
+    """Its highest current above about 1.2 V, 100 nF on the module, protection diodes from every pin to its supply."""
     vdd, gnd, sd, ws, sck, _lr = n
     lines = [
-        f"b{p.ref} {vdd} {gnd} i=1.4m*0.5*(1+tanh((v({vdd},{gnd})-1.2)*6))",
+        f"b{p.ref} {vdd} {gnd} i={MIC_MA}m*0.5*(1+tanh((v({vdd},{gnd})-1.2)*6))",
         f"c{p.ref} {vdd} {gnd} 100n ic=0",
     ]
     for k, pin in enumerate((sd, ws, sck)):

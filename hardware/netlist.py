@@ -45,10 +45,14 @@ def dead_man(board: Board, n: int) -> None:
 
 
 def contact(board: Board, n: int) -> None:
-    """The relay: pole 1 normally open in the feed, pole 2 normally closed across the rail."""
+    """The relay: pole 1 normally open in the feed, pole 2 normally closed across the rail.
+
+    The source is on the working contact, not on the common: the two commons face each other inside the relay, and a bridge
+    between them then joins the rail to its own feed, which is dead whenever the contact is open.
+    """
     h, block = n * 100, f"rail{n}"
     board.add(
-        f"K{n}", "RELAY", "G5V-2-H1 DC5", ["VCOIL", f"SRC{n}", "", f"FEED{n}", "", f"KCLAMP{n}", f"RAIL{n}", f"COIL{n}"], block
+        f"K{n}", "RELAY", "G5V-2-H1 DC5", ["VCOIL", f"FEED{n}", "", f"SRC{n}", "", f"KCLAMP{n}", f"RAIL{n}", f"COIL{n}"], block
     )
     board.add(f"R{h + 11}", "R", "2R2", [f"KCLAMP{n}", GND], block)
     board.add(f"R{h + 12}", "R", "2R2", [f"SCLAMP{n}", GND], block)
@@ -64,8 +68,8 @@ def switch(board: Board, channels: int) -> None:
         board.add("SW1", "SW3", "3PDT", [*poles, "FEED2", "RAIL2", "SCLAMP2"], "switch")
     else:
         board.add("SW1", "SW2", "DPDT", poles, "switch")
-    board.add("F1", "PTC", "RXEF010", ["V5", "VARM"], "switch")
-    board.add("R1", "R", "47R", ["AMUTE", GND], "switch")
+    board.add("F1", "PTC", "RXEF020", ["V5", "VARM"], "switch")
+    board.add("R1", "R", "47R", ["AMUTE", GND], "switch", watts=1.0, note="1 W: survives a pole that joins both throws")
     for first, net, pin in ((4, "VCOIL", "ARMSENSE"), (6, "LAMP", "MUTESENSE")):
         board.add(f"R{first}", "R", "100k", [net, pin], "switch")
         board.add(f"R{first + 1}", "R", "150k", [pin, GND], "switch")
@@ -82,7 +86,7 @@ def veto(board: Board, channels: int) -> None:
     """The comparator: one reference, one half a channel; an unused half is tied off."""
     second = ["WEIGH2", "REF", "GATE2"] if channels == 2 else [GND, "REF", ""]
     board.add("U1", "CMP", "LM393", ["GATE1", "REF", "WEIGH1", GND, *second, "V3V3"], "veto")
-    board.add("R8", "R", "680k", ["V3V3", "REF"], "veto")
+    board.add("R8", "R", "750k", ["V3V3", "REF"], "veto")
     board.add("R9", "R", "150k", ["REF", GND], "veto")
     board.add("C1", "C", "100n", ["V3V3", GND], "veto")
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from hardware import bom, constants, corners, erc, events, fmea, guarded, headline, kicad, scenes, spice, wiring
+from hardware import bom, constants, corners, erc, events, fmea, fmea_report, guarded, headline, kicad, scenes, spice, wiring
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
 from hardware.parts import Board
+from hardware.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parent
 MADE = ROOT / "made"
@@ -57,9 +59,10 @@ def drawn() -> dict[str, str]:
     """Name -> text of every file made without a simulator."""
     from hardware import schematic  # the only user of schemdraw
 
+    boards = [build(*b) for b in BOARDS]
     files = {"pins.md": pin_map(build()), "rules.md": rules_page()}
-    for b in BOARDS:
-        board = build(*b)
+    files |= {"earlid.kicad_sym": kicad.library(boards), "sym-lib-table": kicad.TABLE}
+    for board in boards:
         files[f"{board.name}-bom.csv"] = bom.as_csv(board)
         files[f"{board.name}.svg"] = schematic.draw(board)
         files[f"{board.name}.kicad_sch"] = kicad.schematic(board)
@@ -83,19 +86,23 @@ def headline_digest() -> str:
     ]
     decks += [spice.deck(one, c, scenes.slow(10.0, True, 0.8, 0.2)[0], ["RATE1"]) for c in boards]
     decks += [spice.deck(two, c, scenes.muted_while_open(3, 2.0, 2.0, 5.0)[0], ["RAIL2"]) for c in boards]
-    return _digest(*decks, inspect.getsource(headline.measure), str(headline.SAMPLES), str(corners.LIMITS))
+    return _digest(
+        *decks, inspect.getsource(headline.measure), str(headline.SAMPLES), str(corners.LIMITS), (ROOT / "plots.py").read_text()
+    )
 
 
-def fmea_digest() -> str:
+def fmea_digest(recipe: str = "digital") -> str:
     """Of every injected deck on its board, and of the code that judges them."""
-    board = build()
+    board = build(2, recipe)
     named = {c.name: c for c in [Corner(), *extremes(board)]}
     decks = []
-    for fault, name in fmea.jobs(board):
+    for fault, name, _recipe in fmea.jobs(recipe):
         stuck = fault is not None and fault.kind.startswith("stuck")
         decks.append(str(fault) if stuck or fault is None else spice.deck(board, named[name], spice.Scene("", 1.0), [], (fault,)))
     scene = str(fmea.selftest_scene()) + str(fmea.mute_scene("", ""))
-    judges = [inspect.getsource(f) for f in (fmea._rail_tests, fmea.judge_selftest, fmea.judge_mute)]
+    judges = [
+        inspect.getsource(f) for f in (fmea.Readout, fmea._open_and_drop, fmea.judge_selftest, fmea.judge_mute, fmea.inject)
+    ]
     return _digest(*decks, scene, *judges)
 
 
@@ -104,11 +111,15 @@ def events_digest() -> str:
     return _digest(*decks, inspect.getsource(events), inspect.getsource(guarded), inspect.getsource(scenes))
 
 
-DIGESTS: dict[str, Callable[[], str]] = {"headline": headline_digest, "fmea": fmea_digest, "events": events_digest}
+DIGESTS: dict[str, Callable[[], str]] = {
+    "headline": headline_digest, "events": events_digest, **{f"fmea-{r}": partial(fmea_digest, r) for r in RECIPES},
+}  # fmt: skip
 
 
-def digests_text() -> str:
-    return "".join(f"{name} {make()}\n" for name, make in DIGESTS.items())
+SIMULATED = {  # watched by the digests; the other files are compared as text
+    *("samples.csv", "corners.csv", "spread.svg", "waveforms.svg", "events.md", "digests.txt"),
+    *(f"fmea-{recipe}.csv" for recipe in RECIPES),
+}
 
 
 def recorded() -> dict[str, str]:
@@ -122,19 +133,51 @@ def record(name: str) -> None:
     (MADE / "digests.txt").write_text("".join(f"{key} {known[key]}\n" for key in sorted(known)))
 
 
+def samples() -> tuple[list[headline.Sample], list[headline.Sample]]:
+    """All simulated boards and the three named ones. Raises ValueError when they have not been simulated yet."""
+    paths = [MADE / "samples.csv", MADE / "corners.csv"]
+    if not all(path.exists() for path in paths):
+        raise ValueError("no simulated boards in hardware/made yet: run python -m hardware headline")
+    drawn_boards, named = (headline.from_csv(path.read_text()) for path in paths)
+    return drawn_boards, named
+
+
+def targets_page() -> str:
+    boards, named = samples()
+    page = [
+        "# Targets against the worst board",
+        "",
+        f"Simulated with ngspice: {len(boards)} boards drawn uniformly within every tolerance (0 to 50 C, 4.5 to 5.25 V), and "
+        "two with every spread at its worst end ('slow' holds longest, 'quick' shortest). Nothing has been measured.",
+        "",
+        headline.table_text(headline.targets(boards + named, named[0])),
+    ]
+    return "\n".join(page)
+
+
+def fmea_page() -> str:
+    return fmea_report.as_markdown({recipe: (MADE / f"fmea-{recipe}.csv").read_text() for recipe in RECIPES})
+
+
+def circuit() -> str:
+    """The text of firmware/lid/circuit.py."""
+    boards, named = samples()
+    return constants.text(boards + named, named[0])
+
+
 def stale() -> list[str]:
-    """Every committed file that is not what today's sources make, in words; a group never finished yet is not stale."""
+    """Every committed file that is not what today's sources make, in words."""
     found = []
-    for name, text in drawn().items():
-        path = MADE / name
+    texts = {MADE / name: text for name, text in drawn().items()}
+    texts |= {MADE / "targets.md": targets_page(), MADE / "fmea.md": fmea_page(), CIRCUIT: circuit()}
+    for path, text in texts.items():
         if not path.exists() or path.read_text() != text:
-            found.append(f"{path.name} differs from what the netlist makes: run make hardware")
+            found.append(f"{path.name} differs from what the netlist and the simulated boards make: run make hardware")
     known = recorded()
     for group, make in DIGESTS.items():
-        if group in known and known[group] != make():
+        if known.get(group) != make():
             found.append(f"the simulated files of '{group}' are older than the circuit: run make hardware")
-    samples = headline.from_csv((MADE / "samples.csv").read_text())
-    named = headline.from_csv((MADE / "corners.csv").read_text())
-    if CIRCUIT.read_text() != constants.text(samples + named, named[0]):
-        found.append("firmware/lid/circuit.py differs from the simulation's results: run make hardware")
+    present = {path.name for path in MADE.iterdir() if not path.name.endswith("-part.csv")}
+    for name in sorted(present - {path.name for path in texts} - SIMULATED):
+        found.append(f"{name} is made by nothing: remove it")
     return found

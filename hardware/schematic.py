@@ -158,6 +158,11 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     s.used |= {"U1", "K1", "K2"} & set(s.have)
 
 
+def reference_v(board: Board) -> float:
+    top, bottom = board.part("R8").value_si, board.part("R9").value_si
+    return 3.3 * bottom / (top + bottom)
+
+
 def reference(s: Sheet, x: float, y: float) -> None:
     s.title((x - 1, y + 1.0), "REFERENCE of the veto")
     s.net((x, y), "V3V3", "left")
@@ -165,7 +170,7 @@ def reference(s: Sheet, x: float, y: float) -> None:
     s.two(elm.Resistor, "R8", (x + 1.2, y), (x + 1.2, y - 2.2), "bottom")
     s.dot((x + 1.2, y - 2.2))
     s.line((x + 1.2, y - 2.2), (x + 2.2, y - 2.2))
-    s.net((x + 2.2, y - 2.2), "REF (0.60 V)")
+    s.net((x + 2.2, y - 2.2), f"REF ({reference_v(s.board):.2f} V)")
     s.two(elm.Resistor, "R9", (x + 1.2, y - 2.2), (x + 1.2, y - 4.4), "bottom")
     s.ground((x + 1.2, y - 4.4))
     s.line((x + 1.2, y), (x + 5.4, y))
@@ -209,7 +214,7 @@ def contact_and_pole(s: Sheet, x: float, y: float, n: int) -> None:
     s.dot((x + 6.6, y))
     s.dot((x + 9.6, y))
     for dx, text, ref in ((6.6, f"SW1 {pole},\nMUTE", f"R{n}12"), (9.6, f"K{n} pole 2,\nNC", f"R{n}11")):
-        s.d.add(elm.Switch().at((x + dx, y)).to((x + dx, y - 2.0)).label(text, loc="bottom", fontsize=9))
+        s.d.add(elm.Switch(nc=True).at((x + dx, y)).to((x + dx, y - 2.0)).label(text, loc="bottom", fontsize=9))
         s.two(elm.Resistor, ref, (x + dx, y - 2.0), (x + dx, y - 4.2), "bottom")
         s.ground((x + dx, y - 4.2))
     s.used |= {"SW1"}
@@ -249,7 +254,7 @@ def mute(s: Sheet, x: float, y: float) -> None:
     s.d.add(elm.Switch().at((x + 2.4, y)).to((x + 4.8, y)).label("SW1 A, ARM", fontsize=9))
     s.line((x + 4.8, y), (x + 10.6, y))
     s.dot((x + 5.4, y))
-    s.d.add(elm.Switch().at((x + 5.4, y)).to((x + 5.4, y - 2.0)).label("SW1 A,\nMUTE", loc="bottom", fontsize=9))
+    s.d.add(elm.Switch(nc=True).at((x + 5.4, y)).to((x + 5.4, y - 2.0)).label("SW1 A,\nMUTE", loc="bottom", fontsize=9))
     s.two(elm.Resistor, "R1", (x + 5.4, y - 2.0), (x + 5.4, y - 4.2), "bottom")
     s.ground((x + 5.4, y - 4.2))
     s.dot((x + 7.6, y))
@@ -379,6 +384,7 @@ def draw(board: Board) -> str:
     mute(s, 0, y)
     lamp(s, 17.0, y)
     y -= 8.0
+    s.note((-1.0, y + 2.6), f"{board.name}: drawn with the relays at rest and the lever in MUTE")
     microphone(s, 1.0, y)
     controls(s, 16.0, y)
     return s.svg()

@@ -61,10 +61,11 @@ def _grid() -> list[str]:
     return [f'<path d="{holes}" stroke="#c8b98f" stroke-width="3"/>', *lines]
 
 
-def _bodies(board: Board, pads: list[Pad]) -> list[str]:
+def _bodies(board: Board, pads: list[Pad]) -> tuple[list[str], list[str]]:
+    """Outlines of the parts, and their names, which are drawn over the wires."""
     kinds = {part.ref: part.kind for part in board.parts} | {"A1": "DEVKIT"}
     values = {part.ref: part.value for part in board.parts} | {"A1": "ESP32-DevKitC (USB at the right)"}
-    lines = []
+    lines, names = [], []
     for ref in dict.fromkeys(pad.ref for pad in pads):
         spots = [_xy(pad) for pad in pads if pad.ref == ref]
         left, right = min(x for x, _ in spots) - 8, max(x for x, _ in spots) + 8
@@ -74,14 +75,17 @@ def _bodies(board: Board, pads: list[Pad]) -> list[str]:
             f'<rect x="{left:.0f}" y="{top:.0f}" width="{right - left:.0f}" height="{bottom - top:.0f}" rx="5" fill="{fill}"'
             ' stroke="#666" stroke-width="1" fill-opacity="0.85"/>'
         )
+        if kinds[ref] in ("D", "Z", "LED"):
+            _x, y = next(_xy(pad) for pad in pads if pad.ref == ref and pad.pin == "K")
+            lines.append(f'<path d="M{left:.0f} {y - 14}h{right - left:.0f}" stroke="#222" stroke-width="4"/>')
         middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
         if right - left < 30:
             text = f"{ref} {values[ref][:8]}" if bottom - top > 100 else ref
-            lines.append(f'<text transform="translate({middle_x + 4:.0f} {middle_y:.0f}) rotate(-90)" class="ref">{text}</text>')
+            names.append(f'<text transform="translate({middle_x + 4:.0f} {middle_y:.0f}) rotate(-90)" class="ref">{text}</text>')
         else:
             y = middle_y + 4 if bottom - top > 30 else top - 4
-            lines.append(f'<text x="{middle_x:.0f}" y="{y:.0f}" class="ref">{ref} {values[ref]}</text>')
-    return lines
+            names.append(f'<text x="{middle_x:.0f}" y="{y:.0f}" class="ref">{ref} {values[ref]}</text>')
+    return lines, names
 
 
 def _wires(pads: list[Pad]) -> list[str]:
@@ -104,15 +108,17 @@ def _wires(pads: list[Pad]) -> list[str]:
 def svg(board: Board) -> str:
     """The diagram, seen from the component side; a wire's tip names its net and holes in a browser."""
     pads = layout.place(board)
+    bodies, names = _bodies(board, pads)
     width, height = 2 * MARGIN + PITCH * (COLUMNS + 1), 2 * MARGIN + PITCH * (ROWS + 1) + 40
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
-        "<style>text{font-family:sans-serif;text-anchor:middle}.edge{font-size:10px;fill:#666}.ref{font-size:10px;fill:#111}"
-        ".pin{font-size:7px;fill:#333}.head{font-size:17px;fill:#111;text-anchor:start}</style>",
+        "<style>text{font-family:sans-serif;text-anchor:middle}.edge{font-size:10px;fill:#666}.ref,.pin{paint-order:stroke;"
+        "stroke:#fffdf5;stroke-width:2.5px}.ref{font-size:10px;fill:#111}.pin{font-size:7px;fill:#333}"
+        ".head{font-size:17px;fill:#111;text-anchor:start}</style>",
         f'<rect width="{width}" height="{height}" fill="#fffdf5"/>',
         f'<text x="{MARGIN}" y="24" class="head">{board.name}: component side, {COLUMNS} x {ROWS} holes. Wires run below; '
-        "wires.csv lists them hole by hole</text>",
-        *_grid(), *_bodies(board, pads), *_wires(pads),
+        f"{board.name}-wires.csv lists them hole by hole</text>",
+        *_grid(), *bodies, *_wires(pads),
     ]  # fmt: skip
     for pad in pads:
         x, y = _xy(pad)
@@ -122,6 +128,9 @@ def svg(board: Board) -> str:
         )
         if pad.ref in ("A1", "SW1", "MIC1", "U1") or pad.ref.startswith("K"):
             lines.append(f'<text x="{x:.0f}" y="{y + 12:.0f}" class="pin">{pad.pin}</text>')
+        if pad.ref.startswith("Q"):
+            lines.append(f'<text x="{x + 11:.0f}" y="{y + 3:.0f}" class="pin">{pad.pin}</text>')
+    lines += names
     x = MARGIN
     for net, name in LEGEND.items():
         lines.append(

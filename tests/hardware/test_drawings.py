@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -25,6 +27,17 @@ def test_kicad_file_is_read_back_with_every_symbol_and_net(tmp_path, channels: i
     labels = [label.text for label in sheet.labels]
     for net, ends in board.nets().items():
         assert labels.count(net) == len(ends), net
+
+
+def test_kicad_library_has_every_symbol_of_every_board(tmp_path) -> None:
+    from kiutils.symbol import SymbolLib
+
+    boards = [build(*b) for b in BOARDS]
+    path = tmp_path / "earlid.kicad_sym"
+    path.write_text(kicad.library(boards))
+    found = {symbol.libId for symbol in SymbolLib.from_file(str(path)).symbols}
+    used = {name for board in boards for name in re.findall(r'\(lib_id "earlid:([^"]+)"\)', kicad.schematic(board))}
+    assert used == found
 
 
 def test_kicad_labels_sit_on_pins() -> None:
@@ -73,6 +86,15 @@ def test_no_supply_lies_next_to_a_microphone_rail(channels: int, recipe: str) ->
     assert layout.supplies_near_rails(board, layout.place(board)) == []
 
 
+def test_a_supply_next_to_a_rail_or_its_clamp_is_found() -> None:
+    board = build()
+    pads = layout.place(board)
+    for net in ("RAIL1", "KCLAMP2", "SCLAMP1"):
+        place = next(pad for pad in pads if pad.net == net)
+        stray = layout.Pad("X1", "1", "V3V3", place.x + 2, place.y + 1)
+        assert any(net in line for line in layout.supplies_near_rails(board, [*pads, stray])), net
+
+
 def test_layout_refuses_a_part_without_a_place() -> None:
     board = build()
     board.add("R99", "R", "1k", ["V5", "LAMP"], "test")
@@ -88,3 +110,22 @@ def test_a_changed_value_makes_the_simulated_files_stale(monkeypatch: pytest.Mon
     before = reports.headline_digest()
     monkeypatch.setitem(__import__("hardware.corners", fromlist=["LIMITS"]).LIMITS, "v5", (4.4, 5.25))
     assert reports.headline_digest() != before
+
+
+@pytest.mark.skipif(shutil.which("kicad-cli") is None, reason="kicad-cli (KiCad 7 or newer) is not installed")
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_kicad_itself_finds_the_same_nets(tmp_path, channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    (tmp_path / "board.kicad_sch").write_text(kicad.schematic(board))
+    (tmp_path / "earlid.kicad_sym").write_text(kicad.library([board]))
+    (tmp_path / "sym-lib-table").write_text(kicad.TABLE)
+    command = ["kicad-cli", "sch", "export", "netlist", "-o", "board.net", "board.kicad_sch"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert kicad.nets_of((tmp_path / "board.net").read_text()) == kicad.numbered_nets(board)
+
+
+def test_a_netlist_that_kicad_wrote_is_read() -> None:
+    text = """(export (version "E") (nets
+      (net (code "1") (name "/GND") (node (ref "R1") (pin "2") (pintype "passive")) (node (ref "C1") (pin "2")))
+      (net (code "2") (name "unconnected-(K1-Pad3)") (node (ref "K1") (pin "3") (pinfunction "NC1")))))"""
+    assert kicad.nets_of(text) == {"GND": {("R1", "2"), ("C1", "2")}}
