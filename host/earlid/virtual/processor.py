@@ -110,4 +110,4 @@ class Processor:
         except OSError:
             return True, 0.0
         ticks = int(fields[11]) + int(fields[12])
-        return fields[0] in "SDZ", ticks / os.sysconf("SC_CLK_TCK")
+        return fields[0] in "SZ", ticks / os.sysconf("SC_CLK_TCK")
