@@ -166,7 +166,8 @@ class FakeBoard:
                 if self.restart_every and self._records_sent % self.restart_every == 0:
                     self.restart()
                     return
-            reply |= {"next": seq, "seq": self.hello()["seq"], "link": self.hello()["link"]}
+            hello = self.hello()
+            reply |= {"next": seq} | {name: hello[name] for name in ("seq", "oldest", "link")}
         elif do == "ack":
             slot = self.row(body["seq"])
             if slot is None or slot[40:52].hex() != body["link"]:

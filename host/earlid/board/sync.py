@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from lid import record
 
-from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Record
+from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Hello, Link, Record
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.ledger.chain import next_bad
 from earlid.ledger.store import Head, Ledger, now_ms
 
 BATCH = 64  # what the protocol allows at once
+WINDOW = 4 * BATCH  # how far behind a missing record to go on asking
 COMMIT_RECORDS = 1024  # one commit costs an fsync
 COMMIT_S = 2.0
 PATIENCE = 20  # asks without a new record before giving up on a good line
@@ -60,6 +61,7 @@ class Sync:
         self._boot = self._seq = 0  # the newest record in the ledger
         self._head_link: bytes | None = None
         self._doubted: Record | None = None
+        self._asked = 0  # the newest record asked for
         self._early: dict[int, Record] = {}  # those that came while one before them was lost on the line
 
     def catch_up(self, progress: Callable[[int, int], None] | None = None) -> SyncResult:
@@ -84,7 +86,7 @@ class Sync:
         idle, damaged = 0, self._link.bad_lines  # since the newest record
         while self._seq < self.hello["seq"]:
             fresh = self._pull(result)
-            idle = 0 if fresh else idle + 1
+            idle = 0 if fresh else idle + (self._asked <= self._seq + BATCH)
             if fresh:
                 damaged = self._link.bad_lines
             if idle > (PATIENCE if self._link.bad_lines == damaged else BAD_LINE_PATIENCE):
@@ -207,7 +209,7 @@ class Sync:
         if self._seq + 1 < oldest:
             result.missing.append((self._seq + 1, oldest - 1))
             self._seq, self._head_link = oldest - 1, None
-        reply = self._link.ask("sync", from_=self._seq + 1, max=BATCH)
+        reply = self._link.ask("sync", from_=self._first_to_ask(), max=BATCH)
         for item in self._link.take_records():
             if item.seq <= self._seq:
                 result.known += 1
@@ -223,10 +225,20 @@ class Sync:
                 result.lost.append((item.a, item.b))
             fresh.append(item)
             self._advance(item)
-        if reply and not fresh:
-            # Perhaps overwritten while we read: the board knows what it still has.
-            self._ask_hello()
+        if reply and not fresh and self._asked <= self._seq + BATCH:
+            # Perhaps overwritten while we read: the board says what it still has.
+            self.hello |= {name: reply[name] for name in ("oldest", "seq")}
         return fresh
+
+    def _first_to_ask(self) -> int:
+        """The next that has not come, a bounded way behind the first missing one; then that one again."""
+        seq = self._asked + 1
+        if not self._seq < seq <= min(self._seq + WINDOW, int(self.hello["seq"])):
+            seq = self._seq + 1
+        while seq in self._early:
+            seq += 1
+        self._asked = seq + BATCH - 1
+        return seq
 
     def _follows(self, item: Record, result: SyncResult) -> bool:
         """Whether to keep the record now: its link fits, or it came twice the same (then `verify` will say)."""
@@ -274,8 +286,9 @@ class Sync:
         """Tell the board what the ledger holds. A line too bad for the answer is no obstacle: the next time tells it, too."""
         if last is None:
             return
+        patience_s = BAD_LINE_S if self._link.bad_lines else REPLY_TIMEOUT_S
         try:
-            self._link.request("ack", seq=last.seq, link=last.link)
+            self._link.request("ack", timeout_s=patience_s, seq=last.seq, link=last.link)
         except BoardRefused as refused:
             result.notes.append(f"the board did not take the acknowledgement of {last.seq}: {refused}")
         except BoardGone:
