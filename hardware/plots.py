@@ -57,7 +57,7 @@ def waveforms() -> str:
     _draw(axes[2][0], "nominal: MUTE thrown, pin toggling on", Corner(), scene, lever)
     scene, last = scenes.hold_then("high")
     _draw(axes[2][1], "nominal: comparator dead, power pump alone", Corner(), scene, last, (Fault("open", "U1", "OUT1"),))
-    axes[0][0].legend(loc="upper left", fontsize=7)
+    axes[2][1].legend(loc="upper right", fontsize=7)
     return _text(figure)
 
 
