@@ -24,7 +24,7 @@ def limited(name, globals=None, *more):
 builtins.__import__ = limited
 count = 0
 for module in pkgutil.walk_packages(earlid.__path__, "earlid."):
-    if not module.name.startswith("earlid.virtual") and ".mp_" not in module.name:
+    if not module.name.startswith(("earlid.virtual", "earlid.demo")) and ".mp_" not in module.name:
         importlib.import_module(module.name)
         count += 1
 print(count)

@@ -6,8 +6,8 @@ import re
 
 import pytest
 from earlid.board.link import Link
+from earlid.demo.hands import Hands
 from earlid.virtual.board import VirtualBoard
-from earlid.virtual.hands import Hands
 
 from tests.terminal import Terminal
 

@@ -7,6 +7,7 @@ import sys
 from os import stat as _stat
 
 import link
+import micropython
 import vfs
 from protocol import ANSWER_HEADER, HELLO_BYTES, OP_HELLO, OP_PHASE, OP_SOFT_RESET, PHASE_CODE, PHASE_REPL
 
@@ -51,6 +52,7 @@ def _run(name, names):
         _stat(name)
     except OSError:
         return True
+    micropython.kbd_intr(3)  # as the port does for each file
     try:
         execfile(name, names)
         return True

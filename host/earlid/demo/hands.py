@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .board import VirtualBoard
-from .sound import load
-from .story import LEAD_MS, SPEECH
+from earlid.virtual.board import VirtualBoard
+from earlid.virtual.sound import load
+from earlid.virtual.story import LEAD_MS, SPEECH
 
 
 class Hands:
