@@ -101,7 +101,11 @@ def make_events() -> None:
 
 
 def make_firmware() -> None:
-    _write(reports.CIRCUIT, reports.circuit())
+    make_circuit("digital")
+
+
+def make_circuit(recipe: str) -> None:
+    _write(reports.CIRCUIT, reports.circuit(recipe))
 
 
 GROUPS: dict[str, Callable[[], None]] = {
@@ -112,7 +116,10 @@ GROUPS: dict[str, Callable[[], None]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m hardware", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="group", help=f"one of: {', '.join(GROUPS)}")
-    groups = parser.parse_args().groups or list(GROUPS)
+    what = "write firmware/lid/circuit.py for a board with this guarded microphone, and nothing else"
+    parser.add_argument("--circuit", choices=list(RECIPES), help=what)
+    arguments = parser.parse_args()
+    groups = arguments.groups or ([] if arguments.circuit else list(GROUPS))
     unknown = [group for group in groups if group not in GROUPS]
     if unknown:
         print(f"no group '{unknown[0]}': choose {', '.join(GROUPS)}", file=sys.stderr)
@@ -122,6 +129,8 @@ def main() -> int:
     try:
         for group in groups:
             GROUPS[group]()
+        if arguments.circuit:
+            make_circuit(arguments.circuit)
         samples, named = reports.samples()
     except (SimulatorError, ValueError, OSError) as error:
         print(error, file=sys.stderr)

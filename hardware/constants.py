@@ -6,6 +6,7 @@ from hardware import fmea
 from hardware.headline import PAUSE_S, Sample
 from hardware.netlist import build
 from hardware.parts import Board
+from hardware.recipes import RECIPES
 
 HEAD = """\
 # The copper's figures: which pin does what, and what a healthy circuit measures.
@@ -53,10 +54,11 @@ def figures(samples: list[Sample], nominal: Sample) -> dict[str, int]:
     return found
 
 
-def text(samples: list[Sample], nominal: Sample) -> str:
-    """The module's source."""
-    board, usb, line = build(2), build(2, "usb"), build(2, "electret")
+def text(samples: list[Sample], nominal: Sample, recipe: str = "digital") -> str:
+    """The module's source, for a board whose guarded microphone is of `recipe`."""
+    board, guarded = build(2), build(2, recipe)
     f = figures(samples, nominal)
+    divider = f"{guarded.part('R215').value} / {guarded.part('R216').value}"
     nets = {net: number for number, (net, _role) in board.gpio.items()}
     lines = [HEAD + "# Pins (ESP32 GPIO numbers)"]
     for name, net in PINS.items():
@@ -66,9 +68,7 @@ def text(samples: list[Sample], nominal: Sample) -> str:
         "",
         "# Dividers: millivolts at the source = millivolts at the pin * SCALE_Q10 / 1024",
         f"SENTINEL_SCALE_Q10 = const({scale_q10(board, 'R115', 'R116')})  # 47k / 100k",
-        f"GUARDED_SCALE_Q10 = const({scale_q10(board, 'R215', 'R216')})  # 47k / 100k: a digital microphone's 3.3 V",
-        f"GUARDED_USB_SCALE_Q10 = const({scale_q10(usb, 'R215', 'R216')})  # 120k / 100k: VBUS",
-        f"GUARDED_ELECTRET_SCALE_Q10 = const({scale_q10(line, 'R215', 'R216')})  # 470k / 1M: a biased line",
+        f"GUARDED_SCALE_Q10 = const({scale_q10(guarded, 'R215', 'R216')})  # {divider}: {RECIPES[recipe].what}",
         f"SENSE_SCALE_Q10 = const({scale_q10(board, 'R4', 'R5')})  # 100k / 150k",
         f"ADC_FLOOR_MV = const({round(fmea.ADC_FLOOR_V * 1e3)})  # at the pin: what an ESP32 cannot tell from nothing",
         "",
@@ -86,6 +86,7 @@ def text(samples: list[Sample], nominal: Sample) -> str:
         f"RAIL_NOMINAL_MV = const({f['RAIL_NOMINAL_MV']})",
         "RAIL_LIVE_MV = const(300)  # above this a microphone may be powered",
         f"RAIL_GOOD_MV = const({f['RAIL_GOOD_MV']})  # below this while it should be live: sagging",
+        f"GUARDED_GOOD_MV = const({RECIPES[recipe].good_mv})  # the same of the guarded rail",
         "RAIL_CLAMP_MV = const(220)  # a closed rail above this with SCK and WS high has lost a clamp",
         "",
         "# Mute switch: the coil supply behind it, and the red light's node, which is high only when coils and rails are dead",

@@ -159,10 +159,10 @@ def fmea_page() -> str:
     return fmea_report.as_markdown({recipe: (MADE / f"fmea-{recipe}.csv").read_text() for recipe in RECIPES})
 
 
-def circuit() -> str:
-    """The text of firmware/lid/circuit.py."""
+def circuit(recipe: str = "digital") -> str:
+    """The text of firmware/lid/circuit.py for a board of that recipe; the committed one is the reference board's."""
     boards, named = samples()
-    return constants.text(boards + named, named[0])
+    return constants.text(boards + named, named[0], recipe)
 
 
 def stale() -> list[str]:

@@ -149,7 +149,7 @@ class App:
             # No supply behind the contact, or a weak one: this opening is over, the next may be better.
             action = self.policy.abandon("fault", now)
             if action:
-                self.notes.note("fault", verdict, self.guarded_mv, circuit.RAIL_GOOD_MV)
+                self.notes.note("fault", verdict, self.guarded_mv, circuit.GUARDED_GOOD_MV)
                 self._act(action, now)
         if self._closing and (self._rail.drop_ms or verdict == "welded"):
             self.finish_closing()

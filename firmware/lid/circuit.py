@@ -19,9 +19,7 @@ TALK_BUTTON_PIN = const(32)  # to ground when pressed, pulled up
 
 # Dividers: millivolts at the source = millivolts at the pin * SCALE_Q10 / 1024
 SENTINEL_SCALE_Q10 = const(1505)  # 47k / 100k
-GUARDED_SCALE_Q10 = const(1505)  # 47k / 100k: a digital microphone's 3.3 V
-GUARDED_USB_SCALE_Q10 = const(2253)  # 120k / 100k: VBUS
-GUARDED_ELECTRET_SCALE_Q10 = const(1505)  # 470k / 1M: a biased line
+GUARDED_SCALE_Q10 = const(1505)  # 47k / 100k: 3.3 V supply of a digital microphone in a voice satellite
 SENSE_SCALE_Q10 = const(1707)  # 100k / 150k
 ADC_FLOOR_MV = const(150)  # at the pin: what an ESP32 cannot tell from nothing
 
@@ -39,6 +37,7 @@ ARM_MAX_MS = const(200)  # first edge to a rail in its window
 RAIL_NOMINAL_MV = const(2960)
 RAIL_LIVE_MV = const(300)  # above this a microphone may be powered
 RAIL_GOOD_MV = const(2600)  # below this while it should be live: sagging
+GUARDED_GOOD_MV = const(2600)  # the same of the guarded rail
 RAIL_CLAMP_MV = const(220)  # a closed rail above this with SCK and WS high has lost a clamp
 
 # Mute switch: the coil supply behind it, and the red light's node, which is high only when coils and rails are dead

@@ -43,7 +43,7 @@ class Lid:
     def _watch_open(self, rail_mv):
         if self._hops <= ARM_HOPS:
             return ""
-        self._low_hops = self._low_hops + 1 if rail_mv < circuit.RAIL_GOOD_MV else 0
+        self._low_hops = self._low_hops + 1 if rail_mv < circuit.GUARDED_GOOD_MV else 0
         if self._low_hops < SAG_HOPS:
             return ""
         return "no-close" if rail_mv < circuit.RAIL_LIVE_MV else "sagging"
