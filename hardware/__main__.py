@@ -1,6 +1,6 @@
 """`python -m hardware [group ...]`: make every file under hardware/made and firmware/lid/circuit.py, then print the targets.
 
-Groups: drawn headline fmea events firmware. Without one, all, in that order: about an hour on two idle cores, and it says how
+Groups: drawn headline fmea events firmware. Without one, all, in that order: half an hour of processor time, and it says how
 far it is. A run of fmea that is cut off goes on where it was.
 """
 
