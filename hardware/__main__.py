@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hardware import bom, erc, events, fmea, fmea_report, guarded, headline, reports
+from hardware import bom, erc, events, fmea, fmea_report, guarded, headline, layout, reports
 from hardware.netlist import build
 from hardware.recipes import RECIPES
 from hardware.spice import SimulatorError
@@ -31,7 +31,7 @@ FMEA_CHUNK = 24
 def make_drawn() -> None:
     for channels, recipe in reports.BOARDS:
         board = build(channels, recipe)
-        findings = erc.check(board)
+        findings = erc.check(board) + layout.supplies_near_rails(board, layout.place(board))
         if findings:
             raise ValueError(f"{board.name} breaks its rules: " + "; ".join(findings))
         print(
