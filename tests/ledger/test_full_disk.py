@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from earlid.cli import main
@@ -20,9 +23,10 @@ from made import BOARD, KEY, life
 SIZE = 3000
 # A file system of its own for this process and its children; no privilege but a user namespace.
 OWN_DISK = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
-MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$1" && '
+MOUNT = 'mount -t tmpfs -o size=8m tmpfs "$1" && '
 WATCHED = (
-    MOUNT + 'head -c 700k /dev/zero > "$1/ballast"; "$2" -m earlid.cli watch -p "$3" --ledger "$1/ledger.sqlite" & watching=$!; '
+    MOUNT + 'head -c 7860k /dev/zero > "$1/ballast"; '
+    '"$2" -m earlid.cli watch -q -p "$3" --ledger "$1/ledger.sqlite" & watching=$!; '
     'read -r go; rm "$1/ballast"; read -r go; kill -TERM $watching; wait $watching; echo "watch: $?"; '
     'cat "$1/ledger.sqlite" > "$4"'
 )
@@ -30,7 +34,7 @@ WATCHED = (
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Where a file system of 1 MiB can be mounted."""
+    """Where a file system of 8 MiB can be mounted."""
     point = tmp_path / "disk"
     point.mkdir()
     if subprocess.run([*OWN_DISK, MOUNT + "true", "sh", str(point)], capture_output=True, check=False).returncode:
@@ -48,7 +52,8 @@ def until(condition, what):
 def test_watch_outlives_a_full_disk(small_disk, sqlite_location):
     with FakeBoard(BOARD, seal_records(BOARD, SIZE)) as board:
         words = [*OWN_DISK, WATCHED, "sh", str(small_disk), sys.executable, board.path, str(sqlite_location.path)]
-        child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 start_new_session=True)  # fmt: skip
         assert child.stdin is not None
         assert child.stderr is not None
         try:
@@ -63,7 +68,8 @@ def test_watch_outlives_a_full_disk(small_disk, sqlite_location):
             until(lambda: board.acked == SIZE, f"the board's records are not fetched, {board.acked} are")
             out, err = child.communicate("\n", timeout=60)
         finally:
-            child.kill()
+            with suppress(ProcessLookupError):  # none is left when all went well
+                os.killpg(child.pid, signal.SIGKILL)  # `watch` too: it would hold the port of a later test
             child.wait()
     assert "watch: 0" in out
     assert err.count("is full") == 0, "said again and again"
