@@ -2,6 +2,9 @@
 # open and the lid closed.
 import sys
 
+import micropython
+
+micropython.kbd_intr(-1)  # the relays rest: a start that hangs here has the lid closed
 _model = "/model.bin"
 try:
     with open("/active") as _file:

@@ -178,3 +178,18 @@ def test_the_slowest_flash_resets_nothing():
         bench.open_by_button()
         bench.board.run_ms(3500)
         assert bench.last("close").reason == "silence"
+
+
+@pytest.mark.parametrize("at_ms", [310, 350, 600, 1000, 3000])
+def test_ctrl_c_opens_no_repl_while_the_board_starts(at_ms):
+    """Who holds the port and its reset line must not get a prompt, which could do anything, without the talk button."""
+    with Bench(start=False, word=True) as bench:
+        bench.board.start()
+        bench.board.run_ms(at_ms)
+        for _ in range(5):
+            bench.board.send(b"\x03\x03\r\n")
+            bench.board.run_ms(30)
+        bench.board.run_ms(FIRST_HOP_MS)
+        assert ">>>" not in bench.board.console
+        assert bench.hello()["state"] == "closed"
+        assert len(bench.board.resets) == 1
