@@ -36,7 +36,6 @@ _ANSWER = struct.Struct("<QQiI")
 _EVENTS = [struct.Struct(f"<{2 * n}I") for n in range(p.MAX_EVENTS + 1)]
 _FLASH_OPS = (p.OP_FLASH_READ, p.OP_FLASH_WRITE, p.OP_FLASH_ERASE)
 _PATIENCE_MS = 5  # how long to wait for the chip before looking what it does
-_LOOKS = 4  # so often in a row it has to be seen asleep: on a busy computer anything may sleep for a moment
 
 OFF, BOOTING, RUNNING, WAITING, HUNG = "off", "booting", "running", "waiting", "hung"
 HISTORY_LIMIT = 1_000_000
@@ -86,7 +85,7 @@ class Engine:
         self._wdt_at_us = NEVER
         self._actions: list[tuple[int, int, Callable[[], None]]] = []
         self._action_count = 0
-        self._cpu_s, self._asleep = 0.0, 0
+        self._cpu_s = 0.0
         self._racing = False
 
     # --- time ---
@@ -230,7 +229,7 @@ class Engine:
         self.state = RUNNING
         self._boot_at_us = NEVER
         self._answered_us = self.now_us
-        self._cpu_s, self._asleep = 0.0, 0
+        self._cpu_s = 0.0
 
     # --- hearing the chip ---
 
@@ -248,8 +247,6 @@ class Engine:
         if sleeping and self._pump(0):  # it may have spoken meanwhile
             self._hear()
             return
-        self._asleep = self._asleep + 1 if sleeping else 0
-        sleeping = self._asleep >= _LOOKS
         uart = self.uart
         if uart.interrupt and (sleeping or cpu_s - self._cpu_s > 0.05) and self.processor.interruptible():
             uart.interrupt = False
@@ -274,7 +271,7 @@ class Engine:
         boots, base_us = self.boots, self._answered_us
         if fed and self._wdt_timeout_us and self._wdt_at_us > base_us + fed:
             self._wdt_at_us = base_us + fed + self._wdt_timeout_us
-        self._cpu_s, self._asleep = 0.0, 0
+        self._cpu_s = 0.0
         if held:
             words = _EVENTS[held].unpack_from(packet, p.REQUEST_HEADER)
             for i in range(0, 2 * held, 2):

@@ -110,4 +110,5 @@ class Processor:
         except OSError:
             return True, 0.0
         ticks = int(fields[11]) + int(fields[12])
+        # Not D: that is a page on its way, on a busy computer
         return fields[0] in "SZ", ticks / os.sysconf("SC_CLK_TCK")
