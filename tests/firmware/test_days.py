@@ -187,7 +187,13 @@ def check_receipts(days: Days, notes: list[Note]) -> dict[str, int]:
             assert after is None or after.event in ("close", "fault", "boot"), (note, after)
             ends[note.boot, note.seq] = after
     worst_ms = 0.0
+    tails, gone_ms = 0, -DROPS_MS
     for rose_ms, fell_ms in physical:
+        if fell_ms <= gone_ms + DROPS_MS and not any(rose_ms - PUMP_FILLS_MS <= when[key] < fell_ms for key in unused):
+            # The switch or the supply was away for less time than the pump holds its charge: the rest of the same drop.
+            tails += 1
+            continue
+        gone_ms = fell_ms
         # Closed and opened again before the rail was gone, two receipts share one opening.
         mine = sorted(key for key in unused if rose_ms - PUMP_FILLS_MS <= when[key] < fell_ms)
         assert mine, f"the rail was live from {rose_ms} to {fell_ms} ms without a receipt"
@@ -204,7 +210,10 @@ def check_receipts(days: Days, notes: list[Note]) -> dict[str, int]:
         after = ends[key]
         short = after is not None and after.event == "close" and after.a < PUMP_FILLS_MS
         assert short or any(0 <= at - when[key] < PUMP_FILLS_MS for at in book.accidents), (key, after)
-    return {"openings": len(physical), "receipts": len(receipts), "never live": len(unused), "worst ms": round(worst_ms)}
+    return {
+        "openings": len(physical) - tails, "tails": tails, "receipts": len(receipts), "never live": len(unused),
+        "worst ms": round(worst_ms),
+    }  # fmt: skip
 
 
 def check_clocks(days: Days, notes: list[Note]) -> float:
