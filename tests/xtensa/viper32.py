@@ -6,6 +6,7 @@ result had to be wrapped: without it, a 64-bit MicroPython must agree.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,11 +73,21 @@ def _range(*limits: int) -> Iterator[Int32]:
     return map(Int32, range(*map(int, limits)))
 
 
+class _Literals(ast.NodeTransformer):
+    """Makes every whole number of a source an `int` of its own: `1 << 31` wraps like everything else."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if type(node.value) is not int:
+            return node
+        return ast.Call(ast.Name("int", ast.Load()), [node], [])
+
+
 def execute(source: str, function: str, arguments: list[Any]) -> tuple[Any, bool]:
     """The result of a function of viper source in 32-bit arithmetic, and whether anything wrapped."""
     global overflowed
     space: dict[str, Any] = {"int": Int32, "uint": Uint32, "range": _range, "ptr8": None, "ptr16": None, "ptr32": None}
-    exec(source.replace("@micropython.viper\n", ""), space)
+    tree = _Literals().visit(ast.parse(source.replace("@micropython.viper\n", "")))
+    exec(compile(ast.fix_missing_locations(tree), "viper", "exec"), space)
     overflowed = False
     result = space[function](*[Int32(a) if isinstance(a, int) else a for a in arguments])
     return result, overflowed
