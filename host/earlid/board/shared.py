@@ -12,7 +12,7 @@ from earlid.board.link import REPLY_TIMEOUT_S, Link, Message
 from earlid.board.relay import Relay
 from earlid.errors import UserError
 
-SLICE_S = 0.1  # how long a listener keeps others waiting
+SLICE_S = 0.02  # how long a listener keeps others, and what it heard, waiting
 
 
 class SharedLink(Link):
