@@ -75,6 +75,12 @@ class Terminal:
         self._status = os.waitstatus_to_exitcode(status)
         return self._status
 
+    def end_tidily(self, exit_code: int) -> None:
+        """Wait for the end: this exit code, no traceback, and a cursor that shows."""
+        assert self.end() == exit_code
+        assert "Traceback" not in self.text
+        assert self.raw.rfind("\x1b[?25h") >= self.raw.rfind("\x1b[?25l"), "the cursor stayed hidden"
+
     def _read(self, patience_s: float) -> bool:
         ready, _, _ = select.select([self._fd], [], [], max(0.0, patience_s))
         if not ready:

@@ -46,11 +46,11 @@ def test_what_is_sent_arrives(seq, body):
 
 
 @given(noise=st.binary(max_size=3000), cuts=st.lists(st.integers(1, 50), max_size=20))
-def test_no_bytes_crash_the_decoder(noise, cuts):
+def test_no_bytes_crash_the_decoder_or_pass_as_a_line(noise, cuts):
     decoder = wire.Decoder(200)
     at = 0
     for cut in [*cuts, len(noise)]:
-        decoder.feed(noise[at : at + cut])
+        assert decoder.feed(noise[at : at + cut]) == []
         at += cut
 
 
