@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -32,6 +33,7 @@ class Terminal:
     def __init__(self, words: Sequence[str], columns: int = 80, environment: Mapping[str, str] | None = None) -> None:
         self.raw = ""
         self._seen = 0
+        self._letters = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a letter
         self._status: int | None = None
         self._pid, self._fd = pty.fork()
         if self._pid == 0:
@@ -71,6 +73,7 @@ class Terminal:
         end_s = time.monotonic() + LIMIT_S
         while self._read(end_s - time.monotonic()):
             pass
+        assert time.monotonic() < end_s, f"it did not end; shown: ...{self.text[-1500:]!r}"
         _, status = os.waitpid(self._pid, 0)
         self._status = os.waitstatus_to_exitcode(status)
         return self._status
@@ -89,5 +92,5 @@ class Terminal:
             data = os.read(self._fd, 65536)
         except OSError:  # Linux: the program has ended
             return False
-        self.raw += data.decode("utf-8", "replace")
+        self.raw += self._letters.decode(data)
         return bool(data)
