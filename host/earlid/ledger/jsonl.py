@@ -49,7 +49,12 @@ class Section:
 
 
 def write(reader: Reader, chosen: Sequence[Board], out: TextIO) -> int:
-    """Write boards with all their records; returns how many records."""
+    """Write boards with all their records, as they are now; returns how many records."""
+    with reader.snapshot():
+        return _write(reader, chosen, out)
+
+
+def _write(reader: Reader, chosen: Sequence[Board], out: TextIO) -> int:
     total = 0
     for board in chosen:
         head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.board, "name": board.name}

@@ -51,13 +51,20 @@ def judge(
     typed: Sequence[Anchor] = (),
     progress: Callable[[int], None] = lambda count: None,
 ) -> Judgement:
-    """Walk one board's records and judge their chain.
+    """Walk one board's records as they are now and judge their chain.
 
     Args:
         key: the board's key (32 bytes); None to judge the links only.
         typed: anchors that a person kept.
         progress: told how many records each step took.
     """
+    with reader.snapshot():  # records that come while we read are no contradiction
+        return _judge(reader, board, key, typed, progress)
+
+
+def _judge(
+    reader: Reader, board: Board, key: bytes | None, typed: Sequence[Anchor], progress: Callable[[int], None]
+) -> Judgement:
     checker = Checker(board.board, key, purges_of(reader, board), anchors_of(reader, board), typed)
     counts: Counter[tuple[int, int]] = Counter()
     chunk: list[tuple[object, ...]] = []

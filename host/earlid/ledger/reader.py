@@ -31,6 +31,7 @@ class Reader:
     def __init__(self, location: Location) -> None:
         self.location = location
         self._lock = threading.Lock()
+        self._one_moment = False
         with self._errors():
             self._connection: Any = _open_sqlite(location) if location.path else _open_server(location)
             check_version(str(self.rows("SELECT value FROM meta WHERE key = 'version'")[0][0]), location)
@@ -44,6 +45,22 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Every query inside sees the ledger of one moment, whatever others commit meanwhile; within another, that one."""
+        if self._one_moment:
+            yield
+            return
+        with self._errors():
+            if self.location.path:
+                self._connection.execute("BEGIN")
+        self._one_moment = True
+        try:
+            yield
+        finally:
+            self._one_moment = False
+            self._connection.rollback()
 
     def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query with `:name` places.
@@ -84,7 +101,8 @@ class Reader:
             options = {"yield_per": at_once} if at_once else {}
             yield from self._connection.execute(sa.text(sql), values, execution_options=options)
         finally:
-            self._connection.rollback()  # the next query sees what others have committed since
+            if not self._one_moment:
+                self._connection.rollback()  # the next query sees what others have committed since
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -131,4 +149,6 @@ def _open_sqlite(location: Location) -> sqlite3.Connection:
 def _open_server(location: Location) -> Any:
     import sqlalchemy as sa
 
-    return sa.create_engine(location.url, poolclass=sa.NullPool).connect().execution_options(postgresql_readonly=True)
+    return sa.create_engine(location.url, poolclass=sa.NullPool).connect().execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    )

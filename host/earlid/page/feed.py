@@ -59,10 +59,11 @@ class Feed:
         self._block: tuple[int, bytes] | None = None
         self._verdicts: tuple[int, list[dict[str, Any]]] | None = None
         self._reader = open_reader(location)
-        self._seen = self._look()
+        with self._reader.snapshot():
+            self._seen = self._look()
+            collect.check_size(self._reader, self._seen.boards, from_ms, to_ms)
         if wanted:  # a name may change while we look
             self._wanted = [board.board for board in self._seen.boards]
-        collect.check_size(self._reader, self._seen.boards, from_ms, to_ms)
 
     def close(self) -> None:
         """Close the ledger."""
@@ -71,7 +72,7 @@ class Feed:
 
     def block(self) -> bytes:
         """Everything, packed for the page, as of the revision in its header."""
-        with self._lock:
+        with self._lock, self._reader.snapshot():
             self._poll()
             if self._block and self._block[0] == self.revision:
                 return self._block[1]
@@ -85,7 +86,7 @@ class Feed:
 
     def recent(self) -> bytes:
         """The last days alone, where all of it would take long: something to look at until `block` is there."""
-        with self._lock:
+        with self._lock, self._reader.snapshot():
             self._poll()
             boards = self._seen.boards
             if self._tables is None and sum(boot[2] for boot in self._seen.boots.values()) > FEW_RECORDS:
@@ -113,7 +114,7 @@ class Feed:
 
     def poll(self) -> int:
         """Look for changes; returns the revision."""
-        with self._lock:
+        with self._lock, self._reader.snapshot():
             self._poll()
             return self.revision
 

@@ -26,6 +26,11 @@ def make_report(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: i
     Raises:
         UserError: when there are more records than a page can hold, or the ledger is damaged.
     """
+    with reader.snapshot():
+        return _make(reader, chosen, now_ms, from_ms, to_ms)
+
+
+def _make(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
     collect.check_size(reader, chosen, from_ms, to_ms)
     told = collect.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
     told["verdicts"] = collect.verdicts(reader, chosen)

@@ -1,0 +1,68 @@
+"""Who reads while another writes sees one moment: no verdict, export or page may be made of two."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from earlid.ledger import jsonl
+from earlid.ledger import judge as judging
+from earlid.ledger.boards import boards
+from earlid.ledger.judge import judge
+from earlid.ledger.reader import open_reader
+from earlid.ledger.store import Ledger
+from made import BOARD, KEY, life
+
+COUNT = "SELECT COUNT(*) FROM records"
+SLOTS = life(120)
+
+
+@pytest.fixture
+def kept(location):
+    """A ledger of 40 records, in which another writer is at work."""
+    with Ledger(location) as ledger:
+        ledger.add(BOARD, SLOTS[:40], 0)
+        yield location, ledger
+
+
+def test_a_snapshot_stands_still_and_ends(kept):
+    location, ledger = kept
+    with open_reader(location) as reader:
+        with reader.snapshot():
+            assert reader.rows(COUNT) == [(40,)]
+            ledger.add(BOARD, SLOTS[40:80], 0)
+            with reader.snapshot():
+                assert reader.rows(COUNT) == [(40,)]
+            assert len(list(reader.stream("SELECT seq FROM records"))) == 40
+        assert reader.rows(COUNT) == [(80,)]
+
+
+def test_records_that_come_during_a_check_do_not_contradict_it(kept, monkeypatch):
+    location, ledger = kept
+    monkeypatch.setattr(judging, "CHUNK", 10)
+    more = iter(SLOTS[40:])
+
+    def meanwhile(count):
+        ledger.add(BOARD, [next(more)], 0)
+
+    with open_reader(location) as reader:
+        (board,) = boards(reader)
+        judged = judge(reader, board, KEY, progress=meanwhile)
+    assert judged.records == 40
+    assert [finding.verdict for finding in judged.findings] == ["intact"]
+    assert next(more, None) != SLOTS[40], "nothing came meanwhile"
+
+
+def test_an_export_made_meanwhile_is_whole(kept):
+    location, ledger = kept
+
+    class Slow(io.StringIO):
+        def write(self, text):
+            ledger.add(BOARD, SLOTS, 0)
+            return super().write(text)
+
+    out = Slow()
+    with open_reader(location) as reader:
+        assert jsonl.write(reader, boards(reader), out) == 40
+    assert json.loads(out.getvalue().splitlines()[-1])["count"] == 40
