@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ from earlid.ledger.store import Ledger
 from earlid.page.feed import Feed
 from earlid.page.serve import serve
 
-from tests.page.chromium import beyond_its_card
+from tests.page.chromium import beyond_its_card, wait
 from tests.page.made import KITCHEN, keep, last_ms
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -92,7 +93,7 @@ def test_older_records_follow_the_last_days(home, past, opened, monkeypatch):
         target=serve, args=(feed, "127.0.0.1:0"), kwargs={"browser": False, "started": started.put}, daemon=True
     )
     server.start()
-    page = opened(started.get(timeout=10))
+    page = opened(started.get(timeout=60))
     expect(page.locator("#link")).to_have_text("Live")
     assert page.evaluate("earlid.story.header.whole")
     page.click("button[data-span=all]")
@@ -101,12 +102,12 @@ def test_older_records_follow_the_last_days(home, past, opened, monkeypatch):
 
 def test_a_server_that_cannot_keep_a_label_says_so(served, opened):
     url, _, _ = served
+    opened.may_say.append("status of 500")  # the browser's own line
     page = opened(url)
     page.route("**/label", lambda route: route.fulfill(status=500, json={"say": "The disk is full: <b>make room</b>."}))
     page.locator("button[data-word=No]").first.click()
     page.wait_for_selector("#trouble:not([hidden])")
     assert page.locator("#trouble").inner_text() == "The disk is full: <b>make room</b>."
-    page.said.clear()  # the browser's own line about the answer 500
 
 
 def test_a_button_that_is_being_pressed_stays_the_same(served, opened):
@@ -119,3 +120,29 @@ def test_a_button_that_is_being_pressed_stays_the_same(served, opened):
     page.evaluate("earlid.story.openings.rows = 0; earlid.listing.draw()")
     assert not button.evaluate("(item) => item.isConnected")
     assert page.locator("#list thead th").first.inner_text() == "When"
+
+
+def test_what_comes_late_moves_nothing_that_is_clicked(served, opened):
+    page = opened("about:blank", ready=False)
+    late = []
+    page.route("**/verdict", lambda route: late.append(route))
+    page.goto(served[0])
+    button = page.locator("#openings button[data-word=No]").first
+    button.scroll_into_view_if_needed()
+    expect(page.locator("#link")).to_have_text("Live")
+    wait(lambda: page.wait_for_timeout(20) or late)
+    before = button.bounding_box()
+    late[0].continue_()
+    expect(page.locator("#verdicts")).to_contain_text("kitchen: Intact")
+    assert button.bounding_box() == before
+
+
+def test_a_broken_chain_is_said_at_the_top(served, opened):
+    url, location, _ = served
+    with sqlite3.connect(location.path) as database:
+        database.execute("UPDATE records SET score = 1 WHERE board_id = (SELECT id FROM boards WHERE board = ?)", (KITCHEN,))
+    page = opened(url)
+    expect(page.locator("#boards li", has_text="kitchen")).to_contain_text("its chain is broken")
+    assert page.locator("#boards .bad").count() == 1
+    page.click("#boards .bad")
+    expect(page.locator("#verdicts .bad")).to_be_in_viewport()

@@ -46,6 +46,7 @@
         "li", { "data-state": state },
         el("i", { "aria-hidden": "true" }), el("strong", {}, story.title(number)),
         el("span", {}, `${STATES[state]} ${when}`.trim()), seen && el("small", {}, seen),
+        earlid.verdict.broken.has(board.board) ? el("a", { class: "bad", href: "#verdict" }, "its chain is broken") : null,
       );
     });
     $("boards").replaceChildren(...items);

@@ -1,9 +1,13 @@
 // What the chain of records says of itself, board by board, and what is missing.
 {
   const { $, el } = earlid;
+  const broken = new Set(); // boards whose chain is: the top of the page says so too
 
   const show = (found) => {
     const { story } = earlid;
+    broken.clear();
+    for (const judged of found) if (judged.bad) broken.add(judged.board);
+    earlid.summary.top();
     const parts = found.flatMap((judged) => {
       const number = story.boards.findIndex((board) => board.board === judged.board);
       const title = number < 0 ? judged.board : story.title(number);
@@ -35,5 +39,5 @@
     $("again").disabled = false;
   };
 
-  earlid.verdict = { show, fetchAgain };
+  earlid.verdict = { broken, show, fetchAgain };
 }
