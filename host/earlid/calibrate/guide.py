@@ -103,7 +103,7 @@ class TerminalGuide(Guide):
 
     def now(self, text: str, **values: Any) -> None:
         if self._bars is not None:
-            self._bars.update(self._bars.task_ids[0], say=Text(text, "bold reverse"))
+            self._bars.update(self._bars.task_ids[0], say=Text(text, "bold reverse"), refresh=True)  # at this very moment
             self._lit_since_s = None
         else:
             self._console.print(text, markup=False)
@@ -128,7 +128,7 @@ class TerminalGuide(Guide):
         if self._lit_since_s is None:
             self._lit_since_s = seconds
         elif seconds > self._lit_since_s + SIGN_S:
-            self._bars.update(self._bars.task_ids[0], say=Text(self._idle))
+            self._bars.update(self._bars.task_ids[0], say=Text(self._idle), refresh=True)
             self._lit_since_s = float("inf")
         self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs, 20)} {level_dbfs:6.1f} dBFS")
 
