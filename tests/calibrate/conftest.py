@@ -1,7 +1,12 @@
 """Boards in rooms of known noise, and a guide that plays the person's part."""
 
 import contextlib
+import fcntl
 import json
+import os
+import struct
+import tempfile
+import termios
 import threading
 import time
 from pathlib import Path
@@ -13,21 +18,25 @@ from earlid.calibrate.guide import Guide
 from earlid.gate import models
 from earlid.gate.audio import read_audio
 from earlid.virtual.board import VirtualBoard
+from hypothesis import settings
 
 SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "virtual" / "speech"
 RATE_HZ = 16000
 START_MS = 5000
-AHEAD_MS = 300.0  # how far a board's time may be ahead of what was taken in
-LISTENING_S = 0.5
+STEADY = settings(deadline=None, derandomize=True)  # of properties: the same examples every time, however slow the machine
+STEP_MS = 10
+SPEED = 4.0  # of a board's time, at most; below what this machine can do, idle
 
 
 @pytest.fixture(autouse=True)
 def own_data_dir(tmp_path, monkeypatch):
-    """No test may touch real profiles, nor a real board."""
+    """No test may touch real profiles, nor a real board, nor other tests' sockets."""
     monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-    for name in ("EARLID_PORT", "ESPTOOL_PORT"):
+    for name in ("EARLID_PORT", "ESPTOOL_PORT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path / "data"
+    with tempfile.TemporaryDirectory(prefix="earlid-") as runtime:  # a socket's path must be short
+        monkeypatch.setenv("EARLID_RUNTIME", runtime)
+        yield tmp_path / "data"
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +50,25 @@ def speech(name, scale=1.0):
     return np.clip(np.rint(clip), -32768, 32767).astype(np.int16)
 
 
+def unread(path):
+    """How many bytes of a board nobody has taken from its port yet."""
+    port = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        return struct.unpack("i", fcntl.ioctl(port, termios.FIONREAD, bytes(4)))[0]
+    finally:
+        os.close(port)
+
+
+def pass_time(board):
+    """A moment of board time, unless somebody has yet to take in what the board said: it never runs ahead of its listener."""
+    if not unread(board.serial_port):
+        board.run_ms(STEP_MS)
+
+
 class Room:
     """A virtual board in a room of noise.
 
-    Its time goes as the wall's while nobody listens; while somebody does, it goes on as readings are taken in, never far
-    ahead of the listener, however busy this machine is.
+    Its time goes SPEED times the wall's at most, and only as fast as its words are taken in, however busy this machine is.
     """
 
     def __init__(self, model, noise_dbfs=-65.0, microphone="ok", seed=0, word=True):
@@ -54,32 +77,15 @@ class Room:
         self.board.microphone = microphone
         self.board.start()
         self.board.run_ms(START_MS)
-        self._credit_ms = 0.0
-        self._heard_s = 0.0
         self._open = True
         self._thread = threading.Thread(target=self._drive, daemon=True)
         self._thread.start()
 
     def _drive(self):
-        before_s = time.monotonic()
         while self._open:
-            now_s = time.monotonic()
-            if now_s - self._heard_s > LISTENING_S:
-                self._credit_ms += (now_s - before_s) * 1000
-            before_s = now_s
-            if self._credit_ms > 0:
-                step_ms = min(self._credit_ms, 20.0)
-                self._credit_ms -= step_ms
-                self.board.run_ms(step_ms)
-            else:
-                time.sleep(0.0005)
-
-    def heard(self):
-        """One more reading was taken in."""
-        if time.monotonic() - self._heard_s > LISTENING_S:
-            self._credit_ms = max(self._credit_ms, AHEAD_MS)
-        self._heard_s = time.monotonic()
-        self._credit_ms += 30
+            begun_s = time.monotonic()
+            pass_time(self.board)
+            time.sleep(max(0.0005, STEP_MS / 1000 / SPEED - (time.monotonic() - begun_s)))
 
     def close(self):
         self._open = False
@@ -111,17 +117,16 @@ class Actor(Guide):
 
     def __init__(self, room, talk=None, sayings=(), ordinary=None, hold=True):
         super().__init__()
-        self.room, self.board = room, room.board
+        self.board = room.board
         self.talk, self.sayings, self.ordinary, self.hold = talk, list(sayings), ordinary, hold
         self.told = []
+        self._next = None  # what is heard from the next reading on
 
     def tell(self, event, text, **values):
         json.dumps(values)  # every event can be a line of --json
         self.told.append((event, values))
         if event == "step":
-            sound = {"voice": self.talk, "noise": self.ordinary}.get(values["step"])
-            if sound is not None:
-                self.board.play(sound)
+            self._next = {"voice": self.talk, "noise": self.ordinary}.get(values["step"])
         elif event == "now" and values.get("hold"):
             self.board.talk(self.hold)
         elif event == "now":
@@ -132,7 +137,9 @@ class Actor(Guide):
             self.board.talk(False)
 
     def heard(self, level_dbfs, seconds):
-        self.room.heard()
+        if self._next is not None:
+            self.board.play(self._next)
+            self._next = None
 
     def values(self, event):
         """The values of the last event of a name."""

@@ -10,6 +10,8 @@ from earlid.calibrate.priors import PUBLISHED, VOICE_PE, prior_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.calibrate.conftest import STEADY
+
 
 def plain_events(times, scores, cutoff, refractory):
     count, free_at = 0, -1
@@ -20,7 +22,7 @@ def plain_events(times, scores, cutoff, refractory):
     return count
 
 
-@settings(max_examples=60)
+@settings(STEADY, max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 255)), max_size=120), st.integers(1, 3000))
 def test_openings_as_a_plain_loop_counts_them(steps, refractory):
     times = np.cumsum([gap for gap, _ in steps]) if steps else np.zeros(0, int)
@@ -30,6 +32,7 @@ def test_openings_as_a_plain_loop_counts_them(steps, refractory):
         assert counts[cutoff] == plain_events(times, scores, cutoff, refractory)
 
 
+@settings(STEADY)
 @given(st.lists(st.integers(0, 255), max_size=60))
 def test_misses_are_the_peaks_not_above_the_cutoff(peaks):
     misses = counts_of_peaks(peaks)

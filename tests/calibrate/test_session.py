@@ -19,6 +19,7 @@ from tests.calibrate.conftest import RATE_HZ, Actor, speech
 
 ROOM_TOLERANCE_DB = 0.5
 VOICE_TOLERANCE_DB = 1.0
+ALL_ALONG = 240 * RATE_HZ  # samples that outlast any session, on the slowest machine
 QUICK = Plan(room_s=3, voice_s=4, words=4, word_s=2.5, noise_s=6)
 
 
@@ -85,7 +86,7 @@ def test_a_defect_that_ends_it_is_named(make_room, microphone, name):
 )
 def test_hum_is_named_by_its_frequency(make_room, hertz, name):
     room = make_room(-65.0)
-    room.board.play(np.rint(60 * np.sin(2 * np.pi * hertz * np.arange(30 * RATE_HZ) / RATE_HZ)).astype(np.int16))
+    room.board.play(np.rint(60 * np.sin(2 * np.pi * hertz * np.arange(ALL_ALONG) / RATE_HZ)).astype(np.int16))
     actor = Actor(room)
     calibrate(room, actor, only("room"), write=False)
     assert actor.values("room")["findings"] == ([name] if name else [])
@@ -97,7 +98,7 @@ def test_a_clipped_microphone_and_an_offset_are_named(make_room):
     calibrate(room, actor, only("room"), write=False)
     assert "clipped microphone" in actor.values("room")["findings"]
     room = make_room(-60.0, seed=1)
-    room.board.play(np.full(30 * RATE_HZ, 2000, np.int16))
+    room.board.play(np.full(ALL_ALONG, 2000, np.int16))
     actor = Actor(room)
     calibrate(room, actor, only("room"), write=False)
     assert actor.values("room")["findings"] == ["DC offset"]
@@ -105,7 +106,7 @@ def test_a_clipped_microphone_and_an_offset_are_named(make_room):
 
 def test_a_stuck_bit_is_named(make_room):
     room = make_room(None)
-    noise = np.random.default_rng(4).normal(0, 60, 40 * RATE_HZ).astype(np.int16)
+    noise = np.random.default_rng(4).normal(0, 60, ALL_ALONG).astype(np.int16)
     room.board.play(noise | 0x40)
     actor = Actor(room)
     calibrate(room, actor, only("room"), write=False)
@@ -258,9 +259,15 @@ def test_safe_closes_the_lid_and_the_session_goes_on(make_room, tmp_path, monkey
 
 def test_a_muted_board_says_what_to_do(make_room):
     room = make_room(-65.0)
-    room.board.at(room.board.now_ms + 4000, lambda: room.board.mute(True))
+
+    class Muter(Actor):
+        def heard(self, level_dbfs, seconds):
+            super().heard(level_dbfs, seconds)
+            if seconds > 1:
+                self.board.mute(True)
+
     with pytest.raises(UserError, match="release its mute switch"):
-        calibrate(room, Actor(room), only("room"), write=False)
+        calibrate(room, Muter(room), only("room"), write=False)
 
 
 def test_a_board_without_a_word_still_measures_the_room(make_room):
