@@ -37,6 +37,13 @@ def write_noise(folder, seconds=12.0, files=("hiss_1", "hiss_2", "talk_1")):
         soundfile.write(folder / f"{name}.wav", np.clip(np.rint(samples), -32768, 32767).astype(np.int16), RATE_HZ)
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal_of_its_own(monkeypatch):
+    """Tables are as wide and as plain as they are for a file, whatever the tests were started from."""
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory):
     """(folder of words, folder without them)."""

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -156,30 +155,41 @@ def test_kinds_are_folders_or_the_names_beginnings(tmp_path):
     assert [r.kind for r in scan(tmp_path / "deep")[0]] == ["a", "b/c"]
 
 
+KILLED_AFTER = 3
+KILLED = f"""
+import os, signal, sys
+from earlid import cli
+from earlid.evaluate.store import Store
+
+put, kept = Store.put, []
+
+def put_and_die(self, result):
+    kept.append(put(self, result))
+    if len(kept) == {KILLED_AFTER}:
+        os.killpg(0, signal.SIGKILL)
+    return kept[-1]
+
+Store.put = put_and_die
+cli.main(sys.argv[1:])
+"""
+
+
 def test_killed_in_the_middle_it_goes_on(recordings, tmp_path):
     """The real program, ended without warning; what it had is kept, and the end is as if nothing had happened."""
     words = [str(recordings[0]), str(recordings[1]), "--workers", "1", "--json"]
-    command = [sys.executable, "-m", "earlid.cli", "evaluate", *words]
     state = tmp_path / "killed" / "state.jsonl"
+    words += ["--out", str(state.parent)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    started = subprocess.Popen(
-        [*command, "--out", str(state.parent)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "evaluate", *words], env=environment, capture_output=True, check=False, text=True,
         start_new_session=True,
-    )
-    for _ in range(1200):
-        if state.exists() and b'"key"' in state.read_bytes():
-            break
-        time.sleep(0.05)
-    os.killpg(started.pid, signal.SIGKILL)
-    started.wait()
-    had = state.read_bytes().count(b'"key"')
-    assert 0 < had < 12, "it was to be killed in the middle"
-    done = subprocess.run([*command, "--out", str(state.parent)], capture_output=True, env=environment, check=False, text=True)
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert state.read_bytes().count(b'"key"') == KILLED_AFTER
+    command = [sys.executable, "-m", "earlid.cli", "evaluate", *words]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False, text=True)
     assert done.returncode == 0, done.stderr
-    assert "of 12 streams are done already" in done.stderr
+    assert f"{KILLED_AFTER} of 12 streams are done already" in done.stderr
     whole = [json.loads(line)["key"] for line in state.read_bytes().splitlines() if b'"key"' in line]
     assert len(whole) == len(set(whole)) == 12
 
