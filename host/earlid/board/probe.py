@@ -137,8 +137,11 @@ def _listen(opened: serial.Serial, port: str, answer_s: float) -> Sighting:
     heard = b""
     begin_s = time.monotonic()
     asked = 0
-    while (waited_s := time.monotonic() - begin_s) < answer_s:
-        if waited_s >= asked * ASK_AGAIN_S:
+    over = False
+    while not over:
+        waited_s = time.monotonic() - begin_s
+        over = waited_s >= answer_s  # and one more look: this computer may have been too busy for the answer
+        if not asked or asked * ASK_AGAIN_S <= waited_s < answer_s:
             _write(opened, question)
             asked += 1
         data = opened.read(max(1, min(opened.in_waiting, 4096)))
@@ -159,7 +162,9 @@ def _in_boot_loader(opened: serial.Serial) -> bool:
         _write(opened, SYNC)
         end_s = time.monotonic() + 0.2
         heard = b""
-        while time.monotonic() < end_s:
+        over = False
+        while not over:
+            over = time.monotonic() >= end_s
             heard += opened.read(max(1, min(opened.in_waiting, 4096)))
             if SYNC_ANSWER in heard:
                 return True

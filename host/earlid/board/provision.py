@@ -34,6 +34,7 @@ MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 FIRST_RECORDS_WAIT_S = 30.0
 RELEASE_WAIT_S = 60.0
+RELEASE_ASK_S = 0.2
 TALK_BUTTON = f"import machine\nprint(machine.Pin({circuit.TALK_BUTTON_PIN}, machine.Pin.IN, machine.Pin.PULL_UP).value())\n"
 NEXT_TEXT = "Next: `earlid calibrate`, then `earlid watch` to keep its receipts."
 HOLD_TEXT = "Earlid runs on it: hold its talk button, press and release its reset button, then let the talk button go"
@@ -268,7 +269,7 @@ class Provision:
         end_s = time.monotonic() + RELEASE_WAIT_S
         while repl.run(TALK_BUTTON).strip() == "0" and time.monotonic() < end_s:
             self._tell("release")
-            time.sleep(0.2)
+            time.sleep(RELEASE_ASK_S)
 
     def _first_words(self, port: serial.Serial, sent_bytes: int) -> Outcome:
         """Wait for the new firmware's `boot` and `selftest` records and its greeting."""
