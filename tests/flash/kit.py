@@ -10,7 +10,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from earlid.board import deploy
@@ -23,15 +23,24 @@ from esp32_mock_bootloader import protocol, server
 ROOT = Path(__file__).parents[2]
 LOADER_SOURCES = {name: (ROOT / "firmware" / name).read_bytes() for name in LOADERS}
 BYTES_PER_S = 11_520  # 115200 baud, ten bits a byte
+LIMIT_S = 120.0  # for what takes a second on a machine that is not busy
+
+
+def wait_for(board: VirtualBoard, happened: Callable[[], bool]) -> None:
+    """Wait until something has happened on a board that runs by itself."""
+    end_s = time.monotonic() + LIMIT_S
+    while not happened():
+        assert time.monotonic() < end_s, board.console[-1500:]
+        time.sleep(0.01)
 
 
 @contextmanager
 def bare_board(**options: object) -> Iterator[VirtualBoard]:
-    """A virtual board with MicroPython and an empty file system, as fast as the processor goes."""
+    """A virtual board with MicroPython and an empty file system at its prompt, as fast as the processor goes."""
     board = VirtualBoard(firmware=None, **options)  # type: ignore[arg-type]
-    board.power_on()
     board.run_background(speed=None)
     try:
+        restart(board, board.power_on)
         yield board
     finally:
         board.stop()
@@ -88,17 +97,16 @@ def put(board: VirtualBoard, tree: Tree, report: Callable[[int, int], None] | No
         port.close()
 
 
-def restart(board: VirtualBoard) -> str:
-    """What the board prints from a reset to its prompt."""
+def restart(board: VirtualBoard, by: Callable[[], None] | None = None) -> str:
+    """What the board prints from a reset to its prompt; by: what starts it, else its reset button."""
     begin = len(board.console)
-    board.reset_pin()
-    end_s = time.monotonic() + 20
-    while True:
-        said = board.console[begin:].rpartition("rst:")[2]
-        if ">>> " in said:
-            return said
-        assert time.monotonic() < end_s, board.console[begin:]
-        time.sleep(0.01)
+    (by or board.reset_pin)()
+
+    def said() -> str:
+        return board.console[begin:].rpartition("rst:")[2]
+
+    wait_for(board, lambda: ">>> " in said())
+    return said()
 
 
 class Far:
@@ -115,6 +123,7 @@ class Chip:
     def __init__(self, chip: str = "esp32") -> None:
         self.flash = server.FlashImage()
         self._ours, theirs = socket.socketpair()
+        self._ours.setblocking(False)
         self._stop = threading.Event()
         connection = server.BootloaderConnection(sock=theirs)
         self._thread = threading.Thread(target=self._serve, args=(connection, chip), daemon=True)
@@ -147,7 +156,7 @@ def small_flash(flash_id: int) -> Iterator[None]:
 
 def board_far(board: VirtualBoard) -> Far:
     """A virtual board's port, to plug into a jack."""
-    fileno = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
+    fileno = os.open(board.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     tty.setraw(fileno)
     return Far(fileno, lambda: os.close(fileno))
 
@@ -164,25 +173,26 @@ class Jack:
     def __init__(self, far: Far, bytes_per_s: float | None = None) -> None:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
         self.far = far
         self.sent = self.received = 0
         self.watch: Callable[[bytes], bytes] = lambda data: data
         self._bytes_per_s = bytes_per_s
-        self._closing = False
-        self._lock = threading.Lock()
+        self._gone = False
         self._free_s = {True: 0.0, False: 0.0}
         self._thread = threading.Thread(target=self._pump, daemon=True)
         self._thread.start()
 
     def _pump(self) -> None:
-        while not self._closing:
+        while not self._gone:
             try:
                 ready, _, _ = select.select([self._master, self.far.fileno], [], [], 0.02)
                 for source in ready:
                     self._carry(source)
             except (OSError, ValueError):
                 time.sleep(0.01)
+        os.close(self._master)  # here: closed by another thread, its number may be another file's when it is read next
 
     def _carry(self, source: int) -> None:
         up = source == self._master
@@ -193,10 +203,17 @@ class Jack:
         if up:
             self.sent += len(data)
             data = self.watch(data)
-            os.write(self.far.fileno, data)
+            self._push(self.far.fileno, data)
         else:
             self.received += len(data)
-            os.write(self._master, data)
+            self._push(self._master, data)
+
+    def _push(self, fileno: int, data: bytes) -> None:
+        # Nobody may be reading there: that must not keep the jack from being closed.
+        while data and not self._gone:
+            if select.select([], [fileno], [], 0.02)[1]:
+                with suppress(BlockingIOError):
+                    data = data[os.write(fileno, data) :]
 
     def _pace(self, up: bool, count: int) -> None:
         # Each way has its own wire: a byte leaves when the one before it has gone.
@@ -207,17 +224,14 @@ class Jack:
 
     def vanish(self) -> None:
         """The cable is pulled."""
-        with self._lock:  # once: the numbers belong to others afterwards
-            if not self._closing:
-                self._closing = True
-                os.close(self._master)
-                os.close(self._slave)
+        self._gone = True
 
     def close(self) -> None:
         """Everything ends."""
         self.vanish()
-        self._thread.join(timeout=2)
+        self._thread.join()
         self.far.close()
+        # The slave stays open: as long as it does, no other board gets this port's name while somebody may still try it.
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from earlid.board import progress, provision, repl, tree
+from earlid.board import progress, provision, tree
 from earlid.board.provision import Order, Provision
 from earlid.cli import main
 from earlid.verbs import flash as verb
@@ -29,7 +29,6 @@ def _small_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(repl, "REPL_TIMEOUT_S", 1.0)
     with ExitStack() as stack:
         boards = [stack.enter_context(kit.bare_board()) for _ in range(BOARDS - 1)]
         foreign = stack.enter_context(kit.bare_board(files={"main.py": b"import network\n"}))
@@ -37,7 +36,7 @@ def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys
 
         def watch(data: bytes) -> bytes:
             if loose.sent > 12_000:
-                threading.Thread(target=loose.vanish).start()
+                loose.vanish()
                 return b""
             return data
 

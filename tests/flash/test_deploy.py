@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from earlid.board import deploy, parcel, repl, tree
 from earlid.errors import UserError
+from earlid.virtual.board import VirtualBoard
 
 from tests.flash import kit
 
@@ -132,14 +133,13 @@ class Killed(Exception):
     """The host dies here."""
 
 
-def finished(board: object, trees: tuple[tree.Tree, tree.Tree], old_runs: bool, where: str) -> None:
-    """After a kill: the board starts a whole firmware or none, and the next deploy completes."""
-    said = kit.restart(board)  # type: ignore[arg-type]
+def finished(board: VirtualBoard, trees: tuple[tree.Tree, tree.Tree], old_runs: bool, said: str, where: str) -> None:
+    """After a kill and a start, at which the board said this: a whole firmware runs or none, and the next deploy completes."""
     started = re.findall(r"started (\w+)", said)
     assert started in ([["old"], ["new"]] if old_runs else [[], ["new"]]), f"{where}: {said}"
-    kit.put(board, trees[1], model=kit.model())  # type: ignore[arg-type]
-    assert "started new" in kit.restart(board), where  # type: ignore[arg-type]
-    files = board.read_files()  # type: ignore[attr-defined]
+    kit.put(board, trees[1], model=kit.model())
+    assert "started new" in kit.restart(board), where
+    files = board.read_files()
     assert files["journal/00000001"] == b"kept", where
     assert not [name for name in files if name.endswith(deploy.NEW)], where
 
@@ -166,10 +166,10 @@ def test_the_host_killed_at_every_block(
 
             with pytest.raises(Killed):
                 kit.put(board, trees[1], report, model=kit.model(300))
-            finished(board, trees, old_runs, f"block {at} of {blocks}")
+            finished(board, trees, old_runs, kit.restart(board), f"block {at} of {blocks}")
             board.power_cut()
             board.engine.flash.load(before)
-            board.power_on()
+            kit.restart(board, board.power_on)
         assert blocks > len(trees[1].files) + len(trees[1].loaders) + 2
 
 
@@ -187,18 +187,27 @@ def test_power_cut_at_writes_all_over_the_deploy(
         rng = random.Random(SEED)
         # The switch is at the end: look there more closely.
         cuts = sorted({1, total, *rng.sample(range(2, total - 40), 2), *rng.sample(range(total - 40, total), 3)})
+        power = board.engine.power
+
+        def switch(on: bool) -> None:
+            power(on)
+            if not on:
+                board.unplug()  # the port's chip lives on the same supply
+
+        monkeypatch.setattr(board.engine, "power", switch)
         for cut in cuts:
             board.power_cut()
             board.engine.flash.load(before)
-            board.power_on()
+            board.replug()
+            kit.restart(board, board.power_on)
             board.power_cut_at_write(cut)
-            with monkeypatch.context() as patch:
-                patch.setattr(repl, "REPL_TIMEOUT_S", 0.25)
-                with pytest.raises(UserError):
-                    kit.put(board, trees[1], model=kit.model(1600))
+            where = f"write {cut} of {total} (seed {SEED})"
+            with pytest.raises(UserError):
+                kit.put(board, trees[1], model=kit.model(1600))
+            assert not board.engine.circuit.powered, where
             board.power_cut_at_write(None)
-            board.power_on()
-            finished(board, trees, old_runs, f"write {cut} of {total} (seed {SEED})")
+            board.replug()
+            finished(board, trees, old_runs, kit.restart(board, board.power_on), where)
 
 
 def test_a_file_that_reads_back_wrong_is_not_put_in_force(

@@ -29,11 +29,6 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flasher, "CONNECT_ATTEMPTS", 1)
-
-
 def flash(jack: kit.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
     """`earlid flash` typed at a jack: exit code and what went to stderr, less the progress."""
     code = main(["flash", "--port", jack.path, "--image", str(image_file), *more])
@@ -112,7 +107,7 @@ def test_the_connection_lost_in_the_middle(
             if jack.sent < 90_000:
                 return data
             if how == "vanish":
-                threading.Thread(target=jack.vanish).start()
+                jack.vanish()
             return b""
 
         jack.watch = watch
@@ -196,7 +191,8 @@ def test_a_port_that_is_not_there(image_file: Path, capsys: pytest.CaptureFixtur
     )
 
 
-def test_erase_is_asked_for(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_erase_is_asked_for(image_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody is there, though somebody may have started the tests
     chip = kit.Chip()
     with kit.jack(chip.far()) as jack:
         code, said = flash(jack, image_file, capsys, "--erase")

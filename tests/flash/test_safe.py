@@ -43,13 +43,10 @@ class Lid(FakeBoard):
             super()._answer(body)
 
 
-@pytest.fixture(autouse=True)
-def _own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For boards that will never answer."""
     monkeypatch.setattr(safe, "REPLY_S", 0.4)
-    monkeypatch.setattr(safe, "READ_BACK_S", 0.2)
-    for name in ("EARLID_PORT", "ESPTOOL_PORT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @contextmanager
@@ -103,6 +100,7 @@ def test_a_board_that_a_stranger_holds_is_closed_past_it() -> None:
         assert verdict.closed
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_an_answer_that_the_stranger_reads_is_not_taken_for_closed() -> None:
     with Lid() as lid:
         holder = serial.Serial(lid.path, exclusive=True, timeout=0.01)
@@ -134,6 +132,7 @@ def test_a_welded_contact_is_not_closed_whatever_the_board_says(capsys: pytest.C
         )
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_board_that_does_not_answer_is_not_closed() -> None:
     with Lid() as lid:
         lid.deaf = True
@@ -193,18 +192,18 @@ def test_the_relay_passes_on_two_words_and_no_more() -> None:
     assert relay.ask("/dev/ttyX", "close") is None
 
 
-def test_the_relay_is_this_users_alone_and_survives_strangers(tmp_path: Path) -> None:
+def test_the_relay_is_this_users_alone_and_survives_strangers(runtime: Path) -> None:
     from multiprocessing.connection import Client
 
     with relay.Relay("/dev/ttyX", lambda do: {"ok": True}):
-        key = next(tmp_path.glob("*.key"))
+        key = next(runtime.glob("*.key"))
         assert key.stat().st_mode & 0o077 == 0
         with pytest.raises(Exception, match=r"digest|reset|refused|closed"):
             Client(relay.address("/dev/ttyX"), authkey=b"guess")
         assert relay.ask("/dev/ttyX", "hello") == {"ok": True}
 
 
-def test_a_relay_left_behind_by_a_killed_program_is_replaced(tmp_path: Path) -> None:
+def test_a_relay_left_behind_by_a_killed_program_is_replaced() -> None:
     Path(relay.address("/dev/ttyX")).write_bytes(b"")
     assert relay.ask("/dev/ttyX", "close") is None
     with relay.Relay("/dev/ttyX", lambda do: {"ok": True}):

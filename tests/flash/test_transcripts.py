@@ -12,7 +12,6 @@ import json
 import re
 import shlex
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,10 +66,7 @@ def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
         if stage == "maintenance" and lock.acquire(blocking=False):
             board.talk(True)
             board.reset_pin()
-            end_s = time.monotonic() + 20
-            while '"maintenance": true' not in board.console and '"maintenance":true' not in board.console:
-                assert time.monotonic() < end_s, board.console[-800:]
-                time.sleep(0.02)
+            kit.wait_for(board, lambda: re.search(r'"maintenance": ?true', board.console) is not None)
             board.talk(False)
 
     provision.Provision._tell = tell  # type: ignore[method-assign]
@@ -117,10 +113,7 @@ SCENES: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
 @pytest.fixture(autouse=True)
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
     monkeypatch.setattr(flasher, "CONNECT_ATTEMPTS", 1)
-    for name in ("EARLID_PORT", "ESPTOOL_PORT"):
-        monkeypatch.delenv(name, raising=False)
     for verb in (list_verb, flash_verb, safe_verb, doctor_verb):
         monkeypatch.setattr(verb, "candidate_ports", list)
     monkeypatch.setattr("earlid.board.port.candidate_ports", list)
