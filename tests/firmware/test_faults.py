@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lid
 import pytest
+import serial
 from earlid.virtual.circuit import Constants
 from lid import circuit, record, selftest
 from lid.clock import Clock
@@ -127,8 +128,9 @@ def test_a_hang_closes_the_lid_and_the_watchdog_starts_again(when):
 
 
 def test_pulling_the_plug_of_the_port_changes_nothing():
-    with Bench() as bench:
+    with Bench() as bench, serial.Serial(bench.board.serial_port) as host:
         bench.open_by_button()
+        assert host.read(20)
         bench.board.unplug()
         bench.board.run_ms(1000)
         assert bench.guarded_live()

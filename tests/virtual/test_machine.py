@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from earlid.virtual import engine
 from earlid.virtual.board import BoardTimeout, VirtualBoard
+from earlid.virtual.protocol import PHASE_CODE
 from lid import circuit as figures
 
 Make = Callable[..., VirtualBoard]
@@ -278,6 +280,31 @@ def test_same_seed_same_story() -> None:
     assert first[1] == second[1]
     assert first[2] == second[2]
     assert len(first[0]) > 15
+
+
+@pytest.mark.parametrize("rounds", [0, 100_000], ids=["a fast computer", "a slow one"])
+def test_what_is_sent_is_found_in_the_same_hop_however_slow_the_computer(
+    make_board: Make, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    monkeypatch.setattr(engine, "_PATIENCE_MS", 1)  # the chip's few milliseconds of work are a long time now
+    source = b"""
+import select, sys, time
+ready = select.poll()
+ready.register(sys.stdin, select.POLLIN)
+for step in range(60):
+    time.sleep_ms(10)
+    for _ in range(ROUNDS):
+        pass
+    while ready.poll(0):
+        print("step", step, "read", sys.stdin.read(1))
+"""
+    board = make_board(None, files={"main.py": source.replace(b"ROUNDS", b"%d" % rounds)})
+    board.run_until(lambda: board.engine.phase == PHASE_CODE)
+    board.run_ms(55)  # in the middle of a sleep: what is sent now can be read after the next one
+    for letter in (b"a", b"b", b"c"):
+        board.send(letter)
+        board.run_ms(100)
+    assert re.findall(r"step (\d+) read (\w)", board.console) == [("6", "a"), ("16", "b"), ("26", "c")]
 
 
 def test_wait_for_says_what_the_console_shows(make_board: Make) -> None:

@@ -287,8 +287,9 @@ class VirtualBoard(Accidents):
 
     @property
     def serial_port(self) -> str:
-        """Path that pyserial and mpremote open."""
-        return self.engine.port.path
+        """Path that pyserial and mpremote open; the port is made when this is first asked for."""
+        with self.engine.lock:
+            return self.engine.port.path
 
     port = serial_port
 

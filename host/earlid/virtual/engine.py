@@ -36,6 +36,7 @@ _ANSWER = struct.Struct("<QQiI")
 _EVENTS = [struct.Struct(f"<{2 * n}I") for n in range(p.MAX_EVENTS + 1)]
 _FLASH_OPS = (p.OP_FLASH_READ, p.OP_FLASH_WRITE, p.OP_FLASH_ERASE)
 _PATIENCE_MS = 5  # how long to wait for the chip before looking what it does
+_AT_WORK_CPU_S = 0.05  # so long it may compute before what is sent to it, or Ctrl-C, reaches it in the middle of that
 
 OFF, BOOTING, RUNNING, WAITING, HUNG = "off", "booting", "running", "waiting", "hung"
 HISTORY_LIMIT = 1_000_000
@@ -244,11 +245,14 @@ class Engine:
         sleeping, cpu_s = self.processor.activity()
         self._cpu_s = self._cpu_s or cpu_s
         sleeping = sleeping and not self.processor.unread_input()
-        if sleeping and self._pump(0):  # it may have spoken meanwhile
-            self._hear()
+        if not sleeping and cpu_s - self._cpu_s < _AT_WORK_CPU_S:
             return
-        uart = self.uart
-        if uart.interrupt and (sleeping or cpu_s - self._cpu_s > 0.05) and self.processor.interruptible():
+        uart, given = self.uart, self.uart.given
+        if self._pump(0):  # it may have spoken meanwhile
+            self._hear()
+        elif uart.given > given:
+            pass  # now it has something to read
+        elif uart.interrupt and self.processor.interruptible():
             uart.interrupt = False
             self.processor.interrupt()
         elif sleeping:

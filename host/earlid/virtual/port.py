@@ -61,13 +61,18 @@ class LineFaults:
 
 
 class Port:
-    """The outer end: `path` is what pyserial and mpremote open. `link` is a symbolic link kept to point at it."""
+    """The outer end: `path` is what pyserial and mpremote open. `link` is a symbolic link kept to point at it.
+
+    The pseudo-terminal is made when somebody first asks for it. Their numbers are used again and again: a program left over
+    from elsewhere that still tries the path of a board long gone would find this board there, and speak to it.
+    """
 
     def __init__(self, link: Path | None = None) -> None:
         self.link = link
         self.master_fd = -1
         self.listening_fd = -1  # the same while somebody has the port open, else -1
-        self.path = ""
+        self._path = ""
+        self._plugged = False
         self.lost = 0  # bytes nobody took
         self.to_host = LineFaults()
         self.to_board = LineFaults()
@@ -76,13 +81,25 @@ class Port:
         self._poll = select.poll()
         self.plug()
 
+    @property
+    def path(self) -> str:
+        """The pseudo-terminal's; while unplugged, where it was."""
+        if self._plugged and self.master_fd < 0:
+            self._open()
+        return self._path
+
     def plug(self) -> None:
-        """A new pseudo-terminal appears."""
-        if self.master_fd >= 0:
+        """The cable is in: a new pseudo-terminal, at once if anybody may be waiting for it."""
+        if self._plugged:
             return
+        self._plugged = True
+        if self.link is not None or self._path:
+            self._open()
+
+    def _open(self) -> None:
         self.master_fd, slave = os.openpty()
         tty.setraw(slave)
-        self.path = os.ttyname(slave)
+        self._path = os.ttyname(slave)
         os.close(slave)  # from now on a hang-up on our side tells that nobody has it open
         os.set_blocking(self.master_fd, False)
         self._poll.register(self.master_fd, select.POLLIN)
@@ -92,6 +109,7 @@ class Port:
 
     def unplug(self) -> None:
         """The pseudo-terminal goes away: whoever has it open gets an input/output error."""
+        self._plugged = False
         if self.master_fd < 0:
             return
         self._poll.unregister(self.master_fd)

@@ -20,6 +20,7 @@ class Uart:
         self.receiver = Receiver()
         self.stall_us = 0
         self.interrupt = False  # Ctrl-C has come, and running code is to be interrupted
+        self.given = 0  # bytes of input that the chip was given
         self._poll = select.poll()
         self._polled = (-1, -1, -1)
         self._pumps = 0
@@ -47,6 +48,8 @@ class Uart:
         """Carry bytes both ways, waiting up to `patience_ms`; True when the chip has spoken to nature (or ended).
 
         `paced`: the host's bytes come at the line's speed. `interrupting`: Ctrl-C may be meant for running code.
+        Who waits in vain leaves the chip to its work without input: in which hop it finds a byte must not hang on how
+        fast the computer is.
         """
         self._pumps += 1
         port, processor = self.port, self.processor
@@ -66,7 +69,7 @@ class Uart:
                     spoken = True
             else:
                 self.receiver.put(port.read())
-        if self.receiver.queue and processor.pid:
+        if self.receiver.queue and processor.pid and (spoken or not patience_ms):
             self._give_input(now_us, paced, interrupting)
         return spoken
 
@@ -103,6 +106,7 @@ class Uart:
             data = data.replace(b"\x03", b"")
             self.interrupt = True
         if data:
+            self.given += len(data)
             try:
                 os.write(self.processor.stdin_fd, data)
             except BrokenPipeError:
