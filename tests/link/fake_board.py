@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import pty
 import random
+import select
 import threading
 import time
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from lid import record, wire
 
 KEY = bytes(range(32))
+BRIEF = ("board", "boot", "ms", "seq", "oldest", "link")  # what a short greeting has
+LOOK_MS = 20  # how often a board with nothing to do looks whether it shall stop
 
 
 def seal_records(
@@ -60,14 +64,17 @@ class FakeBoard:
         self.master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         self.path = os.ttyname(self._slave)
+        os.set_blocking(self.master, False)  # nobody may be reading: no write may keep `stop` waiting
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        if self._stop.is_set():
+            return
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join()  # it must not be left to write into whatever gets this number next
         for handle in (self.master, self._slave):
             os.close(handle)
 
@@ -110,6 +117,11 @@ class FakeBoard:
         self.slots.append(slot)
         self.say({"rec": record.slot_to_wire(slot)})
 
+    def lose(self, lines: int) -> None:
+        """So many lines are said and never heard."""
+        with self._lock:
+            self._seq = (self._seq + lines) % wire.SEQ_WRAP
+
     def restart(self) -> None:
         """Reset in the middle of a line."""
         with self._lock:
@@ -130,25 +142,31 @@ class FakeBoard:
         if self.chatter and self.random.random() < 0.05:
             data = self.random.choice(self.chatter) + data
         while data and not self._stop.is_set():
-            data = data[os.write(self.master, data[:1024]) :]
+            if self._ready(select.POLLOUT):
+                with suppress(BlockingIOError):  # another thread's line came first
+                    data = data[os.write(self.master, data[:1024]) :]
+
+    def _ready(self, event: int) -> bool:
+        """Whether the port can be read or written, waiting a little for it."""
+        poll = select.poll()
+        poll.register(self.master, event)
+        return bool(poll.poll(LOOK_MS))
 
     def _serve(self) -> None:
         decoder = wire.Decoder(wire.BOARD_LINE_MAX)
-        os.set_blocking(self.master, False)
         while not self._stop.is_set():
+            if not self._ready(select.POLLIN):
+                continue
             try:
                 data = os.read(self.master, 4096)
             except BlockingIOError:
-                self._stop.wait(0.002)
                 continue
             except OSError:
                 return
             self.received += data
-            os.set_blocking(self.master, True)
             for _, body in decoder.feed(data):
                 self.requests.append(body)
                 self._answer(body)
-            os.set_blocking(self.master, False)
 
     def _answer(self, body: dict[str, Any]) -> None:
         if self.before_reply:
@@ -156,7 +174,8 @@ class FakeBoard:
         reply: dict[str, Any] = {"re": body["id"], "ok": True}
         do = body["do"]
         if do == "hello":
-            reply["hi"] = self.hello()
+            hello = self.hello()
+            reply["hi"] = {name: hello[name] for name in BRIEF} if body.get("brief") else hello
         elif do == "sync":
             seq = body["from"]
             while seq < body["from"] + body["max"] and (slot := self.row(seq)):

@@ -60,8 +60,8 @@ def test_a_lost_reply_is_asked_for_again_with_the_same_id(board):
     with Link(board.path) as link:
         link.request("hello")
     ids = [item["id"] for item in board.requests]
-    assert len(ids) == 2
-    assert ids[0] == ids[1]
+    assert len(ids) >= 2  # a slow machine may ask once more before it gets to the answer
+    assert len(set(ids)) == 1
 
 
 def test_silence_ends_in_a_sentence(board):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from earlid.board import link as link_module
+from earlid.board import sync as sync_module
 from earlid.board.link import Link, Record
 from earlid.board.sync import Sync
 from earlid.errors import UserError
@@ -66,6 +69,7 @@ def test_ack_comes_only_after_the_commit(ledger):
 def test_a_bad_line_delays_and_changes_nothing(ledger, monkeypatch, count, bit_error, seed):
     monkeypatch.setattr(link_module, "QUIET_S", 0.02)  # this board never pauses
     monkeypatch.setattr(link_module, "RETRY_S", 0.05)
+    monkeypatch.setattr(sync_module, "PATIENCE", 10 * sync_module.PATIENCE)  # asks come ten times as quickly
     slots = seal_records(BOARD, count)
     with FakeBoard(BOARD, slots, seed=seed) as board:
         board.bit_error, board.drop, board.double = bit_error, 0.02, 0.02
@@ -172,7 +176,9 @@ def test_live_records_are_taken_in_order_and_acknowledged(ledger):
         board.append(slots[10])
         board.append(slots[10])
         board.slots.pop()
-        items = [item for item in link.messages(0.3) if isinstance(item, Record)]
+        items, end_s = [], time.monotonic() + 60
+        while len(items) < 2 and time.monotonic() < end_s:
+            items += [item for item in link.messages(0.05) if isinstance(item, Record)]
         assert [sync.take(item) for item in items] == [True, True]
         assert board.acked == 11
         board.slots.append(slots[11])
@@ -186,7 +192,8 @@ def test_clock_points_come_from_the_greeting(ledger):
         sync_once(board, ledger, clock_ms=lambda: 1_800_000_000_000)
     with open_reader(ledger.location) as reader:
         ((boot, ms, wall_ms, unc_ms),) = reader.rows("SELECT boot, ms, wall_ms, unc_ms FROM clock_points")
+        at_most_ms = (time.monotonic() - board.started_s) * 1000
     assert boot == 1
-    assert 0 <= ms < 60_000
-    assert abs(wall_ms - 1_800_000_000_000) < 1000
+    assert 0 <= ms <= at_most_ms
     assert unc_ms >= 50
+    assert wall_ms - 1_800_000_000_000 == unc_ms - 50  # half of the greeting's way there and back, however long

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from earlid.board import link as link_module
@@ -29,6 +30,7 @@ from fake_board import KEY, FakeBoard, seal_records
 from rich.console import Console
 
 BOARD = "00112233aabbccdd"
+LIMIT_S = 90.0
 
 
 @pytest.fixture(autouse=True)
@@ -62,15 +64,44 @@ class Ear:
 
     def wait_for(self, wanted):
         with self._news:
-            assert self._news.wait_for(lambda: any(wanted(item) for item in self.heard), 20), self.heard
+            assert self._news.wait_for(lambda: any(wanted(item) for item in self.heard), LIMIT_S), self.heard
+
+
+def until(condition, told=str):
+    end_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end_s, told()
+        time.sleep(0.01)
+
+
+@contextmanager
+def watching(port, ledger, ear, telemetry_ms=0):
+    """A watcher that has surely ended behind this: else it might take the port of a later test."""
+    one = Watcher(port, ledger, ear, telemetry_ms)
+    one.start()
+    try:
+        yield one
+    finally:
+        one.stop()
+        one.join(LIMIT_S)
+    assert not one.is_alive()
+
+
+@contextmanager
+def program(*words, **options):
+    """`earlid` in a process of its own, which has surely ended behind this."""
+    child = subprocess.Popen([sys.executable, "-m", "earlid.cli", *words], **options)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_a_watcher_follows_a_board_through_a_restart(location):
     slots = seal_records(BOARD, 30)
     ear = Ear()
-    with FakeBoard(BOARD, slots[:10]) as board, Ledger(location) as ledger:
-        one = Watcher(board.path, ledger, ear, 100)
-        one.start()
+    with FakeBoard(BOARD, slots[:10]) as board, Ledger(location) as ledger, watching(board.path, ledger, ear, 100):
         ear.wait_for(lambda item: item.kind == "here")
         board.append(slots[10])
         ear.wait_for(lambda item: item.record and item.record.seq == 11)
@@ -79,13 +110,11 @@ def test_a_watcher_follows_a_board_through_a_restart(location):
         ear.wait_for(lambda item: item.kind == "restart")
         ear.wait_for(lambda item: item.record and item.record.seq == 20)
         board.slots += slots[20:22]
-        board._seq += 9  # lines that the port dropped
+        board.lose(9)
         board.say({"tm": {"ms": 1, "state": "closed", "lvl": 1}})
         ear.wait_for(lambda item: item.record and item.record.seq == 22)
         assert board.wall_ms is not None
         assert {"do": "telemetry", "every_ms": 100}.items() <= [r for r in board.requests if r["do"] == "telemetry"][-1].items()
-        one.stop()
-        one.join(5)
     assert count(location) == 22
     assert [item.record.seq for item in ear.heard if item.record] == list(range(1, 23))
 
@@ -94,23 +123,17 @@ def test_an_unplugged_board_is_waited_for_and_its_gap_told(location, monkeypatch
     monkeypatch.setattr(watcher, "AGAIN_S", (0.05,))
     slots = seal_records(BOARD, 60)
     ear = Ear()
-    plugged = [FakeBoard(BOARD, slots[:20])]
     link = location.path.parent / "port"
-    link.symlink_to(plugged[0].path)
-    with Ledger(location) as ledger:
-        one = Watcher(str(link), ledger, ear)
-        one.start()
-        ear.wait_for(lambda item: item.kind == "here")
-        plugged[0].stop()
-        link.unlink()
-        ear.wait_for(lambda item: item.kind == "away")
-        assert liveview.state_of(one.status) == "away"
-        plugged.append(FakeBoard(BOARD, slots[40:]))
-        link.symlink_to(plugged[1].path)
-        ear.wait_for(lambda item: item.kind == "gap")
-        one.stop()
-        one.join(5)
-    plugged[1].stop()
+    with Ledger(location) as ledger, FakeBoard(BOARD, slots[:20]) as first, FakeBoard(BOARD, slots[40:]) as again:
+        link.symlink_to(first.path)
+        with watching(str(link), ledger, ear) as one:
+            ear.wait_for(lambda item: item.kind == "here")
+            link.unlink()  # first: behind its end the terminal's number may be another's
+            first.stop()
+            ear.wait_for(lambda item: item.kind == "away")
+            assert liveview.state_of(one.status) == "away"
+            link.symlink_to(again.path)
+            ear.wait_for(lambda item: item.kind == "gap")
     assert "records 21 to 40" in next(item.say for item in ear.heard if item.kind == "gap")
     assert count(location) == 40
 
@@ -122,11 +145,8 @@ def test_a_full_disk_is_told_and_tried_again(location, monkeypatch):
         full = [UserError("the disk that holds the ledger is full"), UserError("the disk that holds the ledger is full")]
         add = ledger.add
         monkeypatch.setattr(ledger, "add", lambda *args: (_ for _ in ()).throw(full.pop()) if full else add(*args))
-        one = Watcher(board.path, ledger, ear)
-        one.start()
-        ear.wait_for(lambda item: item.kind == "here")
-        one.stop()
-        one.join(5)
+        with watching(board.path, ledger, ear):
+            ear.wait_for(lambda item: item.kind == "here")
         assert board.acked == 5
     assert [item.kind for item in ear.heard].count("trouble") == 1
     assert count(location) == 5
@@ -154,17 +174,13 @@ def test_the_program_streams_and_ends_at_sigterm(location):
     slots = seal_records(BOARD, 12)
     with FakeBoard(BOARD, slots[:10]) as board:
         words = ["watch", "--json", "-p", board.path, "--ledger", str(location.path)]
-        child = subprocess.Popen(
-            [sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        first = [json.loads(child.stdout.readline()) for _ in range(10)]
-        while not any(request["do"] == "telemetry" for request in board.requests):
-            time.sleep(0.01)
-        board.append(slots[10])
-        assert json.loads(child.stdout.readline())["seq"] == 11
-        child.send_signal(signal.SIGTERM)
-        _, err = child.communicate(timeout=20)
+        with program(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+            first = [json.loads(child.stdout.readline()) for _ in range(10)]
+            until(lambda: any(request["do"] == "telemetry" for request in board.requests))
+            board.append(slots[10])
+            assert json.loads(child.stdout.readline())["seq"] == 11
+            child.send_signal(signal.SIGTERM)
+            _, err = child.communicate(timeout=LIMIT_S)
         assert b"\x03" not in board.received
     assert [line["seq"] for line in first] == list(range(1, 11))
     assert child.returncode == 0
@@ -184,15 +200,11 @@ def test_a_clock_that_leaps_and_a_sleep_are_noticed_at_once(location, monkeypatc
         return board.wall_ms / 1000 - time.time() if board.wall_ms else 1e9
 
     def wait_until(condition):
-        until_s = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < until_s, (told_s(), ear.heard)
-            time.sleep(0.02)
+        until(condition, lambda: (told_s(), ear.heard))
 
-    with FakeBoard(BOARD, slots[:2]) as board, Ledger(location) as ledger:
-        zero_ms = time.time() * 1000 - (time.monotonic() - board.started_s) * 1000
-        one = Watcher(board.path, ledger, ear)
-        one.start()
+    with FakeBoard(BOARD, slots[:2]) as board, Ledger(location) as ledger, watching(board.path, ledger, ear):
+        before_s, now_s, after_s = time.monotonic(), time.time(), time.monotonic()
+        zero_ms, doubt_ms = (now_s - before_s + board.started_s) * 1000, 50 + (after_s - before_s) * 1000
         ear.wait_for(lambda item: item.kind == "here")
         for leap_ms in (hour_ms, 0):  # somebody sets the clock wrongly, then rightly
             lead_ms = leap_ms
@@ -202,15 +214,13 @@ def test_a_clock_that_leaps_and_a_sleep_are_noticed_at_once(location, monkeypatc
         wait_until(lambda: abs(told_s() - night_ms / 1000) < 60)
         board.append(slots[2])
         ear.wait_for(lambda item: item.record and item.record.seq == 3)
-        one.stop()
-        one.join(5)
     assert {item.kind for item in ear.heard} == {"here", "record"}
     with open_reader(location) as reader:
         found = list(entries(reader, boards(reader)))
     for entry, ms in zip(found, (1000, 2000, night_ms + 2000), strict=True):
-        assert abs(entry.wall_ms - zero_ms - ms) <= entry.unc_ms + 50, (entry, ms)
+        assert abs(entry.wall_ms - zero_ms - ms) <= entry.unc_ms + doubt_ms, (entry, ms)
         assert entry.unc_ms < 10_000
-    assert abs(ear.heard[-1].wall_ms - found[-1].wall_ms) < 1000
+    assert abs(ear.heard[-1].wall_ms - found[-1].wall_ms) < 1000 + found[-1].unc_ms
 
 
 def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):
@@ -234,7 +244,7 @@ def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):
 
 def test_the_screen_shows_state_level_and_events():
     status = Status("/dev/ttyUSB0", BOARD, here=True, telemetry={"state": "open", "lvl": 5000, "score": 130})
-    status.telemetry_s = time.monotonic()
+    status.telemetry_s = time.monotonic() + 3600  # fresh, however slow the machine
     slot = seal_records(BOARD, 1)[0]
     item = link_module.Record._make([*link_module.record.slot_to_wire(slot), slot])
     status.last.append(Happening("record", BOARD, "open word", item, 1_800_000_000_000))
@@ -254,18 +264,24 @@ def test_kill_9_in_the_middle_of_a_sync_loses_nothing_acknowledged(location, siz
     slots = seal_records(BOARD, size)
     kills = 0
     with FakeBoard(BOARD, slots) as board:
-        words = [sys.executable, "-m", "earlid.cli", "watch", "--once", "-p", board.path, "--ledger", str(location.path)]
+        mercy = 0
+
+        def kill(_):
+            nonlocal mercy
+            mercy -= 1
+            if mercy == 0:
+                child.kill()
+
+        board.before_reply = kill
         while board.acked < size:
-            before = len(board.requests)
-            child = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-            mercy = rng.randrange(4, 25) if kills < 5 else 1 << 30
-            while child.poll() is None and len(board.requests) - before < mercy:
-                time.sleep(0.005)
-            kills += child.poll() is None
-            child.kill()
-            child.wait()
+            mercy = rng.randrange(4, 25) if kills < 5 else 0
+            words = ["watch", "--once", "-p", board.path, "--ledger", str(location.path)]
+            with program(*words, stderr=subprocess.DEVNULL) as child:
+                code = child.wait()
+            assert code == (-signal.SIGKILL if kills < 5 else 0), f"seed {seed}"
+            kills += 1
             assert count(location) >= board.acked, f"seed {seed}"
-    assert kills
+    assert kills == 6
     with open_reader(location) as reader:
         assert reader.rows("SELECT COUNT(*), COUNT(DISTINCT seq), MAX(seq) FROM records") == [(size, size, size)]
         judged = judge(reader, boards(reader)[0], KEY)

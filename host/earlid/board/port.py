@@ -81,12 +81,18 @@ def port_holder(path: str) -> str | None:
         if int(entry.name) == os.getpid():
             continue
         try:
-            for link in (entry / "fd").iterdir():
-                if os.readlink(link) == target:
-                    return f"{(entry / 'comm').read_text().strip()} ({entry.name})"
+            if any(_leads_to(link, target) for link in (entry / "fd").iterdir()):
+                return f"{(entry / 'comm').read_text().strip()} ({entry.name})"
         except OSError:  # other users' processes, or one that ended meanwhile
             continue
     return None
+
+
+def _leads_to(link: Path, target: str) -> bool:
+    try:
+        return os.readlink(link) == target
+    except OSError:  # closed meanwhile: its process may have others
+        return False
 
 
 def candidate_ports() -> list[ListPortInfo]:

@@ -111,8 +111,8 @@ class Sync:
 
     def greet(self) -> Hello:
         """Ask who is there, and note what its milliseconds are by our clock."""
+        began_s = time.monotonic()  # first: what passes until the clock is read then counts as doubt
         before_ms = self._clock_ms()
-        began_s = time.monotonic()
         self._ask_hello()
         trip_ms = int((time.monotonic() - began_s) * 1000)
         self.board = str(self.hello["board"])

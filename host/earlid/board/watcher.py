@@ -90,11 +90,12 @@ class Watcher(threading.Thread):
                 with Link(self.status.port) as link, _relay(self.status.port) as relay:
                     self._session(link, relay)
             except UserError as error:
-                if self.status.here:
-                    misses = 0
-                if self.status.here or str(error) != self.status.trouble:
-                    self._say("away" if self.status.here else "trouble", str(error))
+                was_here, was = self.status.here, self.status.trouble
                 self.status.trouble, self.status.here = str(error), False
+                if was_here:
+                    misses = 0
+                if was_here or str(error) != was:
+                    self._say("away" if was_here else "trouble", str(error))
             self._end.wait(AGAIN_S[min(misses, len(AGAIN_S) - 1)])
             misses += 1
 
