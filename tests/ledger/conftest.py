@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
+import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,21 @@ def berlin(monkeypatch):
     time.tzset()
 
 
+@pytest.fixture
+def stop_clock(berlin, monkeypatch):
+    """Stops the clock of a module that asks `datetime.now()`, at a moment in Berlin."""
+
+    def stop(module, moment):
+        class Stopped(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return moment
+
+        monkeypatch.setattr(module, "datetime", Stopped)
+
+    return stop
+
+
 def _server_programs() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if found:
@@ -58,7 +74,10 @@ class Server:
 
     def _run(self, program: str, *words: str) -> None:
         command = [*self._as_user, str(self._programs / program), "-D", str(self.data), *words]
-        subprocess.run(command, check=True, capture_output=True, cwd="/")
+        # Its words are looked at: English ones. It may be slow.
+        environment = os.environ | {"LC_ALL": "C", "PGCTLTIMEOUT": "600"}
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd="/", env=environment, check=False)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
 
     def start(self) -> None:
         options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c shared_buffers=16MB"
@@ -100,7 +119,7 @@ def postgres_location(postgres_server):
     import sqlalchemy as sa
     from earlid.ledger.location import locate
 
-    name = f"ledger_{random.randrange(1 << 62)}"
+    name = f"ledger_{secrets.token_hex(8)}"
     engine = sa.create_engine(postgres_server.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")

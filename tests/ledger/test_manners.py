@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from earlid.cli import main
@@ -18,16 +18,17 @@ from earlid.ledger.boards import boards
 from earlid.ledger.reader import open_reader
 from earlid.ledger.report import BAR_CELLS, tell
 from earlid.ledger.store import Ledger
+from earlid.verbs import review as review_verb
 from made import BOARD, life
 
 OTHER = "ffff0123456789ab"
 
 
 @pytest.fixture
-def zero_ms(sqlite_location):
-    """A ledger of two boards over the last hours and yesterday; where its first record lies."""
-    midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    zero_ms = int((midnight - timedelta(days=1)).timestamp() * 1000)
+def zero_ms(sqlite_location, stop_clock):
+    """A ledger of two boards over yesterday, in here; where its first record lies."""
+    stop_clock(review_verb, datetime(2026, 11, 22, 14, 30))
+    zero_ms = int(datetime(2026, 11, 21).timestamp() * 1000)
     with Ledger(sqlite_location) as ledger:
         ledger.add(BOARD, life(70, zero_ms=zero_ms, step_ms=1_200_000))
         ledger.add(OTHER, life(20, board=OTHER, zero_ms=zero_ms, step_ms=1_200_000))
@@ -77,7 +78,7 @@ def test_a_coarser_bar_tells_what_matters_most():
 def test_a_terminal_of_few_letters_gets_what_it_has(sqlite_location, zero_ms, encoding):
     with Ledger(sqlite_location) as ledger:
         ledger.set_name(BOARD, "Küche ☃")
-    words = [sys.executable, "-m", "earlid.cli", "review", "yesterday", "--ledger", str(sqlite_location.path)]
+    words = [sys.executable, "-m", "earlid.cli", "review", "2026-11-21", "--ledger", str(sqlite_location.path)]
     done = subprocess.run(words, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": encoding})
     text = done.stdout.decode(encoding)
     assert "openings" in text
@@ -87,7 +88,7 @@ def test_a_terminal_of_few_letters_gets_what_it_has(sqlite_location, zero_ms, en
 
 def test_a_reader_that_leaves_is_no_trouble(sqlite_location, zero_ms):
     where = ["--ledger", str(sqlite_location.path)]
-    for words in (["review", "--json"], ["review", "yesterday", "--csv"], ["export"], ["verify"]):
+    for words in (["review", "--json"], ["review", "2026-11-21", "--csv"], ["export"], ["verify"]):
         child = subprocess.Popen(
             [sys.executable, "-m", "earlid.cli", *words, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -14,8 +14,15 @@ from earlid.ledger.queries import openings
 from earlid.ledger.reader import open_reader
 from earlid.ledger.report import BAR_CELLS, live_today, tell
 from earlid.ledger.store import Ledger
+from earlid.verbs import review as review_verb
 from lid import record
 from made import BOARD, fields, seal_all
+
+
+@pytest.fixture(autouse=True)
+def afternoon(stop_clock):
+    """It is half past two, a day later than most of what is told here."""
+    stop_clock(review_verb, datetime(2026, 11, 22, 14, 30))
 
 
 def local_ms(*parts):

@@ -101,7 +101,7 @@ def _range(args: argparse.Namespace, ledger: Ledger) -> tuple[int | None, int | 
 def _ask(args: argparse.Namespace, counts: dict[str, int]) -> None:
     if args.yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UserError("nothing removed: add --yes to remove without being asked.", USAGE)
     print(f"Remove {sum(counts.values())} records for good? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
