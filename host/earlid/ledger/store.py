@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -337,6 +338,19 @@ class Ledger:
             )
 
 
+def _insist(connection: sqlite3.Connection, pragma: str) -> None:
+    """SQLite refuses at once, its time-out or no, where several programs turn a new file to its write-ahead log."""
+    end_s = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute(pragma)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end_s:
+                raise
+        time.sleep(0.005)
+
+
 def _sqlite_engine(location: Location) -> sa.Engine:
     assert location.path is not None
     location.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -354,7 +368,7 @@ def _sqlite_engine(location: Location) -> sa.Engine:
             "synchronous=FULL",  # committed means on the disk: only then does the board hear of it
             "secure_delete=ON",
         ):
-            connection.execute(f"PRAGMA {pragma}")
+            _insist(connection, f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
