@@ -30,6 +30,7 @@ STAGES = (
     "self-test",
 )  # fmt: skip
 ENDS = ("done", "failed", "stopped")
+LOOK_S = 3.0  # longer than `earlid list` waits: who takes a running Earlid for a silent chip writes over it
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 FIRST_RECORDS_WAIT_S = 30.0
@@ -156,7 +157,7 @@ class Provision:
 
     def _run(self) -> Outcome:
         self._tell("look")
-        seen = probe(self.port)
+        seen = probe(self.port, answer_s=LOOK_S)
         if seen.state in ("busy", "no-permission", "gone"):
             raise UserError(seen.why, NO_BOARD)
         self._check_expected(seen)

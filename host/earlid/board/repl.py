@@ -21,6 +21,7 @@ from earlid.errors import UserError
 REPL_TIMEOUT_S = 3.0  # between two characters of the board
 PATIENCE = 3  # times that, while the board works on flash
 ENTER_TRIES = 3
+END_S = 1.0  # for what runs to end after Ctrl-C
 CTRL_C = b"\x03"
 
 
@@ -65,6 +66,7 @@ class Repl:
     def __init__(self, port: serial.Serial, tries: int = ENTER_TRIES) -> None:
         self._port = port
         self._transport = _Transport(port)
+        self._running = False  # code of ours, as far as is known
         port.timeout = REPL_TIMEOUT_S
         for attempt in range(tries):
             try:
@@ -83,9 +85,10 @@ class Repl:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         with contextlib.suppress(TransportError, serial.SerialException, OSError):
-            if kind is not None:
+            if kind is not None and self._running:
+                self._port.timeout = END_S
                 self._port.write(CTRL_C)  # whatever runs there must end before the prompt comes back
-                self._transport.read_until(1, b"\x04>", timeout=1)
+                self._transport.read_until(1, b"\x04>", timeout=END_S)
             self._transport.exit_raw_repl()
             self._port.timeout = READ_TIMEOUT_S
 
@@ -98,10 +101,12 @@ class Repl:
         Raises:
             UserError: code 1 with the last line of the board's traceback; code 3 when the board is gone.
         """
+        self._running = True
         try:
             printed, failed = self._transport.exec_raw(code.encode(), timeout=REPL_TIMEOUT_S * PATIENCE)
         except (TransportError, serial.SerialException, OSError) as error:
             raise self._silent(error) from error
+        self._running = False
         if failed:
             raise UserError(_traceback(failed.decode(errors="replace")))
         return str(printed.decode(errors="replace"))
@@ -128,6 +133,7 @@ class Repl:
         Raises:
             UserError: as `run`.
         """
+        self._running = True
         try:
             self._transport.exec_raw_no_follow(parcel.RECEIVE.encode())
             for number, block in enumerate(blocks):
@@ -137,6 +143,7 @@ class Repl:
             _, failed = self._transport.follow(timeout=REPL_TIMEOUT_S * PATIENCE)
         except (TransportError, serial.SerialException, OSError) as error:
             raise self._silent(error) from error
+        self._running = False
         if failed:
             raise UserError(_traceback(failed.decode(errors="replace")))
 
