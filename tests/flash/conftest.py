@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from earlid.board import probe, provision, repl
+from earlid.board.port import open_port
 
 
 @pytest.fixture(autouse=True)
@@ -17,3 +19,11 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
         monkeypatch.setenv("EARLID_RUNTIME", folder)
         yield Path(folder)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For ports where somebody will answer, on a slow machine late."""
+    monkeypatch.setattr(probe.probe, "__defaults__", (open_port, 60.0, True))
+    monkeypatch.setattr(provision, "LOOK_S", 60.0)
+    monkeypatch.setattr(repl, "REPL_TIMEOUT_S", 60.0)

@@ -16,6 +16,8 @@ from tests.flash import kit
 
 SEED = 20260
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[tree.Tree, tree.Tree]:

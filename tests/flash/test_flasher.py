@@ -29,6 +29,11 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "LOOK_S", 0.2)  # these chips wait in their boot loader, and never greet
+
+
 def flash(jack: kit.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
     """`earlid flash` typed at a jack: exit code and what went to stderr, less the progress."""
     code = main(["flash", "--port", jack.path, "--image", str(image_file), *more])

@@ -38,6 +38,7 @@ def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
     assert manifest.compare(committed, made) == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_deploy_sends_at_most_half_of_what_mpremote_sends() -> None:
     # Without a line of 115200 baud; `make bench` has the times.
     slow = bench_deploy.measure(bench_deploy.by_mpremote, None)

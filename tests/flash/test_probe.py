@@ -175,6 +175,7 @@ def test_a_port_that_does_not_open(number: int, state: str, monkeypatch: pytest.
     assert seen.why.endswith((".", "`earlid list`."))
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_virtual_board_is_seen_and_not_disturbed(capsys: pytest.CaptureFixture[str]) -> None:
     with kit.bare_board() as board:
         kit.restart(board)

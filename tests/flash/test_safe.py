@@ -141,6 +141,7 @@ def test_a_board_that_does_not_answer_is_not_closed() -> None:
         assert "mute switch" in verdict.say
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_bare_board_has_no_lid() -> None:
     with kit.bare_board() as board:
         verdict = safe.close_lid(board.port)

@@ -111,7 +111,7 @@ SCENES: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
 
 
 @pytest.fixture(autouse=True)
-def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(flasher, "CONNECT_ATTEMPTS", 1)
     for verb in (list_verb, flash_verb, safe_verb, doctor_verb):

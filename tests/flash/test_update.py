@@ -33,6 +33,7 @@ def journal(port: str) -> tuple[str, list[Record]]:
         return hello["board"], [found[seq] for seq in sorted(found)]
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFixture[str]) -> None:
     with running() as board:
         name, before = journal(board.port)
@@ -88,6 +89,7 @@ def kept(board: VirtualBoard) -> dict[str, bytes]:
     return {name: data for name, data in board.read_files().items() if not name.startswith(("journal", "starts"))}
 
 
+@pytest.mark.usefixtures("patient")
 def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(provision, "MAINTENANCE_WAIT_S", 1.5)
     with running() as board:
@@ -122,6 +124,7 @@ def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) 
     return provision.Provision(board.port, order, report, threading.Event()).run(), stages
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_talk_button_held_too_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "RELEASE_ASK_S", 0.01)  # a virtual chip looks at its pins at every fiftieth question
     monkeypatch.setattr(provision, "RELEASE_WAIT_S", 600.0)
@@ -131,6 +134,7 @@ def test_a_talk_button_held_too_long_is_waited_for(monkeypatch: pytest.MonkeyPat
         assert stages.index("deploy") < stages.index("release") < stages.index("restart")
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_talk_button_held_for_good_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "RELEASE_WAIT_S", 1.0)
     with running() as board:
@@ -140,6 +144,7 @@ def test_a_talk_button_held_for_good_is_told_of(monkeypatch: pytest.MonkeyPatch)
         assert "no word" not in outcome.say
 
 
+@pytest.mark.usefixtures("patient")
 def test_an_update_cut_off_in_the_middle_still_boots_what_it_had() -> None:
     with running() as board:
         name, _ = journal(board.port)
