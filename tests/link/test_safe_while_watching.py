@@ -1,10 +1,16 @@
-"""`earlid safe` closes a lid whose port another earlid holds."""
+"""`earlid safe` closes a lid whose port another program holds."""
 
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from earlid.board import relay
+from earlid.board.port import open_port
+from earlid.board.safe import close_lid
 from earlid.board.watcher import Watcher
 from earlid.ledger.location import Location
 from earlid.ledger.store import Ledger
@@ -13,12 +19,27 @@ from earlid.virtual.board import VirtualBoard
 EARLID = str(Path(sys.executable).parent / "earlid")
 
 
-def test_safe_closes_while_watch_holds_the_port(tmp_path, monkeypatch):
-    monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
-    with VirtualBoard() as board, Ledger(Location(tmp_path / "ledger.sqlite", "")) as ledger:
-        board.noise(-66)
-        board.run_ms(6000)
-        board.run_background(speed=4.0)
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualBoard]:
+    """A board that runs, and a folder for those who pass requests on: a socket's path must be short."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, VirtualBoard() as made:
+        monkeypatch.setenv("EARLID_RUNTIME", folder)
+        made.noise(-66)
+        made.run_ms(6000)
+        made.run_background(speed=4.0)
+        yield made
+        made.pause()
+
+
+def hold_talk(board: VirtualBoard) -> None:
+    """Held: the lid would stay open for a minute."""
+    board.talk(True)
+    board.run_ms(400)
+    assert board.rails[1] > 2500
+
+
+def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: Path) -> None:
+    with Ledger(Location(tmp_path / "ledger.sqlite", "")) as ledger:
         watcher = Watcher(board.serial_port, ledger, lambda happening: None)
         watcher.start()
         try:
@@ -26,14 +47,23 @@ def test_safe_closes_while_watch_holds_the_port(tmp_path, monkeypatch):
             while not watcher.status.here and time.monotonic() < until_s:
                 time.sleep(0.1)
             assert watcher.status.here, watcher.status.trouble
-            board.talk(True)  # held: it would stay open for a minute
-            board.run_ms(400)
-            assert board.rails[1] > 2500
+            assert relay.ask(board.serial_port, "hello")
+            hold_talk(board)
             done = subprocess.run([EARLID, "safe", "-p", board.serial_port], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
             board.run_ms(300)
             assert board.rails[1] < 300
         finally:
             watcher.stop()
-            watcher.join(10)
-            board.pause()
+            watcher.join(60)
+
+
+def test_past_a_stranger_who_holds_the_port_safe_waits_for_the_contact_too(board: VirtualBoard) -> None:
+    holder = open_port(board.serial_port)
+    try:
+        hold_talk(board)
+        verdict = close_lid(board.serial_port)
+        assert verdict.closed, verdict
+        assert board.rails[1] < 300
+    finally:
+        holder.close()

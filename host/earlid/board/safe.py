@@ -125,15 +125,26 @@ def _write_beside(port: str) -> Verdict | None:
 def _shout(port: str, opened: serial.Serial) -> Verdict:
     reader = LineReader(wire.HOST_LINE_MAX)
     first = random.randrange(wire.SEQ_WRAP - 2 * TRIES)
+    seen: Verdict | None = None
     for attempt in range(TRIES):
+        if seen:
+            time.sleep(READ_BACK_S / (TRIES - 1))  # as in `_close`: the contact opens a while after the reply
         opened.write(wire.encode(0, {"id": first + 2 * attempt, "do": "close"}))
         opened.write(wire.encode(1, {"id": (number := first + 2 * attempt + 1), "do": "hello"}))
-        for _ in range(int(REPLY_S / READ_TIMEOUT_S / TRIES)):
-            for _, body in reader.feed(opened.read(4096)):
-                if body.get("re") == number and isinstance(body.get("hi"), dict):
-                    return judge(port, body["hi"])
-    return Verdict(
+        seen = _heard(port, opened, reader, number) or seen
+        if seen and seen.closed:
+            return seen
+    return seen or Verdict(
         port, "unknown", False,
         f"{port}: `close` was sent past the program that holds the port, and its answer was not seen. "
         f"Look at the board. {BY_HAND}",
     )  # fmt: skip
+
+
+def _heard(port: str, opened: serial.Serial, reader: LineReader, number: int) -> Verdict | None:
+    """What the board's answer with this number says; None when it was not seen in time."""
+    for _ in range(int(REPLY_S / READ_TIMEOUT_S / TRIES)):
+        for _, body in reader.feed(opened.read(4096)):
+            if body.get("re") == number and isinstance(body.get("hi"), dict):
+                return judge(port, body["hi"])
+    return None
