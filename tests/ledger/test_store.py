@@ -321,3 +321,15 @@ def test_a_flipped_bit_never_passes_and_never_crashes(sqlite_location, tmp_path,
             codes.append((words[0], code))
         path.unlink()
     assert codes.count(("verify", 4)) > 20  # many bits lie in free space or in what can be derived again
+
+
+def test_damage_that_cannot_even_be_quoted_is_said(sqlite_location, capsys):
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, SLOTS)
+    whole = sqlite_location.path.read_bytes()
+    sqlite_location.path.write_bytes(whole.replace(b"NOT NULL", b"NOT N\xd5LL", 1))
+    for words in (["verify"], ["review"], ["purge"], ["export"]):
+        assert main([*words, "--ledger", str(sqlite_location.path)]) == 4, words
+        assert "is damaged (malformed database schema" in capsys.readouterr().err
+    with pytest.raises(UserError, match="is damaged"):
+        Ledger(sqlite_location)

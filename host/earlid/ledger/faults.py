@@ -69,8 +69,10 @@ def not_ours(where: object) -> UserError:
 def explain(error: BaseException, where: object) -> UserError:
     """The UserError for what a database driver raised, about the ledger at `where`."""
     cause = getattr(error, "orig", None) or error  # the driver's words, without our statement and its values
-    detail = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-    told = f"{cause} {getattr(cause, 'sqlite_errorname', '')}".lower()
+    # Where SQLite's words quote damaged text, Python's own module cannot read them.
+    said = cause.object.decode(errors="replace") if isinstance(cause, UnicodeDecodeError) else str(cause)
+    detail = (said.strip() or type(cause).__name__).splitlines()[0]
+    told = f"{said} {getattr(cause, 'sqlite_errorname', '')}".lower()
     for words, meaning, code in _MEANINGS:
         if any(word in told for word in words):
             return UserError(meaning.format(where=where, detail=detail), code)

@@ -108,7 +108,7 @@ class Reader:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError, ImportError) as error:
+        except (sqlite3.Error, OSError, ImportError, UnicodeDecodeError) as error:
             raise explain(error, self.location) from error
         except UserError:
             raise

@@ -94,7 +94,7 @@ class Ledger:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.SQLAlchemyError, OSError, ModuleNotFoundError) as error:
+        except (sa.exc.SQLAlchemyError, OSError, ModuleNotFoundError, UnicodeDecodeError) as error:
             raise explain(error, self.location) from error
 
     @contextmanager
