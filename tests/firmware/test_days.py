@@ -235,9 +235,7 @@ def check_heap(days: Days) -> dict[int, list[int]]:
     return {boot: [free[0], free[-1]] for boot, free in days.heap.items() if len(free) > 1}
 
 
-def check_days(count: int, dense_ms: float, quiet_ms: float, night_ms: float = 0) -> None:
-    seed = random.SystemRandom().getrandbits(30)
-    print(f"seed {seed}")
+def check_days(seed: int, count: int, dense_ms: float, quiet_ms: float, night_ms: float = 0) -> None:
     with Bench(word=True, start=False, seed=seed, files=with_gauges()) as bench:
         days = Days(bench, seed)
         bench.board.start()
@@ -270,12 +268,12 @@ def check_days(count: int, dense_ms: float, quiet_ms: float, night_ms: float = 0
         assert seen["receipts"] >= count
 
 
-def test_two_random_days():
-    check_days(2, 90_000, 30_000)
+def test_two_random_days(seed):
+    check_days(seed, 2, 90_000, 30_000)
 
 
 @pytest.mark.soak
-def test_thirty_random_days():
+def test_thirty_random_days(seed):
     """Two dense minutes and twelve quiet ones for each of 30 days, a night of eight hours; EARLID_SOAK_MINUTES: longer."""
     scale = float(os.environ.get("EARLID_SOAK_MINUTES", "2")) / 2
-    check_days(30, scale * 2 * MINUTE_MS, scale * 12 * MINUTE_MS, night_ms=scale * 480 * MINUTE_MS)
+    check_days(seed, 30, scale * 2 * MINUTE_MS, scale * 12 * MINUTE_MS, night_ms=scale * 480 * MINUTE_MS)

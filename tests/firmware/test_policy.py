@@ -1,9 +1,9 @@
 """The lid's policy as a model: random people, words, hosts and faults; the design's invariants in every state reached."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from lid import config, policy
 from lid.inputs import TalkButton
 from lid.policy import Policy
@@ -14,9 +14,7 @@ HARD_MAX_HOPS = 6000
 class PolicyMachine(RuleBasedStateMachine):
     """Drives Policy hop by hop; keeps what a bystander would know: switch, button, how long the contact is closed."""
 
-    @initialize(
-        open_ms=st.integers(500, 60000), silence_ms=st.integers(500, 60000), refractory_ms=st.integers(200, 5000)
-    )
+    @initialize(open_ms=st.integers(500, 60000), silence_ms=st.integers(500, 60000), refractory_ms=st.integers(200, 5000))
     def start(self, open_ms, silence_ms, refractory_ms):
         self.settings = config.check({"open_ms": open_ms, "silence_ms": silence_ms, "refractory_ms": refractory_ms})
         self.policy = Policy(self.settings)
@@ -136,8 +134,14 @@ class PolicyMachine(RuleBasedStateMachine):
             assert self.policy.state in ("muted", "fault")
 
 
+STEPS = settings(stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 TestPolicy = PolicyMachine.TestCase
-TestPolicy.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=False, print_blob=True)
+TestPolicy.settings = settings(STEPS, max_examples=60, derandomize=True)
+
+
+@pytest.mark.soak
+def test_the_policy_with_other_people_every_time():
+    run_state_machine_as_test(PolicyMachine, settings=settings(STEPS, max_examples=2000))
 
 
 def make(**values):

@@ -1,7 +1,6 @@
 """The journal of a real (virtual) board comes over a bad line complete and identical, into a real ledger."""
 
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +21,7 @@ MICROPYTHON = str(Path(sys.executable).parent / "micropython")
 FILL = Path(__file__).parent / "fill_journal.py"
 
 
-def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float) -> None:
-    seed = random.SystemRandom().getrandbits(30)
-    print(f"seed {seed}")
+def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed: int) -> None:
     image = folder / "flash.bin"
     with VirtualBoard(flash=image) as board:
         board.run_ms(7000)
@@ -57,11 +54,11 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float) -> N
     assert judgement.head_seq in (hello["seq"], hello["seq"] - 1, hello["seq"] - 2), f"seed {seed}"
 
 
-def test_a_journal_comes_complete_over_a_bad_line(tmp_path):
-    sync_over_a_bad_line(tmp_path, 120, 3e-4)
+def test_a_journal_comes_complete_over_a_bad_line(tmp_path, seed):
+    sync_over_a_bad_line(tmp_path, 120, 3e-4, seed)
 
 
 @pytest.mark.soak
-def test_ten_thousand_records_come_complete_over_a_very_bad_line(tmp_path):
+def test_ten_thousand_records_come_complete_over_a_very_bad_line(tmp_path, seed):
     """One bit in a thousand: two lines of three are damaged. Most of the time it takes is waiting for replies that were."""
-    sync_over_a_bad_line(tmp_path, 10_000, 1e-3)
+    sync_over_a_bad_line(tmp_path, 10_000, 1e-3, seed)
