@@ -66,7 +66,7 @@ def espeak(text: str, voice: str = "en-us", words_per_minute: int = 160) -> Samp
 
     def make(path: Path) -> None:
         command = [tool, "-v", voice, "-s", str(words_per_minute), "-w", str(path), text]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
 
     return _cached(f"espeak-ng {voice} {words_per_minute} {text}", make)
 
@@ -77,7 +77,7 @@ def flite(text: str, voice: str = "slt") -> Samples:
 
     def make(path: Path) -> None:
         command = [tool, "-voice", voice, "-t", text, "-o", str(path)]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
 
     return _cached(f"flite {voice} {text}", make)
 

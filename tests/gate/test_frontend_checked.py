@@ -146,7 +146,7 @@ def f(p: ptr8, q: ptr16, w: ptr32, x: int, y: uint) -> int:
     call = "f(bytearray(4), array('H', [9, 8, 7]), array('I', [5, 1 << 31]), {}, {})"
     script = tmp_path / "same.py"
     script.write_text(text + "".join(f"print({call.format(x, y)})\n" for x, y in cases))
-    done = subprocess.run(runner.micropython_command(script), capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(runner.micropython_command(script), capture_output=True, text=True, check=True, timeout=300)
     from array import array
 
     f = checked.check_source(text).f

@@ -18,11 +18,7 @@ HOP = r"hop (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)"
 
 def drop_ms(board: VirtualBoard, since_ms: float) -> dict[str, float]:
     """How long after `since_ms` each rail went dead."""
-    return {
-        what: at - since_ms
-        for at, what, value in board.history
-        if what.endswith("_rail") and not value and at > since_ms
-    }
+    return {what: at - since_ms for at, what, value in board.history if what.endswith("_rail") and not value and at > since_ms}
 
 
 def test_loop_arms_both_rails_and_reads_them_back(make_board: Make) -> None:
@@ -84,9 +80,7 @@ print("end")
     assert np.array_equal(samples[start[0] : start[0] + len(heard)], heard)
 
 
-@pytest.mark.parametrize(
-    ("mode", "level"), [("ok", (1, 40)), ("dead", (0, 0)), ("stuck", (255, 255)), ("swapped", (0, 0))]
-)
+@pytest.mark.parametrize(("mode", "level"), [("ok", (1, 40)), ("dead", (0, 0)), ("stuck", (255, 255)), ("swapped", (0, 0))])
 def test_microphone_faults_are_heard(make_board: Make, mode: str, level: tuple[int, int]) -> None:
     board = make_board("loop")
     board.noise(-40)

@@ -79,9 +79,7 @@ class VirtualBoard(Accidents):
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def deploy(self, firmware: Path | None, files: Mapping[str, bytes]) -> None:

@@ -56,9 +56,7 @@ class Speeds:
 class Engine:
     """The whole board but its public face. `lock` guards every step; nothing else may touch it while a step runs."""
 
-    def __init__(
-        self, flash: Flash, sound: Sound, port: Port, processor: Processor, constants: Constants, seed: int
-    ) -> None:
+    def __init__(self, flash: Flash, sound: Sound, port: Port, processor: Processor, constants: Constants, seed: int) -> None:
         self.flash, self.sound, self.port, self.processor = flash, sound, port, processor
         self.rng = random.Random(seed)
         self.speeds = Speeds()

@@ -21,9 +21,7 @@ HOST_BUFFER = 65_536  # what the host's driver holds for a reader that is slow; 
 class LineFaults:
     """Bit errors and lost or doubled lines, from its own seeded source."""
 
-    def __init__(
-        self, bit_error_rate: float = 0.0, drop_rate: float = 0.0, duplicate_rate: float = 0.0, seed: int = 0
-    ) -> None:
+    def __init__(self, bit_error_rate: float = 0.0, drop_rate: float = 0.0, duplicate_rate: float = 0.0, seed: int = 0) -> None:
         for name, rate in (("bit error", bit_error_rate), ("drop", drop_rate), ("duplicate", duplicate_rate)):
             if not 0 <= rate < 1:
                 raise ValueError(f"{name} rate {rate} is not in [0, 1)")
