@@ -32,6 +32,7 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "LOOK_S", 0.2)  # these chips wait in their boot loader, and never greet
+    monkeypatch.setattr(provision, "PROMPT_WAIT_S", 120.0)
 
 
 def flash(jack: kit.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:

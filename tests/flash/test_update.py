@@ -59,7 +59,8 @@ def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFi
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
 
 
-def test_a_new_micropython_keeps_the_board_and_still_needs_a_person(tmp_path: Path) -> None:
+def test_a_new_micropython_keeps_the_board_and_still_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "PROMPT_WAIT_S", 120.0)
     chip = kit.Chip()
     new = tmp_path / "new.bin"
     new.write_bytes(b"\xe9\x03\x02\x20" + bytes(20_000))
