@@ -97,7 +97,9 @@ def test_ctrl_c_says_what_is_left(stage: str, words: str) -> None:
     assert "run `earlid flash` again" in text
 
 
-def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with kit.bare_board() as board:
         stop = threading.Event()
 
@@ -106,7 +108,9 @@ def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(cap
                 stop.set()
 
         order = Order(image=lambda report: pytest.fail("no image is needed"), model=kit.model())
-        outcome = Provision(board.port, order, report, stop).run()
+        with monkeypatch.context() as patch:
+            patch.setattr(repl, "REPL_TIMEOUT_S", 30.0)
+            outcome = Provision(board.port, order, report, stop).run()
         assert (outcome.code, outcome.say.split(".")[0]) == (130, "stopped")
         assert main(["flash", "-p", board.port]) == 0
         assert "runs Earlid 0.9.0" in capsys.readouterr().out

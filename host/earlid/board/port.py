@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import time
 from pathlib import Path
 
 import serial
@@ -16,6 +17,9 @@ from earlid.errors import NO_BOARD, USAGE, UserError
 BAUD = 115200
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 2.0
+LOCKED = (errno.EAGAIN, errno.EWOULDBLOCK)
+LOCK_TRIES = 6
+LOCK_PAUSE_S = 0.05
 NO_SERIAL_PORT = "is no serial port"
 
 # Makers of the USB serial chips that stand on ESP32 boards: Silicon Labs, WCH, FTDI, Prolific, Espressif.
@@ -51,10 +55,15 @@ def open_port(path: str) -> serial.Serial:
     Raises:
         UserError: code 3, with the cure, when it cannot be opened.
     """
-    try:
-        return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
-    except (serial.SerialException, OSError, ValueError) as error:
-        raise UserError(_cure(path, error), NO_BOARD) from error
+    for attempt in range(LOCK_TRIES):
+        try:
+            return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+        except (serial.SerialException, OSError, ValueError) as error:
+            # A program that another thread is just starting still holds the lock of a port that was closed here.
+            if getattr(error, "errno", None) not in LOCKED or attempt == LOCK_TRIES - 1:
+                raise UserError(_cure(path, error), NO_BOARD) from error
+        time.sleep(LOCK_PAUSE_S)
+    raise AssertionError("unreachable")
 
 
 def _cure(path: str, error: Exception) -> str:
