@@ -7,10 +7,13 @@ import pty
 import random
 import subprocess
 import sys
+import time
 import tty
+from types import SimpleNamespace
 
 import pytest
 import serial
+from earlid.board import link as link_module
 from earlid.board import port as port_module
 from earlid.board.lines import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Record, Telemetry
@@ -71,10 +74,28 @@ def test_silence_ends_in_a_sentence(board):
     assert caught.value.code == 3
 
 
+def test_a_reply_that_lies_unread_counts_however_late_we_are(board, monkeypatch):
+    late_s = 0.0
+    monkeypatch.setattr(link_module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + late_s))
+    with Link(board.path) as link:
+        pump = link._pump
+
+        def find_nothing_and_stand_still():
+            nonlocal late_s
+            until_s = time.monotonic() + 60
+            while link._port.in_waiting < 20 and time.monotonic() < until_s:
+                time.sleep(0.001)
+            late_s = 3600.0
+            monkeypatch.setattr(link, "_pump", pump)
+
+        monkeypatch.setattr(link, "_pump", find_nothing_and_stand_still)
+        assert link.request("hello")["ok"]
+
+
 def test_missed_lines_are_counted_from_the_numbers(board):
     with Link(board.path) as link:
         link.request("hello")
-        board._seq += 5
+        board.lose(5)
         link.request("hello")
         assert link.missed_lines == 5
         board.restart()

@@ -14,7 +14,8 @@ import pytest
 import serial
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.console import RAW_REPL, Receiver, Transmitter
-from earlid.virtual.port import LineFaults
+from earlid.virtual.port import LineFaults, Port
+from earlid.virtual.uart import Uart
 
 Make = Callable[..., VirtualBoard]
 
@@ -133,6 +134,47 @@ print("got", repr(sys.stdin.read(1)))
     board.run_ms(100)
     board.send(b"\x03")
     board.wait_for(r"got '\\x03'", 3000)
+
+
+class Computing:
+    """A chip as the serial line sees it: code runs until we say that it has ended."""
+
+    pid = 1
+    request_fd = stdout_fd = -1
+
+    def __init__(self) -> None:
+        self.runs = True
+        self.heard, self.stdin_fd = os.pipe()
+        os.set_blocking(self.heard, False)
+
+    def interruptible(self) -> bool:
+        return self.runs
+
+    def unread_input(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_late_ctrl_c_is_not_for_the_next_code(comes: bool) -> None:
+    chip, port = Computing(), Port()
+    line = Uart(port, chip)  # type: ignore[arg-type]
+    try:
+        line.receiver.put(b"\x03")
+        line.pump(0, 0, paced=False, interrupting=True)
+        assert line.interrupt
+        line.receiver.put(b"\x01next")
+        line.pump(1000, 0, paced=False, interrupting=True)
+        with pytest.raises(BlockingIOError):
+            os.read(chip.heard, 99)
+        chip.runs = False  # the interrupt came and ended it, or it ended by itself before
+        line.interrupt = not comes
+        line.pump(2000, 0, paced=False, interrupting=True)
+        assert os.read(chip.heard, 99) == b"\x01next"
+        assert not line.interrupt
+    finally:
+        port.unplug()
+        os.close(chip.heard)
+        os.close(chip.stdin_fd)
 
 
 def test_ctrl_c_stops_a_busy_loop(make_board: Make) -> None:

@@ -140,9 +140,11 @@ class Link:
         number, body = self._compose(do, arguments)
         self._progress_s = time.monotonic()
         send_at_s = self._progress_s
+        looked_again = False
         while number not in self._replies:
             now = time.monotonic()
-            if now - self._progress_s > timeout_s:
+            late = now - self._progress_s > timeout_s
+            if late and looked_again:
                 raise BoardGone(
                     f"the board at {self.path} does not answer. Is Earlid's firmware on it (`earlid flash`), "
                     "and is it out of maintenance mode?"
@@ -150,6 +152,7 @@ class Link:
             if now >= send_at_s:
                 self._send(body)
                 send_at_s = now + RETRY_S
+            looked_again = late  # where this computer stood still, the reply may lie there unread
             self._pump()
             if self._progress_s > now:  # records are on their way: the reply comes behind them
                 send_at_s = self._progress_s + RETRY_S

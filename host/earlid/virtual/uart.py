@@ -100,6 +100,10 @@ class Uart:
         os.write(self.processor.stdin_fd, b"\x01")
 
     def _give_input(self, now_us: int, paced: bool, interrupting: bool) -> None:
+        if self.interrupt:
+            if self.processor.interruptible():
+                return  # what was typed behind Ctrl-C is for whoever reads after the interrupt
+            self.interrupt = False  # the code it was meant for ended by itself
         room = RX_BUFFER_BYTES - self.processor.unread_input()
         data = self.receiver.due(now_us, room, paced)
         if interrupting and b"\x03" in data and self.processor.interruptible():
