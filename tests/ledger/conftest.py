@@ -123,7 +123,9 @@ def postgres_location(postgres_server):
     engine = sa.create_engine(postgres_server.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    return locate(postgres_server.url(name))
+    yield locate(postgres_server.url(name))
+    with engine.connect() as connection:  # all of them together are half a gigabyte
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

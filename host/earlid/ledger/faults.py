@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
 
-# (part of the database's words, ours, exit code). The first that fits is told.
+# (part of the database's words, ours, exit code). The first that fits is told. A PostgreSQL may speak any language, so
+# what it says is also known by its SQLSTATE (PostgreSQL manual, appendix A).
 _NOT_OURS = "{where} is not an Earlid ledger. Name another one with --ledger; a database of its own, on a server."
 _MEANINGS = (
     (
-        ("disk is full", "no space left", "could not extend file"),
+        ("disk is full", "no space left", "sqlstate 53100"),
         "the disk that holds the ledger {where} is full. Nothing acknowledged is lost: the board keeps what was not "
         "stored. Free some space, then start again.",
         FAILED,
@@ -20,23 +21,23 @@ _MEANINGS = (
         FAILED,
     ),
     (
-        ("readonly database", "read-only", "attempt to write", "permission denied"),
+        ("readonly database", "read-only", "attempt to write", "permission denied", "sqlstate 25006", "sqlstate 42501"),
         "the ledger {where} cannot be written: its disk or file is read-only. `review` and `verify` still work; to "
         "collect records choose another file with --ledger.",
         FAILED,
     ),
     (
-        ("database is locked", "database table is locked", "lock timeout"),
+        ("database is locked", "database table is locked", "sqlstate 55p03"),
         "another program has held the ledger {where} for too long. Wait for it or stop it, then try again.",
         FAILED,
     ),
     (
-        ("not a database", "no such table: meta", 'relation "meta" does not exist'),
+        ("not a database", "no such table: meta", "sqlstate 42p01"),
         _NOT_OURS,
         USAGE,
     ),
     (
-        ("malformed", "disk i/o error", "corrupt"),
+        ("malformed", "disk i/o error", "corrupt", "sqlstate xx001", "sqlstate xx002"),
         "the ledger {where} is damaged ({detail}). Copy it away, let `earlid watch --ledger NEW.sqlite` fetch again "
         "what the board still has, and try `sqlite3 {where} .recover` for the rest.",
         LEDGER_BROKEN,
@@ -51,7 +52,8 @@ _MEANINGS = (
             "failed to resolve",
             "timeout expired",
             "server closed the connection",
-            "terminating connection",
+            "sqlstate 08",
+            "sqlstate 57p",
             "connection is lost",
             "the connection is closed",
         ),
@@ -72,7 +74,7 @@ def explain(error: BaseException, where: object) -> UserError:
     # Where SQLite's words quote damaged text, Python's own module cannot read them.
     said = cause.object.decode(errors="replace") if isinstance(cause, UnicodeDecodeError) else str(cause)
     detail = (said.strip() or type(cause).__name__).splitlines()[0]
-    told = f"{said} {getattr(cause, 'sqlite_errorname', '')}".lower()
+    told = f"{said} {getattr(cause, 'sqlite_errorname', '')} sqlstate {getattr(cause, 'sqlstate', None)}".lower()
     for words, meaning, code in _MEANINGS:
         if any(word in told for word in words):
             return UserError(meaning.format(where=where, detail=detail), code)

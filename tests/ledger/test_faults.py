@@ -1,0 +1,29 @@
+"""What a database complains of is understood in whatever language it complains."""
+
+from __future__ import annotations
+
+import pytest
+from earlid.errors import FAILED, LEDGER_BROKEN, USAGE
+from earlid.ledger.faults import explain
+
+errors = pytest.importorskip("psycopg").errors
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "code"),
+    [
+        (errors.DiskFull, "is full", FAILED),
+        (errors.ReadOnlySqlTransaction, "cannot be written", FAILED),
+        (errors.InsufficientPrivilege, "cannot be written", FAILED),
+        (errors.LockNotAvailable, "another program", FAILED),
+        (errors.UndefinedTable, "is not an Earlid ledger", USAGE),
+        (errors.DataCorrupted, "is damaged", LEDGER_BROKEN),
+        (errors.AdminShutdown, "no database answers", FAILED),
+        (errors.ConnectionFailure, "no database answers", FAILED),
+        (errors.DivisionByZero, "failed: Fehler", FAILED),
+    ],
+)
+def test_a_server_that_speaks_german(kind, part, code):
+    said = explain(kind("Fehler: nichts geht mehr"), "the house's ledger")
+    assert part in str(said)
+    assert said.code == code
