@@ -18,7 +18,7 @@ BAUD = 115200
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 2.0
 LOCKED = (errno.EAGAIN, errno.EWOULDBLOCK)
-LOCK_TRIES = 6
+LOCK_WAIT_S = 0.25
 LOCK_PAUSE_S = 0.05
 NO_SERIAL_PORT = "is no serial port"
 
@@ -55,15 +55,15 @@ def open_port(path: str) -> serial.Serial:
     Raises:
         UserError: code 3, with the cure, when it cannot be opened.
     """
-    for attempt in range(LOCK_TRIES):
+    end_s = time.monotonic() + LOCK_WAIT_S
+    while True:
         try:
             return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
             # A program that another thread is just starting still holds the lock of a port that was closed here.
-            if getattr(error, "errno", None) not in LOCKED or attempt == LOCK_TRIES - 1:
+            if getattr(error, "errno", None) not in LOCKED or time.monotonic() > end_s:
                 raise UserError(_cure(path, error), NO_BOARD) from error
         time.sleep(LOCK_PAUSE_S)
-    raise AssertionError("unreachable")
 
 
 def _cure(path: str, error: Exception) -> str:
