@@ -1,4 +1,4 @@
-"""What all tests share: who may try twice.
+"""What all tests share: who may try twice, and how properties are tried.
 
 Some tests hold a real browser, a terminal, or a board on a serial line to real time, beside whatever else the machine
 does. When one of those fails it is tried once more, and the summary names it under RERUN: an unsteady test is a fault
@@ -9,7 +9,11 @@ journal, circuit), has one try. `make test ARGS="-p no:rerunfailures"` gives one
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# Properties try the same examples every day, however slow the machine; a soak asks for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 IN_REAL_TIME = {"calibrate", "evaluate", "flash", "link", "page", "virtual"}
 
 

@@ -18,13 +18,11 @@ from earlid.calibrate.guide import Guide
 from earlid.gate import models
 from earlid.gate.audio import read_audio
 from earlid.virtual.board import VirtualBoard
-from hypothesis import HealthCheck, settings
 
 SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "virtual" / "speech"
 RATE_HZ = 16000
 START_MS = 5000
 # Of properties: the same examples every time, however slow the machine
-STEADY = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 STEP_MS = 10
 SPEED = 4.0  # of a board's time, at most; below what this machine can do, idle
 

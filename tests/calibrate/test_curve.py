@@ -10,8 +10,6 @@ from earlid.calibrate.priors import PUBLISHED, VOICE_PE, prior_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.calibrate.conftest import STEADY
-
 
 def plain_events(times, scores, cutoff, refractory):
     count, free_at = 0, -1
@@ -22,7 +20,7 @@ def plain_events(times, scores, cutoff, refractory):
     return count
 
 
-@settings(STEADY, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 255)), max_size=120), st.integers(1, 3000))
 def test_openings_as_a_plain_loop_counts_them(steps, refractory):
     times = np.cumsum([gap for gap, _ in steps]) if steps else np.zeros(0, int)
@@ -32,7 +30,6 @@ def test_openings_as_a_plain_loop_counts_them(steps, refractory):
         assert counts[cutoff] == plain_events(times, scores, cutoff, refractory)
 
 
-@settings(STEADY)
 @given(st.lists(st.integers(0, 255), max_size=60))
 def test_misses_are_the_peaks_not_above_the_cutoff(peaks):
     misses = counts_of_peaks(peaks)

@@ -5,11 +5,9 @@ import math
 import numpy as np
 import pytest
 from earlid.calibrate.intervals import binomial, poisson
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-
-from tests.calibrate.conftest import STEADY
 
 SEED = 5
 
@@ -42,7 +40,6 @@ def test_poisson_limits_of_the_tables(events, low, high):
     assert found.high == pytest.approx(high / 2, abs=5e-5)
 
 
-@settings(STEADY)
 @given(st.integers(1, 400), st.data())
 def test_binomial_limits_are_where_the_tails_are(trials, data):
     events = data.draw(st.integers(0, trials))
@@ -54,7 +51,6 @@ def test_binomial_limits_are_where_the_tails_are(trials, data):
         assert stats.binom.cdf(events, trials, found.high) == pytest.approx(0.025, rel=1e-6)
 
 
-@settings(STEADY)
 @given(st.integers(0, 500), st.floats(0.01, 1000))
 def test_poisson_limits_are_where_the_tails_are(events, hours):
     found = poisson(events, hours)

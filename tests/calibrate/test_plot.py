@@ -10,8 +10,6 @@ from earlid.errors import UserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.calibrate.conftest import STEADY
-
 counts = st.lists(st.integers(0, 40), min_size=256, max_size=256)
 
 
@@ -19,7 +17,7 @@ def make_curve(misses, trials, openings, hours):
     return Curve(np.array(misses), trials, np.array(openings), hours)
 
 
-@settings(STEADY, max_examples=60)
+@settings(max_examples=60)
 @given(counts, counts, st.floats(0.001, 500), st.integers(1, 60))
 def test_any_curve_can_be_drawn_as_text(misses, openings, hours, trials):
     curve = make_curve(np.minimum(np.sort(misses), trials), trials, np.sort(openings)[::-1], hours)

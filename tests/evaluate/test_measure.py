@@ -6,7 +6,7 @@ from earlid.evaluate import files, measure
 from earlid.evaluate.tasks import ALWAYS, Condition, Gate, plan, streams
 from earlid.evaluate.yardstick import compare, pymicro_scores
 from earlid.gate import models, score
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DEFAULT = Gate("gate", True, 512, 320, 100)
@@ -25,7 +25,7 @@ def make_tasks(recordings, model, conditions=(CLEAN,), gates=(ALWAYS,)):
     return plan(words, noise, conditions, gates, "alexa", model.digest.hex(), measure.code_digest(), 0)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.integers(0, 255), st.booleans()), max_size=60), st.integers(1, 12))
 def test_scores_as_a_plain_loop_makes_them(outputs, window):
     t_ms, now, expected, recent = [], 0, [], []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import lid
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lid import record, wire
 
@@ -19,8 +19,6 @@ FIRMWARE = Path(lid.__file__).parent.parent
 FUZZ = Path(__file__).parent / "wire_fuzz.py"
 MICROPYTHON = [str(Path(sys.executable).parent / "micropython")]
 
-# The same examples every time, however slow the computer
-STEADY = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**48), 2**48) | st.text(st.characters(codec="ascii"), max_size=20),
@@ -40,7 +38,6 @@ fields = st.tuples(
 )
 
 
-@settings(STEADY)
 @given(seq=st.integers(0, 999999), body=bodies)
 def test_what_is_sent_arrives(seq, body):
     line = wire.encode(seq, body)
@@ -48,7 +45,6 @@ def test_what_is_sent_arrives(seq, body):
     assert wire.decode(line[:-1]) == (seq, body)
 
 
-@settings(STEADY)
 @given(noise=st.binary(max_size=3000), cuts=st.lists(st.integers(1, 50), max_size=20))
 def test_no_bytes_crash_the_decoder_or_pass_as_a_line(noise, cuts):
     decoder = wire.Decoder(200)
@@ -58,7 +54,6 @@ def test_no_bytes_crash_the_decoder_or_pass_as_a_line(noise, cuts):
         at += cut
 
 
-@settings(STEADY)
 @given(noise=st.binary(max_size=300), body=bodies, seq=st.integers(0, 999999))
 def test_a_line_after_noise_and_a_newline_is_found(noise, body, seq):
     line = wire.encode(seq, body)
@@ -66,7 +61,6 @@ def test_a_line_after_noise_and_a_newline_is_found(noise, body, seq):
     assert decoder.feed(noise + b"\n" + line)[-1] == (seq, body)
 
 
-@settings(STEADY)
 @given(noise=st.binary(max_size=60).filter(lambda b: b"\n" not in b), body=bodies)
 def test_a_line_after_a_cut_line_is_found(noise, body):
     """A board reset in mid-line: the next line begins on the same one."""
@@ -75,7 +69,6 @@ def test_a_line_after_a_cut_line_is_found(noise, body):
     assert found[-1:] == [(1, body)]
 
 
-@settings(STEADY)
 @given(fields)
 def test_a_record_keeps_its_meaning_in_flash_and_on_the_wire(values):
     body = record.make_body(values)
@@ -91,14 +84,12 @@ def test_a_record_keeps_its_meaning_in_flash_and_on_the_wire(values):
     assert link == slot[40:52] == hashlib.sha256(prev + body + slot[52:60]).digest()[:12]
 
 
-@settings(STEADY)
 @given(row=json_values)
 def test_no_json_value_crashes_the_record_reader(row):
     with pytest.raises(ValueError, match="not a record"):
         record.wire_to_slot(row)
 
 
-@settings(STEADY)
 @given(fields, st.integers(0, 13), st.one_of(st.integers(), st.text(), st.none(), st.floats(), st.booleans()))
 def test_a_changed_field_is_refused_or_is_the_same_record(values, at, other):
     slot, _ = record.seal(bytes(32), bytes(12), record.make_body(values))
@@ -120,7 +111,7 @@ def test_every_flipped_bit_of_a_slot_is_seen():
         assert not record.slot_is_whole(bytes(torn))
 
 
-@settings(STEADY, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 10000))
 def test_deep_nesting_is_an_error_not_a_crash(depth):
     text = b"1 " + b"[" * depth

@@ -49,14 +49,14 @@ def edited(data: bytes, changes: list[tuple[int, int]]) -> bytearray:
 # -- on the host -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 @given(st.integers(0, 56000))
 def test_a_truncated_file_is_refused(length: int) -> None:
     with pytest.raises(ModelError):
         compile_file(source()[: min(length, len(source()) - 1)])
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=250)
 @given(edits, st.booleans())
 def test_an_altered_file_is_refused_or_compiles(changes: list[tuple[int, int]], structure: bool) -> None:
     # the structure lies behind and between the weights: half of the edits go to the last quarter of the file
@@ -160,7 +160,7 @@ def with_checksum(data: bytearray) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits, min_size=20, max_size=20))
 def test_any_altered_blob_is_refused(many: list[list[tuple[int, int]]]) -> None:
     blobs = [bytes(edited(blob(), changes)) for changes in many]
@@ -169,7 +169,7 @@ def test_any_altered_blob_is_refused(many: list[list[tuple[int, int]]]) -> None:
         assert line == whole if data == blob() else line.startswith("ValueError")
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits, min_size=30, max_size=30))
 def test_a_false_blob_with_a_right_checksum_never_crashes(many: list[list[tuple[int, int]]]) -> None:
     # edits aim at the header and the tables of buffers and layers, where a number could send a kernel astray

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 
 from earlid.ledger.reader import open_reader
 from earlid.ledger.rows import from_slot
-from hypothesis import HealthCheck, settings
 from lid import record
 
-STEADY = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # however slow the machine
 BOARD = "00112233aabbccdd"
 KEY = bytes(range(32))
 

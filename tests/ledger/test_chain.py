@@ -11,7 +11,7 @@ from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, T
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
-from made import BOARD, KEY, STEADY, fields, life, rows_of, seal_all
+from made import BOARD, KEY, fields, life, rows_of, seal_all
 
 SLOTS = life(60)
 
@@ -167,7 +167,6 @@ def test_next_bad_counts_the_good_ones():
     assert next_bad(record.genesis(BOARD), [*SLOTS[:7], edited(SLOTS[7], a=8), *SLOTS[8:]]) == 7
 
 
-@STEADY
 @given(st.integers(1, 0xFFFFFFFF), st.binary(min_size=12, max_size=12))
 def test_an_anchor_code_reads_back(seq, link):
     anchor = read_code(make_code(seq, link).lower().replace("-", " "))
@@ -176,7 +175,6 @@ def test_an_anchor_code_reads_back(seq, link):
     assert not anchor.fits(bytes([link[0] ^ 1]) + link[1:])
 
 
-@STEADY
 @given(st.integers(1, 0xFFFFFFFF), st.binary(min_size=12, max_size=12), st.data())
 def test_a_mistyped_anchor_code_is_refused(seq, link, data):
     code = make_code(seq, link).replace("-", "")

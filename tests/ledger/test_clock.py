@@ -15,7 +15,7 @@ from earlid.ledger.store import Ledger
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
-from made import BOARD, STEADY, dump, fields, life, seal_all
+from made import BOARD, dump, fields, life, seal_all
 
 T = 1_800_000_000_000
 DAY = 86_400_000
@@ -40,7 +40,6 @@ def test_the_newest_point_is_believed_and_a_wrong_one_forgotten():
     assert believable([again, right, wrong]) == [right, again]
 
 
-@STEADY
 @given(
     st.lists(st.tuples(st.integers(0, 1 << 25), st.integers(-900, 900)), min_size=1, max_size=9),
     st.integers(0, 1 << 47),

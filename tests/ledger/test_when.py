@@ -10,7 +10,6 @@ from earlid.ledger import dates
 from earlid.ledger.when import parse_age, parse_when
 from hypothesis import given
 from hypothesis import strategies as st
-from made import STEADY
 
 NOW = datetime(2026, 11, 22, 14, 30)  # a Sunday
 
@@ -124,7 +123,6 @@ _PHRASES = (
 )
 
 
-@STEADY
 @given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(_PHRASES.split()), max_size=6).map(" ".join)))
 def test_nothing_else_happens(text):
     for end in (False, True):

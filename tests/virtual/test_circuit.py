@@ -70,7 +70,7 @@ def test_stuck_pin_drops_both_rails_in_time(stuck: int, last_ms: int) -> None:
 
 
 @given(pause_ms=st.integers(1, figures.TOLERATED_PAUSE_MS), after_ms=st.integers(200, 1000))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_tolerated_pause_never_drops(pause_ms: int, after_ms: int) -> None:
     circuit, history = powered()
     after_ms -= after_ms % 20
@@ -85,7 +85,7 @@ def test_tolerated_pause_never_drops(pause_ms: int, after_ms: int) -> None:
 
 
 @given(gaps_ms=st.lists(st.integers(100, 2_000), min_size=1, max_size=80), first=st.integers(0, 1))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_slow_edges_never_energise(gaps_ms: list[int], first: int) -> None:
     # Edges never closer than 100 ms: five full cycles a second at the most
     circuit, history = powered()
@@ -110,7 +110,7 @@ def test_one_edge_never_energises() -> None:
 
 
 @given(at_ms=st.integers(200, 400))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 def test_mute_drops_within_20_ms_whatever_the_pins_do(at_ms: int) -> None:
     circuit, history = powered()
     toggle(circuit, 0, at_ms * MS, 10 * MS)
@@ -169,7 +169,7 @@ def test_power_loss_drops_at_once() -> None:
     ),
     at=st.integers(1, 40_000),
 )
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 def test_closed_form_equals_integration(moves: list[tuple[int, float, float]], at: int) -> None:
     # Against small fixed steps of both first-order systems
     filtered = Filtered(3_200.0)

@@ -22,7 +22,7 @@ WRITES = st.tuples(st.integers(0, 2 * FLASH_BLOCK - 1), st.binary(min_size=1, ma
 
 
 @given(st.lists(WRITES, max_size=30))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_programming_only_clears_bits(writes: list[tuple[int, bytes, bool]]) -> None:
     flash = Flash(None, random.Random(0))
     model = bytearray(b"\xff" * (3 * FLASH_BLOCK))
@@ -51,7 +51,7 @@ def test_image_file_keeps_what_was_written(tmp_path: Path) -> None:
 
 
 @given(seed=st.integers(0, 1000), torn=st.booleans())
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_torn_write_is_between_before_and_after(seed: int, torn: bool) -> None:
     flash = Flash(None, random.Random(seed))
     flash.program(0, b"\xf0" * 64)

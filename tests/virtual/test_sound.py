@@ -32,7 +32,7 @@ FRAMES = st.integers(0, 3 * RATE_HZ)
 
 
 @given(start=FRAMES, length=st.integers(1, 2 * RATE_HZ), at=FRAMES, count=st.integers(1, 500))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 def test_any_slice_is_the_same_sound(start: int, length: int, at: int, count: int) -> None:
     samples = np.arange(length, dtype=np.int64).astype(np.int16)
     sound = Sound(2)
@@ -98,7 +98,7 @@ def test_recordings_of_any_kind_are_converted(tmp_path: Path) -> None:
 
 
 @given(waits_us=st.lists(st.integers(0, 400_000), min_size=1, max_size=60), ibuf=st.integers(0, 40_000))
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 def test_ring_never_gives_the_future_nor_repeats(waits_us: list[int], ibuf: int) -> None:
     capture = Capture(0, 32, False, RATE_HZ, ibuf)
     now_us, position, lost = 0, 0, 0

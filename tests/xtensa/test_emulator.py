@@ -124,7 +124,7 @@ def cells_of(bits: int) -> st.SearchStrategy[list[int]]:
 contents = st.tuples(cells_of(8), cells_of(16), cells_of(32)).map(list)
 
 
-@settings(max_examples=90, deadline=None, derandomize=True)
+@settings(max_examples=90)
 @given(blocks(2, "    ", False), contents, st.lists(int32, min_size=3, max_size=3))
 def test_random_programs_do_what_the_32_bit_model_says(body: list[str], cells: list[list[int]], numbers: list[int]) -> None:
     source = function_source(body)
@@ -135,7 +135,7 @@ def test_random_programs_do_what_the_32_bit_model_says(body: list[str], cells: l
 small_contents = st.tuples(*(st.lists(st.integers(0, most), min_size=16, max_size=16) for most in (255, 300, 300))).map(list)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(blocks(2, "    ", False), small_contents, st.lists(st.integers(0, 300), min_size=3, max_size=3))
 def test_without_overflow_it_agrees_with_micropython(body: list[str], cells: list[list[int]], numbers: list[int]) -> None:
     source = function_source(body)
