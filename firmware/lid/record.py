@@ -67,8 +67,8 @@ def make_body(fields):
 
 def read_body(body):
     """The 14 fields of 40 canonical bytes, as a list in FIELDS order; ValueError for an unknown event."""
-    seq, boot, ms, ms_high, event, reason, score, flags, energy, guarded, sentinel, wall, wall_high, unc, a, b = (
-        struct.unpack(LAYOUT, body)
+    seq, boot, ms, ms_high, event, reason, score, flags, energy, guarded, sentinel, wall, wall_high, unc, a, b = struct.unpack(
+        LAYOUT, body
     )
     if event >= len(EVENTS) or reason >= len(REASONS):
         raise ValueError("record %d: event %d or reason %d is unknown" % (seq, event, reason))

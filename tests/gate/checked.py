@@ -127,9 +127,7 @@ class Translator:
         self.function, self.constants, self.file = function, constants, file
         self.types: dict[str, str] = {}
         self.lines: list[str] = []
-        self.assigned = {
-            node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        }
+        self.assigned = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
     def where(self, node: ast.AST) -> str:
         return f"{self.file}:{getattr(node, 'lineno', 0)} in {self.function.name}"

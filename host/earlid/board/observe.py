@@ -34,9 +34,7 @@ def observe(found: Iterable[Any], named: str | None, run_self_test: bool) -> Obs
     """
     entries = [describe(info) for info in found]
     if named:
-        entries = [entry for entry in entries if entry["port"] == named] or [
-            {"port": named, "description": "", "vid_pid": ""}
-        ]
+        entries = [entry for entry in entries if entry["port"] == named] or [{"port": named, "description": "", "vid_pid": ""}]
     ports = []
     boards = []
     for entry in entries:

@@ -42,9 +42,7 @@ def _directory() -> Path:
             return path
     except OSError:
         pass
-    raise UserError(
-        f"{path} is not yours to write. Name another directory in EARLID_RUNTIME, the same for every earlid."
-    )
+    raise UserError(f"{path} is not yours to write. Name another directory in EARLID_RUNTIME, the same for every earlid.")
 
 
 def address(port: str) -> str:
@@ -95,9 +93,7 @@ class Relay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:

@@ -70,9 +70,7 @@ def arch_of(mpy: int) -> str:
             "write a current MicroPython with `earlid flash --image` (1.23 or newer)."
         )
     if not 0 < number < len(ARCHITECTURES):
-        raise UserError(
-            "the board's MicroPython runs no native code: write an ESP32_GENERIC image with `earlid flash`."
-        )
+        raise UserError("the board's MicroPython runs no native code: write an ESP32_GENERIC image with `earlid flash`.")
     return ARCHITECTURES[number]
 
 

@@ -47,9 +47,7 @@ class _Builder:
         tensor = self.tensor(operator, number)
         found = self.views.get(tensor.index)
         if found is None:
-            raise ModelError(
-                f"{operator.where()}: its input, tensor {tensor.index} ({tensor.name}), is not a row of activations"
-            )
+            raise ModelError(f"{operator.where()}: its input, tensor {tensor.index} ({tensor.name}), is not a row of activations")
         return found
 
     def new_buffer(self, channels: int, zero: int) -> Buffer:
@@ -60,9 +58,7 @@ class _Builder:
 
     def same_scale(self, operator: Operator, one: Tensor, two: Tensor) -> None:
         if one.scale() != two.scale() or one.zero_point() != two.zero_point():
-            raise ModelError(
-                f"{operator.where()}: tensors {one.index} and {two.index} have different scales: not supported"
-            )
+            raise ModelError(f"{operator.where()}: tensors {one.index} and {two.index} have different scales: not supported")
 
     # -- structure -------------------------------------------------------------------------------------------------
     def build(self) -> Network:
@@ -87,8 +83,7 @@ class _Builder:
         entry = self.graph.tensors[self.graph.inputs[0]]
         if entry.kind != "int8" or len(entry.shape) != 3 or entry.shape[0] != 1 or entry.shape[2] != 40:
             raise ModelError(
-                f"input {entry.name} is {entry.kind} {list(entry.shape)}: "
-                "a microWakeWord v2 network takes int8 [1, stride, 40]"
+                f"input {entry.name} is {entry.kind} {list(entry.shape)}: a microWakeWord v2 network takes int8 [1, stride, 40]"
             )
         if not 1 <= entry.shape[1] <= 16:
             raise ModelError(f"input {entry.name}: stride {entry.shape[1]}, 1 to 16 are supported")
@@ -131,9 +126,7 @@ class _Builder:
             elif step.name == "ASSIGN_VARIABLE" and len(step.inputs) == 2 and step.inputs[0] in names:
                 self.initial[names[step.inputs[0]]] = graph.tensors[step.inputs[1]]
             else:
-                raise ModelError(
-                    f"subgraph {number}, {step.where()} is not supported where variables get their first value"
-                )
+                raise ModelError(f"subgraph {number}, {step.where()} is not supported where variables get their first value")
 
     def _handle(self, operator: Operator) -> None:
         self.handles[self.result(operator).index] = self._variable(self.graph, operator)
@@ -170,22 +163,16 @@ class _Builder:
         if len(result.shape) == 4 and axis in (3, -1):
             buffer = self.views.get(result.index)
             widths = [self.tensor(operator, number).shape[-1] for number in range(len(operator.inputs))]
-            made = all(
-                index in self.views and self.views[index].buffer.channels == sum(widths) for index in operator.inputs
-            )
+            made = all(index in self.views and self.views[index].buffer.channels == sum(widths) for index in operator.inputs)
             if buffer is None or not made or result.shape[-1] != sum(widths):
                 raise ModelError(f"{operator.where()}: joins channels that no layer has just made: not supported")
             return
         if axis != 1 or len(operator.inputs) != 2 or self.tensor(operator, 0).index not in self.past:
-            raise ModelError(
-                f"{operator.where()}: only old rows before new rows, or channels, can be joined (axis {axis})"
-            )
+            raise ModelError(f"{operator.where()}: only old rows before new rows, or channels, can be joined (axis {axis})")
         old, new = self.tensor(operator, 0), self.view(operator, 1)
         name = self.past[old.index]
         if len(old.shape) != 4 or old.shape[3] != new.width or old.shape[1] < 1:
-            raise ModelError(
-                f"{operator.where()}: old rows {list(old.shape)} do not fit new rows of {new.width} channels"
-            )
+            raise ModelError(f"{operator.where()}: old rows {list(old.shape)} do not fit new rows of {new.width} channels")
         self._check_initial(operator, name, old)
         whole = View(new.buffer, old.shape[1] + new.rows, new.first, new.last)
         new.buffer.rows = max(new.buffer.rows, whole.rows)
@@ -223,9 +210,7 @@ class _Builder:
             kept.append((max(start, 0), min(stop, size)))
         rows = view.rows - kept[1][0]
         if kept[0] != (0, 1) or kept[2] != (0, 1) or kept[1][1] != view.rows or rows < 1 or kept[3][0] >= kept[3][1]:
-            raise ModelError(
-                f"{operator.where()}: keeps rows {kept[1]} of {view.rows}: only the newest rows can be kept"
-            )
+            raise ModelError(f"{operator.where()}: keeps rows {kept[1]} of {view.rows}: only the newest rows can be kept")
         self.views[result.index] = View(view.buffer, rows, view.first + kept[3][0], view.first + kept[3][1])
 
     def _split(self, operator: Operator) -> None:
@@ -248,8 +233,7 @@ class _Builder:
         result = self.result(operator)
         if result.kind != "int8" or result.shape not in ((1, 1, 1, channels), (1, channels)):
             raise ModelError(
-                f"{operator.where()}: makes {result.kind} {list(result.shape)}, "
-                f"one int8 row of {channels} channels is supported"
+                f"{operator.where()}: makes {result.kind} {list(result.shape)}, one int8 row of {channels} channels is supported"
             )
         joined, first = self.placed.get(result.index, (result.index, 0))
         if joined not in self.views:
@@ -288,9 +272,7 @@ class _Builder:
         width, height = operator.option(3, "<i"), operator.option(4, "<i")
         self.same_scale(operator, self.tensor(operator, 0), self.result(operator))
         if (width, height) != (1, view.rows):
-            raise ModelError(
-                f"{operator.where()}: pools {height} x {width} of {view.rows} rows: only all rows are supported"
-            )
+            raise ModelError(f"{operator.where()}: pools {height} x {width} of {view.rows} rows: only all rows are supported")
         layer.kind = "maxpool" if operator.name.startswith("MAX") else "avgpool"
         return view.width
 
@@ -298,9 +280,7 @@ class _Builder:
         filters = self.tensor(operator, 1)
         values, shape = filters.value(), filters.shape
         if filters.kind != "int8" or np.any(filters.zero_points != 0):
-            raise ModelError(
-                f"{operator.where()}: weights are {filters.kind} with zero points: int8 around zero is supported"
-            )
+            raise ModelError(f"{operator.where()}: weights are {filters.kind} with zero points: int8 around zero is supported")
         layer.dense = operator.name == "FULLY_CONNECTED"
         if operator.name == "DEPTHWISE_CONV_2D":
             ok = shape == (1, view.rows, 1, view.width) and self._unstrided(operator, 5, view.rows)
@@ -336,9 +316,7 @@ class _Builder:
             return np.zeros(channels, np.int32)
         bias = self.tensor(operator, 2)
         if bias.kind != "int32" or bias.shape != (channels,):
-            raise ModelError(
-                f"{operator.where()}: bias is {bias.kind} {list(bias.shape)}, int32 [{channels}] is needed"
-            )
+            raise ModelError(f"{operator.where()}: bias is {bias.kind} {list(bias.shape)}, int32 [{channels}] is needed")
         return bias.value()
 
     def _finish(self, entry: Tensor) -> Network:
@@ -351,12 +329,7 @@ class _Builder:
         if (view.buffer.channels, view.rows) != (1, 1) or self.layers[-1].output != view:
             raise ModelError(f"{logistic.where()}: {view.width} values at the end, one is needed")
         chained = len(self.tail) == 1 or self.tensor(self.tail[1], 0).index == middle.index
-        if (
-            not chained
-            or final.index != self.graph.outputs[0]
-            or middle.kind != "int8"
-            or final.kind not in ("uint8", "int8")
-        ):
+        if not chained or final.index != self.graph.outputs[0] or middle.kind != "int8" or final.kind not in ("uint8", "int8"):
             raise ModelError(f"output {final.name} is {final.kind}: one uint8 made from LOGISTIC is needed")
         if final.kind != "uint8":
             raise ModelError(f"output {final.name} is {final.kind}: microWakeWord v2 networks give uint8")

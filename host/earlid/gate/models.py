@@ -74,9 +74,7 @@ def find(name: str) -> Path:
         return manifest
     if name not in builtin_names():
         known = ", ".join(builtin_names())
-        raise UserError(
-            f"no model {name!r}: there are {known}; or give the path of a .tflite file with its .json", USAGE
-        )
+        raise UserError(f"no model {name!r}: there are {known}; or give the path of a .tflite file with its .json", USAGE)
     return builtin_dir() / f"{name}.json"
 
 
@@ -112,9 +110,7 @@ def read_manifest(path: Path) -> Manifest:
             USAGE,
         )
     if entry.get("version") != MANIFEST_VERSION:
-        raise UserError(
-            f"{path}: manifest version {entry.get('version')!r}, version {MANIFEST_VERSION} is needed", USAGE
-        )
+        raise UserError(f"{path}: manifest version {entry.get('version')!r}, version {MANIFEST_VERSION} is needed", USAGE)
     micro = entry["micro"]
     cutoff = float(_number(micro, "probability_cutoff", (int, float), path))
     window = _number(micro, "sliding_window_size", (int,), path)
@@ -147,9 +143,7 @@ def load(name: str) -> Model:
     try:
         data = manifest.model.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{manifest.model}: {error.strerror or error}; the manifest {path.name} names it", USAGE
-        ) from error
+        raise UserError(f"{manifest.model}: {error.strerror or error}; the manifest {path.name} names it", USAGE) from error
     digest = hashlib.sha256(data).digest()
     total = cutoff_sum(manifest.probability_cutoff, manifest.window)
     try:

@@ -46,9 +46,7 @@ class Table:
             raise ModelError(f"offset {position} lies before the start of the file: the file is damaged")
         if position + size > len(self.data):
             missing = position + size - len(self.data)
-            raise ModelError(
-                f"the file ends at byte {len(self.data)}, offset {position} is needed: {missing} bytes missing"
-            )
+            raise ModelError(f"the file ends at byte {len(self.data)}, offset {position} is needed: {missing} bytes missing")
         return struct.unpack_from(code, self.data, position)[0]
 
     def _field(self, number: int) -> int | None:
@@ -77,8 +75,7 @@ class Table:
         missing = start + 4 + count * item_bytes - len(self.data)
         if missing > 0:
             raise ModelError(
-                f"offset {start}: a list of {count} items of {item_bytes} bytes runs past the end: "
-                f"{missing} bytes missing"
+                f"offset {start}: a list of {count} items of {item_bytes} bytes runs past the end: {missing} bytes missing"
             )
         return start + 4, count
 

@@ -149,6 +149,8 @@ def _open_sqlite(location: Location) -> sqlite3.Connection:
 def _open_server(location: Location) -> Any:
     import sqlalchemy as sa
 
-    return sa.create_engine(location.url, poolclass=sa.NullPool).connect().execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    return (
+        sa.create_engine(location.url, poolclass=sa.NullPool)
+        .connect()
+        .execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     )

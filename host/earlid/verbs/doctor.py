@@ -55,9 +55,7 @@ def report(seen: Observation, findings: list[Finding]) -> list[str]:
         ]
     well = [board for board in seen.boards if not any(f.port == board.port and f.level == PROBLEM for f in findings)]
     for board in well:
-        tested = (
-            f"self-test passed, drop time {board.drop_ms} ms" if board.self_test is not None else "no self-test made"
-        )
+        tested = f"self-test passed, drop time {board.drop_ms} ms" if board.self_test is not None else "no self-test made"
         lines.append(f"{board.port}: board {board.hello.get('board', '?')} is well ({tested}).")
     problems = sum(finding.level == PROBLEM for finding in findings)
     lines.append(f"{problems} problem{'' if problems == 1 else 's'}, {len(findings) - problems} more to know.")

@@ -22,7 +22,7 @@ def add(subparsers: Any) -> None:
         "safe",
         help="close every lid, now",
         description="Closes every lid that can be reached, also while another program holds its port. Exit code "
-                    "0: every "
+        "0: every "
         "lid is confirmed closed; 1: at least one is not; 3: there is no board. There is no verb that opens one.",
     )
     add_port_argument(parser)

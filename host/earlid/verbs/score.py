@@ -24,9 +24,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         description="Runs the firmware's own gate, on MicroPython, over a sound file of any rate and channels.",
     )
     parser.add_argument("file", metavar="FILE", help="WAV, FLAC or another sound file")
-    parser.add_argument(
-        "--model", default="alexa", metavar="NAME", help="network: a name of `earlid model list`, or a file"
-    )
+    parser.add_argument("--model", default="alexa", metavar="NAME", help="network: a name of `earlid model list`, or a file")
     parser.add_argument("--json", action="store_true", help="one object a line on stdout for each inference")
     parser.add_argument("--features", action="store_true", help="with --json: also one object for each hop's features")
     parser.add_argument("--no-energy-gate", action="store_true", help="let the network run all the time")
@@ -67,19 +65,11 @@ def _print(name: str, model: Model, seconds: float, results: Iterator[Inference 
         if result.hit and not (before and before.hit)
     ]
     best = max(inferences, key=lambda result: result.mean_q8, default=None)
-    console.print(
-        f"{name}: {seconds:.1f} s, {len(inferences)} inferences of {model.manifest.wake_word!r}", markup=False
-    )
+    console.print(f"{name}: {seconds:.1f} s, {len(inferences)} inferences of {model.manifest.wake_word!r}", markup=False)
     for hit in hits:
-        console.print(
-            f"  {hit.t_ms / 1000:8.2f} s  heard  (mean {hit.mean_q8} of 255, cutoff {model.cutoff_q8})", markup=False
-        )
+        console.print(f"  {hit.t_ms / 1000:8.2f} s  heard  (mean {hit.mean_q8} of 255, cutoff {model.cutoff_q8})", markup=False)
     if not hits:
-        text = (
-            f"the highest mean was {best.mean_q8} at {best.t_ms / 1000:.2f} s"
-            if best
-            else "the energy gate never opened"
-        )
+        text = f"the highest mean was {best.mean_q8} at {best.t_ms / 1000:.2f} s" if best else "the energy gate never opened"
         console.print(f"  not heard: {text} (cutoff {model.cutoff_q8} of 255)", markup=False)
         if best and best.mean_q8 and best.t_ms >= 1000 * seconds - STILL_RISING_MS:
             console.print(
