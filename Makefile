@@ -31,7 +31,7 @@ bench: .venv/installed-test debian
 	$(BIN)/python -m tests.bench
 
 firmware: .venv/installed
-	$(BIN)/python -m earlid.board.manifest
+	$(BIN)/python -m earlid.flash.manifest
 
 hardware: .venv/installed-test debian
 	$(BIN)/python -m hardware

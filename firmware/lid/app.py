@@ -5,11 +5,11 @@ import time
 
 from micropython import const
 
-from lid import circuit, config, health, inputs, lights, policy, selftest, store
+from lid import circuit, config, files, health, inputs, lights, policy, selftest
 from lid.clock import Clock
 from lid.hearing import Hearing
 from lid.link import Link
-from lid.notes import Notes
+from lid.messages import Notes
 from lid.policy import Policy
 from lid.requests import Requests
 from lid.segments import FlashError
@@ -57,13 +57,13 @@ class App:
 
     def selftest(self):
         """(bits, drop time in ms); faults that endanger the lid are latched."""
-        baseline = _number(store.read_whole(_BASELINE))
+        baseline = _number(files.read_whole(_BASELINE))
         self.hearing.stop()
         bits, drop_ms, muted = selftest.run(self.board, self.hearing.slots, baseline)
         needed = selftest.WHILE_MUTED if muted else selftest.ALL
         passed = bits & needed == needed
         if passed and not muted and not baseline:
-            self._keep(store.write_whole, _BASELINE, b"%d" % drop_ms)
+            self._keep(files.write_whole, _BASELINE, b"%d" % drop_ms)
         self.notes.note("selftest", "passed" if passed else "failed", bits, drop_ms)
         if not bits & selftest.GUARDED_DEAD or not bits & selftest.SENTINEL_DEAD:
             self.policy.fail("welded")
@@ -174,7 +174,7 @@ class App:
             self._keep(journal.save_acked)
             if self._hops >= _SETTLED_HOPS and not self._settled:
                 self._settled = True
-                self._keep(store.settle)
+                self._keep(files.settle)
 
     def _keep(self, write, *what):
         try:
@@ -196,7 +196,7 @@ class App:
     def _note_lost(self, count, first):
         self.notes.note("lost", "overwritten", count, first)
 
-    # --- what lid.notes and lid.requests ask ------------------------------------------------------------------------
+    # --- what lid.messages and lid.requests ask ------------------------------------------------------------------------
 
     def muted(self):
         return self._mute.muted
@@ -225,7 +225,7 @@ class App:
         if not self.notes.note("config", reason, before, after):
             raise OSError(5)
         try:
-            store.save_config(self.settings, whole)
+            files.save_config(self.settings, whole)
         except OSError:
             self.notes.note("config", "rolled-back", after, before)
             raise

@@ -1,4 +1,4 @@
-# Settings: schema with units and ranges, checked whole before any is used. Pure; lid.store keeps them.
+# Settings: schema with units and ranges, checked whole before any is used. Pure; lid.files keeps them.
 import binascii
 import hashlib
 import json

@@ -4,7 +4,7 @@ import binascii
 from micropython import const
 
 from lid import health
-from lid.gate.intake import Intake
+from lid.gate.pcm import Intake
 
 HOP_SAMPLES = const(160)
 RING_MS = const(150)  # what the I2S driver holds
@@ -62,7 +62,7 @@ class Hearing:
         self.score = self.prob = self.energy_log2_q8 = self.quiet_hops = 0
 
     def push(self, notes, now, step_ms, waited_ms):
-        """Take in the hop in slots. notes: lid.notes.Notes for what the microphone does wrong; now in hops; times in ms."""
+        """Take in the hop in slots. notes: lid.messages.Notes for what the microphone does wrong; now in hops; times in ms."""
         lost = self._lateness.push(step_ms, waited_ms)
         if lost:
             self.overruns += lost

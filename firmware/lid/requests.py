@@ -3,7 +3,7 @@ import binascii
 
 from micropython import const
 
-from lid import config, record, store
+from lid import config, files, record
 
 VERBS = (
     "hello", "sync", "ack", "clock", "close", "telemetry", "selftest", "config-get", "config-set", "config-rollback", "pair",
@@ -141,7 +141,7 @@ class Requests:
         return {"bits": bits, "drop_ms": drop_ms}
 
     def _config_get(self, body, ident):
-        previous = store.load_previous()
+        previous = files.load_previous()
         return {
             "config": self._app.settings, "digest": "%08x" % self._app.digest,
             "previous": "%08x" % config.digest(previous) if previous else "",
@@ -160,7 +160,7 @@ class Requests:
         return self._change(whole, "config-set", "changed")
 
     def _config_rollback(self, body, ident):
-        previous = store.load_previous()
+        previous = files.load_previous()
         if not previous:
             raise Refused("state", "there is no earlier configuration")
         return self._change(previous, "config-rollback", "rolled-back")
@@ -184,12 +184,12 @@ class Requests:
         return {"key": binascii.hexlify(self._app.journal.key).decode()}
 
     def _probe(self, body, ident):
-        from lid import probe  # rarely asked for: its code takes no memory until then
+        from lid import mic_probe  # rarely asked for: its code takes no memory until then
 
-        length_ms = _whole(body, "ms", probe.SHORTEST_MS, probe.LONGEST_MS)
+        length_ms = _whole(body, "ms", mic_probe.SHORTEST_MS, mic_probe.LONGEST_MS)
         if self._app.policy.state != "closed":
             raise Refused("state", "the lid must be closed and not muted")
-        found = probe.run(self._app.board, self._app.hearing, length_ms)
+        found = mic_probe.run(self._app.board, self._app.hearing, length_ms)
         self._app.clock.tick()
         if found is None:
             raise Refused("state", "the talk button or the mute switch was used meanwhile; ask again")

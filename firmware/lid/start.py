@@ -3,16 +3,16 @@ import binascii
 
 from micropython import const
 
-from lid import config, store
+from lid import config, files
 
 # Native code first, large buffers after it: both come from the same block of memory.
 from lid.app import App
 from lid.board import Board
-from lid.gate import blob
+from lid.gate import model_file
 from lid.gate.detector import Detector
 from lid.journal import Journal, NoJournal
 from lid.link import Link
-from lid.notes import VERSION, VERSION_CODE
+from lid.messages import VERSION, VERSION_CODE
 from lid.segments import FlashError, Segments
 
 _QUICK_STARTS = const(3)  # so many in a row without a good minute, and another try will not mend it
@@ -26,7 +26,7 @@ def run(model_path):
     board = Board()
     problems = []  # type: list[tuple[str, int, int]]
     journal, is_new = _open_journal(board, problems)
-    settings, damaged = store.load_config()
+    settings, damaged = files.load_config()
     if damaged:
         problems.append(("config-damaged", 0, config.digest(settings)))
     journal.boot += 1
@@ -49,12 +49,12 @@ def run(model_path):
 def _open_journal(board, problems):
     identity = None
     try:
-        identity, is_new = store.load_identity(board.random_bytes)
+        identity, is_new = files.load_identity(board.random_bytes)
         return Journal(identity, Segments(board.flash, board.feed)), is_new
     except (FlashError, OSError) as error:
         # Flash that cannot be written: nothing is kept, so nothing is opened; a new board is not even known again.
         problems.append((_flash_reason(error), 0, 0))
-        return NoJournal(identity or store.make_identity(board.random_bytes)), False
+        return NoJournal(identity or files.make_identity(board.random_bytes)), False
 
 
 def _flash_reason(error):
@@ -63,7 +63,7 @@ def _flash_reason(error):
 
 def _count_start(problems):
     try:
-        return store.count_start()
+        return files.count_start()
     except OSError as error:
         problems.append((_flash_reason(error), 0, 0))
         return 1
@@ -73,7 +73,7 @@ def _load_word(path, problems):
     if path == "-":
         return None  # flashed without a word: the button still opens
     try:
-        return Detector(blob.load(path))
+        return Detector(model_file.load(path))
     except (OSError, ValueError, MemoryError) as error:
         problems.append(("model-damaged", 0, 0))
         print("earlid: no word to listen for (%s); the button still opens" % error)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from earlid.demo.scenes import SPEECH
 from earlid.gate import models
 from earlid.gate.runner import micropython_command, micropython_environment
 from earlid.virtual.sound import load
-from earlid.virtual.story import SPEECH
 
 RATE_HZ = 16000
 SEED = 20

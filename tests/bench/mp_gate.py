@@ -4,7 +4,7 @@ import gc
 import sys
 
 import mp_hops
-from lid.gate import blob
+from lid.gate import model_file
 from lid.gate.detector import Detector
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
@@ -13,14 +13,14 @@ from lid.gate.wakeword import WakeWord
 def heap(path):
     gc.collect()
     before = gc.mem_alloc()
-    kept = Detector(blob.load(path))
+    kept = Detector(model_file.load(path))
     gc.collect()
     print(gc.mem_alloc() - before, kept.name)
 
 
 def network(path):
     columns = Frontend()
-    word = WakeWord(blob.load(path))
+    word = WakeWord(model_file.load(path))
 
     def push(hop):
         if columns.push(hop):
@@ -30,7 +30,7 @@ def network(path):
 
 
 def detector(path, energy_gate):
-    ear = Detector(blob.load(path))
+    ear = Detector(model_file.load(path))
     ear.energy_gate = energy_gate
     return ear.push
 

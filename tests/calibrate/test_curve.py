@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from earlid.calibrate.curve import Curve, counts_of_events, counts_of_peaks, point_json, table
+from earlid.accuracy.curve import Curve, counts_of_events, counts_of_peaks, point_json, table
 from earlid.calibrate.levels import TARGETS_PER_H, choose, expected_per_h
 from earlid.calibrate.priors import PUBLISHED, VOICE_PE, prior_for
 from hypothesis import given, settings

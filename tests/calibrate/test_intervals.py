@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from earlid.calibrate.intervals import binomial, poisson
+from earlid.accuracy.intervals import binomial, poisson
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from earlid.calibrate.curve import Curve
-from earlid.calibrate.plot import HEIGHT, WIDTH, Line, figure, text
+from earlid.accuracy.curve import Curve
+from earlid.accuracy.plot import HEIGHT, WIDTH, Line, figure, text
 from earlid.errors import UserError
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from earlid.board.safe import close_lid
 from earlid.calibrate.calibration import Calibration, Wishes, identify
-from earlid.calibrate.noise import measure_room
-from earlid.calibrate.progress import Shelf
 from earlid.calibrate.readings import DB_PER_Q8, readings
+from earlid.calibrate.room import measure_room
 from earlid.calibrate.session import MicrophoneFault, Plan
+from earlid.calibrate.session_file import Shelf
 from earlid.errors import UserError
 from earlid.evaluate import measure
 from earlid.evaluate.tasks import Gate

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from earlid.evaluate import files, measure
+from earlid.evaluate.baseline import compare, pymicro_scores
 from earlid.evaluate.tasks import ALWAYS, Condition, Gate, plan, streams
-from earlid.evaluate.yardstick import compare, pymicro_scores
 from earlid.gate import models, score
 from hypothesis import given, settings
 from hypothesis import strategies as st

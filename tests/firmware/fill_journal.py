@@ -3,7 +3,7 @@ import os
 import sys
 
 import vfs
-from lid import store
+from lid import files
 from lid.journal import Journal
 from lid.segments import Segments
 
@@ -44,7 +44,7 @@ image = Image(sys.argv[1])
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(image), "/")
 os.chdir("/")
-identity, _ = store.load_identity(os.urandom)
+identity, _ = files.load_identity(os.urandom)
 journal = Journal(identity, Segments(image, lambda: None))
 for n in range(int(sys.argv[2])):
     is_open = n % 2 == 0

@@ -9,7 +9,7 @@ import sys
 
 import micropython
 import vfs
-from lid import config, record, segments, store
+from lid import config, files, record, segments
 from lid.journal import Journal
 from lid.segments import Segments
 
@@ -112,7 +112,7 @@ def fresh(blocks):
 
 def start(nor):
     mount(nor)
-    identity, _ = store.load_identity(lambda count: bytes(range(count)))
+    identity, _ = files.load_identity(lambda count: bytes(range(count)))
     journal = Journal(identity, Segments(Flash(nor), lambda: None))
     journal.boot += 1
     return journal
@@ -171,7 +171,7 @@ def hour(journal, kept, state, count):
             old = state["config"]
             new = CHOICES[old == CHOICES[0]]
             state["either"], state["config"] = (old, new), None
-            store.save_config(old, new)
+            files.save_config(old, new)
             state["config"] = new
         if journal.needs_room():
             journal.make_room(note_lost(journal, kept))
@@ -212,7 +212,7 @@ def check_life(journal, kept, state, where):
     assert journal.acked <= max(state["acked"], state["asked"]), (where, "acknowledged what nobody did")
     assert journal.acked >= state["acked"], (where, "acknowledgement gone")
     check_chain(journal, where, state["checked"])
-    settings, damaged = store.load_config()
+    settings, damaged = files.load_config()
     assert not damaged, (where, "configuration damaged")
     if state["config"] is not None:
         assert settings == state["config"], (where, "configuration")
@@ -295,7 +295,7 @@ def plant():
             file.flush()
             file.write(data[len(data) // 2 :])
 
-    store.write_whole = write_in_place
+    files.write_whole = write_in_place
 
 
 def torn():

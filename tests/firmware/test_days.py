@@ -17,8 +17,8 @@ from pathlib import Path
 
 import lid
 import pytest
+from earlid.demo.scenes import SPEECH
 from earlid.virtual.sound import load
-from earlid.virtual.story import SPEECH
 
 from tests.firmware.book import WALL_AT_START_MS, Book
 from tests.firmware.kit import FIRST_HOP_MS, Bench, Note, check_chain
@@ -43,10 +43,12 @@ ACCIDENTS = {"reset": 2, "cut": 2, "hang": 1}
 
 def with_gauges() -> dict[str, bytes]:
     """The firmware with two more numbers in its greeting: hops since the start, and what is free of the heap."""
-    source = (FIRMWARE / "lid" / "notes.py").read_text()
+    source = (FIRMWARE / "lid" / "messages.py").read_text()
     gauged = source.replace('"maintenance": False,', '"maintenance": False, "hops": app._hops, "heap": _free(),')
     assert gauged != source
-    return {"lid/notes.py": (gauged + "\n\ndef _free():\n    import gc\n\n    gc.collect()\n    return gc.mem_free()\n").encode()}
+    return {
+        "lid/messages.py": (gauged + "\n\ndef _free():\n    import gc\n\n    gc.collect()\n    return gc.mem_free()\n").encode()
+    }
 
 
 class Days:

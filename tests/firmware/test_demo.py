@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earlid.demo.scenes import SPEECH
 from earlid.virtual.sound import load
-from earlid.virtual.story import SPEECH
 
 EARLID = str(Path(sys.executable).parent / "earlid")
 

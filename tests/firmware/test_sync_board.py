@@ -8,7 +8,7 @@ from pathlib import Path
 import lid
 import pytest
 from earlid.board.link import Link
-from earlid.board.sync import Sync
+from earlid.collect.sync import Sync
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.location import Location

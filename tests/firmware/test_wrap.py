@@ -9,8 +9,8 @@ from typing import Any
 
 import lid
 import pytest
+from earlid.demo.scenes import SPEECH
 from earlid.virtual.sound import load
-from earlid.virtual.story import SPEECH
 from lid import config
 
 from tests.firmware.kit import FIRST_HOP_MS, Bench, Note, check_chain

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from earlid.board import deploy, tree
 from earlid.board.port import open_port
-from earlid.board.repl import Repl
+from earlid.flash import deploy, firmware_build
+from earlid.flash.repl import Repl
 from earlid.virtual.board import VirtualBoard
 
 from tests.flash import kit
@@ -56,7 +56,9 @@ def by_flash(path: str) -> None:
     try:
         with Repl(port) as repl:
             seen = deploy.read_board(repl.look())
-            plan = deploy.plan(seen, deploy.survey(repl, seen), tree.build(tree.firmware_root(), seen.arch), None, None)
+            plan = deploy.plan(
+                seen, deploy.survey(repl, seen), firmware_build.build(firmware_build.firmware_root(), seen.arch), None, None
+            )
             deploy.carry_out(repl, plan, lambda done, total: None)
     finally:
         port.close()
@@ -64,11 +66,11 @@ def by_flash(path: str) -> None:
 
 def by_mpremote(path: str) -> None:
     """`mpremote cp -r` of boot.py, main.py and lid, as sources."""
-    root = tree.firmware_root()
+    root = firmware_build.firmware_root()
     with tempfile.TemporaryDirectory() as scratch:
         # A copy without caches: only sources are to travel.
         shutil.copytree(root / "lid", Path(scratch) / "lid", ignore=shutil.ignore_patterns("__pycache__"))
-        names = [str(root / name) for name in tree.LOADERS] + [str(Path(scratch) / "lid")]
+        names = [str(root / name) for name in firmware_build.LOADERS] + [str(Path(scratch) / "lid")]
         command = [sys.executable, "-m", "mpremote", "connect", path, "resume", "fs", "cp", "-r", *names, ":/"]
         subprocess.run(command, check=True, capture_output=True, timeout=MPREMOTE_LIMIT_S)
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from earlid.board import probe, provision, repl
+from earlid.board import detect
 from earlid.board.port import open_port
+from earlid.flash import provision, repl
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,6 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """For ports where somebody will answer, on a slow machine late."""
-    monkeypatch.setattr(probe.probe, "__defaults__", (open_port, 60.0, True))
+    monkeypatch.setattr(detect.probe, "__defaults__", (open_port, 60.0, True))
     monkeypatch.setattr(provision, "LOOK_S", 60.0)
     monkeypatch.setattr(repl, "REPL_TIMEOUT_S", 60.0)

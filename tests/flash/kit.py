@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from earlid.board import deploy
 from earlid.board.port import open_port
-from earlid.board.repl import Repl
-from earlid.board.tree import LOADERS, Tree, build
+from earlid.flash import deploy
+from earlid.flash.firmware_build import LOADERS, Tree, build
+from earlid.flash.repl import Repl
 from earlid.virtual.board import VirtualBoard
 from esp32_mock_bootloader import protocol, server
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from earlid.board import progress, provision, repl, tree
-from earlid.board.provision import Order, Provision
 from earlid.cli import main
+from earlid.flash import firmware_build, progress_bars, provision, repl
+from earlid.flash.provision import Order, Provision
 from earlid.verbs import flash as verb
 from earlid.virtual.board import VirtualBoard
 
@@ -24,7 +24,7 @@ BOARDS = 8
 @pytest.fixture(autouse=True)
 def _small_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kit.small_tree(tmp_path, "0.9.0")
-    monkeypatch.setattr(tree, "firmware_root", lambda: tmp_path)
+    monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
     monkeypatch.setattr(verb, "_word", lambda name: kit.model(20_000))
 
 
@@ -134,21 +134,21 @@ def test_ctrl_c_at_a_terminal() -> None:
 
 
 def test_the_estimate_waits_until_it_knows_something() -> None:
-    assert progress.remaining_s(0, 100, 10) is None
-    assert progress.remaining_s(50, 0, 10) is None, "of how much is not known"
-    assert progress.remaining_s(50, 100, 1.0) is None, "too early"
-    assert progress.remaining_s(1, 100, 10) is None, "too little"
-    assert progress.remaining_s(25, 100, 10) == 30
+    assert progress_bars.remaining_s(0, 100, 10) is None
+    assert progress_bars.remaining_s(50, 0, 10) is None, "of how much is not known"
+    assert progress_bars.remaining_s(50, 100, 1.0) is None, "too early"
+    assert progress_bars.remaining_s(1, 100, 10) is None, "too little"
+    assert progress_bars.remaining_s(25, 100, 10) == 30
 
 
 def test_every_stage_has_words_and_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(progress.STAGE_TEXT) == {*provision.STAGES, *provision.ENDS}
-    with progress.show(["A", "B"]) as bars:
+    assert set(progress_bars.STAGE_TEXT) == {*provision.STAGES, *provision.ENDS}
+    with progress_bars.show(["A", "B"]) as bars:
         report = bars.reporter("A")
         report("look", 0, 0)
         report("write", 1, 2)
         report("write", 2, 2)
     assert capsys.readouterr().err == "A: looking at the board\nA: writing MicroPython\n"
-    with progress.show(["A"], quiet=True) as bars:
+    with progress_bars.show(["A"], quiet=True) as bars:
         bars.reporter("A")("look", 0, 0)
     assert capsys.readouterr() == ("", "")

@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from earlid.board import deploy, parcel, repl, tree
 from earlid.errors import UserError
+from earlid.flash import deploy, firmware_build, repl, transfer
 from earlid.virtual.board import VirtualBoard
 
 from tests.flash import kit
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture(scope="module")
-def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[tree.Tree, tree.Tree]:
+def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[firmware_build.Tree, firmware_build.Tree]:
     """An old and a new firmware; all modules but one are the same."""
     return kit.small_tree(tmp_path_factory.mktemp("old"), "old"), kit.small_tree(tmp_path_factory.mktemp("new"), "new")
 
 
 def unmask(block: bytes) -> bytes:
-    length, mask = block[0] - parcel.LENGTH_OFFSET, block[1]
+    length, mask = block[0] - transfer.LENGTH_OFFSET, block[1]
     assert length == len(block) - 2
     return bytes(byte ^ mask for byte in block[2:])
 
@@ -35,21 +35,21 @@ def test_blocks_carry_any_bytes_and_never_ctrl_c() -> None:
     rng = random.Random(SEED)
     for size in (0, 1, 249, 250, 251, 5000):
         stream = rng.randbytes(size)
-        blocks = parcel.blocks(stream)
+        blocks = transfer.blocks(stream)
         assert b"".join(map(unmask, blocks)) == stream, SEED
-        assert not any(parcel.CTRL_C in block for block in blocks), SEED
-        assert all(len(block) <= parcel.BLOCK_BYTES + 2 for block in blocks)
+        assert not any(transfer.CTRL_C in block for block in blocks), SEED
+        assert all(len(block) <= transfer.BLOCK_BYTES + 2 for block in blocks)
 
 
 def test_the_worst_block_still_has_a_mask() -> None:
     plain = bytes(range(250))
-    assert parcel.CTRL_C not in parcel.blocks(plain)[0]
+    assert transfer.CTRL_C not in transfer.blocks(plain)[0]
 
 
 def test_what_the_board_has_is_copied_not_sent() -> None:
     data = random.Random(SEED).randbytes(5000)
-    sent = parcel.pack({"/b": data}, {})
-    copied = parcel.pack({"/b": data}, {parcel.sha256(data): "/a"})
+    sent = transfer.pack({"/b": data}, {})
+    copied = transfer.pack({"/b": data}, {transfer.sha256(data): "/a"})
     assert len(sent) > 5000 > 100 > len(copied)
     assert zlib.decompress(copied) == b"c /b /a\n"
 
@@ -58,13 +58,13 @@ def test_what_the_board_has_is_copied_not_sent() -> None:
     ("mpy", "arch"), [(6 | 3 << 8 | 10 << 10, "xtensawin"), (6 | 3 << 8 | 2 << 10, "x64"), (6 | 5 << 10, "armv7m")]
 )
 def test_the_processor_comes_from_what_the_board_reports(mpy: int, arch: str) -> None:
-    assert tree.arch_of(mpy) == arch
+    assert firmware_build.arch_of(mpy) == arch
 
 
 @pytest.mark.parametrize(("mpy", "words"), [(5 | 10 << 10, "version 5"), (6, "no native code")])
 def test_a_board_that_cannot_run_it_is_refused(mpy: int, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        tree.arch_of(mpy)
+        firmware_build.arch_of(mpy)
 
 
 def look(**changes: object) -> dict[str, object]:
@@ -75,7 +75,7 @@ def look(**changes: object) -> dict[str, object]:
 
 
 def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_refused(
-    trees: tuple[tree.Tree, tree.Tree],
+    trees: tuple[firmware_build.Tree, firmware_build.Tree],
 ) -> None:
     with pytest.raises(UserError, match=r"runs MicroPython 1\.22\.2.*1\.23"):
         deploy.read_board(look(version=[1, 22, 2]))
@@ -96,7 +96,7 @@ def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_r
         deploy.plan(deploy.read_board(look(free=50_000)), {}, trees[0], None, None)
 
 
-def test_from_empty_to_running_and_nothing_to_do_the_second_time(trees: tuple[tree.Tree, tree.Tree]) -> None:
+def test_from_empty_to_running_and_nothing_to_do_the_second_time(trees: tuple[firmware_build.Tree, firmware_build.Tree]) -> None:
     with kit.bare_board() as board:
         plan = kit.put(board, trees[0], model=kit.model())
         assert plan.swaps == ("/active", "/boot.py", "/main.py")
@@ -109,7 +109,9 @@ def test_from_empty_to_running_and_nothing_to_do_the_second_time(trees: tuple[tr
         assert "started old" in kit.restart(board)
 
 
-def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(trees: tuple[tree.Tree, tree.Tree]) -> None:
+def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(
+    trees: tuple[firmware_build.Tree, firmware_build.Tree],
+) -> None:
     mine = {
         "journal/00000001": b"\x00record",
         "identity.json": b'{"board": "0011"}',
@@ -135,7 +137,9 @@ class Killed(Exception):
     """The host dies here."""
 
 
-def finished(board: VirtualBoard, trees: tuple[tree.Tree, tree.Tree], old_runs: bool, said: str, where: str) -> None:
+def finished(
+    board: VirtualBoard, trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, said: str, where: str
+) -> None:
     """After a kill and a start, at which the board said this: a whole firmware runs or none, and the next deploy completes."""
     started = re.findall(r"started (\w+)", said)
     assert started in ([["old"], ["new"]] if old_runs else [[], ["new"]]), f"{where}: {said}"
@@ -148,9 +152,9 @@ def finished(board: VirtualBoard, trees: tuple[tree.Tree, tree.Tree], old_runs: 
 
 @pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
 def test_the_host_killed_at_every_block(
-    trees: tuple[tree.Tree, tree.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
+    trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parcel, "BLOCK_BYTES", 45 if old_runs else 70)  # finer than the files, which are small
+    monkeypatch.setattr(transfer, "BLOCK_BYTES", 45 if old_runs else 70)  # finer than the files, which are small
     with kit.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
             kit.put(board, trees[0])
@@ -177,7 +181,7 @@ def test_the_host_killed_at_every_block(
 
 @pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
 def test_power_cut_at_writes_all_over_the_deploy(
-    trees: tuple[tree.Tree, tree.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
+    trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with kit.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
@@ -213,7 +217,7 @@ def test_power_cut_at_writes_all_over_the_deploy(
 
 
 def test_a_file_that_reads_back_wrong_is_not_put_in_force(
-    trees: tuple[tree.Tree, tree.Tree], monkeypatch: pytest.MonkeyPatch
+    trees: tuple[firmware_build.Tree, firmware_build.Tree], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with kit.bare_board() as board:
         kit.put(board, trees[0])
@@ -224,7 +228,9 @@ def test_a_file_that_reads_back_wrong_is_not_put_in_force(
         assert "started old" in kit.restart(board)
 
 
-def test_the_tree_is_named_by_its_content_and_tells_no_path(trees: tuple[tree.Tree, tree.Tree], tmp_path: Path) -> None:
+def test_the_tree_is_named_by_its_content_and_tells_no_path(
+    trees: tuple[firmware_build.Tree, firmware_build.Tree], tmp_path: Path
+) -> None:
     again = kit.small_tree(tmp_path / "elsewhere", "old")
     assert again.directory == trees[0].directory != trees[1].directory
     assert all(str(tmp_path).encode() not in data for data in again.files.values())
@@ -234,4 +240,4 @@ def test_a_module_that_does_not_compile_stops_before_the_board_is_touched(tmp_pa
     kit.small_tree(tmp_path, "x")
     (tmp_path / "lid" / "start.py").write_text("def run(:\n")
     with pytest.raises(UserError, match=r"lid/start\.py does not compile for xtensawin"):
-        tree.build(tmp_path, "xtensawin")
+        firmware_build.build(tmp_path, "xtensawin")

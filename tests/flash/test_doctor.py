@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from earlid.board import bundle, doctor_board, doctor_port, observe
-from earlid.board.doctor import NOTICE, PROBLEM, Access, Examined, Observation, Port, System, diagnose
-from earlid.board.probe import Sighting
+from earlid.board.detect import Sighting
 from earlid.cli import main
+from earlid.doctor import board_rules, bug_report, gather, port_rules
+from earlid.doctor.model import NOTICE, PROBLEM, Access, Examined, Observation, Port, System, diagnose
 from lid.record import FIELDS, REASONS
 
 from tests.flash import kit
@@ -78,14 +78,14 @@ CASES: list[tuple[str, Observation, str]] = [
     ("fault", board(hello={"state": "fault", "why": "welded"}), "plug it in again"),
     ("rail-live", board(hello={"guarded_mv": 3150}), "second supply"),
     ("sentinel-low", board(hello={"sentinel_mv": 200}), "click"),
-    *[(key, board(self_test=bits_without(bit)), do) for bit, (key, _, _, do) in enumerate(doctor_board.SELF_TEST)],
+    *[(key, board(self_test=bits_without(bit)), do) for bit, (key, _, _, do) in enumerate(board_rules.SELF_TEST)],
     ("mic-silent", board(telemetry=({"peak": 0, "mean": 0, "clip": 0},) * 12), "L/R to ground"),
     ("mic-stuck", board(telemetry=({"peak": 900, "mean": 900, "clip": 0},) * 12), "GPIO 33"),
     ("mic-clipped", board(telemetry=tuple(row | {"clip": 3} for row in LIVE)), "earlid calibrate"),
     ("mic-offset", board(telemetry=tuple(row | {"mean": 20000 + row["ms"]} for row in LIVE)), "INMP441"),
     ("brown-out", board(records=(record("boot", "power-on"), record("boot", "brown-out"))), "short, thick cable"),
     ("watchdog", board(records=(record("boot", "watchdog"),)), "--bundle"),
-    *[(f"fault-{name}", board(records=(record("fault", name),)), do) for name, (_, _, do) in doctor_board.FAULTS.items()],
+    *[(f"fault-{name}", board(records=(record("fault", name),)), do) for name, (_, _, do) in board_rules.FAULTS.items()],
 ]  # fmt: skip
 NOTICES: list[tuple[str, Observation]] = [
     ("busy-earlid", at("busy", holder="earlid (7)", hello=HELLO)),
@@ -131,9 +131,9 @@ def test_every_fault_of_the_firmware_has_words() -> None:
     source = (kit.ROOT / "firmware" / "PROTOCOL.md").read_text()
     named = re.search(r"\| `fault` \| `([a-z -]+)`", source)
     assert named
-    known = set(doctor_board.FAULTS) | set(doctor_board.MIC_FAULTS) | {key for key, *_ in doctor_board.SELF_TEST}
+    known = set(board_rules.FAULTS) | set(board_rules.MIC_FAULTS) | {key for key, *_ in board_rules.SELF_TEST}
     assert set(named[1].split()) - known == {"clock-back", "recovered"}
-    assert set(doctor_board.FAULTS) <= set(REASONS)
+    assert set(board_rules.FAULTS) <= set(REASONS)
 
 
 def test_the_self_tests_bits_stand_in_the_firmwares_order() -> None:
@@ -144,13 +144,13 @@ def test_the_self_tests_bits_stand_in_the_firmwares_order() -> None:
         "GUARDED_DEAD", "SENTINEL_DEAD", "STUCK_HIGH_SAFE", "SENTINEL_RISES", "SENTINEL_DROPS", "DROP_AS_EVER",
         "SENSE_AGREES", "MICROPHONE_LIVES", "SLOW_SAFE", "CLAMPED",
     ]  # fmt: skip
-    assert len(doctor_board.SELF_TEST) == len(bits)
+    assert len(board_rules.SELF_TEST) == len(bits)
 
 
-@pytest.mark.parametrize("texts", [name for name in vars(doctor_port) if name.endswith("_DO") and name != "BOOT_PIN_DO"])
+@pytest.mark.parametrize("texts", [name for name in vars(port_rules) if name.endswith("_DO") and name != "BOOT_PIN_DO"])
 def test_three_systems_have_their_own_words(texts: str) -> None:
-    assert set(getattr(doctor_port, texts)) == {"linux", "darwin", "win32"}
-    assert "sudo" not in getattr(doctor_port, texts)["darwin"] + getattr(doctor_port, texts)["win32"]
+    assert set(getattr(port_rules, texts)) == {"linux", "darwin", "win32"}
+    assert "sudo" not in getattr(port_rules, texts)["darwin"] + getattr(port_rules, texts)["win32"]
 
 
 def test_nobody_is_told_to_run_earlid_with_sudo() -> None:
@@ -168,7 +168,7 @@ def test_the_bundle_holds_what_is_allowed_and_nothing_else() -> None:
     )
     named = replace(seen.ports[0].sighting, port="/dev/serial/by-id/usb-Maker_SERIAL123", description="SERIAL123", heard="me")
     seen = replace(seen, ports=(Port(named, Access("dialout", True)),))
-    text = json.dumps(bundle.make(seen, diagnose(seen)))
+    text = json.dumps(bug_report.make(seen, diagnose(seen)))
     for hidden in (secret, "my name", "1763000000123", "kitchen", "SERIAL123", '"me"', "a b", "by-id"):
         assert hidden not in text, hidden
     made = json.loads(text)
@@ -188,7 +188,7 @@ def test_usb_chips_without_a_port_are_read_from_the_system(tmp_path: Path) -> No
         (device / "idVendor").write_text(vendor + "\n")
         (device / "idProduct").write_text(product + "\n")
         (device / f"{name}:1.0" / ("ttyUSB0" if tty else "x")).mkdir(parents=True)
-    assert observe._usb_without_port(tmp_path) == ("1a86:7523",)
+    assert gather._usb_without_port(tmp_path) == ("1a86:7523",)
 
 
 def test_no_port_is_exit_code_3_and_a_bundle_is_written(
@@ -197,8 +197,8 @@ def test_no_port_is_exit_code_3_and_a_bundle_is_written(
     from earlid.verbs import doctor as verb
 
     monkeypatch.setattr(verb, "candidate_ports", list)
-    monkeypatch.setattr(observe, "_usb_without_port", lambda: ())
-    monkeypatch.setattr(observe, "_meddlers", frozenset)
+    monkeypatch.setattr(gather, "_usb_without_port", lambda: ())
+    monkeypatch.setattr(gather, "_meddlers", frozenset)
     target = tmp_path / "bundle.json"
     assert main(["doctor", "--bundle", str(target)]) == 3
     out, err = capsys.readouterr()

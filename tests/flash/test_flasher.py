@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from earlid.board import flasher, image, provision, tree
 from earlid.cli import main
 from earlid.errors import UserError
+from earlid.flash import firmware_build, flasher, image, provision
 from earlid.verbs import flash as verb
 
 from tests.flash import kit
@@ -46,7 +46,7 @@ def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
     image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kit.small_tree(tmp_path, "fresh")
-    monkeypatch.setattr(tree, "firmware_root", lambda: tmp_path)
+    monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
     chip = kit.Chip()
     with kit.bare_board() as board, kit.jack(chip.far()) as jack:
 

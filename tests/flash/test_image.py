@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from earlid.board import image
-from earlid.board.parcel import sha256
 from earlid.errors import UserError
+from earlid.flash import image
+from earlid.flash.transfer import sha256
 
 GOOD = bytes([image.MAGIC]) + bytes(2000)
 

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from earlid.board import manifest, tree
+from earlid.flash import firmware_build, manifest
 
 from tests.flash import bench_deploy, kit
 
 
 def test_the_committed_manifest_is_up_to_date() -> None:
-    root = tree.firmware_root()
+    root = firmware_build.firmware_root()
     committed = json.loads((root / manifest.NAME).read_text())
     wrong = manifest.compare(committed, manifest.make(root))
     assert not wrong, "run `make firmware` and commit firmware/MANIFEST.json: " + "; ".join(wrong)
@@ -22,7 +22,7 @@ def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kit.small_tree(tmp_path, "one")
-    monkeypatch.setattr(tree, "firmware_root", lambda: tmp_path)
+    monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
     assert manifest.main(["--check"]) == 1, "there is none yet"
     assert manifest.main([]) == 0
     assert manifest.main(["--check"]) == 0
@@ -30,7 +30,7 @@ def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
     capsys.readouterr()
     assert manifest.main(["--check"]) == 1
     said = capsys.readouterr().err
-    assert "firmware/MANIFEST.json is out of date: sources: lid/notes.py" in said
+    assert "firmware/MANIFEST.json is out of date: sources: lid/messages.py" in said
     assert "compiled: xtensawin files lid/notes.mpy" in said
     made = manifest.make(tmp_path)
     committed = json.loads(json.dumps(made)) | {"compiler": "MicroPython v1.26"}

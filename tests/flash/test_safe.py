@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import serial
-from earlid.board import relay, safe
+from earlid.board import port_proxy, safe
 from earlid.board.link import Link
 from earlid.board.port import open_port
 from earlid.cli import main
@@ -54,7 +54,7 @@ def watching(path: str) -> Iterator[Link]:
     """A program that logs the board as `earlid watch` does, with a relay in its loop."""
     link = Link(path)
     stop = threading.Event()
-    with relay.Relay(path) as passing:
+    with port_proxy.Relay(path) as passing:
 
         def loop() -> None:
             while not stop.is_set():
@@ -185,39 +185,39 @@ def test_the_relay_passes_on_two_words_and_no_more() -> None:
         asked.append(do)
         return {"ok": True, "state": "closed"}
 
-    with relay.Relay("/dev/ttyX", answer):
-        assert relay.ask("/dev/ttyX", "close") == {"ok": True, "state": "closed"}
-        assert relay.ask("/dev/ttyX", "config-set") == {"ok": False, "say": "only hello and close are passed on"}
-        assert relay.ask("/dev/ttyY", "close") is None
+    with port_proxy.Relay("/dev/ttyX", answer):
+        assert port_proxy.ask("/dev/ttyX", "close") == {"ok": True, "state": "closed"}
+        assert port_proxy.ask("/dev/ttyX", "config-set") == {"ok": False, "say": "only hello and close are passed on"}
+        assert port_proxy.ask("/dev/ttyY", "close") is None
     assert asked == ["close"]
-    assert relay.ask("/dev/ttyX", "close") is None
+    assert port_proxy.ask("/dev/ttyX", "close") is None
 
 
 def test_the_relay_is_this_users_alone_and_survives_strangers(runtime: Path) -> None:
     from multiprocessing.connection import Client
 
-    with relay.Relay("/dev/ttyX", lambda do: {"ok": True}):
+    with port_proxy.Relay("/dev/ttyX", lambda do: {"ok": True}):
         key = next(runtime.glob("*.key"))
         assert key.stat().st_mode & 0o077 == 0
         with pytest.raises(Exception, match=r"digest|reset|refused|closed"):
-            Client(relay.address("/dev/ttyX"), authkey=b"guess")
-        assert relay.ask("/dev/ttyX", "hello") == {"ok": True}
+            Client(port_proxy.address("/dev/ttyX"), authkey=b"guess")
+        assert port_proxy.ask("/dev/ttyX", "hello") == {"ok": True}
 
 
 def test_a_relay_left_behind_by_a_killed_program_is_replaced() -> None:
-    Path(relay.address("/dev/ttyX")).write_bytes(b"")
-    assert relay.ask("/dev/ttyX", "close") is None
-    with relay.Relay("/dev/ttyX", lambda do: {"ok": True}):
-        assert relay.ask("/dev/ttyX", "close") == {"ok": True}
+    Path(port_proxy.address("/dev/ttyX")).write_bytes(b"")
+    assert port_proxy.ask("/dev/ttyX", "close") is None
+    with port_proxy.Relay("/dev/ttyX", lambda do: {"ok": True}):
+        assert port_proxy.ask("/dev/ttyX", "close") == {"ok": True}
 
 
 def test_what_the_loop_raises_becomes_a_refusal() -> None:
     def request(do: str) -> dict[str, Any]:
         raise RuntimeError("gone")
 
-    with relay.Relay("/dev/ttyX") as passing:
+    with port_proxy.Relay("/dev/ttyX") as passing:
         got: list[Any] = []
-        asking = threading.Thread(target=lambda: got.append(relay.ask("/dev/ttyX", "close")))
+        asking = threading.Thread(target=lambda: got.append(port_proxy.ask("/dev/ttyX", "close")))
         asking.start()
         while not passing.serve(request):
             time.sleep(0.01)

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from earlid.board import flasher, provision
 from earlid.board.port import open_port
 from earlid.cli import main
+from earlid.flash import flasher, provision
 from earlid.verbs import doctor as doctor_verb
 from earlid.verbs import flash as flash_verb
 from earlid.verbs import list as list_verb
@@ -117,8 +117,8 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None) -> No
     for verb in (list_verb, flash_verb, safe_verb, doctor_verb):
         monkeypatch.setattr(verb, "candidate_ports", list)
     monkeypatch.setattr("earlid.board.port.candidate_ports", list)
-    monkeypatch.setattr("earlid.board.observe._meddlers", frozenset)
-    monkeypatch.setattr("earlid.board.observe._usb_without_port", lambda: ())
+    monkeypatch.setattr("earlid.doctor.gather._meddlers", frozenset)
+    monkeypatch.setattr("earlid.doctor.gather._usb_without_port", lambda: ())
     (tmp_path / "bad.bin").write_bytes(b"PK")
     (tmp_path / "loose.json").write_text(json.dumps({"open_ms": 1}))
 

@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from earlid.board import image, provision
 from earlid.board.link import Link, Record
 from earlid.cli import main
+from earlid.flash import image, provision
 from earlid.virtual.board import VirtualBoard
 from lid import record
 

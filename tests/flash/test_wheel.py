@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from earlid import firmware
-from earlid.board import tree
+from earlid.flash import firmware_build
 
 from tests.flash import kit
 
@@ -52,7 +52,7 @@ def test_it_carries_all_that_goes_onto_a_board(installed: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     places, directory, speech, _ = done.stdout.splitlines()
     assert places == f"{installed}/earlid {installed}/lid"
-    assert directory == tree.build(firmware.root(), "xtensawin").directory
+    assert directory == firmware_build.build(firmware.root(), "xtensawin").directory
     assert speech == "True"
 
 

@@ -5,13 +5,13 @@ import sys
 
 gc.collect()
 before = gc.mem_alloc()
-from lid.gate import blob  # noqa: E402
+from lid.gate import model_file  # noqa: E402
 from lid.gate.detector import Detector  # noqa: E402
 
 gc.collect()
 modules = gc.mem_alloc() - before
 before = gc.mem_alloc()
-detector = Detector(blob.load(sys.argv[1]))
+detector = Detector(model_file.load(sys.argv[1]))
 gc.collect()
 held = gc.mem_alloc() - before
 

@@ -1,7 +1,7 @@
 # Runs on MicroPython: blocks of 160 I2S slots on standard input -> per block the hop, then low, high, clipped, alike.
 import sys
 
-from lid.gate.intake import Intake
+from lid.gate.pcm import Intake
 
 intake = Intake(int(sys.argv[1]))
 while True:

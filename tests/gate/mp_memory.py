@@ -3,7 +3,7 @@ import gc
 
 from lid.gate.energy import Energy
 from lid.gate.frontend import Frontend
-from lid.gate.intake import Intake
+from lid.gate.pcm import Intake
 
 
 def noise(count, bits):

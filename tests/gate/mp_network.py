@@ -2,10 +2,10 @@
 import sys
 from array import array
 
-from lid.gate import blob
+from lid.gate import model_file
 from lid.gate.wakeword import WakeWord
 
-network = WakeWord(blob.load(sys.argv[1]))
+network = WakeWord(model_file.load(sys.argv[1]))
 column = array("H", bytes(80))
 out = bytearray()
 while sys.stdin.buffer.readinto(column) == 80:

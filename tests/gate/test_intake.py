@@ -62,7 +62,7 @@ def test_micropython_and_checked_integers_agree_with_the_model(name: str, gain_q
     assert np.array_equal(blocks["hop"].ravel(), want), f"seed {signals.SEED}"
     assert [tuple(int(each) - 2**31 for each in block) for block in blocks["report"]] == reports
 
-    intake = checked.load_checked("lid.gate.intake").Intake(gain_q8)
+    intake = checked.load_checked("lid.gate.pcm").Intake(gain_q8)
     for index, report in enumerate(reports):
         hop = intake.push(bytearray(raw[640 * index : 640 * index + 640]))
         assert np.array_equal(np.frombuffer(hop, "<i2"), want[HOP * index : HOP * index + HOP])
@@ -94,7 +94,7 @@ def test_speech_keeps_its_shape_and_gets_its_gain(gain: int) -> None:
 
 
 def test_gain_is_bounded() -> None:
-    intake = checked.load_checked("lid.gate.intake").Intake
+    intake = checked.load_checked("lid.gate.pcm").Intake
     for gain_q8 in (0, 255, 16385):
         with pytest.raises(ValueError, match=r"256\.\.16384"):
             intake(gain_q8)

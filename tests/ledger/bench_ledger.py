@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from earlid.board.lines import LineReader
+from earlid.board.framing import LineReader
 from earlid.ledger.chain import next_bad
 from earlid.ledger.location import Location, locate
 from earlid.ledger.store import Ledger

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from earlid.errors import UserError
-from earlid.ledger.anchor import DIGITS, Anchor, make_code, read_code
+from earlid.ledger.anchor_code import DIGITS, Anchor, make_code, read_code
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, TAIL_CUT, Checker, Purge, next_bad
 from hypothesis import given
 from hypothesis import strategies as st

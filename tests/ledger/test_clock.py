@@ -6,12 +6,12 @@ from datetime import date, datetime
 from itertools import chain, pairwise
 
 import pytest
-from earlid.ledger import dates
+from earlid.ledger import time_format
 from earlid.ledger.boards import boards
-from earlid.ledger.clock import UNBOUNDED_MS, BootClock, BoundedClock, Extent, Point, believable, clocks_of
 from earlid.ledger.queries import entries, totals
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger
+from earlid.ledger.wall_clock import UNBOUNDED_MS, BootClock, BoundedClock, Extent, Point, believable, clocks_of
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
@@ -114,7 +114,7 @@ def test_a_start_nobody_timed_lies_between_its_neighbours():
 def test_with_no_time_at_all_only_the_fetch_bounds_it():
     clock = clocks_of([Extent(1, 0, 10_000, T)], {})[1]
     assert clock.wall(10_000) == (T, UNBOUNDED_MS)
-    assert dates.doubt_text(UNBOUNDED_MS) == "or before"
+    assert time_format.doubt_text(UNBOUNDED_MS) == "or before"
     assert BoundedClock(T, T - 5).wall(0)[1] == UNBOUNDED_MS
 
 
@@ -137,27 +137,27 @@ def test_a_leap_of_the_hosts_clock_leaves_a_point_and_is_outvoted_by_the_next(lo
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 7, 1), 24)])
 def test_days_are_as_long_as_they_are(berlin, day, hours):
-    start_ms = dates.day_start_ms(day)
-    ((found, first_ms, end_ms),) = dates.days_between(start_ms, start_ms + 1)
+    start_ms = time_format.day_start_ms(day)
+    ((found, first_ms, end_ms),) = time_format.days_between(start_ms, start_ms + 1)
     assert (found, first_ms, end_ms - first_ms) == (day, start_ms, hours * 3_600_000)
-    assert len(dates.days_between(start_ms - DAY, start_ms + 3 * DAY)) in (4, 5)
+    assert len(time_format.days_between(start_ms - DAY, start_ms + 3 * DAY)) in (4, 5)
 
 
 def test_the_hour_that_comes_twice_is_told_apart(berlin):
     first_ms = int(datetime(2026, 10, 25, 2, 30, fold=0).timestamp() * 1000)
     second_ms = first_ms + 3_600_000
-    assert dates.clock_text(first_ms) == dates.clock_text(second_ms) == "02:30:00"
-    assert dates.iso_text(first_ms).endswith("+02:00")
-    assert dates.iso_text(second_ms).endswith("+01:00")
+    assert time_format.clock_text(first_ms) == time_format.clock_text(second_ms) == "02:30:00"
+    assert time_format.iso_text(first_ms).endswith("+02:00")
+    assert time_format.iso_text(second_ms).endswith("+01:00")
 
 
 @pytest.mark.parametrize(
     ("span_ms", "text"), [(400, "0.4 s"), (8000, "8.0 s"), (200_000, "3 min 20 s"), (7_500_000, "2 h 05 min")]
 )
 def test_spans_for_people(span_ms, text):
-    assert dates.span_text(span_ms) == text
+    assert time_format.span_text(span_ms) == text
 
 
 @pytest.mark.parametrize(("unc_ms", "text"), [(60, ""), (3000, "±3 s"), (7_200_000, "±2 h"), (10 * DAY, "±10 d")])
 def test_doubt_for_people(unc_ms, text):
-    assert dates.doubt_text(unc_ms) == text
+    assert time_format.doubt_text(unc_ms) == text

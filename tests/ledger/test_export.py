@@ -9,7 +9,7 @@ import stat
 import pytest
 from earlid.cli import main
 from earlid.ledger import keys, purge
-from earlid.ledger.anchor import make_code
+from earlid.ledger.anchor_code import make_code
 from earlid.ledger.boards import boards
 from earlid.ledger.location import locate
 from earlid.ledger.reader import open_reader

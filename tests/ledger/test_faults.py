@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE
-from earlid.ledger.faults import explain
+from earlid.ledger.db_errors import explain
 
 errors = pytest.importorskip("psycopg").errors
 

@@ -20,13 +20,13 @@ from earlid.cli import main
 from earlid.errors import UserError
 from earlid.ledger import store
 from earlid.ledger.boards import boards, pick_boards
+from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
 from earlid.ledger.queries import Totals, totals
 from earlid.ledger.reader import open_reader
 from earlid.ledger.schema import metadata
 from earlid.ledger.store import Ledger
-from earlid.ledger.times import Clocks
 from made import BOARD, KEY, dump, life
 
 SLOTS = life(200)

@@ -6,8 +6,8 @@ from datetime import date, datetime
 
 import pytest
 from earlid.errors import UserError
-from earlid.ledger import dates
-from earlid.ledger.when import parse_age, parse_when
+from earlid.ledger import time_format
+from earlid.ledger.time_parse import parse_age, parse_when
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,12 +79,12 @@ def test_moments(berlin, text, expected):
 )
 def test_days_and_more_have_a_beginning_and_an_end(berlin, text, first, behind):
     end = date(2027, 1, 1) if behind == (13, 1) else date(2026, *behind)
-    assert parse_when(text, NOW) == dates.day_start_ms(date(2026, *first))
-    assert parse_when(text, NOW, end=True) == dates.day_start_ms(end)
+    assert parse_when(text, NOW) == time_format.day_start_ms(date(2026, *first))
+    assert parse_when(text, NOW, end=True) == time_format.day_start_ms(end)
 
 
 def test_a_day_without_a_year_is_the_last_one(berlin):
-    assert parse_when("dec 24", NOW) == dates.day_start_ms(date(2025, 12, 24))
+    assert parse_when("dec 24", NOW) == time_format.day_start_ms(date(2025, 12, 24))
 
 
 def test_last_night_is_from_evening_to_morning(berlin):

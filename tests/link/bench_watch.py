@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from termios import TIOCSWINSZ
 
-from earlid.board.liveview import METER_CELLS
+from earlid.collect.liveview import METER_CELLS
 from earlid.gate import models
 from earlid.ledger.location import locate
 from earlid.ledger.reader import open_reader

@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from earlid.board.lines import LineReader
+from earlid.board.framing import LineReader
 from fake_board import seal_records
 from lid import record, wire
 

@@ -15,7 +15,7 @@ import pytest
 import serial
 from earlid.board import link as link_module
 from earlid.board import port as port_module
-from earlid.board.lines import LineReader
+from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Record, Telemetry
 from earlid.board.port import open_port, pick_port
 from earlid.errors import UserError

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from earlid.board import relay
+from earlid.board import port_proxy
 from earlid.board.port import open_port
 from earlid.board.safe import close_lid
-from earlid.board.watcher import Watcher
+from earlid.collect.watcher import Watcher
 from earlid.ledger.location import Location
 from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
@@ -47,7 +47,7 @@ def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: P
             while not watcher.status.here and time.monotonic() < until_s:
                 time.sleep(0.1)
             assert watcher.status.here, watcher.status.trouble
-            assert relay.ask(board.serial_port, "hello")
+            assert port_proxy.ask(board.serial_port, "hello")
             hold_talk(board)
             done = subprocess.run([EARLID, "safe", "-p", board.serial_port], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr

@@ -6,9 +6,9 @@ import time
 
 import pytest
 from earlid.board import link as link_module
-from earlid.board import sync as sync_module
 from earlid.board.link import Link, Record
-from earlid.board.sync import Sync
+from earlid.collect import sync as sync_module
+from earlid.collect.sync import Sync
 from earlid.errors import UserError
 from earlid.ledger.location import locate
 from earlid.ledger.reader import open_reader

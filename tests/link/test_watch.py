@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 import pytest
 from earlid.board import link as link_module
-from earlid.board import liveview, pairing, watcher
-from earlid.board.watcher import Happening, Status, Watcher
 from earlid.cli import main
+from earlid.collect import liveview, pairing, watcher
+from earlid.collect.watcher import Happening, Status, Watcher
 from earlid.errors import UserError
 from earlid.ledger import keys
 from earlid.ledger.boards import boards

@@ -6,7 +6,7 @@ import numpy as np
 from earlid.page import collect
 from earlid.page.document import document
 from earlid.page.pack import pack
-from earlid.page.zone import offsets, zone_name
+from earlid.page.tz_table import offsets, zone_name
 
 NOW_MS = 1_795_300_000_000
 YEAR_MS = 365 * 86_400_000

@@ -20,7 +20,7 @@ from earlid.page import collect
 from earlid.page.document import SCRIPTS, document, policy
 from earlid.page.feed import Feed
 from earlid.page.pack import pack, unpack
-from earlid.page.zone import offsets, zone_name
+from earlid.page.tz_table import offsets, zone_name
 
 from tests.page.made import CUTOFF, KITCHEN, household, keep, last_ms
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from earlid.board.link import Link
-from earlid.demo.hands import Hands
+from earlid.demo.key_actions import Hands
 from earlid.virtual.board import VirtualBoard
 
 from tests.terminal import Terminal

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from earlid.virtual import engine
+from earlid.virtual import simulation
 from earlid.virtual.board import BoardTimeout, VirtualBoard
 from earlid.virtual.protocol import PHASE_CODE
 from lid import circuit as figures
@@ -280,7 +280,7 @@ def test_same_seed_same_story() -> None:
 def test_what_is_sent_is_found_in_the_same_hop_however_slow_the_computer(
     make_board: Make, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
-    monkeypatch.setattr(engine, "_PATIENCE_MS", 1)  # the chip's few milliseconds of work are a long time now
+    monkeypatch.setattr(simulation, "_PATIENCE_MS", 1)  # the chip's few milliseconds of work are a long time now
     source = b"""
 import select, sys, time
 ready = select.poll()

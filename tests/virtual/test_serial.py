@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import serial
 from earlid.virtual.board import VirtualBoard
-from earlid.virtual.console import RAW_REPL, Receiver, Transmitter
 from earlid.virtual.port import LineFaults, Port
 from earlid.virtual.uart import Uart
+from earlid.virtual.uart_text import RAW_REPL, Receiver, Transmitter
 
 Make = Callable[..., VirtualBoard]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from earlid.virtual.capture import DMA_FRAMES, Awake, Capture
+from earlid.virtual.i2s import DMA_FRAMES, Awake, Capture
 from earlid.virtual.sound import RATE_HZ, STUCK_CODE, Sound, load
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -62,7 +62,7 @@ class Gate:
 
     def ear(self, detector: Any) -> Callable[[bytes], Any]:
         """What the app does with each hop's slots: intake, then detector. Returns what the detector says."""
-        intake = self.board.module("lid.gate.intake").Intake()
+        intake = self.board.module("lid.gate.pcm").Intake()
         slots = self.machine.memory.bytearray(4 * HOP_SAMPLES)
 
         def push(content: bytes) -> Any:

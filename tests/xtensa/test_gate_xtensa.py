@@ -71,7 +71,7 @@ def said_by(detector: Any, hop: Any, ran: int) -> list[int]:
 ON_MICROPYTHON = """
 import sys
 from lid.gate.detector import Detector
-from lid.gate.intake import Intake
+from lid.gate.pcm import Intake
 with open(sys.argv[1], "rb") as file:
     detector = Detector(bytearray(file.read()))
 detector.energy_gate = sys.argv[3] == "1"
@@ -108,7 +108,7 @@ def test_the_whole_gate_does_as_on_micropython(tmp_path: Path, energy_gate: bool
     gate = gates.Gate()
     detector = gate.detector("alexa")
     detector.energy_gate = energy_gate
-    intake = gate.board.module("lid.gate.intake").Intake()
+    intake = gate.board.module("lid.gate.pcm").Intake()
     slots = gate.machine.memory.bytearray(640)
     rows = []
     for content in gates.slots_of(pcm):
@@ -135,5 +135,5 @@ def test_the_bench_counts_a_sleeping_network_as_nothing() -> None:
 def test_machine_code_fits_the_board() -> None:
     gate = gates.Gate()
     gate.detector("alexa")
-    gate.board.module("lid.gate.intake")
+    gate.board.module("lid.gate.pcm")
     assert sum(gate.board.native_bytes.values()) < 28_000, gate.board.native_bytes

@@ -4,15 +4,15 @@ from array import array
 
 from micropython import const
 
+from lid.gate.arena import COLUMN, fill_words, keep, note, oldest
 from lid.gate.energy import Energy, decide, level
 from lid.gate.frontend import Frontend
-from lid.gate.rows import COLUMN, fill_words, keep, note, oldest
 from lid.gate.wakeword import WakeWord
 
 RING_COLUMNS = const(60)
 AT_ONCE = const(2)  # inferences in one hop while catching up: more would not leave time for the hop's other work
 
-# Words of the ring's state, see rows.py
+# Words of the ring's state, see arena.py
 _WAITING = const(1)
 _GAP = const(4)
 

@@ -2,7 +2,7 @@
 # push() allocates nothing.
 from array import array
 
-from lid.gate import channels, fft, rows, spectrum, tables, twiddles, window
+from lid.gate import arena, channels, fft, spectrum, tables, twiddles, window
 
 
 class Frontend:
@@ -33,7 +33,7 @@ class Frontend:
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
         for buffer in self._heard:
-            rows.fill_words(buffer, 0, 0, 20 if buffer is self.features else len(buffer) // 4)
+            arena.fill_words(buffer, 0, 0, 20 if buffer is self.features else len(buffer) // 4)
 
     # hop: 160 signed 16-bit samples, little-endian. True when `features` holds a new column.
     def push(self, hop):

@@ -1,10 +1,10 @@
 # A streaming wake word network: columns of features in, one byte of probability every `stride` columns.
 from array import array
 
-from lid.gate import blob as files
-from lid.gate import kernels, rescale, rows
+from lid.gate import arena, kernels, rescale
+from lid.gate import model_file as files
+from lid.gate.arena import average, take
 from lid.gate.rescale import requantise
-from lid.gate.rows import average, take
 
 
 class WakeWord:
@@ -69,14 +69,14 @@ class WakeWord:
     def reset(self):
         for at, head, buffer in self._fill:
             if isinstance(buffer, int):
-                rows.fill_words(self._arena, head, at, buffer)
+                arena.fill_words(self._arena, head, at, buffer)
             else:
-                rows.fill_words(self._arena, head, 4 * at, 1)
+                arena.fill_words(self._arena, head, 4 * at, 1)
                 count = (buffer.end - buffer.start) // buffer.row
-                rows.fill_rows(self._arena, buffer.zero, buffer.start, buffer.channels, buffer.row, count)
-        rows.fill_words(self._columns, 0, 0, len(self._columns) // 4)
-        rows.fill_words(self._ring, 0, 0, 2)
-        rows.fill_words(self._sums, 0, 0, 3)
+                arena.fill_rows(self._arena, buffer.zero, buffer.start, buffer.channels, buffer.row, count)
+        arena.fill_words(self._columns, 0, 0, len(self._columns) // 4)
+        arena.fill_words(self._ring, 0, 0, 2)
+        arena.fill_words(self._sums, 0, 0, 3)
         for i in range(self.window):
             self._recent[i] = 0
         self.mean_q8 = 0
@@ -85,13 +85,13 @@ class WakeWord:
 
     # room for columns made by rows.keep(), a multiple of the stride, and its state
     def ring(self, columns):
-        return bytearray(columns * rows.COLUMN), array("i", (0, 0, columns, self.stride, 0) + self._formula)
+        return bytearray(columns * arena.COLUMN), array("i", (0, 0, columns, self.stride, 0) + self._formula)
 
     # features: 40 uint16. True when an inference ran.
     def push(self, features):
-        if rows.keep(0, features, self._columns, self._ring, 0) < self.stride:
+        if arena.keep(0, features, self._columns, self._ring, 0) < self.stride:
             return False
-        self.infer(self._columns, rows.oldest(self._ring))
+        self.infer(self._columns, arena.oldest(self._ring))
         return True
 
     # `stride` columns, from this place of a ring on

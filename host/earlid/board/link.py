@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import serial
 from lid import record, wire
 
-from earlid.board.lines import LineReader
+from earlid.board.framing import LineReader
 from earlid.board.port import open_port
 from earlid.errors import FAILED, NO_BOARD, UserError
 

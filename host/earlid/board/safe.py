@@ -11,11 +11,11 @@ from typing import Any
 import serial
 from lid import circuit, wire
 
-from earlid.board import relay
-from earlid.board.lines import LineReader
+from earlid.board import port_proxy
+from earlid.board.detect import probe
+from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Link
 from earlid.board.port import BAUD, READ_TIMEOUT_S, WRITE_TIMEOUT_S
-from earlid.board.probe import probe
 from earlid.errors import UserError
 
 CLOSED = ("closed", "muted", "fault")
@@ -67,8 +67,8 @@ def close_lid(port: str) -> Verdict:
                 return Verdict(port, "none", True, f"{port}: no Earlid runs there, so nothing feeds its lid.")
             failed = str(gone)
         except UserError as error:  # it cannot be opened
-            if relay.ask(port, "hello") is not None:
-                return _close(port, lambda do: relay.ask(port, do) or {})
+            if port_proxy.ask(port, "hello") is not None:
+                return _close(port, lambda do: port_proxy.ask(port, do) or {})
             forced = _write_beside(port)
             return forced or Verdict(port, "unknown", False, str(error))
     return Verdict(port, "unknown", False, f"{failed} {BY_HAND}")

@@ -13,17 +13,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from earlid.accuracy.plot import figure, text
 from earlid.board.link import Link
-from earlid.board.shared import SharedLink
+from earlid.board.shared_link import SharedLink
 from earlid.calibrate import outcome as outcomes
 from earlid.calibrate import settings
 from earlid.calibrate.guide import Guide, TerminalGuide
 from earlid.calibrate.levels import NAMES
 from earlid.calibrate.outcome import GENERIC_CUTOFF_Q8, Network, Outcome
-from earlid.calibrate.plot import figure, text
-from earlid.calibrate.progress import STEPS, Collected, Shelf, now_text
 from earlid.calibrate.report import write_report
 from earlid.calibrate.session import Plan, Session, write_config
+from earlid.calibrate.session_file import STEPS, Collected, Shelf, now_text
 from earlid.errors import USAGE, UserError
 from earlid.gate import models
 from earlid.ledger.location import data_dir

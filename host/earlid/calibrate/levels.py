@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from earlid.calibrate.curve import Curve, Point
+from earlid.accuracy.curve import Curve, Point
 from earlid.calibrate.priors import Prior
 
 # False openings per hour that each level accepts. 0.5 is twelve in a day of uninterrupted talk.

@@ -9,12 +9,12 @@ from typing import Any
 
 from lid import config
 
-from earlid.calibrate import settings, words
-from earlid.calibrate.curve import Curve, Point, point_json
+from earlid.accuracy.curve import Curve, Point, point_json
+from earlid.accuracy.plot import Line
+from earlid.calibrate import settings, trials
 from earlid.calibrate.levels import TARGETS_PER_H, Level, choose
-from earlid.calibrate.plot import Line
 from earlid.calibrate.priors import OWN_HOURS_ENOUGH, OWN_WORDS_ENOUGH, Prior, prior_for
-from earlid.calibrate.progress import Collected
+from earlid.calibrate.session_file import Collected
 
 GENERIC_CUTOFF_Q8 = 230  # 0.9, as most manifests have it
 
@@ -62,7 +62,7 @@ def work_out(collected: Collected, network: Network, current: dict[str, int]) ->
     Args:
         current: the board's configuration.
     """
-    curve = words.curve(collected.trials, collected.ordinary)
+    curve = trials.curve(collected.trials, collected.ordinary)
     prior = prior_for(network.name, network.cutoff_q8)
     levels = choose(curve, prior, current["open_ms"])
     return Outcome(collected, network, curve, prior, levels, current, current["cutoff_q8"] or network.cutoff_q8)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lid import config
 
-from earlid.calibrate.curve import Point
+from earlid.accuracy.curve import Point
+from earlid.accuracy.plot import figure
 from earlid.calibrate.outcome import Outcome, caveats, cost_text, expected_text, false_text, hours_text, missed_text
-from earlid.calibrate.plot import figure
 from earlid.errors import FAILED, UserError
 
 _STYLE = """

@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Telemetry
-from earlid.calibrate import words
 from earlid.calibrate.guide import Guide
-from earlid.calibrate.noise import Finding, measure_room
-from earlid.calibrate.progress import STEPS, Collected, Shelf
 from earlid.calibrate.readings import Readings, dbfs, gain_db, readings
+from earlid.calibrate.room import Finding, measure_room
+from earlid.calibrate.session_file import STEPS, Collected, Shelf
+from earlid.calibrate.trials import judge_trial
 from earlid.calibrate.voice import measure_voice
 from earlid.errors import FAILED, UserError
 
@@ -158,7 +158,7 @@ class Session:
                 number = len(trials) + 1
                 sign = partial(self._guide.now, f"say it now ({number} of {plan.words})", trial=number)
                 window = self._listen(plan.word_s, (number - 1) * plan.word_s, at_start=sign)
-                trial = words.judge_trial(window, self._cutoff_q8)
+                trial = judge_trial(window, self._cutoff_q8)
                 trials.append(trial)
                 self._shelf.save(self._collected)
                 found = "heard" if trial.peak > self._cutoff_q8 else "missed" if trial.heard_sound else "no sound"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lid import config
 
 from earlid.calibrate.levels import Level
-from earlid.calibrate.noise import Room
+from earlid.calibrate.room import Room
 from earlid.calibrate.voice import SNR_LEAST_DB, Voice, snr_q8
 
 MARGIN_Q8 = 85  # 1 dB above all but one in a thousand hops of the quiet room

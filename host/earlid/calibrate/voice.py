@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from earlid.calibrate.noise import Finding
 from earlid.calibrate.readings import DB_PER_Q8, GAIN_ONE_Q8, Readings, dbfs, gain_db
+from earlid.calibrate.room import Finding
 
 TARGET_DBFS = -26.0  # active speech level, as telephone networks aim at (ITU-T P.56's scale)
 PEAK_DBFS = -3.0  # no sample of the speech heard would be above it

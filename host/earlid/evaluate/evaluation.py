@@ -15,10 +15,10 @@ from lid import config
 
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.evaluate import engines, measure, output, summary
+from earlid.evaluate.baseline import compare
 from earlid.evaluate.files import Broken, Recording, scan
 from earlid.evaluate.store import Store
 from earlid.evaluate.tasks import ALWAYS, Condition, Gate, Task, plan
-from earlid.evaluate.yardstick import compare
 from earlid.gate import models
 
 SNR_LOWEST_DB, SNR_HIGHEST_DB = -20, 60

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlid import firmware
-from earlid.calibrate import curve
+from earlid.accuracy import curve
 from earlid.errors import FAILED, UserError
 from earlid.evaluate import mixing
 from earlid.evaluate.files import Recording, file_digest

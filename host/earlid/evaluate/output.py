@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from earlid.calibrate.curve import RATES_PER_H, Point, point_json, table
+from earlid.accuracy.curve import RATES_PER_H, Point, point_json, table
+from earlid.accuracy.plot import Line, figure, text
 from earlid.calibrate.outcome import hours_text
-from earlid.calibrate.plot import Line, figure, text
 from earlid.errors import FAILED, UserError
 from earlid.evaluate.summary import Side, Totals
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earlid.calibrate.curve import CUTOFFS, Curve, counts_of_peaks, point_json, table
+from earlid.accuracy.curve import CUTOFFS, Curve, counts_of_peaks, point_json, table
 
 Result = dict[str, Any]
 

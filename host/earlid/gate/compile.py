@@ -1,4 +1,4 @@
-"""Writes a network as the blob that the firmware runs. `firmware/lid/gate/blob.py` is the reader.
+"""Writes a network as the blob that the firmware runs. `firmware/lid/gate/model_file.py` is the reader.
 
 Layout, little endian (version 1):
 

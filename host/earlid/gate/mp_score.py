@@ -5,14 +5,14 @@ import struct
 import sys
 
 import mp_hops
-from lid.gate import blob
+from lid.gate import model_file
 from lid.gate.detector import Detector
 
 _BLOCK = 1 << 15
 
 
 def main():
-    detector = Detector(blob.load(sys.argv[1]))
+    detector = Detector(model_file.load(sys.argv[1]))
     detector.energy_gate = sys.argv[2] == "gate"
     features = sys.argv[3] == "features"
     if len(sys.argv) > 4:

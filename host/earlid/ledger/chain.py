@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lid import record
 
-from earlid.ledger.anchor import Anchor
+from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.rows import LINK, body_of
 
 # DESIGN: what `verify` can say. "cannot judge" is a failure to judge, not a verdict of guilt.

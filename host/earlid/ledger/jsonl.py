@@ -17,7 +17,7 @@ from lid import record
 
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows, schema
-from earlid.ledger.anchor import Anchor
+from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import Board
 from earlid.ledger.chain import ALTERED, Checker, Purge
 from earlid.ledger.judge import Judgement, judgement_of

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from earlid.ledger.anchor import Anchor, make_code
+from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import Board
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, Checker, Finding, Purge
 from earlid.ledger.reader import Reader

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from earlid.ledger import rows, schema
 from earlid.ledger.boards import Board, boards
+from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger, now_ms
-from earlid.ledger.times import Clocks
-from earlid.ledger.when import parse_age
+from earlid.ledger.time_parse import parse_age
 
 RETENTION = "6 months"
 

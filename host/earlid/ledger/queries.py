@@ -10,9 +10,9 @@ from lid import record
 
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.boards import Board
+from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import event_name, reason_name
-from earlid.ledger.times import Clocks
 from earlid.ledger.version import DAY_MS
 
 PAIRED = ("open", "close", "boot")  # what an opening is made of, and what cuts it short

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
-from earlid.ledger.faults import explain
+from earlid.ledger.db_errors import explain
 from earlid.ledger.location import Location
 from earlid.ledger.version import check_version
 

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from earlid.ledger.dates import clock_text, day_text, doubt_text, local_day, span_text
 from earlid.ledger.queries import Entry, Opening
 from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Story
+from earlid.ledger.time_format import clock_text, day_text, doubt_text, local_day, span_text
 
 ROWS_SHOWN = 500
 SHORT_ID = 8  # so much of an identifier in a table; --board takes it

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from earlid.ledger import queries
 from earlid.ledger.boards import Board
-from earlid.ledger.dates import day_start_ms, days_between, iso_text, local_day
 from earlid.ledger.gaps import Gap, gaps
 from earlid.ledger.queries import Entry, Opening, Totals
 from earlid.ledger.reader import Reader
+from earlid.ledger.time_format import day_start_ms, days_between, iso_text, local_day
 
 BAR_CELLS = 96  # a quarter of an hour each
 # Marks of a bar, the more telling ones first: a cell shows the first that happened in it.

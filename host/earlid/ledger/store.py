@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earlid.ledger import rows, schema
-from earlid.ledger.faults import explain, not_ours
+from earlid.ledger.db_errors import explain, not_ours
 from earlid.ledger.location import Location
 from earlid.ledger.version import VERSION, check_version
 

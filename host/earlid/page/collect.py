@@ -17,7 +17,7 @@ from earlid.ledger.judge import judge
 from earlid.ledger.keys import read_key
 from earlid.ledger.reader import Reader
 from earlid.page.pack import Columns
-from earlid.page.zone import offsets, zone_name
+from earlid.page.tz_table import offsets, zone_name
 
 MOST_RECORDS = 1_000_000  # more than a browser's tab should be asked to hold
 YEAR_MS = 366 * 86_400_000

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from earlid.ledger.boards import Board, pick_boards
+from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.location import Location
 from earlid.ledger.queries import labels
 from earlid.ledger.reader import open_reader
-from earlid.ledger.times import Clocks
 from earlid.page import collect
 from earlid.page.pack import Columns, pack
 

@@ -21,7 +21,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Add the verb."""
     from earlid.board.port import add_port_argument
     from earlid.calibrate.levels import NAMES
-    from earlid.calibrate.progress import STEPS
+    from earlid.calibrate.session_file import STEPS
 
     parser = subparsers.add_parser(
         "calibrate",

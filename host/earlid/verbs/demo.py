@@ -44,15 +44,15 @@ def run(args: argparse.Namespace) -> int:
 
     if not runner.has_micropython():
         raise UserError(runner.MISSING, FAILED)
-    from earlid.demo import stay, teller
+    from earlid.demo import interactive, narrator
+    from earlid.demo.scenes import QUIET_ROOM_DBFS
     from earlid.ledger.location import Location
     from earlid.virtual.board import VirtualBoard
-    from earlid.virtual.story import QUIET_ROOM_DBFS
 
     sound = audio.read_audio(Path(args.wav)) if args.wav else None
     model = models.load(args.model)
     if args.mic:
-        from earlid.virtual import pc_microphone
+        from earlid.demo import pc_microphone
 
         pc_microphone.package()
     from rich.console import Console
@@ -69,16 +69,16 @@ def run(args: argparse.Namespace) -> int:
         board.start()
         try:
             if args.no_story:
-                stay.stay(board, out, word=args.model == "alexa")
+                interactive.stay(board, out, word=args.model == "alexa")
                 return 0
             board.run_background(speed=1.0 if args.mic else args.speed)
             if sound is not None or args.mic:
-                told = teller.listen_along(board, location, out, sound)
+                told = narrator.listen_along(board, location, out, sound)
             else:
-                told = teller.play_story(board, location, out)
-            teller.show_receipts(location, out)
+                told = narrator.play_story(board, location, out)
+            narrator.show_receipts(location, out)
             if args.stay:
-                stay.stay(board, out, word=args.model == "alexa")
+                interactive.stay(board, out, word=args.model == "alexa")
         finally:
             board.stop()
     return 0 if told else FAILED

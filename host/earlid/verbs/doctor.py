@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from earlid.board import bundle
-from earlid.board.doctor import PROBLEM, Finding, Observation, diagnose
-from earlid.board.observe import observe
 from earlid.board.port import add_port_argument, candidate_ports
+from earlid.doctor import bug_report
+from earlid.doctor.gather import observe
+from earlid.doctor.model import PROBLEM, Finding, Observation, diagnose
 from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
 
 
@@ -64,7 +64,7 @@ def report(seen: Observation, findings: list[Finding]) -> list[str]:
 
 def _write_bundle(path: Path, seen: Observation, findings: list[Finding]) -> None:
     try:
-        path.write_text(json.dumps(bundle.make(seen, findings), indent=1) + "\n")
+        path.write_text(json.dumps(bug_report.make(seen, findings), indent=1) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}. Name another file with --bundle.", USAGE) from error
     print(f"wrote {path}: read it before you send it.", file=sys.stderr)

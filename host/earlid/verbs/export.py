@@ -63,19 +63,19 @@ def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[Bo
 
         with _output(args.output) as out:
             return jsonl.write(reader, chosen, out)
-    from earlid.ledger import columns
+    from earlid.ledger import tabular
 
     if shape == "csv":
         with _output(args.output) as out:
-            return columns.write_csv(_entries(args, reader, chosen), out)
+            return tabular.write_csv(_entries(args, reader, chosen), out)
     if not args.output:
         raise UserError("Parquet goes to a file only: name it with -o FILE.", USAGE)
-    return columns.write_parquet(_entries(args, reader, chosen), Path(args.output))
+    return tabular.write_parquet(_entries(args, reader, chosen), Path(args.output))
 
 
 def _entries(args: argparse.Namespace, reader: Reader, chosen: list[Board]) -> Iterator[Entry]:
     from earlid.ledger.queries import entries
-    from earlid.ledger.when import parse_when
+    from earlid.ledger.time_parse import parse_when
 
     now = datetime.now()
     from_ms = parse_when(args.since, now) if args.since else None

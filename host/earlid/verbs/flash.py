@@ -13,10 +13,10 @@ from typing import Any
 
 from lid import config as settings
 
-from earlid.board import image, progress
 from earlid.board.port import add_port_argument, candidate_ports, pick_port
-from earlid.board.provision import Order, Outcome, Provision
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
+from earlid.flash import image, progress_bars
+from earlid.flash.provision import Order, Outcome, Provision
 
 DEFAULT_WORD = "okay_nabu"
 NO_WORD = "none"
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     order = _order(args)
     _ask_before_erase(args, ports)
     stop = threading.Event()
-    with progress.show(ports, quiet=args.json) as bars, ThreadPoolExecutor(len(ports)) as pool:
+    with progress_bars.show(ports, quiet=args.json) as bars, ThreadPoolExecutor(len(ports)) as pool:
         runs = [Provision(port, order, bars.reporter(port), stop) for port in ports]
         futures = [pool.submit(one.run) for one in runs]
         try:

@@ -12,8 +12,8 @@ from typing import Any
 
 from serial.tools import list_ports
 
+from earlid.board.detect import Sighting, describe, probe
 from earlid.board.port import add_port_argument, candidate_ports
-from earlid.board.probe import Sighting, describe, probe
 from earlid.errors import NO_BOARD, UserError
 
 AT_ONCE = 16

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _set_retention(ledger: Ledger, span: str) -> None:
-    from earlid.ledger.when import parse_age
+    from earlid.ledger.time_parse import parse_age
 
     if span != "off":
         parse_age(span, datetime.now())
@@ -82,7 +82,7 @@ def _set_retention(ledger: Ledger, span: str) -> None:
 def _range(args: argparse.Namespace, ledger: Ledger) -> tuple[int | None, int | None, str]:
     """(from, to, why) in Unix ms; an empty why when there is nothing to do."""
     from earlid.ledger.purge import retention_of
-    from earlid.ledger.when import parse_age, parse_when
+    from earlid.ledger.time_parse import parse_age, parse_when
 
     now = datetime.now()
     if args.everything:
@@ -110,8 +110,8 @@ def _ask(args: argparse.Namespace, counts: dict[str, int]) -> None:
 
 def _list(args: argparse.Namespace) -> int:
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.dates import iso_text
     from earlid.ledger.reader import open_reader
+    from earlid.ledger.time_format import iso_text
 
     with open_reader(locate(args.ledger)) as reader:
         receipts = [

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         print()
         return 0
     if args.csv:
-        from earlid.ledger.columns import write_csv
+        from earlid.ledger.tabular import write_csv
 
         write_csv(story.entries, sys.stdout)
         return 0
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _range(args: argparse.Namespace, now: datetime, default: str) -> tuple[int, int | None]:
     """What is asked about, Unix ms; without an end when it is now."""
-    from earlid.ledger.dates import day_start_ms, local_day
-    from earlid.ledger.when import parse_when
+    from earlid.ledger.time_format import day_start_ms, local_day
+    from earlid.ledger.time_parse import parse_when
 
     if args.what:
         if args.since or args.until:

@@ -13,7 +13,7 @@ from earlid.errors import FAILED, USAGE, UserError
 from earlid.ledger.location import add_ledger_argument, locate
 
 if TYPE_CHECKING:
-    from earlid.ledger.anchor import Anchor
+    from earlid.ledger.anchor_code import Anchor
     from earlid.ledger.judge import Judgement
 
 
@@ -35,7 +35,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Judge, tell, and return the worst exit code."""
-    from earlid.ledger.anchor import read_code
+    from earlid.ledger.anchor_code import read_code
 
     typed = [read_code(code) for code in args.anchor]
     if args.file:

@@ -18,8 +18,8 @@ from earlid.ledger.location import Location, add_ledger_argument, locate
 
 if TYPE_CHECKING:
     from earlid.board.link import Record
-    from earlid.board.sync import Sync
-    from earlid.board.watcher import Happening, Watcher
+    from earlid.collect.sync import Sync
+    from earlid.collect.watcher import Happening, Watcher
     from earlid.ledger.store import Ledger
 
 TELEMETRY_MS = 200
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     location = locate(args.ledger)
     with Ledger(location) as ledger:
         if args.pair:
-            from earlid.board.pairing import pair
             from earlid.board.port import pick_port
+            from earlid.collect.pairing import pair
 
             pair((args.port or [None])[0] or pick_port(None))
         if args.once:
@@ -81,7 +81,7 @@ def _ports(args: argparse.Namespace) -> list[str]:
 
 def _once(args: argparse.Namespace, ledger: Ledger) -> int:
     from earlid.board.link import Link
-    from earlid.board.sync import Sync
+    from earlid.collect.sync import Sync
 
     ports = _ports(args)
     if not ports:
@@ -110,7 +110,7 @@ def _print_json(board: str, item: Record, wall_ms: int | None) -> None:
 
 
 def _print_service(args: argparse.Namespace) -> int:
-    from earlid.board.service import launchd_plist, systemd_unit
+    from earlid.collect.service import launchd_plist, systemd_unit
 
     command = [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
     for port in args.port or []:
@@ -161,7 +161,7 @@ class _Watch:
         from rich.console import Console
         from rich.live import Live
 
-        from earlid.board.liveview import screen
+        from earlid.collect.liveview import screen
 
         with Live(console=Console(highlight=False), auto_refresh=False) as live:
             scanned_s = float("-inf")
@@ -186,7 +186,7 @@ class _Watch:
             self._retain()
 
     def _look_for_boards(self) -> None:
-        from earlid.board.watcher import Watcher
+        from earlid.collect.watcher import Watcher
 
         ports = _ports(self._args)
         if not ports and not self._watchers and not self._waiting:
@@ -224,7 +224,7 @@ class _Watch:
         return self._names.get(board, board)
 
     def _tell(self, happening: Happening) -> None:
-        from earlid.board.liveview import happening_text
+        from earlid.collect.liveview import happening_text
 
         self._stale.set()
         self._happenings.append(happening)

@@ -15,15 +15,14 @@ import numpy as np
 from lid import circuit as figures
 
 from earlid.firmware import root as firmware_root
-
-from . import image
-from .accidents import Accidents, ChannelName
-from .circuit import Constants
-from .engine import POWER_ON, Engine, frame_at
-from .flash import FLASH_BYTES, Flash
-from .port import Port
-from .processor import Processor
-from .sound import MODES, RATE_HZ, Mode, Samples, Sound, load
+from earlid.virtual import image
+from earlid.virtual.circuit import Constants
+from earlid.virtual.fault_injection import Accidents, ChannelName
+from earlid.virtual.flash import FLASH_BYTES, Flash
+from earlid.virtual.port import Port
+from earlid.virtual.processor import Processor
+from earlid.virtual.simulation import POWER_ON, Engine, frame_at
+from earlid.virtual.sound import MODES, RATE_HZ, Mode, Samples, Sound, load
 
 FIRMWARE = firmware_root()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from .protocol import FLASH_BLOCK
+from earlid.virtual.protocol import FLASH_BLOCK
 
 FLASH_BYTES = 512 * FLASH_BLOCK
 ERR_FAIL = -1  # ESP_FAIL

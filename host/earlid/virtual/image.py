@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from littlefs import LittleFS, LittleFSError
 
-from .flash import FLASH_BYTES
-from .protocol import FLASH_BLOCK
+from earlid.virtual.flash import FLASH_BYTES
+from earlid.virtual.protocol import FLASH_BLOCK
 
 NO_SPACE = -28
 

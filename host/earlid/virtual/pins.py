@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lid import circuit as figures
 
-from .circuit import Circuit
+from earlid.virtual.circuit import Circuit
 
 SHOWN_PINS = {figures.STATUS_LED_PIN: "status_led", figures.BUZZER_PIN: "buzzer"}
 _ADC = struct.Struct("<8H")

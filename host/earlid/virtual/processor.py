@@ -30,8 +30,8 @@ class Processor:
     def __init__(self, heap_bytes: int) -> None:
         ours, theirs = socket.socketpair()
         self._control = ours
-        command = [sys.executable, "-I", "-S", str(_HERE / "nursery.py")]
-        self._nursery = subprocess.Popen(
+        command = [sys.executable, "-I", "-S", str(_HERE / "forkserver.py")]
+        self._forkserver = subprocess.Popen(
             [*command, _site_folder(), str(_HERE / "chip" / "launch.py"), str(heap_bytes)],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
@@ -62,7 +62,7 @@ class Processor:
     @property
     def pids(self) -> tuple[int, ...]:
         """The processes that are this chip's."""
-        return (self._nursery.pid, self.pid) if self.pid else (self._nursery.pid,)
+        return (self._forkserver.pid, self.pid) if self.pid else (self._forkserver.pid,)
 
     def kill(self) -> None:
         """Stop the chip at once."""
@@ -82,7 +82,7 @@ class Processor:
         """Stop the chip and the process that starts chips."""
         self.kill()
         self._control.close()
-        self._nursery.wait()
+        self._forkserver.wait()
 
     def _tell(self, word: bytes) -> None:
         self._control.send(word)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import select
 
-from .console import RX_BUFFER_BYTES, Receiver, Transmitter
-from .port import Port
-from .processor import Processor
+from earlid.virtual.port import Port
+from earlid.virtual.processor import Processor
+from earlid.virtual.uart_text import RX_BUFFER_BYTES, Receiver, Transmitter
 
 
 class Uart:

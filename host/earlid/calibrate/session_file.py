@@ -1,0 +1,121 @@
+"""What a calibration has got so far, kept after every step so that it can be gone on with; and the profiles written."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from earlid.calibrate.room import Finding, Room
+from earlid.calibrate.trials import Ordinary, Trial
+from earlid.calibrate.voice import Voice
+from earlid.errors import FAILED, UserError
+
+FORMAT = 1
+STEPS = ("room", "voice", "word", "noise")
+
+
+@dataclass
+class Collected:
+    """Everything measured on one board; None or empty where a step has not been done."""
+
+    board: str
+    word: str
+    model: str
+    firmware: str
+    began: str
+    room: Room | None = None
+    voice: Voice | None = None
+    trials: list[Trial] = field(default_factory=list)
+    ordinary: Ordinary = field(default_factory=Ordinary)
+    done: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "format": FORMAT, "board": self.board, "word": self.word, "model": self.model, "firmware": self.firmware,
+            "began": self.began, "room": asdict(self.room) if self.room else None,
+            "voice": asdict(self.voice) if self.voice else None, "trials": [asdict(trial) for trial in self.trials],
+            "ordinary": {"counts": self.ordinary.counts.tolist(), "milliseconds": self.ordinary.milliseconds},
+            "done": self.done,
+        }  # fmt: skip
+
+
+def collected_from(values: dict[str, Any]) -> Collected:
+    """What `to_json` made. Raises KeyError, TypeError or ValueError when it is something else."""
+    if values["format"] != FORMAT:
+        raise ValueError(f"format {values['format']}")
+    return Collected(
+        values["board"], values["word"], values["model"], values["firmware"], values["began"],
+        Room(**_findings(values["room"])) if values["room"] else None,
+        Voice(**_findings(values["voice"])) if values["voice"] else None,
+        [Trial(**trial) for trial in values["trials"]],
+        Ordinary(values["ordinary"]["counts"], values["ordinary"]["milliseconds"]),
+        [step for step in values["done"] if step in STEPS],
+    )  # fmt: skip
+
+
+def _findings(values: dict[str, Any]) -> dict[str, Any]:
+    return values | {"findings": [Finding(**finding) for finding in values["findings"]]}
+
+
+class Shelf:
+    """The files of one board: an unfinished session, and the profiles that were written to it, newest last.
+
+    Args:
+        folder: where they are; made when needed.
+        board: its identifier.
+    """
+
+    def __init__(self, folder: Path, board: str) -> None:
+        self.session_path = folder / f"{board}.session.json"
+        self.profile_path = folder / f"{board}.json"
+
+    def load(self) -> Collected | None:
+        """The unfinished session; None when there is none, or it cannot be read any more."""
+        try:
+            return collected_from(json.loads(self.session_path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, collected: Collected) -> None:
+        """Keep a session. Raises UserError when it cannot be written."""
+        _write(self.session_path, collected.to_json())
+
+    def finish(self, profile: dict[str, Any]) -> None:
+        """Keep a profile as the newest, its predecessors behind it, and let the session go."""
+        before = self.profiles()
+        _write(self.profile_path, profile | {"history": [{k: v for k, v in old.items() if k != "history"} for old in before]})
+        self.session_path.unlink(missing_ok=True)
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """The profiles written so far, newest first."""
+        try:
+            newest = json.loads(self.profile_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return [newest, *newest.get("history", [])]
+
+
+def now_text() -> str:
+    """This moment with the local offset, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(values, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror or error}; set EARLID_DATA_DIR to a folder that can be written", FAILED
+        ) from error

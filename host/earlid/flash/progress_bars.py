@@ -1,0 +1,106 @@
+"""Progress bars, one a board, on stderr and only on a terminal; elsewhere a line when a stage begins."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from earlid.flash.provision import ENDS, HOLD_TEXT, Report
+
+STAGE_TEXT = {
+    "look": "looking at the board",
+    "maintenance": "waiting for maintenance mode",
+    "download": "downloading MicroPython",
+    "connect": "connecting to the boot loader",
+    "erase": "erasing",
+    "write": "writing MicroPython",
+    "verify": "verifying",
+    "prompt": "waiting for MicroPython",
+    "deploy": "putting the firmware on",
+    "release": "let the talk button go now",
+    "restart": "restarting",
+    "self-test": "waiting for the first self-test",
+    "done": "done",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+ESTIMATE_AFTER_S = 2.0
+ESTIMATE_AFTER_SHARE = 0.05
+
+
+def remaining_s(done: int, total: int, elapsed_s: float) -> float | None:
+    """Seconds a stage will still take at the speed it had; None while too little is known to say.
+
+    Args:
+        done, total: how much of the stage is done, of how much (0: unknown).
+        elapsed_s: since the stage began.
+    """
+    if total <= 0 or elapsed_s < ESTIMATE_AFTER_S or done < total * ESTIMATE_AFTER_SHARE:
+        return None
+    return elapsed_s * (total - done) / done
+
+
+class _Remaining(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        left_s = remaining_s(int(task.completed), int(task.total or 0), time.monotonic() - task.fields["begin_s"])
+        return Text("" if left_s is None else f"about {left_s:.0f} s left")
+
+
+class Bars:
+    """The bars of one run; `reporter` gives each board's."""
+
+    def __init__(self, bars: Progress | None, quiet: bool) -> None:
+        self._bars = bars
+        self._quiet = quiet
+        self._lock = threading.Lock()
+
+    def reporter(self, port: str) -> Report:
+        """A function for `Provision.report` that moves this port's bar."""
+        begun = ""
+        task = None
+        if self._bars is not None:
+            task = self._bars.add_task("", port=port, begin_s=time.monotonic(), total=None)
+
+        def report(stage: str, done: int, total: int) -> None:
+            nonlocal begun
+            new = stage != begun
+            begun = stage
+            if self._bars is not None and task is not None:
+                if new and stage == "maintenance":
+                    self._bars.console.print(f"{port}: {HOLD_TEXT}.", highlight=False)
+                if new:
+                    self._bars.update(task, description=STAGE_TEXT[stage], begin_s=time.monotonic())
+                self._bars.update(task, completed=done, total=total or None)
+            elif new and not self._quiet and stage not in ENDS:
+                with self._lock:
+                    text = f"{HOLD_TEXT}." if stage == "maintenance" else STAGE_TEXT[stage]
+                    print(f"{port}: {text}", file=sys.stderr, flush=True)
+
+        return report
+
+
+@contextmanager
+def show(ports: list[str], quiet: bool = False) -> Iterator[Bars]:
+    """Bars for these ports while the block runs.
+
+    Args:
+        ports: the boards' ports.
+        quiet: neither bars nor lines.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield Bars(None, quiet)
+        return
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    columns = (
+        TextColumn("{task.fields[port]}"), BarColumn(bar_width=24), TextColumn("{task.description}"), _Remaining(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bars:
+        yield Bars(bars, quiet)

@@ -1,0 +1,172 @@
+"""A board's REPL through mpremote's transport, on a port that is opened without resetting the board."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import serial
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+from earlid.board.link import BoardGone
+from earlid.board.port import READ_TIMEOUT_S
+from earlid.errors import UserError
+from earlid.flash import transfer
+
+REPL_TIMEOUT_S = 3.0  # between two characters of the board
+PATIENCE = 3  # times that, while the board works on flash
+ENTER_TRIES = 3
+END_S = 1.0  # for what runs to end after Ctrl-C
+CTRL_C = b"\x03"
+
+
+class NoRepl(BoardGone):
+    """The board gives no prompt."""
+
+
+class _Transport(SerialTransport):
+    """mpremote's transport on a port that is open already; its own constructor would open it anew."""
+
+    def __init__(self, port: serial.Serial) -> None:
+        self.in_raw_repl = False
+        self.use_raw_paste = True
+        self.device_name = port.port
+        self.mounted = False
+        self.serial = port
+        self.is_pty = True  # makes it wait in read() instead of asking every 10 ms: faster on every port
+
+    def enter_quietly(self) -> None:
+        """mpremote's `enter_raw_repl` without a soft reset, and without its printing to stdout what it did not expect."""
+        self.serial.write(b"\r\x03")  # ends what runs
+        while waiting := self.serial.in_waiting:
+            self.serial.read(waiting)
+        self.serial.write(b"\r\x01")
+        banner = b"raw REPL; CTRL-B to exit\r\n"
+        if not self.read_until(1, banner, timeout_overall=REPL_TIMEOUT_S).endswith(banner):
+            raise TransportError("no raw REPL")
+        self.in_raw_repl = True
+
+
+class Repl:
+    """The raw REPL of a board, entered on construction, without a soft reset.
+
+    Args:
+        port: an open serial port; it stays open, and is closed by whoever opened it.
+        tries: how often to ask for the prompt.
+
+    Raises:
+        NoRepl: code 3 when no prompt comes.
+    """
+
+    def __init__(self, port: serial.Serial, tries: int = ENTER_TRIES) -> None:
+        self._port = port
+        self._transport = _Transport(port)
+        self._running = False  # code of ours, as far as is known
+        port.timeout = REPL_TIMEOUT_S
+        for attempt in range(tries):
+            try:
+                self._transport.enter_quietly()
+                return
+            except (TransportError, serial.SerialException, OSError) as error:
+                if attempt == tries - 1:
+                    port.timeout = READ_TIMEOUT_S
+                    raise NoRepl(
+                        f"no MicroPython prompt at {port.port}. Press the board's reset button and try again; "
+                        "if that does not help, write MicroPython anew with `earlid flash --image`."
+                    ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        with contextlib.suppress(TransportError, serial.SerialException, OSError):
+            if kind is not None and self._running:
+                self._port.timeout = END_S
+                self._port.write(CTRL_C)  # whatever runs there must end before the prompt comes back
+                self._transport.read_until(1, b"\x04>", timeout=END_S)
+            self._transport.exit_raw_repl()
+            self._port.timeout = READ_TIMEOUT_S
+
+    def run(self, code: str) -> str:
+        """Run Python on the board.
+
+        Returns:
+            What it printed.
+
+        Raises:
+            UserError: code 1 with the last line of the board's traceback; code 3 when the board is gone.
+        """
+        self._running = True
+        try:
+            printed, failed = self._transport.exec_raw(code.encode(), timeout=REPL_TIMEOUT_S * PATIENCE)
+        except (TransportError, serial.SerialException, OSError) as error:
+            raise self._silent(error) from error
+        self._running = False
+        if failed:
+            raise UserError(_traceback(failed.decode(errors="replace")))
+        return str(printed.decode(errors="replace"))
+
+    def _silent(self, error: Exception) -> BoardGone:
+        return BoardGone(f"the board at {self._port.port} fell silent ({error}). Run `earlid flash` again.")
+
+    def look(self) -> dict[str, Any]:
+        """What the board is and what stands on it (`parcel.LOOK`)."""
+        return dict(json.loads(self.run(transfer.LOOK)))
+
+    def hashes(self, paths: Iterable[str]) -> dict[str, str]:
+        """SHA-256 of files on the board by path, in hex; `-` for what cannot be read."""
+        printed = self.run(f"PATHS={list(paths)!r}\n{transfer.HASH}")
+        return dict(line.split() for line in printed.splitlines() if line)
+
+    def send(self, blocks: Sequence[bytes], report: Callable[[int], None]) -> None:
+        """Stream masked blocks to `parcel.RECEIVE`.
+
+        Args:
+            blocks: as `parcel.blocks` makes them.
+            report: told after each block how many have been asked for.
+
+        Raises:
+            UserError: as `run`.
+        """
+        self._running = True
+        try:
+            self._transport.exec_raw_no_follow(transfer.RECEIVE.encode())
+            for number, block in enumerate(blocks):
+                self._await_ask()
+                self._port.write(block)
+                report(number + 1)
+            _, failed = self._transport.follow(timeout=REPL_TIMEOUT_S * PATIENCE)
+        except (TransportError, serial.SerialException, OSError) as error:
+            raise self._silent(error) from error
+        self._running = False
+        if failed:
+            raise UserError(_traceback(failed.decode(errors="replace")))
+
+    def _await_ask(self) -> None:
+        # A flash sector's erase may take 0.4 s, a garbage collection less.
+        end_s = time.monotonic() + REPL_TIMEOUT_S * PATIENCE
+        while (found := self._port.read(1)) != transfer.ASK:
+            if found == b"\x04":
+                failed = self._transport.read_until(1, b"\x04", timeout=REPL_TIMEOUT_S)
+                raise UserError(_traceback(failed[:-1].decode(errors="replace")))
+            if time.monotonic() > end_s:
+                raise TransportError("no answer during the transfer")
+
+    def leave_running(self, code: str) -> None:
+        """Start code that does not come back, as a reset."""
+        try:
+            self._transport.exec_raw_no_follow(code.encode())
+        except (TransportError, serial.SerialException, OSError) as error:
+            raise self._silent(error) from error
+
+
+def _traceback(text: str) -> str:
+    last = text.strip().splitlines()[-1] if text.strip() else "no reason given"
+    if "ENOSPC" in last or last.strip() == "OSError: 28":
+        return "the board's flash is full. Free some space, or start over with `earlid flash --erase` (no journal stays)."
+    return f"the board's MicroPython stopped with: {last}. Run `earlid flash` again."

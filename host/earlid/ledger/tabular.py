@@ -1,0 +1,55 @@
+"""Records as a table for other programs: CSV, or Parquet when pyarrow is installed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from earlid.errors import USAGE, UserError
+from earlid.ledger.queries import Entry
+from earlid.ledger.time_format import iso_text
+
+GROUP = 50_000
+
+
+def write_csv(entries: Iterable[Entry], out: TextIO) -> int:
+    """Write entries with a header, times as ISO 8601 with the local offset; returns how many."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("wall", *Entry._fields))
+    count = 0
+    for entry in entries:
+        writer.writerow((iso_text(entry.wall_ms), *("" if value is None else value for value in entry)))
+        count += 1
+    return count
+
+
+def write_parquet(entries: Iterable[Entry], path: Path) -> int:
+    """Write entries as one Parquet file, `wall_ms` as a UTC timestamp; returns how many.
+
+    Raises:
+        UserError: code 2 when pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UserError("Parquet needs pyarrow: pip install pyarrow, or take --format csv.", USAGE) from None
+    kinds = {"board": pa.string(), "event": pa.string(), "reason": pa.string(), "label": pa.bool_()}
+    kinds["wall_ms"] = pa.timestamp("ms", tz="UTC")
+    table_schema = pa.schema([(name, kinds.get(name, pa.int64())) for name in Entry._fields])
+    count = 0
+    with pq.ParquetWriter(path, table_schema) as writer:
+        for group in _groups(entries):
+            columns = [pa.array(column, kind.type) for column, kind in zip(zip(*group, strict=True), table_schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=table_schema))
+            count += len(group)
+    return count
+
+
+def _groups(entries: Iterable[Any]) -> Iterator[list[Any]]:
+    waiting = iter(entries)
+    while group := list(islice(waiting, GROUP)):
+        yield group

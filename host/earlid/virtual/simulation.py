@@ -1,0 +1,403 @@
+"""Nature: owns time and answers the chip. Time moves by what the chip waits for, and by nothing else."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import random
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from earlid.virtual import protocol as p
+from earlid.virtual.affinity import share_cpu
+from earlid.virtual.circuit import NEVER, Circuit, Constants
+from earlid.virtual.flash import Flash, PowerLost
+from earlid.virtual.i2s import Awake, Capture
+from earlid.virtual.pins import Pins
+from earlid.virtual.port import Port
+from earlid.virtual.processor import Processor
+from earlid.virtual.sound import RATE_HZ, Sound
+from earlid.virtual.uart import Uart
+
+POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT, BROWN_OUT = 1, 2, 3, 4, 5, 6
+# What the ESP32's ROM calls them (the number is also in its RTC_CNTL_RESET_STATE_REG), and what MicroPython calls them
+_ROM_CAUSES = {
+    POWER_ON: (0x1, b"POWERON_RESET", 1),
+    HARD: (0xC, b"SW_CPU_RESET", 2),
+    WATCHDOG: (0xC, b"SW_CPU_RESET", 3),
+    SOFT: (0xC, b"", 5),
+    BROWN_OUT: (0xF, b"RTCWDT_BROWN_OUT_RESET", 1),
+}
+_REQUEST = struct.Struct("<6I")
+_ANSWER = struct.Struct("<QQiI")
+_EVENTS = [struct.Struct(f"<{2 * n}I") for n in range(p.MAX_EVENTS + 1)]
+_FLASH_OPS = (p.OP_FLASH_READ, p.OP_FLASH_WRITE, p.OP_FLASH_ERASE)
+_PATIENCE_MS = 5  # how long to wait for the chip before looking what it does
+_AT_WORK_CPU_S = 0.05  # so long it may compute before what is sent to it, or Ctrl-C, reaches it in the middle of that
+
+OFF, BOOTING, RUNNING, WAITING, HUNG = "off", "booting", "running", "waiting", "hung"
+HISTORY_LIMIT = 1_000_000
+
+
+@dataclass
+class Speeds:
+    """What the chip's own work costs in board time, microseconds, and when its silence is a hang, processor seconds."""
+
+    hop_us: int = 2_000  # modelled work of one hop, added to every I2S read
+    boot_us: int = 300_000
+    soft_boot_us: int = 50_000
+    flash_read_us: int = 60
+    hang_cpu_s: float = 1.5
+
+
+class Engine:
+    """The whole board but its public face. `lock` guards every step; nothing else may touch it while a step runs."""
+
+    def __init__(self, flash: Flash, sound: Sound, port: Port, processor: Processor, constants: Constants, seed: int) -> None:
+        self.flash, self.sound, self.port, self.processor = flash, sound, port, processor
+        self.rng = random.Random(seed)
+        self.speeds = Speeds()
+        self.lock = threading.RLock()
+        self.now_us = self.leapt_us = 0  # leapt: by how much the chip's clock is ahead
+        self.state = OFF
+        self.history: list[tuple[float, str, object]] = []
+        self.awake = Awake()
+        self.circuit = Circuit(constants, self._changed)
+        self.pins = Pins(self.circuit, self._changed, self.rng)
+        self.uart = Uart(port, processor)
+        self.capture: Capture | None = None
+        self.resets: list[tuple[float, int]] = []
+        self.boots = 0
+        self.phase = 0
+        self.cause = POWER_ON
+        self.hang_at: int | None = None
+        self.requests = 0
+        self.lost_frames = 0
+        self._boot_at_us = NEVER
+        self._answered_us = 0
+        self._due_us = NEVER
+        self._owed: tuple[int, int, int, bytes] = (0, 0, 0, b"")  # op, argument, status, payload
+        self._wdt_timeout_us = 0
+        self._wdt_at_us = NEVER
+        self._actions: list[tuple[int, int, Callable[[], None]]] = []
+        self._action_count = 0
+        self._cpu_s = 0.0
+        self._racing = False
+
+    # --- time ---
+
+    def run_to(self, target_us: int, gently: bool = False) -> None:
+        """Step until `target_us`. `gently`: while the chip waits for input, let time run in small steps only."""
+        while self.now_us < target_us:
+            with self.lock:
+                self.step(target_us, gently)
+
+    def race_to(self, target_us: int, gently: bool = False) -> None:
+        """As `run_to`, with this thread and the chip on one processor: waking each other is ten times cheaper there."""
+        before = share_cpu(self.processor.pids)
+        self._racing = before is not None
+        try:
+            self.run_to(target_us, gently)
+        finally:
+            self._racing = False
+            if before is not None:
+                os.sched_setaffinity(0, before)
+
+    def step(self, target_us: int, gently: bool = False) -> None:
+        """One step: at most one word from the chip or to it."""
+        if self.state == WAITING:
+            self._advance(min(self._due_us, target_us))
+            if self.state == WAITING and self.now_us >= self._due_us:
+                self._answer()
+            elif self.state == WAITING:
+                self._pump(0)
+                if self.uart.interrupt and self._owed[0] == p.OP_SLEEP:
+                    self._due_us = self.now_us
+        elif self.state == RUNNING:
+            self._listen(target_us, gently)
+        else:
+            self._pump(0)
+            if gently and self.state != BOOTING:
+                time.sleep(0.002)
+                target_us = min(target_us, self.now_us + 10_000)
+            self._advance(min(target_us, max(self._boot_at_us, self.now_us)))
+            if self.state == BOOTING and self.now_us >= self._boot_at_us:
+                self._boot()
+
+    def at(self, time_us: int, action: Callable[[], None]) -> None:
+        """Do something at a moment of board time."""
+        self._action_count += 1
+        heapq.heappush(self._actions, (max(time_us, self.now_us), self._action_count, action))
+
+    def _advance(self, to_us: int) -> bool:
+        # Let the copper, the watchdog and the test's actions happen; False if the chip was reset on the way
+        boots, circuit, actions = self.boots, self.circuit, self._actions
+        if circuit.next_us > to_us < self._wdt_at_us and (not actions or actions[0][0] > to_us):  # nothing falls due
+            if to_us > self.now_us:
+                self.now_us = to_us
+            return True
+        while True:
+            next_us = min(circuit.next_us, self._wdt_at_us)
+            if actions and actions[0][0] < next_us:
+                next_us = actions[0][0]
+            if next_us > to_us:
+                break
+            self.now_us = max(self.now_us, next_us)
+            if circuit.next_us <= next_us:
+                circuit.advance(next_us)
+            elif actions and actions[0][0] <= next_us:
+                heapq.heappop(actions)[2]()
+            else:
+                self.reset(WATCHDOG)
+            if self.boots != boots:
+                return False
+        if to_us > self.now_us:
+            self.now_us = to_us
+        return True
+
+    def _changed(self, time_us: int, what: str, value: object) -> None:
+        self.history.append((time_us / 1000, what, value))
+        if len(self.history) > HISTORY_LIMIT:
+            del self.history[: HISTORY_LIMIT // 2]
+        if what == "sentinel_rail":
+            self.awake.rail(time_us, bool(value))
+
+    def note(self, what: str, value: object) -> None:
+        """Put a line into the history now."""
+        self._changed(self.now_us, what, value)
+
+    # --- the chip's life ---
+
+    def power(self, on: bool, cause: int = POWER_ON) -> None:
+        """The board's supply."""
+        if on == self.circuit.powered:
+            return
+        self.note("power", on)
+        self.circuit.power(self.now_us, on)
+        if on:
+            self._restart(cause, self.speeds.boot_us)
+        else:
+            self._silence_chip()
+            self.boots += 1
+            self.state = OFF
+            self._boot_at_us = NEVER
+
+    def reset(self, cause: int) -> None:
+        """A reset that clears everything: watchdog, reset pin, `machine.reset`."""
+        if self.circuit.powered:
+            self._silence_chip()
+            self._restart(cause, self.speeds.boot_us)
+
+    def _silence_chip(self) -> None:
+        self.uart.take_output(self.now_us)
+        self.processor.kill()
+        self.capture = None
+        self._wdt_timeout_us, self._wdt_at_us = 0, NEVER
+        self.uart.reset()
+        self.pins.reset(self.now_us)
+
+    def _soft_reset(self) -> None:
+        # As on the ESP32: pins keep their levels and a started watchdog goes on counting
+        self.uart.take_output(self.now_us)
+        self.processor.kill()
+        self.capture = None
+        self.uart.say(b"MPY: soft reboot\r\n")
+        self._restart(SOFT, self.speeds.soft_boot_us)
+
+    def _restart(self, cause: int, after_us: int) -> None:
+        self.boots += 1
+        self.cause = cause
+        self.phase = 0
+        number, name, seen = _ROM_CAUSES[cause]
+        self.note("reset", seen)
+        self.resets.append((self.now_us / 1000, seen))
+        self.state = BOOTING
+        self._boot_at_us = self.now_us + after_us
+        if name:
+            self.uart.say(b"rst:0x%x (%s),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n" % (number, name))
+
+    def _boot(self) -> None:
+        transmitter = self.uart.transmitter
+        transmitter.reset(self.cause == SOFT and transmitter.raw_repl)
+        self.processor.start()
+        if self._racing:
+            share_cpu((self.processor.pid,))
+        self.state = RUNNING
+        self._boot_at_us = NEVER
+        self._answered_us = self.now_us
+        self._cpu_s = 0.0
+
+    # --- hearing the chip ---
+
+    def _pump(self, patience_ms: int) -> bool:
+        coding = self.phase == p.PHASE_CODE
+        return self.uart.pump(self.now_us, patience_ms, coding, self.phase != 0)
+
+    def _listen(self, target_us: int, gently: bool) -> None:
+        if self._pump(_PATIENCE_MS):
+            self._hear()
+            return
+        sleeping, cpu_s = self.processor.activity()
+        self._cpu_s = self._cpu_s or cpu_s
+        sleeping = sleeping and not self.processor.unread_input()
+        if not sleeping and cpu_s - self._cpu_s < _AT_WORK_CPU_S:
+            return
+        uart, given = self.uart, self.uart.given
+        if self._pump(0):  # it may have spoken meanwhile
+            self._hear()
+        elif uart.given > given:
+            pass  # now it has something to read
+        elif uart.interrupt and self.processor.interruptible():
+            uart.interrupt = False
+            self.processor.interrupt()
+        elif sleeping:
+            self._advance(min(target_us, self.now_us + 10_000) if gently else target_us)
+        elif cpu_s - self._cpu_s > self.speeds.hang_cpu_s and (self._wdt_timeout_us or self.phase != p.PHASE_REPL):
+            # It computes for ever without a word: time goes on without it (at the REPL it may be an honest computation)
+            self._advance(min(target_us, self.now_us + 1_000_000))
+
+    def _hear(self) -> None:
+        packet = os.read(self.processor.request_fd, 4096)
+        if packet:
+            self._serve(packet)
+        elif self.phase == p.PHASE_REPL:
+            self._soft_reset()
+        else:  # MicroPython itself crashed
+            self.reset(HARD)
+
+    def _serve(self, packet: bytes) -> None:
+        op, held, elapsed_us, a, b, fed = _REQUEST.unpack_from(packet)
+        boots, base_us = self.boots, self._answered_us
+        if fed and self._wdt_timeout_us and self._wdt_at_us > base_us + fed:
+            self._wdt_at_us = base_us + fed + self._wdt_timeout_us
+        self._cpu_s = 0.0
+        if held:
+            words = _EVENTS[held].unpack_from(packet, p.REQUEST_HEADER)
+            for i in range(0, 2 * held, 2):
+                self._event(base_us + words[i], words[i + 1])
+                if self.boots != boots:
+                    return
+        arrive_us = max(self.now_us, base_us + elapsed_us)
+        if self.uart.stall_us:
+            arrive_us += self.uart.stall_us
+            self.uart.stall_us = 0
+        self.requests += 1
+        if self.hang_at is not None and self.requests >= self.hang_at:
+            self.hang_at = None
+            self.state = HUNG
+            self.note("hang", self.requests)
+        elif self._advance(arrive_us):
+            self.state = WAITING
+            if op == p.OP_I2S_READ:
+                self._owe_sound(a, arrive_us + self.speeds.hop_us)
+            else:
+                self._dispatch(op, a, b, packet[p.REQUEST_HEADER + 8 * held :])
+
+    def _event(self, time_us: int, what: int) -> None:
+        if not self._advance(time_us):
+            return
+        kind, pin, value = what >> 8 & 0xFF, what & 0xFF, what >> 16
+        if kind == p.EVENT_LEVEL:
+            self.pins.levels[pin] = value
+            self.pins.drive(self.now_us, pin)
+        elif kind == p.EVENT_MODE:
+            self.pins.outputs[pin] = value
+            self.pins.drive(self.now_us, pin)
+        elif kind == p.EVENT_PWM:
+            self.pins.show(self.now_us, pin, value)
+
+    def _owe_sound(self, count: int, arrive_us: int) -> None:
+        capture = self.capture
+        if capture is None:
+            self._owe(p.OP_I2S_READ, arrive_us, payload=bytes(count))
+            return
+        capture.arrive(arrive_us)
+        self._owed = (p.OP_I2S_READ, count, 0, b"")
+        self._due_us = max(arrive_us, capture.ready_us(count // capture.frame_bytes))
+
+    def _owe(self, op: int, due_us: int, status: int = 0, payload: bytes = b"") -> None:
+        self._owed = (op, 0, status, payload)
+        self._due_us = due_us
+
+    def _dispatch(self, op: int, a: int, b: int, payload: bytes) -> None:
+        now_us = self.now_us
+        if op == p.OP_SLEEP:
+            self._owe(op, now_us + a)
+        elif op == p.OP_SYNC:
+            self._owe(op, now_us)
+        elif op in _FLASH_OPS:
+            self._use_flash(op, a, b, payload)
+        elif op == p.OP_I2S_START:
+            bits, stereo, rate_hz, ibuf = struct.unpack("<4I", payload[:16])
+            self.capture = Capture(now_us, bits, bool(stereo), rate_hz, ibuf)
+            self._owe(op, now_us)
+        elif op == p.OP_I2S_STOP:
+            self.capture = None
+            self._owe(op, now_us)
+        elif op == p.OP_WDT_START:
+            self._wdt_timeout_us = a * 1000
+            self._wdt_at_us = now_us + self._wdt_timeout_us
+            self._owe(op, now_us)
+        elif op == p.OP_HELLO:
+            number, _, seen = _ROM_CAUSES[self.cause]
+            hello = bytes([self.uart.transmitter.raw_repl, seen, number, 0, 0, 0, 0, 0])
+            self._owe(op, now_us, payload=hello + self.rng.getrandbits(63).to_bytes(8, "little"))
+        elif op == p.OP_PHASE:
+            self.phase = a
+            if a == p.PHASE_REPL and self.uart.transmitter.raw_repl:
+                self.uart.start_raw()
+            self._owe(op, now_us)
+        elif op == p.OP_RESET:
+            self.reset(HARD)
+        elif op == p.OP_SOFT_RESET:
+            self._soft_reset()
+        else:
+            raise RuntimeError(f"the chip sent request {op}, which nobody knows")
+
+    def _use_flash(self, op: int, address: int, length: int, payload: bytes) -> None:
+        data = b""
+        try:
+            if op == p.OP_FLASH_READ:
+                status, data = self.flash.read(address, length)
+                took_us = self.speeds.flash_read_us
+            elif op == p.OP_FLASH_WRITE:
+                status, took_us = self.flash.program(address, payload[:length])
+            else:
+                status, took_us = self.flash.erase(address, length)
+        except PowerLost:
+            self.power(False)
+            return
+        self._owe(op, self.now_us + took_us, status, data)
+
+    def _answer(self) -> None:
+        op, count, status, payload = self._owed
+        capture = self.capture
+        if count and capture is not None:
+            payload = capture.take(count // capture.frame_bytes, self.sound, self.awake)
+            self.lost_frames += capture.lost_frames
+            capture.lost_frames = 0
+        flags = 0
+        if self.uart.interrupt and op not in _FLASH_OPS and op != p.OP_HELLO:
+            self.uart.interrupt = False
+            flags = p.FLAG_INTERRUPT
+        inputs, adc = self.pins.sample(self.now_us)
+        self.state = RUNNING
+        self._answered_us = self.now_us
+        try:
+            os.write(self.processor.answer_fd, _ANSWER.pack(self.now_us + self.leapt_us, inputs, status, flags) + adc + payload)
+        except BrokenPipeError:
+            pass  # it died while it waited; the next listen finds out
+
+    def close(self) -> None:
+        """End the processes and let go of files."""
+        self.processor.close()
+        self.port.unplug()
+        self.flash.close()
+
+
+def frame_at(time_us: int) -> int:
+    """The first sound frame that begins at or after a moment of board time."""
+    return -(-time_us * RATE_HZ // 1_000_000)
