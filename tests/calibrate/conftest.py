@@ -19,7 +19,7 @@ from earlid.gate import models
 from earlid.gate.audio import read_audio
 from earlid.virtual.board import VirtualBoard
 
-SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "virtual" / "speech"
+SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "speech"
 RATE_HZ = 16000
 START_MS = 5000
 # Of properties: the same examples every time, however slow the machine

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from earlid.gate.audio import read_audio
 
-SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "virtual" / "speech"
+SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "speech"
 RATE_HZ = 16000
 SEED = 11
 

@@ -50,7 +50,7 @@ SPEAKS = """
 import binascii
 import json
 
-from lid import notes
+from lid import messages
 from lid.gate import same
 
 
@@ -60,13 +60,13 @@ def say(seq, body):
 
 
 def run(model):
-    print('started', notes.VERSION, model)
+    print('started', messages.VERSION, model)
     board = '%016x' % 0x1122334455667788
-    rows = (('boot', 'power-on', 256), ('selftest', notes.TEST, 1023))
+    rows = (('boot', 'power-on', 256), ('selftest', messages.TEST, 1023))
     for n, (event, reason, a) in enumerate(rows):
         rec = [n + 1, 1, 5, event, reason, 0, 0, 0, 0, 0, 0, 0, a, 0, '0' * 24, '0' * 16]
         say(n, {'rec': rec})
-    say(2, {'hi': {'board': board, 'fw': notes.VERSION, 'state': 'closed'}})
+    say(2, {'hi': {'board': board, 'fw': messages.VERSION, 'state': 'closed'}})
 """
 
 
@@ -77,7 +77,7 @@ def small_tree(folder: Path, version: str, arch: str = "x64", self_test: str = "
     (package / "__init__.py").write_text("")
     (package / "gate" / "__init__.py").write_text("")
     (package / "gate" / "same.py").write_text("def same(x):\n    return x * 3 + 1\n" * 20)
-    (package / "notes.py").write_text(f"VERSION = {version!r}\nTEST = {self_test!r}\n")
+    (package / "messages.py").write_text(f"VERSION = {version!r}\nTEST = {self_test!r}\n")
     (package / "start.py").write_text(SPEAKS)
     for name, data in LOADER_SOURCES.items():
         (folder / name).write_bytes(data)

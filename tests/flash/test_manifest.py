@@ -31,7 +31,7 @@ def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
     assert manifest.main(["--check"]) == 1
     said = capsys.readouterr().err
     assert "firmware/MANIFEST.json is out of date: sources: lid/messages.py" in said
-    assert "compiled: xtensawin files lid/notes.mpy" in said
+    assert "compiled: xtensawin files lid/messages.mpy" in said
     made = manifest.make(tmp_path)
     committed = json.loads(json.dumps(made)) | {"compiler": "MicroPython v1.26"}
     committed["compiled"]["x64"]["files"]["lid/start.mpy"] = "0"

@@ -17,12 +17,12 @@ from tests.flash import kit
 SPEAKS = """
 import earlid, lid
 from earlid import firmware
-from earlid.board import tree
-from earlid.virtual import story
+from earlid.flash import firmware_build
+from earlid.demo import scenes
 from earlid.page import document
 print(earlid.__path__[0], lid.__path__[0])
-print(tree.build(firmware.root(), "xtensawin").directory)
-print(all((story.SPEECH / name).is_file() for name in ("word-slt.flac", "babble-gb.flac")))
+print(firmware_build.build(firmware.root(), "xtensawin").directory)
+print(all((scenes.SPEECH / name).is_file() for name in ("word-slt.flac", "babble-gb.flac")))
 print(len(document.__doc__))
 """
 

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import earlid.virtual
+import earlid.demo
 import numpy as np
 import soundfile
 from earlid.gate import models
@@ -25,7 +25,7 @@ from .measure import HOPS_A_SECOND, Measurement, measure
 from .mix import KINDS, mix
 from .sounds import Samples
 
-SPEECH = Path(earlid.virtual.__path__[0]) / "speech"
+SPEECH = Path(earlid.demo.__path__[0]) / "speech"
 GOAL_ON, GOAL_CLOSED = 25.0, 16.0  # million instructions per second of audio
 CYCLES_AN_INSTRUCTION = (1.3, 1.7)
 CLOCK_MHZ = 240

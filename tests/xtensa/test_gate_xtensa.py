@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import earlid.virtual
+import earlid.demo
 import numpy as np
 import pytest
 import soundfile
@@ -20,7 +20,7 @@ from . import gate as gates
 from .sounds import Samples
 
 SEED = 41
-WORD = Path(earlid.virtual.__path__[0]) / "speech" / "word-rms.flac"
+WORD = Path(earlid.demo.__path__[0]) / "speech" / "word-rms.flac"
 PIECES = {
     "speech": sounds.speech_like(SEED, 1.5),
     "faint": sounds.speech_like(SEED + 1, 0.5, -70),

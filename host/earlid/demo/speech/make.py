@@ -1,4 +1,4 @@
-"""Make the demo's speech with espeak-ng and flite (Debian packages): `python host/earlid/virtual/speech/make.py`.
+"""Make the demo's speech with espeak-ng and flite (Debian packages): `python host/earlid/demo/speech/make.py`.
 
 The clips are kept in the repository, so that a newcomer needs neither program. 16 kHz, mono, 16 bit, FLAC.
 """
