@@ -12,7 +12,8 @@ import pytest
 from earlid.board.detect import Sighting
 from earlid.cli import main
 from earlid.doctor import board_rules, bug_report, gather, port_rules
-from earlid.doctor.model import NOTICE, PROBLEM, Access, Examined, Observation, Port, System, diagnose
+from earlid.doctor.diagnose import diagnose
+from earlid.doctor.model import NOTICE, PROBLEM, Access, Examined, Observation, Port, System
 from lid.record import FIELDS, REASONS
 
 from tests.flash import kit

@@ -1,7 +1,7 @@
-"""What `earlid doctor` judges from: observations in, findings out. No input or output here.
+"""What `earlid doctor` judges from and what it finds: observations in, findings out. No input or output here.
 
-A rule is a function of an `Observation` that returns the findings it sees. `doctor_port` has the rules for the way from
-this computer to the board, `doctor_board` those for a board that answers.
+A rule is a function of an `Observation` that returns the findings it sees. `port_rules` has the rules for the way from
+this computer to the board, `board_rules` those for a board that answers; `diagnose` runs them all.
 """
 
 from __future__ import annotations
@@ -98,11 +98,3 @@ class Observation:
 
 
 Rule = Callable[[Observation], Iterable[Finding]]
-
-
-def diagnose(seen: Observation) -> list[Finding]:
-    """Every finding of every rule, problems first."""
-    from earlid.doctor import board_rules, port_rules
-
-    found = [finding for rule in (*port_rules.RULES, *board_rules.RULES) for finding in rule(seen)]
-    return sorted(found, key=lambda finding: finding.level != PROBLEM)

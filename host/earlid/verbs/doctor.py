@@ -11,8 +11,9 @@ from typing import Any
 
 from earlid.board.port import add_port_argument, candidate_ports
 from earlid.doctor import bug_report
+from earlid.doctor.diagnose import diagnose
 from earlid.doctor.gather import observe
-from earlid.doctor.model import PROBLEM, Finding, Observation, diagnose
+from earlid.doctor.model import PROBLEM, Finding, Observation
 from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
 
 
