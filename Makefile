@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Two commands set everything up on a fresh machine: `make demo` (no hardware needed) and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # earlid: start the firmware that /active names, or the one in /lid; without either, or in maintenance, the REPL stays
 # open and the lid closed.
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`python -m hardware [group ...]`: make every file under hardware/made and firmware/lid/circuit.py, then print the targets.
 
 Groups: drawn headline fmea events firmware. Without one, all, in that order: half an hour of processor time, and it says how

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The bill of materials: one line a part number, with alternatives and an estimated price."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes the firmware's `lid/circuit.py`: pins from the netlist, times and thresholds from the simulated boards."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from hardware.parts import Board
 from hardware.recipes import RECIPES
 
 HEAD = """\
+# SPDX-License-Identifier: MIT
 # The copper's figures: which pin does what, and what a healthy circuit measures.
 # Simulated, not yet measured on a bench. Written by `python -m hardware` from the netlist and the simulated boards:
 # change those, not this file. The firmware, the virtual board and the drawings share it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What spreads: every tolerance, temperature and supply of one simulated board.
 
 `draw` gives uniform samples between the limits (pessimistic against a normal spread); `extremes` gives the named worst

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Electrical rule checks: the usual ones, and the promises of this product. Each returns what is wrong, in words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Everything that is not a headline: supplies that go, pins that float, slow toggling, clocks that could feed a microphone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which single faults are injected: every part open, shorted and drifted, every pair of neighbouring nets bridged."""
 
 from __future__ import annotations

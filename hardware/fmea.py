@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Failure modes by injection: the firmware's self-tests played on a faulty board, then MUTE thrown while it is open.
 
 What a test can see is what an ESP32 can read: a pin voltage below ADC_FLOOR_V counts as zero. A test counts only when the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The FMEA's page: both goals, what detects what, and the latent faults by name."""
 
 from __future__ import annotations

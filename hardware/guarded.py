@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The three recipes of the guarded side, simulated: open, inrush, drop, MUTE; on the nominal and the two worst boards."""
 
 from __future__ import annotations

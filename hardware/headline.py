@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The figures the product stands on, over many boards: every sample is a board drawn by `corners.draw`.
 
 Pump figures come from the one-channel board (both channels are alike, and it is half the deck); MUTE from the two-channel

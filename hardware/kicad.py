@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A KiCad 6 schematic: a box a part, a local label a pin. Electrically complete; the drawing for people is another file.
 
 Its symbols are also written as a library with a table that names it, so that KiCad finds where they come from.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where every pad sits on a 58 x 34 perfboard, the wires between them, and which nets lie close enough to be bridged.
 
 Holes are named like a map: row letter (A to Z, AA...) and column number, seen from the component side.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """SPICE lines of every kind of part. Behavioural where a vendor's model would add nothing that these tests measure."""
 
 from __future__ import annotations

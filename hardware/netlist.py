@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The netlist: the one source of truth of the circuit. Everything else in this folder is made from it.
 
 Nets of channel n end in n. A reference's hundreds digit is its channel, so R104 and R204 do the same job.

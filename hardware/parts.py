@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a part is, and the catalogue of every part number the boards use.
 
 Prices are estimates written down from memory on the date below, for single pieces without tax; none was looked up.

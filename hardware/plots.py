@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Plots of the reports as SVG: small, deterministic, one style."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What stands between a source and a microphone rail: the sentinel's rail, and three recipes for the guarded one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which file is made from what, and whether the committed ones are still true.
 
 Drawn files (lists, drawings, pin map) are cheap: made anew and compared byte for byte. Simulated files carry the digest of
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hardware import bom, constants, corners, erc, events, fmea, fmea_report, guarded, headline, kicad, scenes, spice, wiring
+from hardware import bom, constants, corners, erc, fmea, fmea_report, headline, kicad, scenes, spice, wiring
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
 from hardware.parts import Board
@@ -75,6 +76,11 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def _source(path: Path) -> str:
+    """The file's text without its licence line."""
+    return path.read_text().partition("\n")[2]
+
+
 def headline_digest() -> str:
     """Of the decks of the named and the first samples, and of the code that judges them."""
     one, two = headline.boards()
@@ -87,7 +93,7 @@ def headline_digest() -> str:
     decks += [spice.deck(one, c, scenes.slow(10.0, True, 0.8, 0.2)[0], ["RATE1"]) for c in boards]
     decks += [spice.deck(two, c, scenes.muted_while_open(3, 2.0, 2.0, 5.0)[0], ["RAIL2"]) for c in boards]
     return _digest(
-        *decks, inspect.getsource(headline.measure), str(headline.SAMPLES), str(corners.LIMITS), (ROOT / "plots.py").read_text()
+        *decks, inspect.getsource(headline.measure), str(headline.SAMPLES), str(corners.LIMITS), _source(ROOT / "plots.py")
     )
 
 
@@ -108,7 +114,7 @@ def fmea_digest(recipe: str = "digital") -> str:
 
 def events_digest() -> str:
     decks = [spice.deck(build(*b), c, spice.Scene("", 1.0), []) for b in BOARDS for c in [Corner(), *extremes(build(*b))]]
-    return _digest(*decks, inspect.getsource(events), inspect.getsource(guarded), inspect.getsource(scenes))
+    return _digest(*decks, *(_source(ROOT / f"{name}.py") for name in ("events", "guarded", "scenes")))
 
 
 DIGESTS: dict[str, Callable[[], str]] = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stimuli: what the pins, the switch and the supplies do in each test."""
 
 from __future__ import annotations

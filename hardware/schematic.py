@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The schematic, hand-placed with schemdraw; every value is read from the netlist, and a part that is not drawn is an error."""
 
 from __future__ import annotations

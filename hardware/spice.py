@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A deck from a netlist, a corner, a scene and faults; ngspice runs it; waveforms come back as arrays."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The wiring diagram of the perfboard: every used hole, every part, every wire with its colour; and the same as a list."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What all tests share: who may try twice, and how properties are tried.
 
 Some tests hold a real browser, a terminal, or a board on a serial line to real time, beside whatever else the machine

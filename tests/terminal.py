@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A person at a real terminal: a program behind a pseudo-terminal, what it shows, and keys at the right moment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The loop: one hop after the other, and in each the same order: hear, decide, act, read back, talk, and only then
 # feed pump and watchdog.
 import gc

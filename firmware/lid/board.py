@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The only module that touches the machine: pins, rails, microphone, watchdog, flash, port.
 import os
 import select

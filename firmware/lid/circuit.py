@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The copper's figures: which pin does what, and what a healthy circuit measures.
 # Simulated, not yet measured on a bench. Written by `python -m hardware` from the netlist and the simulated boards:
 # change those, not this file. The firmware, the virtual board and the drawings share it.

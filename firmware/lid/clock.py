@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Two clocks: milliseconds since start, which never wrap, and the host's wall clock with what is not known about it.
 from lid.portable import const
 

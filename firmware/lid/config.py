@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Settings: schema with units and ranges, checked whole before any is used. Pure; lid.files keeps them.
 import binascii
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Small files that must survive a power cut: written beside the old, read back, switched in one rename.
 import binascii
 import json

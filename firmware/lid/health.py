@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What is wrong with the copper or the microphone, judged from numbers. Pure: no input, no output. Each verdict is a
 # reason of lid.record.
 from lid import circuit

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # From the microphone's slots to "heard the word": intake, gate, and the watch over the microphone itself.
 import binascii
 

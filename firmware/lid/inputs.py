@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Switches as people mean them: pure filters over what the pins say once a hop.
 from lid import circuit
 from lid.portable import const

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The board's own event log: numbered, chained records over lid.segments. append() returns when the record is durable.
 import os
 

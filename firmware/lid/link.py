@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The board's end of the wire: lines out through a bounded queue, requests in. It never waits for the port.
 from micropython import const
 

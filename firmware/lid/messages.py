@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What the board says of itself: journal records (durable, then sent), the greeting, live numbers.
 import binascii
 

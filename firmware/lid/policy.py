@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The lid's state machine: what may open it, what closes it. Pure decisions: no input, no output, no clock of its own.
 # Time is counted in hops (10 ms): small integers for months, so that a step allocates nothing.
 from lid.portable import const

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # const(), for modules that the host imports too. MicroPython's compiler folds it by name, wherever it comes from.
 try:
     from micropython import const

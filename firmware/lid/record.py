@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The journal's record: 64 bytes in flash, a list on the wire, one meaning on both sides.
 # body (40 bytes) | link (12) | mac (8) | crc32 (4), little-endian.
 import binascii

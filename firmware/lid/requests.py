@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What a host may ask. Closing and reading are free; whatever loosens needs the talk button, and is journaled, refused or not.
 import binascii
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The journal's place in flash: files of littlefs, made and erased ahead, then programmed in place.
 #
 # littlefs copies a file's last block at every synced append, and so erases a sector (45 ms, up to 400) each time: an open lid's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The copper, asked to prove itself: at start and on request, with the lid closed. Only the sentinel's channel is ever energised.
 from lid import circuit
 from lid.portable import const

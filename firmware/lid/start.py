@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # From power to the first hop: identity, journal, word, self-test. Whatever is missing, the board comes up closed and says why.
 import binascii
 

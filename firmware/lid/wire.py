@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # One line on the wire: #<seq> <compact json>*<crc32 hex>\n . Printable ASCII only. firmware/PROTOCOL.md tells what
 # the bodies say.
 import binascii

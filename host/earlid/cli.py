@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid VERB ...`: finds the verb, runs it, turns its errors into a sentence and an exit code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The one error that people see: a sentence that says what to do next, and an exit code."""
 
 FAILED = 1

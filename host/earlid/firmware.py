@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where the board's own files are: boot.py, main.py and the package `lid`, with the manifest of their hashes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`make bench`: every figure that the documents quote, in one run. Nothing here passes or fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How fast a whole virtual board runs in simulated time, with the network always on and with the energy gate."""
 
 from __future__ import annotations

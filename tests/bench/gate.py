@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The gate's cost on this machine: native instructions, processor time next to the originals, heap. One audio for all."""
 
 from __future__ import annotations

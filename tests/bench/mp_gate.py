@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: one part of the gate over samples from standard input. Arguments: part (read, frontend, network,
 # detector, gated, heap), network file. `network` is behind a frontend, which it needs. Prints bytes for heap only.
 import gc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Boards in rooms of known noise, and a guide that plays the person's part."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid calibrate` as a user or a script calls it."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The curve counted in numpy against a plain count, and the three levels."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Exact intervals against tables in print, against their definition, and by drawing lots."""
 
 import math

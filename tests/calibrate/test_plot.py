@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Plots: every curve that can be counted can be drawn, and a point is where its numbers say."""
 
 import math

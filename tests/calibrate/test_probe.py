@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The board's own look at its microphone's wires, against the sound that the simulation plays."""
 
 import numpy as np

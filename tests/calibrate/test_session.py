@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The guided session on virtual boards: what it measures is what the simulation knows, and each defect has its name."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Small folders of recordings: the demo's spoken words, and noise."""
 
 from pathlib import Path

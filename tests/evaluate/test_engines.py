@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Processes and a Dask cluster: a worker killed in the middle loses nothing and counts nothing twice."""
 
 import contextlib

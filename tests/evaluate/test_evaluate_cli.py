@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid evaluate` as a user types it: results, broken files, interruption, and going on."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The score that an evaluation counts with is the board's and the oracle's."""
 
 import numpy as np

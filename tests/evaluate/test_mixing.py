@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Streams: words lie where they are said to, at the ratio asked for, and nothing is lost at their edges."""
 
 import numpy as np

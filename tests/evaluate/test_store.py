@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Results survive crashes: torn lines, double results, two writers."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nature's own book of what a board did: when each record reached the flash, when the guarded rail was live, what was skipped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What tests that throw dice begin with."""
 
 from __future__ import annotations

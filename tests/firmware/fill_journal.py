@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: appends records to the journal in a flash image, as a board would over months. argv: image, count.
 import os
 import sys

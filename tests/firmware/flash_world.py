@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: the journal, configuration and identity on a real littlefs over NOR flash that loses power at a
 # chosen write.
 # argv: seed, mode (every|random|ring|wrap|planted), first, last, step. Prints one line of counts; an AssertionError says

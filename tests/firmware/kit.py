@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A virtual board in simulated time, and its line read with the firmware's own `lid.wire`: what the firmware tests stand on."""
 
 from __future__ import annotations

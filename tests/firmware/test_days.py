@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random days: speech, presses, the switch, resets, power cuts. Every opening has its receipt, every receipt its opening.
 
 What a day of the soak is made of, and what of it is simulated:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid demo` tells its story and it comes out as told; what it cannot do it says."""
 
 import subprocess

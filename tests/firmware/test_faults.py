@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is wrong with the copper, the microphone or the clock: rows of the fault table in firmware/README.md.
 
 The rest of the table is in test_starts.py. Behind both: every failure ends with the lid closed.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nothing acknowledged is lost to a power cut: the journal and the configuration on a real littlefs, cut at every write."""
 
 import os

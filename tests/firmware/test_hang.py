@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A hang at any line of the loop closes the lid: an endless loop is put before a statement, and time goes on without the code."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The nine things that must always hold (firmware/README.md names each test)."""
 
 import re

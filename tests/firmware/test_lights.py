@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The truth table of light and sound, row by row, and on a board's pins."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lid's policy as a model: random people, words, hosts and faults; the design's invariants in every state reached."""
 
 import pytest

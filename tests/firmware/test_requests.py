@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The host may close, never open; what loosens needs the talk button; every reply is one, and refusals are journaled."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Starts and flash that go wrong: rows of the fault table in firmware/README.md. Whatever fails, the board comes up closed."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The journal of a real (virtual) board comes over a bad line complete and identical, into a real ledger."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The wire: whatever bytes come, neither side crashes, and nothing passes that was not sent."""
 
 import binascii

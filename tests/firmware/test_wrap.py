@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The millisecond counter wraps: after 12.4 days as MicroPython's ticks (2 ** 30), after 49.7 as 32 bits. Nothing may notice.
 
 The same script runs with the counter far from its wrap, and with the wrap laid on every moment that measures time. The virtual

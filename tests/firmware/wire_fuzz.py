@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython and on CPython alike: mutated lines must never decode to a body that was not sent, nor raise.
 # argv: seed, rounds.
 import random

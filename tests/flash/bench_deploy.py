@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`python -m tests.flash.bench_deploy`: what a deploy costs, against `mpremote cp -r` of the same sources.
 
 Both write to an empty virtual board, through a line of 115200 baud (11,520 bytes a second each way), with flash that takes its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What holds for every test here: no real board, no socket of other tests, a terminal of no particular kind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What these tests share: boards at a prompt, a small firmware, a chip in its boot loader, a jack between them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Many boards side by side: one failure stops no other; each has its verdict."""
 
 from __future__ import annotations

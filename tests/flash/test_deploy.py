@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The deploy: what travels, what stands on the board after it, and after every way to interrupt it."""
 
 from __future__ import annotations

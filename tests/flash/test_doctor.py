@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The doctor's findings, each from an observation made by hand; the texts for three systems; and a bundle that names nobody."""
 
 from __future__ import annotations

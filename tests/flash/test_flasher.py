@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """esptool's real protocol through `earlid flash`, against esp32-mock-bootloader; and all that breaks on the way."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The pinned image: downloaded once, checked, kept; offline, mismatch and bad files end in a sentence."""
 
 from __future__ import annotations

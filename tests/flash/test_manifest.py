@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The committed hashes are those of what would be flashed; a deploy costs at most half of copying the sources."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `earlid list` sees, and that looking resets nothing: recorded lines, run through a board's reset circuit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid safe`: closes what can be reached by whatever way, and believes only a rail that is dead."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The command line as people meet it: what is typed, what is printed, the exit code. One file of `transcripts/` a scene.
 
 A file begins with `# scene: NAME`, a scene of SCENES. Then, again and again: `$ earlid ...`, what goes to stdout and stderr in

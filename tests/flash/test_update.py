@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An update of a board that runs Earlid: only with a person at it, and its journal, key and settings stay."""
 
 from __future__ import annotations

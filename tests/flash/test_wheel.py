@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An installed package, away from any checkout, flashes the same firmware as the checkout that it was built from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The gate's own source under CPython, with viper's types and 32 bits that may not be left.
 
     frontend = load_checked("lid.gate.frontend").Frontend()     # any module of lid.gate; use it as on the board

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: reads network files from standard input, each after its length in 4 bytes, and writes for each one
 # what became of it in one line: the text of the ValueError, or the outputs over a few columns.
 import struct

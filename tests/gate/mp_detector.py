@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: what the detector costs in memory. Arguments: network file. Standard input: samples. Writes the
 # bytes of heap it holds, the bytes that 10,000 hops allocated once warm, and the most inferences in one hop.
 import gc

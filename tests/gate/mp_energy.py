@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: samples on standard input -> for each hop energy, floor (16 bits each) and gate (8 bits).
 import sys
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: blocks of 160 I2S slots on standard input -> per block the hop, then low, high, clipped, alike.
 import sys
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: bytes that 10,000 hops leave behind once warm, for each part of the gate that takes hops.
 import gc
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: columns of 40 uint16 features in, one output byte an inference out. Arguments: network file.
 import sys
 from array import array

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Oracles of the network's tests: TensorFlow Lite's reference kernels, fed as pymicro-wakeword feeds its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Signals for the gate's tests: speech made on the spot, music-like sounds, noises, and the odd ends of 16 bits.
 
 Everything is int16 at 16 kHz and follows from a seed. Speech is made by the Debian packages `espeak-ng` and `flite`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes small random streaming networks as TensorFlow Lite files, of the shapes that microWakeWord's training can make.
 
 The reference kernels say what their outputs are, so a network needs no training to be a test.

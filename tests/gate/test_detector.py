@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The whole gate: with the energy gate off it is the oracle's, with it on nothing of the word is lost; and no garbage."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The energy gate: exact levels, a floor that adapts, and no word missed."""
 
 from __future__ import annotations

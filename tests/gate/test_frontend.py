@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The firmware's frontend, on real MicroPython, against TensorFlow Lite Micro's: every feature of every hop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Thirty-two bits proven: the gate's kernels with integers that raise, over the loudest and oddest signals."""
 
 from __future__ import annotations

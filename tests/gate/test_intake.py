@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """I2S slots to hops: the DC block, the gain, saturation, and what a dead or stuck microphone looks like."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Damaged model files: every one ends in an error that says what is wrong, on the host and on the board."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every output byte of every published network equals TensorFlow Lite's reference kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The network's kernels under CPython with integers that raise outside 32 bits, over its largest sums."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Networks of other shapes than the published ones: random ones equal the reference, others are refused by operator."""
 
 from __future__ import annotations

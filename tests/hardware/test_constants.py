@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The firmware's circuit.py is what the netlist and the simulation say."""
 
 from __future__ import annotations

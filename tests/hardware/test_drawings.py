@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Drawings, lists and the KiCad file say what the netlist says, and the committed ones are today's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every rule passes on the boards as they are, and fires on a board with exactly that mistake."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The quick subset: ngspice on a few boards and faults must still give what the committed reports say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The virtual board's copper agrees with the simulated nominal board within 10 %."""
 
 from __future__ import annotations

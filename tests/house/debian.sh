@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Installs the Debian packages named, if any is missing and this user may; else says which to install.
 missing=""
 for package in "$@"; do

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The program as a whole: what it says of itself, and to words that it does not know."""
 
 from __future__ import annotations

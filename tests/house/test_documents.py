@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What documents and messages tell people to type is there: verbs, their options, `make` targets, files that are linked."""
 
 from __future__ import annotations

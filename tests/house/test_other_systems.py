@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a computer lacks that is no Linux on x86-64: verbs that need none of it still start, the others say why not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Ledgers in temporary files and on a PostgreSQL started for the tests, and boards that never existed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Boards that never existed: chains with a plausible life, and ledgers of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The chain's verdicts: each kind of attack and accident is named for what it is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Wall time: worked out of clock points, with an uncertainty, and corrected later without rewriting a record."""
 
 from __future__ import annotations

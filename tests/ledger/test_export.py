@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Exports: whole, verified, taken back as they were; and refused when altered, cut or in conflict."""
 
 from __future__ import annotations

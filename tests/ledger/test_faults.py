@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a database complains of is understood in whatever language it complains."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A disk that is really full: the kernel refuses the write, and nothing that was acknowledged is lost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid review` and its like in the hands of somebody in a hurry: narrow, piped, misspelt, over-asked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Who reads while another writes sees one moment: no verdict, export or page may be made of two."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Purging is real: the values are gone from the files, the chain holds over the hole, a receipt stays."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid review`: the day's story, whole and in parts, over midnight and daylight saving; labels; clear words."""
 
 from __future__ import annotations

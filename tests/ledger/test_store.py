@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The store, on SQLite and PostgreSQL: idempotent, durable, one of many writers, and clear about every trouble."""
 
 from __future__ import annotations

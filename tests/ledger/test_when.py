@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Times as people say them."""
 
 from __future__ import annotations

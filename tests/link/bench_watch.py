@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What sixteen virtual boards at real time cost one `earlid watch` with its level meters on. Prints figures; asserts nothing.
 
     python -m tests.link.bench_watch

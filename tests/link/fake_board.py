@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A board in a thread behind a pseudo-terminal: it keeps sealed records and speaks the protocol, well or badly."""
 
 from __future__ import annotations

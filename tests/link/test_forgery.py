@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """No damaged line ever becomes a record: the host's side of the wire, over mutated frames."""
 
 from __future__ import annotations

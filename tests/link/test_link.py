@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The link: requests, retries, counters, and that a port is opened and closed without resetting a board."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid safe` closes a lid whose port another program holds."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid watch --service`: the files are what the operating systems read, and their command runs and ends cleanly."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sync: everything arrives once, over bad lines and resets; nothing is acknowledged before it is durable."""
 
 from __future__ import annotations

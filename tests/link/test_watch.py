@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid watch`: collects, follows, survives restarts and unplugging, and stays out of the way."""
 
 from __future__ import annotations

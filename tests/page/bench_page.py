@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How quick the page is with very many records: `python -m tests.page.bench_page [--records 200000] [--check]`.
 
 First paint and first drawing of the data, for a file and for the live server (its ledger made for this, sealed records);

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A headless Chromium of this machine for tests, driven by Playwright; nothing is downloaded."""
 
 from __future__ import annotations

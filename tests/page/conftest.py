@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A household's ledger, its page in a file and on a server of its own, and a browser to open both."""
 
 from __future__ import annotations

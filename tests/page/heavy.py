@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A page of very many records that no ledger had to hold: columns made by numpy."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What each thing one does to the page costs: browser's time from input to screen, and processor time of its longest task."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A household that never was: two boards, half a year, sealed records as boards seal them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Makes the pictures of the page for the README: `python -m tests.page.screenshots [FOLDER [--full]]`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page's data: packed and opened again, local hours, changes of a ledger, and a file that lets nothing in or out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The live page in a real browser: labels that stay, records that come by themselves, a server that goes away."""
 
 from __future__ import annotations

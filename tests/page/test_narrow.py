@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A phone's width: nothing sticks out, whatever the records say and however wide the reader's letters are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page of a file in a real browser: what it shows, by mouse, by keys, to a screen reader, on a phone, and to nobody else."""
 
 from __future__ import annotations

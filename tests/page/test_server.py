@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Who the live page's server answers, and with what: strangers, other names, other sites, bad labels."""
 
 from __future__ import annotations

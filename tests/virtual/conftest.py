@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Boards with the small firmwares of this folder."""
 
 from __future__ import annotations

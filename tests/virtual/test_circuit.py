@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The copper by itself: what no pattern of edges may do, and what every good one must."""
 
 from __future__ import annotations

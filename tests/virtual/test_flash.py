@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The flash: NOR manners, littlefs on it, and the power going at any write."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid demo --no-story` in a real terminal: keys speak to the board, press its buttons and pull its plug."""
 
 from __future__ import annotations

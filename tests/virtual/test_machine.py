@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The chip on the board: sound, watchdog, resets, hangs, clock, and that a run can be repeated."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The port: pyserial and the real mpremote on it, cables pulled and bad lines."""
 
 from __future__ import annotations

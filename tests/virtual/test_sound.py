@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sound on the time line, and the ring that it passes through."""
 
 from __future__ import annotations

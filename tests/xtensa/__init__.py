@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: MIT
 """An emulated Xtensa LX6 that runs what mpy-cross makes for the board."""

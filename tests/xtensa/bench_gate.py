@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`python -m tests.xtensa.bench_gate`: what the gate costs the board, from its real machine code.
 
 Prints instructions per hop and per second of audio for every kernel, with the network always on and with the energy

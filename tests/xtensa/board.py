@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs firmware modules with their viper functions on emulated Xtensa code and everything else under CPython.
 
 Modules of `lid.gate` are loaded from their source into namespaces of their own, where `micropython`, `array` and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Decodes the Xtensa instructions that MicroPython's emitter writes (py/asmxtensa.h); any other one is refused.
 
 Fields and meanings: Xtensa Instruction Set Architecture reference manual, chapters 6 and 7 (little-endian encodings).

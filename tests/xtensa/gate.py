@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Drives the firmware's gate on the emulated board, hop by hop, and its oracles on the same samples."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Estimates what MicroPython's interpreter spends between the kernels: the bytecode of the gate's classes.
 
 Which lines execute is watched while CPython runs the classes (`Watch`); how many bytecodes of which kind MicroPython

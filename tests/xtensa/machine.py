@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The emulated board: memory, objects, loaded modules and counters.
 
 machine = Machine()

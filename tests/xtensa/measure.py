@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Counts what a stretch of emulated gate executes: kernels exactly, runtime helpers and bytecode by allowance."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The emulated board's RAM: one flat little-endian area, addressed from 0, and buffers that live in it.
 
 A buffer is an ordinary memoryview into the area, so that Python code and emulated code share it. Between buffers lie

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What kinds of instructions a profiled function executed: says where a kernel's time goes and what to rewrite."""
 
 from __future__ import annotations

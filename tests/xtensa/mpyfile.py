@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reads the .mpy files that mpy-cross writes: names, constants, byte code and native code of every function.
 
 Format: MicroPython's py/persistentcode.c, version 6. Names of the fixed list that every MicroPython carries are stored

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What emulated code calls: MicroPython's runtime helpers, done in Python, each with an allowance of instructions.
 
 The emulator counts the instructions of viper code exactly. The helpers are C code of the MicroPython image and are not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Seeded sounds for the emulated gate: something with speech's rhythm and spectrum, and the loud ends of 16 bits."""
 
 from __future__ import annotations

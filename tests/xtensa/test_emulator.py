@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The emulator against an independent 32-bit model, and against MicroPython itself where nothing overflows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The gate on emulated Xtensa machine code, with its real 32-bit arithmetic, equals the oracles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The estimate for interpreted code: bytecodes per line, and lines executed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Translates one function of Xtensa machine code into the source of one Python function.
 
 The result has the shape

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Viper's arithmetic on a 32-bit board as Python classes: a second, independent statement of what kernels compute.
 
 Viper source executes under CPython with these in place of `int`, `uint` and the pointers. `overflowed` tells whether a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Rows of activations: quantised columns in, histories that slide. Heads are byte offsets in the arena's first words.
 import micropython
 from micropython import const

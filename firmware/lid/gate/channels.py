@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # From the power spectrum to 40 features: filterbank, square root, noise reduction, PCAN gain, logarithm.
 # The reference's 64-bit steps are done here in exact 32-bit pieces. By Parseval the energies of a window add up to less
 # than 2^28, so that a channel's weighted sum stays below 2^40 and its root below 2^20.

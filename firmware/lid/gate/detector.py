@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The whole gate: energy, features, network. While the energy gate is closed the network sleeps and the newest columns
 # wait in a ring; when it opens they are replayed, so that the start of the word is not lost. push() allocates nothing.
 from array import array

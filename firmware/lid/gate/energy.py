@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The energy gate: is the hop louder than what has been usual? It decides whether the network runs at all.
 # Levels are log2 of the mean square, in Q8: 85 is one decibel, 7680 a square wave at full scale, 0 one bit or silence.
 # push() allocates nothing.

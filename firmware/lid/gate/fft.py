@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The 512-point real FFT, rounded at every step as kissfft's int16 build rounds: its first two stages.
 #
 # Real input of 512 samples = 256 complex ones -> four radix-4 stages -> split into 257 bins. A stage divides its inputs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # microWakeWord's features, bit for bit: 40 channels for each hop of 10 ms, from a window of 30 ms.
 # push() allocates nothing.
 from array import array

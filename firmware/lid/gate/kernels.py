@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The network's arithmetic. Activations and weights are unsigned bytes, biased by 128: what that adds to a sum is taken
 # out again by the records' bias and by the layer's own sum of activations. Every value stays inside 32 bits, and no
 # negative one is kept in a word: viper on a 64-bit machine would read it back as a large positive one.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Reads the network files that the host writes (host: earlid/gate/compile.py has the layout). Every number is checked
 # before use: a damaged file ends in a ValueError that says what is wrong, never in a kernel that writes elsewhere.
 import binascii

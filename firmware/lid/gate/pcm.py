@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # I2S slots -> a hop of 16-bit samples: DC block, gain, saturation; and what the slots tell of the microphone's health.
 # push() allocates nothing.
 import micropython

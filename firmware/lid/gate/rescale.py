@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # From a layer's 32-bit sums to its output bytes. For the arguments see kernels.py.
 import micropython
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The last two stages of the transform in fft.py, and from them the energies of the bins that the filterbank reads.
 import micropython
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Written by earlid.gate.tables, which explains each table: do not edit. 16-bit tables are little-endian.
 # 480 x 16 bit: Hann window in Q12
 WINDOW = (

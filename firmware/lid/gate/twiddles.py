@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The angles of the transform in fft.py and spectrum.py, built at import from a quarter of a cosine.
 from array import array
 

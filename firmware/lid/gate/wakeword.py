@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A streaming wake word network: columns of features in, one byte of probability every `stride` columns.
 from array import array
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A hop of samples into the history, and three hops of history times the window.
 import micropython
 from micropython import const

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Misses against false openings per hour, for every cutoff at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Exact intervals for few trials: how far a count may lie from the truth."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Misses against false openings per hour, drawn: for a terminal, and as PNG or SVG."""
 
 from __future__ import annotations

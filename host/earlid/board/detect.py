@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Says what stands at a serial port without resetting it, and without a byte that a program would take for Ctrl-C."""
 
 from __future__ import annotations

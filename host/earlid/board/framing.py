@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Cuts frames out of a stream of bytes: whole lines at C speed, anything odd through `lid.wire.Decoder`."""
 
 from __future__ import annotations

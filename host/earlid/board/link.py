@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Talks to a board: requests with retries, and what the board says by itself, as typed messages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Opens a board's serial port without resetting the board, and says in one sentence what to do when that fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Lets one program that holds a board's port pass on a `close` for another: `earlid safe` while `earlid watch` runs.
 
 The holder runs a `Relay` beside its loop. It listens on a local socket (a named pipe on Windows) that only this user

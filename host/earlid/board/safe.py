@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Closes the lid at a port by whatever way there is: over the port itself, or through the program that holds it."""
 
 from __future__ import annotations

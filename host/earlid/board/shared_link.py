@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A link whose board can be closed from outside while it is in use: `earlid safe` during a calibration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One calibration from the port to the settings: session, choice, writing, profile, report."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Leads a person through the steps: on a terminal with a level meter, by a script without questions, or in JSON lines."""
 
 from __future__ import annotations

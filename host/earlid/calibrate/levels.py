@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The three named levels: which cutoff each is, for one owner's trials and what was published before them."""
 
 from __future__ import annotations

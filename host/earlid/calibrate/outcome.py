@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a calibration comes to: three levels with both figures, the settings, and where each number is from. Pure."""
 
 from __future__ import annotations

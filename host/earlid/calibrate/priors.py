@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What others published about the same networks: the starting point while one's own trials are few.
 
 Figures, not measurements of ours. Sources: microWakeWord's read-me of 2024 (misses on synthetic speech, false accepts

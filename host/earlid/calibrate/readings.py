@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the board said of itself over a while, as arrays; and the units of its levels."""
 
 from __future__ import annotations

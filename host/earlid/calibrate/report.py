@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A calibration as one HTML page that needs nothing else: figures, plot, findings, settings, and where they are from."""
 
 from __future__ import annotations

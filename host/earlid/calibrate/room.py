@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The quiet room: how loud it is, and what is wrong with the microphone or its wires. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The steps of a calibration, over the serial link: says what to do, listens to the board's numbers, keeps what was found."""
 
 from __future__ import annotations

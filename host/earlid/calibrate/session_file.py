@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a calibration has got so far, kept after every step so that it can be gone on with; and the profiles written."""
 
 from __future__ import annotations

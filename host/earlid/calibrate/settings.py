@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From what was measured to the board's settings. Pure; the schema and its ranges are the firmware's (`lid.config`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The owner's word, some times over, and ordinary sound without it: scores, latencies, false openings. Pure."""
 
 from __future__ import annotations

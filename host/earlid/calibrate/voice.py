@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Speech from where the owner will be: its level, how far above the room it is, and the gain it asks for. Pure."""
 
 from __future__ import annotations

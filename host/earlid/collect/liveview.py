@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `earlid watch` shows on a terminal: a line for each board, and what happened last."""
 
 from __future__ import annotations

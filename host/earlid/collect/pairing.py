@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fetches a board's key while a person holds its talk button, and keeps it for `earlid verify`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid watch` as a service of the operating system: the file to install, as text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Brings a board's journal into the ledger: pull, check, commit, and only then acknowledge."""
 
 from __future__ import annotations

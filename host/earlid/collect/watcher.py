@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stays with one board: collects its records, follows its live numbers, and waits for it while it is unplugged."""
 
 from __future__ import annotations

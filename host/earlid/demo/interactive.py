@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A virtual board to play with: it stays at its serial port while keys speak to it and press its buttons."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A person at a virtual board: which key speaks, presses or unplugs what."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Single keys from the terminal that this program was started in."""
 
 from __future__ import annotations

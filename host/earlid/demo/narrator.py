@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tells what a virtual board does while a story, a recording or this PC's microphone is played to it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """This PC's microphone as the sound around a virtual board (optional package: sounddevice)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The demo's story: scenes on a virtual board, and what must have come of each."""
 
 from __future__ import annotations

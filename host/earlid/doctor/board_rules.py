@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Findings on a board that answers: supply, relay, rails, switch, microphone, line. Pure."""
 
 from __future__ import annotations

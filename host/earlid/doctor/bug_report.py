@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report for a bug. Only what is named here gets in: no identifier, key, link, user, host, path or time. Pure."""
 
 from __future__ import annotations

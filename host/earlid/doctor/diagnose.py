@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs every rule of `earlid doctor` over one observation."""
 
 from __future__ import annotations

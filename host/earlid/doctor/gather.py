@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Gathers what `earlid doctor` judges: this computer, its ports, and the boards that answer. Changes nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `earlid doctor` judges from and what it finds: observations in, findings out. No input or output here.
 
 A rule is a function of an `Observation` that returns the findings it sees. `port_rules` has the rules for the way from

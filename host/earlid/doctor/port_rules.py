@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Findings on the way to a board: cable, driver, rights, other programs, boot loader, other firmware. Pure."""
 
 from __future__ import annotations

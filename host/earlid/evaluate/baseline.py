@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The same streams through pymicro-wakeword, in this process: how fast is it, and how far do its scores differ?"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Who runs the tasks: processes of this machine, or a Dask cluster. Both give each result back as it is ready."""
 
 from __future__ import annotations

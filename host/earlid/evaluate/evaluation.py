@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One evaluation from folders to tables: plans, runs what has no result yet, adds up, writes."""
 
 from __future__ import annotations

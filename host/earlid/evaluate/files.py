@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Recordings in a folder: found, named by kind, digested once, and the broken ones set aside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs one task, in whatever process it is: reads, mixes, runs the firmware's gate, and boils the scores down."""
 
 from __future__ import annotations

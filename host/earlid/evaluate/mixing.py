@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Streams to run the gate over: words between stretches of background, and recordings in noise. Pure arithmetic."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What an evaluation prints and writes: tables and a plot for people, CSV and JSON for programs."""
 
 from __future__ import annotations

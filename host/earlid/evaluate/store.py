@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Results on disk, one JSON object a line, written as they come: what an interrupted evaluation goes on from."""
 
 from __future__ import annotations

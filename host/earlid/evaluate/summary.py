@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Adds results up: curves, words missed, false openings, and what the energy gate saved. Pure."""
 
 from __future__ import annotations

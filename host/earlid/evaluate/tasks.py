@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is to be measured: one task is one stream under one condition with one setting of the energy gate. Pure."""
 
 from __future__ import annotations

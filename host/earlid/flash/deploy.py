@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Puts a compiled firmware on a board: beside what is there, checked by hash, then in force by one rename.
 
 Layout on the board:

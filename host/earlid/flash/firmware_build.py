@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is put on a board: the firmware's sources, compiled for its processor, under a name that says the content."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes a MicroPython image with esptool as a library: stub, compression, verification; each failure one sentence."""
 
 from __future__ import annotations

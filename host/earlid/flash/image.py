@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The MicroPython image for a bare board: pinned, downloaded once, checked by its SHA-256, kept in the user's cache."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """firmware/MANIFEST.json: hashes of all that `earlid flash` puts on a board, so that anyone can rebuild and compare.
 
 `python -m earlid.flash.manifest` writes it; with `--check` it only compares, and says what differs.

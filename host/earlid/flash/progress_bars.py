@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Progress bars, one a board, on stderr and only on a terminal; elsewhere a line when a stage begins."""
 
 from __future__ import annotations

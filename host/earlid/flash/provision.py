@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One board from whatever it is to a working lid: image, prompt, firmware, restart, first self-test."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A board's REPL through mpremote's transport, on a port that is opened without resetting the board."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Many files as one compressed stream in blocks that a REPL can swallow. Pure: bytes in, bytes out.
 
 The stream is zlib's (RFC 1950) with a small window, over lines that each begin one entry:

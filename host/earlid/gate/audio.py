@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reads recordings of any kind into what the gate hears: 16 kHz, mono, 16 bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes a network as the blob that the firmware runs. `firmware/lid/gate/model_file.py` is the reader.
 
 Layout, little endian (version 1):

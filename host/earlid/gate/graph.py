@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Turns the operators of a streaming TensorFlow Lite network into a list of layers over row buffers.
 
 A streaming network keeps the rows (time steps) it will need again in variables: READ_VARIABLE, CONCATENATION along

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Model files in, blobs out: the published networks, and any other microWakeWord v2 pair of `.tflite` and `.json`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: raw samples on standard input -> 40 features of 16 bits a hop on standard output.
 # Arguments: numbers of the hops before which the frontend is reset.
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: the one way in which the gate's scripts read samples.
 import sys
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Runs on MicroPython: the firmware's whole gate over samples. Arguments: network file, "gate" or "always", "features"
 # or "outputs", energy on and off thresholds (Q8) and hang-over in hops, or nothing for the firmware's own.
 # Writes records of 12 bytes for each inference, and 84 bytes before them for each hop that has features; see score.py.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A streaming network as layers over buffers of rows: what the importer makes and the blob is written from."""
 
 from __future__ import annotations

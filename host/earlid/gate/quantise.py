@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The integer arithmetic of TensorFlow Lite's reference kernels, prepared for the board.
 
 Sources: TensorFlow Lite's `QuantizeMultiplier`, `PopulateConvolutionQuantizationParams`, the int8 ADD of its reference

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs the firmware's gate on real MicroPython: samples in, bytes out.
 
 The host has no second implementation of the gate. A small MicroPython script next to this module reads raw samples

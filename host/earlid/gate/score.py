@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the firmware's gate makes of samples: the output of every inference, with its time."""
 
 from __future__ import annotations

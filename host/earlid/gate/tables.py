@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes `lid/gate/tables.py`: the constant tables of the audio frontend.
 
 The formulas are those of the TensorFlow Lite Micro audio frontend ("microfrontend") in the configuration that
@@ -113,6 +114,7 @@ def render() -> str:
     widths, weights = filterbank()
     return "\n".join(
         [
+            "# SPDX-License-Identifier: MIT",
             "# Written by earlid.gate.tables, which explains each table: do not edit. 16-bit tables are little-endian.",
             _literal("WINDOW", "480 x 16 bit: Hann window in Q12", window_coefficients(), 2),
             _literal("QUARTER", "129 x 16 bit: a quarter of a cosine, 128 steps of 1/512 turn", quarter_wave(), 2),

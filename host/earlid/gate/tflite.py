@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reads a TensorFlow Lite file: a bounds-checked FlatBuffer reader and the part of the schema that networks here use.
 
 Field numbers are those of TensorFlow Lite's public `schema.fbs` (version 3). Every read is checked against the file's

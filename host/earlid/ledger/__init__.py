@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The host's copy of the boards' journals: kept, judged, asked, purged.
 
 For a program that shows something, four steps:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An anchor as a short code: a record's number and the first 40 bits of its link, to photograph and to type again.
 
 Crockford's base 32 (no I, L, O, U), in groups: `3C-7H2K-9XWD-S` is record 108. The last character is a check over

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The boards that a ledger knows, and which of them a person means."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Wall time of the records in a ledger: loads what `clock` works it out from, as little of it as a question needs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Judges a chain of records: what holds, what does not, and what cannot be known. No input or output."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a database's complaint means to a person, and what to do about it."""
 
 from __future__ import annotations

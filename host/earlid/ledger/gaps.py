@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Numbers that are missing in a ledger, found quickly; `verify` has the proof."""
 
 from __future__ import annotations

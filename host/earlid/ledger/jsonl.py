@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A ledger as JSON Lines with the chain: written, judged without a ledger, and taken back into one.
 
 For each board a header line (`board`, with purges, anchors, labels and clock points), its records as the wire carries

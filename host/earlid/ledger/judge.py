@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Judges the boards' chains in a ledger: reads what `chain` needs, and compares the sums with the records."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The boards' keys, fetched once at pairing: one file each, for its owner alone."""
 
 from __future__ import annotations

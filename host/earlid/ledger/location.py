@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where the ledger is: a file on this computer, or a database server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Removes records for good, and leaves a receipt: what was removed, when, how many, and the heads on both sides."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the ledger tells: records with wall time, openings, totals. Everything people see is made of these."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reads a ledger: the same SQL on SQLite and PostgreSQL, and never a change to either.
 
 A SQLite file is read with Python's own module: importing SQLAlchemy takes longer than `review` may take in all.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The story of some days as text. Only looks; what is shown is worked out in `report`.
 
 Plain Python: laying out and colouring a day's few hundred rows with rich takes longer than all the rest of `review`.

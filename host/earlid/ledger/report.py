@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The story of some days, worked out of the ledger's records: per day, in all, and as a bar of 24 hours. No output.
 
 No dataclasses here and in what this imports: loading them takes longer than reading a day.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Slots to table rows and back, and what is summed up over a batch. No input or output."""
 
 from __future__ import annotations

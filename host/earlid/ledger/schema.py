@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The ledger's tables. Records are kept as the board sealed them; what is derived from them says so."""
 
 from __future__ import annotations

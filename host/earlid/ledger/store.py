@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes the ledger, through SQLAlchemy, on SQLite or PostgreSQL alike: one transaction a call, durable on return."""
 
 from __future__ import annotations

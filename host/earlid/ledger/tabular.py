@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Records as a table for other programs: CSV, or Parquet when pyarrow is installed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Days and times for people, in the computer's time zone, daylight saving included. No input or output but the zone."""
 
 from __future__ import annotations

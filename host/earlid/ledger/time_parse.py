@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Times as people say them, in the computer's time zone, daylight saving included. No input or output but the zone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The version of the ledger's tables, and what to say about another one."""
 
 from __future__ import annotations

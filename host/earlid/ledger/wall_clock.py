@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Wall time of records: the board has no clock of its own, so it is worked out from moments at which somebody told it.
 
 A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or take `unc_ms`. The newest point is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The review page: what `earlid review --html` writes and `earlid review --serve` shows live.
 
     collect   the ledger's records as columns of numbers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the page shows, out of a ledger: openings, the records beside them, boards, gaps, and the chain's verdict."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page as one file: HTML, style and scripts, and the policy that lets nothing else run in it."""
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ SCRIPTS = (
 
 @cache
 def _part(name: str) -> str:
-    return files("earlid.page").joinpath("static", name).read_text(encoding="utf-8")
+    licence, _, text = files("earlid.page").joinpath("static", name).read_text(encoding="utf-8").partition("\n")
+    assert "SPDX" in licence  # of the source, not of the page with its owner's data
+    return text
 
 
 @cache

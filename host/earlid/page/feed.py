@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What has changed in a ledger since it was last looked at, whoever changed it: `watch`, another page, a verb."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Columns of numbers and a header as one compressed block: 200,000 records are a few megabytes, and open in a moment.
 
     4 bytes   length of the header in bytes, little-endian

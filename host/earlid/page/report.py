@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid review --html`: a page with its data in it, in one file for its owner alone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid review --serve`: the page on this computer's own address, until Ctrl-C."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The time zone of this computer as a table: a report tells the same hours wherever it is read."""
 
 from __future__ import annotations

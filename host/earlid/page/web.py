@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The live page's web server as an application: what it answers, to whom, and nothing else.
 
 Who may ask: whoever knows the random token in the address, and only under a name that is this computer's own. A page

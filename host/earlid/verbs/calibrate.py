@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid calibrate`: fits the gate to its room and its owner, and shows what each choice costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid demo`: a board made of copper that is computed and firmware that is real, and what it does when people talk."""
 
 from __future__ import annotations

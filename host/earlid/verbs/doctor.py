@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid doctor`: what is wrong, what it means, what to do."""
 
 from __future__ import annotations

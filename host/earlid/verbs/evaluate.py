@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid evaluate`: misses against false openings per hour, from recordings, with the firmware's own gate."""
 
 from __future__ import annotations

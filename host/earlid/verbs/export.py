@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid export`: the ledger for other programs and other computers, and back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid flash`: MicroPython and Earlid onto a board, or onto every board there is."""
 
 from __future__ import annotations

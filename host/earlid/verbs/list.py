@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid list`: every serial port that could be a board, and what stands there; resets nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid model`: the networks that are here, what is in one, and blobs for the board."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid purge`: remove records for good, keep the chain, leave a receipt."""
 
 from __future__ import annotations

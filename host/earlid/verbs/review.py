@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid review`: when was the microphone live, why, and was it me?"""
 
 from __future__ import annotations

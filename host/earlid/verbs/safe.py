@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid safe`: close every lid that can be reached, now."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid score`: what the board's gate would say to a recording."""
 
 from __future__ import annotations

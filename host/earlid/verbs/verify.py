@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid verify`: does the chain of records hold, where not, and what cannot be known."""
 
 from __future__ import annotations

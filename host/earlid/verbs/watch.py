@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`earlid watch`: collect the records of every board, and show what happens now."""
 
 from __future__ import annotations

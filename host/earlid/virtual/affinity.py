@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One processor for both halves of a virtual board.
 
 They take turns and never run at once, so a second processor only makes every turn wait for it to wake up (measured in

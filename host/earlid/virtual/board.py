@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The virtual board: what a test, the demo and a newcomer without hardware drive."""
 
 from __future__ import annotations

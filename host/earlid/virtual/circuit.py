@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The copper of the board: pins, charge pumps, relays, mute switch, rails, dividers.
 
 Everything is evaluated in closed form between events, so that a quiet second costs nothing. All times are integer

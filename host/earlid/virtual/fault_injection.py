@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What can go wrong with a board, on demand."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The board's flash: a NOR array in a file, with its manners, its wear and its accidents."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Starts chips by forking: a plain CPython that has MicroPython loaded and forks a fresh one whenever it is asked.
 
 A separate process, run as a script with one argument list: site folder, script, heap size. It is told what to do over

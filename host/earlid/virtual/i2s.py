@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The I2S receiver and its DMA ring, as the ESP32 port uses them: buffers of 256 frames, silent loss when late."""
 
 from __future__ import annotations

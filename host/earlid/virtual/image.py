@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """File system images of the board's flash, written and read with the reference littlefs."""
 
 from __future__ import annotations

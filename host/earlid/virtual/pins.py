@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The chip's pins: what its events drive, what it reads back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The board's serial port as the host sees it: a pseudo-terminal, and what a bad cable does to the bytes.
 
 A pseudo-terminal carries no DTR or RTS and no baud rate; opening it can therefore never reset the board.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The chip as a process: starting, killing and interrupting MicroPython, and the pipes to it."""
 
 from __future__ import annotations

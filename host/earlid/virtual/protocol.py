@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The words that the two halves of the virtual board say to each other. Read by CPython and by MicroPython.
 #
 # Chip to nature, one packet a request: op u32, number of pin events u32, microseconds since the last answer u32,

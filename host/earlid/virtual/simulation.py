@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nature: owns time and answers the chip. Time moves by what the chip waits for, and by nothing else."""
 
 from __future__ import annotations

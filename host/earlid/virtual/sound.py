@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the sentinel microphone hears: sounds on the board's time line, noise beneath, and the ways to hear wrong."""
 
 from __future__ import annotations

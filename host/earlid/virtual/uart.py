@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Carries serial bytes between the chip's pipes and the host's port, and tells when the chip has spoken to nature."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The UART between chip and host: what the chip prints, what it is sent, and the REPL's modes as seen from outside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Make the demo's speech with espeak-ng and flite (Debian packages): `python host/earlid/demo/speech/make.py`.
 
 The clips are kept in the repository, so that a newcomer needs neither program. 16 kHz, mono, 16 bit, FLAC.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 "use strict";
 // The smallest things that every part uses: elements, words for spans and numbers, the voice for screen readers.
 const earlid = {};

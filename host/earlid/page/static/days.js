@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Live time per day, and in which hours of each: one chart, one column a day.
 {
   const { $, el } = earlid;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What drawing asks of the tables again and again: made once for each state of the data.
 {
   const kept = new Map();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Moving the timeline: by mouse, fingers, keys and buttons; and what is said about a record that is pointed at.
 {
   const { $, el } = earlid;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The timeline's lanes: when live, how sure, what else. Few things are drawn one by one, many as sums of two pixels' width.
 {
   const BIN = 2;

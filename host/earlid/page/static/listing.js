@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The table: openings, or what else is asked for, newest first, a page at a time; and the owner's word on each.
 {
   const { $, el } = earlid;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The page's talk with its server: changes as they come, labels as they are clicked. A file on a disk talks to nobody.
 {
   const { $ } = earlid;

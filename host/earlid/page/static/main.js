@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Opens the data, draws everything once, then waits.
 {
   const { $ } = earlid;

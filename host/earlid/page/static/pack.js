@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Opens the block that pack.py made: a header and tables of typed columns.
 {
   const KINDS = {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Canvases: sharp on every screen, in the page's colours, light or dark.
 {
   const NAMES = ["ink", "soft", "line", "ground", "card", "on-bar", "word", "button", "near", "false", "muted", "fault", "boot", "focus"];

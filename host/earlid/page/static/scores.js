@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // How the gate's scores lie about the cutoff, in the time shown: openings by the word, and what fell short.
 {
   const STEP = 3;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What happened: the tables, and what is summed up over them. Draws nothing, asks nobody.
 {
   const HOUR_MS = 36e5;

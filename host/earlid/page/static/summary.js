@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The sentence at the top, the boards, and the sums of the time shown.
 {
   const { $, el } = earlid;

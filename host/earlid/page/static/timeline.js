@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The timeline: its lanes on one canvas, the whole of time on a strip below it, and what lies under a pointer.
 {
   const AXIS = 24;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the chain of records says of itself, board by board, and what is missing.
 {
   const { $, el } = earlid;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What is being looked at: a range of time, a board, one record. Whoever draws asks here and is told of changes.
 {
   const SHORTEST_MS = 1000;

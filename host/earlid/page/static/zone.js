@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Local time by the table of offsets that came with the data, not by the reader's computer.
 {
   const DAY_MS = 864e5;

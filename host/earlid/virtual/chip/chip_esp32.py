@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # `esp32` as far as a file system needs it: the partition that holds it, with NOR flash behind it.
 import link
 from micropython import const

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # `machine` as the ESP32 port has it, as far as the firmware may use it. No more: what is missing raises AttributeError.
 import link
 from protocol import (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # `os` as it is, but for the random source: the board's, so that a run can be repeated.
 import hashlib
 import os as _os

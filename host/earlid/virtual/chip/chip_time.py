@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # `time` as the ESP32 port has it, on the board's clock: ticks wrap at 2**30, the epoch is 2000, power-on is zero.
 import time as _host_time
 

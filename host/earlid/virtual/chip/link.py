@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The chip's side of the line to nature: one packet out, one packet in. Nothing here allocates after start-up.
 from array import array
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The chip's first steps: put the board's modules in place of the PC's, mount the flash, then do as the ESP32
 # port's main.c does: boot.py, main.py unless a raw REPL is wanted, and on return MicroPython's own REPL.
 import gc

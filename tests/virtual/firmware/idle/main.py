@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Nothing but a sign of life five times a second, for the tests of the serial port.
 import time
 

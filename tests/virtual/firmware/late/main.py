@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Reads sound, sleeps too long, reads again: what was in between is gone without a word.
 import time
 

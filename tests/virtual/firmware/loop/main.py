@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The smallest loop that behaves: a hop of sound, an edge for each pump, food for the watchdog.
 import time
 

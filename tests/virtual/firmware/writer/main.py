@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Writes numbered lines to a file for ever, flushing each; says which one is durable only when it is.
 import time
 
