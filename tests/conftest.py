@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all tests share: who may try twice, and how properties are tried.
+"""What all tests share: who may try twice, how properties are tried, and that no test meets a real board or its sockets.
 
 Some tests hold a real browser, a terminal, or a board on a serial line to real time, beside whatever else the machine
 does. When one of those fails it is tried once more, and the summary names it under RERUN: an unsteady test is a fault
@@ -9,13 +9,17 @@ journal, circuit), has one try. `make test ARGS="-p no:rerunfailures"` gives one
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 # Properties try the same examples every day, however slow the machine; a soak asks for new ones.
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
-IN_REAL_TIME = {"calibrate", "evaluate", "flash", "link", "page", "virtual"}
+IN_REAL_TIME = {"board", "calibrate", "collect", "demo", "evaluate", "flash", "page", "virtual"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -25,3 +29,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.parent.name in IN_REAL_TIME:
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of this test's port proxies (a short path, which a socket needs); no port and no terminal are given."""
+    for name in ("EARLID_PORT", "ESPTOOL_PORT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
+        monkeypatch.setenv("EARLID_RUNTIME", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer waits, for ports where a slow machine will answer late."""
+    from earlid.board import detect
+    from earlid.board.port import open_port
+    from earlid.flash import provision, repl
+
+    monkeypatch.setattr(detect.probe, "__defaults__", (open_port, 60.0, True))
+    monkeypatch.setattr(provision, "LOOK_S", 60.0)
+    monkeypatch.setattr(repl, "REPL_TIMEOUT_S", 60.0)

@@ -15,7 +15,7 @@ PARTS = (
     ("The whole virtual board", "tests.bench.board"),
     ("Deploying firmware", "tests.flash.bench_deploy"),
     ("The ledger", "tests.ledger.bench_ledger"),
-    ("Sixteen boards on one watch", "tests.link.bench_watch"),
+    ("Sixteen boards on one watch", "tests.collect.bench_watch"),
     ("The review page", "tests.page.bench_page"),
 )
 

@@ -22,7 +22,7 @@ from earlid.flash import deploy, firmware_build
 from earlid.flash.repl import Repl
 from earlid.virtual.board import VirtualBoard
 
-from tests.flash import kit
+from tests.flash import harness
 
 MPREMOTE_LIMIT_S = 300
 
@@ -43,7 +43,7 @@ def measure(write: Callable[[str], None], bytes_per_s: float | None) -> Cost:
     # At a paced line the board's clock is the wall's; else nothing waits for anything.
     board.run_background(speed=1.0 if bytes_per_s else None)
     try:
-        with kit.jack(kit.board_far(board), bytes_per_s) as jack:
+        with harness.jack(harness.board_far(board), bytes_per_s) as jack:
             begin_s = time.monotonic()
             write(jack.path)
             return Cost(jack.sent, jack.received, time.monotonic() - begin_s)
@@ -83,7 +83,7 @@ def main() -> int:
     print(f"{'':22}{'to the board':>14}{'from it':>10}{'wall time':>12}")
     costs = {}
     for name, write in (("mpremote cp -r", by_mpremote), ("earlid flash", by_flash)):
-        cost = costs[name] = measure(write, kit.BYTES_PER_S)
+        cost = costs[name] = measure(write, harness.BYTES_PER_S)
         print(f"{name:22}{cost.sent:>12} B{cost.received:>8} B{cost.seconds:>10.1f} s")
     slow, quick = costs.values()
     bytes_share = (quick.sent + quick.received) / (slow.sent + slow.received)

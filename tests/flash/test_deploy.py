@@ -13,7 +13,7 @@ from earlid.errors import UserError
 from earlid.flash import deploy, firmware_build, repl, transfer
 from earlid.virtual.board import VirtualBoard
 
-from tests.flash import kit
+from tests.flash import harness
 
 SEED = 20260
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("patient")
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[firmware_build.Tree, firmware_build.Tree]:
     """An old and a new firmware; all modules but one are the same."""
-    return kit.small_tree(tmp_path_factory.mktemp("old"), "old"), kit.small_tree(tmp_path_factory.mktemp("new"), "new")
+    return harness.small_tree(tmp_path_factory.mktemp("old"), "old"), harness.small_tree(tmp_path_factory.mktemp("new"), "new")
 
 
 def unmask(block: bytes) -> bytes:
@@ -98,16 +98,16 @@ def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_r
 
 
 def test_from_empty_to_running_and_nothing_to_do_the_second_time(trees: tuple[firmware_build.Tree, firmware_build.Tree]) -> None:
-    with kit.bare_board() as board:
-        plan = kit.put(board, trees[0], model=kit.model())
+    with harness.bare_board() as board:
+        plan = harness.put(board, trees[0], model=harness.model())
         assert plan.swaps == ("/active", "/boot.py", "/main.py")
-        assert f"started old {plan.keep[1]}" in kit.restart(board)
+        assert f"started old {plan.keep[1]}" in harness.restart(board)
         files = board.read_files()
         assert files["active"].split() == [name.encode() for name in plan.keep]
         assert not [name for name in files if name.endswith(deploy.NEW)]
-        again = kit.put(board, trees[0])
+        again = harness.put(board, trees[0])
         assert (again.files, again.blocks, again.swaps) == ({}, [], ())
-        assert "started old" in kit.restart(board)
+        assert "started old" in harness.restart(board)
 
 
 def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(
@@ -119,19 +119,19 @@ def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(
         "config.json": b"{}",
         "starts": b"1",
     }
-    with kit.bare_board(files=mine) as board:
-        first = kit.put(board, trees[0], model=kit.model())
-        second = kit.put(board, trees[1])
+    with harness.bare_board(files=mine) as board:
+        first = harness.put(board, trees[0], model=harness.model())
+        second = harness.put(board, trees[1])
         assert second.swaps == ("/active",)
         assert second.sent_bytes < first.sent_bytes / 5
         files = board.read_files()
         assert {name: files[name] for name in mine} == mine
         assert second.keep[1] == first.keep[1], "the word stays unless another is given"
         assert not [name for name in files if name.startswith(first.keep[0][1:])], "the old tree is gone"
-        third = kit.put(board, trees[1], config=b"new settings")
+        third = harness.put(board, trees[1], config=b"new settings")
         assert third.swaps == ("/config.json",)
         assert board.read_files()["config.json"] == b"new settings"
-        assert f"started new {first.keep[1]}" in kit.restart(board)
+        assert f"started new {first.keep[1]}" in harness.restart(board)
 
 
 class Killed(Exception):
@@ -144,8 +144,8 @@ def finished(
     """After a kill and a start, at which the board said this: a whole firmware runs or none, and the next deploy completes."""
     started = re.findall(r"started (\w+)", said)
     assert started in ([["old"], ["new"]] if old_runs else [[], ["new"]]), f"{where}: {said}"
-    kit.put(board, trees[1], model=kit.model())
-    assert "started new" in kit.restart(board), where
+    harness.put(board, trees[1], model=harness.model())
+    assert "started new" in harness.restart(board), where
     files = board.read_files()
     assert files["journal/00000001"] == b"kept", where
     assert not [name for name in files if name.endswith(deploy.NEW)], where
@@ -156,9 +156,9 @@ def test_the_host_killed_at_every_block(
     trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "BLOCK_BYTES", 45 if old_runs else 70)  # finer than the files, which are small
-    with kit.bare_board(files={"journal/00000001": b"kept"}) as board:
+    with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
-            kit.put(board, trees[0])
+            harness.put(board, trees[0])
         before = bytes(board.engine.flash.data)
         blocks = 1
         at = 0
@@ -172,11 +172,11 @@ def test_the_host_killed_at_every_block(
                     raise Killed
 
             with pytest.raises(Killed):
-                kit.put(board, trees[1], report, model=kit.model(300))
-            finished(board, trees, old_runs, kit.restart(board), f"block {at} of {blocks}")
+                harness.put(board, trees[1], report, model=harness.model(300))
+            finished(board, trees, old_runs, harness.restart(board), f"block {at} of {blocks}")
             board.power_cut()
             board.engine.flash.load(before)
-            kit.restart(board, board.power_on)
+            harness.restart(board, board.power_on)
         assert blocks > len(trees[1].files) + len(trees[1].loaders) + 2
 
 
@@ -184,12 +184,12 @@ def test_the_host_killed_at_every_block(
 def test_power_cut_at_writes_all_over_the_deploy(
     trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with kit.bare_board(files={"journal/00000001": b"kept"}) as board:
+    with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
-            kit.put(board, trees[0])
+            harness.put(board, trees[0])
         before = bytes(board.engine.flash.data)
         writes = board.engine.flash.writes
-        kit.put(board, trees[1], model=kit.model(1600))
+        harness.put(board, trees[1], model=harness.model(1600))
         total = board.engine.flash.writes - writes
         rng = random.Random(SEED)
         # The switch is at the end: look there more closely.
@@ -206,39 +206,39 @@ def test_power_cut_at_writes_all_over_the_deploy(
             board.power_cut()
             board.engine.flash.load(before)
             board.replug()
-            kit.restart(board, board.power_on)
+            harness.restart(board, board.power_on)
             board.power_cut_at_write(cut)
             where = f"write {cut} of {total} (seed {SEED})"
             with pytest.raises(UserError):
-                kit.put(board, trees[1], model=kit.model(1600))
+                harness.put(board, trees[1], model=harness.model(1600))
             assert not board.engine.circuit.powered, where
             board.power_cut_at_write(None)
             board.replug()
-            finished(board, trees, old_runs, kit.restart(board, board.power_on), where)
+            finished(board, trees, old_runs, harness.restart(board, board.power_on), where)
 
 
 def test_a_file_that_reads_back_wrong_is_not_put_in_force(
     trees: tuple[firmware_build.Tree, firmware_build.Tree], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with kit.bare_board() as board:
-        kit.put(board, trees[0])
+    with harness.bare_board() as board:
+        harness.put(board, trees[0])
         real = repl.Repl.hashes
         monkeypatch.setattr(repl.Repl, "hashes", lambda self, paths: real(self, paths) | {next(iter(paths)): "0" * 64})
         with pytest.raises(UserError, match=r"read back wrong .*old firmware stays"):
-            kit.put(board, trees[1])
-        assert "started old" in kit.restart(board)
+            harness.put(board, trees[1])
+        assert "started old" in harness.restart(board)
 
 
 def test_the_tree_is_named_by_its_content_and_tells_no_path(
     trees: tuple[firmware_build.Tree, firmware_build.Tree], tmp_path: Path
 ) -> None:
-    again = kit.small_tree(tmp_path / "elsewhere", "old")
+    again = harness.small_tree(tmp_path / "elsewhere", "old")
     assert again.directory == trees[0].directory != trees[1].directory
     assert all(str(tmp_path).encode() not in data for data in again.files.values())
 
 
 def test_a_module_that_does_not_compile_stops_before_the_board_is_touched(tmp_path: Path) -> None:
-    kit.small_tree(tmp_path, "x")
+    harness.small_tree(tmp_path, "x")
     (tmp_path / "lid" / "start.py").write_text("def run(:\n")
     with pytest.raises(UserError, match=r"lid/start\.py does not compile for xtensawin"):
         firmware_build.build(tmp_path, "xtensawin")

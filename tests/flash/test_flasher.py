@@ -15,7 +15,7 @@ from earlid.errors import UserError
 from earlid.flash import firmware_build, flasher, image, provision
 from earlid.verbs import flash as verb
 
-from tests.flash import kit
+from tests.flash import harness
 
 IMAGE_OFFSET = 0x1000
 SEED = 4
@@ -36,7 +36,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "PROMPT_WAIT_S", 120.0)
 
 
-def flash(jack: kit.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+def flash(jack: harness.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
     """`earlid flash` typed at a jack: exit code and what went to stderr, less the progress."""
     code = main(["flash", "--port", jack.path, "--image", str(image_file), *more])
     said = capsys.readouterr().err.replace(jack.path, "PORT")
@@ -46,10 +46,10 @@ def flash(jack: kit.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], 
 def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
     image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kit.small_tree(tmp_path, "fresh")
+    harness.small_tree(tmp_path, "fresh")
     monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
-    chip = kit.Chip()
-    with kit.bare_board() as board, kit.jack(chip.far()) as jack:
+    chip = harness.Chip()
+    with harness.bare_board() as board, harness.jack(chip.far()) as jack:
 
         def watch(data: bytes) -> bytes:
             # The chip starts what was written: from here on a MicroPython answers.
@@ -57,20 +57,20 @@ def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
                 jack.far = board_end
             return data
 
-        board_end = kit.board_far(board)
+        board_end = harness.board_far(board)
         jack.watch = watch
         code, said = flash(jack, image_file, capsys)
         written = image_file.read_bytes()
         assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
         assert (code, said) == (0, "")
-        assert "started fresh" in kit.restart(board)
+        assert "started fresh" in harness.restart(board)
         chip.close()
 
 
 @pytest.mark.parametrize("name", ["esp32s3", "esp32c3"])
 def test_the_wrong_chip(name: str, image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    chip = kit.Chip(name)
-    with kit.jack(chip.far()) as jack:
+    chip = harness.Chip(name)
+    with harness.jack(chip.far()) as jack:
         label = name.upper().replace("ESP32", "ESP32-")
         assert flash(jack, image_file, capsys) == (
             2,
@@ -81,9 +81,9 @@ def test_the_wrong_chip(name: str, image_file: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_flash_that_is_too_small(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with kit.small_flash(0x154020):
-        chip = kit.Chip()
-        with kit.jack(chip.far()) as jack:
+    with harness.small_flash(0x154020):
+        chip = harness.Chip()
+        with harness.jack(chip.far()) as jack:
             assert flash(jack, image_file, capsys) == (
                 2,
                 "earlid: this module has 2MB of flash, Earlid needs 4MB. Nothing was written. "
@@ -95,8 +95,8 @@ def test_a_flash_that_is_too_small(image_file: Path, capsys: pytest.CaptureFixtu
 def test_a_file_that_is_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "image.bin"
     bad.write_bytes(b"not this")
-    chip = kit.Chip()
-    with kit.jack(chip.far()) as jack:
+    chip = harness.Chip()
+    with harness.jack(chip.far()) as jack:
         code, said = flash(jack, bad, capsys)
     assert code == 2
     assert said.startswith("earlid: image.bin is no ESP32 image (it does not begin with 0xE9)")
@@ -107,8 +107,8 @@ def test_the_connection_lost_in_the_middle(
     how: str, image_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flasher, "FAST_BAUD", flasher.SLOW_BAUD)
-    chip = kit.Chip()
-    with kit.jack(chip.far()) as jack:
+    chip = harness.Chip()
+    with harness.jack(chip.far()) as jack:
 
         def watch(data: bytes) -> bytes:
             if jack.sent < 90_000:
@@ -127,8 +127,8 @@ def test_the_connection_lost_in_the_middle(
 
 
 def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Path, tmp_path: Path) -> None:
-    first, second = kit.Chip(), kit.Chip()
-    with kit.jack(first.far()) as jack:
+    first, second = harness.Chip(), harness.Chip()
+    with harness.jack(first.far()) as jack:
         lost = False
 
         def watch(data: bytes) -> bytes:
@@ -152,9 +152,9 @@ def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Pa
 
 
 def test_two_chips_at_once_each_with_its_own_progress(image_file: Path) -> None:
-    chips = [kit.Chip(), kit.Chip()]
+    chips = [harness.Chip(), harness.Chip()]
     seen: list[list[tuple[str, int, int]]] = [[], []]
-    with kit.jack(chips[0].far()) as one, kit.jack(chips[1].far()) as two:
+    with harness.jack(chips[0].far()) as one, harness.jack(chips[1].far()) as two:
 
         def write(number: int, path: str) -> None:
             flasher.write(
@@ -174,7 +174,7 @@ def test_two_chips_at_once_each_with_its_own_progress(image_file: Path) -> None:
 
 
 def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    chip = kit.Chip()
+    chip = harness.Chip()
     kept = chip.flash.write_defl_block
 
     def forget(payload: bytes) -> None:
@@ -182,7 +182,7 @@ def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pyte
         chip.flash.data[IMAGE_OFFSET + 500] ^= 1
 
     chip.flash.write_defl_block = forget  # type: ignore[method-assign]
-    with kit.jack(chip.far()) as jack:
+    with harness.jack(chip.far()) as jack:
         code, said = flash(jack, image_file, capsys)
     assert (code, said) == (
         1,
@@ -200,8 +200,8 @@ def test_a_port_that_is_not_there(image_file: Path, capsys: pytest.CaptureFixtur
 
 def test_erase_is_asked_for(image_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody is there, though somebody may have started the tests
-    chip = kit.Chip()
-    with kit.jack(chip.far()) as jack:
+    chip = harness.Chip()
+    with harness.jack(chip.far()) as jack:
         code, said = flash(jack, image_file, capsys, "--erase")
     assert code == 2
     assert said == "earlid: --erase destroys the journal and the key: say --yes when nobody is there to be asked."
@@ -226,9 +226,9 @@ def test_a_person_is_asked_before_everything_is_erased(
 
 
 def test_erase_leaves_nothing_but_the_image(image_file: Path) -> None:
-    chip = kit.Chip()
+    chip = harness.Chip()
     chip.flash.data[:] = b"old" + bytes(len(chip.flash.data) - 3)
-    with kit.jack(chip.far()) as jack:
+    with harness.jack(chip.far()) as jack:
         flasher.write(jack.path, image.load(str(image_file)), erase=True, force=False, report=lambda *told: None)
     written = image_file.read_bytes()
     assert set(chip.flash.data[:IMAGE_OFFSET]) == {0xFF}
@@ -240,14 +240,14 @@ def test_erase_leaves_nothing_but_the_image(image_file: Path) -> None:
 
 
 def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:
-    chip = kit.Chip()
+    chip = harness.Chip()
     stop = threading.Event()
 
     def report(stage: str, done: int, total: int) -> None:
         if stage == "write" and done > total / 2:
             stop.set()
 
-    with kit.jack(chip.far()) as jack:
+    with harness.jack(chip.far()) as jack:
         order = provision.Order(image=lambda report: image.load(str(image_file)), write_image=True)
         outcome = provision.Provision(jack.path, order, report, stop).run()
     assert outcome.code == 130

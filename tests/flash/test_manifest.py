@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from earlid.flash import firmware_build, manifest
 
-from tests.flash import bench_deploy, kit
+from tests.flash import bench_deploy, harness
 
 
 def test_the_committed_manifest_is_up_to_date() -> None:
@@ -22,12 +22,12 @@ def test_the_committed_manifest_is_up_to_date() -> None:
 def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kit.small_tree(tmp_path, "one")
+    harness.small_tree(tmp_path, "one")
     monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
     assert manifest.main(["--check"]) == 1, "there is none yet"
     assert manifest.main([]) == 0
     assert manifest.main(["--check"]) == 0
-    kit.small_tree(tmp_path, "two")
+    harness.small_tree(tmp_path, "two")
     capsys.readouterr()
     assert manifest.main(["--check"]) == 1
     said = capsys.readouterr().err

@@ -27,7 +27,7 @@ from earlid.verbs import list as list_verb
 from earlid.verbs import safe as safe_verb
 from earlid.virtual.board import VirtualBoard
 
-from tests.flash import kit
+from tests.flash import harness
 
 FOLDER = Path(__file__).parent / "transcripts"
 PORT = "ttyUSB0"
@@ -36,7 +36,7 @@ PORT = "ttyUSB0"
 @contextmanager
 def bare() -> Iterator[VirtualBoard]:
     """MicroPython and nothing else; the room is not silent."""
-    with kit.bare_board(link=Path(PORT)) as board:
+    with harness.bare_board(link=Path(PORT)) as board:
         board.noise(-60)
         yield board
 
@@ -67,7 +67,7 @@ def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
         if stage == "maintenance" and lock.acquire(blocking=False):
             board.talk(True)
             board.reset_pin()
-            kit.wait_for(board, lambda: re.search(r'"maintenance": ?true', board.console) is not None)
+            harness.wait_for(board, lambda: re.search(r'"maintenance": ?true', board.console) is not None)
             board.talk(False)
 
     provision.Provision._tell = tell  # type: ignore[method-assign]
@@ -80,7 +80,7 @@ def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
 @contextmanager
 def foreign() -> Iterator[VirtualBoard]:
     """Somebody else's project."""
-    with kit.bare_board(link=Path(PORT), files={"main.py": b"import network\n"}) as board:
+    with harness.bare_board(link=Path(PORT), files={"main.py": b"import network\n"}) as board:
         board.noise(-60)
         yield board
 
@@ -88,7 +88,7 @@ def foreign() -> Iterator[VirtualBoard]:
 @contextmanager
 def busy() -> Iterator[None]:
     """Another program has the port."""
-    with kit.bare_board(link=Path(PORT)):
+    with harness.bare_board(link=Path(PORT)):
         holder = open_port(PORT)
         try:
             yield

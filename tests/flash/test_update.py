@@ -14,7 +14,7 @@ from earlid.flash import image, provision
 from earlid.virtual.board import VirtualBoard
 from lid import record
 
-from tests.flash import kit
+from tests.flash import harness
 from tests.flash.test_transcripts import running
 
 
@@ -62,13 +62,13 @@ def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFi
 
 def test_a_new_micropython_keeps_the_board_and_still_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "PROMPT_WAIT_S", 120.0)
-    chip = kit.Chip()
+    chip = harness.Chip()
     new = tmp_path / "new.bin"
     new.write_bytes(b"\xe9\x03\x02\x20" + bytes(20_000))
     with running() as board:
         name, before = journal(board.port)
-        started = kit.board_far(board)
-        with kit.jack(chip.far()) as jack:
+        started = harness.board_far(board)
+        with harness.jack(chip.far()) as jack:
 
             def watch(data: bytes) -> bytes:
                 if data.startswith(b"#") and chip.flash.data[0x1000] == 0xE9:
@@ -122,7 +122,7 @@ def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) 
         if stage == "release" and lets_go:
             talk(False)
 
-    order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=kit.model(20_000))
+    order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=harness.model(20_000))
     return provision.Provision(board.port, order, report, threading.Event()).run(), stages
 
 
@@ -156,7 +156,7 @@ def test_an_update_cut_off_in_the_middle_still_boots_what_it_had() -> None:
             if stage == "deploy" and done > total / 2 > 0:
                 stop.set()
 
-        order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=kit.model(20_000))
+        order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=harness.model(20_000))
         outcome = provision.Provision(board.port, order, report, stop).run()
         assert outcome.code == 130
         assert outcome.say.endswith("run `earlid flash` again to finish.")

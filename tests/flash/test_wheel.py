@@ -13,7 +13,7 @@ import pytest
 from earlid import firmware
 from earlid.flash import firmware_build
 
-from tests.flash import kit
+from tests.flash import harness
 
 SPEAKS = """
 import earlid, lid
@@ -33,7 +33,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel's contents, as pip would lay them down in site-packages."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "site")
@@ -58,13 +58,13 @@ def test_it_carries_all_that_goes_onto_a_board(installed: Path, tmp_path: Path) 
 
 
 def test_every_module_and_page_of_the_checkout_is_in_it(installed: Path) -> None:
-    there = {path.relative_to(kit.ROOT / "host") for path in (kit.ROOT / "host" / "earlid").rglob("*") if path.is_file()}
+    there = {path.relative_to(harness.ROOT / "host") for path in (harness.ROOT / "host" / "earlid").rglob("*") if path.is_file()}
     wanted = {path for path in there if path.suffix not in (".md", ".pyc") and "screenshots" not in path.parts}
     assert not {path.as_posix() for path in wanted if not (installed / path).is_file()}
 
 
 def test_it_flashes_a_board(installed: Path, tmp_path: Path) -> None:
-    with kit.bare_board() as board:
+    with harness.bare_board() as board:
         board.noise(-60)
         done = elsewhere(installed, tmp_path, "-m", "earlid.cli", "flash", "-p", board.port, "--word", "alexa")
         assert done.returncode == 0, done.stderr

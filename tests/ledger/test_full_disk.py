@@ -18,8 +18,9 @@ from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger
-from fake_board import FakeBoard, seal_records
 from made import BOARD, KEY, life
+
+from tests.board.fake_board import FakeBoard, seal_records
 
 SIZE = 3000
 # A file system of its own for this process and its children; no privilege but a user namespace.

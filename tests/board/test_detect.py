@@ -17,7 +17,7 @@ from earlid.verbs import list as list_verb
 from esptool.reset import ClassicReset
 from lid import wire
 
-from tests.flash import kit
+from tests.flash import harness
 
 HELLO = {"board": "00112233445566aa", "fw": "0.1.0", "state": "closed", "mute": False, "maintenance": False}
 
@@ -178,8 +178,8 @@ def test_a_port_that_does_not_open(number: int, state: str, monkeypatch: pytest.
 
 @pytest.mark.usefixtures("patient")
 def test_a_virtual_board_is_seen_and_not_disturbed(capsys: pytest.CaptureFixture[str]) -> None:
-    with kit.bare_board() as board:
-        kit.restart(board)
+    with harness.bare_board() as board:
+        harness.restart(board)
         count = len(board.resets)
         assert main(["list", "--port", board.port, "--json"]) == 0
         (entry,) = json.loads(capsys.readouterr().out)
@@ -188,7 +188,7 @@ def test_a_virtual_board_is_seen_and_not_disturbed(capsys: pytest.CaptureFixture
 
 
 def test_a_busy_port_names_its_holder(capsys: pytest.CaptureFixture[str]) -> None:
-    with kit.bare_board() as board:
+    with harness.bare_board() as board:
         holder = open_port(board.port)
         try:
             assert main(["list", "-p", board.port]) == 0

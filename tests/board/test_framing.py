@@ -8,8 +8,9 @@ import random
 
 import pytest
 from earlid.board.framing import LineReader
-from fake_board import seal_records
 from lid import record, wire
+
+from tests.board.fake_board import seal_records
 
 
 def mutate(rng: random.Random, line: bytes, other: bytes) -> bytes:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What sixteen virtual boards at real time cost one `earlid watch` with its level meters on. Prints figures; asserts nothing.
 
-    python -m tests.link.bench_watch
+    python -m tests.collect.bench_watch
 
 The boards are the real firmware on real MicroPython behind real pseudo-terminals, in processes of their own. All hear speech
 and their networks always run; each one's talk button is pressed now and then, so that records flow. Only the processor time

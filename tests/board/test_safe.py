@@ -18,8 +18,8 @@ from earlid.board.link import Link
 from earlid.board.port import open_port
 from earlid.cli import main
 
-from tests.flash import kit
-from tests.link.fake_board import FakeBoard
+from tests.board.fake_board import FakeBoard
+from tests.flash import harness
 
 
 class Lid(FakeBoard):
@@ -144,7 +144,7 @@ def test_a_board_that_does_not_answer_is_not_closed() -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_a_bare_board_has_no_lid() -> None:
-    with kit.bare_board() as board:
+    with harness.bare_board() as board:
         verdict = safe.close_lid(board.port)
         assert (verdict.closed, verdict.state) == (True, "none")
 

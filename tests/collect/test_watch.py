@@ -27,8 +27,9 @@ from earlid.ledger.location import locate
 from earlid.ledger.queries import entries
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger
-from fake_board import KEY, FakeBoard, seal_records
 from rich.console import Console
+
+from tests.board.fake_board import KEY, FakeBoard, seal_records
 
 BOARD = "00112233aabbccdd"
 LIMIT_S = 90.0

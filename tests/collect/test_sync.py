@@ -15,8 +15,9 @@ from earlid.ledger.location import locate
 from earlid.ledger.reader import open_reader
 from earlid.ledger.rows import COLUMNS, body_of
 from earlid.ledger.store import Ledger
-from fake_board import FakeBoard, seal_records
 from lid import record
+
+from tests.board.fake_board import FakeBoard, seal_records
 
 BOARD = "00112233aabbccdd"
 

@@ -16,7 +16,8 @@ import pytest
 from earlid.cli import main
 from earlid.ledger.location import locate
 from earlid.ledger.reader import open_reader
-from fake_board import FakeBoard, seal_records
+
+from tests.board.fake_board import FakeBoard, seal_records
 
 BOARD = "00112233aabbccdd"
 ODD = "a \"b\" 'c' $HOME 100% \\ <&> ü"

@@ -20,8 +20,9 @@ from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Record, Telemetry
 from earlid.board.port import open_port, pick_port
 from earlid.errors import UserError
-from fake_board import FakeBoard, seal_records
 from lid import record, wire
+
+from tests.board.fake_board import FakeBoard, seal_records
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from earlid.doctor.diagnose import diagnose
 from earlid.doctor.model import NOTICE, PROBLEM, Access, Examined, Observation, Port, System
 from lid.record import FIELDS, REASONS
 
-from tests.flash import kit
+from tests.flash import harness
 
 PORT = "/dev/ttyUSB0"
 LINUX = System("linux")
@@ -130,7 +130,7 @@ def test_faults_of_an_earlier_start_are_history() -> None:
 
 
 def test_every_fault_of_the_firmware_has_words() -> None:
-    source = (kit.ROOT / "firmware" / "PROTOCOL.md").read_text()
+    source = (harness.ROOT / "firmware" / "PROTOCOL.md").read_text()
     named = re.search(r"\| `fault` \| `([a-z -]+)`", source)
     assert named
     known = set(board_rules.FAULTS) | set(board_rules.MIC_FAULTS) | {key for key, *_ in board_rules.SELF_TEST}
@@ -139,7 +139,7 @@ def test_every_fault_of_the_firmware_has_words() -> None:
 
 
 def test_the_self_tests_bits_stand_in_the_firmwares_order() -> None:
-    source = (kit.ROOT / "firmware" / "lid" / "selftest.py").read_text()
+    source = (harness.ROOT / "firmware" / "lid" / "selftest.py").read_text()
     names = re.findall(r"^([A-Z_]+) = const\((\d+)\)", source, re.MULTILINE)
     bits = [name for name, value in names if int(value).bit_count() == 1]
     assert bits == [

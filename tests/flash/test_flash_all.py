@@ -16,7 +16,7 @@ from earlid.flash.provision import Order, Provision
 from earlid.verbs import flash as verb
 from earlid.virtual.board import VirtualBoard
 
-from tests.flash import kit
+from tests.flash import harness
 from tests.terminal import Terminal
 
 BOARDS = 8
@@ -24,16 +24,16 @@ BOARDS = 8
 
 @pytest.fixture(autouse=True)
 def _small_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kit.small_tree(tmp_path, "0.9.0")
+    harness.small_tree(tmp_path, "0.9.0")
     monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
-    monkeypatch.setattr(verb, "_word", lambda name: kit.model(20_000))
+    monkeypatch.setattr(verb, "_word", lambda name: harness.model(20_000))
 
 
 def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with ExitStack() as stack:
-        boards = [stack.enter_context(kit.bare_board()) for _ in range(BOARDS - 1)]
-        foreign = stack.enter_context(kit.bare_board(files={"main.py": b"import network\n"}))
-        loose = stack.enter_context(kit.jack(kit.board_far(boards[0])))
+        boards = [stack.enter_context(harness.bare_board()) for _ in range(BOARDS - 1)]
+        foreign = stack.enter_context(harness.bare_board(files={"main.py": b"import network\n"}))
+        loose = stack.enter_context(harness.jack(harness.board_far(boards[0])))
 
         def watch(data: bytes) -> bytes:
             if loose.sent > 12_000:
@@ -77,8 +77,8 @@ def test_none_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 
 def test_a_failed_self_test_is_a_failure_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kit.small_tree(tmp_path, "0.9.0", self_test="failed")
-    with kit.bare_board() as board:
+    harness.small_tree(tmp_path, "0.9.0", self_test="failed")
+    with harness.bare_board() as board:
         assert main(["flash", "-p", board.port]) == 1
         assert "Its self-test failed (bits 0x3ff): the lid stays closed" in capsys.readouterr().err
 
@@ -101,14 +101,14 @@ def test_ctrl_c_says_what_is_left(stage: str, words: str) -> None:
 def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with kit.bare_board() as board:
+    with harness.bare_board() as board:
         stop = threading.Event()
 
         def report(stage: str, done: int, total: int) -> None:
             if stage == "deploy" and done >= 3:
                 stop.set()
 
-        order = Order(image=lambda report: pytest.fail("no image is needed"), model=kit.model())
+        order = Order(image=lambda report: pytest.fail("no image is needed"), model=harness.model())
         with monkeypatch.context() as patch:
             patch.setattr(repl, "REPL_TIMEOUT_S", 30.0)
             outcome = Provision(board.port, order, report, stop).run()
