@@ -5,17 +5,19 @@ from array import array
 
 from micropython import const
 
-from lid.gate.arena import COLUMN, fill_words, keep, note, oldest
+from lid.gate.arena import fill_words
 from lid.gate.energy import Energy, decide, level
+from lid.gate.feature_ring import COLUMN_BYTES, column_tag, pop_columns, push_column
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
 
 RING_COLUMNS = const(60)
 AT_ONCE = const(2)  # inferences in one hop while catching up: more would not leave time for the hop's other work
 
-# Words of the ring's state, see arena.py
-_WAITING = const(1)
-_GAP = const(4)
+# Words of the ring's state, see feature_ring.py
+_WRITE = const(0)
+_UNREAD = const(1)
+_OVERRUN = const(4)
 
 
 class Detector:
@@ -28,7 +30,7 @@ class Detector:
         self.energy_gate = True  # False: the network always runs
         self._own_cutoff_sum = network.cutoff_sum
         self._stride = network.stride
-        self._newest = (network.stride - 1) * COLUMN  # of an inference's columns, in bytes
+        self._newest = (network.stride - 1) * COLUMN_BYTES  # of an inference's columns, in bytes
         self._ring, self._state = network.ring(RING_COLUMNS // network.stride * network.stride)
         # What push() unpacks: cheaper than one attribute after the other, and no method is looked up
         self._parts = self.energy.state, self.frontend.push, self.frontend.features, self._ring, self._state
@@ -58,8 +60,8 @@ class Detector:
         self.frontend.reset()
         self.network.reset()
         fill_words(self._ring, 0, 0, len(self._ring) // 4)
-        self._state[0] = self._state[_WAITING] = 0
-        self._state[_GAP] = 0  # columns were dropped since the network last ran
+        self._state[_WRITE] = self._state[_UNREAD] = 0
+        self._state[_OVERRUN] = 0  # columns were dropped since the network last ran
         self.column = False  # the last hop brought a column, in frontend.features
         self._rest()
         self.energy_log2_q8 = self.floor_log2_q8 = 0
@@ -80,38 +82,38 @@ class Detector:
         self.floor_log2_q8 = now >> 1 & 16383
         self.gate_open = opened = now & 1 == 1
         self.hit = False
-        waiting = 0
+        unread = 0
         self.column = column = push(hop)
         if column:
-            waiting = keep(0, features, ring, state, now)
+            unread = push_column(0, features, ring, state, now)
         if self.energy_gate and not opened:
             if self._awake:
                 self._rest()
             return 0
         if not self._awake:
             self._awake = True
-            if state[_GAP]:
-                state[_GAP] = 0
+            if state[_OVERRUN]:
+                state[_OVERRUN] = 0
                 self.network.reset()
         stride = self._stride
         count = 0
-        while waiting >= stride and count < AT_ONCE:
-            waiting -= stride
-            self._infer(waiting, count)
+        while unread >= stride and count < AT_ONCE:
+            unread -= stride
+            self._infer(unread, count)
             count += 1
         return count
 
-    def _infer(self, waiting, count):
+    def _infer(self, unread, count):
         network = self.network
         ring = self._ring
-        at = oldest(self._state)
+        at = pop_columns(self._state)
         network.infer(ring, at)
-        now = note(ring, at + self._newest)
+        now = column_tag(ring, at + self._newest)
         self.prob = self.probs[count] = network.prob
         self.mean_q8 = self.means_q8[count] = network.mean_q8
         self.hits[count] = hit = network.hit
         if hit:
             self.hit = True
-        self.ages[count] = waiting
+        self.ages[count] = unread
         self.levels_q8[count] = now >> 15
         self.gates[count] = now & 1

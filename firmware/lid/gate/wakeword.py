@@ -2,15 +2,15 @@
 # A streaming wake word network: columns of features in, one byte of probability every `stride` columns.
 from array import array
 
-from lid.gate import arena, kernels, rescale
-from lid.gate import model_file as files
-from lid.gate.arena import average, take
+from lid.gate import arena, feature_ring, kernels, model_file, rescale
+from lid.gate.arena import advance
 from lid.gate.rescale import requantise
+from lid.gate.smoothing import sliding_mean
 
 
 class WakeWord:
     def __init__(self, blob):
-        plan = files.Plan(blob)
+        plan = model_file.Plan(blob)
         self.name = plan.name
         self.languages = plan.languages
         self.digest = plan.digest
@@ -27,7 +27,7 @@ class WakeWord:
         self._recent = bytearray(plan.window)
         self._sums = array("i", (0, 0, 0, plan.window))
         self._arena = bytearray(plan.arena_bytes)
-        self._moving = array("i")  # of each buffer that slides what rows.take() wants, the input's first
+        self._slides = array("i")  # what arena.advance() wants of each sliding buffer, the input's first
         self._others = -1  # how many but the input
         self._fill = []  # how each buffer, and each depthwise layer's sums, begin
         for number, buffer in enumerate(plan.buffers):
@@ -45,14 +45,14 @@ class WakeWord:
         head = buffer.start + keep - (buffer.row if buffer.moving else 0)
         self._fill.append((number, head, buffer))
         if buffer.moving:
-            self._moving.extend(array("i", (number, buffer.row, buffer.start, buffer.end, keep)))
+            self._slides.extend(array("i", (number, buffer.row, buffer.start, buffer.end, keep)))
             self._others += 1
 
     def _add_layer(self, plan, layer):
         source = plan.buffers[layer.source]
         back = (layer.rows - 1) * source.row
-        if layer.kind == files.DEPTHWISE:
-            self._fill.append((layer.sums, 128 * layer.rows * (255 - source.zero), files.LANES * layer.groups))
+        if layer.kind == model_file.DEPTHWISE:
+            self._fill.append((layer.sums, 128 * layer.rows * (255 - source.zero), model_file.LANES * layer.groups))
         p = array(
             "i",
             (
@@ -61,7 +61,7 @@ class WakeWord:
                 layer.odd, plan.acc, layer.skip, layer.sums, layer.total, back,
             ),
         )  # fmt: skip
-        dense = layer.kind == files.DENSE
+        dense = layer.kind == model_file.DENSE
         pool = rescale.pool
         kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add, pool, pool)[layer.kind]
         self._steps.append((kernel, 0 if dense else self._arena, p))
@@ -84,28 +84,28 @@ class WakeWord:
         self.hit = False
         self.prob = 0
 
-    # room for columns made by rows.keep(), a multiple of the stride, and its state
+    # a ring of columns, a multiple of the stride, and its state, for feature_ring.push_column()
     def ring(self, columns):
-        return bytearray(columns * arena.COLUMN), array("i", (0, 0, columns, self.stride, 0) + self._formula)
+        return bytearray(columns * feature_ring.COLUMN_BYTES), array("i", (0, 0, columns, self.stride, 0) + self._formula)
 
     # features: 40 uint16. True when an inference ran.
     def push(self, features):
-        if arena.keep(0, features, self._columns, self._ring, 0) < self.stride:
+        if feature_ring.push_column(0, features, self._columns, self._ring, 0) < self.stride:
             return False
-        self.infer(self._columns, arena.oldest(self._ring))
+        self.infer(self._columns, feature_ring.pop_columns(self._ring))
         return True
 
     # `stride` columns, from this place of a ring on
     def infer(self, columns, at):
         arena = self._arena
         blob = self._blob
-        take(arena, columns, arena, self._moving, at, self.stride, self._others)
+        advance(arena, columns, arena, self._slides, at, self.stride, self._others)
         final = requantise
         for kernel, first, p in self._steps:
             kernel(first, blob, arena, p)
             final(0, blob, arena, p)
         prob = blob[self._logits + arena[self._logit]]
-        mean = average(prob, 0, self._recent, self._sums, self.cutoff_sum)
+        mean = sliding_mean(prob, 0, self._recent, self._sums, self.cutoff_sum)
         self.prob = prob
         self.mean_q8 = mean >> 1
         self.hit = mean & 1 == 1
