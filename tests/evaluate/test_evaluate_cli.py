@@ -95,7 +95,7 @@ def test_settings_come_from_a_file_of_calibrate(recordings, tmp_path, here, caps
 @pytest.mark.parametrize(
     ("content", "say"),
     [
-        ("{", "not JSON"),
+        ("{", "is not JSON"),
         ('{"config": {"cutoff_q8": 999}}', "from 0 to 255"),
         ('{"colour": 1}', "no setting is called"),
         ("[]", "object of settings"),

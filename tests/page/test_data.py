@@ -113,7 +113,7 @@ def test_scripts_are_short_and_all_there():
 def test_a_file_that_cannot_be_written(past, tmp_path, capsys):
     words = ["review", "--html", str(tmp_path / "no" / "such.html"), "--ledger", str(past[0].path)]
     assert main(words) == 1
-    assert "name another file" in capsys.readouterr().err
+    assert "Name another file" in capsys.readouterr().err
     assert main([*words, "--event", "open"]) == 2
     assert main(["review", "--serve", "--listen", "everywhere", "--ledger", str(past[0].path)]) == 2
 

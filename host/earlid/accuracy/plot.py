@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from earlid.accuracy.curve import Curve, Point
-from earlid.errors import FAILED, USAGE, UserError
+from earlid.errors import USAGE, UserError
+from earlid.files import open_atomically
 
 WIDTH, HEIGHT = 64, 16
 FORMATS = (".png", ".svg", ".pdf")
@@ -97,8 +100,22 @@ def figure(lines: Sequence[Line], path: Path, title: str = "") -> None:
     Raises:
         UserError: another ending, or the file cannot be written.
     """
-    if path.suffix.lower() not in FORMATS:
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
         raise UserError(f"{path}: a plot's name ends in {', '.join(FORMATS)}", USAGE)
+    with open_atomically(path, "wb") as out:
+        _draw_figure(lines, out, ending[1:], title)
+
+
+def figure_svg(lines: Sequence[Line]) -> str:
+    """The curves as an SVG element to stand in an HTML page."""
+    out = io.BytesIO()
+    _draw_figure(lines, out, "svg", "")
+    text = out.getvalue().decode()
+    return text[text.index("<svg") :]
+
+
+def _draw_figure(lines: Sequence[Line], out: IO[bytes], kind: str, title: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -120,9 +137,7 @@ def figure(lines: Sequence[Line], path: Path, title: str = "") -> None:
         axes.legend(loc="upper right")
         axes.set_title(title)
         try:
-            drawing.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None, dpi=150)
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror or error}", FAILED) from error
+            drawing.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else None, dpi=150)
         finally:
             pyplot.close(drawing)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from earlid.calibrate.report import write_report
 from earlid.calibrate.session import Plan, Session, write_config
 from earlid.calibrate.session_file import STEPS, Collected, Shelf, now_text
 from earlid.errors import USAGE, UserError
+from earlid.files import read_json
 from earlid.gate import models
 from earlid.ledger.location import data_dir
 
@@ -86,12 +86,7 @@ def read_wishes(args: argparse.Namespace) -> Wishes:
 
 
 def _read_script(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}", USAGE) from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error})", USAGE) from error
+    values = read_json(path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: a script is an object with some of {', '.join(SCRIPT_KEYS)}", USAGE)
     for name, value in values.items():

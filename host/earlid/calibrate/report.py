@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from html import escape
 from pathlib import Path
 
 from lid import config
 
 from earlid.accuracy.curve import Point
-from earlid.accuracy.plot import figure
+from earlid.accuracy.plot import figure_svg
 from earlid.calibrate.outcome import Outcome, caveats, cost_text, expected_text, false_text, hours_text, missed_text
-from earlid.errors import FAILED, UserError
+from earlid.files import write_atomically
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
@@ -32,10 +31,7 @@ def write_report(path: Path, outcome: Outcome, level: str | None, date: str) -> 
     Raises:
         UserError: the file cannot be written.
     """
-    try:
-        path.write_text(page(outcome, level, date), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}", FAILED) from error
+    write_atomically(path, page(outcome, level, date))
 
 
 def page(outcome: Outcome, level: str | None, date: str) -> str:
@@ -79,11 +75,7 @@ def _levels(outcome: Outcome, chosen: str | None) -> str:
 def _plot(outcome: Outcome) -> str:
     if not (outcome.curve.trials and outcome.curve.hours):
         return "<p class=note>No plot: it needs both words spoken and time without the word.</p>"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "curve.svg"
-        figure([outcome.line()], path)
-        drawn = path.read_text(encoding="utf-8")
-    return drawn[drawn.index("<svg") :]
+    return figure_svg([outcome.line()])
 
 
 def _room(outcome: Outcome) -> str:

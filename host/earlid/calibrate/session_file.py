@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 from earlid.calibrate.room import Finding, Room
 from earlid.calibrate.trials import Ordinary, Trial
 from earlid.calibrate.voice import Voice
-from earlid.errors import FAILED, UserError
+from earlid.errors import UserError
+from earlid.files import read_json, write_atomically
+from earlid.ledger.location import DATA_DIR_STEP
 
 FORMAT = 1
 STEPS = ("room", "voice", "word", "noise")
@@ -78,8 +79,8 @@ class Shelf:
     def load(self) -> Collected | None:
         """The unfinished session; None when there is none, or it cannot be read any more."""
         try:
-            return collected_from(json.loads(self.session_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+            return collected_from(read_json(self.session_path))
+        except (UserError, ValueError, KeyError, TypeError):
             return None
 
     def save(self, collected: Collected) -> None:
@@ -95,8 +96,8 @@ class Shelf:
     def profiles(self) -> list[dict[str, Any]]:
         """The profiles written so far, newest first."""
         try:
-            newest = json.loads(self.profile_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            newest = read_json(self.profile_path)
+        except UserError:
             return []
         return [newest, *newest.get("history", [])]
 
@@ -107,16 +108,5 @@ def now_text() -> str:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: {error.strerror or error}; set EARLID_DATA_DIR to a folder that can be written", FAILED
-        ) from error
+    text = json.dumps(values, indent=1) + "\n"
+    write_atomically(path, text, sync=True, make_folder=True, next_step=DATA_DIR_STEP)

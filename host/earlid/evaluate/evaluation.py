@@ -20,6 +20,7 @@ from earlid.evaluate.baseline import compare
 from earlid.evaluate.files import Broken, Recording, scan
 from earlid.evaluate.store import Store
 from earlid.evaluate.tasks import ALWAYS, Condition, Gate, Task, plan
+from earlid.files import read_json
 from earlid.gate import models
 
 SNR_LOWEST_DB, SNR_HIGHEST_DB = -20, 60
@@ -54,12 +55,7 @@ def read_settings(path: Path | None) -> dict[str, int]:
     """
     if path is None:
         return dict(config.defaults())
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}", USAGE) from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error})", USAGE) from error
+    values = read_json(path)
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
         values = values["config"]
     try:

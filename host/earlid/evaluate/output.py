@@ -19,8 +19,8 @@ from rich.table import Table
 from earlid.accuracy.curve import RATES_PER_H, Point, point_json, table
 from earlid.accuracy.plot import Line, figure, text
 from earlid.calibrate.outcome import hours_text
-from earlid.errors import FAILED, UserError
 from earlid.evaluate.summary import Side, Totals
+from earlid.files import open_atomically, write_atomically
 
 CSV_FIELDS = (
     "condition", "gate", "cutoff", "misses", "trials", "missed", "missed_low", "missed_high",
@@ -80,16 +80,13 @@ def write(folder: Path, totals: Totals, document: dict[str, Any], cutoff_q8: int
     Raises:
         UserError: the folder cannot be written to.
     """
-    try:
-        (folder / "result.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        with (folder / "curve.csv").open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(CSV_FIELDS)
-            for side in totals.sides:
-                for cutoff in range(256):
-                    rows.writerow([side.condition, side.gate, *_row(side.curve.at(cutoff))])
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror or error}", FAILED) from error
+    write_atomically(folder / "result.json", json.dumps(document, indent=1) + "\n")
+    with open_atomically(folder / "curve.csv") as file:
+        rows = csv.writer(file)
+        rows.writerow(CSV_FIELDS)
+        for side in totals.sides:
+            for cutoff in range(256):
+                rows.writerow([side.condition, side.gate, *_row(side.curve.at(cutoff))])
     for ending in ("png", "svg"):
         figure(_lines(totals, cutoff_q8), folder / f"curve.{ending}", f"{document['word']} ({document['model']})")
 

@@ -16,6 +16,7 @@ from typing import IO
 import platformdirs
 
 from earlid.errors import FAILED, USAGE, UserError
+from earlid.files import write_atomically
 
 DOWNLOAD_URL = "https://micropython.org/resources/firmware/"
 TIMEOUT_S = 20
@@ -103,10 +104,7 @@ def _pinned(report: Callable[[int, int], None]) -> bytes:
             f"expected {PINNED.sha256[:16]}...). Nothing was written. Try again on another network, "
             "or name a file you trust with --image FILE.", FAILED,
         )  # fmt: skip
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    beside = kept.with_suffix(f".{os.getpid()}.part")
-    beside.write_bytes(data)
-    beside.replace(kept)
+    write_atomically(kept, data, make_folder=True, next_step="Set EARLID_CACHE to a folder that can be written.")
     return data
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from earlid.errors import FAILED, USAGE, UserError
+from earlid.files import read_json
 from earlid.gate import compile as compiler
 from earlid.gate.graph import network
 from earlid.gate.network import Network
@@ -99,12 +99,7 @@ def _number(micro: dict[str, Any], key: str, kinds: tuple[type, ...], path: Path
 
 def read_manifest(path: Path) -> Manifest:
     """Read a version 2 manifest. Raises UserError that names the entry that is wrong."""
-    try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}", USAGE) from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error})", USAGE) from error
+    entry = read_json(path)
     if not isinstance(entry, dict) or entry.get("type") != "micro" or not isinstance(entry.get("micro"), dict):
         raise UserError(
             f"{path}: not a microWakeWord manifest (type {entry.get('type') if isinstance(entry, dict) else '?'})",
@@ -153,14 +148,3 @@ def load(name: str) -> Model:
     except ModelError as error:
         raise UserError(f"{manifest.model.name}: {error}", USAGE) from error
     return Model(path.stem, manifest, layers, digest, total, blob)
-
-
-def save(data: bytes, path: Path) -> None:
-    """Write a blob, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path}: {error.strerror or error}", FAILED) from error

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from lid import record
 
@@ -49,13 +49,13 @@ class Section:
     taken_ms: list[int] = field(default_factory=list)
 
 
-def write(reader: Reader, chosen: Sequence[Board], out: TextIO) -> int:
+def write(reader: Reader, chosen: Sequence[Board], out: IO[str]) -> int:
     """Write boards with all their records, as they are now; returns how many records."""
     with reader.snapshot():
         return _write(reader, chosen, out)
 
 
-def _write(reader: Reader, chosen: Sequence[Board], out: TextIO) -> int:
+def _write(reader: Reader, chosen: Sequence[Board], out: IO[str]) -> int:
     total = 0
     for board in chosen:
         head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.board, "name": board.name}
@@ -86,7 +86,7 @@ def _wire(board: Board, row: tuple[Any, ...]) -> list[Any]:
     raise UserError(say + "still has, with `earlid watch --once --ledger NEW.sqlite`.", LEDGER_BROKEN)
 
 
-def _line(out: TextIO, body: dict[str, Any]) -> None:
+def _line(out: IO[str], body: dict[str, Any]) -> None:
     out.write(json.dumps(body, separators=(",", ":")) + "\n")
 
 

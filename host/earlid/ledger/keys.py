@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from lid import record
 
 from earlid.errors import USAGE, UserError
-from earlid.ledger.location import data_dir
+from earlid.files import write_atomically
+from earlid.ledger.location import DATA_DIR_STEP, data_dir
 
 
 def key_path(board: str) -> Path:
@@ -22,13 +22,7 @@ def key_path(board: str) -> Path:
 def save_key(board: str, key: bytes) -> Path:
     """Keep a board's key (32 bytes), readable by its owner only; returns the file."""
     path = key_path(board)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(key.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+    write_atomically(path, key.hex() + "\n", private=True, sync=True, make_folder=True, next_step=DATA_DIR_STEP)
     return path
 
 

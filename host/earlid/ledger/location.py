@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from earlid.errors import USAGE, UserError
 
+DATA_DIR_STEP = "Set EARLID_DATA_DIR to a folder that can be written."
+
 
 class Location(NamedTuple):
     """A ledger's place: `path` for a SQLite file, else None and `url` for SQLAlchemy."""

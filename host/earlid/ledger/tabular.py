@@ -6,8 +6,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from earlid.errors import USAGE, UserError
 from earlid.ledger.queries import Entry
@@ -16,7 +15,7 @@ from earlid.ledger.time_format import iso_text
 GROUP = 50_000
 
 
-def write_csv(entries: Iterable[Entry], out: TextIO) -> int:
+def write_csv(entries: Iterable[Entry], out: IO[str]) -> int:
     """Write entries with a header, times as ISO 8601 with the local offset; returns how many."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("wall", *Entry._fields))
@@ -27,7 +26,7 @@ def write_csv(entries: Iterable[Entry], out: TextIO) -> int:
     return count
 
 
-def write_parquet(entries: Iterable[Entry], path: Path) -> int:
+def write_parquet(entries: Iterable[Entry], out: IO[bytes]) -> int:
     """Write entries as one Parquet file, `wall_ms` as a UTC timestamp; returns how many.
 
     Raises:
@@ -42,7 +41,7 @@ def write_parquet(entries: Iterable[Entry], path: Path) -> int:
     kinds["wall_ms"] = pa.timestamp("ms", tz="UTC")
     table_schema = pa.schema([(name, kinds.get(name, pa.int64())) for name in Entry._fields])
     count = 0
-    with pq.ParquetWriter(path, table_schema) as writer:
+    with pq.ParquetWriter(out, table_schema) as writer:
         for group in _groups(entries):
             columns = [pa.array(column, kind.type) for column, kind in zip(zip(*group, strict=True), table_schema, strict=True)]
             writer.write_table(pa.Table.from_arrays(columns, schema=table_schema))

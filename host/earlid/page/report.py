@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from earlid.errors import FAILED, UserError
 from earlid.ledger.boards import Board
 from earlid.ledger.reader import Reader
 from earlid.page import collect
@@ -36,21 +33,3 @@ def _make(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: int | N
     told = collect.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
     told["verdicts"] = collect.verdicts(reader, chosen)
     return document(pack(told, collect.tables(collect.collect(reader, chosen, from_ms, to_ms))))
-
-
-def write_report(text: str, path: Path) -> None:
-    """Write the page, whole or not at all; only its owner may read it.
-
-    Raises:
-        UserError: when the file cannot be written.
-    """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        try:
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(fresh, path)
-        finally:
-            fresh.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}): name another file with --html.", FAILED) from error

@@ -15,7 +15,8 @@ from earlid.doctor import bug_report
 from earlid.doctor.diagnose import diagnose
 from earlid.doctor.gather import observe
 from earlid.doctor.model import PROBLEM, Finding, Observation
-from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
+from earlid.errors import FAILED, NO_BOARD
+from earlid.files import write_atomically
 
 
 def add(subparsers: Any) -> None:
@@ -65,8 +66,6 @@ def report(seen: Observation, findings: list[Finding]) -> list[str]:
 
 
 def _write_bundle(path: Path, seen: Observation, findings: list[Finding]) -> None:
-    try:
-        path.write_text(json.dumps(bug_report.make(seen, findings), indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}. Name another file with --bundle.", USAGE) from error
+    text = json.dumps(bug_report.make(seen, findings), indent=1) + "\n"
+    write_atomically(path, text, next_step="Name another file with --bundle.")
     print(f"wrote {path}: read it before you send it.", file=sys.stderr)

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, Any
 
 from lid import record
 
-from earlid.errors import FAILED, USAGE, UserError
+from earlid.errors import USAGE, UserError
+from earlid.files import open_atomically
 from earlid.ledger.location import add_ledger_argument, locate
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[Bo
             return tabular.write_csv(_entries(args, reader, chosen), out)
     if not args.output:
         raise UserError("Parquet goes to a file only: name it with -o FILE.", USAGE)
-    return tabular.write_parquet(_entries(args, reader, chosen), Path(args.output))
+    with open_atomically(Path(args.output), "wb", private=True, sync=True) as out:
+        return tabular.write_parquet(_entries(args, reader, chosen), out)
 
 
 def _entries(args: argparse.Namespace, reader: Reader, chosen: list[Board]) -> Iterator[Entry]:
@@ -84,31 +85,8 @@ def _entries(args: argparse.Namespace, reader: Reader, chosen: list[Board]) -> I
     return entries(reader, chosen, from_ms, to_ms, events=args.event)
 
 
-@contextmanager
-def _output(name: str | None) -> Iterator[TextIO]:
-    """The file, for its owner alone, under its name only once it is whole; or stdout."""
-    if not name:
-        yield sys.stdout
-        return
-    if os.path.exists(name) and not os.path.isfile(name):  # a pipe or a device is written as it is
-        try:
-            with open(name, "w", encoding="utf-8") as out:
-                yield out
-        except OSError as error:
-            raise UserError(f"cannot write {name}: {error.strerror}.", FAILED) from error
-        return
-    name = os.path.realpath(name)
-    fresh = Path(f"{name}.new")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(fresh, name)
-    except OSError as error:
-        raise UserError(f"cannot write {name}: {error.strerror}.", FAILED) from error
-    finally:
-        fresh.unlink(missing_ok=True)
+def _output(name: str | None) -> AbstractContextManager[IO[Any]]:
+    return open_atomically(Path(name), private=True, sync=True) if name else nullcontext(sys.stdout)
 
 
 def _import(args: argparse.Namespace) -> int:

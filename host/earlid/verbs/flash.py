@@ -16,6 +16,7 @@ from lid import config as settings
 
 from earlid.board.port import add_port_argument, candidate_ports, pick_port
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
+from earlid.files import read_json
 from earlid.flash import image, progress_bars
 from earlid.flash.provision import Order, Outcome, Provision
 
@@ -127,11 +128,9 @@ def _model(name: str | None) -> bytes | None:
 def _config(path: str | None) -> dict[str, int] | None:
     if path is None:
         return None
+    values = read_json(Path(path))
     try:
-        values = json.loads(Path(path).read_text())
         settings.check(values)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}.", USAGE) from error
     except ValueError as error:
         raise UserError(f"{path}: {error}.", USAGE) from error
     return dict(values)

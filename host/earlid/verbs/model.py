@@ -113,6 +113,7 @@ def run_import(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from earlid.errors import USAGE, UserError
+    from earlid.files import write_atomically
     from earlid.gate import compile as compiler
     from earlid.gate import models
 
@@ -120,7 +121,7 @@ def run_import(args: argparse.Namespace) -> int:
         raise UserError(f"{args.file}: give a .tflite file, or the .json next to it", USAGE)
     model = models.load(args.file)
     out = Path(args.out) if args.out else Path(f"{model.name}.elww")
-    models.save(model.blob, out)
+    write_atomically(out, model.blob)
     Console(file=sys.stderr, highlight=False).print(
         f"{out}: {model.manifest.wake_word!r}, {len(model.blob):,} bytes, and {compiler.arena_bytes(model.network):,} "
         "more while it runs",

@@ -117,13 +117,14 @@ def _page(args: argparse.Namespace, location: Location) -> int:
         feed = Feed(location, args.board, from_ms, to_ms, now_ms)
         serve(feed, args.listen or DEFAULT_LISTEN, browser=not args.no_browser, started=lambda url: print(url, flush=True))
         return 0
+    from earlid.files import write_atomically
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import open_reader
-    from earlid.page.report import make_report, write_report
+    from earlid.page.report import make_report
 
     with open_reader(location) as reader:
         text = make_report(reader, pick_boards(reader, args.board), int(now.timestamp() * 1000), from_ms, to_ms)
-    write_report(text, Path(args.html))
+    write_atomically(Path(args.html), text, private=True, next_step="Name another file with --html.")
     print(f"{args.html}: {len(text) / 1e6:.1f} MB, open it in any browser", file=sys.stderr)
     return 0
 
