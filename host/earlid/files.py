@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes files atomically and reads JSON files; what goes wrong is a sentence that says what to do next."""
 
 from __future__ import annotations

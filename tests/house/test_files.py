@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `earlid.files` promises: whole or not at all, the modes, links and devices, errors that say what to do."""
 
 from __future__ import annotations
