@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import time
@@ -110,22 +109,19 @@ def candidate_ports() -> list[ListPortInfo]:
     return sorted((port for port in list_ports.comports() if port.vid in BOARD_VENDORS), key=lambda port: str(port.device))
 
 
-def add_port_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `-p/--port`, which `pick_port` understands."""
-    parser.add_argument(
-        "-p", "--port", metavar="PORT", help="the board's serial port (else EARLID_PORT, ESPTOOL_PORT, the only board)"
-    )
+def named_port(argument: str | None) -> str | None:
+    """The port that the user named: the argument, else EARLID_PORT, else ESPTOOL_PORT; None when none is."""
+    return argument or os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT") or None
 
 
 def pick_port(argument: str | None) -> str:
-    """The port to use: the argument, EARLID_PORT, ESPTOOL_PORT, or the only board there is.
+    """The port to use: the one that is named, or that of the only board there is.
 
     Raises:
         UserError: code 3 when no board is found, code 2 with the list when there are several.
     """
-    for chosen in (argument, os.environ.get("EARLID_PORT"), os.environ.get("ESPTOOL_PORT")):
-        if chosen:
-            return chosen
+    if named := named_port(argument):
+        return named
     found = candidate_ports()
     if not found:
         raise UserError("no board found. Plug one in with a data cable, or name its port with -p.", NO_BOARD)

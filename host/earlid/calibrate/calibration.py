@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from earlid.accuracy.plot import figure, text
+from earlid.accuracy.plot import FORMATS, figure, text
 from earlid.board.link import Link
 from earlid.board.shared_link import SharedLink
 from earlid.calibrate import outcome as outcomes
@@ -57,32 +56,33 @@ class Wishes:
     ask: bool = True
 
 
-def read_wishes(args: argparse.Namespace) -> Wishes:
-    """The verb's arguments and its script as wishes; arguments win.
+def read_wishes(script: Path | None, given: Mapping[str, Any], **rest: Any) -> Wishes:
+    """What the user asked for, on the command line and in a script.
+
+    Args:
+        script: JSON with some of SCRIPT_KEYS.
+        given: values of the command line, by the same names; each wins over the script's.
+        rest: the other fields of `Wishes`.
 
     Raises:
-        UserError: a script that is none, or a step or level that there is not.
+        UserError: a script that is none, a step or level that there is not, or a file that cannot be written.
     """
-    values: dict[str, Any] = _read_script(args.script) if args.script else {}
-    given = {"room_s": args.room, "voice_s": args.voice, "words": args.words, "noise_s": args.noise, "level": args.level}
-    values |= {name: value for name, value in given.items() if value is not None}
-    if args.skip:
-        values["skip"] = [step.strip() for step in args.skip.split(",")]
+    values = (_read_script(script) if script else {}) | dict(given)
     skip = frozenset(values.pop("skip", []))
-    level, write = values.pop("level", None), values.pop("write", True) and not args.no_write
+    level, write = values.pop("level", None), values.pop("write", True)
     if not skip <= set(STEPS):
         raise UserError(f"no step is called {', '.join(sorted(skip - set(STEPS)))}; there are {', '.join(STEPS)}", USAGE)
     if level is not None and level not in NAMES:
         raise UserError(f"no level is called {level!r}; there are {', '.join(NAMES)}", USAGE)
     if any(value <= 0 for value in values.values()):
         raise UserError("lengths of time and numbers of words must be above zero; leave a step out with --skip", USAGE)
-    if args.plot is not None and args.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UserError(f"{args.plot}: a plot's name ends in .png, .svg or .pdf", USAGE)
-    for path in (args.report, args.plot):
+    wishes = Wishes(Plan(skip=skip, **values), level, write, **rest)
+    if wishes.plot is not None and wishes.plot.suffix.lower() not in FORMATS:
+        raise UserError(f"{wishes.plot}: a plot's name ends in .png, .svg or .pdf", USAGE)
+    for path in (wishes.report, wishes.plot):
         if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{path}: no file can be written there; name one in a folder that exists", USAGE)
-    ask = not (args.script or args.json) and sys.stdin.isatty()
-    return Wishes(Plan(skip=skip, **values), level, write, args.model, args.restart, args.report, args.plot, args.json, ask)
+    return wishes
 
 
 def _read_script(path: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -64,15 +63,12 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(words: list[str]) -> int:
     """Write the manifest, or with `--check` compare it; 1 when it differs."""
-    parser = argparse.ArgumentParser(prog="python -m earlid.flash.manifest", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    args = parser.parse_args(argv)
     root = firmware_build.firmware_root()
     made = make(root)
     path = root / NAME
-    if args.check:
+    if words == ["--check"]:
         wrong = compare(json.loads(path.read_text()) if path.is_file() else {}, made)
         for line in wrong:
             print(f"firmware/{NAME} is out of date: {line}", file=sys.stderr)
@@ -83,4 +79,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

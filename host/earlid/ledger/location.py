@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -50,12 +49,3 @@ def locate(text: str | None) -> Location:
     if not text.startswith(("postgresql://", "postgresql+psycopg://")):
         raise UserError(f"no ledger can be at {text.split('@')[-1]}: name a file or a postgresql+psycopg:// URL.", USAGE)
     return Location(None, text.replace("postgresql://", "postgresql+psycopg://", 1))
-
-
-def add_ledger_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--ledger`, which `locate` understands."""
-    parser.add_argument(
-        "--ledger",
-        metavar="FILE|URL",
-        help="the ledger (else EARLID_LEDGER, else the file in the platform's data folder)",
-    )

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
+from typing import Any
+
+from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -18,9 +22,8 @@ def duration_s(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
-    from earlid.board.port import add_port_argument
     from earlid.calibrate.levels import NAMES
     from earlid.calibrate.session_file import STEPS
 
@@ -45,9 +48,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--restart", action="store_true", help="forget an unfinished session")
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write an HTML page")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also write the plot, as .png or .svg")
-    parser.add_argument(
-        "--json", action="store_true", help="one object a line on stdout for each thing that happens; no questions"
-    )
+    add_json_argument(parser, "one object a line on stdout for each thing that happens; no questions")
     parser.set_defaults(run=run)
 
 
@@ -56,5 +57,15 @@ def run(args: argparse.Namespace) -> int:
     from earlid.board.port import pick_port
     from earlid.calibrate.calibration import Calibration, read_wishes
 
-    wishes = read_wishes(args)
+    given: dict[str, Any] = {
+        "room_s": args.room, "voice_s": args.voice, "words": args.words, "noise_s": args.noise, "level": args.level,
+        "skip": [step.strip() for step in args.skip.split(",")] if args.skip else None,
+        "write": False if args.no_write else None,
+    }  # fmt: skip
+    wishes = read_wishes(
+        args.script,
+        {name: value for name, value in given.items() if value is not None},
+        model=args.model, restart=args.restart, report=args.report, plot=args.plot, as_json=args.json,
+        ask=not (args.script or args.json) and sys.stdin.isatty(),
+    )  # fmt: skip
     return Calibration(pick_port(args.port), wishes).run()

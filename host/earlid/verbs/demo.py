@@ -8,12 +8,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from earlid.arguments import Subparsers
 from earlid.errors import FAILED, USAGE, UserError
 
 SPEED = 2.0
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "demo",

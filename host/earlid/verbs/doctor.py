@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
-from typing import Any
 
-from earlid.board.port import add_port_argument, candidate_ports
+from earlid.arguments import Subparsers, add_json_argument, add_port_argument
+from earlid.board.port import candidate_ports, named_port
 from earlid.doctor import bug_report
 from earlid.doctor.diagnose import diagnose
 from earlid.doctor.gather import observe
@@ -19,19 +18,19 @@ from earlid.errors import FAILED, NO_BOARD
 from earlid.files import write_atomically
 
 
-def add(subparsers: Any) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser("doctor", help="find out what is wrong with a board", description=__doc__)
     add_port_argument(parser)
     parser.add_argument("--no-self-test", action="store_true", help="do not have the board click its relay")
     parser.add_argument("--bundle", metavar="FILE", help="write a report for a bug report: figures, nothing personal")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    add_json_argument(parser, "one JSON document on stdout")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look, judge, print; 0 when nothing is wrong, 1 when something is, 3 when there is no board at all."""
-    named = args.port or os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT")
+    named = named_port(args.port)
     seen = observe(candidate_ports(), named, run_self_test=not args.no_self_test)
     findings = diagnose(seen)
     if args.bundle:

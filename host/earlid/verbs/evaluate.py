@@ -6,8 +6,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from earlid.arguments import Subparsers, add_json_argument, add_model_argument
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "evaluate",
@@ -17,7 +19,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("positives", type=Path, metavar="POSITIVES_DIR", help="one word a file: WAV or FLAC of any rate")
     parser.add_argument("negatives", type=Path, metavar="NEGATIVES_DIR", help="anything without the word")
-    parser.add_argument("--model", default="alexa", metavar="NAME", help="network: a name of `earlid model list`, or a file")
+    add_model_argument(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as `earlid calibrate` keeps them (JSON)")
     parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="also in noise, so far below (default 10)")
     parser.add_argument("--no-snr", action="store_true", help="only as recorded")
@@ -31,7 +33,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--yardstick", type=float, nargs="?", const=10.0, metavar="MINUTES",
                         help="also run pymicro-wakeword over so much of the same audio, and compare")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the noise")
-    parser.add_argument("--json", action="store_true", help="the result as one document on stdout")
+    add_json_argument(parser, "the result as one document on stdout")
     parser.set_defaults(run=run)
 
 

@@ -13,9 +13,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lid import record
 
+from earlid.arguments import Subparsers, add_board_argument, add_ledger_argument
 from earlid.errors import USAGE, UserError
 from earlid.files import open_atomically
-from earlid.ledger.location import add_ledger_argument, locate
+from earlid.ledger.location import locate
 
 if TYPE_CHECKING:
     from earlid.ledger.boards import Board
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from earlid.ledger.reader import Reader
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "export",
@@ -34,7 +35,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (else stdout)")
     parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="else by the file's ending, else jsonl")
     parser.add_argument("--import", dest="source", metavar="FILE", help="take a jsonl export back into the ledger")
-    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
+    add_board_argument(parser)
     parser.add_argument("--since", metavar="WHEN", help="csv, parquet: from here on")
     parser.add_argument("--until", metavar="WHEN", help="csv, parquet: up to here")
     parser.add_argument("--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="csv, parquet")

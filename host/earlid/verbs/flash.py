@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
 
 from lid import config as settings
 
-from earlid.board.port import add_port_argument, candidate_ports, pick_port
+from earlid.arguments import Subparsers, add_json_argument, add_port_argument
+from earlid.board.port import candidate_ports, pick_port
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.files import read_json
 from earlid.flash import image, progress_bars
@@ -26,7 +26,7 @@ BLOB_SUFFIX = ".elww"
 BLOB_MAGIC = b"ELWW"
 
 
-def add(subparsers: Any) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "flash",
@@ -49,7 +49,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--board", metavar="ID", help="refuse a board with another identifier")
     parser.add_argument("--force", action="store_true", help="replace another project's main.py, or another board's")
     parser.add_argument("--yes", action="store_true", help="do not ask before --erase")
-    parser.add_argument("--json", action="store_true", help="one JSON object a board on stdout")
+    add_json_argument(parser, "one JSON object a board on stdout")
     parser.set_defaults(run=run)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 from serial.tools import list_ports
 
+from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.detect import Sighting, describe, probe
-from earlid.board.port import add_port_argument, candidate_ports
+from earlid.board.port import candidate_ports, named_port
 from earlid.errors import NO_BOARD, UserError
 
 AT_ONCE = 16
@@ -33,19 +32,19 @@ NEXT = {
 }
 
 
-def add(subparsers: Any) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser("list", help="which boards there are", description=__doc__)
     add_port_argument(parser)
     parser.add_argument("--every", action="store_true", help="also ports that do not look like a board's")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    add_json_argument(parser, "one JSON document on stdout")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at the ports side by side and print them; 3 when there is none, or none that opens."""
     found = [describe(info) for info in (list_ports.comports() if args.every else candidate_ports())]
-    named = args.port or os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT")
+    named = named_port(args.port)
     if args.port:
         found = [entry for entry in found if entry["port"] == args.port]
     if named and not any(entry["port"] == named for entry in found):

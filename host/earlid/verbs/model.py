@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earlid.arguments import Subparsers, add_json_argument
+
 if TYPE_CHECKING:
     from earlid.gate.models import Model
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb and its three parts."""
     parser = subparsers.add_parser(
         "model",
@@ -21,11 +23,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parts = parser.add_subparsers(dest="part", metavar="PART", required=True)
     listing = parts.add_parser("list", help="the published networks that are installed")
-    listing.add_argument("--json", action="store_true", help="one object a line on stdout")
+    add_json_argument(listing, "one object a line on stdout")
     listing.set_defaults(run=run_list)
     showing = parts.add_parser("show", help="what is in a network, layer by layer")
     showing.add_argument("name", metavar="NAME", help="a name of `earlid model list`, or a .tflite or .json file")
-    showing.add_argument("--json", action="store_true", help="one document on stdout")
+    add_json_argument(showing, "one document on stdout")
     showing.set_defaults(run=run_show)
     importing = parts.add_parser("import", help="compile a .tflite and its .json for the board")
     importing.add_argument("file", metavar="FILE", help="the .tflite or the .json; the other must lie next to it")

@@ -9,14 +9,15 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from earlid.arguments import Subparsers, add_board_argument, add_json_argument, add_ledger_argument
 from earlid.errors import USAGE, UserError
-from earlid.ledger.location import add_ledger_argument, locate
+from earlid.ledger.location import locate
 
 if TYPE_CHECKING:
     from earlid.ledger.store import Ledger
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "purge",
@@ -30,10 +31,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     which.add_argument("--everything", action="store_true", help="all records (of --board)")
     which.add_argument("--retention", metavar="SPAN|off", help="set how long this ledger keeps records, and apply it")
     which.add_argument("--list", action="store_true", help="show the receipts of earlier purges")
-    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
+    add_board_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    add_json_argument(parser, "one JSON document")
     add_ledger_argument(parser)
     parser.set_defaults(run=run)
 

@@ -11,15 +11,16 @@ from pathlib import Path
 
 from lid import record
 
+from earlid.arguments import Subparsers, add_board_argument, add_json_argument, add_ledger_argument
 from earlid.errors import USAGE, UserError
-from earlid.ledger.location import Location, add_ledger_argument, locate
+from earlid.ledger.location import Location, locate
 
 _DETAIL_DAYS = 14  # beyond, only --event or --csv or --json list single records
 _CHANGES = "say `earlid review label 1234 false` or `earlid review name 3fa1 kitchen`."
 _PAGE_SPAN = "12 months"  # of the page, when nobody says otherwise: it scrolls
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "review",
@@ -34,11 +35,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )  # fmt: skip
     parser.add_argument("--since", metavar="WHEN", help="yesterday, monday, last week, 14:30, 2026-11-22, '3 days ago', 2w")
     parser.add_argument("--until", metavar="WHEN", help="a day (with all of it) or a moment; now if not said")
-    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
+    add_board_argument(parser)
     parser.add_argument("--event", action="append", default=[], choices=record.EVENTS, metavar="EVENT", help="only these")
     parser.add_argument("--reason", action="append", default=[], choices=record.REASONS, metavar="WHY", help="only these")
     shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="one JSON document")
+    add_json_argument(shape, "one JSON document")
     shape.add_argument("--csv", action="store_true", help="the records as CSV")
     shape.add_argument("--html", metavar="FILE", help="a page for the browser, all in one file (of 12 months if not said)")
     shape.add_argument("--serve", action="store_true", help="the same page, live, for this computer's own browser")

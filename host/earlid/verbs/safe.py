@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from earlid.board.port import add_port_argument, candidate_ports
+from earlid.arguments import Subparsers, add_json_argument, add_port_argument
+from earlid.board.port import candidate_ports, named_port
 from earlid.board.safe import close_lid
 from earlid.errors import FAILED, NO_BOARD, UserError
 
 AT_ONCE = 64
 
 
-def add(subparsers: Any) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "safe",
@@ -27,15 +26,15 @@ def add(subparsers: Any) -> None:
         "lid is confirmed closed; 1: at least one is not; 3: there is no board. There is no verb that opens one.",
     )
     add_port_argument(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object a port on stdout")
+    add_json_argument(parser, "one JSON object a port on stdout")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Close them side by side; 0 only when every one is confirmed."""
     ports = [args.port] if args.port else [str(info.device) for info in candidate_ports()]
-    named = os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT")
-    if not args.port and named and named not in ports:
+    named = named_port(args.port)
+    if named and named not in ports:
         ports.append(named)
     if not ports:
         raise UserError(

@@ -8,6 +8,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from earlid.arguments import Subparsers, add_json_argument, add_model_argument
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 STILL_RISING_MS = 100  # the highest score so near the end is none
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "score",
@@ -25,8 +27,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         description="Runs the firmware's own gate, on MicroPython, over a sound file of any rate and channels.",
     )
     parser.add_argument("file", metavar="FILE", help="WAV, FLAC or another sound file")
-    parser.add_argument("--model", default="alexa", metavar="NAME", help="network: a name of `earlid model list`, or a file")
-    parser.add_argument("--json", action="store_true", help="one object a line on stdout for each inference")
+    add_model_argument(parser)
+    add_json_argument(parser, "one object a line on stdout for each inference")
     parser.add_argument("--features", action="store_true", help="with --json: also one object for each hop's features")
     parser.add_argument("--no-energy-gate", action="store_true", help="let the network run all the time")
     parser.set_defaults(run=run)

@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlid.arguments import Subparsers, add_board_argument, add_json_argument, add_ledger_argument
 from earlid.errors import FAILED, USAGE, UserError
-from earlid.ledger.location import add_ledger_argument, locate
+from earlid.ledger.location import locate
 
 if TYPE_CHECKING:
     from earlid.ledger.anchor_code import Anchor
     from earlid.ledger.judge import Judgement
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "verify",
@@ -27,9 +28,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "Exit code 0: intact. 4: altered, gap, tail cut or restarted. 1: cannot judge.",
     )
     parser.add_argument("file", nargs="?", metavar="EXPORT", help="an export (JSON Lines) instead of the ledger")
-    parser.add_argument("--board", action="append", default=[], metavar="NAME", help="only this board (may be repeated)")
+    add_board_argument(parser)
     parser.add_argument("--anchor", action="append", default=[], metavar="CODE", help="a code that you wrote down earlier")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    add_json_argument(parser, "one JSON document")
     add_ledger_argument(parser)
     parser.set_defaults(run=run)
 

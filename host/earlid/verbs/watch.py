@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -14,8 +13,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument
 from earlid.errors import NO_BOARD, UserError
-from earlid.ledger.location import Location, add_ledger_argument, locate
+from earlid.ledger.location import Location, locate
 
 if TYPE_CHECKING:
     from earlid.board.link import Record
@@ -30,7 +30,7 @@ DAY_S = 86_400.0
 _QUIET_KINDS = ("away", "here", "gap", "restart", "note", "trouble")
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "watch",
@@ -42,7 +42,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="a board's serial port, may be repeated (else EARLID_PORT, ESPTOOL_PORT, every board plugged in)",
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="fetch what is missing and end")
-    parser.add_argument("--json", action="store_true", help="one record a line on stdout, once it is durable")
+    add_json_argument(parser, "one record a line on stdout, once it is durable")
     parser.add_argument("-q", "--quiet", action="store_true", help="only boards coming and going, gaps and troubles")
     parser.add_argument("--pair", action="store_true", help="fetch the board's key (hold its talk button), then go on")
     parser.add_argument(
@@ -72,11 +72,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ports(args: argparse.Namespace) -> list[str]:
-    from earlid.board.port import candidate_ports
+    from earlid.board.port import candidate_ports, named_port
 
     if args.port:
         return list(args.port)
-    named = os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT")
+    named = named_port(None)
     return [named] if named else [str(port.device) for port in candidate_ports()]
 
 
