@@ -46,12 +46,12 @@ class LineReader:
     @property
     def noise_bytes(self) -> int:
         """Bytes that belong to no frame."""
-        return self._decoder.noise_bytes
+        return int(self._decoder.noise_bytes)
 
     @property
     def bad_lines(self) -> int:
         """Frames that were damaged."""
-        return self._decoder.bad_lines
+        return int(self._decoder.bad_lines)
 
     def feed(self, data: bytes) -> list[tuple[int, dict[str, Any]]]:
         """(seq, body) of every good line that these bytes complete."""

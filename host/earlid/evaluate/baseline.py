@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from numpy.typing import NDArray
 
 from earlid.evaluate import measure
@@ -27,7 +28,7 @@ def pymicro_scores(pcm: NDArray[np.int16], model: models.Model) -> NDArray[np.in
         mean = word.process_streaming_prob(column)
         if number % word.stride == 0:
             means.append(mean or 0.0)
-    sums = np.rint(np.array(means) / word.output_scale * window).astype(np.int64)
+    sums: npt.NDArray[np.int64] = np.rint(np.array(means) / word.output_scale * window).astype(np.int64)
     word.close()
     return -(-sums // window)
 

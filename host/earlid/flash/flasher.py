@@ -30,7 +30,7 @@ Report = Callable[[str, int, int], None]
 """Told a stage (`connect`, `erase`, `write`, `verify`), how much of it is done, and of how much (0: unknown)."""
 
 
-class _Sinks(TemplateLogger):
+class _Sinks(TemplateLogger):  # type: ignore[misc]  # esptool has no types
     """Takes all that esptool says. It has one logger for the process; boards are written by several threads."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ class NoRepl(BoardGone):
     """The board gives no prompt."""
 
 
-class _Transport(SerialTransport):
+class _Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no types
     """mpremote's transport on a port that is open already; its own constructor would open it anew."""
 
     def __init__(self, port: serial.Serial) -> None:

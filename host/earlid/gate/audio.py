@@ -45,8 +45,8 @@ def read_audio(path: str | Path) -> NDArray[np.int16]:
     if len(samples) == 0:
         raise UserError(f"{path}: has no samples; record it again", USAGE)
     if exact and samples.shape[1] == 1 and rate_hz == RATE_HZ:
-        return np.ascontiguousarray(samples[:, 0])
-    mono = samples.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
+        return np.ascontiguousarray(samples[:, 0], dtype=np.int16)
+    mono: NDArray[np.float64] = samples.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
     if not np.all(np.isfinite(mono)):
         raise UserError(f"{path}: has samples that are not numbers; export it again", USAGE)
     if rate_hz != RATE_HZ:

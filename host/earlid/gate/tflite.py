@@ -48,7 +48,7 @@ class Table:
         if position + size > len(self.data):
             missing = position + size - len(self.data)
             raise ModelError(f"the file ends at byte {len(self.data)}, offset {position} is needed: {missing} bytes missing")
-        return struct.unpack_from(code, self.data, position)[0]
+        return int(struct.unpack_from(code, self.data, position)[0])
 
     def _field(self, number: int) -> int | None:
         slot = 4 + 2 * number

@@ -143,7 +143,10 @@ def _between(table: sa.Table, board_id: int, run: Run) -> tuple[sa.ColumnElement
 def _derive_again(connection: sa.Connection, board_id: int, boot: int) -> None:
     """Make a start's tallies, extent and clock points anew from the records that are left of it."""
     table = schema.records
-    at = lambda other: (other.c.board_id == board_id, other.c.boot == boot)  # noqa: E731
+
+    def at(other: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+        return (other.c.board_id == board_id, other.c.boot == boot)
+
     left = [tuple(row) for row in connection.execute(sa.select(*(table.c[name] for name in rows.COLUMNS)).where(*at(table)))]
     connection.execute(sa.delete(schema.tallies).where(*at(schema.tallies)))
     if not left:

@@ -71,7 +71,8 @@ class Reader:
         """
         with self._lock, self._errors():
             if self.location.path:
-                return self._connection.execute(sql, values).fetchall()
+                found: list[tuple[Any, ...]] = self._connection.execute(sql, values).fetchall()
+                return found
             return [tuple(row) for row in self._server_rows(sql, values, 0)]
 
     def numbers(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:

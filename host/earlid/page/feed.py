@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from lid import record
+
 from earlid.ledger.boards import Board, pick_boards
 from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.location import Location
@@ -135,7 +137,7 @@ class Feed:
             found = next((item for item in self._seen.boards if item.board == board), None)
             if found is None:
                 return False
-            kinds = [collect.record.EVENTS.index(name) for name in ("open", "near-miss")]
+            kinds = [record.EVENTS.index(name) for name in ("open", "near-miss")]
             return bool(
                 self._reader.rows(
                     "SELECT 1 FROM records WHERE board_id = :id AND boot = :boot AND seq = :seq AND event IN (:one, :two)",

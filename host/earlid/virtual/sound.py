@@ -27,7 +27,7 @@ def load(path: Path) -> Samples:
         data, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, RuntimeError, soundfile.SoundFileError) as error:
         raise ValueError(f"{path}: not a sound file that can be read ({error}); convert it to WAV or FLAC") from error
-    mono = data.mean(axis=1)
+    mono: npt.NDArray[np.float64] = data.mean(axis=1)
     if rate_hz != RATE_HZ:
         mono = soxr.resample(mono, rate_hz, RATE_HZ)
     return np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import soxr
 
@@ -31,7 +32,7 @@ CLIPS = {
 }
 
 
-def synthesise(command: list[str], words: str) -> np.ndarray:
+def synthesise(command: list[str], words: str) -> npt.NDArray[np.int16]:
     """One clip as int16 samples at 16 kHz, its peak at PEAK, silence around it trimmed to 50 ms.
 
     Raises:
@@ -43,12 +44,13 @@ def synthesise(command: list[str], words: str) -> np.ndarray:
             subprocess.run([*command, "-t", words, "-o", str(path)], check=True)
         else:
             subprocess.run([*command, "-w", str(path), words], check=True)
-        samples, rate_hz = soundfile.read(path, dtype="float32")
-    samples = soxr.resample(samples, rate_hz, RATE_HZ)
+        clip, rate_hz = soundfile.read(path, dtype="float32")
+    samples: npt.NDArray[np.float32] = soxr.resample(clip, rate_hz, RATE_HZ)
     loud = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
     edge = RATE_HZ // 20
     samples = samples[max(0, loud[0] - edge) : loud[-1] + edge]
-    return np.round(samples / np.abs(samples).max() * PEAK * 32767).astype(np.int16)
+    pcm: npt.NDArray[np.int16] = np.round(samples / np.abs(samples).max() * PEAK * 32767).astype(np.int16)
+    return pcm
 
 
 def main() -> None:
