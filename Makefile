@@ -1,61 +1,76 @@
 # SPDX-License-Identifier: MIT
 # Two commands set everything up on a fresh machine: `make demo` (no hardware needed) and `make test`.
 PYTHON ?= python3
-BIN := .venv/bin
+# The default Python's packages stand in .venv, those of another (`make test PYTHON=python3.13`) in .venv-3.13.
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+BIN := $(VENV)/bin
+EXTRAS := test,postgres,parquet,cluster
 PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser.
 DEBIAN := espeak-ng flite ngspice postgresql chromium
 
-.PHONY: demo test quick lint bench soak firmware hardware flash calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest quick lint bench soak firmware hardware flash calibrate watch review doctor debian clean
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
 
-test: .venv/installed-test debian lint
+test: $(VENV)/installed-test debian lint
 	$(BIN)/python -m pytest -n 2 -m "not soak" $(ARGS)
 
-quick: .venv/installed-test
+# The oldest versions that pyproject.toml allows, each package at its lowest bound.
+test-lowest: .venv-lowest/installed debian
+	.venv-lowest/bin/python -m pytest -n 2 -m "not soak" $(ARGS)
+
+quick: $(VENV)/installed-test
 	$(BIN)/python -m pytest -q -x -m "not soak" tests/firmware tests/gate $(ARGS)
 
-lint: .venv/installed-test build/typings/stamp
+lint: $(VENV)/installed-test build/typings/stamp
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file tests/house/firmware_mypy.ini firmware/lid firmware/main.py firmware/boot.py
 
-soak: .venv/installed-test debian
+soak: $(VENV)/installed-test debian
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
 
 bench: DEBIAN += valgrind
-bench: .venv/installed-test debian
+bench: $(VENV)/installed-test debian
 	$(BIN)/python -m tests.bench
 
-firmware: .venv/installed
+firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.flash.manifest
 
-hardware: .venv/installed-test debian
+hardware: $(VENV)/installed-test debian
 	$(BIN)/python -m hardware
 
-flash watch doctor calibrate: .venv/installed
+flash watch doctor calibrate: $(VENV)/installed
 	$(BIN)/earlid $@ $(PORT_ARGS) $(ARGS)
 
-review: .venv/installed  # of the ledger, which asks no port
+review: $(VENV)/installed  # of the ledger, which asks no port
 	$(BIN)/earlid review $(ARGS)
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-.venv/installed: pyproject.toml | .venv/bin/python
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 
-.venv/installed-test: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet -e '.[test,postgres,parquet,cluster]'
-	touch $@ .venv/installed
+$(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
+	touch $@ $(VENV)/installed
 
-build/typings/stamp: pyproject.toml | .venv/installed-test
+.venv-lowest/installed: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet 'uv>=0.5,<1'
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[$(EXTRAS)]'
+	touch $@
+
+build/typings/stamp: pyproject.toml | $(VENV)/installed-test
 	rm -rf build/typings
 	$(BIN)/python -m pip install --quiet --target build/typings 'micropython-esp32-stubs>=1.24,<2'
 	touch $@
@@ -64,4 +79,4 @@ debian:
 	@sh tests/house/debian.sh $(DEBIAN)
 
 clean:
-	rm -rf .venv build
+	rm -rf .venv .venv-* build

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Every source file names its licence in its first line, in the form that licence scanners read."""
+"""What holds over the whole tree: licence lines, one version, the same checks before a commit as in `make lint`."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -19,9 +21,33 @@ def test_source_files_name_their_licence_in_the_first_line() -> None:
     folders = [ROOT / name for name in ("firmware", "hardware", "host", "tests")]
     paths = [path for folder in folders for path in folder.rglob("*") if path.suffix in SUFFIXES]
     assert len(paths) > 300
-    wrong = [
-        path.name
-        for path in [*paths, ROOT / "Makefile", ROOT / ".ci" / "run"]
-        if "SPDX-License-Identifier: MIT" not in first_line(path)
+    paths += [ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / ".pre-commit-config.yaml"]
+    assert [path.name for path in paths if "SPDX-License-Identifier: MIT" not in first_line(path)] == []
+
+
+def test_package_firmware_and_changelog_have_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    firmware = "\n".join(path.read_text() for path in sorted((ROOT / "firmware" / "lid").glob("*.py")))
+    assert re.findall(r'^VERSION = "(.*)"$', firmware, re.MULTILINE) == [version]
+    major, minor, patch = map(int, version.split("."))
+    assert re.findall(r"^VERSION_CODE = const\((0x[0-9a-f]+)\)", firmware, re.MULTILINE) == [
+        f"0x{major << 16 | minor << 8 | patch:06x}"
     ]
-    assert not wrong
+    newest = next(line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+    assert newest.startswith(f"## [{version}] - ")
+
+
+def test_hooks_before_a_commit_run_what_lint_runs() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe
+    lint = {line.strip().removeprefix("$(BIN)/").removesuffix(" .").replace(" --quiet", "") for line in recipe[1].splitlines()}
+    entries = re.findall(r"entry: \.venv/bin/(.*)", (ROOT / ".pre-commit-config.yaml").read_text())
+    assert {entry.replace(" --force-exclude", "") for entry in entries} == lint
+
+
+def test_commits_that_blame_skips_are_whole_hashes_with_their_subject() -> None:
+    lines = (ROOT / ".git-blame-ignore-revs").read_text().splitlines()
+    hashes = [number for number, line in enumerate(lines) if not line.startswith("#")]
+    assert all(re.fullmatch("[0-9a-f]{40}", lines[number]) and ": " in lines[number - 1] for number in hashes)
+    assert len({lines[number] for number in hashes}) == len(hashes) >= 4

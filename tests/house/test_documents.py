@@ -13,7 +13,8 @@ import pytest
 from earlid import cli
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [path for path in sorted(ROOT.rglob("*.md")) if not {".venv", "build", ".pytest_cache"} & set(path.parts)]
+FOLDERS = ("firmware", "hardware", "host", "tests")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 SOURCES = sorted((ROOT / "host").rglob("*.py"))
 COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?earlid ([a-z][a-z-]*)([^`\n]*)`")
 
@@ -61,7 +62,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_make_targets_exist(path: Path) -> None:
-    targets = set(re.findall(r"^([a-z ]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z -]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     every = {name for line in targets for name in line.split()}
-    asked = re.findall(r"(?:`|^    )make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    asked = re.findall(r"(?:`|^    )make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert not set(asked) - every
