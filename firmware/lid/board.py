@@ -11,9 +11,8 @@ from micropython import const, kbd_intr
 
 from lid import circuit
 
-WATCHDOG_MS = const(2000)
-RING_BYTES = const(20000)  # the I2S driver keeps 8 bytes a frame: 156 ms
-RING_MS = const(150)
+_WATCHDOG_MS = const(2000)
+_RING_BYTES = const(20000)  # the I2S driver keeps 8 bytes a frame: 156 ms
 _RESET_STATE = const(0x3FF48034)  # ESP32 RTC_CNTL_RESET_STATE_REG: low 6 bits say why the first core was reset
 _BROWN_OUT = const(15)
 _CAUSES = {1: "power-on", 2: "reset-pin", 3: "watchdog", 4: "deep-sleep", 5: "soft-reset"}
@@ -55,7 +54,7 @@ class Board:
             shape = machine.I2S.STEREO if both_slots else machine.I2S.MONO
             self._i2s = machine.I2S(
                 0, sck=machine.Pin(circuit.I2S_SCK_PIN), ws=machine.Pin(circuit.I2S_WS_PIN), sd=machine.Pin(circuit.I2S_SD_PIN),
-                mode=machine.I2S.RX, bits=32, format=shape, rate=16000, ibuf=RING_BYTES,
+                mode=machine.I2S.RX, bits=32, format=shape, rate=16000, ibuf=_RING_BYTES,
             )  # fmt: skip
 
     def stop_microphone(self):
@@ -109,7 +108,7 @@ class Board:
         self._pumps[1].value(level)
 
     def start_watchdog(self):
-        self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
+        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
     def feed(self):
         if self._watchdog:

@@ -8,24 +8,24 @@ from lid.portable import const
 
 TIGHTER_UP = const(1)  # a larger value loosens nothing
 TIGHTER_DOWN = const(-1)  # a smaller value loosens nothing
-NEITHER = const(0)  # any change asks for presence
-FREE = const(2)  # no change asks for presence
+_NEITHER = const(0)  # any change asks for presence
+_FREE = const(2)  # no change asks for presence
 
 # name: (default, lowest, highest, which way tightens, what it is)
 SCHEMA = {
-    "cutoff_q8": (0, 0, 255, NEITHER, "mean score that opens, of 255; 0: the model's own"),
-    "near_miss_q8": (128, 1, 255, FREE, "mean score worth a near-miss record, of 255"),
+    "cutoff_q8": (0, 0, 255, _NEITHER, "mean score that opens, of 255; 0: the model's own"),
+    "near_miss_q8": (128, 1, 255, _FREE, "mean score worth a near-miss record, of 255"),
     "rearm_q8": (64, 1, 255, TIGHTER_DOWN, "mean score that must be left before the word counts again, of 255"),
-    "energy_gate": (1, 0, 1, NEITHER, "1: the network sleeps in silence, 0: it always runs"),
+    "energy_gate": (1, 0, 1, _NEITHER, "1: the network sleeps in silence, 0: it always runs"),
     "energy_on_q8": (512, 64, 4096, TIGHTER_UP, "log2 energy over the noise floor that wakes the network, in 1/256"),
     "energy_off_q8": (320, 0, 4096, TIGHTER_UP, "log2 energy over the noise floor that lets it sleep, in 1/256"),
     "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN, "how long the network stays awake after the last sound"),
-    "gain_q8": (256, 256, 16384, NEITHER, "microphone gain, in 1/256"),
+    "gain_q8": (256, 256, 16384, _NEITHER, "microphone gain, in 1/256"),
     "open_ms": (8000, 500, 60000, TIGHTER_DOWN, "how long the lid stays open"),
     "silence_ms": (2500, 500, 60000, TIGHTER_DOWN, "silence that closes it early"),
     "refractory_ms": (1000, 200, 60000, TIGHTER_UP, "how long the score must have been low before the word counts again"),
-    "telemetry_ms": (0, 0, 60000, FREE, "live numbers every so often; 0: none unless a host asks"),
-    "dim": (0, 0, 1, FREE, "1: status light dim"),
+    "telemetry_ms": (0, 0, 60000, _FREE, "live numbers every so often; 0: none unless a host asks"),
+    "dim": (0, 0, 1, _FREE, "1: status light dim"),
 }
 
 
@@ -55,7 +55,7 @@ def loosens(old, new):
     for name in SCHEMA:
         way = SCHEMA[name][3]
         step = new[name] - old[name]
-        if step and way != FREE and (way == NEITHER or step * way < 0):
+        if step and way != _FREE and (way == _NEITHER or step * way < 0):
             return True
     return False
 

@@ -7,15 +7,15 @@ from lid.portable import const
 HOP_MS = const(10)
 DROP_HOPS = circuit.DROP_MAX_MS // HOP_MS
 ARM_HOPS = circuit.ARM_MAX_MS // HOP_MS
-SAG_HOPS = const(10)
+_SAG_HOPS = const(10)
 WARM_UP_HOPS = const(30)  # INMP441: the first 250 ms are not audio
-DEAD = const(2)  # as lid.gate.pcm has it
-DEAD_HOPS = const(200)  # 2 s of one unchanging value
-WAITED_MS = const(5)
-CLIP_HOPS = const(100)  # 1 s of hops with clipped samples, out of the last 2 s
+_DEAD = const(2)  # as lid.gate.pcm has it
+_DEAD_HOPS = const(200)  # 2 s of one unchanging value
+_WAITED_MS = const(5)
+_CLIP_HOPS = const(100)  # 1 s of hops with clipped samples, out of the last 2 s
 
 
-class Lid:
+class RailMonitor:
     # Follows the guarded rail: after opening it must be live, after closing it must be gone.
     def __init__(self):
         self._open = False
@@ -45,12 +45,12 @@ class Lid:
         if self._hops <= ARM_HOPS:
             return ""
         self._low_hops = self._low_hops + 1 if rail_mv < circuit.GUARDED_GOOD_MV else 0
-        if self._low_hops < SAG_HOPS:
+        if self._low_hops < _SAG_HOPS:
             return ""
         return "no-close" if rail_mv < circuit.RAIL_LIVE_MV else "sagging"
 
 
-class Microphone:
+class MicrophoneMonitor:
     # Follows the sentinel's samples. A verdict is given once, and "recovered" once when it is over.
     def __init__(self):
         self._still_hops = 0
@@ -64,11 +64,11 @@ class Microphone:
     def push(self, alike, clipped):
         # alike: 0 the hop's slots differ, 1 all the same, 2 all zero; clipped: samples at full scale. "" or a reason that is new.
         self._still_hops = self._still_hops + 1 if alike else 0
-        self._clip_level = max(0, min(2 * CLIP_HOPS, self._clip_level + (1 if clipped else -1)))
+        self._clip_level = max(0, min(2 * _CLIP_HOPS, self._clip_level + (1 if clipped else -1)))
         verdict = self.verdict
-        if self._still_hops >= DEAD_HOPS:
-            verdict = "mic-dead" if alike == DEAD else "mic-stuck"
-        elif self._clip_level >= CLIP_HOPS:
+        if self._still_hops >= _DEAD_HOPS:
+            verdict = "mic-dead" if alike == _DEAD else "mic-stuck"
+        elif self._clip_level >= _CLIP_HOPS:
             verdict = "mic-clipped"
         elif not self._still_hops and not self._clip_level:
             verdict = ""
@@ -78,7 +78,7 @@ class Microphone:
         return verdict or "recovered"
 
 
-class Lateness:
+class OverrunMonitor:
     # The I2S driver drops samples without a word: only the clock can tell. A read that had to wait shows that nothing is behind.
     def __init__(self, ring_ms):
         self._ring_ms = ring_ms
@@ -95,5 +95,5 @@ class Lateness:
             lost = (late_ms - self._ring_ms) // HOP_MS
             late_ms -= lost * HOP_MS
         # Whoever had to wait for sound is not behind. It also keeps two clocks that differ a little from adding up.
-        self._late_ms = 0 if waited_ms >= WAITED_MS else late_ms
+        self._late_ms = 0 if waited_ms >= _WAITED_MS else late_ms
         return lost

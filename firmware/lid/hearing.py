@@ -8,7 +8,7 @@ from lid import health
 from lid.gate.pcm import Intake
 
 HOP_SAMPLES = const(160)
-RING_MS = const(150)  # what the I2S driver holds
+_RING_MS = const(150)  # what the I2S driver holds
 _OVERRUN_HOPS = const(6000)  # one record a minute, however many
 
 
@@ -21,8 +21,8 @@ class Hearing:
         self.model = binascii.hexlify(ear.digest[:8]).decode() if ear else ""
         self.intake = Intake()
         self.slots = bytearray(HOP_SAMPLES * 4)
-        self._microphone = health.Microphone()
-        self._lateness = health.Lateness(RING_MS)
+        self._microphone = health.MicrophoneMonitor()
+        self._overrun = health.OverrunMonitor(_RING_MS)
         self._warm_up = 0
         self._overrun_at = -_OVERRUN_HOPS
         self.overruns = 0
@@ -55,21 +55,21 @@ class Hearing:
         self._forget()
 
     def _forget(self):
-        self._lateness.reset()
+        self._overrun.reset()
         self.intake.reset()
         if self._ear:
             self._ear.reset()
         self.hit = self.gate_open = False
         self.score = self.prob = self.energy_log2_q8 = self.quiet_hops = 0
 
-    def push(self, notes, now, step_ms, waited_ms):
-        """Take in the hop in slots. notes: lid.messages.Notes for what the microphone does wrong; now in hops; times in ms."""
-        lost = self._lateness.push(step_ms, waited_ms)
+    def push(self, recorder, now, step_ms, waited_ms):
+        """Take in the hop in slots. recorder: lid.messages.Recorder, for faults; now in hops; times in ms."""
+        lost = self._overrun.push(step_ms, waited_ms)
         if lost:
             self.overruns += lost
             if now - self._overrun_at >= _OVERRUN_HOPS:
                 self._overrun_at = now
-                notes.note("fault", "overrun", lost * health.HOP_MS, RING_MS)
+                recorder.append("fault", "overrun", lost * health.HOP_MS, _RING_MS)
         intake = self.intake
         hop = intake.push(self.slots)
         self.hit = False
@@ -78,7 +78,7 @@ class Hearing:
             return
         verdict = self._microphone.push(intake.alike, intake.clipped)
         if verdict:
-            notes.note("fault", verdict, self.peak(), intake.clipped)
+            recorder.append("fault", verdict, self.peak(), intake.clipped)
         ear = self._ear
         if ear:
             ear.push(hop)

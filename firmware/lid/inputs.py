@@ -4,7 +4,7 @@ from lid import circuit
 from lid.portable import const
 
 DEBOUNCE_HOPS = const(3)
-POLES_HOPS = const(10)  # both throws of a moving switch may be open this long
+_POLES_HOPS = const(10)  # both throws of a moving switch may be open this long
 
 
 class Debounce:
@@ -55,6 +55,6 @@ class MuteSwitch:
         mute = mute_mv >= circuit.SENSE_HIGH_MV
         odd = arm == mute or (circuit.SENSE_LOW_MV < arm_mv < circuit.SENSE_HIGH_MV)
         self._odd_hops = self._odd_hops + 1 if odd else 0
-        self.disagree = self._odd_hops >= POLES_HOPS
+        self.disagree = self._odd_hops >= _POLES_HOPS
         self.muted = not self._armed.push(arm and not mute)
         return self.muted

@@ -4,50 +4,49 @@ from micropython import const
 
 from lid import wire
 
-QUEUE_BYTES = const(4096)
-CHUNK_BYTES = const(96)  # a hop's worth at 115200 baud is 115 bytes: more would make the UART wait
-INTAKE_BYTES = const(64)
+_QUEUE_BYTES = const(4096)
+_CHUNK_BYTES = const(96)  # a hop's worth at 115200 baud is 115 bytes: more would make the UART wait
+_INTAKE_BYTES = const(64)
 
 
 class Link:
     # port: read_port(buffer), port_ready(), write_port(data)
     def __init__(self, port):
         self._port = port
-        self._queue = bytearray(QUEUE_BYTES)
+        self._queue = bytearray(_QUEUE_BYTES)
         self._view = memoryview(self._queue)
         self._head = 0
         self._fill = 0
-        self._intake = bytearray(INTAKE_BYTES)
+        self._intake = bytearray(_INTAKE_BYTES)
         self._intake_view = memoryview(self._intake)
         self._decoder = wire.Decoder(wire.BOARD_LINE_MAX)
         self._seq = 0
         self.dropped = 0
 
     def send(self, body):
-        """Queue one line; False, and counted, when there is no room for the whole of it."""
+        """Queue one line; dropped, and counted, when there is no room for the whole of it."""
         line = wire.encode(self._seq, body)
         self._seq += 1  # a dropped line leaves a gap in the numbers: the host sees it
         size = len(line)
-        if self._fill + size > QUEUE_BYTES:
+        if self._fill + size > _QUEUE_BYTES:
             self.dropped += 1
-            return False
-        tail = (self._head + self._fill) % QUEUE_BYTES
-        first = min(size, QUEUE_BYTES - tail)
+            return
+        tail = (self._head + self._fill) % _QUEUE_BYTES
+        first = min(size, _QUEUE_BYTES - tail)
         self._queue[tail : tail + first] = line[:first]
         self._queue[: size - first] = line[first:]
         self._fill += size
-        return True
 
     def room(self):
-        return QUEUE_BYTES - self._fill
+        return _QUEUE_BYTES - self._fill
 
     def pump(self):
         # Once a hop: a piece of the queue to the port, if it takes it.
         if not self._fill or not self._port.port_ready():
             return
-        size = min(self._fill, CHUNK_BYTES, QUEUE_BYTES - self._head)
+        size = min(self._fill, _CHUNK_BYTES, _QUEUE_BYTES - self._head)
         self._port.write_port(self._view[self._head : self._head + size])
-        self._head = (self._head + size) % QUEUE_BYTES
+        self._head = (self._head + size) % _QUEUE_BYTES
         self._fill -= size
 
     def requests(self):

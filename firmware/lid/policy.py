@@ -3,7 +3,6 @@
 # Time is counted in hops (10 ms): small integers for months, so that a step allocates nothing.
 from lid.portable import const
 
-HOPS_PER_S = const(100)
 HARD_MAX_HOPS = const(6000)  # 60 s: no setting, word or button holds the lid open longer
 
 # What step() asks for. The caller makes an OPEN durable before it drives the relay, and calls fail() if it cannot.

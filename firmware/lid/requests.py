@@ -4,14 +4,14 @@ import binascii
 
 from micropython import const
 
-from lid import config, files, record
+from lid import config, files, health, record, selftest
 
 VERBS = (
     "hello", "sync", "ack", "clock", "close", "telemetry", "selftest", "config-get", "config-set", "config-rollback", "pair",
     "probe",
 )  # fmt: skip
-SYNC_MAX = const(64)
-REFUSED_EVERY_MS = const(10000)  # a host that keeps asking must not fill the journal
+_SYNC_MAX = const(64)
+_REFUSED_EVERY_MS = const(10000)  # a host that keeps asking must not fill the journal
 _WALL_MIN = const(1577836800)  # 2020, in seconds: no clock is set before Earlid was
 _HOLD = "hold the talk button on the board and ask again"
 
@@ -22,23 +22,32 @@ class Refused(Exception):
 
 
 class Requests:
-    # app: lid.app.App, of which it uses journal, policy, clock, settings and the named methods
-    def __init__(self, app, link):
-        self._app = app
+    # settings: those in force, as lid.config checks them; changed here in place
+    def __init__(self, board, journal, link, clock, policy, hearing, talk, recorder, status, settings):
+        self._board = board
+        self._journal = journal
         self._link = link
+        self._clock = clock
+        self._policy = policy
+        self._hearing = hearing
+        self._talk = talk
+        self._recorder = recorder
+        self._status = status
+        self._settings = settings
+        self.telemetry_hops = settings["telemetry_ms"] // health.HOP_MS
         self._last_id = -1
         self._last_reply = None
         self._sync = None  # (id, next, last) of a sync in progress
-        self._refused_at = -REFUSED_EVERY_MS
+        self._refused_at = -_REFUSED_EVERY_MS
         self._paired_press = False
         self._waiting = None  # a request that waits for the lid to close
 
     def poll(self):
         """Once a hop: answer what came, and go on with a sync."""
-        if not self._app.presence():
+        if not self._talk.presence():
             self._paired_press = False
         waiting = self._waiting
-        if waiting and self._app.policy.state != "open":
+        if waiting and self._policy.state != "open":
             self._waiting = None
             self._answer(*waiting)
         found = self._link.requests()
@@ -52,17 +61,16 @@ class Requests:
         if ident == self._last_id and self._last_reply and verb != "sync":
             self._link.send(self._last_reply)
             return
-        if verb in _WHILE_CLOSED and self._app.policy.state == "open":
+        if verb in _WHILE_CLOSED and self._policy.state == "open":
             # The button that proves presence has also opened the lid; files are written while it is closed.
-            self._app.policy.request_close()
+            self._policy.request_close()
             self._waiting = (ident, verb, body)
             return
         reply = {"re": ident, "ok": True}
         try:
-            handler = _HANDLERS.get(verb)
-            if handler is None:
+            if verb not in VERBS:
                 raise Refused("unknown", "this board knows: " + " ".join(VERBS))
-            values = handler(self, body, ident)
+            values = _HANDLERS[VERBS.index(verb)](self, body, ident)
             if values is None:
                 return  # a sync: its reply follows the records
             reply.update(values)
@@ -73,22 +81,22 @@ class Requests:
         self._link.send(reply)
 
     def _need_presence(self, verb):
-        if self._app.presence():
+        if self._talk.presence():
             return
-        now = self._app.clock.ms()
-        if now - self._refused_at >= REFUSED_EVERY_MS:
+        now = self._clock.ms()
+        if now - self._refused_at >= _REFUSED_EVERY_MS:
             self._refused_at = now
-            self._app.notes.note("config", "refused", VERBS.index(verb), self._app.digest)
+            self._recorder.append("config", "refused", VERBS.index(verb), config.digest(self._settings))
         raise Refused("presence", _HOLD)
 
     def _hello(self, body, ident):
-        whole = self._app.notes.describe()
+        whole = self._status.hello()
         return {"hi": {name: whole[name] for name in _BRIEF} if body.get("brief") else whole}
 
     def _start_sync(self, body, ident):
         first = _whole(body, "from", 0, 0xFFFFFFFF)
-        count = _whole(body, "max", 1, SYNC_MAX)
-        journal = self._app.journal
+        count = _whole(body, "max", 1, _SYNC_MAX)
+        journal = self._journal
         first = max(first, journal.oldest)
         self._sync = (ident, first, min(first + count - 1, journal.seq))
         return None
@@ -97,7 +105,7 @@ class Requests:
         # One record a hop, and only into a queue that is nearly empty: live lines keep their place.
         if self._link.room() < 3072:
             return
-        journal = self._app.journal
+        journal = self._journal
         if seq <= last:
             slot = journal.find(seq)
             if slot is not None:
@@ -116,35 +124,40 @@ class Requests:
             link = binascii.unhexlify(body.get("link"))
         except (ValueError, TypeError):
             raise Refused("argument", "link must be 24 hex digits")
-        if not self._app.journal.acknowledge(seq, link):
+        if not self._journal.acknowledge(seq, link):
             raise Refused("argument", "record %d has another link here" % seq)
-        return {"acked": self._app.journal.acked}
+        return {"acked": self._journal.acked}
 
-    def _clock(self, body, ident):
-        wall = _whole(body, "wall_ms", _WALL_MIN * 1000, 0xFFFFFFFFFFFF)
-        return {"step_ms": self._app.set_clock(wall, _whole(body, "unc_ms", 0, 65535))}
+    def _set_clock(self, body, ident):
+        wall_ms = _whole(body, "wall_ms", _WALL_MIN * 1000, 0xFFFFFFFFFFFF)
+        first = not self._clock.wall()[0]
+        step_ms = self._clock.set_wall(wall_ms, _whole(body, "unc_ms", 0, 65535))
+        if first or abs(step_ms) > 1000:
+            self._recorder.append("clock", "set", max(-0x7FFFFFFF, min(0x7FFFFFFF, step_ms)), 0)
+        return {"step_ms": step_ms}
 
     def _close(self, body, ident):
-        self._app.policy.request_close()
-        return {"state": self._app.policy.state}
+        self._policy.request_close()
+        return {"state": self._policy.state}
 
     def _telemetry(self, body, ident):
         every = _whole(body, "every_ms", 0, 60000)
         if 0 < every < 30:
             raise Refused("argument", "every_ms must be 0, or from 30 to 60000")
-        self._app.telemetry_hops = every // 10
+        self.telemetry_hops = every // health.HOP_MS
         return {}
 
     def _selftest(self, body, ident):
-        if self._app.policy.state != "closed":
+        if self._policy.state != "closed":
             raise Refused("state", "the lid must be closed and not muted")
-        bits, drop_ms = self._app.selftest()
+        bits, drop_ms = selftest.record(self._board, self._hearing, self._policy, self._recorder)
+        self._clock.tick()
         return {"bits": bits, "drop_ms": drop_ms}
 
     def _config_get(self, body, ident):
         previous = files.load_previous()
         return {
-            "config": self._app.settings, "digest": "%08x" % self._app.digest,
+            "config": self._settings, "digest": "%08x" % config.digest(self._settings),
             "previous": "%08x" % config.digest(previous) if previous else "",
         }  # fmt: skip
 
@@ -152,7 +165,7 @@ class Requests:
         wanted = body.get("config")
         if type(wanted) is not dict:
             raise Refused("argument", "config must be an object of settings")
-        whole = dict(self._app.settings)
+        whole = dict(self._settings)
         whole.update(wanted)
         try:
             whole = config.check(whole)
@@ -167,31 +180,43 @@ class Requests:
         return self._change(previous, "config-rollback", "rolled-back")
 
     def _change(self, whole, verb, reason):
-        if verb == "config-rollback" or config.loosens(self._app.settings, whole):
+        if verb == "config-rollback" or config.loosens(self._settings, whole):
             self._need_presence(verb)
+        before, after = config.digest(self._settings), config.digest(whole)
         try:
-            self._app.change_config(whole, reason)
+            # Durable first, as with an opening: nothing is loosened without a record.
+            if not self._recorder.append("config", reason, before, after):
+                raise OSError(5)
+            try:
+                files.save_config(self._settings, whole)
+            except OSError:
+                self._recorder.append("config", "rolled-back", after, before)
+                raise
         except OSError:
             raise Refused("flash", "the configuration could not be written; the old one holds")
-        return {"digest": "%08x" % self._app.digest}
+        self._settings.update(whole)
+        self._policy.configure(whole)
+        self._hearing.configure(whole)
+        return {"digest": "%08x" % after}
 
     def _pair(self, body, ident):
         self._need_presence("pair")
         if self._paired_press:
             raise Refused("state", "the key was given out during this press; release the button and press again")
         self._paired_press = True
-        if not self._app.notes.note("config", "paired", self._app.digest, self._app.digest):
+        digest = config.digest(self._settings)
+        if not self._recorder.append("config", "paired", digest, digest):
             raise Refused("flash", "the record of it could not be written, so the key stays here")
-        return {"key": binascii.hexlify(self._app.journal.key).decode()}
+        return {"key": binascii.hexlify(self._journal.key).decode()}
 
     def _probe(self, body, ident):
         from lid import mic_probe  # rarely asked for: its code takes no memory until then
 
         length_ms = _whole(body, "ms", mic_probe.SHORTEST_MS, mic_probe.LONGEST_MS)
-        if self._app.policy.state != "closed":
+        if self._policy.state != "closed":
             raise Refused("state", "the lid must be closed and not muted")
-        found = mic_probe.run(self._app.board, self._app.hearing, length_ms)
-        self._app.clock.tick()
+        found = mic_probe.run(self._board, self._hearing, length_ms)
+        self._clock.tick()
         if found is None:
             raise Refused("state", "the talk button or the mute switch was used meanwhile; ask again")
         return found
@@ -199,20 +224,20 @@ class Requests:
 
 _BRIEF = ("board", "boot", "ms", "seq", "oldest", "link")  # a short line, for a bad one
 _WHILE_CLOSED = ("config-set", "config-rollback", "pair", "selftest", "probe")
-_HANDLERS = {
-    "hello": Requests._hello,
-    "sync": Requests._start_sync,
-    "ack": Requests._ack,
-    "clock": Requests._clock,
-    "close": Requests._close,
-    "telemetry": Requests._telemetry,
-    "selftest": Requests._selftest,
-    "config-get": Requests._config_get,
-    "config-set": Requests._config_set,
-    "config-rollback": Requests._config_rollback,
-    "pair": Requests._pair,
-    "probe": Requests._probe,
-}
+_HANDLERS = (  # in the order of VERBS
+    Requests._hello,
+    Requests._start_sync,
+    Requests._ack,
+    Requests._set_clock,
+    Requests._close,
+    Requests._telemetry,
+    Requests._selftest,
+    Requests._config_get,
+    Requests._config_set,
+    Requests._config_rollback,
+    Requests._pair,
+    Requests._probe,
+)
 
 
 def _whole(body, name, low, high):

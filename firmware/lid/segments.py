@@ -21,7 +21,7 @@ _BLOCKS = const(16)  # a segment is 64 KiB
 _SIGNATURE_AT = const(32)  # littlefs's list pointers need up to 20 bytes before it
 _SLOTS_A_BLOCK = const(63)  # 64-byte slots; the first 64 bytes are pointers and signature
 SLOTS = const(1008)
-KEPT = const(20)  # full segments kept: 20,160 records
+_KEPT = const(20)  # full segments kept: 20,160 records
 _FILE_BYTES = const(65432)  # less 26 list pointers of littlefs
 _PATH = "/journal"
 _EEXIST = const(17)
@@ -140,7 +140,7 @@ class Segments:
 
     def crowded(self):
         # True when the oldest segment has to go before another spare is made.
-        return self.current > KEPT
+        return self.current > _KEPT
 
     def drop_oldest(self):
         ident = self.ids.pop(0)

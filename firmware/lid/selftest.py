@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The copper, asked to prove itself: at start and on request, with the lid closed. Only the sentinel's channel is ever energised.
-from lid import circuit
+from lid import circuit, files
 from lid.portable import const
 
 # Bits of the verdict: set = this held.
@@ -15,7 +15,7 @@ MICROPHONE_LIVES = const(128)  # its samples move
 SLOW_SAFE = const(256)  # both pumps toggled far too slowly for 500 ms energise nothing
 CLAMPED = const(512)  # with the I2S clocks high the sentinel's rail stays down: its clamps hold
 ALL = const(1023)
-WHILE_MUTED = const(GUARDED_DEAD | SENTINEL_DEAD | STUCK_HIGH_SAFE | SENSE_AGREES | SLOW_SAFE | CLAMPED)
+_WHILE_MUTED = const(GUARDED_DEAD | SENTINEL_DEAD | STUCK_HIGH_SAFE | SENSE_AGREES | SLOW_SAFE | CLAMPED)
 
 _STEP_MS = const(10)
 _STUCK_STEPS = const(30)
@@ -23,6 +23,40 @@ _SLOW_EDGES = const(10)
 _CLAMP_STEPS = const(5)
 _WARM_UP_HOPS = const(30)
 _LISTEN_HOPS = const(10)
+_BASELINE = "/baseline"
+
+
+def record(board, hearing, policy, recorder):
+    """Stop hearing, run, record the verdict, latch what endangers the lid, hear on; (bits, drop time in ms)."""
+    baseline_ms = _number(files.read_whole(_BASELINE))
+    hearing.stop()
+    bits, drop_ms, muted = run(board, hearing.slots, baseline_ms)
+    needed = _WHILE_MUTED if muted else ALL
+    passed = bits & needed == needed
+    if passed and not muted and not baseline_ms:
+        try:
+            files.write_whole(_BASELINE, b"%d" % drop_ms)
+        except OSError:
+            policy.fail("flash-error")
+    recorder.append("selftest", "passed" if passed else "failed", bits, drop_ms)
+    if not bits & GUARDED_DEAD or not bits & SENTINEL_DEAD:
+        policy.fail("welded")
+    elif not bits & STUCK_HIGH_SAFE or not bits & SLOW_SAFE:
+        policy.fail("pump-stuck")
+    elif not bits & SENSE_AGREES:
+        policy.fail("mute-poles")
+    elif bits & SENTINEL_RISES and not bits & DROP_AS_EVER:
+        recorder.append("fault", "drop-time", drop_ms, baseline_ms)
+    if not muted:
+        hearing.start()
+    return bits, drop_ms
+
+
+def _number(text):
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
 
 
 def run(board, slots, baseline_ms):

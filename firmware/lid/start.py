@@ -4,7 +4,7 @@ import binascii
 
 from micropython import const
 
-from lid import config, files
+from lid import config, files, selftest
 
 # Native code first, large buffers after it: both come from the same block of memory.
 from lid.app import App
@@ -82,25 +82,27 @@ def _load_word(path, problems):
 
 
 def _begin(app, board, journal, starts, is_new, problems):
-    note = app.notes.note
+    append = app.recorder.append
     app.settle_inputs()
     for reason, _, _ in problems:
         if reason in _LATCHED:
             app.policy.fail(reason)
-    note("boot", board.reset_cause(), VERSION_CODE, starts - 1)
+    append("boot", board.reset_cause(), VERSION_CODE, starts - 1)
     if is_new:
-        note("config", "first-start", app.digest, app.digest)
+        digest = config.digest(app.settings)
+        append("config", "first-start", digest, digest)
     for reason, measured, threshold in problems:
-        note("fault", reason, measured, threshold)
+        append("fault", reason, measured, threshold)
     if journal.torn:
-        note("lost", "torn", journal.torn, journal.seq + 1)
+        append("lost", "torn", journal.torn, journal.seq + 1)
     if journal.needs_room():
         app.make_room()
     if starts > _QUICK_STARTS:
         app.policy.fail("boot-loop")
     else:
-        app.selftest()
-    app.notes.greet()
+        selftest.record(board, app.hearing, app.policy, app.recorder)
+        app.clock.tick()
+    app.link.send({"hi": app.status.hello()})
 
 
 def _maintain(board, journal, settings):
@@ -127,7 +129,7 @@ def _stop(app, board, error):
     board.listening = False
     print("earlid: stopped by %s: %s" % (type(error).__name__, error))
     try:
-        app.notes.note("fault", "exception", 0, 0)
+        app.recorder.append("fault", "exception", 0, 0)
         for _ in range(_DRAIN_HOPS):
             app.link.pump()
             board.pause()

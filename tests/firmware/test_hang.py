@@ -15,6 +15,7 @@ HANG_AT_MS = 9000  # of board time: the lid is open by then
 # The loop's phases: what runs in a hop while the lid is open.
 PHASES = {
     "app": ("hop", "_read_back", "_keep_house", "_act"),
+    "contact": ("read_back",),
     "hearing": ("push",),
     "policy": ("step", "_step_open"),
     "inputs": ("push",),
