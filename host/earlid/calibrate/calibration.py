@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from earlid.accuracy.plot import FORMATS, figure, text
+from earlid.accuracy.text import false_text, missed_text
 from earlid.board.link import Link
 from earlid.board.shared_link import SharedLink
 from earlid.calibrate import outcome as outcomes
@@ -174,7 +175,7 @@ class Calibration:
             table.add_column(name)
         for level in result.levels:
             table.add_row(
-                level.name, str(level.cutoff_q8), outcomes.missed_text(level.own), outcomes.false_text(level.own),
+                level.name, str(level.cutoff_q8), missed_text(level.own), false_text(level.own),
                 outcomes.expected_text(level), outcomes.cost_text(level),
             )  # fmt: skip
         console.print(table)

@@ -10,8 +10,9 @@ from typing import Any
 
 from lid import config
 
-from earlid.accuracy.curve import Curve, Point, point_json
+from earlid.accuracy.curve import Curve, point_json
 from earlid.accuracy.plot import Line
+from earlid.accuracy.text import hours_text
 from earlid.calibrate import settings, trials
 from earlid.calibrate.levels import TARGETS_PER_H, Level, choose
 from earlid.calibrate.priors import OWN_HOURS_ENOUGH, OWN_WORDS_ENOUGH, Prior, prior_for
@@ -67,34 +68,6 @@ def work_out(collected: Collected, network: Network, current: dict[str, int]) ->
     prior = prior_for(network.name, network.cutoff_q8)
     levels = choose(curve, prior, current["open_ms"])
     return Outcome(collected, network, curve, prior, levels, current, current["cutoff_q8"] or network.cutoff_q8)
-
-
-def missed_text(point: Point) -> str:
-    """Words missed, with the exact interval."""
-    if not point.trials:
-        return "not tried"
-    missed = point.missed
-    return f"{point.misses} of {point.trials} ({missed.low:.0%} to {missed.high:.0%})"
-
-
-def false_text(point: Point) -> str:
-    """False openings per hour, with the exact interval."""
-    if not point.hours:
-        return "not tried"
-    rate = point.false_per_h
-    span = f"{rate_text(rate.low)} to {rate_text(rate.high)}" if rate.low else f"up to {rate_text(rate.high)}"
-    return f"{point.false_openings} in {hours_text(point.hours)} ({span} an hour)"
-
-
-def rate_text(per_h: float) -> str:
-    """A rate to two digits, never as a power of ten."""
-    return f"{per_h:.0f}" if per_h >= 10 else f"{per_h:.2g}"
-
-
-def hours_text(hours: float) -> str:
-    if hours < 2 / 60:
-        return f"{hours * 3600:.0f} s"
-    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
 def expected_text(level: Level) -> str:

@@ -10,7 +10,8 @@ from lid import config
 
 from earlid.accuracy.curve import Point
 from earlid.accuracy.plot import figure_svg
-from earlid.calibrate.outcome import Outcome, caveats, cost_text, expected_text, false_text, hours_text, missed_text
+from earlid.accuracy.text import false_text, hours_text, missed_text
+from earlid.calibrate.outcome import Outcome, caveats, cost_text, expected_text
 from earlid.files import write_atomically
 
 _STYLE = """

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from earlid.accuracy.curve import RATES_PER_H, Point, point_json, table
 from earlid.accuracy.plot import Line, figure, text
-from earlid.calibrate.outcome import hours_text
+from earlid.accuracy.text import hours_text
 from earlid.evaluate.summary import Side, Totals
 from earlid.files import open_atomically, write_atomically
 
