@@ -32,7 +32,8 @@ def filled(location):
         ledger.set_label(BOARD, 1, 60, False)
         ledger.set_name(BOARD, "kitchen")
         with open_reader(location) as reader:
-            purge.purge(ledger, purge.choose(ledger, boards(reader)[:1], None, T + 20 * 60_000), "test")
+            selection = purge.Selection(None, T + 20 * 60_000, "test")
+            purge.purge(ledger, purge.find_runs(ledger, boards(reader)[:1], selection), "test")
     return location
 
 

@@ -41,7 +41,7 @@ def verdicts(location):
 
 def remove(location, from_ms, to_ms):
     with Ledger(location) as ledger, open_reader(location) as reader:
-        return purge.purge(ledger, purge.choose(ledger, boards(reader), from_ms, to_ms), "test")
+        return purge.purge(ledger, purge.find_runs(ledger, boards(reader), purge.Selection(from_ms, to_ms, "")), "test")
 
 
 def test_what_is_old_goes_and_the_rest_holds(location):
@@ -90,7 +90,7 @@ def test_nothing_of_it_is_left_in_the_files(sqlite_location):
         data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
         assert all(mark in data for mark in marks)
         with open_reader(sqlite_location) as reader:
-            runs = purge.choose(ledger, boards(reader), None, zero_ms + 200 * HOUR_MS)
+            runs = purge.find_runs(ledger, boards(reader), purge.Selection(None, zero_ms + 200 * HOUR_MS, ""))
         assert purge.purge(ledger, runs, "test") == {BOARD: 200}
         data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
     assert not [mark for mark in marks if mark in data]

@@ -49,3 +49,14 @@ def pick_boards(reader: Reader, wanted: Sequence[str]) -> list[Board]:
             raise UserError(f"{fault} {word!r} in this ledger. There are: {listed}.", USAGE)
         chosen += fitting
     return chosen
+
+
+def check_name(reader: Reader, board: Board, name: str) -> None:
+    """Refuse a name by which another board is known already.
+
+    Raises:
+        UserError: code 2.
+    """
+    others = [other for other in boards(reader) if other.id != board.id]
+    if name and name.lower() in [word.lower() for other in others for word in (other.name or "", other.board)]:
+        raise UserError(f"another board is called {name!r} already: choose another name.", USAGE)

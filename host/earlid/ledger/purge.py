@@ -8,15 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from earlid.errors import USAGE, UserError
 from earlid.ledger import rows, schema
 from earlid.ledger.boards import Board, boards
 from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.reader import open_reader
 from earlid.ledger.store import Ledger, now_ms
-from earlid.ledger.time_parse import parse_age
+from earlid.ledger.time_parse import parse_age, parse_when
 
 RETENTION = "6 months"
 
@@ -31,13 +33,48 @@ class Run:
     count: int
 
 
-def choose(ledger: Ledger, wanted: Sequence[Board], from_ms: int | None, to_ms: int | None) -> list[Run]:
-    """The runs of records whose wall time lies in a range. One whose time is uncertain counts by its best guess.
+class Selection(NamedTuple):
+    """What to purge: a range of Unix ms (end excluded; None for no limit), and why, as its receipt will say."""
 
-    Args:
-        from_ms: Unix ms, included; None from the first.
-        to_ms: Unix ms, excluded; None to the last.
-    """
+    from_ms: int | None
+    to_ms: int | None
+    why: str
+
+
+def everything() -> Selection:
+    """All there is."""
+    return Selection(None, None, "everything")
+
+
+def between(first: str, last: str, now: datetime) -> Selection:
+    """From one day or moment to another, both included, as people say them; UserError, code 2, when they are none."""
+    from_ms, to_ms = parse_when(first, now), parse_when(last, now, end=True)
+    if from_ms >= to_ms:
+        raise UserError("--between: the second moment is not after the first.", USAGE)
+    return Selection(from_ms, to_ms, "between two dates")  # the dates themselves would tell what was removed
+
+
+def older_than(span: str, now: datetime) -> Selection:
+    """What is older than a span as people say it; UserError, code 2, when it is none."""
+    return Selection(None, parse_age(span, now), f"older than {span}")
+
+
+def beyond_retention(ledger: Ledger, now: datetime) -> Selection | None:
+    """What is older than the ledger keeps records; None when it keeps them always."""
+    span = retention_of(ledger)
+    return None if span == "off" else Selection(None, parse_age(span, now), f"retention {span}")
+
+
+def set_retention(ledger: Ledger, span: str) -> None:
+    """Set how long the ledger keeps records: a span as people say it, or `off`; UserError, code 2, when it is neither."""
+    if span != "off":
+        parse_age(span, datetime.now())
+    ledger.set_setting("retention", span)
+
+
+def find_runs(ledger: Ledger, wanted: Sequence[Board], selection: Selection) -> list[Run]:
+    """The runs of records whose wall time lies in the range. One whose time is uncertain counts by its best guess."""
+    from_ms, to_ms, _ = selection
     found = []
     with open_reader(ledger.location) as reader:
         for board in wanted:
@@ -75,7 +112,7 @@ def purge(ledger: Ledger, runs: Sequence[Run], why: str) -> dict[str, int]:
 
     Args:
         ledger: open for writing.
-        runs: from `choose`.
+        runs: from `find_runs`.
         why: kept in the purge's entry.
 
     Returns:
@@ -166,10 +203,9 @@ def retention_of(ledger: Ledger) -> str:
 
 def keep_retention(ledger: Ledger, now: datetime | None = None) -> dict[str, int]:
     """Purge what is older than the ledger's retention; board -> number of records removed."""
-    span = retention_of(ledger)
-    if span == "off":
+    selection = beyond_retention(ledger, now or datetime.now())
+    if selection is None:
         return {}
     with open_reader(ledger.location) as reader:
         known = boards(reader)
-    before_ms = parse_age(span, now or datetime.now())
-    return purge(ledger, choose(ledger, known, None, before_ms), f"retention {span}")
+    return purge(ledger, find_runs(ledger, known, selection), selection.why)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from lid import record
 
-from earlid.errors import LEDGER_BROKEN, UserError
+from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger.boards import Board
 from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.reader import Reader
@@ -17,6 +17,7 @@ from earlid.ledger.rows import event_name, reason_name
 from earlid.ledger.version import DAY_MS
 
 PAIRED = ("open", "close", "boot")  # what an opening is made of, and what cuts it short
+LABELABLE = ("open", "near-miss")
 MARGIN_MS = 3_600_000  # the other half of an opening is looked for this far outside a range
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
 _REASON_CODES = {name: code for code, name in enumerate(record.REASONS)}
@@ -242,3 +243,90 @@ def totals(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, 
             take(reader.numbers(counted, **at, first=high * DAY_MS, end=last + 1))
     named = {(event_name(event), reason_name(reason)): int(n) for (event, reason), n in sorted(counts.items())}
     return Totals(named, int(live_ms), sum(named.values()))
+
+
+def record_count(reader: Reader) -> int:
+    """How many records the ledger has, of all boards."""
+    return int(reader.rows("SELECT COALESCE(SUM(count), 0) FROM tallies")[0][0])
+
+
+def labelable(reader: Reader, chosen: Sequence[Board], seq: int) -> tuple[Board, int]:
+    """(board, boot) of an opening or near miss by its number; the newest one where a chain has begun again.
+
+    Raises:
+        UserError: code 2 when no board, or several, has it, or it is of another kind.
+    """
+    found = []
+    for board in chosen:
+        rows = reader.rows(
+            "SELECT boot, event FROM records WHERE board_id = :id AND seq = :seq "
+            "AND boot IN (SELECT boot FROM boots WHERE board_id = :id AND first_seq <= :seq AND last_seq >= :seq) "
+            "ORDER BY boot DESC LIMIT 1", id=board.id, seq=seq,
+        )  # fmt: skip
+        found += [(board, boot, record.EVENTS[event]) for boot, event in rows]
+    if len(found) > 1:
+        raise UserError(f"several boards have a record {seq}: add --board NAME.", USAGE)
+    if not found or found[0][2] not in LABELABLE:
+        what = f"is a {found[0][2]}" if found else "is not in the ledger (see the first column of `earlid review`)"
+        raise UserError(f"record {seq} {what}: only openings and near misses can be labelled.", USAGE)
+    return found[0][:2]
+
+
+def is_labelable(reader: Reader, board: Board, boot: int, seq: int) -> bool:
+    """Whether the ledger has this record, and it is an opening or a near miss."""
+    codes = ", ".join(str(_EVENT_CODES[name]) for name in LABELABLE)
+    sql = f"SELECT 1 FROM records WHERE board_id = :id AND boot = :boot AND seq = :seq AND event IN ({codes})"
+    return bool(reader.rows(sql, id=board.id, boot=boot, seq=seq))
+
+
+class Purged(NamedTuple):
+    """The receipt of a purge: so many records of a board, numbered `first` to `last`, removed at `at_ms` (Unix ms)."""
+
+    board: str
+    first: int
+    last: int
+    records: int
+    at_ms: int
+    why: str
+
+
+def purge_receipts(reader: Reader, chosen: Iterable[Board]) -> list[Purged]:
+    """What was purged, board by board, the earliest first."""
+    sql = "SELECT seq_from, seq_to, count, at_ms, why FROM purges WHERE board_id = :id ORDER BY at_ms, boot_from, seq_from"
+    return [Purged(board.board, *row) for board in chosen for row in reader.rows(sql, id=board.id)]
+
+
+class LedgerState(NamedTuple):
+    """What tells one state of a ledger from the next, without a look at its records.
+
+    `boots`: (board id, boot) -> first number, last number, count of records. `clocks`: (board id, boot) -> count and sum of its
+    clock points. `purges`: how many there were. `labels`: (board, boot, number) -> the owner's word.
+    """
+
+    boards: list[Board]
+    boots: dict[tuple[int, int], tuple[int, int, int]]
+    clocks: dict[tuple[int, int], tuple[int, int]]
+    purges: int
+    labels: dict[tuple[str, int, int], bool]
+
+
+def ledger_state(reader: Reader, chosen: list[Board]) -> LedgerState:
+    """The state of the ledger as far as these boards are concerned."""
+    ids = {board.id for board in chosen}
+    tallied = reader.rows("SELECT board_id, boot, SUM(count) FROM tallies GROUP BY board_id, boot")
+    counts = {(board_id, boot): int(count) for board_id, boot, count in tallied}
+    extents = reader.rows("SELECT board_id, boot, first_seq, last_seq FROM boots")
+    sums = reader.rows("SELECT board_id, boot, COUNT(*), SUM(wall_ms - ms) FROM clock_points GROUP BY board_id, boot")
+    return LedgerState(
+        chosen,
+        {(row[0], row[1]): (row[2], row[3], counts.get((row[0], row[1]), 0)) for row in extents if row[0] in ids},
+        {(row[0], row[1]): (row[2], row[3]) for row in sums if row[0] in ids},
+        reader.rows("SELECT COUNT(*) FROM purges")[0][0],
+        {(board.board, *identity): word for board in chosen for identity, word in labels(reader, board).items()},
+    )
+
+
+def first_ms_after(reader: Reader, board_id: int, boot: int, seq: int) -> int:
+    """Milliseconds of a start at which its first record behind number `seq` was; there must be one."""
+    sql = "SELECT MIN(ms) FROM records WHERE board_id = :id AND boot = :boot AND seq > :seq"
+    return int(reader.rows(sql, id=board_id, boot=boot, seq=seq)[0][0])

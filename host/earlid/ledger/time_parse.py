@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from earlid.errors import USAGE, UserError
+from earlid.ledger.time_format import day_start_ms, local_day
 
 EXAMPLES = "today, yesterday, monday, last week, 14:30, 'yesterday 18:00', 2026-11-22, '21 nov', '3 days ago', 2w, 6 months"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -52,6 +53,38 @@ def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
     except (ValueError, OverflowError, OSError):  # the 32nd, or long before any computer
         pass
     raise UserError(f"no such time: {text!r}. Say for example {EXAMPLES}.", USAGE)
+
+
+def parse_period(text: str, now: datetime) -> tuple[int, int | None]:
+    """The range of Unix ms (end excluded) of a day, week or month as people say it; no end when it is not over yet.
+
+    Raises:
+        UserError: code 2, with examples.
+    """
+    from_ms, end_ms = (parse_when(text, now, end=end) for end in (False, True))
+    return from_ms, end_ms if from_ms < end_ms < now.timestamp() * 1000 else None
+
+
+def parse_range(since: str | None, until: str | None, now: datetime, default: str) -> tuple[int, int | None]:
+    """The range of Unix ms (end excluded) of `--since` and `--until`; no end when it reaches up to now.
+
+    Args:
+        since: where it starts; None for `default`, or with `until` and the default `today` for the start of that day.
+        until: where it ends.
+        now: local time without zone.
+        default: as `since`.
+
+    Raises:
+        UserError: code 2 when one of them is no time, or nothing can lie between them.
+    """
+    to_ms = parse_when(until, now, end=True) if until else None
+    if to_ms and not since and default == "today":
+        from_ms = day_start_ms(local_day(to_ms - 1))
+    else:
+        from_ms = parse_when(since or default, now)
+    if from_ms >= (to_ms or now.timestamp() * 1000):
+        raise UserError("nothing can be between: --since lies after --until, or after now.", USAGE)
+    return from_ms, to_ms
 
 
 def parse_age(text: str, now: datetime) -> int:

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from lid import record
-
-from earlid.ledger.boards import Board, pick_boards
+from earlid.ledger.boards import pick_boards
 from earlid.ledger.boot_clocks import Clocks
 from earlid.ledger.location import Location
-from earlid.ledger.queries import labels
+from earlid.ledger.queries import LedgerState, first_ms_after, is_labelable, ledger_state
 from earlid.ledger.reader import open_reader
 from earlid.page import collect
 from earlid.page.pack import Columns, pack
@@ -22,16 +20,6 @@ RECENT_MS = 8 * 86_400_000
 FEW_RECORDS = 20_000  # as many are as quickly packed as asked for twice
 MOST_NEW = 2000  # more at once are fetched as a whole
 Change = dict[str, Any]
-LabelKey = tuple[str, int, int]
-
-
-class _Look(NamedTuple):
-    boards: list[Board]
-    boots: dict[tuple[int, int], tuple[int, int, int]]  # (board id, boot) -> first number, last number, records
-    clocks: list[tuple[Any, ...]]
-    clocked: set[tuple[int, int]]
-    purges: int
-    labels: dict[LabelKey, bool]
 
 
 class Feed:
@@ -137,32 +125,10 @@ class Feed:
             found = next((item for item in self._seen.boards if item.board == board), None)
             if found is None:
                 return False
-            kinds = [record.EVENTS.index(name) for name in ("open", "near-miss")]
-            return bool(
-                self._reader.rows(
-                    "SELECT 1 FROM records WHERE board_id = :id AND boot = :boot AND seq = :seq AND event IN (:one, :two)",
-                    id=found.id, boot=boot, seq=seq, one=kinds[0], two=kinds[1],
-                )
-            )  # fmt: skip
+            return is_labelable(self._reader, found, boot, seq)
 
-    def _look(self) -> _Look:
-        rows = self._reader.rows
-        boards = pick_boards(self._reader, self._wanted)
-        ids = {board.id for board in boards}
-        counts = {
-            (board, boot): int(count)
-            for board, boot, count in rows("SELECT board_id, boot, SUM(count) FROM tallies GROUP BY board_id, boot")
-        }
-        boots = {
-            (board, boot): (first, last, counts.get((board, boot), 0))
-            for board, boot, first, last in rows("SELECT board_id, boot, first_seq, last_seq FROM boots")
-            if board in ids
-        }
-        told = "SELECT board_id, boot, COUNT(*), SUM(wall_ms - ms) FROM clock_points GROUP BY board_id, boot ORDER BY 1, 2"
-        clocks = [row for row in rows(told) if row[0] in ids]
-        ((purges,),) = rows("SELECT COUNT(*) FROM purges")
-        said = {(b.board, boot, seq): word for b in boards for (boot, seq), word in labels(self._reader, b).items()}
-        return _Look(boards, boots, clocks, {(row[0], row[1]) for row in clocks}, purges, said)
+    def _look(self) -> LedgerState:
+        return ledger_state(self._reader, pick_boards(self._reader, self._wanted))
 
     def _poll(self) -> None:
         before, now = self._seen, self._look()
@@ -187,7 +153,7 @@ class Feed:
         self.revision += 1
         self._changes = [*self._changes[1 - KEPT_CHANGES :], (self.revision, change)]
 
-    def _news(self, before: _Look, now: _Look) -> Change | None:
+    def _news(self, before: LedgerState, now: LedgerState) -> Change | None:
         """New records of starts whose clocks stand; None when there are too many to tell one by one."""
         if before.boots == now.boots:
             return {"boards": collect.board_values(now.boards)} if before.boards != now.boards else {}
@@ -198,10 +164,7 @@ class Feed:
         for (board, boot), (_, last, _) in now.boots.items():
             old_last = before.boots[board, boot][1]
             if last > old_last:
-                ((first_ms,),) = self._reader.rows(
-                    "SELECT MIN(ms) FROM records WHERE board_id = :id AND boot = :boot AND seq > :seq",
-                    id=board, boot=boot, seq=old_last,
-                )  # fmt: skip
+                first_ms = first_ms_after(self._reader, board, boot, old_last)
                 since_ms.append(clocks.wall(board, boot, first_ms)[0] - 1)
         from_ms = max(min(since_ms), self._from_ms or 0)
         if self._to_ms is not None and from_ms >= self._to_ms:
@@ -220,7 +183,7 @@ class Feed:
                 table["label"][at] = word
 
 
-def _moved(before: _Look, now: _Look) -> bool:
+def _moved(before: LedgerState, now: LedgerState) -> bool:
     """Whether more has changed than records at the ends of starts: then times may differ everywhere."""
     if [board[:3] for board in before.boards] != [board[:3] for board in now.boards]:
         return True
@@ -229,6 +192,6 @@ def _moved(before: _Look, now: _Look) -> bool:
     for key, (first, last, count) in now.boots.items():
         old_first, old_last, old_count = before.boots[key]
         appended = first == old_first and last - old_last == count - old_count >= 0
-        if not appended or (last > old_last and key not in now.clocked):
+        if not appended or (last > old_last and key not in now.clocks):
             return True
     return False

@@ -14,6 +14,7 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.location import locate
 
 if TYPE_CHECKING:
+    from earlid.ledger.purge import Selection
     from earlid.ledger.store import Ledger
 
 
@@ -52,10 +53,9 @@ def run(args: argparse.Namespace) -> int:
     with open_reader(location) as reader:
         chosen = pick_boards(reader, args.board)
     with Ledger(location) as ledger:
-        if args.retention:
-            _set_retention(ledger, args.retention)
-        from_ms, to_ms, why = _range(args, ledger)
-        runs = purge.choose(ledger, chosen, from_ms, to_ms) if why else []
+        selection = _selection(args, ledger)
+        why = selection.why if selection else ""
+        runs = purge.find_runs(ledger, chosen, selection) if selection else []
         counts: dict[str, int] = {}
         for run_ in runs:
             counts[run_.board] = counts.get(run_.board, 0) + run_.count
@@ -73,31 +73,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _set_retention(ledger: Ledger, span: str) -> None:
-    from earlid.ledger.time_parse import parse_age
-
-    if span != "off":
-        parse_age(span, datetime.now())
-    ledger.set_setting("retention", span)
-
-
-def _range(args: argparse.Namespace, ledger: Ledger) -> tuple[int | None, int | None, str]:
-    """(from, to, why) in Unix ms; an empty why when there is nothing to do."""
-    from earlid.ledger.purge import retention_of
-    from earlid.ledger.time_parse import parse_age, parse_when
+def _selection(args: argparse.Namespace, ledger: Ledger) -> Selection | None:
+    from earlid.ledger import purge
 
     now = datetime.now()
     if args.everything:
-        return None, None, "everything"
+        return purge.everything()
     if args.between:
-        from_ms, to_ms = parse_when(args.between[0], now), parse_when(args.between[1], now, end=True)
-        if from_ms >= to_ms:
-            raise UserError("--between: the second moment is not after the first.", USAGE)
-        return from_ms, to_ms, "between two dates"  # the dates themselves would tell what was removed
-    span = args.older_than or retention_of(ledger)
-    if span == "off":
-        return None, None, ""
-    return None, parse_age(span, now), f"older than {span}" if args.older_than else f"retention {span}"
+        first, last = args.between
+        return purge.between(first, last, now)
+    if args.older_than:
+        return purge.older_than(args.older_than, now)
+    if args.retention:
+        purge.set_retention(ledger, args.retention)
+    return purge.beyond_retention(ledger, now)
 
 
 def _ask(args: argparse.Namespace, counts: dict[str, int]) -> None:
@@ -112,17 +101,15 @@ def _ask(args: argparse.Namespace, counts: dict[str, int]) -> None:
 
 def _list(args: argparse.Namespace) -> int:
     from earlid.ledger.boards import pick_boards
+    from earlid.ledger.queries import purge_receipts
     from earlid.ledger.reader import open_reader
     from earlid.ledger.time_format import iso_text
 
     with open_reader(locate(args.ledger)) as reader:
         receipts = [
-            {"board": board.board, "first": first, "last": last, "count": count, "when": iso_text(at_ms), "why": why}
-            for board in pick_boards(reader, args.board)
-            for first, last, count, at_ms, why in reader.rows(
-                "SELECT seq_from, seq_to, count, at_ms, why FROM purges WHERE board_id = :id "
-                "ORDER BY at_ms, boot_from, seq_from", id=board.id,
-            )
+            {"board": item.board, "first": item.first, "last": item.last, "count": item.records, "when": iso_text(item.at_ms),
+             "why": item.why}
+            for item in purge_receipts(reader, pick_boards(reader, args.board))
         ]  # fmt: skip
     if args.json:
         json.dump(receipts, sys.stdout)

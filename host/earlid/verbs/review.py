@@ -82,27 +82,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _range(args: argparse.Namespace, now: datetime, default: str) -> tuple[int, int | None]:
-    """What is asked about, Unix ms; without an end when it is now."""
-    from earlid.ledger.time_format import day_start_ms, local_day
-    from earlid.ledger.time_parse import parse_when
+    from earlid.ledger.time_parse import parse_period, parse_range
 
-    if args.what:
-        if args.since or args.until:
-            raise UserError("say the time once: `earlid review yesterday`, or --since and --until.", USAGE)
-        phrase = " ".join(args.what)
-        try:
-            from_ms, end_ms = (parse_when(phrase, now, end=end) for end in (False, True))
-        except UserError as error:
-            raise UserError(f"{error} To change the ledger {_CHANGES}", USAGE) from error
-        return from_ms, end_ms if from_ms < end_ms < now.timestamp() * 1000 else None
-    to_ms = parse_when(args.until, now, end=True) if args.until else None
-    if to_ms and not args.since and default == "today":
-        from_ms = day_start_ms(local_day(to_ms - 1))
-    else:
-        from_ms = parse_when(args.since or default, now)
-    if from_ms >= (to_ms or now.timestamp() * 1000):
-        raise UserError("nothing can be between: --since lies after --until, or after now.", USAGE)
-    return from_ms, to_ms
+    if not args.what:
+        return parse_range(args.since, args.until, now, default)
+    if args.since or args.until:
+        raise UserError("say the time once: `earlid review yesterday`, or --since and --until.", USAGE)
+    try:
+        return parse_period(" ".join(args.what), now)
+    except UserError as error:
+        raise UserError(f"{error} To change the ledger {_CHANGES}", USAGE) from error
 
 
 def _page(args: argparse.Namespace, location: Location) -> int:
@@ -131,30 +120,36 @@ def _page(args: argparse.Namespace, location: Location) -> int:
 
 
 def _change(args: argparse.Namespace, location: Location) -> int:
+    from earlid.ledger.boards import check_name, pick_boards
+    from earlid.ledger.queries import labelable
+    from earlid.ledger.reader import open_reader
     from earlid.ledger.store import Ledger
 
     match args.what:
         case ["label", number, word]:
-            boot, seq, board = _find(location, number, args.board)
+            seq = _number(number)
+            with open_reader(location) as reader:
+                board, boot = labelable(reader, pick_boards(reader, args.board), seq)
             label = _word(word)
             with Ledger(location) as ledger:
-                ledger.set_label(board, boot, seq, label)
+                ledger.set_label(board.board, boot, seq, label)
             print(f"record {seq} is labelled {str(label).lower()}", file=sys.stderr)
         case ["name", which, name]:
-            from earlid.ledger.boards import pick_boards
-            from earlid.ledger.reader import open_reader
-
             with open_reader(location) as reader:
-                (board_row,) = pick_boards(reader, [which])
-                others = [board for board in pick_boards(reader, []) if board.id != board_row.id]
-            if name and name.lower() in [word.lower() for board in others for word in (board.name or "", board.board)]:
-                raise UserError(f"another board is called {name!r} already: choose another name.", USAGE)
+                (named,) = pick_boards(reader, [which])
+                check_name(reader, named, name)
             with Ledger(location) as ledger:
-                ledger.set_name(board_row.board, name or None)
-            print(f"board {board_row.board} {f'is called {name}' if name else 'has no name now'}", file=sys.stderr)
+                ledger.set_name(named.board, name or None)
+            print(f"board {named.board} {f'is called {name}' if name else 'has no name now'}", file=sys.stderr)
         case _:
             raise UserError(_CHANGES, USAGE)
     return 0
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > 0xFFFFFFFF:
+        raise UserError(f"{text!r} is no record's number: see the first column of `earlid review`.", USAGE)
+    return int(text)
 
 
 def _word(word: str) -> bool | None:
@@ -162,27 +157,3 @@ def _word(word: str) -> bool | None:
         return {"true": True, "yes": True, "false": False, "no": False, "none": None}[word.lower()]
     except KeyError:
         raise UserError(f"a label is true, false or none, not {word!r}.", USAGE) from None
-
-
-def _find(location: Location, number: str, boards: list[str]) -> tuple[int, int, str]:
-    """(boot, seq, board) of an opening or near miss by its number."""
-    from earlid.ledger.boards import pick_boards
-    from earlid.ledger.reader import open_reader
-
-    if not (number.isascii() and number.isdigit()) or int(number) > 0xFFFFFFFF:
-        raise UserError(f"{number!r} is no record's number: see the first column of `earlid review`.", USAGE)
-    with open_reader(location) as reader:
-        found = []
-        for board in pick_boards(reader, boards):
-            rows = reader.rows(
-                "SELECT boot, event FROM records WHERE board_id = :id AND seq = :seq "
-                "AND boot IN (SELECT boot FROM boots WHERE board_id = :id AND first_seq <= :seq AND last_seq >= :seq) "
-                "ORDER BY boot DESC LIMIT 1", id=board.id, seq=int(number),
-            )  # fmt: skip
-            found += [(boot, record.EVENTS[event], board) for boot, event in rows]
-    if len(found) > 1:
-        raise UserError(f"several boards have a record {number}: add --board NAME.", USAGE)
-    if not found or found[0][1] not in ("open", "near-miss"):
-        what = f"is a {found[0][1]}" if found else "is not in the ledger (see the first column of `earlid review`)"
-        raise UserError(f"record {number} {what}: only openings and near misses can be labelled.", USAGE)
-    return found[0][0], int(number), found[0][2].board

@@ -64,6 +64,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.judge import board_of, judge
     from earlid.ledger.keys import read_key
+    from earlid.ledger.queries import record_count
     from earlid.ledger.reader import open_reader
 
     found = []
@@ -72,10 +73,9 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
         meant = {anchor: board_of(reader, chosen, anchor) for anchor in typed}
         if chosen and None in meant.values():
             raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
-        total = reader.rows("SELECT COALESCE(SUM(count), 0) FROM tallies")[0][0]
         screen = Console(stderr=True)
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bars:
-            bar = bars.add_task("verifying", total=int(total))
+            bar = bars.add_task("verifying", total=record_count(reader))
             for board in chosen:
                 anchors = [anchor for anchor, owner in meant.items() if owner == board]
                 key = read_key(board.board)
