@@ -9,7 +9,7 @@ INTERRUPTED = 130
 
 
 class UserError(Exception):
-    """Ends a verb with `earlid: message` on stderr and an exit code (DESIGN: 1 failed, 2 usage, 3 no board, 4 ledger)."""
+    """Ends a verb with `earlid: message` on stderr and an exit code (1 failed, 2 usage, 3 no board, 4 ledger)."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)

@@ -8,6 +8,7 @@ import io
 import re
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from earlid import cli
@@ -66,3 +67,31 @@ def test_make_targets_exist(path: Path) -> None:
     every = {name for line in targets for name in line.split()}
     asked = re.findall(r"(?:`|^    )make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert not set(asked) - every
+
+
+def known_files() -> tuple[set[str], set[str]]:
+    """(paths from the root, bare names) of all files that a document may name."""
+    paths = [path for path in ROOT.iterdir() if path.is_file()]
+    paths += [path for folder in (*FOLDERS, "docs") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return {path.relative_to(ROOT).as_posix() for path in paths}, {path.name for path in paths}
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(ROOT.glob("*.md")) if path.name != "CHANGELOG.md"])
+def test_files_that_the_main_documents_name_exist(name: str) -> None:
+    paths, names = known_files()
+    named = re.findall(r"`([\w./-]+\.(?:py|md|json|svg|sh|js|css|ini))`", (ROOT / name).read_text(encoding="utf-8"))
+    assert [file for file in named if file not in (paths if "/" in file else names)] == []
+
+
+def test_modules_that_documents_start_exist() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    named = re.findall(r"python -m ((?:tests|hardware|earlid)[.\w]*)|`(tests(?:\.\w+)+)`", text)
+    modules = {(first or second).rstrip(".") for first, second in named}
+    assert len(modules) > 5
+    paths = {module: ROOT / ("host" if module.startswith("earlid") else "") / Path(*module.split(".")) for module in modules}
+    assert [module for module, path in paths.items() if not (path.with_suffix(".py").exists() or path.is_dir())] == []
+
+
+def test_pictures_of_the_main_documents_are_well_formed() -> None:
+    for path in sorted((ROOT / "docs").glob("*.svg")):
+        assert ElementTree.parse(path).getroot().tag.endswith("svg"), path.name

@@ -15,7 +15,7 @@ from lid import record
 from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.rows import LINK, body_of
 
-# DESIGN: what `verify` can say. "cannot judge" is a failure to judge, not a verdict of guilt.
+# What `verify` can say: ARCHITECTURE.md, invariant 8. "cannot judge" is a failure to judge, not a verdict of guilt.
 INTACT, ALTERED, GAP, TAIL_CUT, RESTARTED, CANNOT_JUDGE = (
     "intact", "altered", "gap", "tail cut", "restarted chain", "cannot judge",
 )  # fmt: skip
