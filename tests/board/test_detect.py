@@ -113,7 +113,7 @@ DEVICES = {
 @pytest.mark.parametrize("state", DEVICES)
 def test_every_state_is_seen_and_nothing_is_reset(state: str) -> None:
     opened = RecordingSerial(DEVICES[state])
-    seen = detect.probe("P", lambda path: opened, answer_s=0.1)
+    seen = detect.probe("P", lambda path: opened, timeout_s=0.1)
     assert seen.state == state
     assert opened.lines[-1][0] == "close"
     assert resets(opened.lines) == 0
@@ -137,29 +137,29 @@ def test_no_two_questions_have_one_number() -> None:
         return device_earlid(data)
 
     for _ in range(5):
-        detect.probe("P", lambda path: RecordingSerial(device), answer_s=0.1)
+        detect.probe("P", lambda path: RecordingSerial(device), timeout_s=0.1)
     assert len(set(asked)) == len(asked) == 5
 
 
 def test_an_unknown_device_is_not_asked_for_a_boot_loader() -> None:
     opened = RecordingSerial(lambda data: b"")
-    assert detect.probe("P", lambda path: opened, answer_s=0.05, ask_boot_loader=False).state == "silent"
+    assert detect.probe("P", lambda path: opened, timeout_s=0.05, ask_boot_loader=False).state == "silent"
     assert opened.written.startswith(b"#")
     assert b"\xc0" not in opened.written
 
 
 def test_boot_messages_are_kept_for_the_doctor() -> None:
     opened = RecordingSerial(lambda data: b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n")
-    seen = detect.probe("P", lambda path: opened, answer_s=0.1)
+    seen = detect.probe("P", lambda path: opened, timeout_s=0.1)
     assert seen.state == "bootloader"
-    assert "boot:0x3" in seen.heard
+    assert "boot:0x3" in seen.console_text
 
 
 def test_a_port_that_vanishes_while_looked_at() -> None:
     opened = RecordingSerial(lambda data: b"", vanish_after=10)
-    seen = detect.probe("P", lambda path: opened, answer_s=0.5)
+    seen = detect.probe("P", lambda path: opened, timeout_s=0.5)
     assert seen.state == "gone"
-    assert "vanished" in seen.why
+    assert "vanished" in seen.error
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_port_that_does_not_open(number: int, state: str, monkeypatch: pytest.
     monkeypatch.setattr(port_module, "QuietSerial", refuse)
     seen = detect.probe("/dev/ttyNONE0")
     assert seen.state == state
-    assert seen.why.endswith((".", "`earlid list`."))
+    assert seen.error.endswith((".", "`earlid list`."))
 
 
 @pytest.mark.usefixtures("patient")
@@ -201,10 +201,10 @@ def test_a_busy_port_names_its_holder(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_table_is_aligned_and_tells_what_there_is() -> None:
     seen = [
-        detect.Sighting("/dev/ttyUSB0", "earlid", "CP2102", "10c4:ea60", hello=HELLO),
-        detect.Sighting("/dev/ttyUSB11", "busy", "", "1a86:7523", holder="screen (4711)"),
-        detect.Sighting("/dev/ttyUSB2", "busy", "", "1a86:7523", holder="earlid (7)", hello=HELLO | {"state": "muted"}),
-        detect.Sighting("COM3", "no-permission"),
+        detect.ProbeResult("/dev/ttyUSB0", "earlid", "CP2102", "10c4:ea60", hello=HELLO),
+        detect.ProbeResult("/dev/ttyUSB11", "busy", "", "1a86:7523", holder="screen (4711)"),
+        detect.ProbeResult("/dev/ttyUSB2", "busy", "", "1a86:7523", holder="earlid (7)", hello=HELLO | {"state": "muted"}),
+        detect.ProbeResult("COM3", "no-permission"),
     ]
     assert list_verb.table(seen) == [
         "PORT           STATE                                   BOARD             USB        DESCRIPTION",

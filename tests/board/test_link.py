@@ -80,7 +80,7 @@ def test_a_reply_that_lies_unread_counts_however_late_we_are(board, monkeypatch)
     late_s = 0.0
     monkeypatch.setattr(link_module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + late_s))
     with Link(board.path) as link:
-        pump = link._pump
+        receive = link._receive
 
         def find_nothing_and_stand_still():
             nonlocal late_s
@@ -88,9 +88,9 @@ def test_a_reply_that_lies_unread_counts_however_late_we_are(board, monkeypatch)
             while link._port.in_waiting < 20 and time.monotonic() < until_s:
                 time.sleep(0.001)
             late_s = 3600.0
-            monkeypatch.setattr(link, "_pump", pump)
+            monkeypatch.setattr(link, "_receive", receive)
 
-        monkeypatch.setattr(link, "_pump", find_nothing_and_stand_still)
+        monkeypatch.setattr(link, "_receive", find_nothing_and_stand_still)
         assert link.request("hello")["ok"]
 
 
@@ -189,7 +189,7 @@ def test_opening_twice_says_who_has_it(tmp_path):
 def test_missing_and_forbidden_ports_say_the_cure(tmp_path):
     with pytest.raises(UserError, match="there is no"):
         open_port(str(tmp_path / "ttyUSB0"))
-    assert "dialout" in port_module._cure("/dev/ttyUSB0", PermissionError(13, "Permission denied"))
+    assert "dialout" in port_module._open_error_text("/dev/ttyUSB0", PermissionError(13, "Permission denied"))
     plain = tmp_path / "file"
     plain.write_text("")
     with pytest.raises(UserError, match="no serial port"):

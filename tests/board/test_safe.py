@@ -52,16 +52,16 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def watching(path: str) -> Iterator[Link]:
-    """A program that logs the board as `earlid watch` does, with a relay in its loop."""
+    """A program that logs the board as `earlid watch` does, with a port proxy in its loop."""
     link = Link(path)
     stop = threading.Event()
-    with port_proxy.Relay(path) as passing:
+    with port_proxy.PortProxy(path) as proxy:
 
         def loop() -> None:
             while not stop.is_set():
                 for _ in link.messages(0.02):
                     pass
-                passing.serve(link.request)
+                proxy.serve(link.request)
 
         thread = threading.Thread(target=loop)
         thread.start()
@@ -186,41 +186,41 @@ def test_the_relay_passes_on_two_words_and_no_more() -> None:
         asked.append(do)
         return {"ok": True, "state": "closed"}
 
-    with port_proxy.Relay("/dev/ttyX", answer):
-        assert port_proxy.ask("/dev/ttyX", "close") == {"ok": True, "state": "closed"}
-        assert port_proxy.ask("/dev/ttyX", "config-set") == {"ok": False, "say": "only hello and close are passed on"}
-        assert port_proxy.ask("/dev/ttyY", "close") is None
+    with port_proxy.PortProxy("/dev/ttyX", answer):
+        assert port_proxy.request("/dev/ttyX", "close") == {"ok": True, "state": "closed"}
+        assert port_proxy.request("/dev/ttyX", "config-set") == {"ok": False, "say": "only hello and close are passed on"}
+        assert port_proxy.request("/dev/ttyY", "close") is None
     assert asked == ["close"]
-    assert port_proxy.ask("/dev/ttyX", "close") is None
+    assert port_proxy.request("/dev/ttyX", "close") is None
 
 
 def test_the_relay_is_this_users_alone_and_survives_strangers(runtime: Path) -> None:
     from multiprocessing.connection import Client
 
-    with port_proxy.Relay("/dev/ttyX", lambda do: {"ok": True}):
+    with port_proxy.PortProxy("/dev/ttyX", lambda do: {"ok": True}):
         key = next(runtime.glob("*.key"))
         assert key.stat().st_mode & 0o077 == 0
         with pytest.raises(Exception, match=r"digest|reset|refused|closed"):
             Client(port_proxy.address("/dev/ttyX"), authkey=b"guess")
-        assert port_proxy.ask("/dev/ttyX", "hello") == {"ok": True}
+        assert port_proxy.request("/dev/ttyX", "hello") == {"ok": True}
 
 
 def test_a_relay_left_behind_by_a_killed_program_is_replaced() -> None:
     Path(port_proxy.address("/dev/ttyX")).write_bytes(b"")
-    assert port_proxy.ask("/dev/ttyX", "close") is None
-    with port_proxy.Relay("/dev/ttyX", lambda do: {"ok": True}):
-        assert port_proxy.ask("/dev/ttyX", "close") == {"ok": True}
+    assert port_proxy.request("/dev/ttyX", "close") is None
+    with port_proxy.PortProxy("/dev/ttyX", lambda do: {"ok": True}):
+        assert port_proxy.request("/dev/ttyX", "close") == {"ok": True}
 
 
 def test_what_the_loop_raises_becomes_a_refusal() -> None:
     def request(do: str) -> dict[str, Any]:
         raise RuntimeError("gone")
 
-    with port_proxy.Relay("/dev/ttyX") as passing:
+    with port_proxy.PortProxy("/dev/ttyX") as proxy:
         got: list[Any] = []
-        asking = threading.Thread(target=lambda: got.append(port_proxy.ask("/dev/ttyX", "close")))
+        asking = threading.Thread(target=lambda: got.append(port_proxy.request("/dev/ttyX", "close")))
         asking.start()
-        while not passing.serve(request):
+        while not proxy.serve(request):
             time.sleep(0.01)
         asking.join()
     assert got == [{"ok": False, "say": "gone"}]

@@ -46,7 +46,7 @@ def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: P
             while not watcher.status.here and time.monotonic() < until_s:
                 time.sleep(0.1)
             assert watcher.status.here, watcher.status.trouble
-            assert port_proxy.ask(board.serial_port, "hello")
+            assert port_proxy.request(board.serial_port, "hello")
             hold_talk(board)
             done = subprocess.run([EARLID, "safe", "-p", board.serial_port], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr

@@ -156,7 +156,7 @@ def test_the_whole_session_ends_in_the_boards_settings(make_room, own_data_dir, 
     with room.link() as link:
         after = link.request("config-get")
         records = link.request("sync", from_=1, max=64)
-        told = [(item.event, item.reason) for item in link.take_records()]
+        told = [(item.event, item.reason) for item in link.pop_records()]
     assert records["ok"]
     assert after["digest"] == actor.values("written")["digest"]
     assert after["previous"] == before["digest"], "the old one is kept on the board"

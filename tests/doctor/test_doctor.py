@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from earlid.board.detect import Sighting
+from earlid.board.detect import ProbeResult
 from earlid.cli import main
 from earlid.doctor import board_rules, bug_report, gather, port_rules
 from earlid.doctor.diagnose import diagnose
@@ -36,14 +36,14 @@ def record(event: str, reason: str, boot: int = 3, a: int = 1, b: int = 2) -> di
 
 def at(state: str, system: System = LINUX, access: Access | None = None, **seen: Any) -> Observation:
     """One port in a state."""
-    return Observation(system, (Port(Sighting(seen.pop("port", PORT), state, **seen), access or Access()),))
+    return Observation(system, (Port(ProbeResult(seen.pop("port", PORT), state, **seen), access or Access()),))
 
 
 def board(**changes: Any) -> Observation:
     """One board that answers; `hello` is merged."""
     hello = HELLO | changes.pop("hello", {})
     examined = Examined(PORT, hello, **({"self_test": 1023, "drop_ms": 80, "telemetry": LIVE} | changes))
-    return Observation(LINUX, (Port(Sighting(PORT, "earlid", hello=hello)),), (examined,))
+    return Observation(LINUX, (Port(ProbeResult(PORT, "earlid", hello=hello)),), (examined,))
 
 
 def bits_without(bit: int) -> int:
@@ -65,18 +65,18 @@ CASES: list[tuple[str, Observation, str]] = [
     ("busy", at("busy", System("darwin")), "lsof /dev/ttyUSB0"),
     ("wrong-chip", at("silent", vid_pid="303a:1001"), "ESP32-WROOM-32"),
     ("mac-tty", at("silent", System("darwin"), port="/dev/tty.usbserial-1"), "/dev/cu.usbserial-1"),
-    ("gone", at("gone", why="it vanished."), "Plug it in directly"),
-    ("no-serial-port", at("gone", why="/dev/null is no serial port. See `earlid list`."), "earlid list"),
+    ("gone", at("gone", error="it vanished."), "Plug it in directly"),
+    ("no-serial-port", at("gone", error="/dev/null is no serial port. See `earlid list`."), "earlid list"),
     ("boot-loader", at("bootloader"), "Press reset"),
-    ("boot-mode", at("silent", heard="Wrong boot mode detected (0x13)! The chip needs"), "GPIO 0"),
-    ("boot-mode", at("bootloader", heard="rst:0x1 (POWERON_RESET),boot:0x3 "
+    ("boot-mode", at("silent", console_text="Wrong boot mode detected (0x13)! The chip needs"), "GPIO 0"),
+    ("boot-mode", at("bootloader", console_text="rst:0x1 (POWERON_RESET),boot:0x3 "
                                          "(DOWNLOAD_BOOT(UART0))"), "GPIO 2, 12 and 15"),
-    ("brown-out-now", at("silent", heard="Brownout detector was triggered\n\nets Jul 29 2019"), "1 A supply"),
-    ("empty", at("silent", heard="invalid header: 0xffffffff\ninvalid header: 0xffffffff"), "earlid flash"),
-    ("flash-unreadable", at("silent", heard="flash read err, 1000\nets_main.c 371"), "GPIO 6 to 12"),
+    ("brown-out-now", at("silent", console_text="Brownout detector was triggered\n\nets Jul 29 2019"), "1 A supply"),
+    ("empty", at("silent", console_text="invalid header: 0xffffffff\ninvalid header: 0xffffffff"), "earlid flash"),
+    ("flash-unreadable", at("silent", console_text="flash read err, 1000\nets_main.c 371"), "GPIO 6 to 12"),
     ("micropython", at("micropython"), "earlid flash"),
-    ("earlid-stopped", at("micropython", heard="earlid: the firmware does not load (x)\n>>> "), "earlid flash"),
-    ("silent", at("silent", heard="Hello from Marlin\n"), "earlid flash"),
+    ("earlid-stopped", at("micropython", console_text="earlid: the firmware does not load (x)\n>>> "), "earlid flash"),
+    ("silent", at("silent", console_text="Hello from Marlin\n"), "earlid flash"),
     ("fault", board(hello={"state": "fault", "why": "welded"}), "plug it in again"),
     ("rail-live", board(hello={"guarded_mv": 3150}), "second supply"),
     ("sentinel-low", board(hello={"sentinel_mv": 200}), "click"),
@@ -168,7 +168,8 @@ def test_the_bundle_holds_what_is_allowed_and_nothing_else() -> None:
         records=(record("open", "word") | {"wall_ms": 1_763_000_000_123, "link": secret, "note": "kitchen"},),
         telemetry=({"peak": 5, "user": "me", "mean": 1, "clip": 0},),
     )
-    named = replace(seen.ports[0].sighting, port="/dev/serial/by-id/usb-Maker_SERIAL123", description="SERIAL123", heard="me")
+    revealing = {"port": "/dev/serial/by-id/usb-Maker_SERIAL123", "description": "SERIAL123", "console_text": "me"}
+    named = replace(seen.ports[0].sighting, **revealing)
     seen = replace(seen, ports=(Port(named, Access("dialout", True)),))
     text = json.dumps(bug_report.make(seen, diagnose(seen)))
     for hidden in (secret, "my name", "1763000000123", "kitchen", "SERIAL123", '"me"', "a b", "by-id"):

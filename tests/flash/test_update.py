@@ -30,7 +30,7 @@ def journal(port: str) -> tuple[str, list[Record]]:
         found: dict[int, Record] = {}
         while missing := [seq for seq in range(1, hello["seq"] + 1) if seq not in found]:
             link.request("sync", from_=missing[0], max=32)
-            found |= {record.seq: record for record in link.take_records()}
+            found |= {record.seq: record for record in link.pop_records()}
         return hello["board"], [found[seq] for seq in sorted(found)]
 
 

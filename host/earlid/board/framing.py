@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Cuts frames out of a stream of bytes: whole lines at C speed, anything odd through `lid.wire.Decoder`."""
+"""Line reader: cuts frames out of a stream of bytes, whole lines at C speed, anything else through `lid.wire.Decoder`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lid import wire
 _PRINTABLE = bytes(range(32, 127))
 
 
-def _plain_frame(line: bytes) -> tuple[int, dict[str, Any]] | None:
-    """(seq, body) of a line that is surely one whole frame, found without a loop in Python; None leaves it to the decoder."""
+def _parse_clean_line(line: bytes) -> tuple[int, dict[str, Any]] | None:
+    """(seq, body) of a line that is exactly one valid frame, parsed without a loop in Python; None leaves it to the decoder."""
     text = line[1:-9]
     number, _, body = text.partition(b" ")
     if (
@@ -31,7 +31,7 @@ def _plain_frame(line: bytes) -> tuple[int, dict[str, Any]] | None:
 
 
 class LineReader:
-    """The results of `lid.wire.Decoder`, several times faster on a clean line.
+    """A decoder with the results of `lid.wire.Decoder`, several times faster on a clean line.
 
     Args:
         line_max: the longest line that is kept, in bytes.
@@ -40,8 +40,8 @@ class LineReader:
     def __init__(self, line_max: int) -> None:
         self._decoder = wire.Decoder(line_max)
         self._line_max = line_max
-        self._tail = b""  # the begun line, while nothing of it has gone to the decoder
-        self._clean = True  # the decoder holds no part of a line
+        self._tail = b""  # the incomplete last line, while nothing of it has gone to the decoder
+        self._decoder_idle = True  # it holds no part of a line
 
     @property
     def noise_bytes(self) -> int:
@@ -55,16 +55,16 @@ class LineReader:
 
     def feed(self, data: bytes) -> list[tuple[int, dict[str, Any]]]:
         """(seq, body) of every good line that these bytes complete."""
-        found: list[tuple[int, dict[str, Any]]] = []
+        frames: list[tuple[int, dict[str, Any]]] = []
         *lines, self._tail = (self._tail + data).split(b"\n")
         for line in lines:
-            if self._clean and len(line) < self._line_max and (frame := _plain_frame(line)):
-                found.append(frame)
+            if self._decoder_idle and len(line) < self._line_max and (frame := _parse_clean_line(line)):
+                frames.append(frame)
                 continue
-            found += self._decoder.feed(line + b"\n")
-            self._clean = True
+            frames += self._decoder.feed(line + b"\n")
+            self._decoder_idle = True
         if len(self._tail) >= self._line_max:
-            found += self._decoder.feed(self._tail)
+            frames += self._decoder.feed(self._tail)
             self._tail = b""
-            self._clean = False
-        return found
+            self._decoder_idle = False
+        return frames

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Talks to a board: requests with retries, and what the board says by itself, as typed messages."""
+"""Link: requests to a board with retries, and the messages that it sends by itself, typed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPLY_TIMEOUT_S = 5.0
 RETRY_S = 0.5
 QUIET_S = 0.25  # no byte for so long in the middle of an answer: the rest of it was lost
 QUEUE_MAX = 65536
-TWICE_WITHIN = 64  # a number so little behind the last is a line repeated; further behind, a start whose hello was lost
+DUPLICATE_WINDOW = 64  # a number at most so far behind the last is a repeated line; further behind, a start whose hello was lost
 
 
 class Record(NamedTuple):
@@ -66,7 +66,7 @@ class BoardGone(UserError):
 
 
 class BoardRefused(UserError):
-    """The board understood and said no; `err` is the protocol's word: presence, unknown, argument, state, flash."""
+    """The board refused a request; `err` is the protocol's word: presence, unknown, argument, state, flash."""
 
     def __init__(self, err: str, say: str) -> None:
         super().__init__(say or f"the board refused: {err}", FAILED)
@@ -74,7 +74,7 @@ class BoardRefused(UserError):
 
 
 class Link:
-    """A board at a port. Not for several threads at once.
+    """A connection to a board at a port. Not for several threads at once.
 
     Only frames of `lid.wire` are ever sent: printable lines that begin with `#`, to a REPL a comment.
 
@@ -123,7 +123,7 @@ class Link:
         return self._reader.bad_lines
 
     def request(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
-        """Ask the board and wait for its reply; asked again with the same id while nothing comes back.
+        """Send a request and wait for the reply; sent again with the same id while nothing comes back.
 
         Args:
             do: the protocol's verb.
@@ -141,11 +141,11 @@ class Link:
         number, body = self._compose(do, arguments)
         self._progress_s = time.monotonic()
         send_at_s = self._progress_s
-        looked_again = False
+        checked_again = False
         while number not in self._replies:
             now = time.monotonic()
             late = now - self._progress_s > timeout_s
-            if late and looked_again:
+            if late and checked_again:
                 raise BoardGone(
                     f"the board at {self.path} does not answer. Is Earlid's firmware on it (`earlid flash`), "
                     "and is it out of maintenance mode?"
@@ -153,19 +153,19 @@ class Link:
             if now >= send_at_s:
                 self._send(body)
                 send_at_s = now + RETRY_S
-            looked_again = late  # where this computer stood still, the reply may lie there unread
-            self._pump()
+            checked_again = late  # where this computer stood still, the reply may lie there unread
+            self._receive()
             if self._progress_s > now:  # records are on their way: the reply comes behind them
                 send_at_s = self._progress_s + RETRY_S
         reply = self._replies.pop(number)
         self._replies.clear()
-        return self._good(reply)
+        return self._check(reply)
 
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any] | None:
-        """Ask once, for requests whose worth is in the records they bring.
+    def request_once(self, do: str, **arguments: Any) -> dict[str, Any] | None:
+        """Send a request once, for requests that matter for the records they bring.
 
         Returns:
-            The reply's body, or None when the line went quiet without it.
+            The reply's body; None when the line went quiet without it.
 
         Raises:
             BoardRefused: the board said no.
@@ -175,24 +175,24 @@ class Link:
         self._send(body)
         quiet_at_s = time.monotonic() + RETRY_S
         while number not in self._replies and time.monotonic() < quiet_at_s:
-            if self._pump():
+            if self._receive():
                 quiet_at_s = time.monotonic() + QUIET_S
         reply = self._replies.pop(number, None)
         self._replies.clear()
-        return self._good(reply) if reply else None
+        return self._check(reply) if reply else None
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
-        """What the board said by itself, oldest first, until `timeout_s` seconds have passed (0: only what waits)."""
+        """The messages that the board sent by itself, oldest first, for `timeout_s` seconds (0: only what waits)."""
         end_s = time.monotonic() + timeout_s
         while True:
             while self._queue:
                 yield self._queue.popleft()
             if time.monotonic() >= end_s:
                 return
-            self._pump()
+            self._receive()
 
-    def take_records(self) -> list[Record]:
-        """The records that wait, oldest first; other messages stay for `messages`."""
+    def pop_records(self) -> list[Record]:
+        """The waiting records, oldest first; other messages stay for `messages`."""
         records = [message for message in self._queue if isinstance(message, Record)]
         rest = [message for message in self._queue if not isinstance(message, Record)]
         self._queue.clear()
@@ -204,7 +204,7 @@ class Link:
         return number, {"id": number, "do": do} | {name.rstrip("_"): value for name, value in arguments.items()}
 
     @staticmethod
-    def _good(reply: dict[str, Any]) -> dict[str, Any]:
+    def _check(reply: dict[str, Any]) -> dict[str, Any]:
         if reply.get("ok") is not True:
             raise BoardRefused(str(reply.get("err", "unknown")), str(reply.get("say", "")))
         return reply
@@ -216,33 +216,33 @@ class Link:
         try:
             self._port.write(line)
         except serial.SerialTimeoutException:
-            pass  # the board does not read now: the retry will tell
+            pass  # the board does not read now: the retry will get through, or no reply comes
         except (serial.SerialException, OSError) as error:
             raise BoardGone(f"the board at {self.path} is gone: {error}") from error
 
-    def _pump(self) -> bool:
-        """Take what the port has; False when it had nothing for READ_TIMEOUT_S."""
+    def _receive(self) -> bool:
+        """Process the bytes that the port has; False when it had none for READ_TIMEOUT_S."""
         try:
             data = self._port.read(max(1, min(self._port.in_waiting, 65536)))
         except (serial.SerialException, OSError, TypeError) as error:  # TypeError: pyserial's, closed in another thread
             raise BoardGone(f"the board at {self.path} is gone: {error}") from error
         for seq, body in self._reader.feed(data):
-            self._count(seq, body)
-            self._sort(body)
+            self._count_missed(seq, body)
+            self._dispatch(body)
         return bool(data)
 
-    def _count(self, seq: int, body: dict[str, Any]) -> None:
+    def _count_missed(self, seq: int, body: dict[str, Any]) -> None:
         if self._last_seq is not None:
             ahead = (seq - self._last_seq - 1) % wire.SEQ_WRAP
             if "hi" in body and "re" not in body:
                 self.missed_lines += seq  # a start: the board counts from 0 again
             elif ahead < wire.SEQ_WRAP // 2:
                 self.missed_lines += ahead
-            elif ahead >= wire.SEQ_WRAP - TWICE_WITHIN:
+            elif ahead >= wire.SEQ_WRAP - DUPLICATE_WINDOW:
                 return  # a line that came twice
         self._last_seq = seq
 
-    def _sort(self, body: dict[str, Any]) -> None:
+    def _dispatch(self, body: dict[str, Any]) -> None:
         if "rec" in body:
             self._progress_s = time.monotonic()
             try:
@@ -251,16 +251,16 @@ class Link:
                 self.bad_records += 1
                 self.last_bad_record = str(error)
                 return
-            self._keep(Record._make([*body["rec"], slot]))
+            self._enqueue(Record._make([*body["rec"], slot]))
         elif isinstance(body.get("tm"), dict):
-            self._keep(Telemetry(body["tm"]))
+            self._enqueue(Telemetry(body["tm"]))
         elif isinstance(body.get("hi"), dict) and "re" not in body:
             self.restarts += 1
-            self._keep(Hello(body["hi"]))
+            self._enqueue(Hello(body["hi"]))
         elif type(body.get("re")) is int:
             self._replies[body["re"]] = body
 
-    def _keep(self, message: Message) -> None:
+    def _enqueue(self, message: Message) -> None:
         if len(self._queue) >= QUEUE_MAX:
             self._queue.popleft()
             self.dropped_messages += 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Opens a board's serial port without resetting the board, and says in one sentence what to do when that fails."""
+"""Serial port: opens it without resetting the board; a failure is one sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_port(path: str) -> serial.Serial:
         The open port; close it with `close()`, which drops RTS before DTR.
 
     Raises:
-        UserError: code 3, with the cure, when it cannot be opened.
+        UserError: code 3, with what to do, when it cannot be opened.
     """
     end_s = time.monotonic() + LOCK_WAIT_S
     while True:
@@ -62,11 +62,11 @@ def open_port(path: str) -> serial.Serial:
         except (serial.SerialException, OSError, ValueError) as error:
             # A program that another thread is just starting still holds the lock of a port that was closed here.
             if getattr(error, "errno", None) not in LOCKED or time.monotonic() > end_s:
-                raise UserError(_cure(path, error), NO_BOARD) from error
+                raise UserError(_open_error_text(path, error), NO_BOARD) from error
         time.sleep(LOCK_PAUSE_S)
 
 
-def _cure(path: str, error: Exception) -> str:
+def _open_error_text(path: str, error: Exception) -> str:
     code = getattr(error, "errno", None)
     text = str(error).lower()
     if code in (errno.EACCES, errno.EPERM) and os.name == "posix":
@@ -84,20 +84,20 @@ def _cure(path: str, error: Exception) -> str:
 
 
 def port_holder(path: str) -> str | None:
-    """Name and number of a process that has the port open, as `screen (4711)`; None when /proc does not tell."""
+    """Name and number of a process that has the port open, as `screen (4711)`; None when /proc does not show one."""
     target = os.path.realpath(path)
     for entry in Path("/proc").glob("[0-9]*"):
         if int(entry.name) == os.getpid():
             continue
         try:
-            if any(_leads_to(link, target) for link in (entry / "fd").iterdir()):
+            if any(_links_to(link, target) for link in (entry / "fd").iterdir()):
                 return f"{(entry / 'comm').read_text().strip()} ({entry.name})"
         except OSError:  # other users' processes, or one that ended meanwhile
             continue
     return None
 
 
-def _leads_to(link: Path, target: str) -> bool:
+def _links_to(link: Path, target: str) -> bool:
     try:
         return os.readlink(link) == target
     except OSError:  # closed meanwhile: its process may have others
@@ -122,10 +122,10 @@ def pick_port(argument: str | None) -> str:
     """
     if named := named_port(argument):
         return named
-    found = candidate_ports()
-    if not found:
+    ports = candidate_ports()
+    if not ports:
         raise UserError("no board found. Plug one in with a data cable, or name its port with -p.", NO_BOARD)
-    if len(found) > 1:
-        listed = ", ".join(f"{port.device} ({port.description}, {port.serial_number or 'no serial'})" for port in found)
+    if len(ports) > 1:
+        listed = ", ".join(f"{port.device} ({port.description}, {port.serial_number or 'no serial'})" for port in ports)
         raise UserError(f"several boards: {listed}. Choose one with -p PORT.", USAGE)
-    return str(found[0].device)
+    return str(ports[0].device)

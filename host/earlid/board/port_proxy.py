@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Lets one program that holds a board's port pass on a `close` for another: `earlid safe` while `earlid watch` runs.
+"""Port proxy: a local socket through which other programs reach a board whose port this program holds.
 
-The holder runs a `Relay` beside its loop. It listens on a local socket (a named pipe on Windows) that only this user
-can reach, and takes two words, `hello` and `close`: neither opens a lid. One JSON object goes each way.
+`earlid safe` uses it while `earlid watch` runs. The program that holds the port runs a `PortProxy` beside its loop. It listens
+on a local socket (a named pipe on Windows) that only this user can reach, and forwards two requests, `hello` and `close`:
+neither opens a lid. One JSON object goes each way.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
@@ -27,9 +28,9 @@ import platformdirs
 
 from earlid.errors import UserError
 
-PASSED_ON = ("hello", "close")
+FORWARDED = ("hello", "close")
 MESSAGE_MAX = 4096
-ANSWER_S = 8.0  # the holder asks the board, which may be slow
+REPLY_TIMEOUT_S = 8.0  # the holder asks the board, which may be slow
 
 
 def _directory() -> Path:
@@ -47,48 +48,48 @@ def _directory() -> Path:
 
 
 def address(port: str) -> str:
-    """Where the holder of a port listens: a socket's path, or a pipe's name on Windows."""
+    """The address at which the holder of a port listens: a socket's path, or a pipe's name on Windows."""
     name = hashlib.sha256(os.path.realpath(port).encode()).hexdigest()[:16]
     if sys.platform == "win32":
         return rf"\\.\pipe\earlid-{name}"
     return str(_directory() / f"{name}.sock")
 
 
-def _key_path(listening_at: str) -> Path:
+def _key_path(listen_address: str) -> Path:
     # A pipe's name is no secret on Windows; this file is the user's alone.
-    return _directory() / (Path(listening_at).name.removesuffix(".sock") + ".key")
+    return _directory() / (Path(listen_address).name.removesuffix(".sock") + ".key")
 
 
-def _key(port: str, make: bool) -> bytes | None:
+def _key(port: str, create: bool) -> bytes | None:
     path = _key_path(address(port))
-    if make:
+    if create:
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(32))
     return path.read_bytes() if path.is_file() else None
 
 
-class Relay:
-    """Listens for other programs while this one holds the port.
+class PortProxy:
+    """A server for other programs' requests while this one holds the port.
 
-    Either give `answer`, which is called in the relay's thread and must be safe there, or none, and call
+    Either give `handler`, which is called in the proxy's thread and must be safe there, or none, and call
     `serve(link.request)` often from the loop that owns the `Link`.
 
     Args:
         port: the port that this program holds.
-        answer: takes `hello` or `close`, returns the reply as a dict.
+        handler: takes `hello` or `close`, returns the reply as a dict.
     """
 
-    def __init__(self, port: str, answer: Callable[[str], dict[str, Any]] | None = None) -> None:
+    def __init__(self, port: str, handler: Callable[[str], dict[str, Any]] | None = None) -> None:
         self._address = address(port)
-        self._answer = answer or self._wait_for_loop
-        self._asked: queue.Queue[tuple[str, queue.Queue[dict[str, Any]]]] = queue.Queue()
+        self._handler = handler or self._wait_for_loop
+        self._requests: queue.Queue[tuple[str, queue.Queue[dict[str, Any]]]] = queue.Queue()
         if sys.platform != "win32":
             Path(self._address).unlink(missing_ok=True)  # left by one that was killed: the port's lock is ours now
-        key = _key(port, make=True)
+        key = _key(port, create=True)
         self._listener = Listener(self._address, authkey=key)
         self._closing = False
-        self._thread = threading.Thread(target=self._listen, name="earlid-relay", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name="earlid-port-proxy", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -108,7 +109,7 @@ class Relay:
         _key_path(self._address).unlink(missing_ok=True)
 
     def serve(self, request: Callable[[str], dict[str, Any]]) -> int:
-        """Answer what other programs asked, in the caller's thread; returns how many.
+        """Handle the waiting requests of other programs in the caller's thread; returns how many.
 
         Args:
             request: `link.request`, which sends one verb and returns the reply; what it raises becomes a refusal.
@@ -116,20 +117,20 @@ class Relay:
         done = 0
         while True:
             try:
-                do, answers = self._asked.get_nowait()
+                do, replies = self._requests.get_nowait()
             except queue.Empty:
                 return done
             try:
-                answers.put(request(do))
+                replies.put(request(do))
             except Exception as error:
-                answers.put({"ok": False, "say": str(error)})
+                replies.put({"ok": False, "say": str(error)})
             done += 1
 
     def _wait_for_loop(self, do: str) -> dict[str, Any]:
-        answers: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._asked.put((do, answers))
+        replies: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._requests.put((do, replies))
         try:
-            return answers.get(timeout=ANSWER_S - 1)
+            return replies.get(timeout=REPLY_TIMEOUT_S - 1)
         except queue.Empty:
             return {"ok": False, "say": "the program that holds the port did not get to it in time"}
 
@@ -137,35 +138,43 @@ class Relay:
         while not self._closing:
             try:
                 with self._listener.accept() as connection:
-                    self._one(connection)
+                    self._handle(connection)
             except Exception:  # a stranger's handshake or a client that left: the next one counts
                 if self._closing:
                     return
 
-    def _one(self, connection: Connection) -> None:
+    def _handle(self, connection: Connection) -> None:
         if not connection.poll(2.0):
             return
         do = json.loads(connection.recv_bytes(MESSAGE_MAX)).get("do")
-        if do in PASSED_ON:
-            reply = self._answer(do)
+        if do in FORWARDED:
+            reply = self._handler(do)
         else:
             reply = {"ok": False, "say": "only hello and close are passed on"}
         connection.send_bytes(json.dumps(reply).encode())
 
 
-def ask(port: str, do: str, timeout_s: float = ANSWER_S) -> dict[str, Any] | None:
-    """Ask the program that holds a port.
+def open_proxy(port: str, handler: Callable[[str], dict[str, Any]] | None = None) -> AbstractContextManager[PortProxy | None]:
+    """A `PortProxy` for a `with` block; None where this user has no place for its socket: the port is used all the same."""
+    try:
+        return PortProxy(port, handler)
+    except (UserError, OSError):
+        return nullcontext()
+
+
+def request(port: str, do: str, timeout_s: float = REPLY_TIMEOUT_S) -> dict[str, Any] | None:
+    """Send a request to a board through the program that holds its port.
 
     Args:
         port: the port's device name.
         do: `hello` or `close`.
-        timeout_s: seconds to wait for its answer.
+        timeout_s: seconds to wait for the reply.
 
     Returns:
-        The board's reply as that program passed it on, or None when nobody listens or nobody answers.
+        The board's reply as that program forwarded it; None without a listener or a reply.
     """
     try:
-        key = _key(port, make=False)
+        key = _key(port, create=False)
         if key is None:
             return None
         with Client(address(port), authkey=key) as connection:

@@ -130,7 +130,7 @@ class Calibration:
             UserError: with what to do; what was measured is kept.
         """
         wishes = self._wishes
-        with SharedLink(self._port) as link, link.relay():
+        with SharedLink(self._port) as link, link.proxy():
             hello = link.request("hello")["hi"]
             shelf = Shelf(data_dir() / "calibration", str(hello["board"]))
             current = dict(link.request("config-get")["config"])

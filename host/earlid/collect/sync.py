@@ -200,7 +200,7 @@ class Sync:
     def _fetch_one(self, seq: int) -> Record | None:
         for _ in range(PATIENCE):
             self._link.request("sync", from_=seq, max=1)
-            for item in self._link.take_records():
+            for item in self._link.pop_records():
                 if item.seq == seq:
                     return item
         return None
@@ -210,8 +210,8 @@ class Sync:
         if self._seq + 1 < oldest:
             result.missing.append((self._seq + 1, oldest - 1))
             self._seq, self._head_link = oldest - 1, None
-        reply = self._link.ask("sync", from_=self._first_to_ask(), max=BATCH)
-        for item in self._link.take_records():
+        reply = self._link.request_once("sync", from_=self._first_to_ask(), max=BATCH)
+        for item in self._link.pop_records():
             if item.seq <= self._seq:
                 result.known += 1
             else:

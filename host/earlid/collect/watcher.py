@@ -7,12 +7,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from earlid.board.link import Hello, Link, Record, Telemetry
-from earlid.board.port_proxy import Relay
+from earlid.board.port_proxy import PortProxy, open_proxy
 from earlid.collect.sync import Sync, SyncResult
 from earlid.errors import UserError
 from earlid.ledger.store import Ledger, now_ms
@@ -55,14 +54,6 @@ def _clock_lead_ms() -> int:
     return now_ms() - int(time.monotonic() * 1000)
 
 
-def _relay(port: str) -> AbstractContextManager[Relay | None]:
-    """Lets `earlid safe` close this board's lid while we hold its port; without a place for that, we watch all the same."""
-    try:
-        return Relay(port)
-    except (UserError, OSError):
-        return nullcontext()
-
-
 class Watcher(threading.Thread):
     """A thread per board.
 
@@ -88,8 +79,8 @@ class Watcher(threading.Thread):
         misses = 0
         while not self._end.is_set():
             try:
-                with Link(self.status.port) as link, _relay(self.status.port) as relay:
-                    self._session(link, relay)
+                with Link(self.status.port) as link, open_proxy(self.status.port) as proxy:
+                    self._session(link, proxy)
             except UserError as error:
                 was_here, was = self.status.here, self.status.trouble
                 self.status.trouble, self.status.here = str(error), False
@@ -100,7 +91,7 @@ class Watcher(threading.Thread):
             self._end.wait(AGAIN_S[min(misses, len(AGAIN_S) - 1)])
             misses += 1
 
-    def _session(self, link: Link, relay: Relay | None) -> None:
+    def _session(self, link: Link, proxy: PortProxy | None) -> None:
         sync = Sync(link, self._ledger, now_ms, self._stored)
         lead_ms = _clock_lead_ms()
         self._begin(link, sync)
@@ -118,8 +109,8 @@ class Watcher(threading.Thread):
                     self._report(sync.catch_up())
                 if self._end.is_set():
                     return
-            if relay:
-                relay.serve(link.request)
+            if proxy:
+                proxy.serve(link.request)
             now_s = time.monotonic()
             if link.missed_lines != missed:  # a record may have been among them
                 missed = link.missed_lines

@@ -6,13 +6,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lid.record import FIELDS
 
-from earlid.board.detect import Sighting, describe, probe
+from earlid.board.detect import ProbeResult, describe_ports, probe_described
 from earlid.board.link import Link, Telemetry
 from earlid.board.port import BOARD_VENDORS
 from earlid.doctor.model import Access, Examined, Observation, Port, System
@@ -33,22 +32,17 @@ def observe(found: Iterable[Any], named: str | None, run_self_test: bool) -> Obs
         named: a port that the user named, looked at even if it is not among them.
         run_self_test: ask each closed board for a self-test; its sentinel's relay clicks.
     """
-    entries = [describe(info) for info in found]
-    if named:
-        entries = [entry for entry in entries if entry["port"] == named] or [{"port": named, "description": "", "vid_pid": ""}]
     ports = []
     boards = []
-    for entry in entries:
-        # Even with a closed port the question costs nothing: a device without a known USB chip may be anything.
-        seen = probe(entry["port"], ask_boot_loader=bool(entry["vid_pid"]))
-        sighting = replace(seen, description=entry["description"], vid_pid=entry["vid_pid"])
+    for entry in describe_ports(found, named):
+        sighting = probe_described(entry)
         ports.append(Port(sighting, _access(sighting.port)))
         if sighting.state == "earlid" and not (sighting.hello or {}).get("maintenance"):
             boards.append(_examine(sighting, run_self_test))
     return Observation(System(sys.platform, _meddlers(), _usb_without_port()), tuple(ports), tuple(boards))
 
 
-def _examine(sighting: Sighting, run_self_test: bool) -> Examined:
+def _examine(sighting: ProbeResult, run_self_test: bool) -> Examined:
     hello = dict(sighting.hello or {})
     try:
         with Link(sighting.port) as link:
@@ -64,7 +58,7 @@ def _examine(sighting: Sighting, run_self_test: bool) -> Examined:
 def _newest(link: Link, hello: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     first = max(1, int(hello.get("seq", 0)) - RECORDS + 1)
     link.request("sync", from_=first, max=RECORDS)
-    return tuple(dict(zip(FIELDS, record, strict=False)) for record in link.take_records())
+    return tuple(dict(zip(FIELDS, record, strict=False)) for record in link.pop_records())
 
 
 def _self_test(link: Link, hello: dict[str, Any]) -> tuple[int | None, int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from earlid.board.detect import Sighting
+from earlid.board.detect import ProbeResult
 
 PROBLEM = "problem"
 NOTICE = "notice"
@@ -64,7 +64,7 @@ class Access:
 class Port:
     """One port: what was seen there, who may open it."""
 
-    sighting: Sighting
+    sighting: ProbeResult
     access: Access = Access()
 
 

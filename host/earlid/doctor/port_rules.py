@@ -171,21 +171,21 @@ def wrong_chip(seen: Observation) -> Iterator[Finding]:
 def gone(seen: Observation) -> Iterator[Finding]:
     """A port that cannot be opened for no known reason, or vanished."""
     for port in seen.ports:
-        if port.sighting.state == "gone" and NO_SERIAL_PORT in port.sighting.why:
+        if port.sighting.state == "gone" and NO_SERIAL_PORT in port.sighting.error:
             yield Finding(
                 "no-serial-port", "", f"{port.sighting.port} is a file or a device of another kind.",
                 "No board can be behind it.", "Look for the board's port with `earlid list`.",
             )  # fmt: skip
         elif port.sighting.state == "gone":
             yield Finding(
-                "gone", port.sighting.port, port.sighting.why or f"{port.sighting.port} cannot be opened.",
+                "gone", port.sighting.port, port.sighting.error or f"{port.sighting.port} cannot be opened.",
                 "The device was unplugged, its cable is loose, or its supply breaks down when it starts.",
                 "Plug it in directly, not through a hub, with a short cable; see `earlid list`.",
             )  # fmt: skip
 
 
 def _boot_text(port: Port, platform: str) -> Iterator[Finding]:
-    sighting, heard = port.sighting, port.sighting.heard
+    sighting, text = port.sighting, port.sighting.console_text
     name = sighting.port
     if sighting.state == "bootloader":
         yield Finding(
@@ -194,25 +194,25 @@ def _boot_text(port: Port, platform: str) -> Iterator[Finding]:
             "Press reset. To put Earlid on it, run `earlid flash` now. If it comes up like this every "
             "time: " + BOOT_PIN_DO,
         )  # fmt: skip
-    mode = re.search(r"boot:0x([0-9a-f]+)", heard)
-    if (mode and not int(mode[1], 16) & NORMAL_START) or "Wrong boot mode" in heard:
+    mode = re.search(r"boot:0x([0-9a-f]+)", text)
+    if (mode and not int(mode[1], 16) & NORMAL_START) or "Wrong boot mode" in text:
         yield Finding(
             "boot-mode", name, "The chip's boot mode is not the one that was asked for (0x13 is a normal start).",
             "BOOT (GPIO 0) was not where it should be at the reset.", BOOT_PIN_DO,
         )  # fmt: skip
-    if "Brownout detector" in heard or "BROWN_OUT" in heard:
+    if "Brownout detector" in text or "BROWN_OUT" in text:
         yield Finding(
             "brown-out-now", name, "The chip reports that its supply broke down.",
             "The USB port, hub or cable cannot give the current, or something on the 3.3 V rail draws too much.",
             "Use a short, thick cable directly at the computer or a 1 A supply; take the guarded microphone off "
             "and try again.",
         )  # fmt: skip
-    if "invalid header: 0xffffffff" in heard:
+    if "invalid header: 0xffffffff" in text:
         yield Finding(
             "empty", name, "The chip finds no program in its "
                            "flash.", "It is new, or was erased.", "Run `earlid flash`.",
         )  # fmt: skip
-    elif "flash read err" in heard or "invalid header" in heard or "csum err" in heard:
+    elif "flash read err" in text or "invalid header" in text or "csum err" in text:
         yield Finding(
             "flash-unreadable", name, "The chip cannot read the program in its flash.",
             "It was interrupted while being written, or GPIO 6 to 12 are wired to something.",
@@ -231,7 +231,7 @@ def other_firmware(seen: Observation) -> Iterator[Finding]:
     for port in seen.ports:
         sighting = port.sighting
         if sighting.state == "micropython":
-            error = re.search(r"earlid: (.+)", sighting.heard)
+            error = re.search(r"earlid: (.+)", sighting.console_text)
             if error:
                 yield Finding(
                     "earlid-stopped", sighting.port, f"MicroPython's prompt, after: {error[1].strip().rstrip('.')}.",
@@ -246,7 +246,7 @@ def other_firmware(seen: Observation) -> Iterator[Finding]:
                     NOTICE,
                 )  # fmt: skip
         elif sighting.state == "silent":
-            words = " ".join(sighting.heard.split())[-60:]
+            words = " ".join(sighting.console_text.split())[-60:]
             yield Finding(
                 "silent", sighting.port, f"No answer; heard {words!r}." if words else "No answer, and nothing heard.",
                 "Another program runs on the board, it hangs, or it is no ESP32 at all.",

@@ -17,7 +17,7 @@ from lid import circuit, wire
 from lid import config as settings
 from lid.record import FIELDS
 
-from earlid.board.detect import PROMPT, Sighting, probe
+from earlid.board.detect import PROMPT, ProbeResult, probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone
 from earlid.board.port import open_port
@@ -158,9 +158,9 @@ class Provision:
 
     def _run(self) -> Outcome:
         self._tell("look")
-        seen = probe(self.port, answer_s=LOOK_S)
+        seen = probe(self.port, timeout_s=LOOK_S)
         if seen.state in ("busy", "no-permission", "gone"):
-            raise UserError(seen.why, NO_BOARD)
+            raise UserError(seen.error, NO_BOARD)
         self._check_expected(seen)
         root = firmware_build.firmware_root()
         wanted = self.order.write_image or self.order.erase or seen.state == "bootloader"
@@ -180,7 +180,7 @@ class Provision:
             with contextlib.suppress(OSError):
                 port.close()
 
-    def _check_expected(self, seen: Sighting) -> None:
+    def _check_expected(self, seen: ProbeResult) -> None:
         expected = self.order.expected
         if expected and seen.board and seen.board != expected and not self.order.force:
             raise UserError(
@@ -205,7 +205,7 @@ class Provision:
         image = self.order.image(lambda done, total: self._tell("download", done, total))
         flasher.write(self.port, image, erase=self.order.erase, force=self.order.force, report=self._tell)
 
-    def _after_image(self) -> Sighting:
+    def _after_image(self) -> ProbeResult:
         # The board makes its file system first, which takes seconds; then its prompt comes, or the Earlid it had before.
         end_s = time.monotonic() + PROMPT_WAIT_S
         while True:

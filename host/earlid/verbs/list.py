@@ -6,17 +6,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from serial.tools import list_ports
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
-from earlid.board.detect import Sighting, describe, probe
+from earlid.board.detect import ProbeResult, describe_ports, probe_all
 from earlid.board.port import candidate_ports, named_port
 from earlid.errors import NO_BOARD, UserError
 
-AT_ONCE = 16
 STATES = {
     "micropython": "MicroPython",
     "bootloader": "boot loader",
@@ -43,48 +40,39 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at the ports side by side and print them; 3 when there is none, or none that opens."""
-    found = [describe(info) for info in (list_ports.comports() if args.every else candidate_ports())]
+    entries = describe_ports(list_ports.comports() if args.every else candidate_ports(), args.port)
     named = named_port(args.port)
-    if args.port:
-        found = [entry for entry in found if entry["port"] == args.port]
-    if named and not any(entry["port"] == named for entry in found):
-        found.append({"port": named, "description": "", "vid_pid": ""})
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        seen = list(pool.map(_look, found))
+    if named and not any(entry["port"] == named for entry in entries):
+        entries += describe_ports((), named)
+    results = probe_all(entries)
     if args.json:
-        print(json.dumps([sighting.as_json() for sighting in seen]))
-    elif seen:
-        print("\n".join(table(seen)))
-    if not seen:
+        print(json.dumps([result.as_json() for result in results]))
+    elif results:
+        print("\n".join(table(results)))
+    if not results:
         raise UserError("no board found. Plug one in with a data cable; `earlid doctor` helps when it is.", NO_BOARD)
-    for sighting in seen:
-        hint = sighting.why or NEXT.get(sighting.state, "").format(port=sighting.port)
+    for result in results:
+        hint = result.error or NEXT.get(result.state, "").format(port=result.port)
         if hint and not args.json:
             print(f"earlid: {hint}", file=sys.stderr)
-    return NO_BOARD if all(sighting.state == "gone" for sighting in seen) else 0
+    return NO_BOARD if all(result.state == "gone" for result in results) else 0
 
 
-def _look(entry: dict[str, str]) -> Sighting:
-    # A device that is no known USB serial chip is not asked for a boot loader: it may be anything.
-    sighting = probe(entry["port"], ask_boot_loader=bool(entry["vid_pid"]))
-    return replace(sighting, description=entry["description"], vid_pid=entry["vid_pid"])
-
-
-def state_text(sighting: Sighting) -> str:
+def state_text(result: ProbeResult) -> str:
     """The state in words, as `Earlid 0.1.0, closed` or `busy: screen (4711)`."""
-    hello = sighting.hello or {}
+    hello = result.hello or {}
     lid = f"Earlid {hello.get('fw', '?')}, {hello.get('state', '?')}" if hello else ""
-    if sighting.state == "earlid":
+    if result.state == "earlid":
         return lid
-    text = STATES[sighting.state]
-    if sighting.holder:
-        text += f": {sighting.holder}"
+    text = STATES[result.state]
+    if result.holder:
+        text += f": {result.holder}"
     return f"{text} ({lid})" if lid else text
 
 
-def table(seen: list[Sighting]) -> list[str]:
+def table(results: list[ProbeResult]) -> list[str]:
     """Lines of a table: port, state, board, USB, description."""
     rows = [("PORT", "STATE", "BOARD", "USB", "DESCRIPTION")]
-    rows += [(one.port, state_text(one), one.board or "-", one.vid_pid or "-", one.description or "-") for one in seen]
+    rows += [(one.port, state_text(one), one.board or "-", one.vid_pid or "-", one.description or "-") for one in results]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -6,14 +6,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.port import candidate_ports, named_port
-from earlid.board.safe import close_lid
+from earlid.board.safe import close_all
 from earlid.errors import FAILED, NO_BOARD, UserError
-
-AT_ONCE = 64
 
 
 def add(subparsers: Subparsers) -> None:
@@ -40,15 +37,14 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             "no board found, so no lid was closed. If one is there without its cable, switch its mute switch.", NO_BOARD
         )
-    with ThreadPoolExecutor(min(AT_ONCE, len(ports))) as pool:
-        verdicts = list(pool.map(close_lid, ports))
-    for verdict in verdicts:
+    results = close_all(ports)
+    for result in results:
         if args.json:
-            print(json.dumps(verdict.as_json()))
-        elif verdict.closed:
-            print(verdict.say)
+            print(json.dumps(result.as_json()))
+        elif result.closed:
+            print(result.say)
         else:
-            print(f"earlid: {verdict.say}", file=sys.stderr)
-    if all(verdict.closed for verdict in verdicts):
+            print(f"earlid: {result.say}", file=sys.stderr)
+    if all(result.closed for result in results):
         return 0
-    return NO_BOARD if len(verdicts) == 1 and verdicts[0].state == "unknown" else FAILED
+    return NO_BOARD if len(results) == 1 and results[0].state == "unknown" else FAILED
