@@ -49,5 +49,5 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     from earlid.flash import provision, repl
 
     monkeypatch.setattr(detect.probe, "__defaults__", (open_port, 60.0, True))
-    monkeypatch.setattr(provision, "LOOK_S", 60.0)
+    monkeypatch.setattr(provision, "PROBE_S", 60.0)
     monkeypatch.setattr(repl, "REPL_TIMEOUT_S", 60.0)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from earlid import firmware
 from earlid.board.port import open_port
 from earlid.flash import deploy, firmware_build
 from earlid.flash.repl import Repl
@@ -43,10 +44,10 @@ def measure(write: Callable[[str], None], bytes_per_s: float | None) -> Cost:
     # At a paced line the board's clock is the wall's; else nothing waits for anything.
     board.run_background(speed=1.0 if bytes_per_s else None)
     try:
-        with harness.jack(harness.board_far(board), bytes_per_s) as jack:
+        with harness.cable(harness.board_end(board), bytes_per_s) as cable:
             begin_s = time.monotonic()
-            write(jack.path)
-            return Cost(jack.sent, jack.received, time.monotonic() - begin_s)
+            write(cable.path)
+            return Cost(cable.sent, cable.received, time.monotonic() - begin_s)
     finally:
         board.stop()
 
@@ -56,18 +57,18 @@ def by_flash(path: str) -> None:
     port = open_port(path)
     try:
         with Repl(port) as repl:
-            seen = deploy.read_board(repl.look())
-            plan = deploy.plan(
-                seen, deploy.survey(repl, seen), firmware_build.build(firmware_build.firmware_root(), seen.arch), None, None
+            seen = deploy.parse_inventory(repl.inventory())
+            plan = deploy.make_plan(
+                seen, deploy.hash_files(repl, seen), firmware_build.build(firmware.root(), seen.arch), None, None
             )
-            deploy.carry_out(repl, plan, lambda done, total: None)
+            deploy.execute(repl, plan, lambda done, total: None)
     finally:
         port.close()
 
 
 def by_mpremote(path: str) -> None:
     """`mpremote cp -r` of boot.py, main.py and lid, as sources."""
-    root = firmware_build.firmware_root()
+    root = firmware.root()
     with tempfile.TemporaryDirectory() as scratch:
         # A copy without caches: only sources are to travel.
         shutil.copytree(root / "lid", Path(scratch) / "lid", ignore=shutil.ignore_patterns("__pycache__"))

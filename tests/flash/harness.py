@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What these tests share: boards at a prompt, a small firmware, a chip in its boot loader, a jack between them."""
+"""Test harness: boards at a prompt, a small firmware, a chip in its boot loader, and a cable between any of them and the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from earlid.board.port import open_port
 from earlid.flash import deploy
-from earlid.flash.firmware_build import LOADERS, Tree, build
+from earlid.flash.firmware_build import LOADERS, FirmwareBuild, build
 from earlid.flash.repl import Repl
 from earlid.virtual.board import VirtualBoard
 from esp32_mock_bootloader import protocol, server
@@ -27,10 +27,10 @@ BYTES_PER_S = 11_520  # 115200 baud, ten bits a byte
 LIMIT_S = 120.0  # for what takes a second on a machine that is not busy
 
 
-def wait_for(board: VirtualBoard, happened: Callable[[], bool]) -> None:
-    """Wait until something has happened on a board that runs by itself."""
+def wait_for(board: VirtualBoard, condition: Callable[[], bool]) -> None:
+    """Wait for a condition on a board that runs by itself."""
     end_s = time.monotonic() + LIMIT_S
-    while not happened():
+    while not condition():
         assert time.monotonic() < end_s, board.console[-1500:]
         time.sleep(0.01)
 
@@ -47,7 +47,7 @@ def bare_board(**options: object) -> Iterator[VirtualBoard]:
         board.stop()
 
 
-SPEAKS = """
+START_SOURCE = """
 import binascii
 import json
 
@@ -71,7 +71,7 @@ def run(model):
 """
 
 
-def small_tree(folder: Path, version: str, arch: str = "x64", self_test: str = "passed") -> Tree:
+def small_build(folder: Path, version: str, arch: str = "x64", self_test: str = "passed") -> FirmwareBuild:
     """A compiled firmware of five modules that says what a board says at its start, and returns to the prompt."""
     package = folder / "lid"
     (package / "gate").mkdir(parents=True, exist_ok=True)
@@ -79,46 +79,48 @@ def small_tree(folder: Path, version: str, arch: str = "x64", self_test: str = "
     (package / "gate" / "__init__.py").write_text("")
     (package / "gate" / "same.py").write_text("def same(x):\n    return x * 3 + 1\n" * 20)
     (package / "messages.py").write_text(f"VERSION = {version!r}\nTEST = {self_test!r}\n")
-    (package / "start.py").write_text(SPEAKS)
+    (package / "start.py").write_text(START_SOURCE)
     for name, data in LOADER_SOURCES.items():
         (folder / name).write_bytes(data)
     return build(folder, arch)
 
 
-def put(board: VirtualBoard, tree: Tree, report: Callable[[int, int], None] | None = None, **parts: bytes) -> deploy.Plan:
+def deploy_build(
+    board: VirtualBoard, build: FirmwareBuild, report: Callable[[int, int], None] | None = None, **parts: bytes
+) -> deploy.DeployPlan:
     """Deploy as `earlid flash` does, without the restart; parts: model, config."""
     port = open_port(board.port)
     try:
         with Repl(port) as repl:
-            seen = deploy.read_board(repl.look())
-            plan = deploy.plan(seen, deploy.survey(repl, seen), tree, parts.get("model"), parts.get("config"))
-            deploy.carry_out(repl, plan, report or (lambda done, total: None))
+            inventory = deploy.parse_inventory(repl.inventory())
+            plan = deploy.make_plan(inventory, deploy.hash_files(repl, inventory), build, parts.get("model"), parts.get("config"))
+            deploy.execute(repl, plan, report or (lambda done, total: None))
             return plan
     finally:
         port.close()
 
 
 def restart(board: VirtualBoard, by: Callable[[], None] | None = None) -> str:
-    """What the board prints from a reset to its prompt; by: what starts it, else its reset button."""
+    """Restart a board and return what it prints up to its prompt; by: what starts it, else its reset button."""
     begin = len(board.console)
     (by or board.reset_pin)()
 
-    def said() -> str:
+    def printed() -> str:
         return board.console[begin:].rpartition("rst:")[2]
 
-    wait_for(board, lambda: ">>> " in said())
-    return said()
+    wait_for(board, lambda: ">>> " in printed())
+    return printed()
 
 
-class Far:
-    """The far end of a jack: a file descriptor to read and write."""
+class CableEnd:
+    """One end of a cable: a file descriptor to read and write, and how to close it."""
 
     def __init__(self, fileno: int, close: Callable[[], None]) -> None:
         self.fileno = fileno
         self.close = close
 
 
-class Chip:
+class BootloaderChip:
     """An ESP chip in its boot loader: esp32-mock-bootloader's protocol and flash, in a thread of this process."""
 
     def __init__(self, chip: str = "esp32") -> None:
@@ -133,9 +135,9 @@ class Chip:
     def _serve(self, connection: server.BootloaderConnection, chip: str) -> None:
         server.handle_client(connection, self._stop, chip, exit_on_disconnect=True, flash=self.flash)
 
-    def far(self) -> Far:
-        """To plug into a jack."""
-        return Far(self._ours.fileno(), self.close)
+    def end(self) -> CableEnd:
+        """The chip's end of a cable."""
+        return CableEnd(self._ours.fileno(), self.close)
 
     def close(self) -> None:
         """Power off."""
@@ -145,40 +147,41 @@ class Chip:
 
 
 @contextmanager
-def small_flash(flash_id: int) -> Iterator[None]:
-    """Every chip of this block has a flash with this JEDEC number (0x154020: 2 MB)."""
+def flash_id(jedec_id: int) -> Iterator[None]:
+    """Every chip of a `with` block has a flash with this JEDEC number (0x154020: 2 MB)."""
     kept = protocol.MOCK_FLASH_ID
-    protocol.MOCK_FLASH_ID = flash_id
+    protocol.MOCK_FLASH_ID = jedec_id
     try:
         yield
     finally:
         protocol.MOCK_FLASH_ID = kept
 
 
-def board_far(board: VirtualBoard) -> Far:
-    """A virtual board's port, to plug into a jack."""
+def board_end(board: VirtualBoard) -> CableEnd:
+    """A virtual board's end of a cable."""
     fileno = os.open(board.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     tty.setraw(fileno)
-    return Far(fileno, lambda: os.close(fileno))
+    return CableEnd(fileno, lambda: os.close(fileno))
 
 
-class Jack:
-    """A pseudo-terminal for the host, whose far end can be changed while it is open; counts, slows down and breaks.
+class Cable:
+    """A pseudo-terminal for the host whose far end can be changed while it is open; it counts and paces bytes, and breaks.
 
     Attributes:
         path: what the host opens.
         sent, received: bytes from and to the host.
-        watch: called with every chunk from the host before it goes on; returns what goes on.
+        far_end: where the bytes go.
+        intercept: called with every chunk from the host; returns what goes on.
     """
 
-    def __init__(self, far: Far, bytes_per_s: float | None = None) -> None:
+    def __init__(self, far_end: CableEnd, bytes_per_s: float | None = None) -> None:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
-        self.far = far
+        self.far_end = far_end
         self.sent = self.received = 0
-        self.watch: Callable[[bytes], bytes] = lambda data: data
+        self.intercept: Callable[[bytes], bytes] = lambda data: data
         self._bytes_per_s = bytes_per_s
         self._gone = False
         self._free_s = {True: 0.0, False: 0.0}
@@ -188,7 +191,7 @@ class Jack:
     def _pump(self) -> None:
         while not self._gone:
             try:
-                ready, _, _ = select.select([self._master, self.far.fileno], [], [], 0.02)
+                ready, _, _ = select.select([self._master, self.far_end.fileno], [], [], 0.02)
                 for source in ready:
                     self._carry(source)
             except (OSError, ValueError):
@@ -203,14 +206,14 @@ class Jack:
         self._pace(up, len(data))
         if up:
             self.sent += len(data)
-            data = self.watch(data)
-            self._push(self.far.fileno, data)
+            data = self.intercept(data)
+            self._push(self.far_end.fileno, data)
         else:
             self.received += len(data)
             self._push(self._master, data)
 
     def _push(self, fileno: int, data: bytes) -> None:
-        # Nobody may be reading there: that must not keep the jack from being closed.
+        # Nobody may be reading there: that must not keep the cable from being closed.
         while data and not self._gone:
             if select.select([], [fileno], [], 0.02)[1]:
                 with suppress(BlockingIOError):
@@ -231,20 +234,20 @@ class Jack:
         """Everything ends."""
         self.vanish()
         self._thread.join()
-        self.far.close()
+        self.far_end.close()
         # The slave stays open: as long as it does, no other board gets this port's name while somebody may still try it.
 
 
 @contextmanager
-def jack(far: Far, bytes_per_s: float | None = None) -> Iterator[Jack]:
-    """A jack for a block."""
-    made = Jack(far, bytes_per_s)
+def cable(far_end: CableEnd, bytes_per_s: float | None = None) -> Iterator[Cable]:
+    """A cable for a `with` block."""
+    made = Cable(far_end, bytes_per_s)
     try:
         yield made
     finally:
         made.close()
 
 
-def model(size: int = 3000) -> bytes:
-    """Bytes that pass for a compiled word and do not compress."""
+def fake_model(size: int = 3000) -> bytes:
+    """Incompressible bytes that pass for a compiled word."""
     return b"ELWW" + random.Random(size).randbytes(size)

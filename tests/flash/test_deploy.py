@@ -15,15 +15,16 @@ from earlid.virtual.board import VirtualBoard
 
 from tests.flash import harness
 
+Builds = tuple[firmware_build.FirmwareBuild, firmware_build.FirmwareBuild]
 SEED = 20260
 
 pytestmark = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture(scope="module")
-def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[firmware_build.Tree, firmware_build.Tree]:
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
     """An old and a new firmware; all modules but one are the same."""
-    return harness.small_tree(tmp_path_factory.mktemp("old"), "old"), harness.small_tree(tmp_path_factory.mktemp("new"), "new")
+    return harness.small_build(tmp_path_factory.mktemp("old"), "old"), harness.small_build(tmp_path_factory.mktemp("new"), "new")
 
 
 def unmask(block: bytes) -> bytes:
@@ -76,42 +77,44 @@ def look(**changes: object) -> dict[str, object]:
 
 
 def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_refused(
-    trees: tuple[firmware_build.Tree, firmware_build.Tree],
+    builds: Builds,
 ) -> None:
     with pytest.raises(UserError, match=r"runs MicroPython 1\.22\.2.*1\.23"):
-        deploy.read_board(look(version=[1, 22, 2]))
-    foreign = deploy.read_board(look(main="import network\n"))
+        deploy.parse_inventory(look(version=[1, 22, 2]))
+    foreign = deploy.parse_inventory(look(main="import network\n"))
     with pytest.raises(UserError, match=r"another project's main\.py.*--force") as raised:
-        deploy.refuse(foreign, None, force=False)
+        deploy.check_target(foreign, None, force=False)
     assert raised.value.code == 2
-    deploy.refuse(foreign, None, force=True)
+    deploy.check_target(foreign, None, force=True)
     with pytest.raises(UserError, match="this board is an ESP32S3"):
-        deploy.refuse(deploy.read_board(look(machine="Generic ESP32S3 module with ESP32S3")), None, force=False)
-    deploy.refuse(deploy.read_board(look(machine="Generic ESP32 module with ESP32")), None, force=False)
-    other = deploy.read_board(look(identity='{"board": "00112233aabbccdd", "key": "0"}'))
+        deploy.check_target(deploy.parse_inventory(look(machine="Generic ESP32S3 module with ESP32S3")), None, force=False)
+    deploy.check_target(deploy.parse_inventory(look(machine="Generic ESP32 module with ESP32")), None, force=False)
+    other = deploy.parse_inventory(look(identity='{"board": "00112233aabbccdd", "key": "0"}'))
     with pytest.raises(UserError, match="this board is 00112233aabbccdd, not ffffffffffffffff"):
-        deploy.refuse(other, "ffffffffffffffff", force=False)
-    deploy.refuse(other, "00112233aabbccdd", force=False)
-    deploy.refuse(other, "ffffffffffffffff", force=True)
+        deploy.check_target(other, "ffffffffffffffff", force=False)
+    deploy.check_target(other, "00112233aabbccdd", force=False)
+    deploy.check_target(other, "ffffffffffffffff", force=True)
     with pytest.raises(UserError, match="KB free"):
-        deploy.plan(deploy.read_board(look(free=50_000)), {}, trees[0], None, None)
+        deploy.make_plan(deploy.parse_inventory(look(free=50_000)), {}, builds[0], None, None)
 
 
-def test_from_empty_to_running_and_nothing_to_do_the_second_time(trees: tuple[firmware_build.Tree, firmware_build.Tree]) -> None:
+def test_from_empty_to_running_and_nothing_to_do_the_second_time(
+    builds: Builds,
+) -> None:
     with harness.bare_board() as board:
-        plan = harness.put(board, trees[0], model=harness.model())
-        assert plan.swaps == ("/active", "/boot.py", "/main.py")
-        assert f"started old {plan.keep[1]}" in harness.restart(board)
+        plan = harness.deploy_build(board, builds[0], model=harness.fake_model())
+        assert plan.renames == ("/active", "/boot.py", "/main.py")
+        assert f"started old {plan.retained[1]}" in harness.restart(board)
         files = board.read_files()
-        assert files["active"].split() == [name.encode() for name in plan.keep]
-        assert not [name for name in files if name.endswith(deploy.NEW)]
-        again = harness.put(board, trees[0])
-        assert (again.files, again.blocks, again.swaps) == ({}, [], ())
+        assert files["active"].split() == [name.encode() for name in plan.retained]
+        assert not [name for name in files if name.endswith(deploy.STAGED)]
+        again = harness.deploy_build(board, builds[0])
+        assert (again.files, again.blocks, again.renames) == ({}, [], ())
         assert "started old" in harness.restart(board)
 
 
 def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(
-    trees: tuple[firmware_build.Tree, firmware_build.Tree],
+    builds: Builds,
 ) -> None:
     mine = {
         "journal/00000001": b"\x00record",
@@ -120,18 +123,18 @@ def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(
         "starts": b"1",
     }
     with harness.bare_board(files=mine) as board:
-        first = harness.put(board, trees[0], model=harness.model())
-        second = harness.put(board, trees[1])
-        assert second.swaps == ("/active",)
+        first = harness.deploy_build(board, builds[0], model=harness.fake_model())
+        second = harness.deploy_build(board, builds[1])
+        assert second.renames == ("/active",)
         assert second.sent_bytes < first.sent_bytes / 5
         files = board.read_files()
         assert {name: files[name] for name in mine} == mine
-        assert second.keep[1] == first.keep[1], "the word stays unless another is given"
-        assert not [name for name in files if name.startswith(first.keep[0][1:])], "the old tree is gone"
-        third = harness.put(board, trees[1], config=b"new settings")
-        assert third.swaps == ("/config.json",)
+        assert second.retained[1] == first.retained[1], "the word stays unless another is given"
+        assert not [name for name in files if name.startswith(first.retained[0][1:])], "the old tree is gone"
+        third = harness.deploy_build(board, builds[1], config=b"new settings")
+        assert third.renames == ("/config.json",)
         assert board.read_files()["config.json"] == b"new settings"
-        assert f"started new {first.keep[1]}" in harness.restart(board)
+        assert f"started new {first.retained[1]}" in harness.restart(board)
 
 
 class Killed(Exception):
@@ -139,26 +142,28 @@ class Killed(Exception):
 
 
 def finished(
-    board: VirtualBoard, trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, said: str, where: str
+    board: VirtualBoard,
+    builds: Builds,
+    old_runs: bool,
+    said: str,
+    where: str,
 ) -> None:
     """After a kill and a start, at which the board said this: a whole firmware runs or none, and the next deploy completes."""
     started = re.findall(r"started (\w+)", said)
     assert started in ([["old"], ["new"]] if old_runs else [[], ["new"]]), f"{where}: {said}"
-    harness.put(board, trees[1], model=harness.model())
+    harness.deploy_build(board, builds[1], model=harness.fake_model())
     assert "started new" in harness.restart(board), where
     files = board.read_files()
     assert files["journal/00000001"] == b"kept", where
-    assert not [name for name in files if name.endswith(deploy.NEW)], where
+    assert not [name for name in files if name.endswith(deploy.STAGED)], where
 
 
 @pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
-def test_the_host_killed_at_every_block(
-    trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_host_killed_at_every_block(builds: Builds, old_runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "BLOCK_BYTES", 45 if old_runs else 70)  # finer than the files, which are small
     with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
-            harness.put(board, trees[0])
+            harness.deploy_build(board, builds[0])
         before = bytes(board.engine.flash.data)
         blocks = 1
         at = 0
@@ -172,24 +177,22 @@ def test_the_host_killed_at_every_block(
                     raise Killed
 
             with pytest.raises(Killed):
-                harness.put(board, trees[1], report, model=harness.model(300))
-            finished(board, trees, old_runs, harness.restart(board), f"block {at} of {blocks}")
+                harness.deploy_build(board, builds[1], report, model=harness.fake_model(300))
+            finished(board, builds, old_runs, harness.restart(board), f"block {at} of {blocks}")
             board.power_cut()
             board.engine.flash.load(before)
             harness.restart(board, board.power_on)
-        assert blocks > len(trees[1].files) + len(trees[1].loaders) + 2
+        assert blocks > len(builds[1].files) + len(builds[1].loaders) + 2
 
 
 @pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
-def test_power_cut_at_writes_all_over_the_deploy(
-    trees: tuple[firmware_build.Tree, firmware_build.Tree], old_runs: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_power_cut_at_writes_all_over_the_deploy(builds: Builds, old_runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
-            harness.put(board, trees[0])
+            harness.deploy_build(board, builds[0])
         before = bytes(board.engine.flash.data)
         writes = board.engine.flash.writes
-        harness.put(board, trees[1], model=harness.model(1600))
+        harness.deploy_build(board, builds[1], model=harness.fake_model(1600))
         total = board.engine.flash.writes - writes
         rng = random.Random(SEED)
         # The switch is at the end: look there more closely.
@@ -210,35 +213,31 @@ def test_power_cut_at_writes_all_over_the_deploy(
             board.power_cut_at_write(cut)
             where = f"write {cut} of {total} (seed {SEED})"
             with pytest.raises(UserError):
-                harness.put(board, trees[1], model=harness.model(1600))
+                harness.deploy_build(board, builds[1], model=harness.fake_model(1600))
             assert not board.engine.circuit.powered, where
             board.power_cut_at_write(None)
             board.replug()
-            finished(board, trees, old_runs, harness.restart(board, board.power_on), where)
+            finished(board, builds, old_runs, harness.restart(board, board.power_on), where)
 
 
-def test_a_file_that_reads_back_wrong_is_not_put_in_force(
-    trees: tuple[firmware_build.Tree, firmware_build.Tree], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_reads_back_wrong_is_not_put_in_force(builds: Builds, monkeypatch: pytest.MonkeyPatch) -> None:
     with harness.bare_board() as board:
-        harness.put(board, trees[0])
+        harness.deploy_build(board, builds[0])
         real = repl.Repl.hashes
         monkeypatch.setattr(repl.Repl, "hashes", lambda self, paths: real(self, paths) | {next(iter(paths)): "0" * 64})
         with pytest.raises(UserError, match=r"read back wrong .*old firmware stays"):
-            harness.put(board, trees[1])
+            harness.deploy_build(board, builds[1])
         assert "started old" in harness.restart(board)
 
 
-def test_the_tree_is_named_by_its_content_and_tells_no_path(
-    trees: tuple[firmware_build.Tree, firmware_build.Tree], tmp_path: Path
-) -> None:
-    again = harness.small_tree(tmp_path / "elsewhere", "old")
-    assert again.directory == trees[0].directory != trees[1].directory
+def test_the_tree_is_named_by_its_content_and_tells_no_path(builds: Builds, tmp_path: Path) -> None:
+    again = harness.small_build(tmp_path / "elsewhere", "old")
+    assert again.directory == builds[0].directory != builds[1].directory
     assert all(str(tmp_path).encode() not in data for data in again.files.values())
 
 
 def test_a_module_that_does_not_compile_stops_before_the_board_is_touched(tmp_path: Path) -> None:
-    harness.small_tree(tmp_path, "x")
+    harness.small_build(tmp_path, "x")
     (tmp_path / "lid" / "start.py").write_text("def run(:\n")
     with pytest.raises(UserError, match=r"lid/start\.py does not compile for xtensawin"):
         firmware_build.build(tmp_path, "xtensawin")

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from earlid import firmware
 from earlid.cli import main
-from earlid.flash import firmware_build, progress_bars, provision, repl
-from earlid.flash.provision import Order, Provision
+from earlid.flash import inputs, progress_bars, repl, stages
+from earlid.flash.provision import FlashOptions, Provisioner
 from earlid.verbs import flash as verb
 from earlid.virtual.board import VirtualBoard
 
@@ -24,24 +25,24 @@ BOARDS = 8
 
 @pytest.fixture(autouse=True)
 def _small_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    harness.small_tree(tmp_path, "0.9.0")
-    monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
-    monkeypatch.setattr(verb, "_word", lambda name: harness.model(20_000))
+    harness.small_build(tmp_path, "0.9.0")
+    monkeypatch.setattr(firmware, "root", lambda: tmp_path)
+    monkeypatch.setattr(inputs, "word_blob", lambda name: harness.fake_model(20_000))
 
 
 def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with ExitStack() as stack:
         boards = [stack.enter_context(harness.bare_board()) for _ in range(BOARDS - 1)]
         foreign = stack.enter_context(harness.bare_board(files={"main.py": b"import network\n"}))
-        loose = stack.enter_context(harness.jack(harness.board_far(boards[0])))
+        loose = stack.enter_context(harness.cable(harness.board_end(boards[0])))
 
-        def watch(data: bytes) -> bytes:
+        def intercept(data: bytes) -> bytes:
             if loose.sent > 12_000:
                 loose.vanish()
                 return b""
             return data
 
-        loose.watch = watch
+        loose.intercept = intercept
         ports = [loose.path, *(board.port for board in boards[1:]), foreign.port]
         monkeypatch.setattr(verb, "candidate_ports", lambda: [SimpleNamespace(device=port) for port in ports])
         with monkeypatch.context() as patch:
@@ -77,7 +78,7 @@ def test_none_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 
 def test_a_failed_self_test_is_a_failure_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    harness.small_tree(tmp_path, "0.9.0", self_test="failed")
+    harness.small_build(tmp_path, "0.9.0", self_test="failed")
     with harness.bare_board() as board:
         assert main(["flash", "-p", board.port]) == 1
         assert "Its self-test failed (bits 0x3ff): the lid stays closed" in capsys.readouterr().err
@@ -93,7 +94,7 @@ def test_a_failed_self_test_is_a_failure_that_says_so(tmp_path: Path, capsys: py
     ],
 )
 def test_ctrl_c_says_what_is_left(stage: str, words: str) -> None:
-    text = provision.interrupted_text(stage)
+    text = stages.interrupted_text(stage)
     assert words in text
     assert "run `earlid flash` again" in text
 
@@ -108,10 +109,10 @@ def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(
             if stage == "deploy" and done >= 3:
                 stop.set()
 
-        order = Order(image=lambda report: pytest.fail("no image is needed"), model=harness.model())
+        options = FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model())
         with monkeypatch.context() as patch:
             patch.setattr(repl, "REPL_TIMEOUT_S", 30.0)
-            outcome = Provision(board.port, order, report, stop).run()
+            outcome = Provisioner(board.port, options, report, stop).run()
         assert (outcome.code, outcome.say.split(".")[0]) == (130, "stopped")
         assert main(["flash", "-p", board.port]) == 0
         assert "runs Earlid 0.9.0" in capsys.readouterr().out
@@ -142,8 +143,7 @@ def test_the_estimate_waits_until_it_knows_something() -> None:
     assert progress_bars.remaining_s(25, 100, 10) == 30
 
 
-def test_every_stage_has_words_and_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(progress_bars.STAGE_TEXT) == {*provision.STAGES, *provision.ENDS}
+def test_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bars.show(["A", "B"]) as bars:
         report = bars.reporter("A")
         report("look", 0, 0)

@@ -10,9 +10,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from earlid import firmware
 from earlid.cli import main
 from earlid.errors import UserError
-from earlid.flash import firmware_build, flasher, image, provision
+from earlid.flash import flasher, image, provision
 from earlid.verbs import flash as verb
 
 from tests.flash import harness
@@ -32,34 +33,34 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provision, "LOOK_S", 0.2)  # these chips wait in their boot loader, and never greet
+    monkeypatch.setattr(provision, "PROBE_S", 0.2)  # these chips wait in their boot loader, and never greet
     monkeypatch.setattr(provision, "PROMPT_WAIT_S", 120.0)
 
 
-def flash(jack: harness.Jack, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
-    """`earlid flash` typed at a jack: exit code and what went to stderr, less the progress."""
-    code = main(["flash", "--port", jack.path, "--image", str(image_file), *more])
-    said = capsys.readouterr().err.replace(jack.path, "PORT")
+def flash(cable: harness.Cable, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+    """`earlid flash` typed at a cable: exit code and what went to stderr, less the progress."""
+    code = main(["flash", "--port", cable.path, "--image", str(image_file), *more])
+    said = capsys.readouterr().err.replace(cable.path, "PORT")
     return code, "\n".join(line for line in said.splitlines() if not line.startswith("PORT: "))
 
 
 def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
     image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harness.small_tree(tmp_path, "fresh")
-    monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
-    chip = harness.Chip()
-    with harness.bare_board() as board, harness.jack(chip.far()) as jack:
+    harness.small_build(tmp_path, "fresh")
+    monkeypatch.setattr(firmware, "root", lambda: tmp_path)
+    chip = harness.BootloaderChip()
+    with harness.bare_board() as board, harness.cable(chip.end()) as cable:
 
-        def watch(data: bytes) -> bytes:
+        def intercept(data: bytes) -> bytes:
             # The chip starts what was written: from here on a MicroPython answers.
             if data.startswith(b"#") and chip.flash.data[IMAGE_OFFSET] == 0xE9:
-                jack.far = board_end
+                cable.far_end = board_end
             return data
 
-        board_end = harness.board_far(board)
-        jack.watch = watch
-        code, said = flash(jack, image_file, capsys)
+        board_end = harness.board_end(board)
+        cable.intercept = intercept
+        code, said = flash(cable, image_file, capsys)
         written = image_file.read_bytes()
         assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
         assert (code, said) == (0, "")
@@ -69,10 +70,10 @@ def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
 
 @pytest.mark.parametrize("name", ["esp32s3", "esp32c3"])
 def test_the_wrong_chip(name: str, image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    chip = harness.Chip(name)
-    with harness.jack(chip.far()) as jack:
+    chip = harness.BootloaderChip(name)
+    with harness.cable(chip.end()) as cable:
         label = name.upper().replace("ESP32", "ESP32-")
-        assert flash(jack, image_file, capsys) == (
+        assert flash(cable, image_file, capsys) == (
             2,
             f"earlid: this chip is an {label}, and image.bin is for the ESP32. Nothing was written. "
             "Name this chip's image with --image, or plug in an ESP32.",
@@ -81,10 +82,10 @@ def test_the_wrong_chip(name: str, image_file: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_flash_that_is_too_small(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with harness.small_flash(0x154020):
-        chip = harness.Chip()
-        with harness.jack(chip.far()) as jack:
-            assert flash(jack, image_file, capsys) == (
+    with harness.flash_id(0x154020):
+        chip = harness.BootloaderChip()
+        with harness.cable(chip.end()) as cable:
+            assert flash(cable, image_file, capsys) == (
                 2,
                 "earlid: this module has 2MB of flash, Earlid needs 4MB. Nothing was written. "
                 "Take a module with more, as an ESP32-WROOM-32.",
@@ -95,9 +96,9 @@ def test_a_flash_that_is_too_small(image_file: Path, capsys: pytest.CaptureFixtu
 def test_a_file_that_is_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "image.bin"
     bad.write_bytes(b"not this")
-    chip = harness.Chip()
-    with harness.jack(chip.far()) as jack:
-        code, said = flash(jack, bad, capsys)
+    chip = harness.BootloaderChip()
+    with harness.cable(chip.end()) as cable:
+        code, said = flash(cable, bad, capsys)
     assert code == 2
     assert said.startswith("earlid: image.bin is no ESP32 image (it does not begin with 0xE9)")
 
@@ -107,18 +108,18 @@ def test_the_connection_lost_in_the_middle(
     how: str, image_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flasher, "FAST_BAUD", flasher.SLOW_BAUD)
-    chip = harness.Chip()
-    with harness.jack(chip.far()) as jack:
+    chip = harness.BootloaderChip()
+    with harness.cable(chip.end()) as cable:
 
-        def watch(data: bytes) -> bytes:
-            if jack.sent < 90_000:
+        def intercept(data: bytes) -> bytes:
+            if cable.sent < 90_000:
                 return data
             if how == "vanish":
-                jack.vanish()
+                cable.vanish()
             return b""
 
-        jack.watch = watch
-        code, said = flash(jack, image_file, capsys)
+        cable.intercept = intercept
+        code, said = flash(cable, image_file, capsys)
     assert code == 3
     assert said == (
         "earlid: the connection to PORT was lost while writing. The chip can be written again: run `earlid flash` once "
@@ -127,23 +128,23 @@ def test_the_connection_lost_in_the_middle(
 
 
 def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Path, tmp_path: Path) -> None:
-    first, second = harness.Chip(), harness.Chip()
-    with harness.jack(first.far()) as jack:
+    first, second = harness.BootloaderChip(), harness.BootloaderChip()
+    with harness.cable(first.end()) as cable:
         lost = False
 
-        def watch(data: bytes) -> bytes:
+        def intercept(data: bytes) -> bytes:
             nonlocal lost
-            if jack.far.fileno == first.far().fileno and jack.sent > 60_000:
+            if cable.far_end.fileno == first.end().fileno and cable.sent > 60_000:
                 if not (lost and data.startswith(b"\xc0\x00\x08")):
                     lost = True
                     return b""
-                jack.far = second.far()  # the reset that a pseudo-terminal cannot carry
+                cable.far_end = second.end()  # the reset that a pseudo-terminal cannot carry
             return data
 
-        jack.watch = watch
+        cable.intercept = intercept
         told: list[str] = []
         flasher.write(
-            jack.path, image.load(str(image_file)), erase=False, force=False, report=lambda stage, d, t: told.append(stage)
+            cable.path, image.load(str(image_file)), erase=False, force=False, report=lambda stage, d, t: told.append(stage)
         )
         written = image_file.read_bytes()
         assert bytes(second.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
@@ -152,16 +153,16 @@ def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Pa
 
 
 def test_two_chips_at_once_each_with_its_own_progress(image_file: Path) -> None:
-    chips = [harness.Chip(), harness.Chip()]
+    chips = [harness.BootloaderChip(), harness.BootloaderChip()]
     seen: list[list[tuple[str, int, int]]] = [[], []]
-    with harness.jack(chips[0].far()) as one, harness.jack(chips[1].far()) as two:
+    with harness.cable(chips[0].end()) as one, harness.cable(chips[1].end()) as two:
 
         def write(number: int, path: str) -> None:
             flasher.write(
                 path, image.load(str(image_file)), erase=False, force=False, report=lambda *told: seen[number].append(told)
             )
 
-        threads = [threading.Thread(target=write, args=(n, jack.path)) for n, jack in enumerate((one, two))]
+        threads = [threading.Thread(target=write, args=(n, cable.path)) for n, cable in enumerate((one, two))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -174,7 +175,7 @@ def test_two_chips_at_once_each_with_its_own_progress(image_file: Path) -> None:
 
 
 def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    chip = harness.Chip()
+    chip = harness.BootloaderChip()
     kept = chip.flash.write_defl_block
 
     def forget(payload: bytes) -> None:
@@ -182,8 +183,8 @@ def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pyte
         chip.flash.data[IMAGE_OFFSET + 500] ^= 1
 
     chip.flash.write_defl_block = forget  # type: ignore[method-assign]
-    with harness.jack(chip.far()) as jack:
-        code, said = flash(jack, image_file, capsys)
+    with harness.cable(chip.end()) as cable:
+        code, said = flash(cable, image_file, capsys)
     assert (code, said) == (
         1,
         "earlid: what was written to PORT reads back wrong. The chip can be written again: run `earlid flash` once "
@@ -200,9 +201,9 @@ def test_a_port_that_is_not_there(image_file: Path, capsys: pytest.CaptureFixtur
 
 def test_erase_is_asked_for(image_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody is there, though somebody may have started the tests
-    chip = harness.Chip()
-    with harness.jack(chip.far()) as jack:
-        code, said = flash(jack, image_file, capsys, "--erase")
+    chip = harness.BootloaderChip()
+    with harness.cable(chip.end()) as cable:
+        code, said = flash(cable, image_file, capsys, "--erase")
     assert code == 2
     assert said == "earlid: --erase destroys the journal and the key: say --yes when nobody is there to be asked."
     assert set(chip.flash.data) == {0xFF}
@@ -226,10 +227,10 @@ def test_a_person_is_asked_before_everything_is_erased(
 
 
 def test_erase_leaves_nothing_but_the_image(image_file: Path) -> None:
-    chip = harness.Chip()
+    chip = harness.BootloaderChip()
     chip.flash.data[:] = b"old" + bytes(len(chip.flash.data) - 3)
-    with harness.jack(chip.far()) as jack:
-        flasher.write(jack.path, image.load(str(image_file)), erase=True, force=False, report=lambda *told: None)
+    with harness.cable(chip.end()) as cable:
+        flasher.write(cable.path, image.load(str(image_file)), erase=True, force=False, report=lambda *told: None)
     written = image_file.read_bytes()
     assert set(chip.flash.data[:IMAGE_OFFSET]) == {0xFF}
     assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
@@ -240,16 +241,16 @@ def test_erase_leaves_nothing_but_the_image(image_file: Path) -> None:
 
 
 def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:
-    chip = harness.Chip()
+    chip = harness.BootloaderChip()
     stop = threading.Event()
 
     def report(stage: str, done: int, total: int) -> None:
         if stage == "write" and done > total / 2:
             stop.set()
 
-    with harness.jack(chip.far()) as jack:
-        order = provision.Order(image=lambda report: image.load(str(image_file)), write_image=True)
-        outcome = provision.Provision(jack.path, order, report, stop).run()
+    with harness.cable(chip.end()) as cable:
+        options = provision.FlashOptions(image=lambda report: image.load(str(image_file)), write_image=True)
+        outcome = provision.Provisioner(cable.path, options, report, stop).run()
     assert outcome.code == 130
     assert outcome.say == (
         "stopped. The chip has no working MicroPython now, and its lid is closed: run `earlid flash` again to finish."
@@ -267,7 +268,7 @@ def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:
     ],
 )
 def test_esptools_words_become_one_sentence(text: str, wrote: bool, words: str, code: int) -> None:
-    made = flasher._sentence("P", flasher.FatalError(text), wrote)
+    made = flasher._user_error("P", flasher.FatalError(text), wrote)
     assert isinstance(made, UserError)
     assert words in str(made)
     assert made.code == code

@@ -7,33 +7,34 @@ import json
 from pathlib import Path
 
 import pytest
-from earlid.flash import firmware_build, manifest
+from earlid import firmware
+from earlid.flash import manifest
 
 from tests.flash import bench_deploy, harness
 
 
 def test_the_committed_manifest_is_up_to_date() -> None:
-    root = firmware_build.firmware_root()
+    root = firmware.root()
     committed = json.loads((root / manifest.NAME).read_text())
-    wrong = manifest.compare(committed, manifest.make(root))
+    wrong = manifest.compare(committed, manifest.make_manifest(root))
     assert not wrong, "run `make firmware` and commit firmware/MANIFEST.json: " + "; ".join(wrong)
 
 
 def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harness.small_tree(tmp_path, "one")
-    monkeypatch.setattr(firmware_build, "firmware_root", lambda: tmp_path)
+    harness.small_build(tmp_path, "one")
+    monkeypatch.setattr(firmware, "root", lambda: tmp_path)
     assert manifest.main(["--check"]) == 1, "there is none yet"
     assert manifest.main([]) == 0
     assert manifest.main(["--check"]) == 0
-    harness.small_tree(tmp_path, "two")
+    harness.small_build(tmp_path, "two")
     capsys.readouterr()
     assert manifest.main(["--check"]) == 1
     said = capsys.readouterr().err
     assert "firmware/MANIFEST.json is out of date: sources: lid/messages.py" in said
     assert "compiled: xtensawin files lid/messages.mpy" in said
-    made = manifest.make(tmp_path)
+    made = manifest.make_manifest(tmp_path)
     committed = json.loads(json.dumps(made)) | {"compiler": "MicroPython v1.26"}
     committed["compiled"]["x64"]["files"]["lid/start.mpy"] = "0"
     assert manifest.compare(committed, made) == []

@@ -2,7 +2,7 @@
 """The command line as people meet it: what is typed, what is printed, the exit code. One file of `transcripts/` a scene.
 
 A file begins with `# scene: NAME`, a scene of SCENES. Then, again and again: `$ earlid ...`, what goes to stdout and stderr in
-that order, `[exit code]`. `ttyUSB0` is the board's port; identifiers and times are evened out.
+that options, `[exit code]`. `ttyUSB0` is the board's port; identifiers and times are evened out.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def running() -> Iterator[VirtualBoard]:
 @contextmanager
 def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
     """Whenever a `maintenance` stage begins, the talk button is held through a reset."""
-    told = provision.Provision._tell
+    told = provision.Provisioner._enter
     lock = threading.Lock()
 
-    def tell(self: provision.Provision, stage: str, done: int = 0, total: int = 0) -> None:
+    def tell(self: provision.Provisioner, stage: str, done: int = 0, total: int = 0) -> None:
         told(self, stage, done, total)
         if stage == "maintenance" and lock.acquire(blocking=False):
             board.talk(True)
@@ -70,11 +70,11 @@ def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
             harness.wait_for(board, lambda: re.search(r'"maintenance": ?true', board.console) is not None)
             board.talk(False)
 
-    provision.Provision._tell = tell  # type: ignore[method-assign]
+    provision.Provisioner._enter = tell  # type: ignore[method-assign]
     try:
         yield
     finally:
-        provision.Provision._tell = told  # type: ignore[method-assign]
+        provision.Provisioner._enter = told  # type: ignore[method-assign]
 
 
 @contextmanager

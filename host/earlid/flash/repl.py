@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A board's REPL through mpremote's transport, on a port that is opened without resetting the board."""
+"""Raw REPL of a board, through mpremote's transport, on a port that is opened without resetting the board."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from earlid.errors import UserError
 from earlid.flash import transfer
 
 REPL_TIMEOUT_S = 3.0  # between two characters of the board
-PATIENCE = 3  # times that, while the board works on flash
+FLASH_WORK_FACTOR = 3  # times that, while the board works on flash
 ENTER_TRIES = 3
-END_S = 1.0  # for what runs to end after Ctrl-C
+INTERRUPT_S = 1.0  # for running code to end after Ctrl-C
 CTRL_C = b"\x03"
 
 
@@ -87,9 +87,9 @@ class Repl:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         with contextlib.suppress(TransportError, serial.SerialException, OSError):
             if kind is not None and self._running:
-                self._port.timeout = END_S
+                self._port.timeout = INTERRUPT_S
                 self._port.write(CTRL_C)  # whatever runs there must end before the prompt comes back
-                self._transport.read_until(1, b"\x04>", timeout=END_S)
+                self._transport.read_until(1, b"\x04>", timeout=INTERRUPT_S)
             self._transport.exit_raw_repl()
             self._port.timeout = READ_TIMEOUT_S
 
@@ -104,32 +104,32 @@ class Repl:
         """
         self._running = True
         try:
-            printed, failed = self._transport.exec_raw(code.encode(), timeout=REPL_TIMEOUT_S * PATIENCE)
+            printed, error_text = self._transport.exec_raw(code.encode(), timeout=REPL_TIMEOUT_S * FLASH_WORK_FACTOR)
         except (TransportError, serial.SerialException, OSError) as error:
-            raise self._silent(error) from error
+            raise self._gone(error) from error
         self._running = False
-        if failed:
-            raise UserError(_traceback(failed.decode(errors="replace")))
+        if error_text:
+            raise UserError(_traceback(error_text.decode(errors="replace")))
         return str(printed.decode(errors="replace"))
 
-    def _silent(self, error: Exception) -> BoardGone:
+    def _gone(self, error: Exception) -> BoardGone:
         return BoardGone(f"the board at {self._port.port} fell silent ({error}). Run `earlid flash` again.")
 
-    def look(self) -> dict[str, Any]:
-        """What the board is and what stands on it (`parcel.LOOK`)."""
-        return dict(json.loads(self.run(transfer.LOOK)))
+    def inventory(self) -> dict[str, Any]:
+        """The board's MicroPython and its files (`transfer.INVENTORY`)."""
+        return dict(json.loads(self.run(transfer.INVENTORY)))
 
     def hashes(self, paths: Iterable[str]) -> dict[str, str]:
         """SHA-256 of files on the board by path, in hex; `-` for what cannot be read."""
         printed = self.run(f"PATHS={list(paths)!r}\n{transfer.HASH}")
         return dict(line.split() for line in printed.splitlines() if line)
 
-    def send(self, blocks: Sequence[bytes], report: Callable[[int], None]) -> None:
-        """Stream masked blocks to `parcel.RECEIVE`.
+    def send_blocks(self, blocks: Sequence[bytes], report: Callable[[int], None]) -> None:
+        """Stream masked blocks to `transfer.RECEIVE`.
 
         Args:
-            blocks: as `parcel.blocks` makes them.
-            report: told after each block how many have been asked for.
+            blocks: as `transfer.blocks` makes them.
+            report: called after each block with the number of blocks sent.
 
         Raises:
             UserError: as `run`.
@@ -138,32 +138,32 @@ class Repl:
         try:
             self._transport.exec_raw_no_follow(transfer.RECEIVE.encode())
             for number, block in enumerate(blocks):
-                self._await_ask()
+                self._await_block_request()
                 self._port.write(block)
                 report(number + 1)
-            _, failed = self._transport.follow(timeout=REPL_TIMEOUT_S * PATIENCE)
+            _, error_text = self._transport.follow(timeout=REPL_TIMEOUT_S * FLASH_WORK_FACTOR)
         except (TransportError, serial.SerialException, OSError) as error:
-            raise self._silent(error) from error
+            raise self._gone(error) from error
         self._running = False
-        if failed:
-            raise UserError(_traceback(failed.decode(errors="replace")))
+        if error_text:
+            raise UserError(_traceback(error_text.decode(errors="replace")))
 
-    def _await_ask(self) -> None:
+    def _await_block_request(self) -> None:
         # A flash sector's erase may take 0.4 s, a garbage collection less.
-        end_s = time.monotonic() + REPL_TIMEOUT_S * PATIENCE
-        while (found := self._port.read(1)) != transfer.ASK:
-            if found == b"\x04":
-                failed = self._transport.read_until(1, b"\x04", timeout=REPL_TIMEOUT_S)
-                raise UserError(_traceback(failed[:-1].decode(errors="replace")))
+        end_s = time.monotonic() + REPL_TIMEOUT_S * FLASH_WORK_FACTOR
+        while (received := self._port.read(1)) != transfer.BLOCK_REQUEST:
+            if received == b"\x04":
+                error_text = self._transport.read_until(1, b"\x04", timeout=REPL_TIMEOUT_S)
+                raise UserError(_traceback(error_text[:-1].decode(errors="replace")))
             if time.monotonic() > end_s:
                 raise TransportError("no answer during the transfer")
 
-    def leave_running(self, code: str) -> None:
-        """Start code that does not come back, as a reset."""
+    def run_detached(self, code: str) -> None:
+        """Start code that never returns to the prompt, as a reset."""
         try:
             self._transport.exec_raw_no_follow(code.encode())
         except (TransportError, serial.SerialException, OSError) as error:
-            raise self._silent(error) from error
+            raise self._gone(error) from error
 
 
 def _traceback(text: str) -> str:

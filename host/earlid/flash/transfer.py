@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many files as one compressed stream in blocks that a REPL can swallow. Pure: bytes in, bytes out.
+"""Transfer format: many files as one compressed stream, in blocks that a REPL's input buffer holds. Pure: bytes in, bytes out.
 
 The stream is zlib's (RFC 1950) with a small window, over lines that each begin one entry:
 
@@ -22,7 +22,7 @@ BLOCK_BYTES = 250
 WINDOW_BITS = 12  # 4 KB of the board's memory while it unpacks
 CTRL_C = 3
 LENGTH_OFFSET = 5  # keeps the length byte off Ctrl-C
-ASK = b"\x06"  # what the board sends for each block
+BLOCK_REQUEST = b"\x06"  # what the board sends to request a block
 
 
 def sha256(data: bytes) -> str:
@@ -30,20 +30,20 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def pack(files: Mapping[str, bytes], kept: Mapping[str, str]) -> bytes:
+def pack(files: Mapping[str, bytes], reusable: Mapping[str, str]) -> bytes:
     """One compressed stream that writes every file.
 
     Args:
         files: contents by absolute path on the board.
-        kept: paths on the board by the SHA-256 of what stands there; such contents are copied, not sent.
+        reusable: paths on the board by the SHA-256 of their contents; such contents are copied, not sent.
     """
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS, 9)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS, 9)
     parts = []
     for path, data in files.items():
-        source = kept.get(sha256(data))
+        source = reusable.get(sha256(data))
         entry = f"c {path} {source}\n".encode() if source else f"w {path} {len(data)}\n".encode() + data
-        parts.append(squeeze.compress(entry))
-    return b"".join(parts) + squeeze.flush()
+        parts.append(compressor.compress(entry))
+    return b"".join(parts) + compressor.flush()
 
 
 def blocks(stream: bytes) -> list[bytes]:
@@ -112,8 +112,8 @@ def digest(path):
 for path in PATHS:print(path,digest(path))
 """
 
-# Runs on the board: what it is and what stands on it, as one JSON line.
-LOOK = """
+# Runs on the board: its MicroPython and its files, as one JSON line.
+INVENTORY = """
 import sys,os,json
 def text(path):
  try:
@@ -134,15 +134,15 @@ print(json.dumps({'mpy':getattr(m,'_mpy',0),'version':m[1][:3],'machine':getattr
 'files':[p for t in tops if t[:4]=='lid-' or t[:6]=='model-' for p in (under('/'+t) if t[:4]=='lid-' else ['/'+t])]}))
 """
 
-# Runs on the board after everything is in place: the one rename, then the loaders, then what nothing names any more.
-SWITCH = """
+# Runs on the board after everything is in place: the one rename, then the loaders, then old builds and models are deleted.
+SWITCH_OVER = """
 import os
 def drop(path):
  try:
   for e in os.ilistdir(path):drop(path+'/'+e[0])
   os.rmdir(path)
  except OSError:os.remove(path)
-for path in SWAPS:os.rename(path+'.deploy',path)
+for path in RENAMES:os.rename(path+'.deploy',path)
 for t in os.listdir('/'):
- if (t[:4]=='lid-' or t[:6]=='model-') and '/'+t not in KEEP:drop('/'+t)
+ if (t[:4]=='lid-' or t[:6]=='model-') and '/'+t not in RETAINED:drop('/'+t)
 """

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""Inputs of a flash run that a user names: a MicroPython image, a word, a file of settings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from lid import config as settings
+
+from earlid.errors import USAGE, UserError
+from earlid.files import read_json
+from earlid.flash import image
+
+DEFAULT_WORD = "okay_nabu"
+NO_WORD = "none"
+BLOB_SUFFIX = ".elww"
+BLOB_MAGIC = b"ELWW"
+
+
+def image_loader(path: str | None) -> Callable[[Callable[[int, int], None]], image.Image]:
+    """A function that returns the image, for several boards at once: one download serves them all.
+
+    Args:
+        path: a file, read now, or None for the pinned release, downloaded at the first call.
+
+    Raises:
+        UserError: code 2 when the file is no image.
+    """
+    loaded = [image.load(path)] if path else []
+    lock = threading.Lock()
+
+    def load(report: Callable[[int, int], None]) -> image.Image:
+        with lock:
+            if not loaded:
+                loaded.append(image.load(None, report))
+            return loaded[0]
+
+    return load
+
+
+def word_blob(name: str) -> bytes:
+    """The compiled word of a name of `earlid model list`, or of a .tflite file with its .json beside it."""
+    from earlid.gate import models  # reads a whole network, which an update does not need
+
+    return models.load(name).blob
+
+
+def read_word(name: str | None) -> bytes | None:
+    """The word's blob; None where there is no name, or the name says no word.
+
+    Args:
+        name: as `word_blob` takes it, an .elww file, NO_WORD, or None.
+
+    Raises:
+        UserError: code 2 when there is no such word, or the file is no compiled word.
+    """
+    if name is None or name == NO_WORD:
+        return None
+    if not name.endswith(BLOB_SUFFIX):
+        return word_blob(name)
+    try:
+        blob = Path(name).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {name}: {error.strerror}.", USAGE) from error
+    if not blob.startswith(BLOB_MAGIC):
+        raise UserError(f"{name} is no compiled word: make one of a .tflite file with `earlid model import`.", USAGE)
+    return blob
+
+
+def read_config(path: str | None) -> dict[str, int] | None:
+    """The settings of a JSON file, checked; None without a path.
+
+    Raises:
+        UserError: code 2 when the file cannot be read or a setting is unknown or out of its range.
+    """
+    if path is None:
+        return None
+    values = read_json(Path(path))
+    try:
+        settings.check(values)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}.", USAGE) from error
+    return dict(values)
