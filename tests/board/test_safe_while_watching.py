@@ -39,13 +39,13 @@ def hold_talk(board: VirtualBoard) -> None:
 
 def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: Path) -> None:
     with Ledger(Location(tmp_path / "ledger.sqlite", "")) as ledger:
-        watcher = Watcher(board.serial_port, ledger, lambda happening: None)
+        watcher = Watcher(board.serial_port, ledger, lambda event: None)
         watcher.start()
         try:
             until_s = time.monotonic() + 120
-            while not watcher.status.here and time.monotonic() < until_s:
+            while not watcher.status.connected and time.monotonic() < until_s:
                 time.sleep(0.1)
-            assert watcher.status.here, watcher.status.trouble
+            assert watcher.status.connected, watcher.status.error
             assert port_proxy.request(board.serial_port, "hello")
             hold_talk(board)
             done = subprocess.run([EARLID, "safe", "-p", board.serial_port], capture_output=True, text=True, check=False)

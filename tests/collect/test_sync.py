@@ -71,7 +71,7 @@ def test_ack_comes_only_after_the_commit(ledger):
 def test_a_bad_line_delays_and_changes_nothing(ledger, monkeypatch, count, bit_error, seed):
     monkeypatch.setattr(link_module, "QUIET_S", 0.02)  # this board never pauses
     monkeypatch.setattr(link_module, "RETRY_S", 0.05)
-    monkeypatch.setattr(sync_module, "PATIENCE", 10 * sync_module.PATIENCE)  # asks come ten times as quickly
+    monkeypatch.setattr(sync_module, "STALL_LIMIT", 10 * sync_module.STALL_LIMIT)  # asks come ten times as quickly
     slots = seal_records(BOARD, count)
     with FakeBoard(BOARD, slots, seed=seed) as board:
         board.bit_error, board.drop, board.double = bit_error, 0.02, 0.02
@@ -181,10 +181,10 @@ def test_live_records_are_taken_in_order_and_acknowledged(ledger):
         items, end_s = [], time.monotonic() + 60
         while len(items) < 2 and time.monotonic() < end_s:
             items += [item for item in link.messages(0.05) if isinstance(item, Record)]
-        assert [sync.take(item) for item in items] == [True, True]
+        assert [sync.store_live(item) for item in items] == [True, True]
         assert board.acked == 11
         board.slots.append(slots[11])
-        assert not sync.take(items[0]._replace(seq=13))
+        assert not sync.store_live(items[0]._replace(seq=13))
         sync.catch_up()
     assert told == list(range(1, 13))
 

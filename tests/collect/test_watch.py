@@ -18,7 +18,7 @@ import pytest
 from earlid.board import link as link_module
 from earlid.cli import main
 from earlid.collect import liveview, pairing, watcher
-from earlid.collect.watcher import Happening, Status, Watcher
+from earlid.collect.watcher import BoardStatus, Watcher, WatchEvent
 from earlid.errors import UserError
 from earlid.ledger import keys
 from earlid.ledger.boards import boards
@@ -52,34 +52,34 @@ def count(location):
         return reader.rows("SELECT COUNT(*) FROM records")[0][0]
 
 
-class Ear:
-    """Collects what a watcher tells, and waits for it."""
+class EventLog:
+    """Collects a watcher's events, and waits for them."""
 
     def __init__(self):
-        self.heard: list[Happening] = []
-        self._news = threading.Condition()
+        self.events: list[WatchEvent] = []
+        self._changed = threading.Condition()
 
-    def __call__(self, happening):
-        with self._news:
-            self.heard.append(happening)
-            self._news.notify_all()
+    def __call__(self, event):
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
 
-    def wait_for(self, wanted):
-        with self._news:
-            assert self._news.wait_for(lambda: any(wanted(item) for item in self.heard), LIMIT_S), self.heard
+    def wait_for(self, matches):
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(matches(item) for item in self.events), LIMIT_S), self.events
 
 
-def until(condition, told=str):
+def wait_until(condition, describe=str):
     end_s = time.monotonic() + LIMIT_S
     while not condition():
-        assert time.monotonic() < end_s, told()
+        assert time.monotonic() < end_s, describe()
         time.sleep(0.01)
 
 
 @contextmanager
-def watching(port, ledger, ear, telemetry_ms=0):
+def watching(port, ledger, log, telemetry_ms=0):
     """A watcher that has surely ended behind this: else it might take the port of a later test."""
-    one = Watcher(port, ledger, ear, telemetry_ms)
+    one = Watcher(port, ledger, log, telemetry_ms)
     one.start()
     try:
         yield one
@@ -102,55 +102,55 @@ def program(*words, **options):
 
 def test_a_watcher_follows_a_board_through_a_restart(location):
     slots = seal_records(BOARD, 30)
-    ear = Ear()
-    with FakeBoard(BOARD, slots[:10]) as board, Ledger(location) as ledger, watching(board.path, ledger, ear, 100):
-        ear.wait_for(lambda item: item.kind == "here")
+    log = EventLog()
+    with FakeBoard(BOARD, slots[:10]) as board, Ledger(location) as ledger, watching(board.path, ledger, log, 100):
+        log.wait_for(lambda item: item.kind == "connected")
         board.append(slots[10])
-        ear.wait_for(lambda item: item.record and item.record.seq == 11)
+        log.wait_for(lambda item: item.record and item.record.seq == 11)
         board.slots += slots[11:20]
         board.restart()
-        ear.wait_for(lambda item: item.kind == "restart")
-        ear.wait_for(lambda item: item.record and item.record.seq == 20)
+        log.wait_for(lambda item: item.kind == "restart")
+        log.wait_for(lambda item: item.record and item.record.seq == 20)
         board.slots += slots[20:22]
         board.lose(9)
         board.say({"tm": {"ms": 1, "state": "closed", "lvl": 1}})
-        ear.wait_for(lambda item: item.record and item.record.seq == 22)
+        log.wait_for(lambda item: item.record and item.record.seq == 22)
         assert board.wall_ms is not None
         assert {"do": "telemetry", "every_ms": 100}.items() <= [r for r in board.requests if r["do"] == "telemetry"][-1].items()
     assert count(location) == 22
-    assert [item.record.seq for item in ear.heard if item.record] == list(range(1, 23))
+    assert [item.record.seq for item in log.events if item.record] == list(range(1, 23))
 
 
 def test_an_unplugged_board_is_waited_for_and_its_gap_told(location, monkeypatch):
-    monkeypatch.setattr(watcher, "AGAIN_S", (0.05,))
+    monkeypatch.setattr(watcher, "RECONNECT_S", (0.05,))
     slots = seal_records(BOARD, 60)
-    ear = Ear()
+    log = EventLog()
     link = location.path.parent / "port"
     with Ledger(location) as ledger, FakeBoard(BOARD, slots[:20]) as first, FakeBoard(BOARD, slots[40:]) as again:
         link.symlink_to(first.path)
-        with watching(str(link), ledger, ear) as one:
-            ear.wait_for(lambda item: item.kind == "here")
+        with watching(str(link), ledger, log) as one:
+            log.wait_for(lambda item: item.kind == "connected")
             link.unlink()  # first: behind its end the terminal's number may be another's
             first.stop()
-            ear.wait_for(lambda item: item.kind == "away")
+            log.wait_for(lambda item: item.kind == "disconnected")
             assert liveview.state_of(one.status) == "away"
             link.symlink_to(again.path)
-            ear.wait_for(lambda item: item.kind == "gap")
-    assert "records 21 to 40" in next(item.say for item in ear.heard if item.kind == "gap")
+            log.wait_for(lambda item: item.kind == "gap")
+    assert "records 21 to 40" in next(item.text for item in log.events if item.kind == "gap")
     assert count(location) == 40
 
 
 def test_a_full_disk_is_told_and_tried_again(location, monkeypatch):
-    monkeypatch.setattr(watcher, "AGAIN_S", (0.05,))
-    ear = Ear()
+    monkeypatch.setattr(watcher, "RECONNECT_S", (0.05,))
+    log = EventLog()
     with FakeBoard(BOARD, seal_records(BOARD, 5)) as board, Ledger(location) as ledger:
         full = [UserError("the disk that holds the ledger is full"), UserError("the disk that holds the ledger is full")]
         add = ledger.add
         monkeypatch.setattr(ledger, "add", lambda *args: (_ for _ in ()).throw(full.pop()) if full else add(*args))
-        with watching(board.path, ledger, ear):
-            ear.wait_for(lambda item: item.kind == "here")
+        with watching(board.path, ledger, log):
+            log.wait_for(lambda item: item.kind == "connected")
         assert board.acked == 5
-    assert [item.kind for item in ear.heard].count("trouble") == 1
+    assert [item.kind for item in log.events].count("error") == 1
     assert count(location) == 5
 
 
@@ -178,7 +178,7 @@ def test_the_program_streams_and_ends_at_sigterm(location):
         words = ["watch", "--json", "-p", board.path, "--ledger", str(location.path)]
         with program(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
             first = [json.loads(child.stdout.readline()) for _ in range(10)]
-            until(lambda: any(request["do"] == "telemetry" for request in board.requests))
+            wait_until(lambda: any(request["do"] == "telemetry" for request in board.requests))
             board.append(slots[10])
             assert json.loads(child.stdout.readline())["seq"] == 11
             child.send_signal(signal.SIGTERM)
@@ -196,41 +196,41 @@ def test_a_clock_that_leaps_and_a_sleep_are_noticed_at_once(location, monkeypatc
     night_ms = 8 * hour_ms
     slots = seal_records(BOARD, 2)
     slots += seal_records(BOARD, 2, first=3, prev=slots[-1][40:52], step_ms=night_ms + 2000)[:1]
-    ear = Ear()
+    log = EventLog()
 
-    def told_s():
+    def clock_lead_s():
         return board.wall_ms / 1000 - time.time() if board.wall_ms else 1e9
 
-    def wait_until(condition):
-        until(condition, lambda: (told_s(), ear.heard))
+    def state():
+        return clock_lead_s(), log.events
 
-    with FakeBoard(BOARD, slots[:2]) as board, Ledger(location) as ledger, watching(board.path, ledger, ear):
+    with FakeBoard(BOARD, slots[:2]) as board, Ledger(location) as ledger, watching(board.path, ledger, log):
         before_s, now_s, after_s = time.monotonic(), time.time(), time.monotonic()
         zero_ms, doubt_ms = (now_s - before_s + board.started_s) * 1000, 50 + (after_s - before_s) * 1000
-        ear.wait_for(lambda item: item.kind == "here")
+        log.wait_for(lambda item: item.kind == "connected")
         for leap_ms in (hour_ms, 0):  # somebody sets the clock wrongly, then rightly
             lead_ms = leap_ms
-            wait_until(lambda leap_ms=leap_ms: abs(told_s() - leap_ms / 1000) < 60)
+            wait_until(lambda leap_ms=leap_ms: abs(clock_lead_s() - leap_ms / 1000) < 60, state)
         lead_ms = night_ms  # this computer slept; the board did not
         board.started_s -= night_ms / 1000
-        wait_until(lambda: abs(told_s() - night_ms / 1000) < 60)
+        wait_until(lambda: abs(clock_lead_s() - night_ms / 1000) < 60, state)
         board.append(slots[2])
-        ear.wait_for(lambda item: item.record and item.record.seq == 3)
-    assert {item.kind for item in ear.heard} == {"here", "record"}
+        log.wait_for(lambda item: item.record and item.record.seq == 3)
+    assert {item.kind for item in log.events} == {"connected", "record"}
     with open_reader(location) as reader:
         found = list(entries(reader, boards(reader)))
     for entry, ms in zip(found, (1000, 2000, night_ms + 2000), strict=True):
         assert abs(entry.wall_ms - zero_ms - ms) <= entry.unc_ms + doubt_ms, (entry, ms)
         assert entry.unc_ms < 10_000
-    assert abs(ear.heard[-1].wall_ms - found[-1].wall_ms) < 1000 + found[-1].unc_ms
+    assert abs(log.events[-1].wall_ms - found[-1].wall_ms) < 1000 + found[-1].unc_ms
 
 
 def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):
-    monkeypatch.setattr(pairing, "ASK_EVERY_S", 0.01)
+    monkeypatch.setattr(pairing, "RETRY_S", 0.01)
     with FakeBoard(BOARD, []) as board:
         board.present = False
         with pytest.raises(UserError, match="nobody held"):
-            pairing.pair(board.path, patience_s=0.1)
+            pairing.pair(board.path, timeout_s=0.1)
         board.present = True
         assert pairing.pair(board.path) == BOARD
     assert keys.read_key(BOARD) == KEY
@@ -245,13 +245,13 @@ def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):
 
 
 def test_the_screen_shows_state_level_and_events():
-    status = Status("/dev/ttyUSB0", BOARD, here=True, telemetry={"state": "open", "lvl": 5000, "score": 130})
+    status = BoardStatus("/dev/ttyUSB0", BOARD, connected=True, telemetry={"state": "open", "lvl": 5000, "score": 130})
     status.telemetry_s = time.monotonic() + 3600  # fresh, however slow the machine
     slot = seal_records(BOARD, 1)[0]
     item = link_module.Record._make([*link_module.record.slot_to_wire(slot), slot])
-    status.last.append(Happening("record", BOARD, "open word", item, 1_800_000_000_000))
+    status.last.append(WatchEvent("record", BOARD, "open word", item, 1_800_000_000_000))
     console = Console(width=140, record=True, file=io.StringIO())
-    console.print(liveview.screen([status], status.last, lambda board: "kitchen", {BOARD: 8000}))
+    console.print(liveview.render([status], status.last, lambda board: "kitchen", {BOARD: 8000}))
     text = console.export_text()
     for part in ("kitchen", "open", "█", "130", "8.0 s", "open word", "score 230 of 200"):
         assert part in text

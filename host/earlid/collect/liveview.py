@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""What `earlid watch` shows on a terminal: a line for each board, and what happened last."""
+"""Live view: the terminal display of `earlid watch`, a line for each board and the last events."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from earlid.collect.watcher import Happening, Status
+from earlid.collect.supervisor import RESCAN_S, Supervisor
+from earlid.collect.watcher import BoardStatus, WatchEvent
 from earlid.ledger.time_format import clock_text, span_text
 
 METER_CELLS = 20
 METER_FULL_DB = 90.0  # of a 16-bit signal's mean square; a full-scale sine has 87.3 dB
 DB_PER_LOG2 = 3.0103
 STALE_S = 3.0
+REDRAW_S = 0.25
 _STATES = {"open": "bold white on red", "muted": "cyan", "closed": "green", "fault": "bold red reverse"}
 
 
@@ -32,36 +36,36 @@ def meter(level_log2_q8: int) -> str:
     return "█" * full + "·" * (METER_CELLS - full)
 
 
-def state_of(status: Status) -> str:
-    """The lid's state as last heard; `away` while the board is not there."""
-    if not status.here:
+def state_of(status: BoardStatus) -> str:
+    """The lid's state as last received; `away` while the board is not connected."""
+    if not status.connected:
         return "away"
     return str(status.telemetry.get("state") or status.hello.get("state") or "?")
 
 
-def happening_text(happening: Happening, title: str) -> str:
-    """One line for a log or the screen."""
-    when = clock_text(happening.wall_ms) if happening.wall_ms else "        "
-    if happening.record is None:
-        return f"{clock_text(int(time.time() * 1000))} {title}: {happening.say}"
-    item = happening.record
+def event_text(event: WatchEvent, title: str) -> str:
+    """One event as a line for a log or the display."""
+    when = clock_text(event.wall_ms) if event.wall_ms else "        "
+    if event.record is None:
+        return f"{clock_text(int(time.time() * 1000))} {title}: {event.text}"
+    item = event.record
     more = ""
     if item.event == "open" and item.reason == "word":
         more = f", score {item.score} of {item.b}"
     elif item.event == "close":
         more = f", after {span_text(item.a)}"
-    return f"{when} {title}: {item.seq} {happening.say}{more}"
+    return f"{when} {title}: {item.seq} {event.text}{more}"
 
 
-def screen(
-    statuses: Sequence[Status], happenings: Iterable[Happening], title_of: Callable[[str], str], live_ms: dict[str, int]
+def render(
+    statuses: Sequence[BoardStatus], events: Iterable[WatchEvent], title_of: Callable[[str], str], live_ms: dict[str, int]
 ) -> RenderableType:
     """The whole display.
 
     Args:
         statuses: one for each board.
-        happenings: the last ones, oldest first.
-        title_of: what to call a board.
+        events: the last ones, oldest first.
+        title_of: the name to show for a board.
         live_ms: board -> milliseconds its lid was open today.
     """
     table = Table(box=None, pad_edge=False, expand=False)
@@ -70,7 +74,7 @@ def screen(
     for status in statuses:
         state = state_of(status)
         fresh = time.monotonic() - status.telemetry_s < STALE_S
-        numbers = status.telemetry if fresh and status.here else {}
+        numbers = status.telemetry if fresh and status.connected else {}
         last = next((item for item in reversed(status.last) if item.record), None)
         table.add_row(
             escape(title_of(status.board or status.port)),
@@ -78,7 +82,19 @@ def screen(
             meter(int(numbers.get("lvl", 0))) if numbers else "",
             f"{int(numbers.get('score', 0)):3}" if numbers else "",
             span_text(live_ms.get(status.board, 0)),
-            escape(last.say) if last else escape(status.trouble[:60]),
+            escape(last.text) if last else escape(status.error[:60]),
         )
-    lines = [Text(happening_text(item, title_of(item.board)), style="" if item.record else "dim") for item in happenings]
+    lines = [Text(event_text(item, title_of(item.board)), style="" if item.record else "dim") for item in events]
     return Group(table, Text(""), *lines)
+
+
+def show(supervisor: Supervisor, ended: threading.Event) -> None:
+    """Keep the display up to date, and the supervisor at work, until `ended` is set."""
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+        scanned_s = float("-inf")
+        while not ended.wait(REDRAW_S):
+            if time.monotonic() - scanned_s > RESCAN_S:
+                supervisor.tick()
+                scanned_s = time.monotonic()
+            content = render(supervisor.statuses, list(supervisor.events), supervisor.title, supervisor.live_ms)
+            live.update(content, refresh=True)

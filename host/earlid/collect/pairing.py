@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fetches a board's key while a person holds its talk button, and keeps it for `earlid verify`."""
+"""Pairing: fetches a board's key while a person holds its talk button, and saves it for `earlid verify`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from earlid.board.link import BoardRefused, Link
 from earlid.errors import FAILED, UserError
 from earlid.ledger.keys import save_key
 
-PATIENCE_S = 60.0
-ASK_EVERY_S = 0.5
+BUTTON_TIMEOUT_S = 60.0
+RETRY_S = 0.5
 
 
-def pair(port: str, patience_s: float = PATIENCE_S) -> str:
-    """Ask for the key until the talk button is held, and save it.
+def pair(port: str, timeout_s: float = BUTTON_TIMEOUT_S) -> str:
+    """Request the key until the talk button is held, and save it.
 
     Args:
         port: the board's serial port.
-        patience_s: how long to wait for the button.
+        timeout_s: how long to wait for the button.
 
     Returns:
         The board's identifier.
@@ -30,14 +30,14 @@ def pair(port: str, patience_s: float = PATIENCE_S) -> str:
     with Link(port) as link:
         board = str(link.request("hello")["hi"]["board"])
         print(f"Hold the talk button of board {board} now.", file=sys.stderr)
-        end_s = time.monotonic() + patience_s
+        end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
             try:
                 key = link.request("pair")["key"]
             except BoardRefused as refused:
                 if refused.err != "presence":
                     raise
-                time.sleep(ASK_EVERY_S)
+                time.sleep(RETRY_S)
                 continue
             path = save_key(board, bytes.fromhex(key))
             print(

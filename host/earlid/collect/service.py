@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""`earlid watch` as a service of the operating system: the file to install, as text."""
+"""Service files: `earlid watch` as a systemd unit or a launchd agent, as text."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
@@ -43,6 +44,17 @@ LAUNCHD = """\
 </dict>
 </plist>
 """
+
+
+def service_file(kind: str, command: Sequence[str]) -> str:
+    """The file that makes a command a service.
+
+    Args:
+        kind: `systemd`, `launchd`, or `auto` for the one of this operating system.
+        command: program and arguments.
+    """
+    launchd = kind == "launchd" or (kind == "auto" and sys.platform == "darwin")
+    return (launchd_plist if launchd else systemd_unit)(command)
 
 
 def systemd_unit(command: Sequence[str]) -> str:

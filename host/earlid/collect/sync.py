@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Brings a board's journal into the ledger: pull, check, commit, and only then acknowledge."""
+"""Sync: copies a board's journal into the ledger: fetch, check the chain, commit, and only then acknowledge."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from earlid.ledger.chain import next_bad
 from earlid.ledger.store import Head, Ledger, now_ms
 
 BATCH = 64  # what the protocol allows at once
-WINDOW = 4 * BATCH  # how far behind a missing record to go on asking
+WINDOW = 4 * BATCH  # how far beyond a missing record to go on fetching
 COMMIT_RECORDS = 1024  # one commit costs an fsync
 COMMIT_S = 2.0
-PATIENCE = 20  # asks without a new record before giving up on a good line
-BAD_LINE_PATIENCE = 500  # and while damaged lines show why
+STALL_LIMIT = 20  # requests without a new record before giving up on a good line
+BAD_LINE_STALL_LIMIT = 500  # and while damaged lines show why
 HELLO_S = 3.0
 BAD_LINE_S = 30.0
-HOST_CLOCK_UNC_MS = 50  # how well this computer's clock is believed to keep Unix time
+HOST_CLOCK_UNC_MS = 50  # assumed uncertainty of this computer's clock against Unix time
 
 
 @dataclass
 class SyncResult:
-    """What one sync did. `lost` are (how many, first) that the board itself reports as gone."""
+    """The result of one sync. `lost` are (how many, first) that the board itself reports as gone."""
 
     board: str
     stored: int = 0
@@ -39,13 +39,13 @@ class SyncResult:
 
 
 class Sync:
-    """Keeps one board's records flowing into a ledger.
+    """Copies one board's records into a ledger, old ones and those that come live.
 
     Args:
         link: the board.
         ledger: open for writing.
         clock_ms: this computer's clock, Unix ms.
-        on_stored: told of every record once it is durable.
+        on_stored: called with every record once it is durable.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Sync:
         self._zero_ms = 0  # Unix ms of this start's millisecond 0
         self._boot = self._seq = 0  # the newest record in the ledger
         self._head_link: bytes | None = None
-        self._doubted: Record | None = None
-        self._asked = 0  # the newest record asked for
-        self._early: dict[int, Record] = {}  # those that came while one before them was lost on the line
+        self._suspect: Record | None = None
+        self._requested = 0  # the newest record requested
+        self._out_of_order: dict[int, Record] = {}  # received while one before them was lost on the line
 
     def catch_up(self, progress: Callable[[int, int], None] | None = None) -> SyncResult:
         """Fetch everything that the ledger lacks, and acknowledge it.
@@ -75,24 +75,24 @@ class Sync:
             BoardGone: unplugged or silent; what was committed stays, the next call goes on from there.
             UserError: the ledger cannot take records, or the board sends some that this version does not know.
         """
-        self.greet()
-        self._early.clear()
+        self.refresh_hello()
+        self._out_of_order.clear()
         result = SyncResult(self.board)
-        self._position(result)
+        self._find_start(result)
         goal = max(0, int(self.hello["seq"]) - self._seq)
         pending: list[Record] = []
         committed_s = time.monotonic()
-        last: Record | None = None  # newest in the ledger that the board was not told of
+        last: Record | None = None  # newest in the ledger that is not yet acknowledged
         acked = 0
         idle, damaged = 0, self._link.bad_lines  # since the newest record
         while self._seq < self.hello["seq"]:
-            fresh = self._pull(result)
-            idle = 0 if fresh else idle + (self._asked <= self._seq + BATCH)
+            fresh = self._fetch_batch(result)
+            idle = 0 if fresh else idle + (self._requested <= self._seq + BATCH)
             if fresh:
                 damaged = self._link.bad_lines
-            if idle > (PATIENCE if self._link.bad_lines == damaged else BAD_LINE_PATIENCE):
+            if idle > (STALL_LIMIT if self._link.bad_lines == damaged else BAD_LINE_STALL_LIMIT):
                 self._acknowledge(self._commit(pending, result) or last, result)
-                raise UserError(self._stuck(), FAILED)
+                raise UserError(self._stall_text(), FAILED)
             pending += fresh
             if len(pending) >= COMMIT_RECORDS or time.monotonic() - committed_s > COMMIT_S:
                 last = self._commit(pending, result) or last
@@ -110,21 +110,21 @@ class Sync:
         self.anchor()
         return result
 
-    def greet(self) -> Hello:
-        """Ask who is there, and note what its milliseconds are by our clock."""
-        began_s = time.monotonic()  # first: what passes until the clock is read then counts as doubt
+    def refresh_hello(self) -> Hello:
+        """Request `hello`, and record what the board's milliseconds are by our clock."""
+        began_s = time.monotonic()  # first: the time until the clock is read then counts as uncertainty
         before_ms = self._clock_ms()
-        self._ask_hello()
-        trip_ms = int((time.monotonic() - began_s) * 1000)
+        self._request_hello()
+        round_trip_ms = int((time.monotonic() - began_s) * 1000)
         self.board = str(self.hello["board"])
-        wall_ms, unc_ms = before_ms + trip_ms // 2, HOST_CLOCK_UNC_MS + trip_ms // 2
+        wall_ms, unc_ms = before_ms + round_trip_ms // 2, HOST_CLOCK_UNC_MS + round_trip_ms // 2
         self._zero_ms = wall_ms - int(self.hello["ms"])
         self._ledger.seen(self.board)
         self._ledger.add_clock_point(self.board, self.hello["boot"], self.hello["ms"], wall_ms, unc_ms)
         return self.hello
 
-    def _ask_hello(self) -> None:
-        """The board's whole greeting; over a bad line, where that never arrives whole, its short one."""
+    def _request_hello(self) -> None:
+        """Request the whole `hello`; over a bad line, on which that never arrives whole, the brief one."""
         try:
             self.hello = Hello(self._link.request("hello", timeout_s=HELLO_S)["hi"])
         except BoardGone:
@@ -132,22 +132,22 @@ class Sync:
                 raise
             self.hello = Hello(self._link.request("hello", timeout_s=BAD_LINE_S, brief=1)["hi"])
 
-    def wall(self, item: Record) -> int | None:
-        """Unix ms of a record, as far as one can say at once (the ledger works it out better); None when not at all."""
+    def wall_ms(self, item: Record) -> int | None:
+        """Unix ms of a record, a first estimate (the ledger has a better one later); None when unknown."""
         if item.boot == self.hello.get("boot"):
             return self._zero_ms + item.ms
         return item.wall_ms or None
 
     def set_clock(self) -> int:
-        """Tell the board the time; returns the step in ms. A board that does not take it is no obstacle."""
+        """Set the board's clock; returns the step in ms, 0 where the board refuses."""
         try:
             reply = self._link.request("clock", wall_ms=self._clock_ms(), unc_ms=HOST_CLOCK_UNC_MS)
         except BoardRefused:
             return 0
         return int(reply.get("step_ms", 0))
 
-    def take(self, item: Record) -> bool:
-        """Store one record that came by itself; False when some before it are missing (then `catch_up`)."""
+    def store_live(self, item: Record) -> bool:
+        """Store one record that the board sent by itself; False when some before it are missing (then `catch_up`)."""
         if (item.boot, item.seq) == (self._boot, self._seq):
             return True
         if item.seq != self._seq + 1 or item.boot < self._boot:
@@ -159,37 +159,37 @@ class Sync:
         self._acknowledge(self._commit([item], result), result)
         return True
 
-    def _position(self, result: SyncResult) -> None:
-        """Where to go on: behind the ledger's newest record, or at the board's oldest when its chain is another."""
+    def _find_start(self, result: SyncResult) -> None:
+        """Find where to go on: behind the ledger's newest record, or at the board's oldest when its chain is another."""
         head = self._ledger.head(self.board) or self._ledger.purged_head(self.board)
         if head is None:
-            self._stand_before(int(self.hello["oldest"]))
+            self._start_before(int(self.hello["oldest"]))
             return
         self._boot, self._seq, self._head_link = head.boot, head.seq, head.link
         hello_seq = int(self.hello["seq"])
-        if hello_seq >= head.seq and self._same(head.seq, head):
+        if hello_seq >= head.seq and self._is_same_chain(head.seq, head):
             return
         if hello_seq < head.seq:
-            kept = self._ledger.link_of(self.board, *self._record_at(hello_seq)) if hello_seq else None
-            if kept is not None and kept.hex() == self.hello["link"]:
-                say = f"the board's journal ends at {hello_seq}, the ledger has records up to {head.seq}"
-                self._ledger.add_note(self.board, "older", say)
-                result.notes.append(say)
+            known_link = self._ledger.link_of(self.board, *self._record_at(hello_seq)) if hello_seq else None
+            if known_link is not None and known_link.hex() == self.hello["link"]:
+                note = f"the board's journal ends at {hello_seq}, the ledger has records up to {head.seq}"
+                self._ledger.add_note(self.board, "older", note)
+                result.notes.append(note)
                 return
-        say = f"the board's chain was begun anew: its record {min(hello_seq, head.seq)} is not the ledger's"
-        self._ledger.add_note(self.board, "restarted", say)
-        result.notes.append(say)
-        self._stand_before(int(self.hello["oldest"]))
+        note = f"the board's chain was begun anew: its record {min(hello_seq, head.seq)} is not the ledger's"
+        self._ledger.add_note(self.board, "restarted", note)
+        result.notes.append(note)
+        self._start_before(int(self.hello["oldest"]))
 
-    def _stand_before(self, oldest: int) -> None:
+    def _start_before(self, oldest: int) -> None:
         self._boot, self._seq = 0, max(0, oldest - 1)
         self._head_link = record.genesis(self.board) if oldest <= 1 else None
 
-    def _same(self, seq: int, head: Head) -> bool:
+    def _is_same_chain(self, seq: int, head: Head) -> bool:
         if seq == self.hello["seq"]:
             return bool(self.hello["link"] == head.link.hex())
         if seq < self.hello["oldest"]:
-            return True  # the board cannot be asked any more; the link of its next record will tell
+            return True  # the board no longer has it; the link of its next record decides
         item = self._fetch_one(seq)
         return item is None or item.link == head.link.hex()
 
@@ -198,55 +198,55 @@ class Sync:
         return (item.boot, item.seq) if item else (0, seq)
 
     def _fetch_one(self, seq: int) -> Record | None:
-        for _ in range(PATIENCE):
+        for _ in range(STALL_LIMIT):
             self._link.request("sync", from_=seq, max=1)
             for item in self._link.pop_records():
                 if item.seq == seq:
                     return item
         return None
 
-    def _pull(self, result: SyncResult) -> list[Record]:
+    def _fetch_batch(self, result: SyncResult) -> list[Record]:
         oldest = int(self.hello["oldest"])
         if self._seq + 1 < oldest:
             result.missing.append((self._seq + 1, oldest - 1))
             self._seq, self._head_link = oldest - 1, None
-        reply = self._link.request_once("sync", from_=self._first_to_ask(), max=BATCH)
+        reply = self._link.request_once("sync", from_=self._next_to_request(), max=BATCH)
         for item in self._link.pop_records():
             if item.seq <= self._seq:
                 result.known += 1
             else:
-                self._early.setdefault(item.seq, item)
-                self.hello["seq"] = max(int(self.hello["seq"]), item.seq)  # some happen meanwhile
+                self._out_of_order.setdefault(item.seq, item)
+                self.hello["seq"] = max(int(self.hello["seq"]), item.seq)  # some are new since then
         fresh: list[Record] = []
-        while self._seq + 1 in self._early:
-            item = self._early.pop(self._seq + 1)
+        while self._seq + 1 in self._out_of_order:
+            item = self._out_of_order.pop(self._seq + 1)
             if not self._follows(item, result):
                 break
             if item.event == "lost":
                 result.lost.append((item.a, item.b))
             fresh.append(item)
             self._advance(item)
-        if reply and not fresh and self._asked <= self._seq + BATCH:
-            # Perhaps overwritten while we read: the board says what it still has.
+        if reply and not fresh and self._requested <= self._seq + BATCH:
+            # Perhaps overwritten while we read: the reply says what the board still has.
             self.hello |= {name: reply[name] for name in ("oldest", "seq")}
         return fresh
 
-    def _first_to_ask(self) -> int:
-        """The next that has not come, a bounded way behind the first missing one; then that one again."""
-        seq = self._asked + 1
+    def _next_to_request(self) -> int:
+        """The next record that has not come, at most WINDOW beyond the first missing one; then that one again."""
+        seq = self._requested + 1
         if not self._seq < seq <= min(self._seq + WINDOW, int(self.hello["seq"])):
             seq = self._seq + 1
-        while seq in self._early:
+        while seq in self._out_of_order:
             seq += 1
-        self._asked = seq + BATCH - 1
+        self._requested = seq + BATCH - 1
         return seq
 
     def _follows(self, item: Record, result: SyncResult) -> bool:
-        """Whether to keep the record now: its link fits, or it came twice the same (then `verify` will say)."""
+        """Whether to store the record now: its link fits, or it came twice the same (`verify` judges that)."""
         if self._head_link is None or next_bad(self._head_link, [item.slot]) == 1:
             return True
-        if item != self._doubted:
-            self._doubted = item  # perhaps the line: ask once more
+        if item != self._suspect:
+            self._suspect = item  # perhaps damaged on the line: request it once more
             return False
         result.notes.append(f"record {item.seq} does not follow the one before it: `earlid verify` judges that")
         return True
@@ -254,7 +254,7 @@ class Sync:
     def _advance(self, item: Record) -> None:
         self._boot, self._seq, self._head_link = item.boot, item.seq, bytes.fromhex(item.link)
 
-    def _stuck(self) -> str:
+    def _stall_text(self) -> str:
         if self._link.last_bad_record:
             return (
                 f"the board sends records that this Earlid does not know ({self._link.last_bad_record}): update "
@@ -263,7 +263,7 @@ class Sync:
         return f"the board does not send record {self._seq + 1}. Try again; `earlid doctor` looks for the cause."
 
     def _commit(self, pending: list[Record], result: SyncResult) -> Record | None:
-        """Make what is pending durable; the newest of it."""
+        """Make pending records durable; returns the newest."""
         if not pending:
             return None
         added = self._ledger.add(self.board, [item.slot for item in pending], self._clock_ms())
@@ -284,12 +284,12 @@ class Sync:
         return stored[-1]
 
     def _acknowledge(self, last: Record | None, result: SyncResult) -> None:
-        """Tell the board what the ledger holds. A line too bad for the answer is no obstacle: the next time tells it, too."""
+        """Acknowledge what the ledger holds. A line too bad for the reply is no error: the next acknowledgement covers it."""
         if last is None:
             return
-        patience_s = BAD_LINE_S if self._link.bad_lines else REPLY_TIMEOUT_S
+        timeout_s = BAD_LINE_S if self._link.bad_lines else REPLY_TIMEOUT_S
         try:
-            self._link.request("ack", timeout_s=patience_s, seq=last.seq, link=last.link)
+            self._link.request("ack", timeout_s=timeout_s, seq=last.seq, link=last.link)
         except BoardRefused as refused:
             result.notes.append(f"the board did not take the acknowledgement of {last.seq}: {refused}")
         except BoardGone:
@@ -297,6 +297,15 @@ class Sync:
                 raise
 
     def anchor(self) -> None:
-        """Keep the ledger's head as an anchor."""
+        """Store the ledger's head as an anchor."""
         if self._seq and self._head_link:
             self._ledger.add_anchor(self.board, Head(self._boot, self._seq, self._head_link))
+
+
+def sync_once(port: str, ledger: Ledger, on_stored: Callable[[Sync, Record], None]) -> SyncResult:
+    """Set the clock of the board at a port and fetch what the ledger lacks; errors as of `Sync.catch_up`."""
+    with Link(port) as link:
+        sync = Sync(link, ledger, on_stored=on_stored)
+        sync.refresh_hello()
+        sync.set_clock()
+        return sync.catch_up()

@@ -9,8 +9,6 @@ import logging
 import signal
 import sys
 import threading
-import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument
@@ -20,14 +18,8 @@ from earlid.ledger.location import Location, locate
 if TYPE_CHECKING:
     from earlid.board.link import Record
     from earlid.collect.sync import Sync
-    from earlid.collect.watcher import Happening, Watcher
+    from earlid.collect.watcher import WatchEvent
     from earlid.ledger.store import Ledger
-
-TELEMETRY_MS = 200
-RESCAN_S = 2.0
-REDRAW_S = 0.25
-DAY_S = 86_400.0
-_QUIET_KINDS = ("away", "here", "gap", "restart", "note", "trouble")
 
 
 def add(subparsers: Subparsers) -> None:
@@ -68,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             pair((args.port or [None])[0] or pick_port(None))
         if args.once:
             return _once(args, ledger)
-        return _Watch(args, ledger, location).run()
+        return _watch(args, ledger, location)
 
 
 def _ports(args: argparse.Namespace) -> list[str]:
@@ -81,23 +73,18 @@ def _ports(args: argparse.Namespace) -> list[str]:
 
 
 def _once(args: argparse.Namespace, ledger: Ledger) -> int:
-    from earlid.board.link import Link
-    from earlid.collect.sync import Sync
+    from earlid.collect.sync import sync_once
 
     ports = _ports(args)
     if not ports:
         raise UserError("no board found. Plug one in with a data cable, or name its port with -p.", NO_BOARD)
 
-    def told(sync: Sync, item: Record) -> None:
+    def on_stored(sync: Sync, item: Record) -> None:
         if args.json:
-            _print_json(sync.board, item, sync.wall(item))
+            _print_json(sync.board, item, sync.wall_ms(item))
 
     for port in ports:
-        with Link(port) as link:
-            sync = Sync(link, ledger, on_stored=told)
-            sync.greet()
-            sync.set_clock()
-            result = sync.catch_up()
+        result = sync_once(port, ledger, on_stored)
         print(f"{result.board}: {result.stored} records fetched, up to number {result.head_seq}", file=sys.stderr)
         for note in (*result.notes, *(f"records {a} to {b} were never fetched" for a, b in result.missing)):
             print(f"{result.board}: {note}", file=sys.stderr)
@@ -111,130 +98,45 @@ def _print_json(board: str, item: Record, wall_ms: int | None) -> None:
 
 
 def _print_service(args: argparse.Namespace) -> int:
-    from earlid.collect.service import launchd_plist, systemd_unit
+    from earlid.collect.service import service_file
 
     command = [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
     for port in args.port or []:
         command += ["--port", port]
     if args.ledger:
         command += ["--ledger", args.ledger]
-    apple = args.service == "launchd" or (args.service == "auto" and sys.platform == "darwin")
-    print((launchd_plist if apple else systemd_unit)(command), end="")
+    print(service_file(args.service, command), end="")
     return 0
 
 
-class _Watch:
-    """The verb while it runs: threads that watch, and this one that shows."""
+def _watch(args: argparse.Namespace, ledger: Ledger, location: Location) -> int:
+    from earlid.collect import liveview
+    from earlid.collect.supervisor import Supervisor
 
-    def __init__(self, args: argparse.Namespace, ledger: Ledger, location: Location) -> None:
-        self._args, self._ledger, self._location = args, ledger, location
-        self._watchers: dict[str, Watcher] = {}
-        self._happenings: deque[Happening] = deque(maxlen=10)
-        self._screen = sys.stdout.isatty() and not args.json and not args.quiet
-        self._names: dict[str, str] = {}
-        self._waiting = False
-        self._live_ms: dict[str, int] = {}
-        self._stale = threading.Event()
-        self._out = threading.Lock()
-        self._retained_s = float("-inf")
+    display = sys.stdout.isatty() and not args.json and not args.quiet
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    output = threading.Lock()
 
-    def run(self) -> int:
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-        ended = threading.Event()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        self._stale.set()
-        try:
-            if self._screen:
-                self._show(ended)
-            else:
-                self._tick()
-                while not ended.wait(RESCAN_S):
-                    self._tick()
-        finally:
-            for watcher in self._watchers.values():
-                watcher.stop()
-            for watcher in self._watchers.values():
-                watcher.join(5)
-        return 0
-
-    def _show(self, ended: threading.Event) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        from earlid.collect.liveview import screen
-
-        with Live(console=Console(highlight=False), auto_refresh=False) as live:
-            scanned_s = float("-inf")
-            while not ended.wait(REDRAW_S):
-                if time.monotonic() - scanned_s > RESCAN_S:
-                    self._tick()
-                    scanned_s = time.monotonic()
-                statuses = [watcher.status for watcher in self._watchers.values()]
-                live.update(screen(statuses, list(self._happenings), self._title, self._live_ms), refresh=True)
-
-    def _tick(self) -> None:
-        """Look for boards, refresh the names and today's sums, keep to the retention."""
-        self._look_for_boards()
-        if self._stale.is_set():
-            self._stale.clear()
-            try:
-                self._refresh()
-            except UserError as error:  # a trouble of the ledger is told; the boards' records wait for its end
-                self._log(str(error))
-        if time.monotonic() - self._retained_s > DAY_S:
-            self._retained_s = time.monotonic()
-            self._retain()
-
-    def _look_for_boards(self) -> None:
-        from earlid.collect.watcher import Watcher
-
-        ports = _ports(self._args)
-        if not ports and not self._watchers and not self._waiting:
-            self._waiting = True
-            self._log("waiting for a board to be plugged in")
-        for port in ports:
-            if port not in self._watchers:
-                self._watchers[port] = Watcher(port, self._ledger, self._tell, TELEMETRY_MS if self._screen else 0)
-                self._watchers[port].start()
-        for port in [port for port in self._watchers if port not in ports]:
-            if not self._watchers[port].status.here:  # plugged in again, a board may get another name
-                self._watchers.pop(port).stop()
-
-    def _refresh(self) -> None:
-        from earlid.ledger.boards import boards
-        from earlid.ledger.reader import open_reader
-        from earlid.ledger.report import live_today
-
-        with open_reader(self._location) as reader:
-            known = boards(reader)
-            self._names.update({board.board: board.title for board in known})
-            if self._screen:
-                self._live_ms = live_today(reader, known, int(time.time() * 1000))
-
-    def _retain(self) -> None:
-        from earlid.ledger.purge import keep_retention
-
-        try:
-            for board, count in keep_retention(self._ledger).items():
-                self._log(f"{self._title(board)}: {count} records older than the retention purged")
-        except UserError as error:
-            self._log(str(error))
-
-    def _title(self, board: str) -> str:
-        return self._names.get(board, board)
-
-    def _tell(self, happening: Happening) -> None:
-        from earlid.collect.liveview import happening_text
-
-        self._stale.set()
-        self._happenings.append(happening)
-        if self._args.json and happening.record:
-            with self._out:
-                _print_json(happening.board, happening.record, happening.wall_ms)
-        elif not self._screen and (not self._args.quiet or happening.kind in _QUIET_KINDS):
-            self._log(happening_text(happening, self._title(happening.board)))
-
-    def _log(self, line: str) -> None:
-        if not self._screen:
+    def log(line: str) -> None:
+        if not display:
             logging.getLogger("earlid.watch").info(line)
+
+    def on_event(event: WatchEvent) -> None:
+        if args.json and event.record:
+            with output:
+                _print_json(event.board, event.record, event.wall_ms)
+        elif not args.quiet or event.kind != "record":
+            log(liveview.event_text(event, supervisor.title(event.board)))
+
+    supervisor = Supervisor(location, ledger, lambda: _ports(args), on_event, log, display)
+    ended = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    try:
+        if display:
+            liveview.show(supervisor, ended)
+        else:
+            supervisor.run(ended)
+    finally:
+        supervisor.stop()
+    return 0
