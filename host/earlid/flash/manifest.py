@@ -14,6 +14,7 @@ from typing import Any
 
 from earlid import firmware
 from earlid.errors import FAILED
+from earlid.files import read_json, write_atomically
 from earlid.flash import firmware_build, image
 
 NAME = "MANIFEST.json"
@@ -70,11 +71,11 @@ def main(words: list[str]) -> int:
     manifest = make_manifest(root)
     path = root / NAME
     if words == ["--check"]:
-        differences = compare(json.loads(path.read_text()) if path.is_file() else {}, manifest)
+        differences = compare(read_json(path) if path.is_file() else {}, manifest)
         for line in differences:
             print(f"firmware/{NAME} is out of date: {line}", file=sys.stderr)
         return FAILED if differences else 0
-    path.write_text(json.dumps(manifest, indent=1) + "\n")
+    write_atomically(path, json.dumps(manifest, indent=1) + "\n")
     print(f"wrote {path}", file=sys.stderr)
     return 0
 
