@@ -41,6 +41,8 @@ bench: $(VENV)/installed-test debian
 	$(BIN)/python -m tests.bench
 
 firmware: $(VENV)/installed
+	$(BIN)/python -m earlid.gate.tables
+	$(BIN)/python -m earlid.gate.kernel_generator
 	$(BIN)/python -m earlid.flash.manifest
 
 hardware: $(VENV)/installed-test debian

@@ -5,7 +5,7 @@ import binascii
 from micropython import const
 
 from lid import health
-from lid.gate.pcm import Intake
+from lid.gate.pcm import PcmInput
 
 HOP_SAMPLES = const(160)
 _RING_MS = const(150)  # what the I2S driver holds
@@ -19,7 +19,7 @@ class Hearing:
         self._ear = ear
         self.word = ear.name if ear else ""
         self.model = binascii.hexlify(ear.digest[:8]).decode() if ear else ""
-        self.intake = Intake()
+        self.intake = PcmInput()
         self.slots = bytearray(HOP_SAMPLES * 4)
         self._microphone = health.MicrophoneMonitor()
         self._overrun = health.OverrunMonitor(_RING_MS)
@@ -76,7 +76,7 @@ class Hearing:
         if self._warm_up:
             self._warm_up -= 1
             return
-        verdict = self._microphone.push(intake.alike, intake.clipped)
+        verdict = self._microphone.push(intake.liveness, intake.clipped)
         if verdict:
             recorder.append("fault", verdict, self.peak(), intake.clipped)
         ear = self._ear

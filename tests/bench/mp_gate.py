@@ -7,6 +7,7 @@ import sys
 import mp_hops
 from lid.gate import model_file
 from lid.gate.detector import Detector
+from lid.gate.feature_ring import pop_columns, push_column
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
 
@@ -20,12 +21,13 @@ def heap(path):
 
 
 def network(path):
-    columns = Frontend()
+    frontend = Frontend()
     word = WakeWord(model_file.load(path))
+    ring, state = word.new_ring(word.stride)
 
     def push(hop):
-        if columns.push(hop):
-            word.push(columns.features)
+        if frontend.push(hop) and push_column(0, frontend.features, ring, state, 0) == word.stride:
+            word.infer(ring, pop_columns(state))
 
     return push
 

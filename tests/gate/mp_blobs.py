@@ -5,6 +5,7 @@ import struct
 import sys
 from array import array
 
+from lid.gate.feature_ring import pop_columns, push_column
 from lid.gate.wakeword import WakeWord
 
 read = sys.stdin.buffer.read
@@ -15,9 +16,12 @@ while True:
     data = bytearray(read(struct.unpack("<I", head)[0]))
     try:
         network = WakeWord(data)
+        ring, state = network.new_ring(network.stride)
         outputs = []
         for i in range(12):
-            if network.push(array("H", [(i * 97 + k * 13) % 660 for k in range(40)])):
+            column = array("H", [(i * 97 + k * 13) % 660 for k in range(40)])
+            if push_column(0, column, ring, state, 0) == network.stride:
+                network.infer(ring, pop_columns(state))
                 outputs.append(network.prob)
         print("ran", outputs)
     except ValueError as error:

@@ -2,9 +2,9 @@
 # Runs on MicroPython: bytes that 10,000 hops leave behind once warm, for each part of the gate that takes hops.
 import gc
 
-from lid.gate.energy import Energy
+from lid.gate.energy import EnergyGate, decide, level
 from lid.gate.frontend import Frontend
-from lid.gate.pcm import Intake
+from lid.gate.pcm import PcmInput
 
 
 def noise(count, bits):
@@ -31,13 +31,20 @@ def left_behind(push, buffers):
 
 pcm = [noise(320, 255 if i % 2 else 3) for i in range(7)]
 slots = [noise(640, 255 if i % 2 else 3) for i in range(7)]
-intake = Intake(4096)
+pcm_input = PcmInput(4096)
 
 
 def with_extremes(buffer):
-    intake.push(buffer)
-    return intake.low() + intake.high()
+    pcm_input.push(buffer)
+    return pcm_input.low() + pcm_input.high()
 
 
-print(left_behind(Frontend().push, pcm), left_behind(with_extremes, slots), left_behind(Energy().push, pcm))
+state = EnergyGate().state
+
+
+def energy(hop):
+    decide(level(0, hop), 0, state)
+
+
+print(left_behind(Frontend().push, pcm), left_behind(with_extremes, slots), left_behind(energy, pcm))
 print(left_behind(lambda hop: bytearray(8), pcm))

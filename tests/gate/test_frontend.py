@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import lid
 import numpy as np
 import pytest
 import signals
-from earlid.gate import runner, tables
+from earlid import firmware
+from earlid.gate import kernel_generator, runner, tables
 from numpy.typing import NDArray
 from pymicro_features import MicroFrontend
 
@@ -103,6 +101,10 @@ def test_a_wrong_feature_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_same(pcm, "planted")
 
 
-def test_the_tables_in_the_firmware_are_what_the_script_writes() -> None:
-    assert lid.__file__ is not None
-    assert (Path(lid.__file__).parent / "gate" / "tables.py").read_text() == tables.render()
+def test_committed_tables_are_the_generators() -> None:
+    assert (firmware.root() / "lid" / "gate" / "tables.py").read_text() == tables.render()
+
+
+@pytest.mark.parametrize("name", kernel_generator.names())
+def test_committed_kernels_are_the_generators(name: str) -> None:
+    assert (firmware.root() / "lid" / "gate" / f"{name}.py").read_text() == kernel_generator.render(name)

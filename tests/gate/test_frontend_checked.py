@@ -71,15 +71,15 @@ def test_roots_are_exact_at_every_edge() -> None:
 
 
 def test_a_planted_overflow_is_caught() -> None:
-    splits = checked.load_checked("lid.gate.twiddles").splits()
+    twiddles = checked.load_checked("lid.gate.twiddles").split_twiddles()
     path = firmware.root() / "lid" / "gate" / "spectrum.py"
     text = path.read_text()
-    planted = text.replace("x * split[0]", "x * split[0] * 6", 1)
+    planted = text.replace("reg0 * twiddles[0]", "reg0 * twiddles[0] * 6")
     assert planted != text
     buffers = [bytearray(b"\x00\x00\x00\x60" * 512) for _ in range(2)]
-    checked.check_source(text, "spectrum.py").spectrum(0, 0, buffers[0], splits)
-    with pytest.raises(checked.Overflow, match=r"spectrum.py:\d+ in spectrum: \d+ leaves int32"):
-        checked.check_source(planted, "spectrum.py").spectrum(0, 0, buffers[1], splits)
+    checked.check_source(text, "spectrum.py").power_spectrum(0, 0, buffers[0], twiddles)
+    with pytest.raises(checked.Overflow, match=r"spectrum.py:\d+ in power_spectrum: \d+ leaves int32"):
+        checked.check_source(planted, "spectrum.py").power_spectrum(0, 0, buffers[1], twiddles)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ import networks
 import pytest
 from earlid import cli
 from earlid.errors import UserError
-from earlid.gate import compile as compiler
-from earlid.gate import graph, models, tflite
+from earlid.gate import blob_writer, graph, models, tflite
 from earlid.gate.tflite import ModelError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,7 +33,7 @@ def blob() -> bytes:
 
 
 def compile_file(data: bytes) -> bytes:
-    return compiler.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
+    return blob_writer.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
 
 
 edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=6)
@@ -155,7 +154,7 @@ def verdicts(blobs: list[bytes]) -> list[str]:
 
 
 def with_checksum(data: bytearray) -> bytes:
-    """As somebody would write it who means harm, or has another compiler."""
+    """As somebody would write it who means harm, or has another blob_writer."""
     struct.pack_into("<I", data, 8, len(data))
     struct.pack_into("<I", data, 12, zlib.crc32(data[16:]))
     return bytes(data)

@@ -3,33 +3,28 @@
 
 from __future__ import annotations
 
-import functools
 from array import array
-from typing import Any
 
 import checked
 import networks
 import numpy as np
 import pytest
-from earlid.gate import compile as compiler
-from earlid.gate import graph, models, tflite
+from earlid.gate import blob_writer, graph, models, tflite
 from synthetic import Block, Shape, network
 
 SEED = 9
 
 
-@functools.cache
-def wakeword() -> Any:
-    return checked.load_checked("lid.gate.wakeword")
-
-
 def outputs(blob: bytes, columns: networks.Columns) -> list[int]:
-    runner = wakeword().WakeWord(bytearray(blob))
-    found = []
+    network = checked.load_checked("lid.gate.wakeword").WakeWord(bytearray(blob))
+    feature_ring = checked.load_checked("lid.gate.feature_ring")
+    ring, state = network.new_ring(network.stride)
+    probs = []
     for column in columns:
-        if runner.push(array("H", column.tolist())):
-            found.append(runner.prob)
-    return found
+        if feature_ring.push_column(0, array("H", column.tolist()), ring, state, 0) == network.stride:
+            network.infer(ring, feature_ring.pop_columns(state))
+            probs.append(network.prob)
+    return probs
 
 
 def loudest() -> networks.Columns:
@@ -50,7 +45,7 @@ def test_a_published_network_stays_inside_32_bits(name: str) -> None:
 def test_adding_and_pooling_stay_inside_32_bits(pool: str) -> None:
     shape = Shape(first_filters=16, blocks=[Block(16, [3], True), Block(16, [2, 4])], pool=pool)
     data = network(shape, SEED)
-    blob = compiler.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
+    blob = blob_writer.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
     columns = np.concatenate([loudest(), loudest()[::-1]])
     assert outputs(blob, columns) == networks.reference(data, columns), f"seed {SEED}"
 
@@ -62,5 +57,5 @@ def test_weights_at_their_largest_stay_inside_32_bits() -> None:
     for number, layer in enumerate(made.layers):
         if layer.weights is not None:
             layer.weights = np.full_like(layer.weights, 127 if number % 2 else -128)
-    found = outputs(compiler.blob(made, "word", [], 5, 1000, bytes(32)), loudest())
+    found = outputs(blob_writer.blob(made, "word", [], 5, 1000, bytes(32)), loudest())
     assert len(found) == len(loudest()) // made.stride

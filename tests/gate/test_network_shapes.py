@@ -6,8 +6,7 @@ from __future__ import annotations
 import networks
 import numpy as np
 import pytest
-from earlid.gate import compile as compiler
-from earlid.gate import graph, tflite
+from earlid.gate import blob_writer, graph, tflite
 from earlid.gate.tflite import ModelError
 from synthetic import Block, Shape, network
 
@@ -30,7 +29,7 @@ SHAPES = {
 
 
 def blob_of(data: bytes) -> bytes:
-    return compiler.blob(graph.network(tflite.read(data)), "word", ["en"], 5, 1000, bytes(32))
+    return blob_writer.blob(graph.network(tflite.read(data)), "word", ["en"], 5, 1000, bytes(32))
 
 
 @pytest.mark.parametrize("name", SHAPES)

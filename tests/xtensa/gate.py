@@ -62,13 +62,13 @@ class Gate:
         return self.board.module("lid.gate.detector").Detector(self._blob(model))
 
     def ear(self, detector: Any) -> Callable[[bytes], Any]:
-        """What the app does with each hop's slots: intake, then detector. Returns what the detector says."""
-        intake = self.board.module("lid.gate.pcm").Intake()
+        """What the app does with each hop's slots: pcm_input, then detector. Returns what the detector says."""
+        pcm_input = self.board.module("lid.gate.pcm").PcmInput()
         slots = self.machine.memory.bytearray(4 * HOP_SAMPLES)
 
         def push(content: bytes) -> Any:
             slots[:] = content
-            return detector.push(intake.push(slots))
+            return detector.push(pcm_input.push(slots))
 
         return push
 
@@ -82,14 +82,17 @@ def features(gate: Gate, pcm: Samples) -> NDArray[np.uint16]:
 
 def outputs(gate: Gate, model: str, columns: NDArray[np.uint16]) -> list[int]:
     """The emulated network's output byte for each inference."""
-    wakeword = gate.wakeword(model)
+    network = gate.wakeword(model)
+    feature_ring = gate.board.module("lid.gate.feature_ring")
+    ring, state = network.new_ring(network.stride)
     column = gate.machine.memory.array("H", bytes(80))
-    found = []
+    probs = []
     for content in columns:
         column[:] = memoryview(content)
-        if wakeword.push(column):
-            found.append(wakeword.prob)
-    return found
+        if feature_ring.push_column(0, column, ring, state, 0) == network.stride:
+            network.infer(ring, feature_ring.pop_columns(state))
+            probs.append(network.prob)
+    return probs
 
 
 def reference_features(pcm: Samples) -> NDArray[np.uint16]:

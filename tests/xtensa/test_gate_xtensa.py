@@ -63,7 +63,7 @@ def test_network_outputs_are_the_reference_s(model: str) -> None:
 
 
 def said_by(detector: Any, hop: Any, ran: int) -> list[int]:
-    """All that the detector says after a hop, and a checksum of the hop that the intake made."""
+    """All that the detector says after a hop, and a checksum of the hop that the pcm_input made."""
     said = [ran, int(detector.gate_open), detector.energy_log2_q8, detector.floor_log2_q8]
     said += [detector.prob, detector.mean_q8, int(detector.hit)]
     return [*said, sum((place + 1) * value for place, value in enumerate(bytes(hop))) & 0xFFFFF]
@@ -72,15 +72,15 @@ def said_by(detector: Any, hop: Any, ran: int) -> list[int]:
 ON_MICROPYTHON = """
 import sys
 from lid.gate.detector import Detector
-from lid.gate.pcm import Intake
+from lid.gate.pcm import PcmInput
 with open(sys.argv[1], "rb") as file:
     detector = Detector(bytearray(file.read()))
 detector.energy_gate = sys.argv[3] == "1"
-intake = Intake()
+pcm_input = PcmInput()
 slots = bytearray(640)
 with open(sys.argv[2], "rb") as file:
     while file.readinto(slots) == 640:
-        hop = intake.push(slots)
+        hop = pcm_input.push(slots)
         ran = detector.push(hop)
         said = [ran, int(detector.gate_open), detector.energy_log2_q8, detector.floor_log2_q8]
         said += [detector.prob, detector.mean_q8, int(detector.hit)]
@@ -109,12 +109,12 @@ def test_the_whole_gate_does_as_on_micropython(tmp_path: Path, energy_gate: bool
     gate = gates.Gate()
     detector = gate.detector("alexa")
     detector.energy_gate = energy_gate
-    intake = gate.board.module("lid.gate.pcm").Intake()
+    pcm_input = gate.board.module("lid.gate.pcm").PcmInput()
     slots = gate.machine.memory.bytearray(640)
     rows = []
     for content in gates.slots_of(pcm):
         slots[:] = content
-        hop = intake.push(slots)
+        hop = pcm_input.push(slots)
         rows.append(said_by(detector, hop, detector.push(hop)))
     assert rows == rows_on_micropython(tmp_path, pcm, energy_gate), f"seed {SEED}"
     assert {row[1] for row in rows} == {0, 1}, "the energy gate was always open, or never: the test sees one half only"

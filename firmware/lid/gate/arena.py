@@ -17,50 +17,50 @@ _ENTRY_BYTES = const(4 * 5)
 
 
 @micropython.viper
-def advance(reg0: ptr32, reg1: ptr32, arena: ptr8, slides: ptr32, at: int, columns: int, others: int):
+def advance(reg0: ptr32, source: ptr32, arena: ptr8, slides: ptr32, at: int, count: int, others: int):
     # Slide the input on by a row and copy a column there, for each column; then slide the other buffers.
-    # reg1 + at: the columns; `slides`: a description of each sliding buffer, the input's first. reg0, reg1: to and from
+    # source + at: the columns; `slides`: a description of each sliding buffer, the input's first
     heads = ptr32(arena)
-    column = int(reg1) + at
-    while columns:
+    column = int(source) + at
+    while count:
         head = heads[0] + slides[_ROW]
         if head >= slides[_END]:
             words = slides[_HISTORY] >> 2
             reg0 = ptr32(int(arena) + slides[_START])
-            reg1 = ptr32(int(arena) + head - slides[_HISTORY])
+            source = ptr32(int(arena) + head - slides[_HISTORY])
             head = slides[_START] + slides[_HISTORY]
             while words:
-                reg0[0] = uint(reg1[0])
+                reg0[0] = uint(source[0])
                 reg0 = ptr32(int(reg0) + 4)
-                reg1 = ptr32(int(reg1) + 4)
+                source = ptr32(int(source) + 4)
                 words -= 1
         heads[0] = head
         reg0 = ptr32(int(arena) + head)
-        reg1 = ptr32(column)
-        reg0[0] = uint(reg1[0])
-        reg0[1] = uint(reg1[1])
-        reg0[2] = uint(reg1[2])
-        reg0[3] = uint(reg1[3])
-        reg0[4] = uint(reg1[4])
-        reg0[5] = uint(reg1[5])
-        reg0[6] = uint(reg1[6])
-        reg0[7] = uint(reg1[7])
-        reg0[8] = uint(reg1[8])
-        reg0[9] = uint(reg1[9])
+        source = ptr32(column)
+        reg0[0] = uint(source[0])
+        reg0[1] = uint(source[1])
+        reg0[2] = uint(source[2])
+        reg0[3] = uint(source[3])
+        reg0[4] = uint(source[4])
+        reg0[5] = uint(source[5])
+        reg0[6] = uint(source[6])
+        reg0[7] = uint(source[7])
+        reg0[8] = uint(source[8])
+        reg0[9] = uint(source[9])
         column += _COLUMN_BYTES
-        columns -= 1
+        count -= 1
     while others:
         slides = ptr32(int(slides) + _ENTRY_BYTES)
         head = heads[slides[_NUMBER]] + slides[_ROW]
         if head >= slides[_END]:
             words = slides[_HISTORY] >> 2
             reg0 = ptr32(int(arena) + slides[_START])
-            reg1 = ptr32(int(arena) + head - slides[_HISTORY])
+            source = ptr32(int(arena) + head - slides[_HISTORY])
             head = slides[_START] + slides[_HISTORY]
             while words:
-                reg0[0] = uint(reg1[0])
+                reg0[0] = uint(source[0])
                 reg0 = ptr32(int(reg0) + 4)
-                reg1 = ptr32(int(reg1) + 4)
+                source = ptr32(int(source) + 4)
                 words -= 1
         heads[slides[_NUMBER]] = head
         others -= 1

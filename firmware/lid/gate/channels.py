@@ -6,9 +6,45 @@ import micropython
 from micropython import const
 
 _CHANNELS = const(40)
-_EVEN_SMOOTHING = const(409)  # 0.025 in Q14
-_SMOOTHING_SUM = const(1392)  # 0.025 + 0.06 in Q14
-_MIN_SIGNAL = const(819)  # 0.05 in Q14
+_HALF_BITS = const(16)
+_HALF_MASK = const((1 << _HALF_BITS) - 1)
+_WEIGHT_BITS = const(12)
+
+# Square root: arguments are scaled to 2^28 .. 2^30 - 1, the guesses' table goes by their upper 8 bits
+_ROOT_BITS = const(30)
+_GUESS_SHIFT = const(_ROOT_BITS - 8)
+_FIRST_GUESS = const(1 << _ROOT_BITS - 2 - _GUESS_SHIFT)
+_ROOT_MAX = const((1 << 16) - 1)
+
+# Noise reduction, factors in Q14
+_SMOOTHING_BITS = const(10)
+_Q14 = const(14)
+_Q14_MASK = const((1 << _Q14) - 1)
+_EVEN_SMOOTHING = const(25 * (1 << _Q14) // 1000)  # 0.025
+_ODD_SMOOTHING = const(60 * (1 << _Q14) // 1000)
+_SMOOTHING_SUM = const(_EVEN_SMOOTHING + _ODD_SMOOTHING)
+_MIN_SIGNAL = const(50 * (1 << _Q14) // 1000)
+
+# PCAN: gain in Q21 as a quadratic of a fraction of 10 bits in each octave; signal to noise ratio in Q12, result in Q6
+_GAIN_BIAS = const(1 << 13)  # in the table, which is read unsigned
+_FRACTION_BITS = const(10)
+_OCTAVE_SHIFT = const(_FRACTION_BITS + 1)
+_FRACTION_MASK = const((1 << _FRACTION_BITS) - 1)
+_SNR_BITS = const(12)
+_SNR_SHIFT = const(21 - 3 - _SNR_BITS)  # the noise estimate has 10 - 7 = 3 bits more than the gain's argument
+_SNR_MASK = const((1 << _SNR_SHIFT) - 1)
+_OUTPUT_BITS = const(6)
+
+# Logarithm: log2(1 + f) - f in 128 segments, Q16
+_LOG_INPUT_BITS = const(3)
+_SEGMENT_BITS = const(16 - 7)
+_SEGMENT_MASK = const((1 << _SEGMENT_BITS) - 1)
+_LN2_Q15 = const(45426 // 2)  # 2^16 ln 2 is 45426; half of it keeps products in 32 bits
+_Q15 = const(15)
+_Q15_MASK = const((1 << _Q15) - 1)
+_Q15_HALF = const(1 << _Q15 - 1)
+_LOG_SHIFT = const(16 - 6)
+_LOG_HALF = const(1 << _LOG_SHIFT - 1)
 
 
 def root_guesses():
@@ -16,8 +52,8 @@ def root_guesses():
     out = bytearray(384)
     root = 32768
     for i in range(191, -1, -1):
-        middle = 2 * (64 + i) + 1 << 21
-        while root * (root >> 1) > middle >> 1:
+        square = 2 * (_FIRST_GUESS + i) + 1 << _GUESS_SHIFT - 1
+        while root * (root >> 1) > square >> 1:
             root -= 1
         out[2 * i] = root & 255
         out[2 * i + 1] = root >> 8
@@ -31,169 +67,167 @@ def bit_lengths():
     return out
 
 
-# The first two arguments of `compress` are only names for the two registers that viper gives to locals.
-
-
 @micropython.viper
-def filterbank(e: ptr16, w: ptr16, widths: ptr8, sums: ptr32):
+def filterbank(bins: ptr16, weights: ptr16, widths: ptr8, sums: ptr32):
     # Slopes rise and fall: a bin adds its weight to one channel and 4096 less its weight to the channel before.
-    # `e` are energies in every second word, also read as halves, from bin 5 on; `sums` gets 40 pairs (bits 16..39, bits 0..15).
+    # `bins`: energies in every second word, from bin 5 on, also read as halves; `sums` gets 40 pairs (bits 16..39, bits 0..15).
     fall_low = 0
     fall_high = 0
     slope = 0
-    while slope < 41:
+    while slope < _CHANNELS + 1:
         width = widths[slope]
         low = uint(0)
         high = 0
         whole = 0
         while width > 3:
-            low = uint(w[0] * e[0]) + w[1] * e[4] + w[2] * e[8] + w[3] * e[12] + low
-            high = w[0] * e[1] + w[1] * e[5] + w[2] * e[9] + w[3] * e[13] + high
-            whole = ptr32(e)[0] + ptr32(e)[2] + ptr32(e)[4] + ptr32(e)[6] + whole
-            e = ptr16(int(e) + 32)
-            w = ptr16(int(w) + 8)
+            low = uint(weights[0] * bins[0]) + weights[1] * bins[4] + weights[2] * bins[8] + weights[3] * bins[12] + low
+            high = weights[0] * bins[1] + weights[1] * bins[5] + weights[2] * bins[9] + weights[3] * bins[13] + high
+            whole = ptr32(bins)[0] + ptr32(bins)[2] + ptr32(bins)[4] + ptr32(bins)[6] + whole
+            bins = ptr16(int(bins) + 32)
+            weights = ptr16(int(weights) + 8)
             width -= 4
         if width > 1:
-            low = uint(w[0] * e[0]) + w[1] * e[4] + low
-            high = w[0] * e[1] + w[1] * e[5] + high
-            whole = ptr32(e)[0] + ptr32(e)[2] + whole
-            e = ptr16(int(e) + 16)
-            w = ptr16(int(w) + 4)
+            low = uint(weights[0] * bins[0]) + weights[1] * bins[4] + low
+            high = weights[0] * bins[1] + weights[1] * bins[5] + high
+            whole = ptr32(bins)[0] + ptr32(bins)[2] + whole
+            bins = ptr16(int(bins) + 16)
+            weights = ptr16(int(weights) + 4)
             width -= 2
         if width:
-            low = uint(w[0] * e[0]) + low
-            high = w[0] * e[1] + high
-            whole = ptr32(e)[0] + whole
-            e = ptr16(int(e) + 8)
-            w = ptr16(int(w) + 2)
-        high = int(low >> 16) + high
-        width = int(low & 65535)
+            low = uint(weights[0] * bins[0]) + low
+            high = weights[0] * bins[1] + high
+            whole = ptr32(bins)[0] + whole
+            bins = ptr16(int(bins) + 8)
+            weights = ptr16(int(weights) + 2)
+        high = int(low >> _HALF_BITS) + high
+        width = int(low & _HALF_MASK)  # from here on the lower half of the sum
         if slope:
             fall_low = width + fall_low
-            sums[0] = (fall_low >> 16) + high + fall_high
-            sums[1] = fall_low & 65535
+            sums[0] = (fall_low >> _HALF_BITS) + high + fall_high
+            sums[1] = fall_low & _HALF_MASK
             sums = ptr32(int(sums) + 8)
-        fall_high = (whole >> 4) - high
-        fall_low = ((whole & 15) << 12) - width
+        fall_high = (whole >> _HALF_BITS - _WEIGHT_BITS) - high
+        fall_low = ((whole & (1 << _HALF_BITS - _WEIGHT_BITS) - 1) << _WEIGHT_BITS) - width
         slope += 1
 
 
 @micropython.viper
 def compress(
-    x: int, y: int, sums: ptr32, estimate: ptr32, guess: ptr16, gains: ptr16, bits: ptr8, logs: ptr16, features: ptr16, shift: int
-):
+    reg0: int, reg1: int, sums: ptr32, estimate: ptr32, guess: ptr16, gains: ptr16, bits: ptr8, logs: ptr16, features: ptr16,
+    shift: int,
+):  # fmt: skip
     smoothing = _EVEN_SMOOTHING
     last = int(features) + 2 * _CHANNELS
     while int(features) < last:
         # Rounded square root: a guess of 8 bits, one Newton step (never too low), above 30 bits one step of division
         high = sums[0]
         low = sums[1]
-        extra = 0
-        if high < 16384:
-            whole = high << 16 | low
-            x = whole
-            if x < 16384:
-                x <<= 16
-                extra = 8
-            if x < 4194304:
-                x <<= 8
-                extra += 4
-            if x < 67108864:
-                x <<= 4
-                extra += 2
-            if x < 268435456:
-                x <<= 2
-                extra += 1
+        halvings = 0
+        if high < 1 << _ROOT_BITS - _HALF_BITS:
+            rest = high << _HALF_BITS | low
+            reg0 = rest
+            if reg0 < 1 << _ROOT_BITS - 16:
+                reg0 <<= 16
+                halvings = 8
+            if reg0 < 1 << _ROOT_BITS - 8:
+                reg0 <<= 8
+                halvings += 4
+            if reg0 < 1 << _ROOT_BITS - 4:
+                reg0 <<= 4
+                halvings += 2
+            if reg0 < 1 << _ROOT_BITS - 2:
+                reg0 <<= 2
+                halvings += 1
         else:
-            whole = high >> 16
-            extra = 2
-            while whole:
-                whole >>= 2
-                extra += 2
-            x = high << 16 - extra | low >> extra
-        if x:
-            y = guess[(x >> 22) - 64]
-            y = x // y + y >> 1
-            if y * y > x:
-                y -= 1
-            if high < 16384:
-                y >>= extra
-                x = whole - y * y
+            rest = high >> _HALF_BITS
+            halvings = 2
+            while rest:
+                rest >>= 2
+                halvings += 2
+            reg0 = high << _HALF_BITS - halvings | low >> halvings
+        if reg0:
+            reg1 = guess[(reg0 >> _GUESS_SHIFT) - _FIRST_GUESS]
+            reg1 = reg0 // reg1 + reg1 >> 1
+            if reg1 * reg1 > reg0:
+                reg1 -= 1
+            if high < 1 << _ROOT_BITS - _HALF_BITS:
+                reg1 >>= halvings
+                reg0 = rest - reg1 * reg1
             else:
-                x -= y * y
-                low &= (1 << extra) - 1
-                extra >>= 1
-                whole = x << extra | low >> extra
-                x = whole // (y << 1)
-                low = (whole - (y << 1) * x << extra) + (low & (1 << extra) - 1) - x * x
-                y = (y << extra) + x
+                reg0 -= reg1 * reg1
+                low &= (1 << halvings) - 1
+                halvings >>= 1
+                rest = reg0 << halvings | low >> halvings
+                reg0 = rest // (reg1 << 1)
+                low = (rest - (reg1 << 1) * reg0 << halvings) + (low & (1 << halvings) - 1) - reg0 * reg0
+                reg1 = (reg1 << halvings) + reg0
                 if low < 0:
-                    y -= 1
-                    low += (y << 1) + 1
-                x = low
-            if x > y and y != 65535:
-                y += 1
-            x = y >> shift
+                    reg1 -= 1
+                    low += (reg1 << 1) + 1
+                reg0 = low
+            if reg0 > reg1 and reg1 != _ROOT_MAX:
+                reg1 += 1
+            reg0 = reg1 >> shift
         # Noise reduction: a slow estimate of the channel's level is taken away
-        level = x
-        scaled = x << 10
-        x = estimate[0]
-        y = scaled - x
-        x = (y >> 14) * smoothing + ((y & 16383) * smoothing >> 14) + x
-        estimate[0] = x
+        signal = reg0
+        scaled = reg0 << _SMOOTHING_BITS
+        reg0 = estimate[0]
+        reg1 = scaled - reg0
+        reg0 = (reg1 >> _Q14) * smoothing + ((reg1 & _Q14_MASK) * smoothing >> _Q14) + reg0
+        estimate[0] = reg0
         smoothing = _SMOOTHING_SUM - smoothing
-        level = level * _MIN_SIGNAL >> 14
-        y = scaled - x >> 10
-        if y > level:
-            level = y
+        signal = signal * _MIN_SIGNAL >> _Q14
+        reg1 = scaled - reg0 >> _SMOOTHING_BITS
+        if reg1 > signal:
+            signal = reg1
         # PCAN: gain by the noise estimate, a quadratic in each octave
-        if x <= 2:
-            x = gains[x] - 8192
+        if reg0 <= 2:
+            reg0 = gains[reg0] - _GAIN_BIAS
         else:
             octave = 0
-            y = x
-            if y > 65535:
-                y >>= 16
+            reg1 = reg0
+            if reg1 > 65535:
+                reg1 >>= 16
                 octave = 16
-            if y > 255:
-                y >>= 8
+            if reg1 > 255:
+                reg1 >>= 8
                 octave += 8
-            octave += bits[y]
-            if octave < 11:
-                y = x << 11 - octave & 1023
+            octave += bits[reg1]
+            if octave < _OCTAVE_SHIFT:
+                reg1 = reg0 << _OCTAVE_SHIFT - octave & _FRACTION_MASK
             else:
-                y = x >> octave - 11 & 1023
-            curve = ptr16(int(gains) + octave * 8 - 12)
-            x = ((curve[2] - 8192) * y >> 5) + (curve[1] - 8192 << 5)
-            x = (x * y + 16384 >> 15) + curve[0] - 8192
-        y = level
-        y = (y >> 6) * x + ((y & 63) * x >> 6)
-        if y < 8192:
-            y = y * y >> 20
+                reg1 = reg0 >> octave - _OCTAVE_SHIFT & _FRACTION_MASK
+            curve = ptr16(int(gains) + octave * 8 - 12)  # 4 halfwords an octave
+            reg0 = ((curve[2] - _GAIN_BIAS) * reg1 >> 5) + (curve[1] - _GAIN_BIAS << 5)
+            reg0 = (reg0 * reg1 + _Q15_HALF >> _Q15) + curve[0] - _GAIN_BIAS
+        reg1 = signal
+        reg1 = (reg1 >> _SNR_SHIFT) * reg0 + ((reg1 & _SNR_MASK) * reg0 >> _SNR_SHIFT)
+        if reg1 < 2 << _SNR_BITS:
+            reg1 = reg1 * reg1 >> 2 * _SNR_BITS + 2 - _OUTPUT_BITS
         else:
-            y = (y >> 6) - 64
+            reg1 = (reg1 >> _SNR_BITS - _OUTPUT_BITS) - (1 << _OUTPUT_BITS)
         # Natural logarithm in Q6 of eight times the value
-        y <<= 3
-        if y > 1:
+        reg1 <<= _LOG_INPUT_BITS
+        if reg1 > 1:
             octave = 0
-            x = y
-            if x > 65535:
-                x >>= 16
+            reg0 = reg1
+            if reg0 > 65535:
+                reg0 >>= 16
                 octave = 16
-            if x > 255:
-                x >>= 8
+            if reg0 > 255:
+                reg0 >>= 8
                 octave += 8
-            octave += bits[x] - 1
-            y -= 1 << octave
+            octave += bits[reg0] - 1
+            reg1 -= 1 << octave
             if octave < 16:
-                y <<= 16 - octave
+                reg1 <<= 16 - octave
             else:
-                y >>= octave - 16
-            segment = ptr16(int(logs) + (y >> 9) * 2)
-            x = segment[0]
-            y = ((segment[1] - x) * (y & 511) >> 16) + x + y + (octave << 16)
-            y = (y >> 15) * 22713 + ((y & 32767) * 22713 + 16384 >> 15) + 512 >> 10
-        features[0] = y
+                reg1 >>= octave - 16
+            segment = ptr16(int(logs) + (reg1 >> _SEGMENT_BITS) * 2)
+            reg0 = segment[0]
+            reg1 = ((segment[1] - reg0) * (reg1 & _SEGMENT_MASK) >> 16) + reg0 + reg1 + (octave << 16)
+            reg1 = (reg1 >> _Q15) * _LN2_Q15 + ((reg1 & _Q15_MASK) * _LN2_Q15 + _Q15_HALF >> _Q15) + _LOG_HALF >> _LOG_SHIFT
+        features[0] = reg1
         sums = ptr32(int(sums) + 8)
         estimate = ptr32(int(estimate) + 4)
         features = ptr16(int(features) + 2)

@@ -6,23 +6,28 @@ from array import array
 from micropython import const
 
 from lid.gate.arena import fill_words
-from lid.gate.energy import Energy, decide, level
+from lid.gate.energy import EnergyGate, decide, level
 from lid.gate.feature_ring import COLUMN_BYTES, column_tag, pop_columns, push_column
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
 
-RING_COLUMNS = const(60)
-AT_ONCE = const(2)  # inferences in one hop while catching up: more would not leave time for the hop's other work
+_RING_COLUMNS = const(60)
+_AT_ONCE = const(2)  # inferences in one hop while catching up: more would not leave time for the hop's other work
 
 # Words of the ring's state, see feature_ring.py
 _WRITE = const(0)
 _UNREAD = const(1)
 _OVERRUN = const(4)
 
+# What decide() returns, see energy.py
+_ENERGY_SHIFT = const(15)
+_FLOOR_SHIFT = const(1)
+_FLOOR_MASK = const((1 << _ENERGY_SHIFT - _FLOOR_SHIFT) - 1)
+
 
 class Detector:
     def __init__(self, blob):
-        self.energy = Energy()
+        self.energy = EnergyGate()
         self.frontend = Frontend()
         self.network = network = WakeWord(blob)
         self.name = network.name
@@ -31,17 +36,17 @@ class Detector:
         self._own_cutoff_sum = network.cutoff_sum
         self._stride = network.stride
         self._newest = (network.stride - 1) * COLUMN_BYTES  # of an inference's columns, in bytes
-        self._ring, self._state = network.ring(RING_COLUMNS // network.stride * network.stride)
+        self._ring, self._state = network.new_ring(_RING_COLUMNS // network.stride * network.stride)
         # What push() unpacks: cheaper than one attribute after the other, and no method is looked up
         self._parts = self.energy.state, self.frontend.push, self.frontend.features, self._ring, self._state
-        # What the inferences of the last push() said: each one's age in hops, output, mean, hit, and of its own hop
-        # the energy and whether the energy gate was open.
-        self.ages = bytearray(AT_ONCE)
-        self.probs = bytearray(AT_ONCE)
-        self.means_q8 = bytearray(AT_ONCE)
-        self.hits = bytearray(AT_ONCE)
-        self.levels_q8 = array("h", bytes(2 * AT_ONCE))
-        self.gates = bytearray(AT_ONCE)
+        # The inferences of the last push(): each one's age in hops, output, mean, hit, and of its own hop the energy and
+        # whether the energy gate was open.
+        self.ages = bytearray(_AT_ONCE)
+        self.probs = bytearray(_AT_ONCE)
+        self.means_q8 = bytearray(_AT_ONCE)
+        self.hits = bytearray(_AT_ONCE)
+        self.levels_q8 = array("h", bytes(2 * _AT_ONCE))
+        self.gates = bytearray(_AT_ONCE)
         self.reset()
 
     def configure(self, settings):
@@ -73,19 +78,19 @@ class Detector:
         self.mean_q8 = 0
         self._awake = False
 
-    # hop: 160 signed 16-bit samples. How many inferences ran; what they said is in `probs` and its neighbours, and of
-    # the newest in `prob`, `mean_q8`. `hit`: one of them heard the word.
+    # hop: 160 signed 16-bit samples. Returns how many inferences ran; their results are in `probs` and its neighbours,
+    # the newest also in `prob` and `mean_q8`. `hit`: one of them heard the word.
     def push(self, hop):
         energy, push, features, ring, state = self._parts
-        now = decide(level(0, hop), 0, energy)
-        self.energy_log2_q8 = now >> 15
-        self.floor_log2_q8 = now >> 1 & 16383
-        self.gate_open = opened = now & 1 == 1
+        verdict = decide(level(0, hop), 0, energy)
+        self.energy_log2_q8 = verdict >> _ENERGY_SHIFT
+        self.floor_log2_q8 = verdict >> _FLOOR_SHIFT & _FLOOR_MASK
+        self.gate_open = opened = verdict & 1 == 1
         self.hit = False
         unread = 0
         self.column = column = push(hop)
         if column:
-            unread = push_column(0, features, ring, state, now)
+            unread = push_column(0, features, ring, state, verdict)
         if self.energy_gate and not opened:
             if self._awake:
                 self._rest()
@@ -97,7 +102,7 @@ class Detector:
                 self.network.reset()
         stride = self._stride
         count = 0
-        while unread >= stride and count < AT_ONCE:
+        while unread >= stride and count < _AT_ONCE:
             unread -= stride
             self._infer(unread, count)
             count += 1
@@ -108,12 +113,12 @@ class Detector:
         ring = self._ring
         at = pop_columns(self._state)
         network.infer(ring, at)
-        now = column_tag(ring, at + self._newest)
+        verdict = column_tag(ring, at + self._newest)
         self.prob = self.probs[count] = network.prob
         self.mean_q8 = self.means_q8[count] = network.mean_q8
         self.hits[count] = hit = network.hit
         if hit:
             self.hit = True
         self.ages[count] = unread
-        self.levels_q8[count] = now >> 15
-        self.gates[count] = now & 1
+        self.levels_q8[count] = verdict >> _ENERGY_SHIFT
+        self.gates[count] = verdict & 1

@@ -3,7 +3,12 @@
 # push() allocates nothing.
 from array import array
 
+from micropython import const
+
 from lid.gate import arena, channels, fft, spectrum, tables, twiddles, window
+
+_FIRST_BIN = const(5)  # that the filterbank reads
+_QUARTER = const(32767 // 4)  # the transform's first stage divides by 4: a factor in Q15
 
 
 class Frontend:
@@ -12,46 +17,46 @@ class Frontend:
 
     def __init__(self):
         self.features = array("H", bytes(80))
-        self._history = bytearray(960)  # three hops
-        self._state = bytearray(8)  # of the history
-        self._noise = bytearray(160)
-        a = bytearray(2048)  # window, then the transform
+        history = bytearray(2 * 3 * self.HOP_SAMPLES)
+        state = bytearray(4 * 2)  # of the history
+        noise = bytearray(4 * self.CHANNELS)
+        a = bytearray(2048)  # window, then the transform: 256 complex values of two words
         b = bytearray(2048)
-        sums = bytearray(320)
-        self._heard = self._history, self._state, self._noise, a, b, sums, self.features
+        sums = bytearray(8 * self.CHANNELS)
+        self._buffers = history, state, noise, a, b, sums, self.features
         # What push() unpacks: there a local costs a tenth of an attribute, and less still of a name in a module
         self._parts = (
-            window.window, self._history, tables.WINDOW, self._state,
-            fft.sixteen, a, b,
-            spectrum.butterflies, twiddles.turns(),
-            spectrum.spectrum, twiddles.splits(),
-            channels.filterbank, memoryview(b)[40:], tables.WEIGHTS, tables.WIDTHS,  # energies from bin 5 on
-            sums, channels.compress, self._noise, channels.root_guesses(), tables.GAIN,
+            window.apply_window, history, tables.WINDOW, state,
+            fft.dft16, a, b,
+            spectrum.radix4_stages, twiddles.stage_twiddles(),
+            spectrum.power_spectrum, twiddles.split_twiddles(),
+            channels.filterbank, memoryview(b)[8 * _FIRST_BIN :], tables.WEIGHTS, tables.WIDTHS,
+            sums, channels.compress, noise, channels.root_guesses(), tables.GAIN,
             channels.bit_lengths(), tables.LOGS, self.features,
         )  # fmt: skip
         self.reset()
 
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
-        for buffer in self._heard:
-            arena.fill_words(buffer, 0, 0, 20 if buffer is self.features else len(buffer) // 4)
+        for buffer in self._buffers:
+            arena.fill_words(buffer, 0, 0, self.CHANNELS // 2 if buffer is self.features else len(buffer) // 4)
 
     # hop: 160 signed 16-bit samples, little-endian. True when `features` holds a new column.
     def push(self, hop):
         (
-            multiply, history, hann, state,
-            sixteen, a, b,
-            butterflies, turns,
-            split, splits,
+            apply_window, history, hann, state,
+            dft16, a, b,
+            radix4_stages, stage_twiddles,
+            power_spectrum, split_twiddles,
             filterbank, energies, weights, widths,
             sums, compress, noise, guesses, gains, bits, logs, features,
         ) = self._parts  # fmt: skip
-        shift = multiply(0, 0, hop, history, hann, a, state)
+        shift = apply_window(0, 0, hop, history, hann, a, state)
         if shift < 0:
             return False
-        sixteen(0, 0, a, b, 8191 << shift)
-        butterflies(0, 0, b, a, turns)
-        split(0, 0, b, splits)
+        dft16(0, 0, a, b, _QUARTER << shift)
+        radix4_stages(0, 0, b, a, stage_twiddles)
+        power_spectrum(0, 0, b, split_twiddles)
         filterbank(energies, weights, widths, sums)
         compress(0, 0, sums, noise, guesses, gains, bits, logs, features, shift)
         return True

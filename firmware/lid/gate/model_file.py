@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Reads the network files that the host writes (host: earlid/gate/compile.py has the layout). Every number is checked
+# Reads the network files that the host writes (host: earlid/gate/blob_writer.py has the layout). Every number is checked
 # before use: a damaged file ends in a ValueError that says what is wrong, never in a kernel that writes elsewhere.
 import binascii
 import gc
@@ -8,19 +8,25 @@ import struct
 
 from micropython import const
 
-HEADER = const(80)
-VERSION = const(1)
-BUFFER = const(8)
-LAYER = const(36)
-LOGITS = const(256)
+_HEADER = const(80)
+_VERSION = const(1)
+_BUFFER = const(8)
+_LAYER = const(36)
+_LOGITS = const(256)  # output bytes, one a logit
 LANES = const(16)
-HEADS = const(64)  # at least a row of columns: a head may stand one row before its buffer
-BIAS = const(0x20000000)
-RECORD = const(16)
-EXTRA_ROWS = const(4)
-MAX_ARENA = const(65536)
-DENSE, DOT, DEPTHWISE, ADD, MAXPOOL, AVGPOOL = 1, 2, 3, 4, 5, 6
-SPARE_BYTES = const(2048)  # for what loading itself allocates
+_HEADS = const(64)  # at least a row of columns: a head may stand one row before its buffer
+_OFFSET = const(1 << 29)
+_RECORD = const(4 * 4)
+_TABLES = const(2 * 4 * 256)  # of an addition
+_EXTRA_ROWS = const(4)
+_MAX_ARENA = const(65536)
+DENSE = const(1)
+_DOT = const(2)
+DEPTHWISE = const(3)
+_ADD = const(4)
+_MAXPOOL = const(5)
+_AVGPOOL = const(6)
+_SPARE_BYTES = const(2048)  # for what loading itself allocates
 
 
 def load(path):
@@ -29,10 +35,10 @@ def load(path):
         size = os.stat(path)[6]
     except OSError:
         raise ValueError("no network file " + path)
-    if size < HEADER:
-        raise ValueError("%s: %d bytes missing of the header" % (path, HEADER - size))
+    if size < _HEADER:
+        raise ValueError("%s: %d bytes missing of the header" % (path, _HEADER - size))
     gc.collect()
-    free = gc.mem_free() - SPARE_BYTES
+    free = gc.mem_free() - _SPARE_BYTES
     if size > free:
         raise ValueError("%s: %d bytes of memory missing" % (path, size - free))
     try:
@@ -45,7 +51,7 @@ def load(path):
     return blob
 
 
-class Buffer:
+class BufferEntry:
     def __init__(self, blob, at, start):
         self.channels, self.rows, self.zero, self.moving, self.row = struct.unpack_from("<HHBBH", blob, at)
         bad = self.row < self.channels or self.row % 8 or not self.channels
@@ -53,63 +59,62 @@ class Buffer:
         if bad or not 0 < self.rows < 1024 or self.moving > 1 or (self.rows > 1 and not self.moving):
             raise ValueError("network: damaged buffer table")
         self.start = start
-        self.end = start + self.row * (self.rows + EXTRA_ROWS if self.moving else 1)
+        self.end = start + self.row * (self.rows + _EXTRA_ROWS if self.moving else 1)
 
 
-class Layer:
+class LayerEntry:
     def __init__(self, blob, at):
         (
             self.kind, self.source, self.second, self.out, self.first, self.second_first, self.out_first, self.rows,
-            self.width, self.skip, self.zero, self.step, _, self.least, self.odd, self.weights, self.records,
+            self.width, self.skip, self.zero, self.record_step, _, self.least, self.reversed, self.weights, self.records,
         ) = struct.unpack_from("<4B6HBBHIIII", blob, at)  # fmt: skip
         self.groups = (self.width + LANES - 1) // LANES
-        self.count = self.rows
-        self.total = 0
-        self.sums = 0  # where its sums go: placed when every layer is known
+        self.length = self.rows  # over which a kernel sums
+        self.corrected = 0  # bytes of input that correct the sums
+        self.corrections = 0  # where those of a depthwise layer go; 1 for an average pool
 
 
-class Plan:
+class Layout:
     def __init__(self, blob):
         self._check_whole(blob)
         self.stride, self.window, buffers, layers, self.cutoff_sum = struct.unpack_from("<4BI", blob, 16)
-        self.formula = struct.unpack_from("<4i", blob, 24)
+        self.feature_scale = struct.unpack_from("<4i", blob, 24)
         self.digest = bytes(blob[40:72])
         name, languages, columns, _ = struct.unpack_from("<4H", blob, 72)
-        at = (HEADER + name + languages + 3) & -4
-        self.logits = at + BUFFER * buffers + LAYER * layers
+        at = (_HEADER + name + languages + 3) & -4
+        self.logits = at + _BUFFER * buffers + _LAYER * layers
         if columns != 40 or not (self.stride and self.window and buffers and layers) or name > 255 or languages > 255:
             raise ValueError("network: damaged header")
-        if self.logits + LOGITS > len(blob):
-            raise ValueError("network: %d bytes missing of its tables" % (self.logits + LOGITS - len(blob)))
-        self.name = str(bytes(blob[HEADER : HEADER + name]), "utf-8")
-        self.languages = str(bytes(blob[HEADER + name : HEADER + name + languages]), "utf-8").split(",")
+        if self.logits + _LOGITS > len(blob):
+            raise ValueError("network: %d bytes missing of its tables" % (self.logits + _LOGITS - len(blob)))
+        self.name = str(bytes(blob[_HEADER : _HEADER + name]), "utf-8")
         self.buffers = []
         self.layers = []
-        end = max(HEADS, 4 * buffers)
+        end = max(_HEADS, 4 * buffers)
         for number in range(buffers):
-            self.buffers.append(Buffer(blob, at + BUFFER * number, end))
+            self.buffers.append(BufferEntry(blob, at + _BUFFER * number, end))
             end = self.buffers[-1].end
-            if end > MAX_ARENA:
-                raise ValueError("network: %d bytes of activations, %d too many" % (end, end - MAX_ARENA))
-        at += BUFFER * buffers
+            if end > _MAX_ARENA:
+                raise ValueError("network: %d bytes of activations, %d too many" % (end, end - _MAX_ARENA))
+        at += _BUFFER * buffers
         for number in range(layers):
-            layer = Layer(blob, at + LAYER * number)
+            layer = LayerEntry(blob, at + _LAYER * number)
             if not self._fits(layer, len(blob)):
                 raise ValueError("network: damaged layer %d" % number)
             self.layers.append(layer)
-        self._place_sums(end)
+        self._place_corrections(end)
         entry, last = self.buffers[0], self.buffers[self.layers[-1].out]
         if entry.channels != 40 or not entry.moving or (last.channels, last.moving) != (1, 0):
             raise ValueError("network: damaged first or last buffer")
 
     def _check_whole(self, blob):
-        if len(blob) < HEADER:
-            raise ValueError("network: %d bytes missing of the header" % (HEADER - len(blob)))
+        if len(blob) < _HEADER:
+            raise ValueError("network: %d bytes missing of the header" % (_HEADER - len(blob)))
         magic, version, header, size, check = struct.unpack_from("<4sHHII", blob, 0)
         if magic != b"ELWW":
             raise ValueError("not a network file: it begins with %s" % magic)
-        if version != VERSION or header != HEADER:
-            raise ValueError("network file version %d, this firmware reads version %d" % (version, VERSION))
+        if version != _VERSION or header != _HEADER:
+            raise ValueError("network file version %d, this firmware reads version %d" % (version, _VERSION))
         if size != len(blob):
             raise ValueError("network: %d bytes of %d, %d missing" % (len(blob), size, size - len(blob)))
         if binascii.crc32(memoryview(blob)[16:]) & 0xFFFFFFFF != check:
@@ -120,33 +125,33 @@ class Plan:
         if max(layer.source, layer.second) >= count or not 0 < layer.out < count or not layer.width or not layer.rows:
             return False
         source, second, out = self.buffers[layer.source], self.buffers[layer.second], self.buffers[layer.out]
-        if layer.out_first + layer.width > out.channels or layer.rows > source.rows or max(layer.least, layer.odd) > BIAS:
+        if layer.out_first + layer.width > out.channels or layer.rows > source.rows or max(layer.least, layer.reversed) > _OFFSET:
             return False
-        if layer.kind in (DENSE, DOT):
-            layer.count = layer.total = layer.rows * source.row
+        if layer.kind in (DENSE, _DOT):
+            layer.length = layer.corrected = layer.rows * source.row
             outputs = LANES * layer.groups if layer.kind == DENSE else layer.width
-            weights = outputs * layer.count
+            weights = outputs * layer.length
             ok = layer.first == 0 and layer.skip == 0
         elif layer.kind == DEPTHWISE:
             weights = LANES * layer.groups * layer.rows
             ok = layer.first + LANES * layer.groups <= source.row and layer.rows < source.rows
             ok = ok and layer.skip + layer.width <= LANES * layer.groups
-        elif layer.kind == ADD:
-            weights = 2048
+        elif layer.kind == _ADD:
+            weights = _TABLES
             ok = layer.first + layer.width <= source.channels and layer.second_first + layer.width <= second.channels
-            ok = ok and layer.step == 0 and layer.skip == 0 and layer.weights % 4 == 0
+            ok = ok and layer.record_step == 0 and layer.skip == 0 and layer.weights % 4 == 0
         else:
             weights = 0
-            ok = layer.kind in (MAXPOOL, AVGPOOL) and layer.first + layer.width <= source.channels and layer.skip == 0
-        ok = ok and layer.step in (0, RECORD) and layer.records % 4 == 0 and layer.weights + weights <= size
-        return ok and layer.records + RECORD + layer.step * (layer.width - 1) <= size
+            ok = layer.kind in (_MAXPOOL, _AVGPOOL) and layer.first + layer.width <= source.channels and layer.skip == 0
+        ok = ok and layer.record_step in (0, _RECORD) and layer.records % 4 == 0 and layer.weights + weights <= size
+        return ok and layer.records + _RECORD + layer.record_step * (layer.width - 1) <= size
 
-    def _place_sums(self, end):
+    def _place_corrections(self, end):
         widest = LANES
         for layer in self.layers:
-            layer.sums = int(layer.kind == AVGPOOL) if layer.kind >= MAXPOOL else end
+            layer.corrections = int(layer.kind == _AVGPOOL) if layer.kind >= _MAXPOOL else end
             if layer.kind == DEPTHWISE:
                 end += 4 * LANES * layer.groups
             widest = max(widest, LANES * layer.groups)
-        self.acc = end
+        self.sums = end
         self.arena_bytes = end + 4 * widest + LANES

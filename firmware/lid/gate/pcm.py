@@ -1,103 +1,116 @@
 # SPDX-License-Identifier: MIT
-# I2S slots -> a hop of 16-bit samples: DC block, gain, saturation; and what the slots tell of the microphone's health.
+# I2S slots -> a hop of 16-bit samples: DC block, gain, saturation; and whether the microphone is live, stuck or dead.
 # push() allocates nothing.
 import micropython
 from micropython import const
 
-_HOP_SAMPLES = const(160)
-_MIDDLE = const(524288)  # of 20 bits, which is more than the microphone resolves
-_DC_BITS = const(10)  # the mean follows with 64 ms: a full step is gone in 0.7 s, and speech is not touched
-_GAIN_MIN = const(256)
-_GAIN_MAX = const(16384)
+from lid.gate.arena import fill_words
 
+_HOP_SAMPLES = const(160)
+_HOP_BYTES = const(2 * _HOP_SAMPLES)
+_SLOTS_BYTES = const(4 * _HOP_SAMPLES)
+_SAMPLE_BITS = const(20)  # more than the microphone resolves
+_DROPPED_BITS = const(32 - _SAMPLE_BITS)
+_MIDDLE = const(1 << _SAMPLE_BITS - 1)
+_DC_BITS = const(10)  # the mean follows with 64 ms: a full step is gone in 0.7 s, and speech is not touched
+_MAX = const((1 << 15) - 1)
+_MIN = const(-1 << 15)
+_GAIN_BITS = const(8)
+_GAIN_MIN = const(1 << _GAIN_BITS)
+_GAIN_MAX = const(64 << _GAIN_BITS)
+_UNITY_SHIFT = const(_SAMPLE_BITS - 16 + _GAIN_BITS)
+
+# Words of the state: 2^10 times the mean of the slots' unsigned samples; both extremes as distances from 2^29 (a
+# negative word in memory reads differently on 64 bits)
 _DC = const(0)
 _LOW = const(1)
 _HIGH = const(2)
+_OFFSET = const(1 << 29)
 
 
 @micropython.viper
-def convert(x: int, dc: int, slots: ptr32, out: ptr16, state: ptr32, times: int, shift: int) -> int:
+def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32, gain: int, shift: int) -> int:
     # Left-justified slots, two's complement: the top 20 bits, less their mean, times the gain. The extremes before
-    # saturation go to `state`, as distances from 2^29 (a negative word in memory reads differently on 64 bits).
-    dc = state[_DC]
+    # saturation go to `state`. Returns how many samples saturated. reg0: the sample, reg1: the scaled mean
+    reg1 = state[_DC]
     low = 0
     high = 0
-    end = int(slots) + 640
+    end = int(slots) + _SLOTS_BYTES
     while int(slots) < end:
-        x = int(uint(slots[0]) >> 12) ^ _MIDDLE
-        x = x - (dc >> _DC_BITS)
-        dc = dc + x
-        x = x * times >> shift
-        out[0] = x
-        other = x
-        x = int(uint(slots[1]) >> 12) ^ _MIDDLE
-        x = x - (dc >> _DC_BITS)
-        dc = dc + x
-        x = x * times >> shift
-        out[1] = x
-        if x > other:
-            if x > high:
-                high = x
-            if other < low:
-                low = other
+        reg0 = int(uint(slots[0]) >> _DROPPED_BITS) ^ _MIDDLE
+        reg0 = reg0 - (reg1 >> _DC_BITS)
+        reg1 = reg1 + reg0
+        reg0 = reg0 * gain >> shift
+        out[0] = reg0
+        previous = reg0
+        reg0 = int(uint(slots[1]) >> _DROPPED_BITS) ^ _MIDDLE
+        reg0 = reg0 - (reg1 >> _DC_BITS)
+        reg1 = reg1 + reg0
+        reg0 = reg0 * gain >> shift
+        out[1] = reg0
+        if reg0 > previous:
+            if reg0 > high:
+                high = reg0
+            if previous < low:
+                low = previous
         else:
-            if other > high:
-                high = other
-            if x < low:
-                low = x
-        x = int(uint(slots[2]) >> 12) ^ _MIDDLE
-        x = x - (dc >> _DC_BITS)
-        dc = dc + x
-        x = x * times >> shift
-        out[2] = x
-        other = x
-        x = int(uint(slots[3]) >> 12) ^ _MIDDLE
-        x = x - (dc >> _DC_BITS)
-        dc = dc + x
-        x = x * times >> shift
-        out[3] = x
-        if x > other:
-            if x > high:
-                high = x
-            if other < low:
-                low = other
+            if previous > high:
+                high = previous
+            if reg0 < low:
+                low = reg0
+        reg0 = int(uint(slots[2]) >> _DROPPED_BITS) ^ _MIDDLE
+        reg0 = reg0 - (reg1 >> _DC_BITS)
+        reg1 = reg1 + reg0
+        reg0 = reg0 * gain >> shift
+        out[2] = reg0
+        previous = reg0
+        reg0 = int(uint(slots[3]) >> _DROPPED_BITS) ^ _MIDDLE
+        reg0 = reg0 - (reg1 >> _DC_BITS)
+        reg1 = reg1 + reg0
+        reg0 = reg0 * gain >> shift
+        out[3] = reg0
+        if reg0 > previous:
+            if reg0 > high:
+                high = reg0
+            if previous < low:
+                low = previous
         else:
-            if other > high:
-                high = other
-            if x < low:
-                low = x
+            if previous > high:
+                high = previous
+            if reg0 < low:
+                low = reg0
         slots = ptr32(int(slots) + 16)
         out = ptr16(int(out) + 8)
-    state[_LOW] = 536870912 + low
-    state[_HIGH] = 536870912 + high
+    state[_LOW] = _OFFSET + low
+    state[_HIGH] = _OFFSET + high
     clipped = 0
-    if high > 32767 or low < -32768:
+    if high > _MAX or low < _MIN:
         # Once more, with limits
-        slots = ptr32(int(slots) - 640)
-        out = ptr16(int(out) - 320)
-        dc = state[_DC]
+        slots = ptr32(int(slots) - _SLOTS_BYTES)
+        out = ptr16(int(out) - _HOP_BYTES)
+        reg1 = state[_DC]
         while int(slots) < end:
-            x = int(uint(slots[0]) >> 12) ^ _MIDDLE
-            x = x - (dc >> _DC_BITS)
-            dc = dc + x
-            x = x * times >> shift
-            if x > 32767:
-                x = 32767
+            reg0 = int(uint(slots[0]) >> _DROPPED_BITS) ^ _MIDDLE
+            reg0 = reg0 - (reg1 >> _DC_BITS)
+            reg1 = reg1 + reg0
+            reg0 = reg0 * gain >> shift
+            if reg0 > _MAX:
+                reg0 = _MAX
                 clipped += 1
-            elif x < -32768:
-                x = -32768
+            elif reg0 < _MIN:
+                reg0 = _MIN
                 clipped += 1
-            out[0] = x
+            out[0] = reg0
             slots = ptr32(int(slots) + 4)
             out = ptr16(int(out) + 2)
-    state[_DC] = dc
+    state[_DC] = reg1
     return clipped
 
 
 @micropython.viper
-def alike(slots: ptr32) -> int:
+def liveness(slots: ptr32) -> int:
     # 0 slots differ (found at once with a live microphone), 1 all the same, 2 all zero
-    end = int(slots) + 640
+    end = int(slots) + _SLOTS_BYTES
     first = uint(slots[0])
     while int(slots) < end:
         if uint(slots[0]) != first:
@@ -108,17 +121,17 @@ def alike(slots: ptr32) -> int:
 
 @micropython.viper
 def extreme(state: ptr32, which: int) -> int:
-    return state[which] - 536870912
+    return state[which] - _OFFSET
 
 
-class Intake:
+class PcmInput:
     LIVE = 0
     STUCK = 1
     DEAD = 2
 
     # gain_q8: 256 is one, up to 16384 which is 64; kept to nine bits
     def __init__(self, gain_q8=_GAIN_MIN):
-        self.hop = bytearray(2 * _HOP_SAMPLES)
+        self.hop = bytearray(_HOP_BYTES)
         self._state = bytearray(12)
         self.set_gain(gain_q8)
         self.reset()
@@ -126,25 +139,24 @@ class Intake:
     def set_gain(self, gain_q8):
         if not _GAIN_MIN <= gain_q8 <= _GAIN_MAX:
             raise ValueError("gain_q8 must be 256..16384")
-        self._shift = 12
-        while gain_q8 >= 512:
+        self._shift = _UNITY_SHIFT
+        while gain_q8 >= 2 * _GAIN_MIN:
             gain_q8 >>= 1
             self._shift -= 1
-        self._times = gain_q8
+        self._gain = gain_q8
 
+    # as if nothing had been heard: no sample stays in memory
     def reset(self):
-        for i in range(12):
-            self._state[i] = 0
-        for i in (3, 7, 11):  # the mean and both extremes start at zero, 2^29
-            self._state[i] = 0x20
+        fill_words(self._state, _OFFSET, 0, 3)  # the mean starts in the middle: 2^10 times 2^19
+        fill_words(self.hop, 0, 0, _HOP_BYTES // 4)
         self.clipped = 0
-        self.alike = self.LIVE
+        self.liveness = self.LIVE
 
     # slots: 160 words of 32 bits as I2S gives them. Returns the hop, the same buffer each time.
     def push(self, slots):
         hop = self.hop
-        self.alike = alike(slots)
-        self.clipped = convert(0, 0, slots, hop, self._state, self._times, self._shift)
+        self.liveness = liveness(slots)
+        self.clipped = convert(0, 0, slots, hop, self._state, self._gain, self._shift)
         return hop
 
     # Extremes of the last hop, after the gain and before saturation

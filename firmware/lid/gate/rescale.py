@@ -1,87 +1,129 @@
 # SPDX-License-Identifier: MIT
-# From a layer's 32-bit sums to its output bytes. For the arguments see kernels.py.
+# Requantisation: from a layer's 32-bit sums to its output bytes; and layers without weights: addition and pooling.
 import micropython
+from micropython import const
+
+# Words of a layer's parameters: `_SOURCE`, `_SECOND`, `_OUT` are indices of heads in the arena's first words, `_FIRST`
+# and its like are bytes from a head to the buffer's first channel that is meant
+_SOURCE = const(0)
+_FIRST = const(1)
+_SECOND = const(2)
+_SECOND_FIRST = const(3)
+_OUT = const(4)
+_OUT_FIRST = const(5)
+_LENGTH = const(6)  # rows of a pool
+_ROW = const(7)  # bytes
+_OUTPUTS = const(9)
+_WEIGHTS = const(10)  # an addition's tables, bytes into the blob
+_RECORDS = const(11)  # bytes into the blob
+_RECORD_STEP = const(12)  # bytes from record to record
+_ZERO = const(13)  # the output's zero
+_LEAST = const(14)  # a sum up to here gives zero: 0 after a RELU
+_REVERSED = const(15)  # below this the second rounding goes the other way: -1, or never
+_SUMS = const(16)  # bytes into the arena
+_SKIP = const(17)  # sums before the first that is an output
+_AVERAGE = const(18)  # not 0: an average pool
+_CORRECTED = const(19)  # bytes of input whose sum corrects all outputs
+_BACK = const(20)  # bytes from the newest row back to the oldest
+
+# Words of a record
+_BIAS = const(0)
+_MULTIPLIER_LOW = const(2 * 1)  # halves of word 1
+_MULTIPLIER_HIGH = const(2 * 1 + 1)
+_ADDEND = const(2)
+_SHIFT = const(3)
+
+_OFFSET = const(1 << 29)  # added to biases and limits, which are kept in words that must not be negative
+_LOW_BITS = const(14)
+_LOW_MASK = const((1 << _LOW_BITS) - 1)
+_SIGN = const(128)  # bytes are int8 with this added
+_TABLE_BYTES = const(4 * 256)
 
 
 @micropython.viper
-def requantise(x: int, r: ptr32, arena: ptr8, p: ptr32):
-    # sums times a 31-bit multiplier, shifted right: the 64-bit product in pieces of 14 and 16 bits, its lowest 30 bits
+def requantise(reg0: int, record: ptr32, arena: ptr8, params: ptr32):
+    # Sums times a 31-bit multiplier, shifted right: the 64-bit product in pieces of 14 and 16 bits, its lowest 30 bits
     # dropped. Convolutions round twice, the dense layer once: that is how TensorFlow Lite's reference kernels do it.
     heads = ptr32(arena)
-    out = ptr8(int(arena) + heads[p[4]] + p[5])
-    acc = ptr32(int(arena) + p[16] + (p[17] << 2))
-    a = ptr8(int(arena) + heads[p[0]] + p[1] - p[20])
-    r = ptr32(int(r) + p[11])
-    x = 0
-    n = p[19] >> 3
+    out = ptr8(int(arena) + heads[params[_OUT]] + params[_OUT_FIRST])
+    sums = ptr32(int(arena) + params[_SUMS] + (params[_SKIP] << 2))
+    inputs = ptr8(int(arena) + heads[params[_SOURCE]] + params[_FIRST] - params[_BACK])
+    record = ptr32(int(record) + params[_RECORDS])
+    reg0 = 0
+    n = params[_CORRECTED] >> 3
     while n:
-        x = a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7] + x
-        a = ptr8(int(a) + 8)
+        reg0 = inputs[0] + inputs[1] + inputs[2] + inputs[3] + inputs[4] + inputs[5] + inputs[6] + inputs[7] + reg0
+        inputs = ptr8(int(inputs) + 8)
         n -= 1
-    total = (x << 7) + 0x20000000  # records keep their bias with 2 ** 29 added
-    step = p[12]
-    zero = p[13]
-    least = p[14] - 0x20000000  # a sum up to here gives `zero`: 0 after a RELU
-    odd = p[15] - 0x20000000  # below this the second rounding goes the other way: -1, or never
-    n = p[9]
+    correction = (reg0 << 7) + _OFFSET
+    step = params[_RECORD_STEP]
+    zero = params[_ZERO]
+    least = params[_LEAST] - _OFFSET
+    reversed_below = params[_REVERSED] - _OFFSET
+    n = params[_OUTPUTS]
     while n:
-        x = acc[0] + r[0] - total
-        if x <= least:
-            x = zero
+        reg0 = sums[0] + record[_BIAS] - correction
+        if reg0 <= least:
+            reg0 = zero
         else:
-            l = x & 0x3FFF
-            x = x >> 14
-            # halves of the multiplier r[1]: ptr16(r)[2] is its low one
-            x = ptr16(r)[3] * x + ((ptr16(r)[3] * l + ((ptr16(r)[2] * x + ((ptr16(r)[2] * l) >> 14)) >> 2)) >> 14)
-            if x < 0:
-                if x < odd:
-                    x -= 2
-                x = (r[2] + x) >> r[3]
-                if x < 0:
-                    x = 0
+            low = reg0 & _LOW_MASK
+            reg0 = reg0 >> _LOW_BITS
+            reg0 = ptr16(record)[_MULTIPLIER_HIGH] * reg0 + (
+                (
+                    ptr16(record)[_MULTIPLIER_HIGH] * low
+                    + ((ptr16(record)[_MULTIPLIER_LOW] * reg0 + ((ptr16(record)[_MULTIPLIER_LOW] * low) >> _LOW_BITS)) >> 2)
+                )
+                >> _LOW_BITS
+            )
+            if reg0 < 0:
+                if reg0 < reversed_below:
+                    reg0 -= 2
+                reg0 = (record[_ADDEND] + reg0) >> record[_SHIFT]
+                if reg0 < 0:
+                    reg0 = 0
             else:
-                x = (r[2] + x) >> r[3]
-                if x > 255:
-                    x = 255
-        out[0] = x
+                reg0 = (record[_ADDEND] + reg0) >> record[_SHIFT]
+                if reg0 > 255:
+                    reg0 = 255
+        out[0] = reg0
         out = ptr8(int(out) + 1)
-        acc = ptr32(int(acc) + 4)
-        r = ptr32(int(r) + step)
+        sums = ptr32(int(sums) + 4)
+        record = ptr32(int(record) + step)
         n -= 1
 
 
 @micropython.viper
-def add(a: ptr8, b: ptr8, arena: ptr8, p: ptr32):
-    # both inputs are scaled by a table of 256 words each, with 2 ** 28 added
-    one = ptr32(int(b) + p[10])
-    two = ptr32(int(b) + p[10] + 1024)
+def add(reg0: ptr8, reg1: ptr8, arena: ptr8, params: ptr32):
+    # Both inputs are scaled by a table of 256 words each, with 2^28 added. reg1: the blob, then the second input
+    one = ptr32(int(reg1) + params[_WEIGHTS])
+    two = ptr32(int(reg1) + params[_WEIGHTS] + _TABLE_BYTES)
     heads = ptr32(arena)
-    a = ptr8(int(arena) + heads[p[0]] + p[1])
-    b = ptr8(int(arena) + heads[p[2]] + p[3])
-    acc = ptr32(int(arena) + p[16])
-    for i in range(p[9]):
-        acc[i] = one[a[i]] + two[b[i]]
+    reg0 = ptr8(int(arena) + heads[params[_SOURCE]] + params[_FIRST])
+    reg1 = ptr8(int(arena) + heads[params[_SECOND]] + params[_SECOND_FIRST])
+    sums = ptr32(int(arena) + params[_SUMS])
+    for i in range(params[_OUTPUTS]):
+        sums[i] = one[reg0[i]] + two[reg1[i]]
 
 
 @micropython.viper
-def pool(a: ptr8, blob: ptr8, arena: ptr8, p: ptr32):
-    # over all rows, each channel: the largest (p[18] zero), or the mean rounded half away from zero
-    first = int(arena) + ptr32(arena)[p[0]] + p[1] - p[20]
-    acc = ptr32(int(arena) + p[16])
-    rows = p[6]
-    for i in range(p[9]):
-        a = ptr8(first + i)
+def pool(reg0: ptr8, blob: ptr8, arena: ptr8, params: ptr32):
+    # Over all rows, each channel: the largest, or the mean rounded half away from zero.
+    first = int(arena) + ptr32(arena)[params[_SOURCE]] + params[_FIRST] - params[_BACK]
+    sums = ptr32(int(arena) + params[_SUMS])
+    rows = params[_LENGTH]
+    for i in range(params[_OUTPUTS]):
+        reg0 = ptr8(first + i)
         s = 0
         for _ in range(rows):
-            v = a[0]
-            if p[18]:
-                s += v - 128
+            v = reg0[0]
+            if params[_AVERAGE]:
+                s += v - _SIGN
             elif v > s:
                 s = v
-            a = ptr8(int(a) + p[7])
-        if p[18]:
+            reg0 = ptr8(int(reg0) + params[_ROW])
+        if params[_AVERAGE]:
             if s > 0:
-                s = (s + (rows >> 1)) // rows + 128
+                s = (s + (rows >> 1)) // rows + _SIGN
             else:
-                s = 128 - ((rows >> 1) - s) // rows
-        acc[i] = s
+                s = _SIGN - ((rows >> 1) - s) // rows
+        sums[i] = s

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-# The angles of the transform in fft.py and spectrum.py, built at import from a quarter of a cosine.
+# Twiddle factors of the transform in fft.py and spectrum.py, made at start from a quarter of a cosine.
 from array import array
 
 from micropython import const
 
 from lid.gate import tables
 
-_FIRST_BIN = const(4)  # the filterbank reads bins 5..240 only
+_FIRST_BIN = const(4)  # the filterbank reads bins 5..240 only, and bins are split in pairs
 _BIASED = const(32768)  # added where a number may be negative: viper loads unsigned on some machines
 
 
@@ -22,7 +22,7 @@ def _cosine(n):
     return _quarter(n) if n <= 128 else -_quarter(256 - n)
 
 
-def turns():
+def stage_twiddles():
     # 64 x 8 words: for the angle cos, sin - cos, sin + cos; for twice the angle sin, sin - cos, sin + cos; for three
     # times the angle cos, sin
     out = array("I", bytes(64 * 32))
@@ -36,7 +36,7 @@ def turns():
     return out
 
 
-def splits():
+def split_twiddles():
     # 124 x 2 halfwords, for k = 4..127: cos and sin of k half turns / 256
     out = array("H")
     for k in range(_FIRST_BIN, 128):

@@ -1,108 +1,112 @@
 # SPDX-License-Identifier: MIT
+# Generated from earlid/gate/kernel_templates/window.py.in by earlid.gate.kernel_generator: do not edit.
 # A hop of samples into the history, and three hops of history times the window.
 import micropython
 from micropython import const
+
+_HOP_BYTES = const(2 * 160)
+_HISTORY_BYTES = const(3 * _HOP_BYTES)
+_SAMPLES = const(3 * 160)
+_SIGN = const(1 << 15)  # samples rest in 16 bits with this added, as viper loads 16 bits unsigned
+_WINDOW_BITS = const(12)
+_SQUARE_MASK = const((1 << 30) - 1)  # squares of all 16-bit values but that of -32768
 
 # Words of the state
 _NEWEST = const(0)  # bytes into the history
 _HOPS = const(1)  # how many are there
 
 
-# The first two arguments are only names for the two registers that viper gives to locals. Samples rest in 16 bits with
-# 32768 added, as viper loads 16 bits unsigned.
-
-
 @micropython.viper
-def window(v: int, squares: int, pcm: ptr16, x: ptr16, c: ptr16, out: ptr16, state: ptr32) -> int:
-    # `pcm` becomes the newest of three hops in `x`; all of them, the oldest first, times `c`. Returns how far left the
-    # result can be shifted, -1 while hops are missing.
-    # The top bit of the largest magnitude comes from OR-ed squares: no branch, no absolute value.
-    end = int(x) + 960
-    x = ptr16(int(x) + state[_NEWEST])
-    v = 32768
-    signs = (uint(v) << 16) + 32768
-    last = int(pcm) + 320
+def apply_window(reg0: int, reg1: int, pcm: ptr16, history: ptr16, window: ptr16, out: ptr16, state: ptr32) -> int:
+    # `pcm` becomes the newest of three hops in `history`; all of them, the oldest first, times `window`. Returns how far
+    # left the result can be shifted, -1 while hops are missing. reg0: a value, reg1: all squares OR-ed, whose top bit
+    # is that of the largest: no branch, no absolute value.
+    end = int(history) + _HISTORY_BYTES
+    history = ptr16(int(history) + state[_NEWEST])
+    reg0 = _SIGN
+    signs = (uint(reg0) << 16) + _SIGN
+    last = int(pcm) + _HOP_BYTES
     while int(pcm) < last:
-        ptr32(x)[0] = uint(ptr32(pcm)[0]) ^ signs
-        ptr32(x)[1] = uint(ptr32(pcm)[1]) ^ signs
-        ptr32(x)[2] = uint(ptr32(pcm)[2]) ^ signs
-        ptr32(x)[3] = uint(ptr32(pcm)[3]) ^ signs
+        ptr32(history)[0] = uint(ptr32(pcm)[0]) ^ signs
+        ptr32(history)[1] = uint(ptr32(pcm)[1]) ^ signs
+        ptr32(history)[2] = uint(ptr32(pcm)[2]) ^ signs
+        ptr32(history)[3] = uint(ptr32(pcm)[3]) ^ signs
         pcm = ptr16(int(pcm) + 16)
-        x = ptr16(int(x) + 16)
-    if int(x) == end:
-        x = ptr16(end - 960)
-    state[_NEWEST] = int(x) - (end - 960)
+        history = ptr16(int(history) + 16)
+    if int(history) == end:
+        history = ptr16(end - _HISTORY_BYTES)
+    state[_NEWEST] = int(history) - (end - _HISTORY_BYTES)
     if state[_HOPS] < 2:
         state[_HOPS] = state[_HOPS] + 1
         return -1
-    squares = 0
-    last = int(c) + 960
-    while int(c) < last:
-        pause = int(c) + 320
-        while int(c) < pause:
-            v = (x[0] - 32768) * c[0] >> 12
-            out[0] = v
-            squares = v * v | squares
-            v = (x[1] - 32768) * c[1] >> 12
-            out[1] = v
-            squares = v * v | squares
-            v = (x[2] - 32768) * c[2] >> 12
-            out[2] = v
-            squares = v * v | squares
-            v = (x[3] - 32768) * c[3] >> 12
-            out[3] = v
-            squares = v * v | squares
-            v = (x[4] - 32768) * c[4] >> 12
-            out[4] = v
-            squares = v * v | squares
-            v = (x[5] - 32768) * c[5] >> 12
-            out[5] = v
-            squares = v * v | squares
-            v = (x[6] - 32768) * c[6] >> 12
-            out[6] = v
-            squares = v * v | squares
-            v = (x[7] - 32768) * c[7] >> 12
-            out[7] = v
-            squares = v * v | squares
-            v = (x[8] - 32768) * c[8] >> 12
-            out[8] = v
-            squares = v * v | squares
-            v = (x[9] - 32768) * c[9] >> 12
-            out[9] = v
-            squares = v * v | squares
-            v = (x[10] - 32768) * c[10] >> 12
-            out[10] = v
-            squares = v * v | squares
-            v = (x[11] - 32768) * c[11] >> 12
-            out[11] = v
-            squares = v * v | squares
-            v = (x[12] - 32768) * c[12] >> 12
-            out[12] = v
-            squares = v * v | squares
-            v = (x[13] - 32768) * c[13] >> 12
-            out[13] = v
-            squares = v * v | squares
-            v = (x[14] - 32768) * c[14] >> 12
-            out[14] = v
-            squares = v * v | squares
-            v = (x[15] - 32768) * c[15] >> 12
-            out[15] = v
-            squares = v * v | squares
-            c = ptr16(int(c) + 32)
+    reg1 = 0
+    last = int(window) + _HISTORY_BYTES
+    while int(window) < last:
+        pause = int(window) + _HOP_BYTES
+        while int(window) < pause:
+            reg0 = (history[0] - _SIGN) * window[0] >> _WINDOW_BITS
+            out[0] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[1] - _SIGN) * window[1] >> _WINDOW_BITS
+            out[1] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[2] - _SIGN) * window[2] >> _WINDOW_BITS
+            out[2] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[3] - _SIGN) * window[3] >> _WINDOW_BITS
+            out[3] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[4] - _SIGN) * window[4] >> _WINDOW_BITS
+            out[4] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[5] - _SIGN) * window[5] >> _WINDOW_BITS
+            out[5] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[6] - _SIGN) * window[6] >> _WINDOW_BITS
+            out[6] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[7] - _SIGN) * window[7] >> _WINDOW_BITS
+            out[7] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[8] - _SIGN) * window[8] >> _WINDOW_BITS
+            out[8] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[9] - _SIGN) * window[9] >> _WINDOW_BITS
+            out[9] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[10] - _SIGN) * window[10] >> _WINDOW_BITS
+            out[10] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[11] - _SIGN) * window[11] >> _WINDOW_BITS
+            out[11] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[12] - _SIGN) * window[12] >> _WINDOW_BITS
+            out[12] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[13] - _SIGN) * window[13] >> _WINDOW_BITS
+            out[13] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[14] - _SIGN) * window[14] >> _WINDOW_BITS
+            out[14] = reg0
+            reg1 = reg0 * reg0 | reg1
+            reg0 = (history[15] - _SIGN) * window[15] >> _WINDOW_BITS
+            out[15] = reg0
+            reg1 = reg0 * reg0 | reg1
+            window = ptr16(int(window) + 32)
             out = ptr16(int(out) + 32)
-            x = ptr16(int(x) + 32)
-        if int(x) == end:
-            x = ptr16(end - 960)
+            history = ptr16(int(history) + 32)
+        if int(history) == end:
+            history = ptr16(end - _HISTORY_BYTES)
     shift = 15
-    v = squares & 0x3FFFFFFF
-    while v:
-        v >>= 2
+    reg0 = reg1 & _SQUARE_MASK
+    while reg0:
+        reg0 >>= 2
         shift -= 1
-    if squares != squares & 0x3FFFFFFF and shift > 0:
+    if reg1 != reg1 & _SQUARE_MASK and shift > 0:
         # The reference does not see -32768 (its negative does not fit), shifts it left and loses it.
-        v = -480
-        while v < 0:
-            if out[v] == 32768:
-                out[v] = 0
-            v += 1
+        reg0 = 0 - _SAMPLES
+        while reg0 < 0:
+            if out[reg0] == _SIGN:
+                out[reg0] = 0
+            reg0 += 1
     return shift

@@ -12,7 +12,7 @@ from typing import Any
 
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.files import read_json
-from earlid.gate import compile as compiler
+from earlid.gate import blob_writer
 from earlid.gate.graph import network
 from earlid.gate.network import Network
 from earlid.gate.tflite import ModelError, read
@@ -144,7 +144,7 @@ def load(name: str) -> Model:
     total = cutoff_sum(manifest.probability_cutoff, manifest.window)
     try:
         layers = network(read(data))
-        blob = compiler.blob(layers, manifest.wake_word, manifest.languages, manifest.window, total, digest)
+        blob = blob_writer.blob(layers, manifest.wake_word, manifest.languages, manifest.window, total, digest)
     except ModelError as error:
         raise UserError(f"{manifest.model.name}: {error}", USAGE) from error
     return Model(path.stem, manifest, layers, digest, total, blob)

@@ -2,13 +2,13 @@
 # Runs on MicroPython: blocks of 160 I2S slots on standard input -> per block the hop, then low, high, clipped, alike.
 import sys
 
-from lid.gate.pcm import Intake
+from lid.gate.pcm import PcmInput
 
-intake = Intake(int(sys.argv[1]))
+pcm_input = PcmInput(int(sys.argv[1]))
 while True:
     slots = sys.stdin.buffer.read(640)
     if len(slots) < 640:
         break
-    sys.stdout.buffer.write(intake.push(slots))
-    for value in (intake.low(), intake.high(), intake.clipped, intake.alike):
+    sys.stdout.buffer.write(pcm_input.push(slots))
+    for value in (pcm_input.low(), pcm_input.high(), pcm_input.clipped, pcm_input.liveness):
         sys.stdout.buffer.write((value + (1 << 31)).to_bytes(4, "little"))

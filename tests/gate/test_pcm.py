@@ -57,23 +57,23 @@ def test_micropython_and_checked_integers_agree_with_the_model(name: str, gain_q
     raw = slots.astype("<i4").tobytes()
     want, reports = model(slots, gain_q8)
 
-    out = runner.run_script(str(HERE / "mp_intake.py"), raw, str(gain_q8))
+    out = runner.run_script(str(HERE / "mp_pcm.py"), raw, str(gain_q8))
     record = np.dtype([("hop", "<i2", HOP), ("report", "<u4", 4)])
     blocks = np.frombuffer(out, record)
     assert np.array_equal(blocks["hop"].ravel(), want), f"seed {signals.SEED}"
     assert [tuple(int(each) - 2**31 for each in block) for block in blocks["report"]] == reports
 
-    intake = checked.load_checked("lid.gate.pcm").Intake(gain_q8)
+    pcm_input = checked.load_checked("lid.gate.pcm").PcmInput(gain_q8)
     for index, report in enumerate(reports):
-        hop = intake.push(bytearray(raw[640 * index : 640 * index + 640]))
+        hop = pcm_input.push(bytearray(raw[640 * index : 640 * index + 640]))
         assert np.array_equal(np.frombuffer(hop, "<i2"), want[HOP * index : HOP * index + HOP])
-        assert (intake.low(), intake.high(), intake.clipped, intake.alike) == report
+        assert (pcm_input.low(), pcm_input.high(), pcm_input.clipped, pcm_input.liveness) == report
 
 
 def run(slots: np.ndarray, gain_q8: int = 256) -> np.ndarray:
     raw = np.asarray(slots, dtype=np.int64).astype("<i4").tobytes()
     record = np.dtype([("hop", "<i2", HOP), ("report", "<u4", 4)])
-    return np.frombuffer(runner.run_script(str(HERE / "mp_intake.py"), raw, str(gain_q8)), record)["hop"].ravel()
+    return np.frombuffer(runner.run_script(str(HERE / "mp_pcm.py"), raw, str(gain_q8)), record)["hop"].ravel()
 
 
 @pytest.mark.parametrize("level", [2**31 - 256, -(2**31)])
@@ -94,14 +94,23 @@ def test_speech_keeps_its_shape_and_gets_its_gain(gain: int) -> None:
     assert np.sqrt(np.mean(error**2)) < 0.02 * np.sqrt(np.mean(want[settled] ** 2))
 
 
+def test_reset_leaves_no_sample() -> None:
+    pcm_input = checked.load_checked("lid.gate.pcm").PcmInput(4096)
+    fresh = bytes(pcm_input._state)
+    assert any(pcm_input.push(bytearray(range(256)) * 2 + bytearray(range(128))))
+    pcm_input.reset()
+    assert not any(pcm_input.hop)
+    assert bytes(pcm_input._state) == fresh
+
+
 def test_gain_is_bounded() -> None:
-    intake = checked.load_checked("lid.gate.pcm").Intake
+    pcm_input = checked.load_checked("lid.gate.pcm").PcmInput
     for gain_q8 in (0, 255, 16385):
         with pytest.raises(ValueError, match=r"256\.\.16384"):
-            intake(gain_q8)
+            pcm_input(gain_q8)
 
 
 def test_nothing_is_allocated_once_warm() -> None:
     lines = runner.run_script(str(HERE / "mp_memory.py"), b"").decode().split("\n")
-    assert lines[0] == "0 0 0", f"frontend, intake, energy left {lines[0]} bytes behind in 10,000 hops"
+    assert lines[0] == "0 0 0", f"frontend, pcm_input, energy left {lines[0]} bytes behind in 10,000 hops"
     assert int(lines[1]) >= 80000, "the measurement does not see allocations"
