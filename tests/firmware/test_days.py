@@ -50,7 +50,7 @@ def with_gauges() -> dict[str, bytes]:
     counting = app.replace("        self._hops += 1\n", "        self._hops += 1\n        self.status.hops = self._hops\n")
     assert gauged != messages
     assert counting != app
-    gauged = gauged.replace("class BoardStatus(_Reporter):\n", "class BoardStatus(_Reporter):\n    hops = 0\n\n")
+    gauged = gauged.replace("class Status(_Reporter):\n", "class Status(_Reporter):\n    hops = 0\n\n")
     gauged += "\n\ndef _free():\n    import gc\n\n    gc.collect()\n    return gc.mem_free()\n"
     return {"lid/messages.py": gauged.encode(), "lid/app.py": counting.encode()}
 
