@@ -29,7 +29,7 @@ from termios import TIOCSWINSZ
 from earlid.collect.liveview import METER_CELLS
 from earlid.gate import models
 from earlid.ledger.location import locate
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.virtual.board import VirtualBoard
 from lid import config
 
@@ -141,7 +141,7 @@ class Screen:
 
 def stored(path: Path) -> int:
     """Records in the ledger."""
-    with open_reader(locate(str(path))) as reader:
+    with Reader(locate(str(path))) as reader:
         return reader.rows("SELECT COUNT(*) FROM records")[0][0]
 
 

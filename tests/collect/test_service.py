@@ -15,7 +15,7 @@ import time
 import pytest
 from earlid.cli import main
 from earlid.ledger.location import locate
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 
 from tests.board.fake_board import FakeBoard, seal_records
 
@@ -88,5 +88,5 @@ def test_the_command_runs_and_ends_at_sigterm(capsys, tmp_path, kind, words_of):
     assert len(err.splitlines()) == 1, err  # quiet: that the board is here, and no line a record
     assert "10 records fetched" in err
     assert os.stat(ledger).st_mode & 0o777 == 0o600
-    with open_reader(locate(str(ledger))) as reader:
+    with Reader(locate(str(ledger))) as reader:
         assert reader.rows("SELECT COUNT(*) FROM records") == [(11,)]

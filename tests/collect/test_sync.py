@@ -12,7 +12,7 @@ from earlid.collect import sync as sync_module
 from earlid.collect.sync import Sync
 from earlid.errors import UserError
 from earlid.ledger.location import locate
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.rows import COLUMNS, body_of
 from earlid.ledger.store import Ledger
 from lid import record
@@ -29,7 +29,7 @@ def ledger(tmp_path):
 
 
 def slots_in(ledger):
-    with open_reader(ledger.location) as reader:
+    with Reader(ledger.location) as reader:
         rows = reader.rows(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY boot, seq")
     return [body_of(row) + row[15] + row[16] for row in rows]
 
@@ -192,7 +192,7 @@ def test_live_records_are_taken_in_order_and_acknowledged(ledger):
 def test_clock_points_come_from_the_greeting(ledger):
     with FakeBoard(BOARD, seal_records(BOARD, 5)) as board:
         sync_once(board, ledger, clock_ms=lambda: 1_800_000_000_000)
-    with open_reader(ledger.location) as reader:
+    with Reader(ledger.location) as reader:
         ((boot, ms, wall_ms, unc_ms),) = reader.rows("SELECT boot, ms, wall_ms, unc_ms FROM clock_points")
         at_most_ms = (time.monotonic() - board.started_s) * 1000
     assert boot == 1

@@ -25,7 +25,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
 from earlid.ledger.queries import entries
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from rich.console import Console
 
@@ -48,7 +48,7 @@ def location(tmp_path):
 
 
 def count(location):
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         return reader.rows("SELECT COUNT(*) FROM records")[0][0]
 
 
@@ -217,7 +217,7 @@ def test_a_clock_that_leaps_and_a_sleep_are_noticed_at_once(location, monkeypatc
         board.append(slots[2])
         log.wait_for(lambda item: item.record and item.record.seq == 3)
     assert {item.kind for item in log.events} == {"connected", "record"}
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         found = list(entries(reader, boards(reader)))
     for entry, ms in zip(found, (1000, 2000, night_ms + 2000), strict=True):
         assert abs(entry.wall_ms - zero_ms - ms) <= entry.unc_ms + doubt_ms, (entry, ms)
@@ -284,7 +284,7 @@ def test_kill_9_in_the_middle_of_a_sync_loses_nothing_acknowledged(location, siz
             kills += 1
             assert count(location) >= board.acked, f"seed {seed}"
     assert kills == 6
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         assert reader.rows("SELECT COUNT(*), COUNT(DISTINCT seq), MAX(seq) FROM records") == [(size, size, size)]
         judged = judge(reader, boards(reader)[0], KEY)
     assert judged.exit_code == 0, judged.findings

@@ -13,7 +13,7 @@ from earlid.collect.sync import Sync
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.location import Location
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
 
@@ -47,7 +47,7 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed
         board.run_background(speed=None)
         with Link(board.serial_port) as link:
             hello = link.request("hello")["hi"]
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         (row,) = boards(reader)
         judgement = judge(reader, row, None)
     assert judgement.exit_code == 0, f"seed {seed}: {judgement.findings}"

@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from earlid.board.framing import LineReader
-from earlid.ledger.chain import next_bad
+from earlid.ledger.chain import count_linked
 from earlid.ledger.location import Location, locate
 from earlid.ledger.store import Ledger
 from lid import record, wire
@@ -51,7 +51,7 @@ def ingest(count: int, folder: Path) -> None:
         for at in range(0, len(lines), CHUNK):
             waiting += [record.wire_to_slot(body["rec"]) for _, body in reader.feed(lines[at : at + CHUNK])]
             if len(waiting) >= COMMIT or at + CHUNK >= len(lines):
-                assert next_bad(prev, waiting) == len(waiting)
+                assert count_linked(prev, waiting) == len(waiting)
                 prev = waiting[-1][40:52]
                 ledger.add(BOARD, waiting)
                 waiting = []

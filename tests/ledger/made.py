@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from earlid.ledger.reader import open_reader
-from earlid.ledger.rows import from_slot
+from earlid.ledger.reader import Reader
+from earlid.ledger.rows import row_from_slot
 from lid import record
 
 BOARD = "00112233aabbccdd"
@@ -50,11 +50,11 @@ def life(count, *, boot=1, first=1, step_ms=60_000, board=BOARD, prev=None, zero
 
 
 def rows_of(slots):
-    """Table rows as `chain.Checker` takes them."""
-    return [from_slot(slot, 1, 0) for slot in slots]
+    """Table rows as `chain.ChainChecker` takes them."""
+    return [row_from_slot(slot, 1, 0) for slot in slots]
 
 
 def dump(location, table="records"):
     """Every row of a table."""
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         return sorted(reader.rows(f"SELECT * FROM {table}"), key=lambda row: [(value is None, value) for value in row])

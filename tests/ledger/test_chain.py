@@ -7,8 +7,8 @@ import random
 
 import pytest
 from earlid.errors import UserError
-from earlid.ledger.anchor_code import DIGITS, Anchor, make_code, read_code
-from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, TAIL_CUT, Checker, Purge, next_bad
+from earlid.ledger.anchor_code import DIGITS, Anchor, make_code, parse_code
+from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, TAIL_CUT, ChainChecker, PurgedRun, count_linked
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
@@ -18,7 +18,7 @@ SLOTS = life(60)
 
 
 def judge(slots, **options):
-    checker = Checker(BOARD, **options)
+    checker = ChainChecker(BOARD, **options)
     checker.feed(rows_of(slots))
     return [(finding.verdict, finding.first, finding.last) for finding in checker.finish()]
 
@@ -47,7 +47,7 @@ def test_intact_with_and_without_the_key():
 
 def test_the_sentences_tell_what_is_not_known():
     for key, word in ((None, "without the board's key"), (KEY, "never recorded")):
-        checker = Checker(BOARD, key)
+        checker = ChainChecker(BOARD, key)
         checker.feed(rows_of(SLOTS))
         assert word in checker.finish()[0].say
 
@@ -88,7 +88,7 @@ def test_a_restamp_shows_with_the_key_or_an_anchor_and_is_not_claimed_otherwise(
     assert judge(forged, key=KEY) == [(ALTERED, 31, 60)]
     anchors = {(1, 60): SLOTS[59][40:52]}
     assert judge(forged, anchors=anchors) == [(ALTERED, 60, 60)]
-    assert judge(forged, typed=[read_code(make_code(40, SLOTS[39][40:52]))]) == [(ALTERED, 40, 40)]
+    assert judge(forged, typed=[parse_code(make_code(40, SLOTS[39][40:52]))]) == [(ALTERED, 40, 40)]
     with_key = restamp(SLOTS, 30, KEY, reason="button")
     assert judge(with_key, key=KEY) == [(INTACT, 1, 60)]
     assert judge(with_key, key=KEY, anchors=anchors) == [(ALTERED, 60, 60)]
@@ -98,7 +98,7 @@ def test_a_cut_tail_shows_by_anchors():
     anchors = {(1, 55): SLOTS[54][40:52]}
     assert judge(SLOTS[:50]) == [(INTACT, 1, 50)]
     assert judge(SLOTS[:50], anchors=anchors) == [(TAIL_CUT, 51, 55)]
-    assert judge(SLOTS[:50], typed=[read_code(make_code(60, SLOTS[59][40:52]))]) == [(TAIL_CUT, 51, 60)]
+    assert judge(SLOTS[:50], typed=[parse_code(make_code(60, SLOTS[59][40:52]))]) == [(TAIL_CUT, 51, 60)]
     regrown = SLOTS[:50] + life(10, first=51, prev=SLOTS[49][40:52], step_ms=7)
     assert judge(regrown, key=KEY, anchors=anchors) == [(ALTERED, 55, 55)]
 
@@ -114,7 +114,7 @@ def test_the_board_may_have_told_of_a_gap():
     rows = [fields(1, 5, "boot", "power-on"), fields(2, 6, "mute")]
     early = seal_all(rows)
     late = seal_all([fields(30, 9, "lost", "overwritten", a=27, b=3)], prev=bytes(12))
-    checker = Checker(BOARD)
+    checker = ChainChecker(BOARD)
     checker.feed(rows_of(early + late))
     (finding,) = checker.finish()
     assert (finding.verdict, finding.first, finding.last) == (GAP, 3, 29)
@@ -123,22 +123,22 @@ def test_the_board_may_have_told_of_a_gap():
 
 def test_the_chain_holds_across_purges_and_not_across_lies_about_them():
     head = SLOTS[29][40:52]
-    purges = [Purge(1, 1, 1, 10, None, SLOTS[9][40:52]), Purge(1, 11, 1, 30, SLOTS[9][40:52], head)]
+    purges = [PurgedRun(1, 1, 1, 10, None, SLOTS[9][40:52]), PurgedRun(1, 11, 1, 30, SLOTS[9][40:52], head)]
     assert judge(SLOTS[30:], key=KEY, purges=purges) == [(INTACT, 1, 60)]
     assert judge(SLOTS[31:], key=KEY, purges=purges) == [(GAP, 31, 31)]
-    assert judge(SLOTS[30:], purges=[Purge(1, 1, 1, 30, None, bytes(12))]) == [(ALTERED, 31, 31)]
-    middle = [Purge(1, 21, 1, 30, SLOTS[19][40:52], head)]
+    assert judge(SLOTS[30:], purges=[PurgedRun(1, 1, 1, 30, None, bytes(12))]) == [(ALTERED, 31, 31)]
+    middle = [PurgedRun(1, 21, 1, 30, SLOTS[19][40:52], head)]
     assert judge(SLOTS[:20] + SLOTS[30:], purges=middle) == [(INTACT, 1, 60)]
     assert judge(SLOTS[:19] + SLOTS[30:], purges=middle) == [(GAP, 20, 20)]
-    lied = [Purge(1, 21, 1, 30, bytes(12), head)]
+    lied = [PurgedRun(1, 21, 1, 30, bytes(12), head)]
     assert judge(SLOTS[:20] + SLOTS[30:], purges=lied) == [(ALTERED, 20, 20)]
 
 
 def test_what_cannot_be_judged_is_said():
     assert judge([]) == [(CANNOT_JUDGE, 0, 0)]
-    purges = [Purge(1, 1, 1, 30, None, SLOTS[29][40:52])]
+    purges = [PurgedRun(1, 1, 1, 30, None, SLOTS[29][40:52])]
     assert judge(SLOTS[30:], purges=purges, typed=[Anchor(5, 0)]) == [(CANNOT_JUDGE, 5, 5)]
-    assert judge(SLOTS[30:], purges=purges, typed=[read_code(make_code(30, SLOTS[29][40:52]))]) == [(INTACT, 1, 60)]
+    assert judge(SLOTS[30:], purges=purges, typed=[parse_code(make_code(30, SLOTS[29][40:52]))]) == [(INTACT, 1, 60)]
 
 
 def test_random_single_changes_never_pass():
@@ -150,7 +150,7 @@ def test_random_single_changes_never_pass():
         row = list(rows[at])
         row[column] ^= 1 << rng.randrange(4)
         rows[at] = tuple(row)
-        checker = Checker(BOARD, KEY)
+        checker = ChainChecker(BOARD, KEY)
         checker.feed(rows)
         found = [(finding.verdict, finding.first) for finding in checker.finish()]
         assert found == [(ALTERED, at + 1)], f"seed 20261122, trial {trial}, column {column}"
@@ -163,17 +163,17 @@ def test_the_quick_mac_is_the_definition():
 
 
 def test_next_bad_counts_the_good_ones():
-    assert next_bad(record.genesis(BOARD), SLOTS) == 60
-    assert next_bad(SLOTS[3][40:52], SLOTS[4:9]) == 5
-    assert next_bad(record.genesis(BOARD), [*SLOTS[:7], edited(SLOTS[7], a=8), *SLOTS[8:]]) == 7
+    assert count_linked(record.genesis(BOARD), SLOTS) == 60
+    assert count_linked(SLOTS[3][40:52], SLOTS[4:9]) == 5
+    assert count_linked(record.genesis(BOARD), [*SLOTS[:7], edited(SLOTS[7], a=8), *SLOTS[8:]]) == 7
 
 
 @given(st.integers(1, 0xFFFFFFFF), st.binary(min_size=12, max_size=12))
 def test_an_anchor_code_reads_back(seq, link):
-    anchor = read_code(make_code(seq, link).lower().replace("-", " "))
+    anchor = parse_code(make_code(seq, link).lower().replace("-", " "))
     assert anchor.seq == seq
-    assert anchor.fits(link)
-    assert not anchor.fits(bytes([link[0] ^ 1]) + link[1:])
+    assert anchor.matches(link)
+    assert not anchor.matches(bytes([link[0] ^ 1]) + link[1:])
 
 
 @given(st.integers(1, 0xFFFFFFFF), st.binary(min_size=12, max_size=12), st.data())
@@ -182,14 +182,14 @@ def test_a_mistyped_anchor_code_is_refused(seq, link, data):
     at = data.draw(st.integers(0, len(code) - 1))
     wrong = data.draw(st.sampled_from([digit for digit in DIGITS if digit != code[at]]))
     with pytest.raises(UserError, match="wrong character"):
-        read_code(code[:at] + wrong + code[at + 1 :])
+        parse_code(code[:at] + wrong + code[at + 1 :])
     at = data.draw(st.integers(0, len(code) - 2))
     if code[at] != code[at + 1]:
         with pytest.raises(UserError, match="wrong character"):
-            read_code(code[:at] + code[at + 1] + code[at] + code[at + 2 :])
+            parse_code(code[:at] + code[at + 1] + code[at] + code[at + 2 :])
 
 
 def test_what_is_no_anchor_code_is_refused():
     for text in ("", "hello", "1-2", "U" * 12):
         with pytest.raises(UserError, match="no anchor code"):
-            read_code(text)
+            parse_code(text)

@@ -10,9 +10,9 @@ import pytest
 from earlid.ledger import time_format
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import entries, totals
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from earlid.ledger.wall_clock import UNBOUNDED_MS, BootClock, BoundedClock, Extent, Point, believable, clocks_of
+from earlid.ledger.wall_clock import UNBOUNDED_MS, BootClock, BootExtent, BoundedClock, ClockPoint, clocks_of, consistent_points
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
@@ -24,21 +24,21 @@ HOUR_MS = 3_600_000
 
 
 def test_one_point_carries_to_both_sides_with_growing_doubt():
-    clock = BootClock([Point(10_000, T, 40)])
+    clock = BootClock([ClockPoint(10_000, T, 40)])
     assert clock.wall(10_000) == (T, 40)
     assert clock.wall(0) == (T - 10_000, 40)
     assert clock.wall(10_000 + DAY) == (T + DAY, 40 + 4320)
 
 
 def test_between_two_points_drift_is_taken_out():
-    slow = BootClock([Point(0, T, 40), Point(DAY, T + DAY + 4000, 40)])
+    slow = BootClock([ClockPoint(0, T, 40), ClockPoint(DAY, T + DAY + 4000, 40)])
     assert slow.wall(DAY // 2) == (T + DAY // 2 + 2000, 40 + 2160)
 
 
 def test_the_newest_point_is_believed_and_a_wrong_one_forgotten():
-    right, wrong, again = Point(0, T, 50), Point(DAY, T + 9 * DAY, 50), Point(2 * DAY, T + 2 * DAY, 50)
-    assert believable([right, wrong]) == [wrong]
-    assert believable([again, right, wrong]) == [right, again]
+    right, wrong, again = ClockPoint(0, T, 50), ClockPoint(DAY, T + 9 * DAY, 50), ClockPoint(2 * DAY, T + 2 * DAY, 50)
+    assert consistent_points([right, wrong]) == [wrong]
+    assert consistent_points([again, right, wrong]) == [right, again]
 
 
 @given(
@@ -46,7 +46,7 @@ def test_the_newest_point_is_believed_and_a_wrong_one_forgotten():
     st.integers(0, 1 << 47),
 )
 def test_points_that_agree_give_one_line(points, ms):
-    clock = BootClock(Point(hour * HOUR_MS, T + hour * HOUR_MS + off, 1000) for hour, off in points)
+    clock = BootClock(ClockPoint(hour * HOUR_MS, T + hour * HOUR_MS + off, 1000) for hour, off in points)
     wall_ms, unc_ms = clock.wall(ms)
     assert abs(wall_ms - (T + ms)) <= unc_ms
     assert abs(clock.ms_at(wall_ms) - ms) <= 2
@@ -59,7 +59,7 @@ def test_no_record_falls_between_two_days_of_a_drifting_clock(location):
         ledger.add_clock_point(BOARD, 1, 0, T, 5000)
         ledger.add_clock_point(BOARD, 1, 400_000, T + 406_000, 5000)
     cuts = [T + ms for ms in range(0, 410_000, 1013)]
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         chosen = boards(reader)
         parts = [[entry.seq for entry in entries(reader, chosen, *cut)] for cut in pairwise(cuts)]
         counts = [totals(reader, chosen, *cut).records for cut in pairwise(cuts[::20])]
@@ -73,10 +73,10 @@ def test_milliseconds_past_32_bits_and_48_bits_are_kept(location):
     with Ledger(location) as ledger:
         ledger.add(BOARD, seal_all(fields(i + 1, ms, "mute") for i, ms in enumerate(late_ms)))
         ledger.add_clock_point(BOARD, 1, 1 << 32, T, 50)
-    with open_reader(location) as reader:
-        found = list(entries(reader, boards(reader)))
-    assert [entry.ms for entry in found] == late_ms
-    assert [entry.wall_ms for entry in found[:2]] == [T - 5, T + 5]
+    with Reader(location) as reader:
+        boots = list(entries(reader, boards(reader)))
+    assert [entry.ms for entry in boots] == late_ms
+    assert [entry.wall_ms for entry in boots[:2]] == [T - 5, T + 5]
 
 
 def test_a_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
@@ -94,18 +94,18 @@ def test_a_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
             ),
         )
         before = dump(location)
-        with open_reader(location) as reader:
+        with Reader(location) as reader:
             assert [entry.wall_ms for entry in entries(reader, boards(reader))] == [wrong + ms for ms in (1000, 5000, 9000)]
         ledger.add_clock_point(BOARD, 1, 60_000, T + 60_000, 50)
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         assert [entry.wall_ms for entry in entries(reader, boards(reader))] == [T + ms for ms in (1000, 5000, 9000)]
         assert list(entries(reader, boards(reader), T, T + 5000))[-1].seq == 1
     assert dump(location) == before
 
 
 def test_a_start_nobody_timed_lies_between_its_neighbours():
-    extents = [Extent(1, 0, 60_000, T + DAY), Extent(2, 0, 1000, T + DAY), Extent(3, 0, 5, T + DAY)]
-    points = {1: [Point(0, T, 50)], 3: [Point(0, T + 600_000, 50)]}
+    extents = [BootExtent(1, 0, 60_000, T + DAY), BootExtent(2, 0, 1000, T + DAY), BootExtent(3, 0, 5, T + DAY)]
+    points = {1: [ClockPoint(0, T, 50)], 3: [ClockPoint(0, T + 600_000, 50)]}
     wall_ms, unc_ms = clocks_of(extents, points)[2].wall(0)
     assert wall_ms - unc_ms <= T + 60_000 + 300_000 <= wall_ms + unc_ms
     assert wall_ms - unc_ms >= T + 59_000
@@ -113,9 +113,9 @@ def test_a_start_nobody_timed_lies_between_its_neighbours():
 
 
 def test_with_no_time_at_all_only_the_fetch_bounds_it():
-    clock = clocks_of([Extent(1, 0, 10_000, T)], {})[1]
+    clock = clocks_of([BootExtent(1, 0, 10_000, T)], {})[1]
     assert clock.wall(10_000) == (T, UNBOUNDED_MS)
-    assert time_format.doubt_text(UNBOUNDED_MS) == "or before"
+    assert time_format.uncertainty_text(UNBOUNDED_MS) == "or before"
     assert BoundedClock(T, T - 5).wall(0)[1] == UNBOUNDED_MS
 
 
@@ -132,15 +132,15 @@ def test_a_leap_of_the_hosts_clock_leaves_a_point_and_is_outvoted_by_the_next(lo
         ledger.add(BOARD, life(10))
         for ms, wall_ms in ((0, T), (60_000, T + 60_000 + 3_600_000), (120_000, T + 120_000)):
             ledger.add_clock_point(BOARD, 1, ms, wall_ms, 50)
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         assert next(entries(reader, boards(reader))).wall_ms == T + 1000
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 7, 1), 24)])
 def test_days_are_as_long_as_they_are(berlin, day, hours):
     start_ms = time_format.day_start_ms(day)
-    ((found, first_ms, end_ms),) = time_format.days_between(start_ms, start_ms + 1)
-    assert (found, first_ms, end_ms - first_ms) == (day, start_ms, hours * 3_600_000)
+    ((boots, first_ms, end_ms),) = time_format.days_between(start_ms, start_ms + 1)
+    assert (boots, first_ms, end_ms - first_ms) == (day, start_ms, hours * 3_600_000)
     assert len(time_format.days_between(start_ms - DAY, start_ms + 3 * DAY)) in (4, 5)
 
 
@@ -161,4 +161,4 @@ def test_spans_for_people(span_ms, text):
 
 @pytest.mark.parametrize(("unc_ms", "text"), [(60, ""), (3000, "±3 s"), (7_200_000, "±2 h"), (10 * DAY, "±10 d")])
 def test_doubt_for_people(unc_ms, text):
-    assert time_format.doubt_text(unc_ms) == text
+    assert time_format.uncertainty_text(unc_ms) == text

@@ -13,7 +13,7 @@ from earlid.ledger import keys, purge
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.boards import boards
 from earlid.ledger.location import locate
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
 from made import BOARD, KEY, dump, life
 
@@ -31,7 +31,7 @@ def filled(location):
         ledger.add_anchor(BOARD, Head(1, 120, slots[119][40:52]))
         ledger.set_label(BOARD, 1, 60, False)
         ledger.set_name(BOARD, "kitchen")
-        with open_reader(location) as reader:
+        with Reader(location) as reader:
             selection = purge.Selection(None, T + 20 * 60_000, "test")
             purge.purge(ledger, purge.find_runs(ledger, boards(reader)[:1], selection), "test")
     return location
@@ -50,7 +50,7 @@ def test_an_export_comes_back_as_it_was(filled, exported, tmp_path):
         assert main(["export", "--import", str(exported), "--ledger", str(other.path)]) == 0
         for table in TABLES:
             assert dump(other, table) == dump(filled, table), table
-    with open_reader(other) as reader:
+    with Reader(other) as reader:
         assert [board.title for board in boards(reader)] == ["kitchen", "ffff"]
     assert stat.S_IMODE(exported.stat().st_mode) == 0o600
 
@@ -131,7 +131,7 @@ def test_a_changed_export_is_refused(exported, tmp_path, capsys, change, code, s
         assert main(words) == code
         captured = capsys.readouterr()
         assert said in captured.out + captured.err
-    with open_reader(locate(str(other))) as reader:
+    with Reader(locate(str(other))) as reader:
         assert reader.rows("SELECT COUNT(*) FROM records") == [(0,)]
 
 

@@ -16,7 +16,7 @@ from earlid.cli import main
 from earlid.errors import UserError
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from made import BOARD, KEY, life
 
@@ -75,7 +75,7 @@ def test_watch_outlives_a_full_disk(small_disk, sqlite_location):
             child.wait()
     assert "watch: 0" in out
     assert err.count("is full") == 0, "said again and again"
-    with open_reader(sqlite_location) as reader:
+    with Reader(sqlite_location) as reader:
         judged = judge(reader, boards(reader)[0], KEY)
     assert (judged.exit_code, judged.records) == (0, SIZE), judged.findings
 
@@ -101,7 +101,7 @@ def test_a_limit_of_file_sizes_is_no_damage(sqlite_location, capsys):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert caught.value.code == 1
-        with open_reader(sqlite_location) as reader:
+        with Reader(sqlite_location) as reader:
             assert reader.rows("SELECT COUNT(*) FROM records") == [(stored,)]
         ledger.add(BOARD, slots)
     assert main(["verify", "--ledger", str(sqlite_location.path)]) == 0

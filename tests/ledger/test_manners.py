@@ -16,8 +16,8 @@ import pytest
 from earlid.cli import main
 from earlid.ledger import render
 from earlid.ledger.boards import boards
-from earlid.ledger.reader import open_reader
-from earlid.ledger.report import BAR_CELLS, tell
+from earlid.ledger.reader import Reader
+from earlid.ledger.report import BAR_CELLS, make_report
 from earlid.ledger.store import Ledger
 from earlid.verbs import review as review_verb
 from made import BOARD, life
@@ -55,16 +55,16 @@ def test_no_line_is_longer_than_the_terminal(sqlite_location, zero_ms, monkeypat
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("NO_COLOR", "1")
     out = Terminal()
-    with open_reader(sqlite_location) as reader:
-        story = tell(reader, boards(reader), zero_ms, zero_ms + 86_400_000)
-    render.show_story(story, out)
+    with Reader(sqlite_location) as reader:
+        report = make_report(reader, boards(reader), zero_ms, zero_ms + 86_400_000)
+    render.print_report(report, out)
     lines = out.getvalue().splitlines()
     tables = [line for line in lines if line[:1].isspace() or line[:6] in ("number", "day   ")]
     assert len(tables) > 20
     assert max(map(len, tables)) <= max(columns, 60)  # number, time, what, why, live: less says nothing
     (bar,) = re.findall(r"[!BWn|·]{20,}", out.getvalue())
     assert len(bar) == {40: 24, 60: 48, 80: 48, 100: 48, 140: 96}[columns]
-    assert ("!" in bar) == ("!" in story.days[0].bar)
+    assert ("!" in bar) == ("!" in report.days[0].bar)
     assert "live" in out.getvalue()
     if columns == 140:
         assert "230/200" in out.getvalue()
@@ -72,7 +72,7 @@ def test_no_line_is_longer_than_the_terminal(sqlite_location, zero_ms, monkeypat
 
 def test_a_coarser_bar_tells_what_matters_most():
     bar = "··n·W·nB!|··" + "·" * (BAR_CELLS - 12)
-    assert render._coarser(bar, 4)[:4] == "nB!·"
+    assert render._downsample(bar, 4)[:4] == "nB!·"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "koi8-r", "cp437", "latin-1"])

@@ -11,7 +11,7 @@ from earlid.ledger import jsonl
 from earlid.ledger import judge as judging
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from made import BOARD, KEY, life
 
@@ -29,7 +29,7 @@ def kept(location):
 
 def test_a_snapshot_stands_still_and_ends(kept):
     location, ledger = kept
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         with reader.snapshot():
             assert reader.rows(COUNT) == [(40,)]
             ledger.add(BOARD, SLOTS[40:80], 0)
@@ -47,7 +47,7 @@ def test_records_that_come_during_a_check_do_not_contradict_it(kept, monkeypatch
     def meanwhile(count):
         ledger.add(BOARD, [next(more)], 0)
 
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         (board,) = boards(reader)
         judged = judge(reader, board, KEY, progress=meanwhile)
     assert judged.records == 40
@@ -64,6 +64,6 @@ def test_an_export_made_meanwhile_is_whole(kept):
             return super().write(text)
 
     out = Slow()
-    with open_reader(location) as reader:
-        assert jsonl.write(reader, boards(reader), out) == 40
+    with Reader(location) as reader:
+        assert jsonl.export_boards(reader, boards(reader), out) == 40
     assert json.loads(out.getvalue().splitlines()[-1])["count"] == 40

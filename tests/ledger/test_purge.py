@@ -10,10 +10,10 @@ import pytest
 from earlid.cli import main
 from earlid.ledger import purge
 from earlid.ledger.boards import boards
-from earlid.ledger.gaps import gaps
+from earlid.ledger.gaps import find_gaps
 from earlid.ledger.judge import judge
 from earlid.ledger.queries import entries, totals
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
 from earlid.verbs import purge as purge_verb
 from made import BOARD, KEY, dump, life
@@ -34,13 +34,13 @@ def fill(location, count=300, step_ms=HOUR_MS, now_s=None):
 
 
 def verdicts(location):
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         (board,) = boards(reader)
         return [finding.verdict for finding in judge(reader, board, KEY).findings]
 
 
 def remove(location, from_ms, to_ms):
-    with Ledger(location) as ledger, open_reader(location) as reader:
+    with Ledger(location) as ledger, Reader(location) as reader:
         return purge.purge(ledger, purge.find_runs(ledger, boards(reader), purge.Selection(from_ms, to_ms, "")), "test")
 
 
@@ -50,9 +50,9 @@ def test_what_is_old_goes_and_the_rest_holds(location):
     assert remove(location, None, zero_ms + 100 * HOUR_MS) == {BOARD: 100}
     assert dump(location) == kept
     assert verdicts(location) == ["intact"]
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         chosen = boards(reader)
-        assert gaps(reader, chosen) == []
+        assert find_gaps(reader, chosen) == []
         assert totals(reader, chosen).records == 200
         assert next(entries(reader, chosen)).seq == 101
     assert dump(location, "labels") == []
@@ -89,7 +89,7 @@ def test_nothing_of_it_is_left_in_the_files(sqlite_location):
     with Ledger(sqlite_location) as ledger:
         data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
         assert all(mark in data for mark in marks)
-        with open_reader(sqlite_location) as reader:
+        with Reader(sqlite_location) as reader:
             runs = purge.find_runs(ledger, boards(reader), purge.Selection(None, zero_ms + 200 * HOUR_MS, ""))
         assert purge.purge(ledger, runs, "test") == {BOARD: 200}
         data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
@@ -105,7 +105,7 @@ def test_nothing_of_it_is_left_in_a_servers_tables(postgres_location, postgres_s
 
     def in_tables():
         sql = "SELECT oid FROM pg_database WHERE datname = current_database()"
-        with open_reader(postgres_location) as reader:
+        with Reader(postgres_location) as reader:
             ((oid,),) = reader.rows(sql)
         postgres_server.crash()  # writes out what it holds in memory when it starts again
         return b"".join(path.read_bytes() for path in (postgres_server.data / "base" / str(oid)).iterdir())

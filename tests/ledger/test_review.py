@@ -10,10 +10,10 @@ from datetime import datetime
 import pytest
 from earlid.cli import main
 from earlid.ledger.boards import boards
-from earlid.ledger.gaps import gaps
+from earlid.ledger.gaps import find_gaps
 from earlid.ledger.queries import openings
-from earlid.ledger.reader import open_reader
-from earlid.ledger.report import BAR_CELLS, live_today, tell
+from earlid.ledger.reader import Reader
+from earlid.ledger.report import BAR_CELLS, live_today, make_report
 from earlid.ledger.store import Ledger
 from earlid.verbs import review as review_verb
 from lid import record
@@ -67,7 +67,7 @@ def review(told, capsys, *words):
 
 
 def test_openings_are_paired_and_cut_ones_told(told):
-    with open_reader(told) as reader:
+    with Reader(told) as reader:
         found = openings(reader, boards(reader))
     assert [(item.seq, item.reason, item.live_ms, item.ended) for item in found] == [
         (2, "word", 8000, "timeout"),
@@ -82,7 +82,7 @@ def test_an_opening_is_still_one_beside_other_boards(told):
     rows = [fields(1, 1000, "boot", "power-on"), fields(2, 3 * 3_600_000, "open", "button")]
     for other in ("0000000000000001", "ffffffffffffffff"):
         keep(told, rows, zero_ms, board=other)
-    with open_reader(told) as reader:
+    with Reader(told) as reader:
         found = openings(reader, boards(reader))
     assert sorted((item.board, item.seq) for item in found if item.ended == "open") == [
         ("0000000000000001", 2), (BOARD, 10), ("ffffffffffffffff", 2),
@@ -90,10 +90,10 @@ def test_an_opening_is_still_one_beside_other_boards(told):
 
 
 def test_live_time_is_split_at_midnight(told):
-    with open_reader(told) as reader:
-        story = tell(reader, boards(reader), local_ms(2026, 11, 21), local_ms(2026, 11, 23))
+    with Reader(told) as reader:
+        report = make_report(reader, boards(reader), local_ms(2026, 11, 21), local_ms(2026, 11, 23))
         today = live_today(reader, boards(reader), local_ms(2026, 11, 22, 4))
-    first, second = story.days
+    first, second = report.days
     assert first.live_ms == 8000 + 60_000
     # After midnight: a minute of the button's, nothing known of the one cut short, and 30 s of the last until last seen.
     assert second.live_ms == 60_000 + 30_000
@@ -119,13 +119,13 @@ def test_the_table_tells_the_story(told, capsys):
 def test_filters_and_json(told, capsys):
     code, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-22", "--event", "open", "--reason", "word",
                         "--json")  # fmt: skip
-    story = json.loads(said.out)
+    report = json.loads(said.out)
     assert code == 0
-    assert [entry["seq"] for entry in story["entries"]] == [2, 8]
-    assert story["entries"][0]["wall"] == "2026-11-21T07:12:00.000+01:00"
-    assert story["totals"]["live_ms"] == 158_000
-    assert len(story["days"]) == 2
-    assert all(len(day["bar"]) == BAR_CELLS for day in story["days"])
+    assert [entry["seq"] for entry in report["entries"]] == [2, 8]
+    assert report["entries"][0]["wall"] == "2026-11-21T07:12:00.000+01:00"
+    assert report["totals"]["live_ms"] == 158_000
+    assert len(report["days"]) == 2
+    assert all(len(day["bar"]) == BAR_CELLS for day in report["days"])
 
 
 def test_csv_has_every_record(told, capsys):
@@ -168,8 +168,8 @@ def test_boards_have_names_and_are_asked_for_by_them(told, capsys):
 def test_gaps_are_shown(told, capsys):
     with Ledger(told) as ledger:
         ledger.add(BOARD, seal_all([fields(15, 4 * 3_600_000, "mute", boot=2)], prev=bytes(12)))
-    with open_reader(told) as reader:
-        assert [(gap.first, gap.last) for gap in gaps(reader, boards(reader))] == [(11, 14)]
+    with Reader(told) as reader:
+        assert [(gap.first, gap.last) for gap in find_gaps(reader, boards(reader))] == [(11, 14)]
     _, said = review(told, capsys, "--since", "2026-11-21")
     assert "records 11 to 14" in said.out
 
@@ -178,12 +178,12 @@ def test_the_day_with_25_hours_has_all_of_them(berlin, sqlite_location):
     zero_ms = local_ms(2026, 10, 25)
     rows = [fields(i + 1, i * 3_600_000, "open" if i % 2 == 0 else "close", "button", a=3_600_000) for i in range(25)]
     keep(sqlite_location, rows, zero_ms)
-    with open_reader(sqlite_location) as reader:
-        story = tell(reader, boards(reader), zero_ms, local_ms(2026, 10, 26))
-    assert len(story.days) == 1
-    assert len(story.entries) == 25
-    assert story.days[0].live_ms == 12 * 3_600_000
-    assert story.days[0].openings.total() == 13
+    with Reader(sqlite_location) as reader:
+        report = make_report(reader, boards(reader), zero_ms, local_ms(2026, 10, 26))
+    assert len(report.days) == 1
+    assert len(report.entries) == 25
+    assert report.days[0].live_ms == 12 * 3_600_000
+    assert report.days[0].openings.total() == 13
 
 
 def test_an_empty_ledger_and_nonsense_are_said(sqlite_location, capsys):

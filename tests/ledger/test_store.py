@@ -21,11 +21,11 @@ from earlid.cli import main
 from earlid.errors import UserError
 from earlid.ledger import store
 from earlid.ledger.boards import boards, pick_boards
-from earlid.ledger.boot_clocks import Clocks
+from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
-from earlid.ledger.queries import Totals, totals
-from earlid.ledger.reader import open_reader
+from earlid.ledger.queries import RecordTotals, totals
+from earlid.ledger.reader import Reader
 from earlid.ledger.schema import metadata
 from earlid.ledger.store import Ledger
 from made import BOARD, KEY, dump, life
@@ -34,7 +34,7 @@ SLOTS = life(200)
 
 
 def count(location):
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         return reader.rows("SELECT COUNT(*) FROM records")[0][0]
 
 
@@ -64,7 +64,7 @@ def test_order_of_arrival_does_not_matter(location):
         for i in range(0, 200, 37):
             ledger.add(BOARD, mixed[i : i + 37], 5)
         assert ledger.head(BOARD).seq == 200
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         judged = judge(reader, boards(reader)[0], KEY)
     assert judged.exit_code == 0
     assert judged.records == 200
@@ -84,7 +84,7 @@ def test_totals_of_any_range_are_those_of_the_records(location):
     with Ledger(location) as ledger:
         ledger.add(BOARD, slots)
         ledger.add("ffff", life(30, board="ffff"))
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         chosen = pick_boards(reader, [BOARD])
         every = totals(reader, chosen)
         half_ms = zero_ms + 250 * 1_500_000 + 1
@@ -93,7 +93,7 @@ def test_totals_of_any_range_are_those_of_the_records(location):
     assert parts[0].records + parts[1].records == 500
     assert abs(parts[0].records - 251) <= 1
     assert parts[0].live_ms + parts[1].live_ms == every.live_ms
-    assert isinstance(every, Totals)
+    assert isinstance(every, RecordTotals)
     assert every.counts["boot", "power-on"] == 1
 
 
@@ -107,7 +107,7 @@ def test_names_labels_notes_and_settings_stay(location):
         ledger.set_setting("retention", "3 months")
     with Ledger(location) as ledger:
         assert ledger.setting("retention") == "3 months"
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         assert boards(reader)[0].title == "kitchen"
         assert pick_boards(reader, ["KITCHEN"]) == pick_boards(reader, ["0011"])
         assert reader.rows("SELECT seq, label FROM labels") == [(2, 1)]
@@ -151,7 +151,7 @@ def test_two_writers_wait_for_each_other(location):
     for child in children:
         assert child.communicate()[0].split()[-1] == "600"
         assert child.returncode == 0
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         assert judge(reader, boards(reader)[0], KEY).exit_code == 0
         assert totals(reader, boards(reader)).records == 600
     assert count(location) == 600
@@ -181,9 +181,9 @@ def test_a_newer_ledger_is_refused_and_not_touched(location, capsys):
         ledger.add(BOARD, SLOTS)
         ledger.set_setting("version", "2")
     before = content(location)
-    for opened in (Ledger, open_reader):
+    for openings in (Ledger, Reader):
         with pytest.raises(UserError, match=r"newer Earlid.*Update.*Nothing was changed") as caught:
-            opened(location)
+            openings(location)
         assert caught.value.code == 2
     for words in (["watch", "--once"], ["review"], ["verify"], ["export"], ["purge", "--everything", "--yes"]):
         assert main([*words, "--ledger", location.url or str(location.path)]) == 2, words
@@ -215,13 +215,13 @@ def test_kill_9_loses_nothing_committed_and_doubles_nothing(location, commits):
         assert stored >= acknowledged
         assert stored % 200 == 0
         ledger.add(BOARD, life(6000))
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         judged = judge(reader, boards(reader)[0], KEY)
     assert (judged.exit_code, judged.records) == (0, max(6000, stored))
 
 
 def test_a_server_that_dies_is_said_and_loses_nothing_committed(postgres_location, postgres_server):
-    with Ledger(postgres_location) as ledger, open_reader(postgres_location) as reader:
+    with Ledger(postgres_location) as ledger, Reader(postgres_location) as reader:
         ledger.add(BOARD, SLOTS[:100])
         postgres_server.crash()
         for work in (lambda: ledger.add(BOARD, SLOTS[100:]), lambda: reader.rows("SELECT COUNT(*) FROM records")):
@@ -229,7 +229,7 @@ def test_a_server_that_dies_is_said_and_loses_nothing_committed(postgres_locatio
                 work()
         assert count(postgres_location) == 100
         ledger.add(BOARD, SLOTS)  # the same ledger goes on, as `watch` does
-    with open_reader(postgres_location) as reader:
+    with Reader(postgres_location) as reader:
         assert judge(reader, boards(reader)[0], KEY).exit_code == 0
     assert count(postgres_location) == 200
 
@@ -273,14 +273,14 @@ def test_what_is_no_ledger_is_said(tmp_path):
     sqlite3.connect(other).execute("CREATE TABLE a (b)").connection.commit()
     for path in (text, other):
         with pytest.raises(UserError, match="not an Earlid ledger"):
-            open_reader(locate(str(path)))
+            Reader(locate(str(path)))
         with pytest.raises(UserError, match="not an Earlid ledger"):
             Ledger(locate(str(path)))
     assert sqlite3.connect(other).execute("SELECT name FROM sqlite_master").fetchall() == [("a",)]
     (tmp_path / "begun.sqlite").touch()  # as `watch` does first
     for name in ("none.sqlite", "begun.sqlite"):
         with pytest.raises(UserError, match=r"there is no ledger at .* yet"):
-            open_reader(locate(str(tmp_path / name)))
+            Reader(locate(str(tmp_path / name)))
     with pytest.raises(UserError, match="name a file or a postgresql"):
         locate("mysql://root:secret@host/db")
 
@@ -299,10 +299,10 @@ def test_a_flipped_bit_never_passes_and_never_crashes(sqlite_location, tmp_path,
     with Ledger(sqlite_location) as ledger:
         ledger.add(BOARD, life(300, zero_ms=zero_ms, step_ms=60_000))
     whole = sqlite_location.path.read_bytes()
-    with open_reader(sqlite_location) as reader:
+    with Reader(sqlite_location) as reader:
         chosen = boards(reader)
         clean = judge(reader, chosen[0], KEY).exit_code
-        assert Clocks(reader, chosen).wall(chosen[0].id, 1, 1000)[0] == zero_ms + 1000
+        assert LedgerClocks(reader, chosen).wall(chosen[0].id, 1, 1000)[0] == zero_ms + 1000
     assert clean == 0
     rng = random.Random(seed)
     codes = []

@@ -25,7 +25,7 @@ from earlid.ledger.store import Ledger
 from tests.page.chromium import browser, wait
 from tests.page.heavy import heavy_page
 from tests.page.interactions import WATCH, costs
-from tests.page.made import CUTOFF, KITCHEN, Board
+from tests.page.made import CUTOFF, KITCHEN, SyntheticBoard
 
 FIRST_MS_MAX = 2000
 TASK_MS_MAX = 100
@@ -36,7 +36,7 @@ def fill(path: Path, records: int) -> None:
     end_ms = int(time.time() * 1000) - 60_000
     step_ms = 365 * 86_400_000 * 3 // records
     at_ms = end_ms - records // 3 * step_ms
-    board = Board(KITCHEN, at_ms)
+    board = SyntheticBoard(KITCHEN, at_ms)
     board.start(at_ms)
     began_s = time.perf_counter()
     with Ledger(locate(str(path))) as ledger:

@@ -19,11 +19,11 @@ DAY_MS = 86_400_000
 CUTOFF = 200
 
 
-class Board:
+class SyntheticBoard:
     """Makes records with rising numbers and sealed links; times are Unix ms, which its own clock counts from its start."""
 
     def __init__(self, board: str, zero_ms: int) -> None:
-        self.board, self.boot, self.seq, self.zero_ms = board, 1, 0, zero_ms
+        self.identifier, self.boot, self.seq, self.zero_ms = board, 1, 0, zero_ms
         self.prev = record.genesis(board)
         self.slots: list[bytes] = []
 
@@ -32,7 +32,7 @@ class Board:
         self.seq += 1
         row = [self.seq, self.boot, at_ms - self.zero_ms, event, reason, score, record.CLOCK_SET, 5000, 3300, 3300,
                at_ms, 60, a, b]  # fmt: skip
-        slot, self.prev = record.seal(KEYS.get(self.board, KEYS[KITCHEN]), self.prev, record.make_body(row))
+        slot, self.prev = record.seal(KEYS.get(self.identifier, KEYS[KITCHEN]), self.prev, record.make_body(row))
         self.slots.append(slot)
         return self.seq
 
@@ -49,7 +49,7 @@ class Board:
         return number
 
 
-def days_of(rng: random.Random, board: Board, end: datetime, days: int, busy: float) -> list[int]:
+def days_of(rng: random.Random, board: SyntheticBoard, end: datetime, days: int, busy: float) -> list[int]:
     """Half a year of mornings and evenings up to `end`; returns the numbers of openings that nobody meant."""
     wrong = []
     first = end.date() - timedelta(days=days - 1)
@@ -103,19 +103,21 @@ def ms(day: date, hour: float) -> int:
     return int((datetime(day.year, day.month, day.day).timestamp() + hour * 3600) * 1000)
 
 
-def last_ms(board: Board) -> int:
+def last_ms(board: SyntheticBoard) -> int:
     """When the board's newest record was made."""
     return int(record.read_body(board.slots[-1][:40])[10]) if board.slots else 0
 
 
-def keep(ledger: Ledger, board: Board) -> None:
+def keep(ledger: Ledger, board: SyntheticBoard) -> None:
     """Give the ledger the records that it lacks, fetched when they were made, and the head as an anchor."""
     new, board.slots = board.slots, board.slots[-1:]
-    ledger.add(board.board, new, [int(record.read_body(slot[:40])[10]) + 200 for slot in new])
-    ledger.add_anchor(board.board, Head(board.boot, board.seq, board.prev))
+    ledger.add(board.identifier, new, [int(record.read_body(slot[:40])[10]) + 200 for slot in new])
+    ledger.add_anchor(board.identifier, Head(board.boot, board.seq, board.prev))
 
 
-def household(path: Path, *, days: int = 180, end: datetime | None = None, seed: int = 6) -> tuple[Location, Board, Board]:
+def household(
+    path: Path, *, days: int = 180, end: datetime | None = None, seed: int = 6
+) -> tuple[Location, SyntheticBoard, SyntheticBoard]:
     """A ledger with two boards; the last day is that of `end` (local), now when None."""
     rng = random.Random(seed)
     end = end or datetime.fromtimestamp(time.time())
@@ -123,7 +125,7 @@ def household(path: Path, *, days: int = 180, end: datetime | None = None, seed:
     made = []
     with Ledger(location) as ledger:
         for name, identifier, busy in (("kitchen", KITCHEN, 1.0), ("office", OFFICE, 0.35)):
-            board = Board(identifier, 0)
+            board = SyntheticBoard(identifier, 0)
             wrong = days_of(rng, board, end, days, busy)
             keep(ledger, board)
             ledger.set_name(identifier, name)

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from earlid.ledger.boards import boards
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.page.report import make_report
 from PIL import Image
 
@@ -39,7 +39,7 @@ def main(folder: Path, *, full: bool = False) -> None:
         time.tzset()
         location, _, _ = household(Path(scratch) / "ledger.sqlite", end=END)
         page_file = Path(scratch) / "report.html"
-        with open_reader(location) as reader:
+        with Reader(location) as reader:
             page_file.write_text(make_report(reader, boards(reader), int(END.timestamp() * 1000), None, None), encoding="utf-8")
         with browser() as chromium:
             for name, width, height, sharp in SHOTS:

@@ -15,7 +15,7 @@ from earlid.cli import main
 from earlid.errors import UserError
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import totals
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from earlid.page import collect
 from earlid.page.document import SCRIPTS, document, policy
@@ -58,7 +58,7 @@ def test_the_zone_changes_where_the_clocks_do():
 
 def test_every_record_is_an_opening_or_beside_one(past):
     location, kitchen, office = past
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         known = boards(reader)
         rows = collect.collect(reader, known, None, None)
         counts = totals(reader, known)
@@ -73,7 +73,7 @@ def test_every_record_is_an_opening_or_beside_one(past):
 
 def test_too_much_for_a_page_is_said(past, monkeypatch):
     monkeypatch.setattr(collect, "MOST_RECORDS", 100)
-    with open_reader(past[0]) as reader, pytest.raises(UserError, match="--since or --board"):
+    with Reader(past[0]) as reader, pytest.raises(UserError, match="--since or --board"):
         collect.check_size(reader, boards(reader), None, None)
 
 

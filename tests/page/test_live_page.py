@@ -10,7 +10,7 @@ import threading
 import pytest
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import labels
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from earlid.page.feed import Feed
 from earlid.page.serve import serve
@@ -22,7 +22,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 
 def kept(location):
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         return {key: word for board in boards(reader) for key, word in labels(reader, board).items()}
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import openings, totals
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from earlid.page.report import make_report
 
@@ -32,7 +32,7 @@ def text_of(page, selector):
 
 
 def test_it_tells_what_the_ledger_tells(page, past):
-    with open_reader(past[0]) as reader:
+    with Reader(past[0]) as reader:
         known = boards(reader)
         day = int(datetime(2026, 11, 21).timestamp() * 1000)
         found = openings(reader, known, day)
@@ -172,7 +172,7 @@ def test_names_stay_text(home, opened, tmp_path):
     location, _, _ = household(tmp_path / "hostile.sqlite", days=3, end=datetime(2026, 11, 21, 22))
     with Ledger(location) as ledger:
         ledger.set_name(KITCHEN, HOSTILE)
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         text = make_report(reader, boards(reader), 1_795_300_000_000, None, None)
         (tmp_path / "report.html").write_text(text, encoding="utf-8")
     page = opened((tmp_path / "report.html").as_uri())

@@ -11,7 +11,7 @@ import pytest
 from earlid.errors import UserError
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import labels
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.page.pack import unpack
 from earlid.page.serve import bind, parse_listen
 from earlid.page.web import allowed_host
@@ -97,8 +97,8 @@ def test_labels_by_request(served):
     assert label(url, good)[0] == 200
 
     def kept():
-        with open_reader(location) as reader:
-            return {item.board: labels(reader, item) for item in boards(reader)}[board].get((boot, number))
+        with Reader(location) as reader:
+            return {item.identifier: labels(reader, item) for item in boards(reader)}[board].get((boot, number))
 
     assert kept() is False
     bad = [

@@ -13,7 +13,7 @@ from earlid.errors import UserError
 from earlid.ledger.boards import boards
 from earlid.ledger.location import Location
 from earlid.ledger.purge import keep_retention
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.ledger.report import live_today
 from earlid.ledger.store import Ledger
 
@@ -104,9 +104,9 @@ class Supervisor:
                 self._watchers.pop(port).stop()
 
     def _refresh(self) -> None:
-        with open_reader(self._location) as reader:
+        with Reader(self._location) as reader:
             known = boards(reader)
-            self._titles.update({board.board: board.title for board in known})
+            self._titles.update({board.identifier: board.title for board in known})
             if self._display:
                 self.live_ms = live_today(reader, known, int(time.time() * 1000))
 

@@ -11,7 +11,7 @@ from lid import record
 
 from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Hello, Link, Record
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
-from earlid.ledger.chain import next_bad
+from earlid.ledger.chain import count_linked
 from earlid.ledger.store import Head, Ledger, now_ms
 
 BATCH = 64  # what the protocol allows at once
@@ -119,7 +119,7 @@ class Sync:
         self.board = str(self.hello["board"])
         wall_ms, unc_ms = before_ms + round_trip_ms // 2, HOST_CLOCK_UNC_MS + round_trip_ms // 2
         self._zero_ms = wall_ms - int(self.hello["ms"])
-        self._ledger.seen(self.board)
+        self._ledger.mark_seen(self.board)
         self._ledger.add_clock_point(self.board, self.hello["boot"], self.hello["ms"], wall_ms, unc_ms)
         return self.hello
 
@@ -152,7 +152,7 @@ class Sync:
             return True
         if item.seq != self._seq + 1 or item.boot < self._boot:
             return item.seq <= self._seq and item.boot == self._boot
-        if self._head_link is None or next_bad(self._head_link, [item.slot]) == 0:
+        if self._head_link is None or count_linked(self._head_link, [item.slot]) == 0:
             return False
         self._advance(item)
         result = SyncResult(self.board)
@@ -243,7 +243,7 @@ class Sync:
 
     def _follows(self, item: Record, result: SyncResult) -> bool:
         """Whether to store the record now: its link fits, or it came twice the same (`verify` judges that)."""
-        if self._head_link is None or next_bad(self._head_link, [item.slot]) == 1:
+        if self._head_link is None or count_linked(self._head_link, [item.slot]) == 1:
             return True
         if item != self._suspect:
             self._suspect = item  # perhaps damaged on the line: request it once more

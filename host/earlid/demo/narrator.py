@@ -18,9 +18,9 @@ from earlid.demo.scenes import SCENES
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.location import Location
-from earlid.ledger.reader import open_reader
-from earlid.ledger.render import show_story
-from earlid.ledger.report import tell
+from earlid.ledger.reader import Reader
+from earlid.ledger.render import print_report
+from earlid.ledger.report import make_report
 from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.sound import Samples
@@ -146,9 +146,9 @@ def show_receipts(location: Location, out: Console) -> None:
     """The last minutes as `earlid review` shows them, and whether their chain holds."""
     now = datetime.now()
     since = (now - timedelta(minutes=15)).timestamp() * 1000
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         known = boards(reader)
-        show_story(tell(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), sys.stdout)
+        print_report(make_report(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), sys.stdout)
         for board in known:
             for finding in judge(reader, board, None).findings:
                 out.print(f"\nThe chain of records ({finding.verdict}): {finding.say}")

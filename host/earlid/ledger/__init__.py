@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""The host's copy of the boards' journals: kept, judged, asked, purged.
+"""The ledger: the host's database of the boards' journals, with their hash chains, queries, exports and purges.
 
-For a program that shows something, four steps:
+A program that shows something takes four steps:
 
     location = locate(args.ledger)                        # location: a file or a server
-    with open_reader(location) as reader:                 # reader: never writes; raises UserError with the cure
+    with Reader(location) as reader:                      # reader: never writes; raises UserError with the cure
         chosen = pick_boards(reader, ["kitchen"])         # boards: by name or identifier; [] for all
-        story = tell(reader, chosen, from_ms, to_ms)      # report: days, bars, entries, openings, totals, gaps
+        report = make_report(reader, chosen, from_ms, to_ms)  # days, bars, entries, openings, totals, gaps
 
-and below `tell`, each usable alone (times are Unix ms; ranges include their start and exclude their end):
+and below `make_report`, each usable alone (times are Unix ms; ranges include their start and exclude their end):
 
     queries.openings(reader, chosen, from_ms, to_ms)      # Opening: start_ms, live_ms, reason, ended, score, label, ...
     queries.entries(reader, chosen, from_ms, to_ms, events=())   # Entry: the fields, wall_ms, unc_ms, label
     queries.totals(reader, chosen, from_ms, to_ms)        # counts by (event, reason), live_ms; quick on millions
     report.live_today(reader, chosen, now_ms)             # board -> ms open since local midnight
     report.entry_json(entry)                              # plain values
-    gaps.gaps(reader, chosen)                             # numbers that are missing
-    judge.judge(reader, board, keys.read_key(board.board))   # the chain's verdict: findings, exit_code, anchor code
-    when.parse_when / parse_age                           # times as people say them
-    dates.day_start_ms / days_between                     # local days, 23 and 25 hours long where they are
+    gaps.find_gaps(reader, chosen)                        # numbers that are missing
+    judge.judge(reader, board, keys.read_key(board.identifier))   # the chain's verdict: findings, exit_code, anchor code
+    time_parse.parse_when / parse_age                     # times as people say them
+    time_format.day_start_ms / days_between               # local days, 23 and 25 hours long where they are
 
 Writing goes through `store.Ledger(location)`: `set_label(board, boot, seq, True | False | None)`, `set_name`, `add`. It
 may be open beside readers. Only it, `purge` and `jsonl` import SQLAlchemy, which takes longer than `review` may in all.
 A record's identity is (board, boot, seq) everywhere. Records are stored as the board sealed them; wall time is worked
-out on reading (`clock`), so a clock set wrongly is corrected by a later point without rewriting anything.
+out on reading (`wall_clock`), so a clock set wrongly is corrected by a later point without rewriting anything.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An anchor as a short code: a record's number and the first 40 bits of its link, to photograph and to type again.
+"""Anchor codes: a record's number and the first 40 bits of its link as a short text, to photograph and to type again.
 
 Crockford's base 32 (no I, L, O, U), in groups: `3C-7H2K-9XWD-S` is record 108. The last character is a check over
 GF(32): the sum of every digit times a power of a generator, so that one wrong character always shows, and so do two
@@ -15,7 +15,7 @@ from earlid.errors import USAGE, UserError
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LINK_BITS = 40
 _LINK_DIGITS = LINK_BITS // 5
-_MISREAD = str.maketrans("ILO", "110", "- \t")
+_LOOKALIKES = str.maketrans("ILO", "110", "- \t")
 _FIELD_POLYNOMIAL = 0b100101  # x^5 + x^2 + 1
 
 
@@ -25,36 +25,36 @@ class Anchor(NamedTuple):
     seq: int
     link_bits: int
 
-    def fits(self, link: bytes) -> bool:
+    def matches(self, link: bytes) -> bool:
         """Whether a 12-byte link begins with these bits."""
         return int.from_bytes(link[: LINK_BITS // 8], "big") == self.link_bits
 
 
 def make_code(seq: int, link: bytes) -> str:
     """The code of record `seq` with the 12-byte `link`."""
-    digits = _digits(seq, 1) + _digits(int.from_bytes(link[: LINK_BITS // 8], "big"), _LINK_DIGITS)
+    digits = _to_digits(seq, 1) + _to_digits(int.from_bytes(link[: LINK_BITS // 8], "big"), _LINK_DIGITS)
     number, head = digits[:-_LINK_DIGITS], digits[-_LINK_DIGITS:]
     text = "".join(DIGITS[digit] for digit in (*number, *head, _check(digits)))
     cut = len(number)
     return "-".join((text[:cut], text[cut : cut + 4], text[cut + 4 : cut + 8], text[-1]))
 
 
-def read_code(text: str) -> Anchor:
+def parse_code(text: str) -> Anchor:
     """The anchor of a typed code; case, hyphens and spaces do not matter, and I L O are read as 1 1 0.
 
     Raises:
         UserError: code 2 when it is no code or was mistyped.
     """
-    plain = text.upper().translate(_MISREAD)
-    if len(plain) < _LINK_DIGITS + 2 or any(c not in DIGITS for c in plain):
+    cleaned = text.upper().translate(_LOOKALIKES)
+    if len(cleaned) < _LINK_DIGITS + 2 or any(c not in DIGITS for c in cleaned):
         raise UserError(f"{text!r} is no anchor code: those look like 3C-7H2K-9XWD-M.", USAGE)
-    *digits, check = (DIGITS.index(c) for c in plain)
+    *digits, check = (DIGITS.index(c) for c in cleaned)
     if _check(digits) != check:
         raise UserError(f"the anchor code {text!r} has a wrong character somewhere: compare it with your note.", USAGE)
-    return Anchor(_number(digits[:-_LINK_DIGITS]), _number(digits[-_LINK_DIGITS:]))
+    return Anchor(_from_digits(digits[:-_LINK_DIGITS]), _from_digits(digits[-_LINK_DIGITS:]))
 
 
-def _digits(number: int, least: int) -> list[int]:
+def _to_digits(number: int, least: int) -> list[int]:
     digits: list[int] = []
     while number or len(digits) < least:
         digits.append(number & 31)
@@ -62,7 +62,7 @@ def _digits(number: int, least: int) -> list[int]:
     return digits[::-1]
 
 
-def _number(digits: list[int]) -> int:
+def _from_digits(digits: list[int]) -> int:
     number = 0
     for digit in digits:
         number = number << 5 | digit

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The boards that a ledger knows, and which of them a person means."""
+"""The boards of a ledger, and how they are chosen by name or identifier."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.reader import Reader
 
 
-class Board(NamedTuple):
-    """A board that the ledger knows."""
+class KnownBoard(NamedTuple):
+    """A row of the table of boards."""
 
     id: int
-    board: str
+    identifier: str
     name: str | None
     first_seen_ms: int
     last_seen_ms: int
@@ -22,16 +22,17 @@ class Board(NamedTuple):
     @property
     def title(self) -> str:
         """What to call it: its name, else its identifier."""
-        return self.name or self.board
+        return self.name or self.identifier
 
 
-def boards(reader: Reader) -> list[Board]:
+def boards(reader: Reader) -> list[KnownBoard]:
     """Every board, in the order they were first seen."""
-    return [Board(*row) for row in reader.rows("SELECT id, board, name, first_seen_ms, last_seen_ms FROM boards ORDER BY id")]
+    rows = reader.rows("SELECT id, board, name, first_seen_ms, last_seen_ms FROM boards ORDER BY id")
+    return [KnownBoard(*row) for row in rows]
 
 
-def pick_boards(reader: Reader, wanted: Sequence[str]) -> list[Board]:
-    """The boards whose name, or the beginning of whose identifier, is wanted; all when none is asked for.
+def pick_boards(reader: Reader, wanted: Sequence[str]) -> list[KnownBoard]:
+    """The boards with one of these names, or beginnings of identifiers; all when there is none.
 
     Raises:
         UserError: code 2 when a word fits no board, or several identifiers.
@@ -42,21 +43,21 @@ def pick_boards(reader: Reader, wanted: Sequence[str]) -> list[Board]:
     chosen = []
     for word in wanted:
         fitting = [board for board in known if board.name and board.name.lower() == word.lower()]
-        fitting = fitting or [board for board in known if board.board.startswith(word.lower())]
+        fitting = fitting or [board for board in known if board.identifier.startswith(word.lower())]
         if len(fitting) != 1:
-            listed = ", ".join(f"{board.board}{f' ({board.name})' if board.name else ''}" for board in known) or "none"
+            listed = ", ".join(f"{board.identifier}{f' ({board.name})' if board.name else ''}" for board in known) or "none"
             fault = "no board is called" if not fitting else "several boards are called"
             raise UserError(f"{fault} {word!r} in this ledger. There are: {listed}.", USAGE)
         chosen += fitting
     return chosen
 
 
-def check_name(reader: Reader, board: Board, name: str) -> None:
+def check_name(reader: Reader, board: KnownBoard, name: str) -> None:
     """Refuse a name by which another board is known already.
 
     Raises:
         UserError: code 2.
     """
     others = [other for other in boards(reader) if other.id != board.id]
-    if name and name.lower() in [word.lower() for other in others for word in (other.name or "", other.board)]:
+    if name and name.lower() in [word.lower() for other in others for word in (other.name or "", other.identifier)]:
         raise UserError(f"another board is called {name!r} already: choose another name.", USAGE)

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Wall time of the records in a ledger: loads what `clock` works it out from, as little of it as a question needs."""
+"""Clocks of the boards' starts, loaded from a ledger for `wall_clock`: only those that a range of time needs."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from earlid.ledger.boards import Board
+from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
-from earlid.ledger.wall_clock import Clock, Extent, Point, clocks_of
+from earlid.ledger.wall_clock import BootExtent, Clock, ClockPoint, clocks_of
 
 MARGIN_MS = 3_600_000  # starts this far outside a range are loaded too
 
 
-class Clocks:
+class LedgerClocks:
     """Wall time of the boards' starts.
 
     Args:
@@ -23,32 +23,32 @@ class Clocks:
         to_ms: Unix ms; starts that began after are left out.
     """
 
-    def __init__(self, reader: Reader, chosen: Iterable[Board], from_ms: int | None = None, to_ms: int | None = None):
+    def __init__(self, reader: Reader, chosen: Iterable[KnownBoard], from_ms: int | None = None, to_ms: int | None = None):
         self._by_board = {board.id: self._load(reader, board.id, from_ms, to_ms) for board in chosen}
 
     @staticmethod
-    def _load(reader: Reader, board_id: int, from_ms: int | None, to_ms: int | None) -> dict[int, tuple[Clock, Extent]]:
-        found = reader.numbers(
+    def _load(reader: Reader, board_id: int, from_ms: int | None, to_ms: int | None) -> dict[int, tuple[Clock, BootExtent]]:
+        boots = reader.integer_rows(
             "SELECT boot, first_ms, last_ms, last_taken_ms, (SELECT wall_ms - ms FROM clock_points p WHERE p.board_id = "
             "b.board_id AND p.boot = b.boot ORDER BY ms DESC LIMIT 1) FROM boots b WHERE board_id = :id ORDER BY boot",
             id=board_id,
         )
-        if all(zero_ms is not None for *_, zero_ms in found):  # else all are needed: such a start lies between its neighbours
-            found = [
+        if all(zero_ms is not None for *_, zero_ms in boots):  # else all are needed: such a start lies between its neighbours
+            boots = [
                 row
-                for row in found
+                for row in boots
                 if (from_ms is None or row[4] + row[2] >= from_ms - MARGIN_MS)
                 and (to_ms is None or row[4] + row[1] <= to_ms + MARGIN_MS)
             ]
-        if not found:
+        if not boots:
             return {}
-        points: dict[int, list[Point]] = defaultdict(list)
-        for boot, *point in reader.numbers(
+        points: dict[int, list[ClockPoint]] = defaultdict(list)
+        for boot, *point in reader.integer_rows(
             "SELECT boot, ms, wall_ms, unc_ms FROM clock_points WHERE board_id = :id AND boot BETWEEN :first AND :last",
-            id=board_id, first=found[0][0], last=found[-1][0],
+            id=board_id, first=boots[0][0], last=boots[-1][0],
         ):  # fmt: skip
-            points[boot].append(Point(*point))
-        extents = [Extent(*row[:4]) for row in found]
+            points[boot].append(ClockPoint(*point))
+        extents = [BootExtent(*row[:4]) for row in boots]
         clocks = clocks_of(extents, points)
         return {extent.boot: (clocks[extent.boot], extent) for extent in extents}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Judges a chain of records: what holds, what does not, and what cannot be known. No input or output."""
+"""Verifies a hash chain of records: what holds, what does not, and what cannot be known. No input or output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOST = record.EVENTS.index("lost")
 _OVERWRITTEN = record.REASONS.index("overwritten")
 
 
-class Purge(NamedTuple):
+class PurgedRun(NamedTuple):
     """A run of records removed on purpose, and the links on both sides of it."""
 
     boot_from: int
@@ -34,7 +34,7 @@ class Purge(NamedTuple):
     head_after: bytes
 
 
-class Finding(NamedTuple):
+class ChainFinding(NamedTuple):
     """One verdict over the records first..last, and the sentence for people."""
 
     verdict: str
@@ -44,12 +44,12 @@ class Finding(NamedTuple):
 
 
 @dataclass
-class _Run:
+class _Range:
     first: int
     last: int
 
 
-def next_bad(prev: bytes, slots: Sequence[bytes]) -> int:
+def count_linked(prev: bytes, slots: Sequence[bytes]) -> int:
     """How many of these consecutive slots (64 bytes each) are linked, the first to the link `prev`."""
     for i, slot in enumerate(slots):
         link = hashlib.sha256(prev + slot[:40] + slot[52:60]).digest()[: record.LINK_BYTES]
@@ -60,7 +60,7 @@ def next_bad(prev: bytes, slots: Sequence[bytes]) -> int:
 
 
 @dataclass
-class Checker:
+class ChainChecker:
     """Walks one board's rows (`rows.COLUMNS` order, sorted by boot and seq) and collects findings.
 
     Args:
@@ -72,7 +72,7 @@ class Checker:
 
     board: str
     key: bytes | None = None
-    purges: Sequence[Purge] = ()
+    purges: Sequence[PurgedRun] = ()
     anchors: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
     typed: Sequence[Anchor] = ()
 
@@ -80,84 +80,84 @@ class Checker:
         self.count = 0
         self.first = self.seq = self.boot = 0
         self.head = b""
-        self._prevs: tuple[bytes, ...] = (record.genesis(self.board),)
+        self._previous_links: tuple[bytes, ...] = (record.genesis(self.board),)
         self._purges = list(self.purges)
-        self._runs: dict[str, list[_Run]] = {"link": [], "mac": [], "anchor": []}
-        self._gaps: list[_Run] = []
+        self._runs: dict[str, list[_Range]] = {"link": [], "mac": [], "anchor": []}
+        self._gaps: list[_Range] = []
         self._restarts: list[tuple[int, int]] = []
         self._lost: list[range] = []
         # Whether each typed anchor fits a record seen so far; None while its number was not seen.
-        self.typed_fits: dict[Anchor, bool | None] = dict.fromkeys(self.typed)
+        self.typed_matches: dict[Anchor, bool | None] = dict.fromkeys(self.typed)
 
     def feed(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Take the next rows."""
         for row in rows:
-            self._take(row)
+            self._check_row(row)
 
-    def _take(self, row: tuple[Any, ...]) -> None:
+    def _check_row(self, row: tuple[Any, ...]) -> None:
         boot, seq, link, mac = row[1], row[2], row[LINK], row[LINK + 1]
         if seq <= self.seq:
             self._restarts.append((boot, seq))
-            self._prevs = (record.genesis(self.board),) if seq == 1 else ()
+            self._previous_links = (record.genesis(self.board),) if seq == 1 else ()
             self.seq = seq - 1
-        self._cross_purges(boot, seq)
+        self._skip_purged(boot, seq)
         if seq > self.seq + 1:
-            self._gaps.append(_Run(self.seq + 1, seq - 1))
-            self._prevs = ()
-        self._check(row, seq, link, mac)
+            self._gaps.append(_Range(self.seq + 1, seq - 1))
+            self._previous_links = ()
+        self._check_link(row, seq, link, mac)
         if (boot, seq) in self.anchors and self.anchors[boot, seq] != link:
             _extend(self._runs["anchor"], seq)
         for anchor in self.typed:
             if anchor.seq == seq:
-                self.typed_fits[anchor] = self.typed_fits[anchor] or anchor.fits(link)
+                self.typed_matches[anchor] = self.typed_matches[anchor] or anchor.matches(link)
         if row[4] == _LOST and row[5] == _OVERWRITTEN:
             self._lost.append(range(row[14], row[14] + row[13]))
         self.count += 1
         self.first = self.first or seq
         self.seq, self.boot, self.head = seq, boot, link
 
-    def _cross_purges(self, boot: int, seq: int) -> None:
+    def _skip_purged(self, boot: int, seq: int) -> None:
         while self._purges and (self._purges[0].boot_from, self._purges[0].seq_from) < (boot, seq):
             purge = self._purges.pop(0)
             if purge.seq_from != self.seq + 1:
                 if purge.seq_from > self.seq + 1:
-                    self._gaps.append(_Run(self.seq + 1, purge.seq_from - 1))
-            elif purge.head_before and self._prevs and purge.head_before not in self._prevs:
+                    self._gaps.append(_Range(self.seq + 1, purge.seq_from - 1))
+            elif purge.head_before and self._previous_links and purge.head_before not in self._previous_links:
                 _extend(self._runs["link"], self.seq)
-            self.seq, self._prevs = purge.seq_to, (purge.head_after,)
+            self.seq, self._previous_links = purge.seq_to, (purge.head_after,)
 
-    def _check(self, row: tuple[Any, ...], seq: int, link: bytes, mac: bytes) -> None:
+    def _check_link(self, row: tuple[Any, ...], seq: int, link: bytes, mac: bytes) -> None:
         try:
             body = body_of(row)
         except (struct.error, TypeError):  # a value that no board could have sealed
             _extend(self._runs["link"], seq)
-            self._prevs = (link,)
+            self._previous_links = (link,)
             return
         good = None
         computed = link
-        for prev in self._prevs:
+        for prev in self._previous_links:
             computed = hashlib.sha256(prev + body + mac).digest()[: record.LINK_BYTES]
             if computed == link:
                 good = prev
                 break
-        if good is None and self._prevs:
+        if good is None and self._previous_links:
             _extend(self._runs["link"], seq)
             # Either the body was altered or the link was. The next record was linked to the true one.
-            self._prevs = (link, computed)
+            self._previous_links = (link, computed)
             return
         if self.key and good is not None and hmac.digest(self.key, good + body, "sha256")[: record.MAC_BYTES] != mac:
             _extend(self._runs["mac"], seq)
-        self._prevs = (link,)
+        self._previous_links = (link,)
 
-    def finish(self) -> list[Finding]:
+    def finish(self) -> list[ChainFinding]:
         """The findings after the last row; a single INTACT one when nothing is wrong."""
-        self._cross_purges(1 << 62, 1 << 62)
-        found = [self._altered(run) for run in self._runs["link"]]
-        found += [self._forged(run) for run in self._runs["mac"]]
-        found += [self._restamped(run) for run in self._runs["anchor"]]
-        found += [self._gap(run) for run in self._gaps]
-        found += [
-            Finding(
+        self._skip_purged(1 << 62, 1 << 62)
+        findings = [self._altered(run) for run in self._runs["link"]]
+        findings += [self._forged(run) for run in self._runs["mac"]]
+        findings += [self._contradicts_anchor(run) for run in self._runs["anchor"]]
+        findings += [self._missing(run) for run in self._gaps]
+        findings += [
+            ChainFinding(
                 RESTARTED,
                 seq,
                 seq,
@@ -165,16 +165,16 @@ class Checker:
             )
             for boot, seq in self._restarts
         ]
-        found += self._cut()
-        found += self._typed()
-        if found:
-            return sorted(found, key=lambda finding: finding.first)
+        findings += self._missing_tail()
+        findings += self._check_typed_anchors()
+        if findings:
+            return sorted(findings, key=lambda finding: finding.first)
         if not self.count:
             why = "every record of this board was purged." if self.purges else "there is no record of this board."
-            return [Finding(CANNOT_JUDGE, 0, self.seq, f"Cannot judge: {why}")]
+            return [ChainFinding(CANNOT_JUDGE, 0, self.seq, f"Cannot judge: {why}")]
         return [self._intact()]
 
-    def _intact(self) -> Finding:
+    def _intact(self) -> ChainFinding:
         first = 1 if not self.purges or self.purges[0].seq_from == 1 else self.first
         past = f" {sum(p.seq_to - p.seq_from + 1 for p in self.purges)} purged in between," if self.purges else ""
         if self.key:
@@ -185,83 +185,83 @@ class Checker:
                 "earlier (--anchor) or pairing would tell."
             )
         marked = " and each bears the mark of the board's key" if self.key else ""
-        say = f"Intact: records {first} to {self.seq} follow each other link by link,{past} none is missing{marked}. "
-        return Finding(INTACT, first, self.seq, say + limit)
+        text = f"Intact: records {first} to {self.seq} follow each other link by link,{past} none is missing{marked}. "
+        return ChainFinding(INTACT, first, self.seq, text + limit)
 
-    def _altered(self, run: _Run) -> Finding:
-        return Finding(
+    def _altered(self, run: _Range) -> ChainFinding:
+        return ChainFinding(
             ALTERED, run.first, run.last,
             f"Altered at {_span(run)}: what stands there is not what the links were made over. Before and after it the "
             "chain may hold; what stood there before cannot be known.",
         )  # fmt: skip
 
-    def _forged(self, run: _Run) -> Finding:
-        return Finding(
+    def _forged(self, run: _Range) -> ChainFinding:
+        return ChainFinding(
             ALTERED, run.first, run.last,
             f"Altered from {_span(run)}: the links fit, but they were made without the board's key. Everything from "
             f"{run.first} on may be invented; what is before it stands.",
         )  # fmt: skip
 
-    def _restamped(self, run: _Run) -> Finding:
-        return Finding(
+    def _contradicts_anchor(self, run: _Range) -> ChainFinding:
+        return ChainFinding(
             ALTERED, run.first, run.last,
             f"Altered at or before {_span(run)}: its link is not the one this computer saw at an earlier sync, so the "
             "chain was made anew since. Which records differ cannot be known.",
         )  # fmt: skip
 
-    def _gap(self, run: _Run) -> Finding:
+    def _missing(self, run: _Range) -> ChainFinding:
         size = run.last - run.first + 1
-        told = any(run.first in lost and run.last in lost for lost in self._lost)
+        reported = any(run.first in lost and run.last in lost for lost in self._lost)
         why = (
             "The board itself reports that it overwrote them before they were fetched."
-            if told
+            if reported
             else "Whether they were lost on the way or removed cannot be known from here."
         )
-        return Finding(GAP, run.first, run.last, f"Gap {_span(run)}: {size} record{'s' * (size > 1)} missing. {why}")
+        return ChainFinding(GAP, run.first, run.last, f"Gap {_span(run)}: {size} record{'s' * (size > 1)} missing. {why}")
 
-    def _cut(self) -> list[Finding]:
+    def _missing_tail(self) -> list[ChainFinding]:
         beyond = [at for at in self.anchors if at > (self.boot, self.seq) and at[1] > self.seq]
         if not beyond:
             return []
         seq = max(beyond)[1]
         return [_tail_cut(self.seq, seq, "this computer saw at an earlier sync")]
 
-    def _typed(self) -> list[Finding]:
-        found = []
-        for anchor, fits in self.typed_fits.items():
+    def _check_typed_anchors(self) -> list[ChainFinding]:
+        findings = []
+        for anchor, fits in self.typed_matches.items():
             purge = next((p for p in self.purges if p.seq_from <= anchor.seq <= p.seq_to), None)
-            if fits or (purge and anchor.seq == purge.seq_to and anchor.fits(purge.head_after)):
+            if fits or (purge and anchor.seq == purge.seq_to and anchor.matches(purge.head_after)):
                 continue
             if anchor.seq > self.seq:
-                found.append(_tail_cut(self.seq, anchor.seq, "your anchor code names"))
+                findings.append(_tail_cut(self.seq, anchor.seq, "your anchor code names"))
             elif fits is False:
-                say = (
+                text = (
                     f"Altered at or before {anchor.seq}: its link is not the one in your anchor code, so the chain was "
                     "made anew since, or the code is another board's."
                 )
-                found.append(Finding(ALTERED, anchor.seq, anchor.seq, say))
+                findings.append(ChainFinding(ALTERED, anchor.seq, anchor.seq, text))
             else:
-                say = f"Cannot judge the anchor code: record {anchor.seq}, which it names, is not kept any more."
-                found.append(Finding(CANNOT_JUDGE, anchor.seq, anchor.seq, say))
-        return found
+                text = f"Cannot judge the anchor code: record {anchor.seq}, which it names, is not kept any more."
+                findings.append(ChainFinding(CANNOT_JUDGE, anchor.seq, anchor.seq, text))
+        return findings
 
 
 _RESTARTED = "Its flash was erased, or another board uses its name; each part is judged by itself."
 
 
-def _tail_cut(last: int, seq: int, who: str) -> Finding:
-    return Finding(
+def _tail_cut(last: int, seq: int, source: str) -> ChainFinding:
+    return ChainFinding(
         TAIL_CUT, last + 1, seq,
-        f"Tail cut: the records end at {last}, but {who} record {seq}. The end was removed; what is left may be whole.",
+        f"Tail cut: the records end at {last}, but {source} record {seq}. The end was removed; what is left may be whole.",
     )  # fmt: skip
 
 
-def _extend(runs: list[_Run], seq: int) -> None:
+def _extend(runs: list[_Range], seq: int) -> None:
     if runs and runs[-1].last + 1 >= seq >= runs[-1].first:
         runs[-1].last = max(runs[-1].last, seq)
     else:
-        runs.append(_Run(seq, seq))
+        runs.append(_Range(seq, seq))
 
 
-def _span(run: _Run) -> str:
+def _span(run: _Range) -> str:
     return str(run.first) if run.first == run.last else f"{run.first}..{run.last}"

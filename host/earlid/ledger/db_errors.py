@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What a database's complaint means to a person, and what to do about it."""
+"""Database errors as sentences for people, each with what to do and an exit code."""
 
 from __future__ import annotations
 
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
 
-# (part of the database's words, ours, exit code). The first that fits is told. A PostgreSQL may speak any language, so
+# (part of the database's message, ours, exit code). The first that fits counts. A PostgreSQL may speak any language, so
 # what it says is also known by its SQLSTATE (PostgreSQL manual, appendix A).
-_NOT_OURS = "{where} is not an Earlid ledger. Name another one with --ledger; a database of its own, on a server."
+_NOT_A_LEDGER = "{where} is not an Earlid ledger. Name another one with --ledger; a database of its own, on a server."
 _MEANINGS = (
     (
         ("disk is full", "no space left", "sqlstate 53100"),
@@ -34,7 +34,7 @@ _MEANINGS = (
     ),
     (
         ("not a database", "no such table: meta", "sqlstate 42p01"),
-        _NOT_OURS,
+        _NOT_A_LEDGER,
         USAGE,
     ),
     (
@@ -64,19 +64,19 @@ _MEANINGS = (
 )
 
 
-def not_ours(where: object) -> UserError:
+def not_a_ledger(where: object) -> UserError:
     """The UserError for a database with other tables than a ledger's."""
-    return UserError(_NOT_OURS.format(where=where), USAGE)
+    return UserError(_NOT_A_LEDGER.format(where=where), USAGE)
 
 
 def explain(error: BaseException, where: object) -> UserError:
     """The UserError for what a database driver raised, about the ledger at `where`."""
     cause = getattr(error, "orig", None) or error  # the driver's words, without our statement and its values
     # Where SQLite's words quote damaged text, Python's own module cannot read them.
-    said = cause.object.decode(errors="replace") if isinstance(cause, UnicodeDecodeError) else str(cause)
-    detail = (said.strip() or type(cause).__name__).splitlines()[0]
-    told = f"{said} {getattr(cause, 'sqlite_errorname', '')} sqlstate {getattr(cause, 'sqlstate', None)}".lower()
+    message = cause.object.decode(errors="replace") if isinstance(cause, UnicodeDecodeError) else str(cause)
+    detail = (message.strip() or type(cause).__name__).splitlines()[0]
+    searched = f"{message} {getattr(cause, 'sqlite_errorname', '')} sqlstate {getattr(cause, 'sqlstate', None)}".lower()
     for words, meaning, code in _MEANINGS:
-        if any(word in told for word in words):
+        if any(word in searched for word in words):
             return UserError(meaning.format(where=where, detail=detail), code)
     return UserError(f"the ledger {where} failed: {detail}", FAILED)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Numbers that are missing in a ledger, found quickly; `verify` has the proof."""
+"""Gaps in a ledger's record numbers, found from sums without reading the records; `verify` has the proof."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from earlid.ledger.boards import Board
+from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
 
 
@@ -19,14 +19,14 @@ class Gap(NamedTuple):
     boot: int
 
 
-def gaps(reader: Reader, chosen: Sequence[Board]) -> list[Gap]:
+def find_gaps(reader: Reader, chosen: Sequence[KnownBoard]) -> list[Gap]:
     """Numbers missing in the ledger and not purged, from the extents of starts and the counts."""
-    found = []
+    gaps = []
     for board in chosen:
-        purged = reader.numbers(
+        purged = reader.integer_rows(
             "SELECT seq_from, seq_to FROM purges WHERE board_id = :id ORDER BY boot_from, seq_from", id=board.id
         )
-        extents = reader.numbers(
+        extents = reader.integer_rows(
             "SELECT b.boot, b.first_seq, b.last_seq, (SELECT SUM(count) FROM tallies t WHERE t.board_id = b.board_id "
             "AND t.boot = b.boot) FROM boots b WHERE board_id = :id ORDER BY boot", id=board.id,
         )  # fmt: skip
@@ -34,29 +34,29 @@ def gaps(reader: Reader, chosen: Sequence[Board]) -> list[Gap]:
         for boot, first, last, count in extents:
             if first < expected:  # a chain begun anew
                 expected = first
-            inner = [] if count == last - first + 1 else _holes(reader, board, boot)
-            for low, high in [(expected, first - 1), *inner]:
-                found += [Gap(board.board, *rest, boot) for rest in _without(low, high, purged)]
+            inner = [] if count == last - first + 1 else _missing_inside(reader, board, boot)
+            for first_missing, last_missing in [(expected, first - 1), *inner]:
+                gaps += [Gap(board.identifier, *rest, boot) for rest in _minus_purged(first_missing, last_missing, purged)]
             expected = last + 1
-    return found
+    return gaps
 
 
-def _holes(reader: Reader, board: Board, boot: int) -> list[tuple[int, int]]:
+def _missing_inside(reader: Reader, board: KnownBoard, boot: int) -> list[tuple[int, int]]:
     return [
         (before + 1, seq - 1)
-        for before, seq in reader.numbers(
+        for before, seq in reader.integer_rows(
             "SELECT before, seq FROM (SELECT seq, LAG(seq) OVER (ORDER BY seq) AS before FROM records "
             "WHERE board_id = :id AND boot = :boot) AS s WHERE before < seq - 1", id=board.id, boot=boot,
         )
     ]  # fmt: skip
 
 
-def _without(low: int, high: int, purged: list[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
+def _minus_purged(first_missing: int, last_missing: int, purged: list[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
     for first, last in purged:
-        if last < low or first > high:
+        if last < first_missing or first > last_missing:
             continue
-        if first > low:
-            yield low, first - 1
-        low = last + 1
-    if low <= high:
-        yield low, high
+        if first > first_missing:
+            yield first_missing, first - 1
+        first_missing = last + 1
+    if first_missing <= last_missing:
+        yield first_missing, last_missing

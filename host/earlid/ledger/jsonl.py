@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A ledger as JSON Lines with the chain: written, judged without a ledger, and taken back into one.
+"""Export and import of a ledger as JSON Lines, with its chain; an export is also judged without a ledger.
 
 For each board a header line (`board`, with purges, anchors, labels and clock points), its records as the wire carries
 them (`rec`, and `at`: when they were fetched), and an `end` line with count and head, so that a file cut short shows.
@@ -19,9 +19,9 @@ from lid import record
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows, schema
 from earlid.ledger.anchor_code import Anchor
-from earlid.ledger.boards import Board
-from earlid.ledger.chain import ALTERED, Checker, Purge
-from earlid.ledger.judge import Judgement, judgement_of
+from earlid.ledger.boards import KnownBoard
+from earlid.ledger.chain import ALTERED, ChainChecker, PurgedRun
+from earlid.ledger.judge import Judgement, judgement_from
 from earlid.ledger.keys import read_key
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
@@ -29,13 +29,13 @@ from earlid.ledger.store import Ledger
 FORMAT = 1
 BATCH = 5000
 # Tables that travel in the header, and their columns; links in hex.
-_TRAVELS = {
+_HEADER_TABLES = {
     "purges": ("boot_from", "seq_from", "boot_to", "seq_to", "count", "head_before", "head_after", "at_ms", "why"),
     "anchors": ("boot", "seq", "link", "at_ms"),
     "labels": ("boot", "seq", "label", "at_ms"),
     "clock_points": ("boot", "ms", "wall_ms", "unc_ms"),
 }
-_LINKS = ("link", "head_before", "head_after")
+_LINK_COLUMNS = ("link", "head_before", "head_after")
 
 
 @dataclass
@@ -49,52 +49,56 @@ class Section:
     taken_ms: list[int] = field(default_factory=list)
 
 
-def write(reader: Reader, chosen: Sequence[Board], out: IO[str]) -> int:
+def export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -> int:
     """Write boards with all their records, as they are now; returns how many records."""
     with reader.snapshot():
-        return _write(reader, chosen, out)
+        return _export_boards(reader, chosen, out)
 
 
-def _write(reader: Reader, chosen: Sequence[Board], out: IO[str]) -> int:
+def _export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -> int:
     total = 0
     for board in chosen:
-        head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.board, "name": board.name}
-        for table, columns in _TRAVELS.items():
+        head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.identifier, "name": board.name}
+        for table, columns in _HEADER_TABLES.items():
             found = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE board_id = :id ORDER BY 1, 2", id=board.id)
-            head[table] = [_plain(dict(zip(columns, row, strict=True))) for row in found]
-        _line(out, head)
+            head[table] = [_links_in_hex(dict(zip(columns, row, strict=True))) for row in found]
+        _write_line(out, head)
         count, last = 0, (0, b"")
         sql = f"SELECT {', '.join(rows.COLUMNS)} FROM records WHERE board_id = :id ORDER BY boot, seq"
         for row in reader.stream(sql, id=board.id):
-            _line(out, {"rec": _wire(board, row), "at": row[-1]})
+            _write_line(out, {"rec": _wire_record(board, row), "at": row[-1]})
             count, last = count + 1, (row[2], row[rows.LINK])
-        _line(out, {"end": board.board, "count": count, "seq": last[0], "link": last[1].hex()})
+        _write_line(out, {"end": board.identifier, "count": count, "seq": last[0], "link": last[1].hex()})
         total += count
     return total
 
 
-def _wire(board: Board, row: tuple[Any, ...]) -> list[Any]:
+def _wire_record(board: KnownBoard, row: tuple[Any, ...]) -> list[Any]:
     try:
         seal = row[rows.LINK] + row[rows.LINK + 1]
         if len(seal) == record.LINK_BYTES + record.MAC_BYTES:
             return list(record.slot_to_wire(rows.body_of(row) + seal))
     except (struct.error, TypeError, ValueError, IndexError):
         pass
-    say = (
+    text = (
         f"record {row[2]} of {board.title} is damaged and cannot be exported: see `earlid verify`. Collect again what the board "
     )
-    raise UserError(say + "still has, with `earlid watch --once --ledger NEW.sqlite`.", LEDGER_BROKEN)
+    raise UserError(text + "still has, with `earlid watch --once --ledger NEW.sqlite`.", LEDGER_BROKEN)
 
 
-def _line(out: IO[str], body: dict[str, Any]) -> None:
+def _write_line(out: IO[str], body: dict[str, Any]) -> None:
     out.write(json.dumps(body, separators=(",", ":")) + "\n")
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: bytes(value).hex() if name in _LINKS and value is not None else value for name, value in values.items()}
+def _from_hex(link: str | None) -> bytes | None:
+    return None if link is None else bytes.fromhex(link)
 
 
-def sections(path: Path) -> Iterator[Section]:
+def _links_in_hex(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: bytes(value).hex() if name in _LINK_COLUMNS and value is not None else value for name, value in values.items()}
+
+
+def read_sections(path: Path) -> Iterator[Section]:
     """The boards of an export, records in batches: a section comes again and again with the next ones, then with none.
 
     Raises:
@@ -108,19 +112,19 @@ def sections(path: Path) -> Iterator[Section]:
                 body = _parse(path, number, line)
                 if "earlid" in body:
                     if section:
-                        raise _cut(path, section.board)
-                    section, count = _begin(path, body), 0
+                        raise _truncated(path, section.board)
+                    section, count = _read_header(path, body), 0
                 elif section is None:
                     raise UserError(f"{path} is no export of Earlid's: its first line is no header.", USAGE)
                 elif "rec" in body:
                     count += 1
-                    _take(path, number, body, section)
+                    _append_record(path, number, body, section)
                     if len(section.slots) == BATCH:
                         yield section
                         section.slots, section.taken_ms = [], []
                 else:
                     if body.get("end") != section.board or body.get("count") != count:
-                        raise _cut(path, section.board)
+                        raise _truncated(path, section.board)
                     yield section
                     section.slots, section.taken_ms = [], []
                     yield section
@@ -128,7 +132,7 @@ def sections(path: Path) -> Iterator[Section]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}", USAGE) from error
     if section:
-        raise _cut(path, section.board)
+        raise _truncated(path, section.board)
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -142,23 +146,22 @@ def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
     return body
 
 
-def _begin(path: Path, body: dict[str, Any]) -> Section:
+def _read_header(path: Path, body: dict[str, Any]) -> Section:
     if body.get("format") != FORMAT:
         raise UserError(f"{path} is of a format this Earlid does not know ({body.get('format')}): update Earlid.", USAGE)
     try:
         tables = {
             table: [
-                {name: bytes.fromhex(row[name]) if name in _LINKS and row[name] is not None else row[name] for name in columns}
-                for row in body[table]
+                {name: _from_hex(row[name]) if name in _LINK_COLUMNS else row[name] for name in columns} for row in body[table]
             ]
-            for table, columns in _TRAVELS.items()
+            for table, columns in _HEADER_TABLES.items()
         }
         return Section(str(body["board"]), body["name"], tables)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: the header of a board is damaged ({error}).", LEDGER_BROKEN) from error
 
 
-def _take(path: Path, number: int, body: dict[str, Any], section: Section) -> None:
+def _append_record(path: Path, number: int, body: dict[str, Any], section: Section) -> None:
     try:
         section.slots.append(record.wire_to_slot(body["rec"]))
         section.taken_ms.append(int(body["at"]))
@@ -166,12 +169,12 @@ def _take(path: Path, number: int, body: dict[str, Any], section: Section) -> No
         raise UserError(f"{path}, line {number}: no record ({error}). The file was altered or damaged.", LEDGER_BROKEN) from error
 
 
-def _cut(path: Path, board: str) -> UserError:
-    say = f"{path} is cut short or records were taken out of it: the end of board {board} does not fit. Export again."
-    return UserError(say, LEDGER_BROKEN)
+def _truncated(path: Path, board: str) -> UserError:
+    text = f"{path} is cut short or records were taken out of it: the end of board {board} does not fit. Export again."
+    return UserError(text, LEDGER_BROKEN)
 
 
-def judge_file(path: Path, typed: Sequence[Anchor] = (), wanted: Sequence[str] = ()) -> list[Judgement]:
+def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] = ()) -> list[Judgement]:
     """Judge the boards of an export, with their keys where they are known here.
 
     Args:
@@ -181,29 +184,29 @@ def judge_file(path: Path, typed: Sequence[Anchor] = (), wanted: Sequence[str] =
     Raises:
         UserError: the file is no whole export, or an anchor fits none of several boards.
     """
-    checkers: list[Checker] = []
+    checkers: list[ChainChecker] = []
     section = None
-    for again in sections(path):
-        if again is not section:
-            section = again
-            purges = [Purge(*(row[name] for name in Purge._fields)) for row in section.tables["purges"]]
+    for batch in read_sections(path):
+        if batch is not section:
+            section = batch
+            purges = [PurgedRun(*(row[name] for name in PurgedRun._fields)) for row in section.tables["purges"]]
             anchors = {(row["boot"], row["seq"]): row["link"] for row in section.tables["anchors"]}
-            checker = Checker(section.board, read_key(section.board), purges, anchors, typed)
-            if not wanted or any(section.board.startswith(word) or section.name == word for word in wanted):
+            checker = ChainChecker(section.board, read_key(section.board), purges, anchors, typed)
+            if not boards or any(section.board.startswith(word) or section.name == word for word in boards):
                 checkers.append(checker)
-        checker.feed(rows.from_slot(slot, 0, 0) for slot in section.slots)
+        checker.feed(rows.row_from_slot(slot, 0, 0) for slot in section.slots)
     for anchor in typed if len(checkers) > 1 else ():
-        owners = [checker for checker in checkers if checker.typed_fits[anchor]]
+        owners = [checker for checker in checkers if checker.typed_matches[anchor]]
         if not owners:
             raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
         for checker in checkers:
             if checker not in owners:
-                del checker.typed_fits[anchor]
-    return [judgement_of(checker, None) for checker in checkers]
+                del checker.typed_matches[anchor]
+    return [judgement_from(checker, None) for checker in checkers]
 
 
-def take_back(path: Path, ledger: Ledger) -> dict[str, int]:
-    """Put an export into a ledger, once its chains are judged; what is there already stays as it is.
+def import_file(path: Path, ledger: Ledger) -> dict[str, int]:
+    """Import an export into a ledger, once its chains are judged; idempotent: what is there already stays as it is.
 
     Returns:
         Board -> number of new records.
@@ -218,24 +221,24 @@ def take_back(path: Path, ledger: Ledger) -> dict[str, int]:
                 raise UserError(f"nothing imported. Board {judgement.identifier}: {finding.say}", LEDGER_BROKEN)
     added: dict[str, int] = {}
     section = None
-    for again in sections(path):
-        if again is not section:
-            section = again
-            _take_tables(section, ledger)  # clock points first: then the records add none of their own
-        done = ledger.add(section.board, section.slots, section.taken_ms)
-        if done.conflicts:
-            boot, seq = done.conflicts[0]
+    for batch in read_sections(path):
+        if batch is not section:
+            section = batch
+            _restore_tables(section, ledger)  # clock points first: then the records add none of their own
+        result = ledger.add(section.board, section.slots, section.taken_ms)
+        if result.conflicts:
+            boot, seq = result.conflicts[0]
             raise UserError(
                 f"record {seq} (start {boot}) of board {section.board} is in the ledger with another content than in "
                 f"{path}: `earlid verify` says which of the two holds.",
                 LEDGER_BROKEN,
             )
-        added[section.board] = added.get(section.board, 0) + done.new
+        added[section.board] = added.get(section.board, 0) + result.new
     return added
 
 
-def _take_tables(section: Section, ledger: Ledger) -> None:
+def _restore_tables(section: Section, ledger: Ledger) -> None:
     for table, found in section.tables.items():
-        ledger.restore(section.board, schema.metadata.tables[table], found)
+        ledger.restore_rows(section.board, schema.metadata.tables[table], found)
     if section.name:
         ledger.set_name(section.board, section.name)

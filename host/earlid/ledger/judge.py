@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Judges the boards' chains in a ledger: reads what `chain` needs, and compares the sums with the records."""
+"""Verifies the boards' chains in a ledger: reads what `chain` needs, and compares the tallies with the records."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from earlid.ledger.anchor_code import Anchor, make_code
-from earlid.ledger.boards import Board
-from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, Checker, Finding, Purge
+from earlid.ledger.boards import KnownBoard
+from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, ChainFinding, PurgedRun
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import COLUMNS
 
@@ -19,12 +19,12 @@ CHUNK = 10_000
 class Judgement(NamedTuple):
     """What holds of one board's records: `findings` in order of number; `code` is an anchor to write down."""
 
-    board: Board | None
+    board: KnownBoard | None
     identifier: str
     records: int
     head_seq: int
     keyed: bool
-    findings: list[Finding]
+    findings: list[ChainFinding]
     code: str
 
     @property
@@ -36,10 +36,10 @@ class Judgement(NamedTuple):
         return 1 if verdicts <= {INTACT, CANNOT_JUDGE} else 4
 
 
-def judgement_of(checker: Checker, board: Board | None, more: Sequence[Finding] = ()) -> Judgement:
+def judgement_from(checker: ChainChecker, board: KnownBoard | None, extra: Sequence[ChainFinding] = ()) -> Judgement:
     """The judgement of a checker that has seen every record."""
-    findings = [*checker.finish(), *more]
-    if more:
+    findings = [*checker.finish(), *extra]
+    if extra:
         findings = [finding for finding in findings if finding.verdict != INTACT]
     code = make_code(checker.seq, checker.head) if checker.count else ""
     return Judgement(board, checker.board, checker.count, checker.seq, checker.key is not None, findings, code)
@@ -47,7 +47,7 @@ def judgement_of(checker: Checker, board: Board | None, more: Sequence[Finding] 
 
 def judge(
     reader: Reader,
-    board: Board,
+    board: KnownBoard,
     key: bytes | None,
     typed: Sequence[Anchor] = (),
     progress: Callable[[int], None] = lambda count: None,
@@ -64,13 +64,13 @@ def judge(
 
 
 def _judge(
-    reader: Reader, board: Board, key: bytes | None, typed: Sequence[Anchor], progress: Callable[[int], None]
+    reader: Reader, board: KnownBoard, key: bytes | None, typed: Sequence[Anchor], progress: Callable[[int], None]
 ) -> Judgement:
-    checker = Checker(board.board, key, purges_of(reader, board), anchors_of(reader, board), typed)
+    checker = ChainChecker(board.identifier, key, purges_of(reader, board), anchors_of(reader, board), typed)
     counts: Counter[tuple[int, int]] = Counter()
     chunk: list[tuple[object, ...]] = []
 
-    def take() -> None:
+    def check_chunk() -> None:
         checker.feed(chunk)
         counts.update((row[4], row[5]) for row in chunk)  # type: ignore[misc]
         progress(len(chunk))
@@ -80,46 +80,46 @@ def _judge(
     for row in reader.stream(sql, id=board.id):
         chunk.append(row)
         if len(chunk) == CHUNK:
-            take()
-    take()
-    return judgement_of(checker, board, _sums(reader, board, counts))
+            check_chunk()
+    check_chunk()
+    return judgement_from(checker, board, _check_totals(reader, board, counts))
 
 
-def _sums(reader: Reader, board: Board, counts: Counter[tuple[int, int]]) -> list[Finding]:
+def _check_totals(reader: Reader, board: KnownBoard, counts: Counter[tuple[int, int]]) -> list[ChainFinding]:
     tallied = reader.rows(
         "SELECT event, reason, SUM(count) FROM tallies WHERE board_id = :id GROUP BY event, reason", id=board.id
     )
     if {(event, reason): int(count) for event, reason, count in tallied} == dict(counts):
         return []
-    say = (
+    text = (
         "Altered sums: the ledger's table of totals does not count what its records are. The records are judged above; "
         "`earlid export`, then `earlid export --import` into a new ledger makes the sums anew."
     )
-    return [Finding(ALTERED, 0, 0, say)]
+    return [ChainFinding(ALTERED, 0, 0, text)]
 
 
-def purges_of(reader: Reader, board: Board) -> list[Purge]:
+def purges_of(reader: Reader, board: KnownBoard) -> list[PurgedRun]:
     """The board's purges, in the order of its records."""
     sql = (
         "SELECT boot_from, seq_from, boot_to, seq_to, head_before, head_after FROM purges WHERE board_id = :id "
         "ORDER BY boot_from, seq_from"
     )
-    return [Purge(*row) for row in reader.rows(sql, id=board.id)]
+    return [PurgedRun(*row) for row in reader.rows(sql, id=board.id)]
 
 
-def anchors_of(reader: Reader, board: Board) -> dict[tuple[int, int], bytes]:
+def anchors_of(reader: Reader, board: KnownBoard) -> dict[tuple[int, int], bytes]:
     """(boot, seq) -> link of the heads kept at syncs."""
     sql = "SELECT boot, seq, link FROM anchors WHERE board_id = :id"
     return {(boot, seq): bytes(link) for boot, seq, link in reader.rows(sql, id=board.id)}
 
 
-def board_of(reader: Reader, chosen: Sequence[Board], anchor: Anchor) -> Board | None:
+def board_of_anchor(reader: Reader, chosen: Sequence[KnownBoard], anchor: Anchor) -> KnownBoard | None:
     """The board that an anchor fits, or the only one there is; None when it cannot be told."""
     for board in chosen:
         boots = "boot IN (SELECT boot FROM boots WHERE board_id = :id AND first_seq <= :seq AND last_seq >= :seq)"
         links = reader.rows(
             f"SELECT link FROM records WHERE board_id = :id AND seq = :seq AND {boots}", id=board.id, seq=anchor.seq
         )
-        if any(anchor.fits(link) for (link,) in links):
+        if any(anchor.matches(link) for (link,) in links):
             return board
     return chosen[0] if len(chosen) == 1 else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The boards' keys, fetched once at pairing: one file each, for its owner alone."""
+"""Files of the boards' secret keys, fetched once at pairing: one each, readable by its owner alone."""
 
 from __future__ import annotations
 

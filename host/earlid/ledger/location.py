@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the ledger is: a file on this computer, or a database server."""
+"""The ledger's location: a file on this computer, or a database server."""
 
 from __future__ import annotations
 

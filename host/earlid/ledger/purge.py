@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Removes records for good, and leaves a receipt: what was removed, when, how many, and the heads on both sides."""
+"""Purges: removes records for good, with a receipt of what, when, how many, and the chain's links on both sides."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from earlid.errors import USAGE, UserError
 from earlid.ledger import rows, schema
-from earlid.ledger.boards import Board, boards
-from earlid.ledger.boot_clocks import Clocks
-from earlid.ledger.reader import open_reader
+from earlid.ledger.boards import KnownBoard, boards
+from earlid.ledger.boot_clocks import LedgerClocks
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger, now_ms
 from earlid.ledger.time_parse import parse_age, parse_when
 
@@ -72,13 +72,13 @@ def set_retention(ledger: Ledger, span: str) -> None:
     ledger.set_setting("retention", span)
 
 
-def find_runs(ledger: Ledger, wanted: Sequence[Board], selection: Selection) -> list[Run]:
+def find_runs(ledger: Ledger, wanted: Sequence[KnownBoard], selection: Selection) -> list[Run]:
     """The runs of records whose wall time lies in the range. One whose time is uncertain counts by its best guess."""
     from_ms, to_ms, _ = selection
-    found = []
-    with open_reader(ledger.location) as reader:
+    runs = []
+    with Reader(ledger.location) as reader:
         for board in wanted:
-            clocks = Clocks(reader, [board])
+            clocks = LedgerClocks(reader, [board])
             chosen: list[tuple[int, int]] = []
             for boot, first, last, _clock in clocks.ranges(board.id, from_ms, to_ms):
                 chosen += [
@@ -89,8 +89,8 @@ def find_runs(ledger: Ledger, wanted: Sequence[Board], selection: Selection) -> 
                     )
                     if _inside(clocks.wall(board.id, boot, ms)[0], from_ms, to_ms)
                 ]  # fmt: skip
-            found += _runs(board.board, chosen)
-    return found
+            runs += _runs(board.identifier, chosen)
+    return runs
 
 
 def _inside(wall_ms: int, from_ms: int | None, to_ms: int | None) -> bool:
@@ -126,21 +126,23 @@ def purge(ledger: Ledger, runs: Sequence[Run], why: str) -> dict[str, int]:
         with ledger.transaction() as connection:
             removed[run.board] += _purge_run(connection, ledger.board_id(connection, run.board), run, why)
     if removed:
-        ledger.wipe()
+        ledger.vacuum()
     return dict(removed)
 
 
 def _purge_run(connection: sa.Connection, board_id: int, run: Run, why: str) -> int:
     table = schema.records
     within = _between(table, board_id, run)
-    at_last = sa.select(table.c.link).where(table.c.board_id == board_id, table.c.boot == run.last[0], table.c.seq == run.last[1])
+    last_link = sa.select(table.c.link).where(
+        table.c.board_id == board_id, table.c.boot == run.last[0], table.c.seq == run.last[1]
+    )
     connection.execute(
         sa.insert(schema.purges),
         [
             {
                 "board_id": board_id, "boot_from": run.first[0], "seq_from": run.first[1],
                 "boot_to": run.last[0], "seq_to": run.last[1], "count": run.count,
-                "head_before": _head_before(connection, board_id, run), "head_after": connection.scalar(at_last),
+                "head_before": _head_before(connection, board_id, run), "head_after": connection.scalar(last_link),
                 "at_ms": now_ms(), "why": why,
             }
         ],
@@ -149,7 +151,7 @@ def _purge_run(connection: sa.Connection, board_id: int, run: Run, why: str) -> 
     for other in (schema.labels, schema.anchors):
         connection.execute(sa.delete(other).where(*_between(other, board_id, run)))
     for boot in range(run.first[0], run.last[0] + 1):
-        _derive_again(connection, board_id, boot)
+        _rebuild_derived(connection, board_id, boot)
     return int(removed)
 
 
@@ -160,10 +162,12 @@ def _head_before(connection: sa.Connection, board_id: int, run: Run) -> bytes | 
     holding = sa.select(boot.boot).where(
         boot.board_id == board_id, boot.boot <= run.first[0], boot.first_seq <= seq, boot.last_seq >= seq
     )
-    kept = sa.select(record.link).where(record.board_id == board_id, record.boot.in_(holding), record.seq == seq)
-    gone = sa.select(purged.head_after).where(purged.board_id == board_id, purged.boot_to <= run.first[0], purged.seq_to == seq)
-    return connection.scalar(kept.order_by(record.boot.desc()).limit(1)) or connection.scalar(
-        gone.order_by(purged.boot_to.desc()).limit(1)
+    link_kept = sa.select(record.link).where(record.board_id == board_id, record.boot.in_(holding), record.seq == seq)
+    link_purged = sa.select(purged.head_after).where(
+        purged.board_id == board_id, purged.boot_to <= run.first[0], purged.seq_to == seq
+    )
+    return connection.scalar(link_kept.order_by(record.boot.desc()).limit(1)) or connection.scalar(
+        link_purged.order_by(purged.boot_to.desc()).limit(1)
     )
 
 
@@ -177,20 +181,21 @@ def _between(table: sa.Table, board_id: int, run: Run) -> tuple[sa.ColumnElement
     )
 
 
-def _derive_again(connection: sa.Connection, board_id: int, boot: int) -> None:
+def _rebuild_derived(connection: sa.Connection, board_id: int, boot: int) -> None:
     """Make a start's tallies, extent and clock points anew from the records that are left of it."""
     table = schema.records
 
     def at(other: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
         return (other.c.board_id == board_id, other.c.boot == boot)
 
-    left = [tuple(row) for row in connection.execute(sa.select(*(table.c[name] for name in rows.COLUMNS)).where(*at(table)))]
+    selected = sa.select(*(table.c[name] for name in rows.COLUMNS)).where(*at(table))
+    remaining = [tuple(row) for row in connection.execute(selected)]
     connection.execute(sa.delete(schema.tallies).where(*at(schema.tallies)))
-    if not left:
+    if not remaining:
         for other in (schema.boots, schema.clock_points):
             connection.execute(sa.delete(other).where(*at(other)))
         return
-    sums = rows.summarise(left)
+    sums = rows.summarise(remaining)
     connection.execute(sa.insert(schema.tallies), sums.tallies)
     for extent in sums.boots:
         connection.execute(sa.update(schema.boots).where(*at(schema.boots)).values(extent))
@@ -206,6 +211,6 @@ def keep_retention(ledger: Ledger, now: datetime | None = None) -> dict[str, int
     selection = beyond_retention(ledger, now or datetime.now())
     if selection is None:
         return {}
-    with open_reader(ledger.location) as reader:
+    with Reader(ledger.location) as reader:
         known = boards(reader)
     return purge(ledger, find_runs(ledger, known, selection), selection.why)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the ledger tells: records with wall time, openings, totals. Everything people see is made of these."""
+"""Queries of a ledger: records with wall time, openings, totals, receipts. Everything people see is made of these."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import NamedTuple
 from lid import record
 
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
-from earlid.ledger.boards import Board
-from earlid.ledger.boot_clocks import Clocks
+from earlid.ledger.boards import KnownBoard
+from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import event_name, reason_name
 from earlid.ledger.version import DAY_MS
 
-PAIRED = ("open", "close", "boot")  # what an opening is made of, and what cuts it short
+OPENING_EVENTS = ("open", "close", "boot")  # what an opening is made of, and what cuts it short
 LABELABLE = ("open", "near-miss")
 MARGIN_MS = 3_600_000  # the other half of an opening is looked for this far outside a range
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
@@ -67,15 +67,15 @@ class Opening(NamedTuple):
     label: bool | None
 
 
-def labels(reader: Reader, board: Board) -> dict[tuple[int, int], bool]:
+def labels(reader: Reader, board: KnownBoard) -> dict[tuple[int, int], bool]:
     """(boot, seq) -> the owner's word on that record."""
-    found = reader.numbers("SELECT boot, seq, label FROM labels WHERE board_id = :id", id=board.id)
+    found = reader.integer_rows("SELECT boot, seq, label FROM labels WHERE board_id = :id", id=board.id)
     return {(boot, seq): bool(label) for boot, seq, label in found}
 
 
 def entries(
     reader: Reader,
-    chosen: Sequence[Board],
+    chosen: Sequence[KnownBoard],
     from_ms: int | None = None,
     to_ms: int | None = None,
     *,
@@ -91,32 +91,32 @@ def entries(
         events: names to keep (`lid.record.EVENTS`); all when empty.
         reasons: names to keep (`lid.record.REASONS`); all when empty.
     """
-    clocks = Clocks(reader, chosen, from_ms, to_ms)
-    only = ""
+    clocks = LedgerClocks(reader, chosen, from_ms, to_ms)
+    condition = ""
     if events:
-        only += f" AND event IN ({', '.join(str(_EVENT_CODES[name]) for name in events)})"
+        condition += f" AND event IN ({', '.join(str(_EVENT_CODES[name]) for name in events)})"
     if reasons:
-        only += f" AND reason IN ({', '.join(str(_REASON_CODES[name]) for name in reasons)})"
+        condition += f" AND reason IN ({', '.join(str(_REASON_CODES[name]) for name in reasons)})"
     sql = (
         "SELECT seq, ms, event, reason, score, flags, energy_log2_q8, guarded_mv, sentinel_mv, a, b FROM records "
-        f"WHERE board_id = :id AND boot = :boot AND ms BETWEEN :first AND :last{only} ORDER BY ms, seq"
+        f"WHERE board_id = :id AND boot = :boot AND ms BETWEEN :first AND :last{condition} ORDER BY ms, seq"
     )
     for board in chosen:
-        said = labels(reader, board)
+        label_of = labels(reader, board)
         for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms):
             for row in reader.stream(sql, id=board.id, boot=boot, first=first - 2, last=last + 2):
-                if not _whole(row):
+                if not _all_integers(row):
                     raise UserError(f"record {row[0]} of {board.title} is damaged: see `earlid verify`.", LEDGER_BROKEN)
                 seq, ms, event, reason, score, flags, energy, guarded_mv, sentinel_mv, a, b = row
                 wall_ms, unc_ms = clock.wall(ms)
                 if (from_ms is None or wall_ms >= from_ms) and (to_ms is None or wall_ms < to_ms):
                     yield Entry(
-                        board.board, boot, seq, ms, event_name(event), reason_name(reason), score, flags, energy,
-                        guarded_mv, sentinel_mv, a, b, wall_ms, unc_ms, said.get((boot, seq)),
+                        board.identifier, boot, seq, ms, event_name(event), reason_name(reason), score, flags, energy,
+                        guarded_mv, sentinel_mv, a, b, wall_ms, unc_ms, label_of.get((boot, seq)),
                     )  # fmt: skip
 
 
-def _whole(row: tuple[object, ...]) -> bool:
+def _all_integers(row: tuple[object, ...]) -> bool:
     """Whether all are whole numbers: SQLite keeps any kind of value anywhere, damage included."""
     try:
         return type(sum(row)) is int  # type: ignore[arg-type]
@@ -124,14 +124,14 @@ def _whole(row: tuple[object, ...]) -> bool:
         return False
 
 
-def openings(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, to_ms: int | None = None) -> list[Opening]:
+def openings(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None = None, to_ms: int | None = None) -> list[Opening]:
     """Every time the lid was open in a range, also those that only reach into it; sorted by start."""
-    return openings_among(reader, chosen, wide_entries(reader, chosen, from_ms, to_ms, events=PAIRED), from_ms, to_ms)
+    return openings_among(reader, chosen, wide_entries(reader, chosen, from_ms, to_ms, events=OPENING_EVENTS), from_ms, to_ms)
 
 
 def wide_entries(
     reader: Reader,
-    chosen: Sequence[Board],
+    chosen: Sequence[KnownBoard],
     from_ms: int | None,
     to_ms: int | None,
     *,
@@ -144,11 +144,11 @@ def wide_entries(
 
 
 def openings_among(
-    reader: Reader, chosen: Sequence[Board], wide: Iterable[Entry], from_ms: int | None, to_ms: int | None
+    reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entry], from_ms: int | None, to_ms: int | None
 ) -> list[Opening]:
     """The openings of `wide_entries` that reach into the range; sorted by start."""
-    newest = {board.board: _newest(reader, board) for board in chosen}
-    found = pair((entry for entry in wide if entry.event in PAIRED), newest)
+    newest = {board.identifier: _newest_boot(reader, board) for board in chosen}
+    found = pair_openings((entry for entry in around if entry.event in OPENING_EVENTS), newest)
     return sorted(
         (
             opening
@@ -160,45 +160,45 @@ def openings_among(
     )
 
 
-def _newest(reader: Reader, board: Board) -> int:
-    found = reader.numbers("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)
+def _newest_boot(reader: Reader, board: KnownBoard) -> int:
+    found = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)
     return found[0][0] or 0
 
 
-def pair(wide: Iterable[Entry], newest_boot: dict[str, int]) -> Iterator[Opening]:
+def pair_openings(around: Iterable[Entry], newest_boot: dict[str, int]) -> Iterator[Opening]:
     """Openings of entries in order, board by board; `newest_boot` tells which start of each board may still be running."""
-    begun: Entry | None = None
+    opened: Entry | None = None
 
-    def last(opened: Entry) -> Opening:
+    def unfinished(opened: Entry) -> Opening:
         return _opening(opened, None, "open" if newest_boot.get(opened.board) == opened.boot else "restart")
 
-    for entry in wide:
-        if begun and entry.board != begun.board:
-            yield last(begun)
-            begun = None
-        elif begun and (entry.boot != begun.boot or entry.event != "close"):
-            yield _opening(begun, None, "restart")
-            begun = None
+    for entry in around:
+        if opened and entry.board != opened.board:
+            yield unfinished(opened)
+            opened = None
+        elif opened and (entry.boot != opened.boot or entry.event != "close"):
+            yield _opening(opened, None, "restart")
+            opened = None
         if entry.event == "open":
-            begun = entry
+            opened = entry
         elif entry.event == "close":
-            yield _opening(begun, entry, entry.reason)
-            begun = None
-    if begun:
-        yield last(begun)
+            yield _opening(opened, entry, entry.reason)
+            opened = None
+    if opened:
+        yield unfinished(opened)
 
 
-def _opening(begun: Entry | None, end: Entry | None, ended: str) -> Opening:
-    first = begun or end
+def _opening(opened: Entry | None, closed: Entry | None, ended: str) -> Opening:
+    first = opened or closed
     assert first is not None
-    start_ms = begun.wall_ms if begun else first.wall_ms - first.a
+    start_ms = opened.wall_ms if opened else first.wall_ms - first.a
     return Opening(
-        first.board, first.boot, first.seq, start_ms, first.unc_ms, end.a if end else None,
-        begun.reason if begun else "", ended, begun.score if begun else 0, begun.b if begun else 0, first.label,
+        first.board, first.boot, first.seq, start_ms, first.unc_ms, closed.a if closed else None,
+        opened.reason if opened else "", ended, opened.score if opened else 0, opened.b if opened else 0, first.label,
     )  # fmt: skip
 
 
-class Totals(NamedTuple):
+class RecordTotals(NamedTuple):
     """Counts by (event, reason), and milliseconds the lid was open."""
 
     counts: dict[tuple[str, str], int]
@@ -206,7 +206,7 @@ class Totals(NamedTuple):
     records: int
 
 
-def totals(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, to_ms: int | None = None) -> Totals:
+def totals(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None = None, to_ms: int | None = None) -> RecordTotals:
     """Totals of a range of wall time, from the tallies where whole days of a start lie in it, else from the records.
 
     An opening counts where it closed.
@@ -214,7 +214,7 @@ def totals(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, 
     counts: dict[tuple[int, int], int] = defaultdict(int)
     live_ms = 0
 
-    def take(cells: Iterable[tuple[int, ...]]) -> None:
+    def add(cells: Iterable[tuple[int, ...]]) -> None:
         nonlocal live_ms
         for event, reason, count, sum_a in cells:
             counts[event, reason] += count
@@ -226,23 +226,23 @@ def totals(reader: Reader, chosen: Sequence[Board], from_ms: int | None = None, 
         f"SELECT event, reason, COUNT(*), SUM(CASE WHEN event = {close} THEN a ELSE 0 END) FROM records "
         "WHERE board_id = :id AND boot = :boot AND ms >= :first AND ms < :end GROUP BY event, reason"
     )
-    clocks = None if from_ms is None and to_ms is None else Clocks(reader, chosen, from_ms, to_ms)
+    clocks = None if from_ms is None and to_ms is None else LedgerClocks(reader, chosen, from_ms, to_ms)
     for board in chosen:
         if clocks is None:
-            take(reader.numbers(tallied.format(""), id=board.id))
+            add(reader.integer_rows(tallied.format(""), id=board.id))
             continue
         for boot, first, last, _clock in clocks.ranges(board.id, from_ms, to_ms):
             at = {"id": board.id, "boot": boot}
             low, high = -(-first // DAY_MS), (last + 1) // DAY_MS
             if low >= high:
-                take(reader.numbers(counted, **at, first=first, end=last + 1))
+                add(reader.integer_rows(counted, **at, first=first, end=last + 1))
                 continue
             within = " AND boot = :boot AND day >= :low AND day < :high"
-            take(reader.numbers(tallied.format(within), **at, low=low, high=high))
-            take(reader.numbers(counted, **at, first=first, end=low * DAY_MS))
-            take(reader.numbers(counted, **at, first=high * DAY_MS, end=last + 1))
+            add(reader.integer_rows(tallied.format(within), **at, low=low, high=high))
+            add(reader.integer_rows(counted, **at, first=first, end=low * DAY_MS))
+            add(reader.integer_rows(counted, **at, first=high * DAY_MS, end=last + 1))
     named = {(event_name(event), reason_name(reason)): int(n) for (event, reason), n in sorted(counts.items())}
-    return Totals(named, int(live_ms), sum(named.values()))
+    return RecordTotals(named, int(live_ms), sum(named.values()))
 
 
 def record_count(reader: Reader) -> int:
@@ -250,7 +250,7 @@ def record_count(reader: Reader) -> int:
     return int(reader.rows("SELECT COALESCE(SUM(count), 0) FROM tallies")[0][0])
 
 
-def labelable(reader: Reader, chosen: Sequence[Board], seq: int) -> tuple[Board, int]:
+def labelable(reader: Reader, chosen: Sequence[KnownBoard], seq: int) -> tuple[KnownBoard, int]:
     """(board, boot) of an opening or near miss by its number; the newest one where a chain has begun again.
 
     Raises:
@@ -272,14 +272,14 @@ def labelable(reader: Reader, chosen: Sequence[Board], seq: int) -> tuple[Board,
     return found[0][:2]
 
 
-def is_labelable(reader: Reader, board: Board, boot: int, seq: int) -> bool:
+def is_labelable(reader: Reader, board: KnownBoard, boot: int, seq: int) -> bool:
     """Whether the ledger has this record, and it is an opening or a near miss."""
     codes = ", ".join(str(_EVENT_CODES[name]) for name in LABELABLE)
     sql = f"SELECT 1 FROM records WHERE board_id = :id AND boot = :boot AND seq = :seq AND event IN ({codes})"
     return bool(reader.rows(sql, id=board.id, boot=boot, seq=seq))
 
 
-class Purged(NamedTuple):
+class PurgeReceipt(NamedTuple):
     """The receipt of a purge: so many records of a board, numbered `first` to `last`, removed at `at_ms` (Unix ms)."""
 
     board: str
@@ -290,10 +290,10 @@ class Purged(NamedTuple):
     why: str
 
 
-def purge_receipts(reader: Reader, chosen: Iterable[Board]) -> list[Purged]:
+def purge_receipts(reader: Reader, chosen: Iterable[KnownBoard]) -> list[PurgeReceipt]:
     """What was purged, board by board, the earliest first."""
     sql = "SELECT seq_from, seq_to, count, at_ms, why FROM purges WHERE board_id = :id ORDER BY at_ms, boot_from, seq_from"
-    return [Purged(board.board, *row) for board in chosen for row in reader.rows(sql, id=board.id)]
+    return [PurgeReceipt(board.identifier, *row) for board in chosen for row in reader.rows(sql, id=board.id)]
 
 
 class LedgerState(NamedTuple):
@@ -303,14 +303,14 @@ class LedgerState(NamedTuple):
     clock points. `purges`: how many there were. `labels`: (board, boot, number) -> the owner's word.
     """
 
-    boards: list[Board]
+    boards: list[KnownBoard]
     boots: dict[tuple[int, int], tuple[int, int, int]]
     clocks: dict[tuple[int, int], tuple[int, int]]
     purges: int
     labels: dict[tuple[str, int, int], bool]
 
 
-def ledger_state(reader: Reader, chosen: list[Board]) -> LedgerState:
+def ledger_state(reader: Reader, chosen: list[KnownBoard]) -> LedgerState:
     """The state of the ledger as far as these boards are concerned."""
     ids = {board.id for board in chosen}
     tallied = reader.rows("SELECT board_id, boot, SUM(count) FROM tallies GROUP BY board_id, boot")
@@ -322,7 +322,7 @@ def ledger_state(reader: Reader, chosen: list[Board]) -> LedgerState:
         {(row[0], row[1]): (row[2], row[3], counts.get((row[0], row[1]), 0)) for row in extents if row[0] in ids},
         {(row[0], row[1]): (row[2], row[3]) for row in sums if row[0] in ids},
         reader.rows("SELECT COUNT(*) FROM purges")[0][0],
-        {(board.board, *identity): word for board in chosen for identity, word in labels(reader, board).items()},
+        {(board.identifier, *identity): word for board in chosen for identity, word in labels(reader, board).items()},
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads a ledger: the same SQL on SQLite and PostgreSQL, and never a change to either.
+"""A read-only connection to a ledger: the same SQL on SQLite and PostgreSQL.
 
 A SQLite file is read with Python's own module: importing SQLAlchemy takes longer than `review` may take in all.
 """
@@ -32,8 +32,8 @@ class Reader:
     def __init__(self, location: Location) -> None:
         self.location = location
         self._lock = threading.Lock()
-        self._one_moment = False
-        with self._errors():
+        self._in_snapshot = False
+        with self._explained_errors():
             self._connection: Any = _open_sqlite(location) if location.path else _open_server(location)
             check_version(str(self.rows("SELECT value FROM meta WHERE key = 'version'")[0][0]), location)
 
@@ -50,17 +50,17 @@ class Reader:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Every query inside sees the ledger of one moment, whatever others commit meanwhile; within another, that one."""
-        if self._one_moment:
+        if self._in_snapshot:
             yield
             return
-        with self._errors():
+        with self._explained_errors():
             if self.location.path:
                 self._connection.execute("BEGIN")
-        self._one_moment = True
+        self._in_snapshot = True
         try:
             yield
         finally:
-            self._one_moment = False
+            self._in_snapshot = False
             self._connection.rollback()
 
     def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -69,13 +69,13 @@ class Reader:
         Raises:
             UserError: the database's complaint, for people.
         """
-        with self._lock, self._errors():
+        with self._lock, self._explained_errors():
             if self.location.path:
                 found: list[tuple[Any, ...]] = self._connection.execute(sql, values).fetchall()
                 return found
             return [tuple(row) for row in self._server_rows(sql, values, 0)]
 
-    def numbers(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+    def integer_rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
         """As `rows`, of whole numbers and empty places only: SQLite keeps any kind of value anywhere, damage included.
 
         Raises:
@@ -88,7 +88,7 @@ class Reader:
 
     def stream(self, sql: str, **values: Any) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one after another, for results too large to hold."""
-        with self._errors():
+        with self._explained_errors():
             if self.location.path:
                 for row in self._connection.execute(sql, values):  # `yield from` would close the cursor, perhaps after us
                     yield row
@@ -96,18 +96,18 @@ class Reader:
                 for row in self._server_rows(sql, values, 5000):
                     yield tuple(row)
 
-    def _server_rows(self, sql: str, values: dict[str, Any], at_once: int) -> Iterator[Any]:
+    def _server_rows(self, sql: str, values: dict[str, Any], batch: int) -> Iterator[Any]:
         import sqlalchemy as sa
 
         try:
-            options = {"yield_per": at_once} if at_once else {}
+            options = {"yield_per": batch} if batch else {}
             yield from self._connection.execute(sa.text(sql), values, execution_options=options)
         finally:
-            if not self._one_moment:
+            if not self._in_snapshot:
                 self._connection.rollback()  # the next query sees what others have committed since
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _explained_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, ImportError, UnicodeDecodeError) as error:
@@ -120,29 +120,24 @@ class Reader:
             raise explain(error, self.location) from error
 
 
-def open_reader(location: Location) -> Reader:
-    """A reader of the ledger at `location`; see `Reader`."""
-    return Reader(location)
-
-
 def _open_sqlite(location: Location) -> sqlite3.Connection:
     path = location.path
     assert path is not None
-    none_yet = UserError(f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED)
+    missing = UserError(f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED)
     if not path.exists():
-        raise none_yet
+        raise missing
     name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     uri = f"file:{name}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=15, check_same_thread=False)
     try:
         if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:  # `watch` is making it at this moment
             connection.close()
-            raise none_yet
+            raise missing
         return connection
     except sqlite3.OperationalError:
         connection.close()
-        side = path.with_name(path.name + "-wal")
-        if side.exists() and side.stat().st_size:
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:
             raise
     # On a disk that cannot be written SQLite cannot make its side files, and with none to read needs none.
     return sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False)

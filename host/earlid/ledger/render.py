@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The story of some days as text. Only looks; what is shown is worked out in `report`.
+"""Prints a report of some days as text; what is in it is computed in `report`.
 
 Plain Python: laying out and colouring a day's few hundred rows with rich takes longer than all the rest of `review`.
 """
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from earlid.ledger.queries import Entry, Opening
-from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Story
-from earlid.ledger.time_format import clock_text, day_text, doubt_text, local_day, span_text
+from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Report
+from earlid.ledger.time_format import clock_text, day_text, local_day, span_text, uncertainty_text
 
 ROWS_SHOWN = 500
 SHORT_ID = 8  # so much of an identifier in a table; --board takes it
@@ -20,14 +20,14 @@ QUIET_DAYS = 14  # of more days, those without anything are only counted
 _SGR = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "cyan": "36", "blue": "34"}
 _STYLES = {"fault": "red", "lost": "red", "open": "yellow", "near-miss": "dim", "mute": "cyan", "unmute": "cyan"}
 _BAR_STYLES = {"!": "red", "B": "cyan", "W": "yellow", "n": "dim", "|": "blue"}
-_TELLING = "".join(mark for _, mark in MARKS) + QUIET
+_MARKS_BY_PRIORITY = "".join(mark for _, mark in MARKS) + QUIET
 _RIGHT = ("number", "live", "ended", "score", "opened")
-_DISPENSABLE = ("score", "ended", "board", "label")  # left out in this order where a terminal is too narrow
-_DAY_CELLS = 38  # of a day's line before its bar
+_DROP_ORDER = ("score", "ended", "board", "label")  # left out in this order where a terminal is too narrow
+_DAY_COLUMNS = 38  # of a day's line before its bar
 _ASCII = str.maketrans({"·": ".", "±": "~"})
 
 
-class Page:
+class TextOutput:
     """Writes lines to a stream, with colours where it is a terminal that wants them.
 
     `columns` is the terminal's width, a large number where there is none.
@@ -58,7 +58,7 @@ class Page:
         full = [cells for cells, _ in kept if len(cells) > 1]
         widths = {i: max(map(len, column)) for i, column in enumerate(zip(names, *full, strict=True)) if any(column[1:])}
         hidden = []
-        for name in _DISPENSABLE:
+        for name in _DROP_ORDER:
             if sum(widths.values()) + 2 * (len(widths) - 1) > self.columns and (i := names.index(name)) in widths:
                 hidden.append(name)
                 del widths[i]
@@ -83,72 +83,71 @@ def _columns(out: TextIO) -> int:
         return 80
 
 
-def show_story(story: Story, out: TextIO, *, single: bool = True) -> None:
+def print_report(report: Report, out: TextIO, *, single: bool = True) -> None:
     """The days with their bars, the single records if they are wanted, then the totals."""
-    page = Page(out)
-    if not story.boards:
-        page.line("The ledger has no board yet: run `earlid watch` with a board plugged in.")
+    output = TextOutput(out)
+    if not report.boards:
+        output.line("The ledger has no board yet: run `earlid watch` with a board plugged in.")
         return
-    page.line(", ".join(board.title for board in story.boards), "bold")
-    _show_days(story.days, page)
-    if not story.totals.records:
-        page.line("\nNothing was recorded.")
+    output.line(", ".join(board.title for board in report.boards), "bold")
+    _show_days(report.days, output)
+    if not report.totals.records:
+        output.line("\nNothing was recorded.")
     elif not single:
-        page.line("\nFor single records ask about fewer days, or with --event or --reason.", "dim")
-    elif not story.entries:
-        page.line("\nNo such record.")
+        output.line("\nFor single records ask about fewer days, or with --event or --reason.", "dim")
+    elif not report.entries:
+        output.line("\nNo such record.")
     else:
-        _show_entries(story, page)
-    _show_totals(story, page)
+        _show_entries(report, output)
+    _show_totals(report, output)
 
 
-def _show_days(days: Sequence[Day], page: Page) -> None:
-    beside = page.columns - _DAY_CELLS
-    below = beside < BAR_CELLS // 2
+def _show_days(days: Sequence[Day], output: TextOutput) -> None:
+    room = output.columns - _DAY_COLUMNS
+    on_next_line = room < BAR_CELLS // 2
     cells = (
-        BAR_CELLS if beside >= BAR_CELLS else BAR_CELLS // 2 if beside >= BAR_CELLS // 2 or page.columns > 50 else BAR_CELLS // 4
+        BAR_CELLS if room >= BAR_CELLS else BAR_CELLS // 2 if room >= BAR_CELLS // 2 or output.columns > 50 else BAR_CELLS // 4
     )
     ruler = "".join(f"{hour:02}".ljust(cells // 8) for hour in range(0, 24, 3)).rstrip()
-    join = "\n  " if below else "  "
-    page.line(f"{'day':15}  {'live':>11}  opened{join}{ruler}", "bold")
+    join = "\n  " if on_next_line else "  "
+    output.line(f"{'day':15}  {'live':>11}  opened{join}{ruler}", "bold")
     quiet = 0
     for day in days:
         if len(days) > QUIET_DAYS and not day.openings and day.bar == QUIET * BAR_CELLS:
             quiet += 1
             continue
-        bar = "".join(page.paint(mark, _BAR_STYLES.get(mark, "")) for mark in _coarser(day.bar, BAR_CELLS // cells))
-        page.line(
-            f"{day_text(day.day):15}  {span_text(day.live_ms):>11}  {day.openings.total():6}{chr(10) if below else ''}  {bar}"
-        )
+        bar = "".join(output.paint(mark, _BAR_STYLES.get(mark, "")) for mark in _downsample(day.bar, BAR_CELLS // cells))
+        figures = f"{day_text(day.day):15}  {span_text(day.live_ms):>11}  {day.openings.total():6}"
+        output.line(f"{figures}{join}{bar}")
     if quiet:
-        page.line(f"{_many(quiet, 'day')} on which nothing happened.", "dim")
-    page.line("W opened by the word, B by the button, n near miss, ! fault, | start", "dim")
+        output.line(f"{_plural(quiet, 'day')} on which nothing happened.", "dim")
+    output.line("W opened by the word, B by the button, n near miss, ! fault, | start", "dim")
 
 
-def _coarser(bar: str, factor: int) -> str:
+def _downsample(bar: str, factor: int) -> str:
     """A bar of so many times fewer cells; each shows the most telling of what it covers."""
     parts = (bar[i : i + factor] for i in range(0, len(bar), factor))
-    return "".join(min(part, key=_TELLING.index) for part in parts)
+    return "".join(min(part, key=_MARKS_BY_PRIORITY.index) for part in parts)
 
 
-def _show_entries(story: Story, page: Page) -> None:
-    lasted = {(opening.board, opening.boot, opening.seq): opening for opening in story.openings}
-    titles = {board.board: board.name or board.board[:SHORT_ID] for board in story.boards}
+def _show_entries(report: Report, output: TextOutput) -> None:
+    opening_of = {(opening.board, opening.boot, opening.seq): opening for opening in report.openings}
+    titles = {board.identifier: board.name or board.identifier[:SHORT_ID] for board in report.boards}
     many = len(titles) > 1
-    shown = [entry for entry in story.entries if entry.event != "close"] or story.entries
+    shown = [entry for entry in report.entries if entry.event != "close"] or report.entries
     names = ["number", "board", "time", "", "what", "why", "live", "ended", "score", "label"]
     rows: list[tuple[list[str], str]] = []
     day = None
     for entry in shown[-ROWS_SHOWN:]:
-        if local_day(entry.wall_ms) != day and len(story.days) > 1:
+        if local_day(entry.wall_ms) != day and len(report.days) > 1:
             day = local_day(entry.wall_ms)
             rows.append(([day_text(day)], "bold"))
-        cells = _entry_cells(entry, lasted.get((entry.board, entry.boot, entry.seq)))
+        cells = _entry_cells(entry, opening_of.get((entry.board, entry.boot, entry.seq)))
         rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], _STYLES.get(entry.event, "")))
-    page.line()
-    page.table(names, rows)
+    output.line()
+    output.table(names, rows)
     if len(shown) > ROWS_SHOWN:
-        page.line(f"{len(shown) - ROWS_SHOWN} earlier ones not shown: narrow --since/--event, or take --csv.", "dim")
+        output.line(f"{len(shown) - ROWS_SHOWN} earlier ones not shown: narrow --since/--event, or take --csv.", "dim")
 
 
 def _entry_cells(entry: Entry, opening: Opening | None) -> list[str]:
@@ -162,27 +161,27 @@ def _entry_cells(entry: Entry, opening: Opening | None) -> list[str]:
     label = {True: "true", False: "false", None: ""}[entry.label]
     why = f"{entry.reason} ({entry.a})" if entry.event == "fault" else entry.reason
     time = clock_text(entry.wall_ms)
-    return [str(entry.seq), time, doubt_text(entry.unc_ms), entry.event, why, live, ended, score, label]
+    return [str(entry.seq), time, uncertainty_text(entry.unc_ms), entry.event, why, live, ended, score, label]
 
 
-def _many(count: int, one: str, more: str = "") -> str:
+def _plural(count: int, one: str, more: str = "") -> str:
     return f"{count} {one if count == 1 else more or one + 's'}"
 
 
-def _show_totals(story: Story, page: Page) -> None:
-    counts = story.totals.counts
-    opened = {reason: count for (event, reason), count in counts.items() if event == "open"}
-    of_event = {
+def _show_totals(report: Report, output: TextOutput) -> None:
+    counts = report.totals.counts
+    openings_by_reason = {reason: count for (event, reason), count in counts.items() if event == "open"}
+    count_of = {
         name: sum(count for (event, _), count in counts.items() if event == name) for name in ("near-miss", "boot", "fault")
     }
-    false = sum(day.false_openings for day in story.days)
-    by_reason = ", ".join(f"{count} by {reason}" for reason, count in sorted(opened.items()))
-    why = f" ({by_reason})" if opened else ""
-    live = span_text(story.totals.live_ms)
-    page.line(f"\nLive {live} in {_many(sum(opened.values()), 'opening')}{why}; {false} labelled false.")
-    near = _many(of_event["near-miss"], "near miss", "near misses")
-    page.line(f"{near}, {_many(of_event['boot'], 'start')}, {_many(of_event['fault'], 'fault')}.")
-    titles = {board.board: board.title for board in story.boards}
-    for gap in story.gaps:
-        say = f"Gap: records {gap.first} to {gap.last} of {titles[gap.board]} are missing (`earlid verify` says more)."
-        page.line(say, "red")
+    false = sum(day.false_openings for day in report.days)
+    by_reason = ", ".join(f"{count} by {reason}" for reason, count in sorted(openings_by_reason.items()))
+    why = f" ({by_reason})" if openings_by_reason else ""
+    live = span_text(report.totals.live_ms)
+    output.line(f"\nLive {live} in {_plural(sum(openings_by_reason.values()), 'opening')}{why}; {false} labelled false.")
+    near = _plural(count_of["near-miss"], "near miss", "near misses")
+    output.line(f"{near}, {_plural(count_of['boot'], 'start')}, {_plural(count_of['fault'], 'fault')}.")
+    titles = {board.identifier: board.title for board in report.boards}
+    for gap in report.gaps:
+        line = f"Gap: records {gap.first} to {gap.last} of {titles[gap.board]} are missing (`earlid verify` says more)."
+        output.line(line, "red")

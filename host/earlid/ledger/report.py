@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The story of some days, worked out of the ledger's records: per day, in all, and as a bar of 24 hours. No output.
+"""A report of some days: live time and counts per day and in all, and each day as a bar of 24 hours. No output.
 
 No dataclasses here and in what this imports: loading them takes longer than reading a day.
 """
@@ -13,9 +13,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from earlid.ledger import queries
-from earlid.ledger.boards import Board
-from earlid.ledger.gaps import Gap, gaps
-from earlid.ledger.queries import Entry, Opening, Totals
+from earlid.ledger.boards import KnownBoard
+from earlid.ledger.gaps import Gap, find_gaps
+from earlid.ledger.queries import Entry, Opening, RecordTotals
 from earlid.ledger.reader import Reader
 from earlid.ledger.time_format import day_start_ms, days_between, iso_text, local_day
 
@@ -23,7 +23,7 @@ BAR_CELLS = 96  # a quarter of an hour each
 # Marks of a bar, the more telling ones first: a cell shows the first that happened in it.
 MARKS = (("fault", "!"), ("button", "B"), ("word", "W"), ("near-miss", "n"), ("boot", "|"))
 QUIET = "·"
-COUNTED = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
+COUNTED_EVENTS = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
 
 
 class Day:
@@ -36,16 +36,16 @@ class Day:
         self.bar = QUIET * BAR_CELLS
 
 
-class Story(NamedTuple):
+class Report(NamedTuple):
     """What `review` shows: a range, its days, the records asked for, openings, totals; gaps of the whole ledger."""
 
     from_ms: int
     to_ms: int
-    boards: list[Board]
+    boards: list[KnownBoard]
     days: list[Day]
     entries: list[Entry]
     openings: list[Opening]
-    totals: Totals
+    totals: RecordTotals
     gaps: list[Gap]
 
     def to_json(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Story(NamedTuple):
         return {
             "from": iso_text(self.from_ms),
             "to": iso_text(self.to_ms),
-            "boards": [{"board": board.board, "name": board.name} for board in self.boards],
+            "boards": [{"board": board.identifier, "name": board.name} for board in self.boards],
             "days": [
                 {
                     "day": day.day.isoformat(), "live_ms": day.live_ms, "openings": dict(day.openings),
@@ -81,16 +81,16 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     return entry._asdict() | {"wall": iso_text(entry.wall_ms)}
 
 
-def tell(
+def make_report(
     reader: Reader,
-    chosen: Sequence[Board],
+    chosen: Sequence[KnownBoard],
     from_ms: int,
     to_ms: int,
     *,
     events: Sequence[str] = (),
     reasons: Sequence[str] = (),
-) -> Story:
-    """The story of a range of wall time.
+) -> Report:
+    """The report of a range of wall time.
 
     Args:
         chosen: the boards, from `queries.pick_boards`.
@@ -99,18 +99,18 @@ def tell(
         events: only these records as entries; days and totals count all the same.
         reasons: likewise.
     """
-    wide = list(queries.wide_entries(reader, chosen, from_ms, to_ms))
-    opened = queries.openings_among(reader, chosen, wide, from_ms, to_ms)
+    around = list(queries.wide_entries(reader, chosen, from_ms, to_ms))
+    openings = queries.openings_among(reader, chosen, around, from_ms, to_ms)
     days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
-    every = sorted((entry for entry in wide if from_ms <= entry.wall_ms < to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
-    fill(days, every, opened, {board.board: min(board.last_seen_ms, to_ms) for board in chosen})
+    every = sorted((entry for entry in around if from_ms <= entry.wall_ms < to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
+    fill_days(days, every, openings, {board.identifier: min(board.last_seen_ms, to_ms) for board in chosen})
     entries = [entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)]
     counts = Counter((entry.event, entry.reason) for entry in every)
-    totals = Totals(dict(sorted(counts.items())), sum(day.live_ms for day in days), len(every))
-    return Story(from_ms, to_ms, list(chosen), days, entries, opened, totals, gaps(reader, chosen))
+    totals = RecordTotals(dict(sorted(counts.items())), sum(day.live_ms for day in days), len(every))
+    return Report(from_ms, to_ms, list(chosen), days, entries, openings, totals, find_gaps(reader, chosen))
 
 
-def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], seen_ms: dict[str, int]) -> None:
+def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Opening], seen_ms: dict[str, int]) -> None:
     """Count entries and openings into their days, and draw the bars.
 
     An opening still under way lasts until its board was last seen: `seen_ms`, by board, Unix ms.
@@ -123,7 +123,7 @@ def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], s
 
     marks: dict[date, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))  # by cell
     for entry in entries:
-        day = day_of(entry.wall_ms) if entry.event in COUNTED else None
+        day = day_of(entry.wall_ms) if entry.event in COUNTED_EVENTS else None
         if day is None:
             continue
         if entry.event == "open":
@@ -136,7 +136,7 @@ def fill(days: list[Day], entries: Sequence[Entry], opened: Sequence[Opening], s
         else:
             day.faults += 1
         marks[day.day][_cell(day, entry.wall_ms)].add(entry.event)
-    for opening in opened:
+    for opening in openings:
         live_ms = opening.live_ms
         if live_ms is None:
             live_ms = max(0, seen_ms[opening.board] - opening.start_ms) if opening.ended == "open" else 0
@@ -160,11 +160,11 @@ def _cell(day: Day, wall_ms: int) -> int:
     return min(BAR_CELLS - 1, max(0, (wall_ms - day.start_ms) * BAR_CELLS // (day.end_ms - day.start_ms)))
 
 
-def live_today(reader: Reader, chosen: Sequence[Board], now_ms: int) -> dict[str, int]:
+def live_today(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int) -> dict[str, int]:
     """Board -> milliseconds its lid was open since local midnight."""
-    live_ms: dict[str, int] = dict.fromkeys((board.board for board in chosen), 0)
+    live_ms: dict[str, int] = dict.fromkeys((board.identifier for board in chosen), 0)
     from_ms = day_start_ms(local_day(now_ms))
-    seen_ms = {board.board: min(board.last_seen_ms, now_ms) for board in chosen}
+    seen_ms = {board.identifier: min(board.last_seen_ms, now_ms) for board in chosen}
     for opening in queries.openings(reader, chosen, from_ms, now_ms):
         end_ms = opening.start_ms + (opening.live_ms or 0) if opening.ended != "open" else seen_ms[opening.board]
         live_ms[opening.board] += max(0, min(end_ms, now_ms) - max(opening.start_ms, from_ms))

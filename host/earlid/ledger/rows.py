@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Slots to table rows and back, and what is summed up over a batch. No input or output."""
+"""Conversion of slots to table rows and back, and the derived rows of a batch. No input or output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP_MS = 1000  # a clock point further off than this from the last one is kept
 SPACING_MS = DAY_MS // 4  # and one after this time, to follow the crystal's drift
 
 
-def from_slot(slot: bytes, board_id: int, taken_ms: int) -> tuple[Any, ...]:
+def row_from_slot(slot: bytes, board_id: int, taken_ms: int) -> tuple[Any, ...]:
     """A row in COLUMNS order of a 64-byte slot; ValueError when it is no record this version knows."""
     if len(slot) != record.SLOT_BYTES:
         raise ValueError(f"a slot has {record.SLOT_BYTES} bytes, not {len(slot)}")
@@ -61,15 +61,15 @@ def reason_name(code: int) -> str:
     return record.REASONS[code] if 0 <= code < len(record.REASONS) else "unknown"
 
 
-class Sums(NamedTuple):
-    """What a batch adds to the derived tables."""
+class DerivedRows(NamedTuple):
+    """What a batch of records adds to the tables that are derived from them."""
 
     tallies: list[dict[str, int]]
     boots: list[dict[str, int]]
     points: list[tuple[int, int, int, int]]
 
 
-def summarise(fresh: Iterable[tuple[Any, ...]]) -> Sums:
+def summarise(fresh: Iterable[tuple[Any, ...]]) -> DerivedRows:
     """Counts by (boot, day, event, reason), extents of starts, clock points (boot, ms, wall_ms, unc_ms) of new rows."""
     counts: dict[tuple[int, int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
     boots: dict[tuple[int, int], list[int]] = {}
@@ -91,19 +91,19 @@ def summarise(fresh: Iterable[tuple[Any, ...]]) -> Sums:
         wall_ms, unc_ms = row[11], row[12]
         if flags & record.CLOCK_SET and wall_ms:
             point = (boot, ms, wall_ms, unc_ms)
-            if last is None or last[0] != boot or point_tells_more(last[1:], point[1:]):
+            if last is None or last[0] != boot or point_is_news(last[1:], point[1:]):
                 points.append(point)
                 last = point
     names = ("board_id", "boot", "day", "event", "reason", "count", "sum_a")
     extents = ("board_id", "boot", "first_seq", "last_seq", "first_ms", "last_ms", "first_taken_ms", "last_taken_ms")
-    return Sums(
+    return DerivedRows(
         [dict(zip(names, (*key, *cell), strict=True)) for key, cell in counts.items()],
         [dict(zip(extents, (*key, *extent), strict=True)) for key, extent in boots.items()],
         points,
     )
 
 
-def point_tells_more(last: tuple[int, ...], new: tuple[int, ...]) -> bool:
+def point_is_news(last: tuple[int, ...], new: tuple[int, ...]) -> bool:
     """Whether a clock point (ms, wall_ms, unc_ms) is worth keeping after the last: a step, better, or long after."""
     step_ms = abs((new[1] - new[0]) - (last[1] - last[0]))
     return step_ms > STEP_MS or new[2] < last[2] // 2 or new[0] - last[0] >= SPACING_MS

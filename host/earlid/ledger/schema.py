@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ledger's tables. Records are kept as the board sealed them; what is derived from them says so."""
+"""Tables of the ledger's database. Records are kept as the board sealed them; what is derived from them says so."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes the ledger, through SQLAlchemy, on SQLite or PostgreSQL alike: one transaction a call, durable on return."""
+"""The ledger open for writing, through SQLAlchemy, on SQLite or PostgreSQL alike: one transaction a call, durable on return."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earlid.ledger import rows, schema
-from earlid.ledger.db_errors import explain, not_ours
+from earlid.ledger.db_errors import explain, not_a_ledger
 from earlid.ledger.location import Location
 from earlid.ledger.version import VERSION, check_version
 
 BUSY_TIMEOUT_MS = 15_000
-_MAKING = 0x6561726C6964  # the number of the lock under which a server's ledger is made, one program at a time
+_CREATION_LOCK = 0x6561726C6964  # the number of the lock under which a server's ledger is made, one program at a time
 
 
 @dataclass(frozen=True)
-class Added:
-    """What became of a batch: `new` stored, `known` there already.
+class AddResult:
+    """Counts of a batch: `new` records stored, `known` there already.
 
     With `conflicts`, identities (boot, seq) that the ledger has with another link, nothing of the batch was stored.
     """
@@ -66,16 +66,16 @@ class Ledger:
         self.location = location
         self._lock = threading.RLock()
         self._ids: dict[str, int] = {}
-        with self._errors():
+        with self._explained_errors():
             self.engine = _sqlite_engine(location) if location.path else sa.create_engine(location.url)
             self._insert = sqlite.insert if location.path else postgresql.insert
             with self.engine.begin() as connection:
                 if not location.path:  # SQLite's transactions come one at a time already
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})")
                 tables = sa.inspect(connection).get_table_names()
                 if "meta" not in tables:
                     if tables:
-                        raise not_ours(location)
+                        raise not_a_ledger(location)
                     schema.metadata.create_all(connection)
                     connection.execute(self._insert(schema.meta), [{"key": "version", "value": str(VERSION)}])
                 found = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
@@ -92,7 +92,7 @@ class Ledger:
         self.engine.dispose()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _explained_errors(self) -> Iterator[None]:
         try:
             yield
         except (sa.exc.SQLAlchemyError, OSError, ModuleNotFoundError, UnicodeDecodeError) as error:
@@ -101,7 +101,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """One transaction for several calls' worth of work; other writers wait."""
-        with self._lock, self._errors(), self.engine.begin() as connection:
+        with self._lock, self._explained_errors(), self.engine.begin() as connection:
             yield connection
 
     def board_id(self, connection: sa.Connection, board: str) -> int:
@@ -117,7 +117,7 @@ class Ledger:
         self._ids[board] = connection.execute(query).scalar_one()
         return self._ids[board]
 
-    def add(self, board: str, slots: Sequence[bytes], taken_ms: int | Sequence[int] | None = None) -> Added:
+    def add(self, board: str, slots: Sequence[bytes], taken_ms: int | Sequence[int] | None = None) -> AddResult:
         """Store records; those already there are left as they are.
 
         Args:
@@ -133,13 +133,13 @@ class Ledger:
             ValueError: a slot that is no record.
         """
         if not slots:
-            return Added(0, 0, ())
+            return AddResult(0, 0, ())
         if taken_ms is None:
             taken_ms = now_ms()
         each_ms = repeat(taken_ms) if isinstance(taken_ms, int) else taken_ms
         with self.transaction() as connection:
             board_id = self.board_id(connection, board)
-            batch = [rows.from_slot(slot, board_id, at_ms) for slot, at_ms in zip(slots, each_ms, strict=False)]
+            batch = [rows.row_from_slot(slot, board_id, at_ms) for slot, at_ms in zip(slots, each_ms, strict=False)]
             known = self._known(connection, board_id, batch)
             fresh: dict[tuple[int, int], tuple[Any, ...]] = {}
             conflicts = []
@@ -151,7 +151,7 @@ class Ledger:
                 elif link != row[rows.LINK]:
                     conflicts.append(identity)
             if conflicts:
-                return Added(0, 0, tuple(conflicts))
+                return AddResult(0, 0, tuple(conflicts))
             if fresh:
                 self._store(connection, board_id, sorted(fresh.values()))
                 seen_ms = max(row[-1] for row in fresh.values())
@@ -159,7 +159,7 @@ class Ledger:
                 connection.execute(
                     sa.update(table).where(table.c.id == board_id, table.c.last_seen_ms < seen_ms).values(last_seen_ms=seen_ms)
                 )
-        return Added(len(fresh), len(batch) - len(fresh), ())
+        return AddResult(len(fresh), len(batch) - len(fresh), ())
 
     def _known(self, connection: sa.Connection, board_id: int, batch: list[tuple[Any, ...]]) -> dict[tuple[int, int], bytes]:
         table = schema.records
@@ -213,7 +213,7 @@ class Ledger:
             .limit(1)
         )
         last = connection.execute(query).first()
-        if last and not rows.point_tells_more(tuple(last), (ms, wall_ms, unc_ms)):
+        if last and not rows.point_is_news(tuple(last), (ms, wall_ms, unc_ms)):
             return
         row = {"board_id": board_id, "boot": boot, "ms": ms, "wall_ms": wall_ms, "unc_ms": unc_ms}
         new = self._insert(table)
@@ -265,11 +265,11 @@ class Ledger:
 
     def add_anchor(self, board: str, head: Head) -> None:
         """Remember that the board's head was this."""
-        self._put(board, schema.anchors, boot=head.boot, seq=head.seq, link=head.link)
+        self._upsert(board, schema.anchors, boot=head.boot, seq=head.seq, link=head.link)
 
     def add_note(self, board: str, kind: str, say: str) -> None:
         """Remember something odd that a sync found."""
-        self._put(board, schema.notes, kind=kind, say=say)
+        self._upsert(board, schema.notes, kind=kind, say=say)
 
     def set_label(self, board: str, boot: int, seq: int, label: bool | None) -> None:
         """Say of an opening or near miss whether it was meant; None takes the word back."""
@@ -279,16 +279,16 @@ class Ledger:
                 at = (table.c.board_id == self.board_id(connection, board), table.c.boot == boot, table.c.seq == seq)
                 connection.execute(sa.delete(table).where(*at))
         else:
-            self._put(board, schema.labels, boot=boot, seq=seq, label=int(label))
+            self._upsert(board, schema.labels, boot=boot, seq=seq, label=int(label))
 
-    def _put(self, board: str, table: sa.Table, **values: Any) -> None:
+    def _upsert(self, board: str, table: sa.Table, **values: Any) -> None:
         with self.transaction() as connection:
             row = {"board_id": self.board_id(connection, board), "at_ms": now_ms()} | values
             new = self._insert(table)
             kept = {name: new.excluded[name] for name in row if name not in table.primary_key.columns}
             connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=kept), [row])
 
-    def restore(self, board: str, table: sa.Table, found: Sequence[dict[str, Any]]) -> None:
+    def restore_rows(self, board: str, table: sa.Table, found: Sequence[dict[str, Any]]) -> None:
         """Put rows of an export back into one of the board's tables; those there already stay."""
         with self.transaction() as connection:
             number = self.board_id(connection, board)
@@ -301,20 +301,20 @@ class Ledger:
             number = self.board_id(connection, board)
             connection.execute(sa.update(schema.boards).where(schema.boards.c.id == number).values(name=name))
 
-    def seen(self, board: str) -> None:
+    def mark_seen(self, board: str) -> None:
         """Remember that the board was there now."""
         with self.transaction() as connection:
             number = self.board_id(connection, board)
             connection.execute(sa.update(schema.boards).where(schema.boards.c.id == number).values(last_seen_ms=now_ms()))
 
-    def wipe(self) -> None:
+    def vacuum(self) -> None:
         """Leave nothing of removed rows in the ledger's files.
 
         SQLite overwrote them when they were removed: the log is folded in and free pages given back. PostgreSQL writes its
         tables anew without them; its log (`pg_wal`) holds old values until it comes round to overwriting them.
         """
-        with self._lock, self._errors(), self.engine.connect() as plain:
-            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+        with self._lock, self._explained_errors(), self.engine.connect() as raw:
+            connection = raw.execution_options(isolation_level="AUTOCOMMIT")
             if self.location.path:
                 driver = connection.connection.driver_connection
                 assert driver is not None
@@ -339,7 +339,7 @@ class Ledger:
             )
 
 
-def _insist(connection: sqlite3.Connection, pragma: str) -> None:
+def _retry_while_locked(connection: sqlite3.Connection, pragma: str) -> None:
     """SQLite refuses at once, its time-out or no, where several programs turn a new file to its write-ahead log."""
     end_s = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
@@ -369,7 +369,7 @@ def _sqlite_engine(location: Location) -> sa.Engine:
             "synchronous=FULL",  # committed means on the disk: only then does the board hear of it
             "secure_delete=ON",
         ):
-            _insist(connection, f"PRAGMA {pragma}")
+            _retry_while_locked(connection, f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

@@ -54,7 +54,7 @@ def span_text(span_ms: int) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
 
 
-def doubt_text(unc_ms: int) -> str:
+def uncertainty_text(unc_ms: int) -> str:
     """How far off a time may be: empty below a second, else `±3 s`."""
     if unc_ms < 1000:
         return ""

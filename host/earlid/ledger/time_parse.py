@@ -41,9 +41,9 @@ def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
     Raises:
         UserError: code 2, with examples.
     """
-    words = _words(text)
+    words = _normalised(text)
     try:
-        named = _named(words, now)
+        named = _calendar_period(words, now)
         found_ms = None if named else _span_ms(words, now)
         if found_ms is None:
             period = named or _period(words, text.strip(), now)
@@ -90,7 +90,7 @@ def parse_range(since: str | None, until: str | None, now: datetime, default: st
 def parse_age(text: str, now: datetime) -> int:
     """Unix ms that lies a span (`6 months`, `90 days`, `2w`) before now; UserError, code 2, when it is no span."""
     try:
-        found = _span_ms(_words(text), now)
+        found = _span_ms(_normalised(text), now)
     except (ValueError, OverflowError, OSError):
         found = None
     if found is None or found < 0:
@@ -98,7 +98,7 @@ def parse_age(text: str, now: datetime) -> int:
     return found
 
 
-def _words(text: str) -> str:
+def _normalised(text: str) -> str:
     words = text.lower().replace(",", " ").split()
     return " ".join(word for word in words if word not in ("the", "on"))
 
@@ -115,11 +115,11 @@ def _span_ms(words: str, now: datetime) -> int | None:
     if unit in _UNIT_DAYS:
         return int((now - timedelta(days=number * _UNIT_DAYS[unit])).timestamp() * 1000)
     if unit in _UNIT_MONTHS and (number * _UNIT_MONTHS[unit]).is_integer():
-        return int(_months_on(now, -int(number * _UNIT_MONTHS[unit])).timestamp() * 1000)
+        return int(_add_months(now, -int(number * _UNIT_MONTHS[unit])).timestamp() * 1000)
     return None
 
 
-def _months_on(moment: datetime, months: int) -> datetime:
+def _add_months(moment: datetime, months: int) -> datetime:
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
     for day in range(moment.day, 27, -1):  # the 31st of a short month is its last day
         try:
@@ -133,16 +133,16 @@ def _period(words: str, text: str, now: datetime) -> _Period | None:
     if words == "now":
         return _Period(now, now)
     if words == "this morning":
-        return _on(now.date())
+        return _whole_days(now.date())
     if words == "last night":
         return _Period(datetime.combine(now.date() - timedelta(days=1), time(18)), datetime.combine(now.date(), time(6)))
     day = _day(words, now)
     if day is not None:
-        return _on(day)
+        return _whole_days(day)
     rest, _, clock = words.rpartition(" ")
     if clock in ("am", "pm"):
         rest, _, clock = rest.rpartition(" ")[0], "", rest.rpartition(" ")[2] + clock
-    at = _clock(clock)
+    at = _time_of_day(clock)
     if at is not None:
         day = _day(rest.removesuffix(" at"), now) if rest not in ("", "at") else now.date()
         return None if day is None else _Period(datetime.combine(day, at), datetime.combine(day, at))
@@ -150,32 +150,32 @@ def _period(words: str, text: str, now: datetime) -> _Period | None:
     return _Period(moment, moment)
 
 
-def _on(day: date, days: int = 1) -> _Period:
+def _whole_days(day: date, days: int = 1) -> _Period:
     return _Period(datetime.combine(day, time()), datetime.combine(day + timedelta(days=days), time()))
 
 
-def _named(words: str, now: datetime) -> _Period | None:
+def _calendar_period(words: str, now: datetime) -> _Period | None:
     """`this week`, `last month`, `2026-11`."""
     month = re.fullmatch(r"(\d{4})-(\d\d)", words)
     if month:
         first = datetime(int(month[1]), int(month[2]), 1)
-        return _Period(first, _months_on(first, 1))
+        return _Period(first, _add_months(first, 1))
     found = re.fullmatch(r"(this|last) (week|month|year)", words)
     if not found:
         return None
     back = int(found[1] == "last")
     if found[2] == "week":
-        return _on(now.date() - timedelta(days=now.weekday() + 7 * back), 7)
+        return _whole_days(now.date() - timedelta(days=now.weekday() + 7 * back), 7)
     months = 1 if found[2] == "month" else 12
     first = datetime(now.year, now.month if months == 1 else 1, 1)
-    return _Period(_months_on(first, -months * back), _months_on(first, months - months * back))
+    return _Period(_add_months(first, -months * back), _add_months(first, months - months * back))
 
 
 def _day(words: str, now: datetime) -> date | None:
     if words in _WHOLE_DAYS:
         return now.date() - timedelta(days=_WHOLE_DAYS[words])
     name = words.removeprefix("last ")
-    weekday = _place(name, _WEEKDAYS)
+    weekday = _index_by_prefix(name, _WEEKDAYS)
     if weekday is not None:
         back = (now.weekday() - weekday) % 7
         return now.date() - timedelta(days=back or (7 if name != words else 0))
@@ -184,21 +184,21 @@ def _day(words: str, now: datetime) -> date | None:
         return date(int(numbers[1]), int(numbers[3]), int(numbers[4]))
     european = re.fullmatch(r"(\d\d?)\.(\d\d?)\.(\d{4})?", words)  # with slashes nobody knows which is the month
     if european:
-        return _latest(int(european[1]), int(european[2]), european[3], now)
+        return _most_recent(int(european[1]), int(european[2]), european[3], now)
     named = re.fullmatch(r"(?P<day>\d\d?)(?:st|nd|rd|th)? (?P<month>[a-z]+)(?: (?P<year>\d{4}))?", words) or re.fullmatch(
         r"(?P<month>[a-z]+) (?P<day>\d\d?)(?:st|nd|rd|th)?(?: (?P<year>\d{4}))?", words
     )
-    month = _place(named["month"], _MONTHS) if named else None
-    return _latest(int(named["day"]), month + 1, named["year"], now) if named and month is not None else None
+    month = _index_by_prefix(named["month"], _MONTHS) if named else None
+    return _most_recent(int(named["day"]), month + 1, named["year"], now) if named and month is not None else None
 
 
-def _place(name: str, names: tuple[str, ...]) -> int | None:
+def _index_by_prefix(name: str, names: tuple[str, ...]) -> int | None:
     """Where a name, or its first three letters and any more, stands."""
     found = [i for i, whole in enumerate(names) if len(name) >= 3 and whole.startswith(name)]
     return found[0] if len(found) == 1 else None
 
 
-def _latest(day: int, month: int, year: str | None, now: datetime) -> date:
+def _most_recent(day: int, month: int, year: str | None, now: datetime) -> date:
     """That day, without a year the last one."""
     if year:
         return date(int(year), month, day)
@@ -206,7 +206,7 @@ def _latest(day: int, month: int, year: str | None, now: datetime) -> date:
     return found if found <= now.date() else date(now.year - 1, month, day)
 
 
-def _clock(word: str) -> time | None:
+def _time_of_day(word: str) -> time | None:
     if word in ("noon", "midnight"):
         return time(12 if word == "noon" else 0)
     found = re.fullmatch(r"(\d\d?)(?::(\d\d))?(?::(\d\d))?([ap]m)?", word)

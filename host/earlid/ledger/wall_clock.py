@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Wall time of records: the board has no clock of its own, so it is worked out from moments at which somebody told it.
+"""Conversion of a board's milliseconds since start to wall time, from moments at which somebody told it the time.
 
 A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or take `unc_ms`. The newest point is
 believed; older ones that cannot be true beside it (a clock set wrongly) are passed over. No record is rewritten.
@@ -15,7 +15,7 @@ DRIFT_PPM = 50  # the ESP32's crystal: 10 ppm new, with temperature and age well
 UNBOUNDED_MS = 10 * 366 * 86_400_000  # uncertainty of a time of which only "not after" is known
 
 
-class Point(NamedTuple):
+class ClockPoint(NamedTuple):
     """At `ms` of a start the wall clock read `wall_ms`, give or take `unc_ms`."""
 
     ms: int
@@ -23,7 +23,7 @@ class Point(NamedTuple):
     unc_ms: int
 
 
-class Extent(NamedTuple):
+class BootExtent(NamedTuple):
     """What the ledger holds of one start: ms of its first and last record, and when the last was fetched."""
 
     boot: int
@@ -39,27 +39,27 @@ class BootClock:
         points: at least one.
     """
 
-    def __init__(self, points: Iterable[Point]) -> None:
-        self._points = believable(points)
-        self._at = [point.ms for point in self._points]
-        self._walls = [point.wall_ms for point in self._points]
+    def __init__(self, points: Iterable[ClockPoint]) -> None:
+        self._points = consistent_points(points)
+        self._ms = [point.ms for point in self._points]
+        self._wall_ms = [point.wall_ms for point in self._points]
         before, after = [self._points[0], *self._points], [*self._points, self._points[-1]]
         # Before each point and behind the last: where it begins and ends, its wall time there, doubt, slope.
-        self._pieces = [
+        self._segments = [
             (low.ms, high.ms, low.wall_ms, max(low.unc_ms, high.unc_ms), high.wall_ms - low.wall_ms, high.ms - low.ms)
             for low, high in zip(before, after, strict=True)
         ]
 
     def wall(self, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty in ms) of a moment: between two points on their line, outside from the nearest."""
-        low_ms, high_ms, wall_ms, unc_ms, rise_ms, span_ms = self._pieces[bisect_right(self._at, ms)]
+        low_ms, high_ms, wall_ms, unc_ms, rise_ms, span_ms = self._segments[bisect_right(self._ms, ms)]
         ahead_ms = ms - low_ms
         unc_ms += min(abs(ahead_ms), abs(high_ms - ms)) * DRIFT_PPM // 1_000_000
         return wall_ms + (ahead_ms if span_ms <= 0 else rise_ms * ahead_ms // span_ms), unc_ms
 
     def ms_at(self, wall_ms: int) -> int:
         """The moment of this start (may be before 0) at which the wall clock read `wall_ms`: the inverse of `wall`."""
-        i = bisect_right(self._walls, wall_ms)
+        i = bisect_right(self._wall_ms, wall_ms)
         before = self._points[max(0, i - 1)]
         after = self._points[min(i, len(self._points) - 1)]
         span_ms = after.wall_ms - before.wall_ms
@@ -95,21 +95,21 @@ class BoundedClock:
 Clock = BootClock | BoundedClock
 
 
-def believable(points: Iterable[Point]) -> list[Point]:
+def consistent_points(points: Iterable[ClockPoint]) -> list[ClockPoint]:
     """The points that can be true beside the newest one, oldest first."""
-    kept: list[Point] = []
+    kept: list[ClockPoint] = []
     for point in sorted(points, reverse=True):
-        if not kept or (point.wall_ms < kept[-1].wall_ms and _agree(point, kept[-1])):
+        if not kept or (point.wall_ms < kept[-1].wall_ms and _consistent(point, kept[-1])):
             kept.append(point)
     return kept[::-1]
 
 
-def _agree(one: Point, other: Point) -> bool:
+def _consistent(one: ClockPoint, other: ClockPoint) -> bool:
     off_ms = abs((one.wall_ms - one.ms) - (other.wall_ms - other.ms))
     return off_ms <= one.unc_ms + other.unc_ms + 20 + abs(other.ms - one.ms) * 2 * DRIFT_PPM // 1_000_000
 
 
-def clocks_of(extents: Iterable[Extent], points: dict[int, list[Point]]) -> dict[int, Clock]:
+def clocks_of(extents: Iterable[BootExtent], points: dict[int, list[ClockPoint]]) -> dict[int, Clock]:
     """A clock for every start of one board.
 
     Args:

@@ -12,8 +12,8 @@ from lid import record
 
 from earlid.errors import FAILED, UserError
 from earlid.ledger import queries
-from earlid.ledger.boards import Board
-from earlid.ledger.gaps import gaps
+from earlid.ledger.boards import KnownBoard
+from earlid.ledger.gaps import find_gaps
 from earlid.ledger.judge import judge
 from earlid.ledger.keys import read_key
 from earlid.ledger.reader import Reader
@@ -48,9 +48,9 @@ class Rows:
     points: Sequence[tuple[float, ...]]
 
 
-def collect(reader: Reader, chosen: Sequence[Board], from_ms: int | None, to_ms: int | None) -> Rows:
+def collect(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None, to_ms: int | None) -> Rows:
     """Openings and the records beside them in a range of wall time (Unix ms; end excluded)."""
-    number = {board.board: index for index, board in enumerate(chosen)}
+    number = {board.identifier: index for index, board in enumerate(chosen)}
     code = _CODES
     said = {True: 1, False: 0, None: UNKNOWN}
     openings = [
@@ -84,7 +84,7 @@ def tables(rows: Rows) -> dict[str, Columns]:
     return {"openings": columns(rows.openings, OPENING_KINDS), "points": columns(rows.points, POINT_KINDS)}
 
 
-def check_size(reader: Reader, chosen: Sequence[Board], from_ms: int | None, to_ms: int | None) -> int:
+def check_size(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None, to_ms: int | None) -> int:
     """How many records a range has.
 
     Raises:
@@ -98,14 +98,14 @@ def check_size(reader: Reader, chosen: Sequence[Board], from_ms: int | None, to_
     return count
 
 
-def header(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: int | None, to_ms: int | None) -> dict[str, Any]:
+def header(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> dict[str, Any]:
     """What the page must know beside the tables; times in Unix ms."""
     first_ms = now_ms - YEAR_MS if from_ms is None else from_ms
     last_ms = now_ms if to_ms is None else to_ms
     return {
         "names": list(NAMES),
         "boards": board_values(chosen),
-        "gaps": [gap._asdict() for gap in gaps(reader, chosen)],
+        "gaps": [gap._asdict() for gap in find_gaps(reader, chosen)],
         "from": from_ms,
         "to": to_ms,
         "made": now_ms,
@@ -113,19 +113,19 @@ def header(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: int | 
     }
 
 
-def board_values(chosen: Iterable[Board]) -> list[dict[str, Any]]:
+def board_values(chosen: Iterable[KnownBoard]) -> list[dict[str, Any]]:
     """Boards as plain values; `seen`: when each was last there, Unix ms."""
-    return [{"board": board.board, "name": board.name, "seen": board.last_seen_ms} for board in chosen]
+    return [{"board": board.identifier, "name": board.name, "seen": board.last_seen_ms} for board in chosen]
 
 
-def verdicts(reader: Reader, chosen: Sequence[Board]) -> list[dict[str, Any]]:
+def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any]]:
     """What holds of each board's chain: takes some seconds for a million records."""
     found = []
     for board in chosen:
-        judged = judge(reader, board, read_key(board.board))
+        judged = judge(reader, board, read_key(board.identifier))
         found.append(
             {
-                "board": board.board,
+                "board": board.identifier,
                 "records": judged.records,
                 "keyed": judged.keyed,
                 "bad": judged.exit_code == 4,

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from earlid.ledger.boards import pick_boards
-from earlid.ledger.boot_clocks import Clocks
+from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.location import Location
 from earlid.ledger.queries import LedgerState, first_ms_after, is_labelable, ledger_state
-from earlid.ledger.reader import open_reader
+from earlid.ledger.reader import Reader
 from earlid.page import collect
 from earlid.page.pack import Columns, pack
 
@@ -49,12 +49,12 @@ class Feed:
         self._tables: dict[str, Columns] | None = None
         self._block: tuple[int, bytes] | None = None
         self._verdicts: tuple[int, list[dict[str, Any]]] | None = None
-        self._reader = open_reader(location)
+        self._reader = Reader(location)
         with self._reader.snapshot():
             self._seen = self._look()
             collect.check_size(self._reader, self._seen.boards, from_ms, to_ms)
         if wanted:  # a name may change while we look
-            self._wanted = [board.board for board in self._seen.boards]
+            self._wanted = [board.identifier for board in self._seen.boards]
 
     def close(self) -> None:
         """Close the ledger."""
@@ -81,7 +81,7 @@ class Feed:
             self._poll()
             boards = self._seen.boards
             if self._tables is None and sum(boot[2] for boot in self._seen.boots.values()) > FEW_RECORDS:
-                clocks = Clocks(self._reader, boards)
+                clocks = LedgerClocks(self._reader, boards)
                 ends = [clock.wall(last)[0] for board in boards for _, _, last, clock in clocks.ranges(board.id, None, None)]
                 from_ms = max(min(max(ends), self._to_ms or max(ends)) - RECENT_MS, self._from_ms or 0)
                 rows = collect.collect(self._reader, boards, from_ms, self._to_ms)
@@ -98,7 +98,7 @@ class Feed:
             revision, boards = self.revision, self._seen.boards
             if self._verdicts and self._verdicts[0] == revision:
                 return self._verdicts[1]
-        with open_reader(self.location) as reader:
+        with Reader(self.location) as reader:
             found = collect.verdicts(reader, boards)
         self._verdicts = revision, found
         return found
@@ -122,7 +122,7 @@ class Feed:
     def has(self, board: str, boot: int, seq: int) -> bool:
         """Whether this is an opening or a near miss of the boards shown."""
         with self._lock:
-            found = next((item for item in self._seen.boards if item.board == board), None)
+            found = next((item for item in self._seen.boards if item.identifier == board), None)
             if found is None:
                 return False
             return is_labelable(self._reader, found, boot, seq)
@@ -159,7 +159,7 @@ class Feed:
             return {"boards": collect.board_values(now.boards)} if before.boards != now.boards else {}
         if sum(now.boots[key][2] - before.boots.get(key, (0, 0, 0))[2] for key in now.boots) > MOST_NEW:
             return None
-        clocks = Clocks(self._reader, now.boards)
+        clocks = LedgerClocks(self._reader, now.boards)
         since_ms = []
         for (board, boot), (_, last, _) in now.boots.items():
             old_last = before.boots[board, boot][1]
@@ -176,7 +176,7 @@ class Feed:
         """Put labels into the tables at hand: a page loaded again need not wait for the whole ledger."""
         if self._tables is None:
             return
-        number = {board.board: index for index, board in enumerate(self._seen.boards)}
+        number = {board.identifier: index for index, board in enumerate(self._seen.boards)}
         for board, boot, seq, word in words:
             for table in self._tables.values():
                 at = (table["seq"] == seq) & (table["boot"] == boot) & (table["board"] == number[board])

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from earlid.ledger.boards import Board
+from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
 from earlid.page import collect
 from earlid.page.document import document
 from earlid.page.pack import pack
 
 
-def make_report(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
+def make_report(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
     """The page's text.
 
     Args:
@@ -28,7 +28,7 @@ def make_report(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: i
         return _make(reader, chosen, now_ms, from_ms, to_ms)
 
 
-def _make(reader: Reader, chosen: Sequence[Board], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
+def _make(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
     collect.check_size(reader, chosen, from_ms, to_ms)
     told = collect.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
     told["verdicts"] = collect.verdicts(reader, chosen)

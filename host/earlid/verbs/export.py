@@ -19,7 +19,7 @@ from earlid.files import open_atomically
 from earlid.ledger.location import locate
 
 if TYPE_CHECKING:
-    from earlid.ledger.boards import Board
+    from earlid.ledger.boards import KnownBoard
     from earlid.ledger.queries import Entry
     from earlid.ledger.reader import Reader
 
@@ -48,23 +48,23 @@ def run(args: argparse.Namespace) -> int:
     if args.source:
         return _import(args)
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.reader import open_reader
+    from earlid.ledger.reader import Reader
 
     shape = args.format or {".csv": "csv", ".parquet": "parquet"}.get(Path(args.output or "").suffix, "jsonl")
     if shape == "jsonl" and (args.since or args.until or args.event):
         raise UserError("a jsonl export carries whole chains: --since, --until and --event are for csv and parquet.", USAGE)
-    with open_reader(locate(args.ledger)) as reader:
+    with Reader(locate(args.ledger)) as reader:
         count = _write(args, shape, reader, pick_boards(reader, args.board))
     print(f"{count} records exported", file=sys.stderr)
     return 0
 
 
-def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[Board]) -> int:
+def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[KnownBoard]) -> int:
     if shape == "jsonl":
         from earlid.ledger import jsonl
 
         with _output(args.output) as out:
-            return jsonl.write(reader, chosen, out)
+            return jsonl.export_boards(reader, chosen, out)
     from earlid.ledger import tabular
 
     if shape == "csv":
@@ -76,7 +76,7 @@ def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[Bo
         return tabular.write_parquet(_entries(args, reader, chosen), out)
 
 
-def _entries(args: argparse.Namespace, reader: Reader, chosen: list[Board]) -> Iterator[Entry]:
+def _entries(args: argparse.Namespace, reader: Reader, chosen: list[KnownBoard]) -> Iterator[Entry]:
     from earlid.ledger.queries import entries
     from earlid.ledger.time_parse import parse_when
 
@@ -91,11 +91,11 @@ def _output(name: str | None) -> AbstractContextManager[IO[Any]]:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from earlid.ledger.jsonl import take_back
+    from earlid.ledger.jsonl import import_file
     from earlid.ledger.store import Ledger
 
     with Ledger(locate(args.ledger)) as ledger:
-        added = take_back(Path(args.source), ledger)
+        added = import_file(Path(args.source), ledger)
     for board, count in added.items():
         print(f"{board}: {count} new records", file=sys.stderr)
     return 0

@@ -44,13 +44,13 @@ def run(args: argparse.Namespace) -> int:
     """Choose, ask, remove, tell."""
     from earlid.ledger import purge
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.reader import open_reader
+    from earlid.ledger.reader import Reader
     from earlid.ledger.store import Ledger
 
     location = locate(args.ledger)
     if args.list:
         return _list(args)
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         chosen = pick_boards(reader, args.board)
     with Ledger(location) as ledger:
         selection = _selection(args, ledger)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         json.dump({"removed": counts, "dry_run": args.dry_run, "why": why}, sys.stdout)
         print()
-    titles = {board.board: board.title for board in chosen}
+    titles = {board.identifier: board.title for board in chosen}
     for board, count in counts.items():
         print(f"{titles[board]}: {count} records {'would be ' * args.dry_run}removed", file=sys.stderr)
     if not counts:
@@ -102,10 +102,10 @@ def _ask(args: argparse.Namespace, counts: dict[str, int]) -> None:
 def _list(args: argparse.Namespace) -> int:
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.queries import purge_receipts
-    from earlid.ledger.reader import open_reader
+    from earlid.ledger.reader import Reader
     from earlid.ledger.time_format import iso_text
 
-    with open_reader(locate(args.ledger)) as reader:
+    with Reader(locate(args.ledger)) as reader:
         receipts = [
             {"board": item.board, "first": item.first, "last": item.last, "count": item.records, "when": iso_text(item.at_ms),
              "why": item.why}

@@ -57,27 +57,27 @@ def run(args: argparse.Namespace) -> int:
     if args.html or args.serve:
         return _page(args, location)
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.reader import open_reader
-    from earlid.ledger.report import tell
+    from earlid.ledger.reader import Reader
+    from earlid.ledger.report import make_report
 
     now = datetime.now()
     from_ms, to_ms = _range(args, now, "today")
     to_ms = to_ms or int(now.timestamp() * 1000) + 1
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         chosen = pick_boards(reader, args.board)
-        story = tell(reader, chosen, from_ms, to_ms, events=args.event, reasons=args.reason)
+        report = make_report(reader, chosen, from_ms, to_ms, events=args.event, reasons=args.reason)
     if args.json:
-        json.dump(story.to_json(), sys.stdout)
+        json.dump(report.to_json(), sys.stdout)
         print()
         return 0
     if args.csv:
         from earlid.ledger.tabular import write_csv
 
-        write_csv(story.entries, sys.stdout)
+        write_csv(report.entries, sys.stdout)
         return 0
     from earlid.ledger import render
 
-    render.show_story(story, sys.stdout, single=len(story.days) <= _DETAIL_DAYS or bool(args.event or args.reason))
+    render.print_report(report, sys.stdout, single=len(report.days) <= _DETAIL_DAYS or bool(args.event or args.reason))
     return 0
 
 
@@ -109,10 +109,10 @@ def _page(args: argparse.Namespace, location: Location) -> int:
         return 0
     from earlid.files import write_atomically
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.reader import open_reader
+    from earlid.ledger.reader import Reader
     from earlid.page.report import make_report
 
-    with open_reader(location) as reader:
+    with Reader(location) as reader:
         text = make_report(reader, pick_boards(reader, args.board), int(now.timestamp() * 1000), from_ms, to_ms)
     write_atomically(Path(args.html), text, private=True, next_step="Name another file with --html.")
     print(f"{args.html}: {len(text) / 1e6:.1f} MB, open it in any browser", file=sys.stderr)
@@ -122,25 +122,25 @@ def _page(args: argparse.Namespace, location: Location) -> int:
 def _change(args: argparse.Namespace, location: Location) -> int:
     from earlid.ledger.boards import check_name, pick_boards
     from earlid.ledger.queries import labelable
-    from earlid.ledger.reader import open_reader
+    from earlid.ledger.reader import Reader
     from earlid.ledger.store import Ledger
 
     match args.what:
         case ["label", number, word]:
             seq = _number(number)
-            with open_reader(location) as reader:
+            with Reader(location) as reader:
                 board, boot = labelable(reader, pick_boards(reader, args.board), seq)
             label = _word(word)
             with Ledger(location) as ledger:
-                ledger.set_label(board.board, boot, seq, label)
+                ledger.set_label(board.identifier, boot, seq, label)
             print(f"record {seq} is labelled {str(label).lower()}", file=sys.stderr)
         case ["name", which, name]:
-            with open_reader(location) as reader:
+            with Reader(location) as reader:
                 (named,) = pick_boards(reader, [which])
                 check_name(reader, named, name)
             with Ledger(location) as ledger:
-                ledger.set_name(named.board, name or None)
-            print(f"board {named.board} {f'is called {name}' if name else 'has no name now'}", file=sys.stderr)
+                ledger.set_name(named.identifier, name or None)
+            print(f"board {named.identifier} {f'is called {name}' if name else 'has no name now'}", file=sys.stderr)
         case _:
             raise UserError(_CHANGES, USAGE)
     return 0

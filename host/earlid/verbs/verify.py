@@ -37,9 +37,9 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge, tell, and return the worst exit code."""
-    from earlid.ledger.anchor_code import read_code
+    from earlid.ledger.anchor_code import parse_code
 
-    typed = [read_code(code) for code in args.anchor]
+    typed = [parse_code(code) for code in args.anchor]
     if args.file:
         from earlid.ledger.jsonl import judge_file
 
@@ -62,15 +62,15 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     from rich.progress import Progress
 
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.judge import board_of, judge
+    from earlid.ledger.judge import board_of_anchor, judge
     from earlid.ledger.keys import read_key
     from earlid.ledger.queries import record_count
-    from earlid.ledger.reader import open_reader
+    from earlid.ledger.reader import Reader
 
     found = []
-    with open_reader(locate(args.ledger)) as reader:
+    with Reader(locate(args.ledger)) as reader:
         chosen = pick_boards(reader, args.board)
-        meant = {anchor: board_of(reader, chosen, anchor) for anchor in typed}
+        meant = {anchor: board_of_anchor(reader, chosen, anchor) for anchor in typed}
         if chosen and None in meant.values():
             raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
         screen = Console(stderr=True)
@@ -78,7 +78,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
             bar = bars.add_task("verifying", total=record_count(reader))
             for board in chosen:
                 anchors = [anchor for anchor, owner in meant.items() if owner == board]
-                key = read_key(board.board)
+                key = read_key(board.identifier)
                 found.append(judge(reader, board, key, anchors, lambda count: bars.advance(bar, count)))
     return found
 
@@ -86,7 +86,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
 def _show(judgements: Sequence[Judgement]) -> None:
     for judgement in judgements:
         board = judgement.board
-        title = f"{board.name} ({board.board})" if board and board.name else judgement.identifier
+        title = f"{board.name} ({board.identifier})" if board and board.name else judgement.identifier
         print(f"{title}: {judgement.records} records")
         for finding in judgement.findings:
             print(f"  {finding.say}")
