@@ -17,7 +17,7 @@ SECONDS = 60
 
 def spent_s(bench: Bench) -> float:
     """Processor seconds of this process and of the board's chip."""
-    fields = Path(f"/proc/{bench.board.engine.processor.pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{bench.board.simulation.processor.pid}/stat").read_text().rpartition(")")[2].split()
     return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from earlid.board.link import Link
-from earlid.demo.key_actions import Hands
+from earlid.demo.key_actions import KeyActions
 from earlid.virtual.board import VirtualBoard
 
 from tests.terminal import Terminal
@@ -35,22 +35,22 @@ def test_keys_at_a_terminal(tmp_path) -> None:
 def test_every_key_does_what_it_says() -> None:
     with VirtualBoard() as board:
         board.noise(-60)
-        hands = Hands(board, word=False)
-        assert "w " not in hands.help()
-        assert hands.press("w") == hands.press("") == hands.press("x") == ""
+        actions = KeyActions(board, word=False)
+        assert "w " not in actions.help()
+        assert actions.press("w") == actions.press("") == actions.press("x") == ""
         board.run_until(lambda: '"selftest"' in board.console)
-        assert hands.press("t") == "The talk button is held."
+        assert actions.press("t") == "The talk button is held."
         board.run_until(lambda: board.relays[1])
-        assert hands.press("t") == "The talk button is let go."
-        assert hands.press("m").startswith("The mute switch is latched")
+        assert actions.press("t") == "The talk button is let go."
+        assert actions.press("m").startswith("The mute switch is latched")
         board.run_ms(300)
         assert board.rails[1] < 300
-        assert hands.press("m") == "The mute switch is off."
+        assert actions.press("m") == "The mute switch is off."
         resets = len(board.resets)
-        hands.press("r")
-        hands.press("u")
+        actions.press("r")
+        actions.press("u")
         assert board.rails[0] < 4000
-        assert hands.press("u") == "Plugged in."
+        assert actions.press("u") == "Plugged in."
         board.run_ms(500)
         assert len(board.resets) >= resets + 2
 

@@ -28,7 +28,7 @@ class Book:
         self.stamps: dict[tuple[int, int], Stamp] = {}
         self.accidents: list[float] = []  # nature's time of every reset, cut and hang that was asked for
         self.skipped_ms = 0.0
-        flash = self.board.engine.flash
+        flash = self.board.simulation.flash
         program = flash.program
 
         def watched(address: int, data: bytes) -> tuple[int, int]:
@@ -43,7 +43,7 @@ class Book:
     @property
     def calendar_ms(self) -> float:
         """Milliseconds since the first power-on, the skipped hours included."""
-        return self.board.now_ms + self.board.engine.leapt_us / 1000
+        return self.board.now_ms + self.board.simulation.clock_offset_us / 1000
 
     def openings(self) -> list[tuple[float, float]]:
         """(from, to) in nature's ms of every time the guarded rail was live, as the copper tells it."""

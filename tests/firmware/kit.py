@@ -48,7 +48,7 @@ class Bench:
 
     def bodies(self) -> list[dict[str, Any]]:
         """Every good line that the board has sent since power-on; each piece of what it sent is read once."""
-        sent = self.board.engine.uart.transmitter
+        sent = self.board.simulation.uart.transmitter
         fresh = sent.total - self._decoded
         assert fresh <= len(sent.text), "the console forgot what was not read yet"
         if fresh:

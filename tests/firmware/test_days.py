@@ -113,12 +113,12 @@ class Days:
     def rest(self, quiet_ms: float) -> None:
         """A quiet room, in full. The hops that the firmware counts keep step with its milliseconds."""
         self.board.run_ms(12_000)  # whatever was open is closed, and nobody speaks
-        capture, rooms = self.board.engine.capture, self.segments()
+        capture, rooms = self.board.simulation.i2s, self.segments()
         before, frames = self.bench.hello(), capture.position
         self.board.run_ms(quiet_ms)
         after, frames = self.bench.hello(), capture.position - frames
         assert after["boot"] == before["boot"], f"a start in a quiet room: {self.bench.notes()[-4:]}"
-        if self.board.engine.capture is not capture:
+        if self.board.simulation.i2s is not capture:
             # Once in a thousand records the sentinel sleeps for a second: a new segment is erased ahead.
             assert self.segments() == rooms + 1, f"the microphone was stopped: {self.bench.notes()[-4:]}"
             return
@@ -155,7 +155,7 @@ class Days:
 
     def skip(self, left_ms: float) -> None:
         if left_ms > 0:
-            self.board.leap(int(left_ms))
+            self.board.step_clock(int(left_ms))
             self.book.skipped_ms += int(left_ms)
             self.board.run_ms(100)
 
@@ -175,7 +175,7 @@ class Days:
         hello = self.bench.hello()
         assert hello["state"] == "closed"
         assert hello["overruns"] == 0
-        assert self.board.engine.lost_frames == 0, "sound was lost that nobody counted"
+        assert self.board.simulation.lost_frames == 0, "sound was lost that nobody counted"
         self.heap.setdefault(hello["boot"], []).append(hello["heap"])
         self.files.append(len(self.board.read_files()))
 
@@ -246,7 +246,7 @@ def check_days(seed: int, count: int, dense_ms: float, quiet_ms: float, night_ms
         days = Days(bench, seed)
         bench.board.start()
         bench.board.run_ms(FIRST_HOP_MS)
-        bench.board.engine.speeds.hang_cpu_s = 0.3
+        bench.board.simulation.timing.hang_cpu_s = 0.3
         bench.board.noise(-62)
         for day in range(count):
             days.live_through(dense_ms, accidents=day not in CALM)

@@ -152,7 +152,7 @@ def test_a_loop_that_is_too_late_counts_what_the_driver_lost():
         bench.board.run_ms(7000)
         assert bench.last("fault").reason == "overrun"
         assert bench.last("fault").a > 0
-        lost_ms = bench.board.engine.lost_frames / 16
+        lost_ms = bench.board.simulation.lost_frames / 16
         assert abs(bench.hello()["overruns"] * 10 - lost_ms) <= max(60, lost_ms * 0.1), (bench.hello()["overruns"], lost_ms)
         assert len([note for note in bench.notes("fault") if note.reason == "overrun"]) == 1, "one record a minute"
 
@@ -160,7 +160,7 @@ def test_a_loop_that_is_too_late_counts_what_the_driver_lost():
 def test_a_relay_that_drops_more_slowly_than_it_used_to_is_told():
     with Bench() as bench:
         first = bench.last("selftest").b
-        channel = bench.board.engine.circuit.sentinel
+        channel = bench.board.simulation.circuit.sentinel
         channel.constants = dataclasses.replace(channel.constants, pump_decay_us=channel.constants.pump_decay_us * 1.6)
         reply = bench.ask("selftest", limit_ms=8000)
         assert reply["drop_ms"] > first * 1.4
@@ -247,7 +247,7 @@ def test_a_counter_that_goes_back_is_told_and_time_goes_on(state):
         elif state == "muted":
             bench.board.mute(True)
             bench.board.run_ms(200)
-        bench.board.leap(-5000)
+        bench.board.step_clock(-5000)
         begun_ms = bench.board.now_ms
         bench.board.run_ms(100)
         fault = bench.last("fault")
@@ -268,7 +268,7 @@ def test_a_counter_that_goes_back_is_told_and_time_goes_on(state):
 def test_a_counter_that_goes_far_ahead_closes_the_lid():
     with Bench() as bench:
         bench.open_by_button()
-        bench.board.leap(70_000)
+        bench.board.step_clock(70_000)
         assert bench.closes_within(250) <= 250
         bench.board.run_ms(200)
         assert bench.last("close").reason == "timeout"

@@ -59,7 +59,7 @@ def hang(module: str, line: int) -> bool:
     if not source:
         return False
     with Bench(files={f"lid/{module}.py": source, "config.json": LONG}) as bench:
-        bench.board.engine.speeds.hang_cpu_s = 0.1
+        bench.board.simulation.timing.hang_cpu_s = 0.1
         bench.open_by_button()
         bench.board.run_ms(HANG_AT_MS + 20 - bench.board.now_ms)
         assert bench.guarded_live(), "the lid was not open when the hang was due"

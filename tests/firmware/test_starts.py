@@ -168,7 +168,7 @@ def test_a_damaged_baseline_is_measured_anew():
 def test_the_slowest_flash_resets_nothing():
     """A sector erase may take 400 ms: the first start, a new segment and a configuration have to live with it."""
     with Bench(start=False) as bench:
-        bench.board.engine.flash.erase_us = 400_000
+        bench.board.simulation.flash.erase_us = 400_000
         bench.board.start()
         bench.board.run_ms(40_000)
         assert bench.ask("config-set", limit_ms=15_000, config={"open_ms": 4000})["ok"]

@@ -29,7 +29,7 @@ def live(start_ms: int, files: dict[str, bytes] | None = None) -> Story:
     """An eventful minute of a board whose counter stands at start_ms at power-on: (history, records, hello)."""
     with Bench(word=True, start=False, seed=5, files={"config.json": SHORT, **(files or {})}) as bench:
         board = bench.board
-        board.leap(start_ms)
+        board.step_clock(start_ms)
         board.start()
         board.run_ms(FIRST_HOP_MS)
         board.play(load(SPEECH / "word-slt.flac"))  # opened by the word, closed by silence
@@ -127,8 +127,8 @@ def test_an_opening_across_the_day_when_32_bits_of_milliseconds_end():
         begun_ms = board.now_ms - bench.hello()["ms"]
         board.mute(True)
         board.run_ms(200)
-        while (left_ms := WORD_WRAP_MS - 2000 - int(board.now_ms + board.engine.leapt_us / 1000 - begun_ms)) > 0:
-            board.leap(min(left_ms, 5 * DAY_MS))
+        while (left_ms := WORD_WRAP_MS - 2000 - int(board.now_ms + board.simulation.clock_offset_us / 1000 - begun_ms)) > 0:
+            board.step_clock(min(left_ms, 5 * DAY_MS))
             board.run_ms(200)
         board.mute(False)
         board.run_ms(600)

@@ -164,7 +164,7 @@ def test_the_host_killed_at_every_block(builds: Builds, old_runs: bool, monkeypa
     with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
             harness.deploy_build(board, builds[0])
-        before = bytes(board.engine.flash.data)
+        before = bytes(board.simulation.flash.data)
         blocks = 1
         at = 0
         while at < blocks:
@@ -180,7 +180,7 @@ def test_the_host_killed_at_every_block(builds: Builds, old_runs: bool, monkeypa
                 harness.deploy_build(board, builds[1], report, model=harness.fake_model(300))
             finished(board, builds, old_runs, harness.restart(board), f"block {at} of {blocks}")
             board.power_cut()
-            board.engine.flash.load(before)
+            board.simulation.flash.load(before)
             harness.restart(board, board.power_on)
         assert blocks > len(builds[1].files) + len(builds[1].loaders) + 2
 
@@ -190,31 +190,31 @@ def test_power_cut_at_writes_all_over_the_deploy(builds: Builds, old_runs: bool,
     with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
             harness.deploy_build(board, builds[0])
-        before = bytes(board.engine.flash.data)
-        writes = board.engine.flash.writes
+        before = bytes(board.simulation.flash.data)
+        writes = board.simulation.flash.writes
         harness.deploy_build(board, builds[1], model=harness.fake_model(1600))
-        total = board.engine.flash.writes - writes
+        total = board.simulation.flash.writes - writes
         rng = random.Random(SEED)
         # The switch is at the end: look there more closely.
         cuts = sorted({1, total, *rng.sample(range(2, total - 40), 2), *rng.sample(range(total - 40, total), 3)})
-        power = board.engine.power
+        power = board.simulation.power
 
         def switch(on: bool) -> None:
             power(on)
             if not on:
                 board.unplug()  # the port's chip lives on the same supply
 
-        monkeypatch.setattr(board.engine, "power", switch)
+        monkeypatch.setattr(board.simulation, "power", switch)
         for cut in cuts:
             board.power_cut()
-            board.engine.flash.load(before)
+            board.simulation.flash.load(before)
             board.replug()
             harness.restart(board, board.power_on)
             board.power_cut_at_write(cut)
             where = f"write {cut} of {total} (seed {SEED})"
             with pytest.raises(UserError):
                 harness.deploy_build(board, builds[1], model=harness.fake_model(1600))
-            assert not board.engine.circuit.powered, where
+            assert not board.simulation.circuit.powered, where
             board.power_cut_at_write(None)
             board.replug()
             finished(board, builds, old_runs, harness.restart(board, board.power_on), where)

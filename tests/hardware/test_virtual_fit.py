@@ -48,7 +48,7 @@ def test_arms_and_drops_like_the_simulation(nominal: Sample, rail: str) -> None:
 
 def test_rails_stand_where_the_simulation_has_them(nominal: Sample) -> None:
     circuit, _ = run([*range(0, 500, 10)], 500)
-    assert circuit.guarded.rail.source(500 * MS) == pytest.approx(1e3 * nominal.rail_v, rel=0.1)
+    assert circuit.guarded.rail.input_mv(500 * MS) == pytest.approx(1e3 * nominal.rail_v, rel=0.1)
 
 
 def test_ten_hertz_does_not_hold_and_reaches_as_high_as_simulated(nominal: Sample) -> None:

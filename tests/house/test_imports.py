@@ -199,7 +199,7 @@ def test_arrows_that_only_a_string_shows_are_seen() -> None:
     assert {"earlid.virtual.forkserver", "earlid.virtual.chip.launch"} <= graph["earlid.virtual.processor"]
     assert "earlid.gate.mp_score" in graph["earlid.gate.score"]
     assert "earlid.verbs" in graph["earlid.cli"]
-    assert "earlid.virtual.protocol" in graph["earlid.virtual.chip.link"], "a neighbour's bare name"
+    assert "earlid.virtual.protocol" in graph["earlid.virtual.chip.bridge"], "a neighbour's bare name"
     assert "earlid.ledger.purge" in graph["earlid.verbs.purge"], "inside a function"
     assert len(graph) > 150
 

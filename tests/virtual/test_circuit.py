@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from earlid.virtual.circuit import Circuit, Constants, Filtered
+from earlid.virtual.circuit import Circuit, Constants, FilteredVoltage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lid import circuit as figures
@@ -42,7 +42,7 @@ def test_ten_millisecond_edges_arm_in_time_and_hold() -> None:
         (rise,) = spans(history, rail)
         assert rise[1] is True
         assert rise[0] <= figures.ARM_MAX_MS * MS
-    assert circuit.guarded.rail.source(3_000 * MS) > figures.RAIL_GOOD_MV
+    assert circuit.guarded.rail.input_mv(3_000 * MS) > figures.RAIL_GOOD_MV
 
 
 def test_dma_rhythm_holds() -> None:
@@ -173,7 +173,7 @@ def test_power_loss_drops_at_once() -> None:
 @settings(max_examples=100)
 def test_closed_form_equals_integration(moves: list[tuple[int, float, float]], at: int) -> None:
     # Against small fixed steps of both first-order systems
-    filtered = Filtered(3_200.0)
+    filtered = FilteredVoltage(3_200.0)
     now, source, seen = 0, 0.0, 0.0
     target, tau_us = 0.0, 1.0
     for wait_us, next_target, next_tau_us in [*moves, (at, 0.0, 1.0)]:
@@ -185,8 +185,8 @@ def test_closed_form_equals_integration(moves: list[tuple[int, float, float]], a
             seen += (middle - seen) * min(1.0, wait_us / steps / filtered.filter_us)
         now += wait_us
         # the coarse step is only good to a few percent of the swing
-        assert filtered.source(now) == pytest.approx(source, abs=60)
-        assert filtered.seen(now) == pytest.approx(seen, abs=120)
-        filtered.aim(now, next_target, next_tau_us)
+        assert filtered.input_mv(now) == pytest.approx(source, abs=60)
+        assert filtered.output_mv(now) == pytest.approx(seen, abs=120)
+        filtered.settle_towards(now, next_target, next_tau_us)
         target, tau_us = next_target, next_tau_us
-        source, seen = filtered.source0, filtered.seen0
+        source, seen = filtered.input_start_mv, filtered.output_start_mv

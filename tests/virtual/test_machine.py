@@ -44,7 +44,7 @@ def test_hop_clock_is_exact(make_board: Make) -> None:
     hops = [(int(n), int(ms)) for n, ms, *_ in re.findall(HOP, board.console)]
     (first_n, first_ms), (last_n, last_ms) = hops[0], hops[-1]
     assert abs((last_ms - first_ms) - 10 * (last_n - first_n)) <= 16
-    assert board.engine.lost_frames == 0
+    assert board.simulation.lost_frames == 0
 
 
 def test_sound_arrives_sample_for_sample(make_board: Make) -> None:
@@ -105,7 +105,7 @@ def test_microphone_is_silent_until_powered_and_settled(make_board: Make) -> Non
 def test_late_reader_loses_sound_without_a_word(make_board: Make) -> None:
     board = make_board("late")
     took_ms = int(board.wait_for(r"eight hops in (\d+) ms").group(1))
-    assert board.engine.lost_frames > 0.8 * 16_000
+    assert board.simulation.lost_frames > 0.8 * 16_000
     assert took_ms < 40, "what was in the ring must come at once"
 
 
@@ -131,7 +131,7 @@ def test_endless_loop_is_a_hang_too(make_board: Make) -> None:
             b"WDT(timeout=500)\nwhile True: pass\n"
         },
     )
-    board.engine.speeds.hang_cpu_s = 0.3
+    board.simulation.timing.hang_cpu_s = 0.3
     board.wait_for("cause 1")
     board.wait_for("cause 3", 3000)
 
@@ -266,7 +266,7 @@ def story(seed: int) -> tuple[list[tuple[float, str, object]], str, bytes]:
         board.run_ms(2500)
         board.brown_out(30)
         board.run_ms(2500)
-        return board.history, board.console, bytes(board.engine.flash.data)
+        return board.history, board.console, bytes(board.simulation.flash.data)
 
 
 def test_same_seed_same_story() -> None:
@@ -281,7 +281,7 @@ def test_same_seed_same_story() -> None:
 def test_what_is_sent_is_found_in_the_same_hop_however_slow_the_computer(
     make_board: Make, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
-    monkeypatch.setattr(simulation, "_PATIENCE_MS", 1)  # the chip's few milliseconds of work are a long time now
+    monkeypatch.setattr(simulation, "_POLL_MS", 1)  # the chip's few milliseconds of work are a long time now
     source = b"""
 import select, sys, time
 ready = select.poll()
@@ -294,7 +294,7 @@ for step in range(60):
         print("step", step, "read", sys.stdin.read(1))
 """
     board = make_board(None, files={"main.py": source.replace(b"ROUNDS", b"%d" % rounds)})
-    board.run_until(lambda: board.engine.phase == PHASE_CODE)
+    board.run_until(lambda: board.simulation.phase == PHASE_CODE)
     board.run_ms(55)  # in the middle of a sleep: what is sent now can be read after the next one
     for letter in (b"a", b"b", b"c"):
         board.send(letter)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import serial
 from earlid.virtual.board import VirtualBoard
-from earlid.virtual.port import LineFaults, Port
+from earlid.virtual.pty_port import LineFaults, PtyPort
 from earlid.virtual.uart import Uart
 from earlid.virtual.uart_text import RAW_REPL, Receiver, Transmitter
 
@@ -91,21 +91,21 @@ def test_a_port_is_made_when_it_is_asked_for(make_board: Make) -> None:
     board.unplug()
     board.replug()
     board.run_ms(1000)
-    assert board.engine.port.master_fd < 0
+    assert board.simulation.port.master_fd < 0
     path = board.serial_port
     assert Path(path).is_char_device()
     assert board.serial_port == path
     board.unplug()
     assert board.serial_port == path, "where it was"
-    assert board.engine.port.master_fd < 0
+    assert board.simulation.port.master_fd < 0
     board.replug()  # somebody knows of it, and may wait for it
-    assert board.engine.port.master_fd >= 0
+    assert board.simulation.port.master_fd >= 0
 
 
 def test_nothing_is_kept_for_who_opens_later(make_board: Make) -> None:
     board = make_board("idle")
     board.run_ms(4_000)
-    lost = board.engine.port.lost
+    lost = board.simulation.port.lost_bytes
     assert lost > 100
     with serial.Serial(board.serial_port, 115200, timeout=60) as line:
         board.run_ms(500)
@@ -157,19 +157,19 @@ class Computing:
 
 @pytest.mark.parametrize("comes", [True, False])
 def test_a_late_ctrl_c_is_not_for_the_next_code(comes: bool) -> None:
-    chip, port = Computing(), Port()
+    chip, port = Computing(), PtyPort()
     line = Uart(port, chip)  # type: ignore[arg-type]
     try:
         line.receiver.put(b"\x03")
-        line.pump(0, 0, paced=False, interrupting=True)
+        line.transfer(0, 0, paced=False, interrupting=True)
         assert line.interrupt
         line.receiver.put(b"\x01next")
-        line.pump(1000, 0, paced=False, interrupting=True)
+        line.transfer(1000, 0, paced=False, interrupting=True)
         with pytest.raises(BlockingIOError):
             os.read(chip.heard, 99)
         chip.runs = False  # the interrupt came and ended it, or it ended by itself before
         line.interrupt = not comes
-        line.pump(2000, 0, paced=False, interrupting=True)
+        line.transfer(2000, 0, paced=False, interrupting=True)
         assert os.read(chip.heard, 99) == b"\x01next"
         assert not line.interrupt
     finally:
@@ -180,7 +180,7 @@ def test_a_late_ctrl_c_is_not_for_the_next_code(comes: bool) -> None:
 
 def test_ctrl_c_stops_a_busy_loop(make_board: Make) -> None:
     board = make_board(None, files={"main.py": b"print('spin')\nwhile True:\n    pass\n"})
-    board.engine.speeds.hang_cpu_s = 0.3
+    board.simulation.timing.hang_cpu_s = 0.3
     board.run_background()
     board.wait_for("spin")
     board.send(b"\x03")
@@ -223,11 +223,11 @@ def test_line_faults_are_as_frequent_as_asked() -> None:
 def test_corrupted_line_reaches_the_reader(make_board: Make) -> None:
     board = make_board("idle")
     board.corrupt_line(0.02, seed=1)
-    transmitter, port = board.engine.uart.transmitter, board.engine.port
+    transmitter, port = board.simulation.uart.transmitter, board.simulation.port
     with serial.Serial(board.serial_port, 115200, timeout=60) as line:
-        before = transmitter.total - port.lost
+        before = transmitter.total - port.lost_bytes
         board.run_ms(12_000)
-        text = line.read(transmitter.total - port.lost - before)  # a pseudo-terminal hands bytes on when it comes to it
+        text = line.read(transmitter.total - port.lost_bytes - before)  # a pseudo-terminal hands bytes on when it comes to it
     good = re.findall(rb"^beat \d+\r$", text, re.M)
     assert 10 < len(good) < 58
     assert text.count(b"beat") < 58
@@ -235,13 +235,13 @@ def test_corrupted_line_reaches_the_reader(make_board: Make) -> None:
 
 def test_line_ends_and_the_raw_greeting() -> None:
     transmitter = Transmitter()
-    assert transmitter.take(b"a\nb\r\nc") == b"a\r\nb\r\nc"
-    assert transmitter.take(b"\r") + transmitter.take(b"\nd\n") == b"\r\nd\r\n"
+    assert transmitter.encode(b"a\nb\r\nc") == b"a\r\nb\r\nc"
+    assert transmitter.encode(b"\r") + transmitter.encode(b"\nd\n") == b"\r\nd\r\n"
     transmitter.hide_until_raw()
-    assert transmitter.take(b"MicroPython v1\r\n>>> ") == b""
-    assert transmitter.take(b"\r\n" + RAW_REPL + b"OK") == RAW_REPL + b"OK"
+    assert transmitter.encode(b"MicroPython v1\r\n>>> ") == b""
+    assert transmitter.encode(b"\r\n" + RAW_REPL + b"OK") == RAW_REPL + b"OK"
     assert transmitter.raw_repl
-    transmitter.take(b"\r\nMicroPython v1\r\n>>> ")
+    transmitter.encode(b"\r\nMicroPython v1\r\n>>> ")
     assert not transmitter.raw_repl
 
 
@@ -273,7 +273,7 @@ def test_stopping_ends_every_process() -> None:
     board = VirtualBoard(firmware=FIRMWARE / "idle")
     board.start()
     board.run_ms(1000)
-    pids = board.engine.processor.pids
+    pids = board.simulation.processor.pids
     assert len(pids) == 2
     board.stop()
     deadline = time.monotonic() + 60

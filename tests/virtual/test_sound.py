@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from earlid.virtual.i2s import DMA_FRAMES, Awake, Capture
+from earlid.virtual.i2s import DMA_FRAMES, I2sReceiver, MicrophonePower
 from earlid.virtual.sound import RATE_HZ, STUCK_CODE, Sound, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,17 +101,17 @@ def test_recordings_of_any_kind_are_converted(tmp_path: Path) -> None:
 @given(waits_us=st.lists(st.integers(0, 400_000), min_size=1, max_size=60), ibuf=st.integers(0, 40_000))
 @settings(max_examples=80)
 def test_ring_never_gives_the_future_nor_repeats(waits_us: list[int], ibuf: int) -> None:
-    capture = Capture(0, 32, False, RATE_HZ, ibuf)
+    receiver = I2sReceiver(0, 32, False, RATE_HZ, ibuf)
     now_us, position, lost = 0, 0, 0
     for wait_us in waits_us:
         now_us += wait_us
-        capture.arrive(now_us)
-        assert capture.position >= position
-        lost += capture.position - position
-        now_us = max(now_us, capture.ready_us(160))
-        assert (capture.position + 160) * 1_000_000 // RATE_HZ <= now_us
+        receiver.drop_overrun(now_us)
+        assert receiver.position >= position
+        lost += receiver.position - position
+        now_us = max(now_us, receiver.ready_us(160))
+        assert (receiver.position + 160) * 1_000_000 // RATE_HZ <= now_us
         # never further behind than the ring is long
-        assert now_us * RATE_HZ // 1_000_000 - capture.position <= (capture.buffers + 1) * DMA_FRAMES + 160
-        capture.take(160, Sound(0), Awake())
-        position = capture.position
-    assert lost == capture.lost_frames
+        assert now_us * RATE_HZ // 1_000_000 - receiver.position <= (receiver.buffers + 1) * DMA_FRAMES + 160
+        receiver.read(160, Sound(0), MicrophonePower())
+        position = receiver.position
+    assert lost == receiver.lost_frames

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A virtual board to play with: it stays at its serial port while keys speak to it and press its buttons."""
+"""Interactive demo: a virtual board that stays at its serial port while keys speak to it and press its buttons."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 
 from rich.console import Console
 
-from earlid.demo.key_actions import Hands
+from earlid.demo.key_actions import KeyActions
 from earlid.demo.keyboard import keys
 from earlid.demo.narrator import wrapped
 from earlid.virtual.board import VirtualBoard
 
 
-def stay(board: VirtualBoard, out: Console, word: bool) -> None:
+def run_interactive(board: VirtualBoard, out: Console, word: bool) -> None:
     """Keep the board at its port, in real time, until Ctrl-C; keys act on it where there is a keyboard."""
     board.pause()
     board.run_background(speed=1.0)
@@ -24,19 +24,19 @@ def stay(board: VirtualBoard, out: Console, word: bool) -> None:
         out.print(f"   earlid {verb} --port {port}")
     text = "They keep what they collect beside your real boards' records; EARLID_DATA_DIR=FOLDER keeps it apart."
     out.print(wrapped(text, out.width), markup=False)
-    hands = Hands(board, word)
+    actions = KeyActions(board, word)
     if sys.stdin.isatty():
-        out.print(wrapped(f"Keys: {hands.help()}   q end", out.width), markup=False)
+        out.print(wrapped(f"Keys: {actions.help()}   q end", out.width), markup=False)
     else:
         out.print("Ctrl-C ends it.")
     sys.stdout.flush()
-    seen = len(board.events("guarded_rail"))
-    with contextlib.suppress(KeyboardInterrupt), keys() as pressed:
-        while (key := pressed(0.1)) != "q":
-            if said := hands.press(key):
-                out.print(wrapped(f"   {said}", out.width), markup=False)
-            for _, live in board.events("guarded_rail")[seen:]:
-                seen += 1
+    shown = len(board.events("guarded_rail"))
+    with contextlib.suppress(KeyboardInterrupt), keys() as read_key:
+        while (key := read_key(0.1)) != "q":
+            if text := actions.press(key):
+                out.print(wrapped(f"   {text}", out.width), markup=False)
+            for _, live in board.events("guarded_rail")[shown:]:
+                shown += 1
                 text = "The lid is open: the guarded microphone has power." if live else "The lid is closed: no power."
                 out.print(f"   {text}", style="yellow" if live else "green")
     out.print("The board is gone.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A person at a virtual board: which key speaks, presses or unplugs what."""
+"""Key actions of the interactive demo: which key speaks to a virtual board, presses its buttons or unplugs it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from earlid.virtual.board import VirtualBoard
 from earlid.virtual.sound import load
 
 
-class Hands:
-    """What keys do to a board; each says in a sentence what was done.
+class KeyActions:
+    """Maps keys to actions on a board; each action returns a sentence that says what was done.
 
     Args:
         board: a board whose time runs by itself.
@@ -23,8 +23,8 @@ class Hands:
         self._held = self._muted = False
         self._powered = True
         self._keys: dict[str, tuple[str, Callable[[], str]]] = {
-            "w": ("say the word", lambda: self._say("word-slt", 'Somebody says "Alexa".')),
-            "s": ("talk", lambda: self._say("babble-awb", "Somebody talks, without the word.")),
+            "w": ("say the word", lambda: self._play("word-slt", 'Somebody says "Alexa".')),
+            "s": ("talk", lambda: self._play("babble-awb", "Somebody talks, without the word.")),
             "t": ("talk button: hold, let go", self._talk),
             "m": ("mute switch: on, off", self._mute),
             "r": ("reset button", self._reset),
@@ -34,15 +34,15 @@ class Hands:
             del self._keys["w"]
 
     def press(self, key: str) -> str:
-        """Do what a key stands for; an empty text when it stands for nothing."""
-        found = self._keys.get(key)
-        return found[1]() if found else ""
+        """Perform a key's action; an empty text for a key without one."""
+        entry = self._keys.get(key)
+        return entry[1]() if entry else ""
 
     def help(self) -> str:
         """All keys on one line."""
         return "   ".join(f"{key} {what}" for key, (what, _) in self._keys.items())
 
-    def _say(self, clip: str, text: str) -> str:
+    def _play(self, clip: str, text: str) -> str:
         self._board.play_at(self._board.now_ms + LEAD_MS / 2, load(SPEECH / f"{clip}.flac"))
         return text
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Single keys from the terminal that this program was started in."""
+"""Keyboard: single key presses from this program's terminal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 
 
-def _none(patience_s: float) -> str:
-    time.sleep(patience_s)
+def _no_key(timeout_s: float) -> str:
+    time.sleep(timeout_s)
     return ""
 
 
@@ -23,19 +23,19 @@ def keys() -> Iterator[Callable[[float], str]]:
     Keys are not shown meanwhile. Where standard input is no terminal, no key ever comes.
     """
     if not sys.stdin.isatty():
-        yield _none
+        yield _no_key
         return
     import termios
     import tty
 
-    def pressed(patience_s: float) -> str:
-        ready, _, _ = select.select([descriptor], [], [], patience_s)
+    def read_key(timeout_s: float) -> str:
+        ready, _, _ = select.select([descriptor], [], [], timeout_s)
         return os.read(descriptor, 1).decode("latin-1") if ready else ""
 
     descriptor = sys.stdin.fileno()
-    kept = termios.tcgetattr(descriptor)
+    saved = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)
     try:
-        yield pressed
+        yield read_key
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, kept)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, saved)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tells what a virtual board does while a story, a recording or this PC's microphone is played to it."""
+"""Narrator: prints what a virtual board does while scenes, a recording or this PC's microphone are played to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from earlid.board.link import Link, Record
 from earlid.collect.sync import Sync
-from earlid.demo.pc_microphone import listening
+from earlid.demo.pc_microphone import feeding
 from earlid.demo.scenes import SCENES
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
@@ -31,8 +31,8 @@ STYLES = {"open": "yellow", "close": "green", "fault": "bold red", "mute": "cyan
 
 
 def play_story(board: VirtualBoard, location: Location, out: Console) -> bool:
-    """Play the scenes; whether each came out as its title says."""
-    good = True
+    """Play the scenes; returns whether the lid opened in exactly those in which it must."""
+    as_expected = True
     with Ledger(location) as ledger, Link(board.serial_port) as link:
         sync: Sync | None = None
         for number, scene in enumerate(SCENES, 1):
@@ -43,27 +43,27 @@ def play_story(board: VirtualBoard, location: Location, out: Console) -> bool:
                 _show(record, out)
                 opened = record.reason if record.event == "open" else opened
             if sync is None:
-                sync = _meet(board, link, ledger)
+                sync = _first_sync(board, link, ledger)
             live = any(value for _, value in board.events("guarded_rail")[before:])
             if (opened or None) != scene.opens or live != bool(scene.opens):
-                good = False
+                as_expected = False
                 powered = "powered" if live else "not powered"
                 out.print(f"   [bold red]not as expected[/]: opened by {opened or 'nothing'}, microphone {powered}")
             elif not scene.opens:
                 out.print("   [dim]the guarded microphone had no power[/]")
         if sync:
             sync.catch_up()
-    _compare(board, out)
-    return good
+    _print_measured(board, out)
+    return as_expected
 
 
-def listen_along(board: VirtualBoard, location: Location, out: Console, sound: Samples | None) -> bool:
+def listen_along(board: VirtualBoard, location: Location, out: Console, sound: Samples | None) -> None:
     """Play a recording, or the PC's microphone until Ctrl-C, and show the records as they come."""
     with Ledger(location) as ledger, Link(board.serial_port) as link:
         out.print("[bold]1.[/] Power on.")
         for record in _watch(board, link, 7000):
             _show(record, out)
-        sync = _meet(board, link, ledger)
+        sync = _first_sync(board, link, ledger)
         if sound is not None:
             out.print("[bold]2.[/] The recording plays.")
             length_ms = board.play(sound) - board.now_ms + TAIL_MS
@@ -71,7 +71,7 @@ def listen_along(board: VirtualBoard, location: Location, out: Console, sound: S
                 _show(record, out)
         else:
             out.print("[bold]2.[/] Say the word. Ctrl-C ends it.")
-            with listening(board):
+            with feeding(board):
                 try:
                     while True:
                         for record in _watch(board, link, 1000):
@@ -79,12 +79,11 @@ def listen_along(board: VirtualBoard, location: Location, out: Console, sound: S
                 except KeyboardInterrupt:
                     out.print()
         sync.catch_up()
-    _compare(board, out)
-    return True
+    _print_measured(board, out)
 
 
-def _meet(board: VirtualBoard, link: Link, ledger: Ledger) -> Sync:
-    """The first talk with the board: who it is, and what time it is, by the board's own (perhaps faster) time."""
+def _first_sync(board: VirtualBoard, link: Link, ledger: Ledger) -> Sync:
+    """The first sync, on a clock that runs at the board's (perhaps faster) time."""
     started_ms = time.time() * 1000 - board.now_ms
     sync = Sync(link, ledger, clock_ms=lambda: int(started_ms + board.now_ms))
     sync.catch_up()
@@ -103,7 +102,7 @@ def _watch(board: VirtualBoard, link: Link, duration_ms: float) -> Iterator[Reco
 
 
 def wrapped(text: str, width: int) -> str:
-    """A text in lines of a width, later ones indented as the first one's words."""
+    """A text wrapped to a width, later lines indented as the first one's words."""
     return textwrap.fill(text, width, subsequent_indent="   ")
 
 
@@ -112,7 +111,7 @@ def _show(record: Record, out: Console) -> None:
 
 
 def _line(record: Record, width: int) -> str:
-    """One record for a person; what it means stands on a line of its own where there is no room beside it."""
+    """One record as text; its details stand on a line of their own where there is no room beside it."""
     what = f"{record.event} by {record.reason}" if record.event == "open" else f"{record.event} {record.reason}".strip()
     detail = {
         "open": f"receipt written; score {record.score} of 255, at most {record.a / 1000:.0f} s",
@@ -126,8 +125,8 @@ def _line(record: Record, width: int) -> str:
     return head.rstrip() + "\n" + textwrap.fill(detail, width, initial_indent=" " * 14, subsequent_indent=" " * 14)
 
 
-def _compare(board: VirtualBoard, out: Console) -> None:
-    """What the copper did, measured outside of the firmware, to be held against the receipts."""
+def _print_measured(board: VirtualBoard, out: Console) -> None:
+    """Print for how long the circuit fed the guarded microphone, to compare with the receipts."""
     live_ms, since = 0.0, None
     for at_ms, live in board.events("guarded_rail"):
         if live and since is None:
@@ -143,7 +142,7 @@ def _compare(board: VirtualBoard, out: Console) -> None:
 
 
 def show_receipts(location: Location, out: Console) -> None:
-    """The last minutes as `earlid review` shows them, and whether their chain holds."""
+    """Print the last minutes as `earlid review` does, and whether the chain holds."""
     now = datetime.now()
     since = (now - timedelta(minutes=15)).timestamp() * 1000
     with Reader(location) as reader:

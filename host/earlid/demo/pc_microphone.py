@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""This PC's microphone as the sound around a virtual board (optional package: sounddevice)."""
+"""PC microphone: this computer's microphone as the sound of a virtual board (optional package: sounddevice)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from earlid.virtual.sound import RATE_HZ
 BLOCK_SAMPLES = 320
 
 
-def package() -> Any:
-    """The package sounddevice, which not everybody needs. Raises UserError, code 2, when it is missing."""
+def load_sounddevice() -> Any:
+    """Import the optional package sounddevice. Raises UserError, code 2, when it is missing."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
@@ -30,19 +30,19 @@ def package() -> Any:
 
 
 @contextmanager
-def listening(board: VirtualBoard) -> Iterator[None]:
-    """Feed the board what the PC hears, 20 ms at a time; nothing is kept.
+def feeding(board: VirtualBoard) -> Iterator[None]:
+    """Feed a board the PC's microphone, 20 ms at a time; nothing is stored.
 
     Raises:
         UserError: code 2 when the package is missing, 1 when there is no microphone or it cannot be opened.
     """
-    sounddevice = package()
+    sounddevice = load_sounddevice()
 
-    def hear(block: np.ndarray, frames: int, when: object, status: object) -> None:
+    def on_block(block: np.ndarray, frames: int, when: object, status: object) -> None:
         board.push_sound(block[:, 0].astype(np.int16))
 
     try:
-        stream = sounddevice.InputStream(RATE_HZ, BLOCK_SAMPLES, channels=1, dtype="int16", callback=hear)
+        stream = sounddevice.InputStream(RATE_HZ, BLOCK_SAMPLES, channels=1, dtype="int16", callback=on_block)
     except (sounddevice.PortAudioError, ValueError) as error:
         raise UserError(f"this PC's microphone cannot be opened: {error}. Use --wav FILE instead.", FAILED) from error
     with stream:

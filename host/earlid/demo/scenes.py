@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The demo's story: scenes on a virtual board, and what must have come of each."""
+"""Scenes of the demo: what happens to a virtual board in each, and whether its lid must open."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from earlid.virtual.board import VirtualBoard
 from earlid.virtual.sound import load
 
 SPEECH = Path(__file__).parent / "speech"
+WORD = "alexa"  # the model whose word the clips say
 QUIET_ROOM_DBFS = -66.0
-LEAD_MS = 800  # time goes on while a scene is set: the first clip must still lie ahead when it is done
+LEAD_MS = 800  # time goes on while a scene is prepared: the first clip must still lie ahead then
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One step: what a person reads, what is done to the board, and how long one looks on."""
+    """One step: what a person reads, what is done to the board, and for how long it is watched."""
 
     title: str
-    act: Callable[[VirtualBoard], float]  # does it; returns how many ms to let pass
+    act: Callable[[VirtualBoard], float]  # acts on the board; returns how many ms to let pass
     opens: str | None  # the reason by which the lid must have opened in this scene, None: it must not
 
 
@@ -49,13 +50,13 @@ def _tap(board: VirtualBoard) -> float:
     return 5500
 
 
-def _look(duration_ms: float) -> Callable[[VirtualBoard], float]:
+def _wait(duration_ms: float) -> Callable[[VirtualBoard], float]:
     return lambda board: duration_ms
 
 
 SCENES = (
-    Scene("Power on. Nothing toggles the relays yet: the lid is closed. The board tests its own copper.", _look(7000), None),
-    Scene("A quiet room.", _look(1500), None),
+    Scene("Power on. Nothing toggles the relays yet: the lid is closed. The board tests its own copper.", _wait(7000), None),
+    Scene("A quiet room.", _wait(1500), None),
     Scene("Two people talk. Nobody says the word.", _listen("babble-awb", "babble-gb", after_ms=800), None),
     Scene(
         'Somebody says "Alexa" and asks a question. Then it is quiet.',

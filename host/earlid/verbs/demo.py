@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""`earlid demo`: a board made of copper that is computed and firmware that is real, and what it does when people talk."""
+"""`earlid demo`: a simulated circuit with real firmware, and what it does when people talk."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
 from pathlib import Path
 
 from earlid.arguments import Subparsers
 from earlid.errors import FAILED, USAGE, UserError
 
+MODEL = "alexa"
 SPEED = 2.0
 
 
@@ -22,7 +21,7 @@ def add(subparsers: Subparsers) -> None:
         description="A virtual board: the firmware as it is flashed, on real MicroPython, in a computed circuit, behind a "
         "real serial port. Tells a story in half a minute; or listens to a recording, or to this PC's microphone.",
     )
-    parser.add_argument("--model", default="alexa", metavar="M", help="the word: a name of `earlid model list`, or a file")
+    parser.add_argument("--model", default=MODEL, metavar="M", help="the word: a name of `earlid model list`, or a file")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--wav", metavar="FILE", help="play this recording to the board (WAV or FLAC of any kind)")
     source.add_argument("--mic", action="store_true", help="let the board hear this PC's microphone, until Ctrl-C")
@@ -38,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the story, or listen along."""
     if not 0.1 <= args.speed <= 100:
         raise UserError("--speed must be from 0.1 to 100.", USAGE)
-    if args.model != "alexa" and not (args.wav or args.mic or args.no_story):
+    if args.model != MODEL and not (args.wav or args.mic or args.no_story):
         raise UserError("the story is told with the word Alexa; for another model give --wav FILE or --mic.", USAGE)
     if args.no_story and (args.wav or args.mic):
         raise UserError("--no-story leaves nothing to do for --wav and --mic.", USAGE)
@@ -46,41 +45,19 @@ def run(args: argparse.Namespace) -> int:
 
     if not runner.has_micropython():
         raise UserError(runner.MISSING, FAILED)
-    from earlid.demo import interactive, narrator
-    from earlid.demo.scenes import QUIET_ROOM_DBFS
-    from earlid.ledger.location import Location
-    from earlid.virtual.board import VirtualBoard
+    from earlid.demo import pc_microphone  # needs what only Unix has, as all below
+    from earlid.demo.session import run_session
 
     sound = audio.read_audio(Path(args.wav)) if args.wav else None
     model = models.load(args.model)
     if args.mic:
-        from earlid.demo import pc_microphone
-
-        pc_microphone.package()
-    from rich.console import Console
-
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
-    with tempfile.TemporaryDirectory(prefix="earlid-demo-") as folder:
-        location = Location(Path(folder) / "ledger.sqlite", "")
-        board = VirtualBoard(files={"model.bin": model.blob})
-        board.noise(QUIET_ROOM_DBFS)
-        out.print(
-            f'[bold]Earlid demo[/]: a virtual board that listens for "{model.manifest.wake_word}". The firmware, MicroPython, '
-            "the network and the serial port are real; the circuit, the relay and the microphone are computed.\n"
-        )
-        board.start()
-        try:
-            if args.no_story:
-                interactive.stay(board, out, word=args.model == "alexa")
-                return 0
-            board.run_background(speed=1.0 if args.mic else args.speed)
-            if sound is not None or args.mic:
-                told = narrator.listen_along(board, location, out, sound)
-            else:
-                told = narrator.play_story(board, location, out)
-            narrator.show_receipts(location, out)
-            if args.stay:
-                interactive.stay(board, out, word=args.model == "alexa")
-        finally:
-            board.stop()
-    return 0 if told else FAILED
+        pc_microphone.load_sounddevice()
+    as_expected = run_session(
+        model,
+        speed=1.0 if args.mic else args.speed,
+        sound=sound,
+        microphone=args.mic,
+        story=not args.no_story,
+        stay=args.stay,
+    )
+    return 0 if as_expected else FAILED

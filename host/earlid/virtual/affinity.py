@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One processor for both halves of a virtual board.
+"""CPU affinity: one processor core for both processes of a virtual board.
 
 They take turns and never run at once, so a second processor only makes every turn wait for it to wake up (measured in
 a virtual machine: 160 microseconds a turn on two, 11 on one). Every process that drives boards claims a processor of

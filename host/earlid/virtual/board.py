@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The virtual board: what a test, the demo and a newcomer without hardware drive."""
+"""Virtual board: the interface through which tests, the demo and people without hardware drive the simulation."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ import numpy as np
 from lid import circuit as figures
 
 from earlid.firmware import root as firmware_root
-from earlid.virtual import image
+from earlid.virtual import littlefs_image
 from earlid.virtual.circuit import Constants
-from earlid.virtual.fault_injection import Accidents, ChannelName
-from earlid.virtual.flash import FLASH_BYTES, Flash
-from earlid.virtual.port import Port
+from earlid.virtual.fault_injection import ChannelName, FaultInjection
+from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash
 from earlid.virtual.processor import Processor
-from earlid.virtual.simulation import POWER_ON, Engine, frame_at
+from earlid.virtual.pty_port import PtyPort
+from earlid.virtual.simulation import POWER_ON, Simulation, frame_at
 from earlid.virtual.sound import MODES, RATE_HZ, Mode, Samples, Sound, load
 
 FIRMWARE = firmware_root()
 
 
 class BoardTimeout(Exception):
-    """What was waited for did not happen within the limit of board time (or wall time)."""
+    """A condition did not hold within its limit of board time."""
 
 
-class VirtualBoard(Accidents):
-    """A board of copper, flash and real MicroPython, with every accident on demand.
+class VirtualBoard(FaultInjection):
+    """A simulated board with real MicroPython and a real serial port, and every fault on demand.
 
     firmware: folder copied into the flash (boot.py, main.py, lid/**); None for none. files: more files, by path.
     flash: image file to keep the flash in; an existing one keeps what the board wrote and gets firmware and files anew.
     clock: "simulated" (time moves only when told to, as fast as the processor allows) or "wall".
     seed: of everything random. heap_bytes: MicroPython's heap; objects are twice as big here as on the chip.
-    link: symbolic link that always points at the serial port. deploy: False leaves an existing image as it is.
+    link: symbolic link that always points at the serial port. deploy: False leaves the flash as it is.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class VirtualBoard(Accidents):
         if clock not in ("simulated", "wall"):
             raise ValueError(f'clock is "simulated" or "wall", not {clock!r}')
         self.clock = clock
-        self.engine = Engine(
-            Flash(flash, random.Random(f"flash {seed}")),
+        self.simulation = Simulation(
+            NorFlash(flash, random.Random(f"flash {seed}")),
             Sound(seed),
-            Port(link),
+            PtyPort(link),
             Processor(heap_bytes),
             constants or Constants(),
             seed,
@@ -69,11 +69,11 @@ class VirtualBoard(Accidents):
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._failure: BaseException | None = None
-        self._seen = 0
+        self._console_read = 0
         if deploy:
             self.deploy(firmware, files or {})
 
-    # Life
+    # Power
 
     def __enter__(self) -> Self:
         self.start()
@@ -85,10 +85,12 @@ class VirtualBoard(Accidents):
     def deploy(self, firmware: Path | None, files: Mapping[str, bytes]) -> None:
         """Write firmware and files into the flash, as `earlid flash` would; only while the board is off."""
         self._must_be_off("deploying")
-        content = image.firmware_files(firmware) if firmware is not None else {}
+        content = littlefs_image.firmware_files(firmware) if firmware is not None else {}
         content.update(files)
-        blank = self.engine.flash.data == b"\xff" * FLASH_BYTES
-        self.engine.flash.load(image.build(content) if blank else image.amend(self.engine.flash.data, content))
+        blank = self.simulation.flash.data == b"\xff" * FLASH_BYTES
+        self.simulation.flash.load(
+            littlefs_image.build(content) if blank else littlefs_image.amend(self.simulation.flash.data, content)
+        )
 
     def start(self) -> None:
         """Power on; with the wall's clock, time begins to run."""
@@ -97,41 +99,41 @@ class VirtualBoard(Accidents):
             self.run_background(speed=1.0)
 
     def stop(self) -> None:
-        """Power off and let go of everything; the board cannot be started again."""
+        """Power off and release processes, port and files; the board cannot be started again."""
         self.pause()
-        with self.engine.lock:
-            self.engine.power(False)
-            self.engine.close()
+        with self.simulation.lock:
+            self.simulation.power(False)
+            self.simulation.close()
 
     def power_on(self) -> None:
-        """5 V comes."""
-        with self.engine.lock:
-            self.engine.power(True)
+        """Switch 5 V on."""
+        with self.simulation.lock:
+            self.simulation.power(True)
 
     def power_cut(self) -> None:
-        """5 V goes, now."""
-        with self.engine.lock:
-            self.engine.power(False)
+        """Cut 5 V, now."""
+        with self.simulation.lock:
+            self.simulation.power(False)
 
     def reset_pin(self) -> None:
-        """Somebody presses the reset button."""
-        with self.engine.lock:
-            self.engine.reset(POWER_ON)
+        """Press the reset button."""
+        with self.simulation.lock:
+            self.simulation.reset(POWER_ON)
 
     # Time
 
     @property
     def now_ms(self) -> float:
         """Board time since the first power-on."""
-        return self.engine.now_us / 1000
+        return self.simulation.now_us / 1000
 
     def run_ms(self, duration_ms: float) -> None:
-        """Let board time pass: driven from here if nobody else drives it, else waited for."""
-        target_us = self.engine.now_us + round(duration_ms * 1000)
+        """Let board time pass: simulated in this thread, or waited for while `run_background` simulates it."""
+        target_us = self.simulation.now_us + round(duration_ms * 1000)
         if self._thread is None:
-            self.engine.race_to(target_us)
+            self.simulation.run_pinned_to(target_us)
         else:
-            while self.engine.now_us < target_us:
+            while self.simulation.now_us < target_us:
                 self._check_background()
                 time.sleep(0.002)
 
@@ -141,9 +143,9 @@ class VirtualBoard(Accidents):
         while not predicate():
             if self.now_ms >= limit:
                 raise BoardTimeout(f"not within {limit_ms} ms of board time; console: ...{self.console[-400:]!r}")
-            self._let_pass(step_ms)
+            self._advance_time(step_ms)
 
-    def _let_pass(self, step_ms: float) -> None:
+    def _advance_time(self, step_ms: float) -> None:
         if self._thread is None:
             self.run_ms(step_ms)
         else:  # board time may stand still while the chip computes
@@ -152,8 +154,8 @@ class VirtualBoard(Accidents):
 
     def at(self, time_ms: float, action: Callable[[], None]) -> None:
         """Call `action` when board time reaches `time_ms`."""
-        with self.engine.lock:
-            self.engine.at(round(time_ms * 1000), action)
+        with self.simulation.lock:
+            self.simulation.at(round(time_ms * 1000), action)
 
     def run_background(self, speed: float | None = None) -> None:
         """Let time run in a thread: `speed` times the wall's, or None for as fast as it goes."""
@@ -164,7 +166,7 @@ class VirtualBoard(Accidents):
         self._thread.start()
 
     def pause(self) -> None:
-        """Stop what `run_background` started; board time stands still."""
+        """Stop `run_background`; board time stands still."""
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             self._stopping = True
@@ -174,15 +176,15 @@ class VirtualBoard(Accidents):
         try:
             if speed is None:
                 while not self._stopping:
-                    self.engine.race_to(self.engine.now_us + 20_000, gently=True)
-                    time.sleep(0)  # let others at the lock
+                    self.simulation.run_pinned_to(self.simulation.now_us + 20_000, small_steps=True)
+                    time.sleep(0)  # let other threads have the lock
                 return
-            wall_s, board_us = time.monotonic(), self.engine.now_us
+            wall_s, board_us = time.monotonic(), self.simulation.now_us
             while not self._stopping:
                 target_us = board_us + int((time.monotonic() - wall_s) * 1e6 * speed)
-                if target_us > self.engine.now_us + 500_000 * max(1.0, speed):  # no catching up
-                    wall_s, board_us = time.monotonic(), self.engine.now_us
-                self.engine.run_to(target_us)
+                if target_us > self.simulation.now_us + 500_000 * max(1.0, speed):  # no catching up
+                    wall_s, board_us = time.monotonic(), self.simulation.now_us
+                self.simulation.run_to(target_us)
                 time.sleep(0.002)
         except BaseException as error:
             self._failure = error
@@ -192,7 +194,7 @@ class VirtualBoard(Accidents):
         if self._failure is not None:
             raise RuntimeError("the virtual board's thread has died") from self._failure
 
-    # The world around it
+    # Sound and switches
 
     def play(self, sound: Samples | Path | str) -> float:
         """Play int16 samples at 16 kHz, or a sound file, from now on; returns when it ends, in board milliseconds."""
@@ -201,48 +203,48 @@ class VirtualBoard(Accidents):
     def play_at(self, time_ms: float, sound: Samples | Path | str) -> float:
         """Play from a moment of board time on; returns when it ends, in board milliseconds."""
         samples = load(Path(sound)) if isinstance(sound, str | Path) else sound
-        with self.engine.lock:
-            end = self.engine.sound.play_at(frame_at(round(time_ms * 1000)), samples)
+        with self.simulation.lock:
+            end = self.simulation.sound.play_at(frame_at(round(time_ms * 1000)), samples)
         return end / RATE_HZ * 1000
 
     def push_sound(self, samples: Samples) -> None:
         """Append live samples (int16, 16 kHz), as they come from a real microphone."""
-        with self.engine.lock:
-            self.engine.sound.push(frame_at(self.engine.now_us), np.ascontiguousarray(samples))
+        with self.simulation.lock:
+            self.simulation.sound.push(frame_at(self.simulation.now_us), np.ascontiguousarray(samples))
 
     def noise(self, level_dbfs: float | None) -> None:
         """White noise beneath everything from now on; None for none."""
-        with self.engine.lock:
-            self.engine.sound.set_noise(frame_at(self.engine.now_us), level_dbfs)
+        with self.simulation.lock:
+            self.simulation.sound.set_noise(frame_at(self.simulation.now_us), level_dbfs)
 
     @property
     def microphone(self) -> Mode:
-        """How the sentinel microphone hears: ok, dead, stuck, clipped or swapped."""
-        return self.engine.sound.mode
+        """The sentinel microphone's fault: ok (none), dead, stuck, clipped or swapped."""
+        return self.simulation.sound.mode
 
     @microphone.setter
     def microphone(self, mode: Mode) -> None:
         if mode not in MODES:
             raise ValueError(f"microphone is one of {', '.join(MODES)}, not {mode!r}")
-        with self.engine.lock:
-            self.engine.sound.mode = mode
+        with self.simulation.lock:
+            self.simulation.sound.mode = mode
 
     def mute(self, latched: bool) -> None:
         """Press the latching switch in or out."""
-        with self.engine.lock:
-            self.engine.note("mute_switch", latched)
-            self.engine.circuit.throw(self.engine.now_us, latched)
+        with self.simulation.lock:
+            self.simulation.record("mute_switch", latched)
+            self.simulation.circuit.throw(self.simulation.now_us, latched)
 
     def talk(self, pressed: bool, bounce_ms: float = 0) -> None:
         """Press or let go of the talk button; its contact may bounce for a while."""
-        with self.engine.lock:
-            self.engine.note("talk_button", pressed)
-            self.engine.pins.pressed = pressed
-            self.engine.pins.settle_inputs()
+        with self.simulation.lock:
+            self.simulation.record("talk_button", pressed)
+            self.simulation.pins.pressed = pressed
+            self.simulation.pins.update_inputs()
             if bounce_ms:
-                self.engine.pins.bounce_until_us = self.engine.now_us + round(bounce_ms * 1000)
+                self.simulation.pins.bounce_until_us = self.simulation.now_us + round(bounce_ms * 1000)
 
-    # What there is to see
+    # Observation
 
     @property
     def history(self) -> list[tuple[float, str, object]]:
@@ -251,15 +253,15 @@ class VirtualBoard(Accidents):
         What: sentinel_relay, guarded_relay (contact driven), sentinel_rail, guarded_rail (above 300 mV), red_led,
         status_led, buzzer (level, or Hz when driven by PWM), power, reset (cause), hang, mute_switch, talk_button.
         """
-        return self.engine.history
+        return self.simulation.history
 
     def events(self, *what: str) -> list[tuple[float, object]]:
         """The history of some of its lines: (board milliseconds, value)."""
-        return [(at, value) for at, name, value in self.engine.history if name in what]
+        return [(at, value) for at, name, value in self.simulation.history if name in what]
 
     def rail_mv(self, channel: ChannelName) -> float:
         """Millivolts at a microphone's supply, now."""
-        return self._channel(channel).rail.source(self.engine.now_us)
+        return self._channel(channel).rail.input_mv(self.simulation.now_us)
 
     @property
     def rails(self) -> tuple[float, float]:
@@ -269,12 +271,12 @@ class VirtualBoard(Accidents):
     @property
     def relays(self) -> tuple[bool, bool]:
         """Whether the sentinel's and the guarded's working contact is made."""
-        return tuple(c.armature or c.welded for c in self.engine.circuit.channels)  # type: ignore[return-value]
+        return tuple(c.armature or c.welded for c in self.simulation.circuit.channels)  # type: ignore[return-value]
 
     @property
     def leds(self) -> dict[str, int]:
         """Red (from the mute throw), amber (one a rail), status and buzzer pins."""
-        circuit, shown = self.engine.circuit, self.engine.pins.shown
+        circuit, shown = self.simulation.circuit, self.simulation.pins.output_values
         return {
             "red": int(circuit.red),
             "amber_sentinel": int(self.rail_mv("sentinel") > 1900),
@@ -286,44 +288,44 @@ class VirtualBoard(Accidents):
     @property
     def serial_port(self) -> str:
         """Path that pyserial and mpremote open; the port is made when this is first asked for."""
-        with self.engine.lock:
-            return self.engine.port.path
+        with self.simulation.lock:
+            return self.simulation.port.path
 
     port = serial_port
 
     @property
     def console(self) -> str:
         """Everything the chip has sent (the newest 2 to 4 MB)."""
-        return bytes(self.engine.uart.transmitter.text).decode("utf-8", "replace")
+        return bytes(self.simulation.uart.transmitter.text).decode("utf-8", "replace")
 
     def send(self, data: bytes) -> None:
         """Put bytes on the line to the board without a serial port, free of line faults."""
-        with self.engine.lock:
-            self.engine.uart.receiver.put(data)
+        with self.simulation.lock:
+            self.simulation.uart.receiver.put(data)
 
     def wait_for(self, pattern: str, limit_ms: float = 10_000) -> re.Match[str]:
-        """Let time pass until the console shows `pattern` behind what was waited for before; else BoardTimeout."""
+        """Let time pass until the console shows `pattern` after the previous match; else BoardTimeout."""
         compiled = re.compile(pattern)
         limit = self.now_ms + limit_ms
         while True:
-            with self.engine.lock:
-                transmitter = self.engine.uart.transmitter
-                gone = transmitter.total - len(transmitter.text)
-                text = bytes(transmitter.text[max(0, self._seen - gone) :]).decode("latin-1")
+            with self.simulation.lock:
+                transmitter = self.simulation.uart.transmitter
+                dropped = transmitter.total - len(transmitter.text)
+                text = bytes(transmitter.text[max(0, self._console_read - dropped) :]).decode("latin-1")
             match = compiled.search(text)
             if match:
-                self._seen = max(self._seen, gone) + match.end()
+                self._console_read = max(self._console_read, dropped) + match.end()
                 return match
             if self.now_ms >= limit:
                 raise BoardTimeout(f"no {pattern!r} within {limit_ms} ms of board time; console: ...{text[-400:]!r}")
-            self._let_pass(5)
+            self._advance_time(5)
 
     def read_files(self) -> dict[str, bytes]:
         """Every file in the flash, read with the reference littlefs."""
-        with self.engine.lock:
-            return image.read_files(self.engine.flash.data)
+        with self.simulation.lock:
+            return littlefs_image.read_files(self.simulation.flash.data)
 
     @property
     def resets(self) -> list[tuple[float, int]]:
         """Every reset: board milliseconds and MicroPython's cause (1 power, 2 hard, 3 watchdog, 5 soft)."""
-        return self.engine.resets
+        return self.simulation.resets

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The copper of the board: pins, charge pumps, relays, mute switch, rails, dividers.
+"""Circuit model: pins, charge pumps, relays, mute switch, rails, dividers.
 
 Everything is evaluated in closed form between events, so that a quiet second costs nothing. All times are integer
-microseconds of board time, all voltages millivolts. No input or output happens here; what changes is told to a
+microseconds of board time, all voltages millivolts. No input or output happens here; changes are reported to a
 `listener(time_us, what, value)`.
 """
 
@@ -51,48 +51,48 @@ def exponential(start: float, target: float, elapsed_us: float, tau_us: float) -
     return target + (start - target) * math.exp(-elapsed_us / tau_us)
 
 
-class Filtered:
-    """A source that settles exponentially, seen through one more RC filter, both in closed form."""
+class FilteredVoltage:
+    """A voltage that settles exponentially, and the same behind one more RC filter, both in closed form."""
 
     def __init__(self, filter_us: float) -> None:
         self.filter_us = filter_us
         self.since_us = 0
         self.target = 0.0
         self.tau_us = 1.0
-        self.source0 = 0.0
-        self.seen0 = 0.0
+        self.input_start_mv = 0.0
+        self.output_start_mv = 0.0
         self.settled_us = 0
 
-    def source(self, now_us: int) -> float:
-        """The source's millivolts."""
+    def input_mv(self, now_us: int) -> float:
+        """Millivolts before the filter."""
         if now_us >= self.settled_us:
             return self.target
-        return exponential(self.source0, self.target, now_us - self.since_us, self.tau_us)
+        return exponential(self.input_start_mv, self.target, now_us - self.since_us, self.tau_us)
 
-    def seen(self, now_us: int) -> float:
-        """Millivolts behind the filter (scaled like the source)."""
+    def output_mv(self, now_us: int) -> float:
+        """Millivolts behind the filter (scaled like the input)."""
         if now_us >= self.settled_us:
             return self.target
         elapsed = now_us - self.since_us
         fast = self.tau_us
         if abs(fast - self.filter_us) < 1e-3 * self.filter_us:  # equal time constants: move one a little
             fast *= 1.01
-        share = (self.source0 - self.target) * fast / (fast - self.filter_us)
-        rest = self.seen0 - self.target - share
+        share = (self.input_start_mv - self.target) * fast / (fast - self.filter_us)
+        rest = self.output_start_mv - self.target - share
         return self.target + share * math.exp(-elapsed / fast) + rest * math.exp(-elapsed / self.filter_us)
 
-    def aim(self, now_us: int, target: float, tau_us: float) -> None:
-        """From now on settle towards `target` with `tau_us`."""
-        self.source0, self.seen0 = self.source(now_us), self.seen(now_us)
+    def settle_towards(self, now_us: int, target: float, tau_us: float) -> None:
+        """From now on the input settles towards `target` with the time constant `tau_us`."""
+        self.input_start_mv, self.output_start_mv = self.input_mv(now_us), self.output_mv(now_us)
         self.since_us, self.target, self.tau_us = now_us, target, tau_us
         self.settled_us = now_us + int(15 * (tau_us + self.filter_us))
 
     def crossing_us(self, level: float) -> int:
-        """When the source will next cross `level`, or NEVER."""
-        above_now, above_then = self.source0 > level, self.target > level
+        """When the input will next cross `level`, or NEVER."""
+        above_now, above_then = self.input_start_mv > level, self.target > level
         if above_now == above_then or self.target == level:
             return NEVER
-        ratio = (self.source0 - self.target) / (level - self.target)
+        ratio = (self.input_start_mv - self.target) / (level - self.target)
         return self.since_us + math.ceil(self.tau_us * math.log(ratio))
 
 
@@ -105,7 +105,7 @@ class Channel:
         self.listener = listener
         sentinel = name == "sentinel"
         self.bleed_us = constants.sentinel_bleed_us if sentinel else constants.guarded_bleed_us
-        self.rail = Filtered(constants.sentinel_filter_us if sentinel else constants.guarded_filter_us)
+        self.rail = FilteredVoltage(constants.sentinel_filter_us if sentinel else constants.guarded_filter_us)
         self.pump_mv = 0.0
         self.pump_at_us = 0
         self.level = 0
@@ -168,7 +168,7 @@ class Channel:
             self.settle(now_us)
 
     def settle(self, now_us: int) -> None:
-        """Follow cause and effect from the coil to the rail."""
+        """Update coil, contact and rail, and when each changes next."""
         c = self.constants
         coil = self.gate and self.coil_supply
         if coil != self.coil:
@@ -184,12 +184,12 @@ class Channel:
         if fed != self.fed or clamped != self.clamped or target != self.rail.target:
             self.fed, self.clamped = fed, clamped
             self.changes += 1
-            self.rail.aim(now_us, target, c.rail_rise_us if fed else c.clamp_us if clamped else self.bleed_us)
+            self.rail.settle_towards(now_us, target, c.rail_rise_us if fed else c.clamp_us if clamped else self.bleed_us)
             self.live_change_us = self.rail.crossing_us(figures.RAIL_LIVE_MV)
         self.next_us = min(self.gate_off_us, self.relay_change_us, self.live_change_us)
 
-    def fire(self, now_us: int) -> None:
-        """Do what falls due at `now_us`."""
+    def process_due(self, now_us: int) -> None:
+        """Process the events that are due at `now_us`."""
         if self.gate_off_us <= now_us:
             self.gate = False
             self.gate_off_us = NEVER
@@ -219,20 +219,20 @@ class Circuit:
         self.poles = {"coil": False, "sentinel": False, "guarded": False}  # True: in the mute throw
         self.broken_poles: set[str] = set()
         self.poles_change_us = NEVER
-        self.arm_sense = Filtered(constants.sense_filter_us)
-        self.mute_sense = Filtered(constants.sense_filter_us)
+        self.arm_sense = FilteredVoltage(constants.sense_filter_us)
+        self.mute_sense = FilteredVoltage(constants.sense_filter_us)
         self.red = False
         self.changes = 0
         self.next_us = NEVER
         self.apply(0)
 
     def advance(self, to_us: int) -> None:
-        """Let everything happen that falls due up to and including `to_us`."""
+        """Process every event that is due up to and including `to_us`."""
         while self.next_us <= to_us:
             now_us = self.next_us
             for channel in self.channels:
                 if channel.next_us <= now_us:
-                    channel.fire(now_us)
+                    channel.process_due(now_us)
             if self.poles_change_us <= now_us:
                 self.poles_change_us = NEVER
                 for pole in self.poles:
@@ -251,11 +251,11 @@ class Circuit:
         if red != self.red:
             self.red = red
             self.changes += 1
-            self.mute_sense.aim(now_us, self.constants.lamp_mv if red else 0.0, 1.0)
+            self.mute_sense.settle_towards(now_us, self.constants.lamp_mv if red else 0.0, 1.0)
             self.listener(now_us, "red_led", red)
 
     def apply(self, now_us: int) -> None:
-        """Carry supplies and switch poles into both channels."""
+        """Apply supplies and switch poles to both channels."""
         c = self.constants
         self.changes += 1
         coil_mv = c.coil_supply_mv if self.powered else 0.0
@@ -266,7 +266,7 @@ class Circuit:
             channel.source_mv = fed_mv if self.powered or channel is self.guarded else 0.0
             channel.pole_armed = not self.poles[channel.name]
             channel.settle(now_us)
-        self.arm_sense.aim(now_us, 0.0 if self.poles["coil"] else coil_mv, 1.0)
+        self.arm_sense.settle_towards(now_us, 0.0 if self.poles["coil"] else coil_mv, 1.0)
         self._show(now_us)
         self._next()
 
@@ -277,13 +277,13 @@ class Circuit:
             self.next_us = channel.next_us
 
     def throw(self, now_us: int, muted: bool) -> None:
-        """Somebody presses the latching switch."""
+        """Throw the latching switch."""
         self.muted = muted
         self.poles_change_us = now_us + self.constants.throw_us
         self._next()
 
     def power(self, now_us: int, on: bool) -> None:
-        """5 V and 3.3 V come or go."""
+        """Switch 5 V and 3.3 V on or off."""
         self.powered = on
         self.apply(now_us)
 
@@ -304,10 +304,10 @@ class Circuit:
     def adc_mv(self, now_us: int) -> tuple[int, int, int, int]:
         """Millivolts at GPIO 34, 35, 36 and 39 behind their dividers."""
         return (
-            int(self.sentinel.rail.seen(now_us) * 1024 / figures.SENTINEL_SCALE_Q10),
-            int(self.guarded.rail.seen(now_us) * 1024 / figures.GUARDED_SCALE_Q10),
-            int(self.arm_sense.seen(now_us) * 1024 / figures.SENSE_SCALE_Q10),
-            int(self.mute_sense.seen(now_us) * 1024 / figures.SENSE_SCALE_Q10),
+            int(self.sentinel.rail.output_mv(now_us) * 1024 / figures.SENTINEL_SCALE_Q10),
+            int(self.guarded.rail.output_mv(now_us) * 1024 / figures.GUARDED_SCALE_Q10),
+            int(self.arm_sense.output_mv(now_us) * 1024 / figures.SENSE_SCALE_Q10),
+            int(self.mute_sense.output_mv(now_us) * 1024 / figures.SENSE_SCALE_Q10),
         )
 
     def settled_us(self) -> int:

@@ -1,110 +1,110 @@
 # SPDX-License-Identifier: MIT
-"""What can go wrong with a board, on demand."""
+"""Fault injection: every fault of a virtual board, on demand."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from earlid.virtual import image
+from earlid.virtual import littlefs_image
 from earlid.virtual.circuit import Channel
-from earlid.virtual.port import LineFaults
-from earlid.virtual.simulation import BROWN_OUT, OFF, Engine
+from earlid.virtual.pty_port import LineFaults
+from earlid.virtual.simulation import BROWN_OUT, OFF, Simulation
 
 ChannelName = Literal["sentinel", "guarded"]
 Pole = Literal["coil", "sentinel", "guarded"]
 
 
-class Accidents:
-    """The faults of a virtual board. Each has its effect at once; most can be taken back."""
+class FaultInjection:
+    """The faults of a virtual board. Each takes effect at once; most can be undone."""
 
-    engine: Engine
+    simulation: Simulation
 
     def _channel(self, name: ChannelName) -> Channel:
         if name not in ("sentinel", "guarded"):
             raise ValueError(f"there is a sentinel and a guarded channel, no {name!r}")
-        return self.engine.circuit.guarded if name == "guarded" else self.engine.circuit.sentinel
+        return self.simulation.circuit.guarded if name == "guarded" else self.simulation.circuit.sentinel
 
     def brown_out(self, length_ms: float = 50) -> None:
         """5 V dips for a while: the coils lose their supply, the chip's brown-out detector resets it."""
-        with self.engine.lock:
-            self.engine.power(False)
-            self.engine.at(self.engine.now_us + round(length_ms * 1000), lambda: self.engine.power(True, BROWN_OUT))
+        with self.simulation.lock:
+            self.simulation.power(False)
+            self.simulation.at(self.simulation.now_us + round(length_ms * 1000), lambda: self.simulation.power(True, BROWN_OUT))
 
     def weld(self, relay: ChannelName, welded: bool = True) -> None:
         """The relay's working contact is welded shut (it sticks even if it was open: the worst case)."""
         self._channel(relay)  # refuses a wrong name
-        with self.engine.lock:
-            self.engine.circuit.weld(self.engine.now_us, relay, welded)
+        with self.simulation.lock:
+            self.simulation.circuit.weld(self.simulation.now_us, relay, welded)
 
     def relay_open(self, relay: ChannelName, broken: bool = True) -> None:
         """The coil no longer pulls: the contact never closes again."""
-        with self.engine.lock:
-            self.engine.circuit.break_coil(self.engine.now_us, self._channel(relay), broken)
+        with self.simulation.lock:
+            self.simulation.circuit.break_coil(self.simulation.now_us, self._channel(relay), broken)
 
     def short_pump(self, name: ChannelName, shorted: bool = True) -> None:
         """The pump's series capacitor conducts: from the pin's next change on, standing high is enough to feed the coil."""
-        with self.engine.lock:
+        with self.simulation.lock:
             self._channel(name).shorted = shorted
 
     def break_pole(self, pole: Pole, broken: bool = True) -> None:
         """One pole of the mute switch stays where it is, whatever the lever does."""
-        with self.engine.lock:
-            poles = self.engine.circuit.broken_poles
-            if pole not in self.engine.circuit.poles:
+        with self.simulation.lock:
+            poles = self.simulation.circuit.broken_poles
+            if pole not in self.simulation.circuit.poles:
                 raise ValueError(f"the switch has poles coil, sentinel and guarded, no {pole!r}")
             if broken:
                 poles.add(pole)
             else:
                 poles.discard(pole)
-                self.engine.circuit.throw(self.engine.now_us, self.engine.circuit.muted)
+                self.simulation.circuit.throw(self.simulation.now_us, self.simulation.circuit.muted)
 
     def stuck_pin(self, pin: int, level: int | None) -> None:
-        """A pin is held at 0 V or 3.3 V whatever the chip or the copper does, an ADC's too; None lets go."""
-        with self.engine.lock:
+        """A pin is held at 0 V or 3.3 V whatever the chip or the circuit does, an ADC's too; None releases it."""
+        with self.simulation.lock:
             if level is None:
-                self.engine.pins.stuck.pop(pin, None)
+                self.simulation.pins.stuck.pop(pin, None)
             else:
-                self.engine.pins.stuck[pin] = int(bool(level))
-            self.engine.pins.settle_inputs()
-            self.engine.pins.drive(self.engine.now_us, pin)
+                self.simulation.pins.stuck[pin] = int(bool(level))
+            self.simulation.pins.update_inputs()
+            self.simulation.pins.drive(self.simulation.now_us, pin)
 
     def rail_sag(self, millivolts: float | None) -> None:
         """Both microphones' source delivers only this much; None: what it should."""
-        with self.engine.lock:
-            self.engine.circuit.sag_mv = millivolts
-            self.engine.circuit.apply(self.engine.now_us)
+        with self.simulation.lock:
+            self.simulation.circuit.sag_mv = millivolts
+            self.simulation.circuit.apply(self.simulation.now_us)
 
     def hang(self, after_requests: int = 1) -> None:
-        """The chip stops dead at its nth word to nature from now on (a hop has one or more)."""
-        with self.engine.lock:
-            self.engine.hang_at = self.engine.requests + after_requests
+        """The chip hangs at its nth request from now on (a hop has one or more)."""
+        with self.simulation.lock:
+            self.simulation.hang_at_request = self.simulation.requests + after_requests
 
-    def leap(self, milliseconds: int) -> None:
-        """The chip's clock alone goes ahead (or back) at once; sound, copper, watchdog and serial line notice nothing."""
-        with self.engine.lock:
-            if self.engine.now_us + self.engine.leapt_us + milliseconds * 1000 < 0:
+    def step_clock(self, milliseconds: int) -> None:
+        """Step the chip's clock alone ahead (or back); sound, circuit, watchdog and serial line notice nothing."""
+        with self.simulation.lock:
+            if self.simulation.now_us + self.simulation.clock_offset_us + milliseconds * 1000 < 0:
                 raise ValueError("the chip's clock cannot be before its first power-on")
-            self.engine.leapt_us += milliseconds * 1000
+            self.simulation.clock_offset_us += milliseconds * 1000
 
     def power_cut_at_write(self, n: int | None, torn: bool = True) -> None:
-        """Cut the power at the nth program or erase from now on, leaving it half done if `torn`; None: never mind."""
-        with self.engine.lock:
-            flash = self.engine.flash
-            flash.cut_at = None if n is None else flash.writes + n
+        """Cut the power at the nth program or erase from now on, leaving it half done if `torn`; None: do not cut."""
+        with self.simulation.lock:
+            flash = self.simulation.flash
+            flash.power_cut_at = None if n is None else flash.writes + n
             flash.torn = torn
 
     def flash_error(self, failing: bool = True) -> None:
         """Every program and erase is answered by ESP_FAIL."""
-        with self.engine.lock:
-            self.engine.flash.failing = failing
+        with self.simulation.lock:
+            self.simulation.flash.failing = failing
 
     def flash_full(self, leave_blocks: int = 0) -> None:
-        """Fill the file system with one useless file; only while the board is off."""
+        """Fill the file system with one file; only while the board is off."""
         self._must_be_off("filling the flash")
-        self.engine.flash.load(image.fill(self.engine.flash.data, leave_blocks))
+        self.simulation.flash.load(littlefs_image.fill(self.simulation.flash.data, leave_blocks))
 
     def _must_be_off(self, doing: str) -> None:
-        if self.engine.state != OFF:
+        if self.simulation.state != OFF:
             raise RuntimeError(f"{doing} needs the board off: call power_cut() first")
 
     def corrupt_line(
@@ -117,16 +117,16 @@ class Accidents:
         both_ways: bool = True,
     ) -> None:
         """From now on the line flips bits (both ways) and loses or doubles whole lines (to the host). Zeros end it."""
-        with self.engine.lock:
-            self.engine.port.to_host = LineFaults(bit_error_rate, drop_rate, duplicate_rate, seed)
-            self.engine.port.to_board = LineFaults(bit_error_rate if both_ways else 0.0, seed=seed + 1)
+        with self.simulation.lock:
+            self.simulation.port.to_host = LineFaults(bit_error_rate, drop_rate, duplicate_rate, seed)
+            self.simulation.port.to_board = LineFaults(bit_error_rate if both_ways else 0.0, seed=seed + 1)
 
     def unplug(self) -> None:
         """The serial cable is pulled (the board's power comes from elsewhere)."""
-        with self.engine.lock:
-            self.engine.port.unplug()
+        with self.simulation.lock:
+            self.simulation.port.unplug()
 
     def replug(self) -> None:
         """The serial cable is back: a new port, the same `link`."""
-        with self.engine.lock:
-            self.engine.port.plug()
+        with self.simulation.lock:
+            self.simulation.port.plug()

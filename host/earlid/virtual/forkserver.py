@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Starts chips by forking: a plain CPython that has MicroPython loaded and forks a fresh one whenever it is asked.
+"""Fork server for chips: a plain CPython that has MicroPython loaded and forks a fresh chip on request.
 
-A separate process, run as a script with one argument list: site folder, script, heap size. It is told what to do over
-descriptor 0 (a socket): `S` with four descriptors (standard input, output, from nature, to nature) starts a chip, `K`
-kills it, `I` interrupts it. Each is answered by one byte. When that socket closes, the chip is killed too.
+A separate process, run as a script with one argument list: site folder, script, heap size. Commands come over
+descriptor 0 (a socket): `S` with four descriptors (standard input, output, answers, requests) starts a chip, `K` kills
+it, `I` interrupts it. Each is answered by one byte. When that socket closes, the chip is killed too.
 """
 
 import fcntl
@@ -13,8 +13,8 @@ import socket
 import sys
 
 
-def _become_chip(descriptors: list[int], script: str, heap: str) -> None:
-    descriptors = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 16) for descriptor in descriptors]  # out of the way
+def _run_chip(descriptors: list[int], script: str, heap: str) -> None:
+    descriptors = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 16) for descriptor in descriptors]  # clear of the numbers below
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, (0, 1, 3, 4)[number])
     os.dup2(1, 2)
@@ -25,7 +25,7 @@ def _become_chip(descriptors: list[int], script: str, heap: str) -> None:
     os._exit(run_main(["micropython", "-X", "heapsize=" + heap, "-i", script]) & 0xFF)
 
 
-def _end(pid: int) -> None:
+def _kill(pid: int) -> None:
     if pid:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -42,25 +42,25 @@ def main() -> None:
     pid = 0
     while True:
         try:
-            word, descriptors, _, _ = socket.recv_fds(control, 1, 4)
+            command, descriptors, _, _ = socket.recv_fds(control, 1, 4)
         except OSError:
-            word, descriptors = b"", []
-        if not word:
-            _end(pid)
+            command, descriptors = b"", []
+        if not command:
+            _kill(pid)
             return
-        if word == b"S":
-            _end(pid)
+        if command == b"S":
+            _kill(pid)
             pid = os.fork()
             if not pid:
-                _become_chip(descriptors, script, heap)
+                _run_chip(descriptors, script, heap)
             for descriptor in descriptors:
                 os.close(descriptor)
             control.send(pid.to_bytes(4, "little"))
             continue
-        if word == b"K":
-            _end(pid)
+        if command == b"K":
+            _kill(pid)
             pid = 0
-        elif word == b"I" and pid:
+        elif command == b"I" and pid:
             os.kill(pid, signal.SIGINT)
         control.send(b".")
 

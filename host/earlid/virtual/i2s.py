@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The I2S receiver and its DMA ring, as the ESP32 port uses them: buffers of 256 frames, silent loss when late."""
+"""I2S receiver with its DMA ring buffer, as the ESP32 port has them: buffers of 256 frames, silent loss when read late."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from earlid.virtual.sound import RATE_HZ, Sound
 
 DMA_FRAMES = 256
 FRAME_BYTES = 8  # always 32-bit stereo in the ring
-SETTLE_US = 256_000  # an INMP441 says nothing for its first 2**18 clocks
+SETTLE_US = 256_000  # an INMP441 is silent for its first 2**18 clocks
 
 
-class Capture:
-    """One running receiver. Sound frames are counted from power-on; `start_frame` is the first one it could take."""
+class I2sReceiver:
+    """A running receiver. Sound frames are counted from power-on; `start_frame` is the first one it could take."""
 
     def __init__(self, now_us: int, bits: int, stereo: bool, rate_hz: int, ibuf: int) -> None:
         if rate_hz != RATE_HZ:
@@ -30,24 +30,24 @@ class Capture:
         buffers = -(-(self.position + count) // DMA_FRAMES)
         return self.start_us + buffers * (DMA_FRAMES * 1_000_000 // RATE_HZ)
 
-    def arrive(self, now_us: int) -> None:
-        """A reader comes: what the ring could not hold until now is gone."""
+    def drop_overrun(self, now_us: int) -> None:
+        """Drop what the ring buffer could not hold until now."""
         done = (now_us - self.start_us) // (DMA_FRAMES * 1_000_000 // RATE_HZ)
         oldest = (done - (self.buffers - 1)) * DMA_FRAMES
         if oldest > self.position:
             self.lost_frames += oldest - self.position
             self.position = oldest
 
-    def take(self, count: int, sound: Sound, awake: Awake) -> bytes:
+    def read(self, count: int, sound: Sound, power: MicrophonePower) -> bytes:
         """The next `count` frames; zeros where the microphone had no power or had not settled."""
         first = self.start_frame + self.position
         self.position += count
         data = sound.frames(first, count, self.wide, self.stereo)
-        return awake.mask(data, first, count, self.frame_bytes)
+        return power.mask(data, first, count, self.frame_bytes)
 
 
-class Awake:
-    """When the sentinel microphone really delivers: its rail's history, and its start-up time."""
+class MicrophonePower:
+    """The times at which the sentinel microphone delivers sound: its rail's history and its start-up time."""
 
     def __init__(self) -> None:
         self._since_us: int | None = None

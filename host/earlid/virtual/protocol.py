@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# The words that the two halves of the virtual board say to each other. Read by CPython and by MicroPython.
+# Protocol between the chip and the simulation. Read by CPython and by MicroPython.
 #
-# Chip to nature, one packet a request: op u32, number of pin events u32, microseconds since the last answer u32,
+# Chip to simulation, one packet a request: op u32, number of pin events u32, microseconds since the last answer u32,
 # two arguments u32, when the watchdog was fed u32 (plus one; 0: was not), the events (two u32
 # each: when, what), then the payload.
-# Nature to chip, one packet an answer: clock u64, input levels u64 (a bit a GPIO), status i32, flags u32,
+# Simulation to chip, one packet an answer: clock u64, input levels u64 (a bit a GPIO), status i32, flags u32,
 # eight ADC readings u16 (GPIO 32 to 39, millivolts at the pin), then the payload that the request asked for.
 try:
     from micropython import const

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nature: owns time and answers the chip. Time moves by what the chip waits for, and by nothing else."""
+"""Discrete-event simulation of the board: owns time, which moves only by what the chip waits for, and answers its requests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from earlid.virtual import protocol as p
 from earlid.virtual.affinity import share_cpu
 from earlid.virtual.circuit import NEVER, Circuit, Constants
-from earlid.virtual.flash import Flash, PowerLost
-from earlid.virtual.i2s import Awake, Capture
+from earlid.virtual.i2s import I2sReceiver, MicrophonePower
+from earlid.virtual.nor_flash import NorFlash, PowerLost
 from earlid.virtual.pins import Pins
-from earlid.virtual.port import Port
 from earlid.virtual.processor import Processor
+from earlid.virtual.pty_port import PtyPort
 from earlid.virtual.sound import RATE_HZ, Sound
 from earlid.virtual.uart import Uart
 
@@ -36,16 +36,16 @@ _REQUEST = struct.Struct("<6I")
 _ANSWER = struct.Struct("<QQiI")
 _EVENTS = [struct.Struct(f"<{2 * n}I") for n in range(p.MAX_EVENTS + 1)]
 _FLASH_OPS = (p.OP_FLASH_READ, p.OP_FLASH_WRITE, p.OP_FLASH_ERASE)
-_PATIENCE_MS = 5  # how long to wait for the chip before looking what it does
-_AT_WORK_CPU_S = 0.05  # so long it may compute before what is sent to it, or Ctrl-C, reaches it in the middle of that
+_POLL_MS = 5  # how long to wait for a request before checking what the chip does
+_BUSY_CPU_S = 0.05  # computing longer than this, the chip gets serial input and Ctrl-C in the middle of it
 
 OFF, BOOTING, RUNNING, WAITING, HUNG = "off", "booting", "running", "waiting", "hung"
 HISTORY_LIMIT = 1_000_000
 
 
 @dataclass
-class Speeds:
-    """What the chip's own work costs in board time, microseconds, and when its silence is a hang, processor seconds."""
+class Timing:
+    """Modelled cost of the chip's own work, in board time; and the processor time without a request that counts as a hang."""
 
     hop_us: int = 2_000  # modelled work of one hop, added to every I2S read
     boot_us: int = 300_000
@@ -54,79 +54,81 @@ class Speeds:
     hang_cpu_s: float = 1.5
 
 
-class Engine:
-    """The whole board but its public face. `lock` guards every step; nothing else may touch it while a step runs."""
+class Simulation:
+    """The board without its public interface. `lock` guards every step; nothing else may touch it while a step runs."""
 
-    def __init__(self, flash: Flash, sound: Sound, port: Port, processor: Processor, constants: Constants, seed: int) -> None:
+    def __init__(
+        self, flash: NorFlash, sound: Sound, port: PtyPort, processor: Processor, constants: Constants, seed: int
+    ) -> None:
         self.flash, self.sound, self.port, self.processor = flash, sound, port, processor
         self.rng = random.Random(seed)
-        self.speeds = Speeds()
+        self.timing = Timing()
         self.lock = threading.RLock()
-        self.now_us = self.leapt_us = 0  # leapt: by how much the chip's clock is ahead
+        self.now_us = self.clock_offset_us = 0  # offset: how far the chip's clock is ahead
         self.state = OFF
         self.history: list[tuple[float, str, object]] = []
-        self.awake = Awake()
-        self.circuit = Circuit(constants, self._changed)
-        self.pins = Pins(self.circuit, self._changed, self.rng)
+        self.microphone_power = MicrophonePower()
+        self.circuit = Circuit(constants, self._on_change)
+        self.pins = Pins(self.circuit, self._on_change, self.rng)
         self.uart = Uart(port, processor)
-        self.capture: Capture | None = None
+        self.i2s: I2sReceiver | None = None
         self.resets: list[tuple[float, int]] = []
         self.boots = 0
         self.phase = 0
         self.cause = POWER_ON
-        self.hang_at: int | None = None
+        self.hang_at_request: int | None = None
         self.requests = 0
         self.lost_frames = 0
         self._boot_at_us = NEVER
         self._answered_us = 0
-        self._due_us = NEVER
-        self._owed: tuple[int, int, int, bytes] = (0, 0, 0, b"")  # op, argument, status, payload
+        self._answer_due_us = NEVER
+        self._pending_answer: tuple[int, int, int, bytes] = (0, 0, 0, b"")  # op, argument, status, payload
         self._wdt_timeout_us = 0
         self._wdt_at_us = NEVER
         self._actions: list[tuple[int, int, Callable[[], None]]] = []
         self._action_count = 0
         self._cpu_s = 0.0
-        self._racing = False
+        self._pinned = False
 
     # --- time ---
 
-    def run_to(self, target_us: int, gently: bool = False) -> None:
-        """Step until `target_us`. `gently`: while the chip waits for input, let time run in small steps only."""
+    def run_to(self, target_us: int, small_steps: bool = False) -> None:
+        """Step until `target_us`. `small_steps`: advance time by 10 ms at most while the chip waits for input."""
         while self.now_us < target_us:
             with self.lock:
-                self.step(target_us, gently)
+                self.step(target_us, small_steps)
 
-    def race_to(self, target_us: int, gently: bool = False) -> None:
-        """As `run_to`, with this thread and the chip on one processor: waking each other is ten times cheaper there."""
+    def run_pinned_to(self, target_us: int, small_steps: bool = False) -> None:
+        """As `run_to`, with this thread and the chip on one processor: switching between them is ten times cheaper there."""
         before = share_cpu(self.processor.pids)
-        self._racing = before is not None
+        self._pinned = before is not None
         try:
-            self.run_to(target_us, gently)
+            self.run_to(target_us, small_steps)
         finally:
-            self._racing = False
+            self._pinned = False
             if before is not None:
                 os.sched_setaffinity(0, before)
 
-    def step(self, target_us: int, gently: bool = False) -> None:
-        """One step: at most one word from the chip or to it."""
+    def step(self, target_us: int, small_steps: bool = False) -> None:
+        """One step: at most one request from the chip or one answer to it."""
         if self.state == WAITING:
-            self._advance(min(self._due_us, target_us))
-            if self.state == WAITING and self.now_us >= self._due_us:
+            self._advance(min(self._answer_due_us, target_us))
+            if self.state == WAITING and self.now_us >= self._answer_due_us:
                 self._answer()
             elif self.state == WAITING:
-                self._pump(0)
-                if self.uart.interrupt and self._owed[0] == p.OP_SLEEP:
-                    self._due_us = self.now_us
+                self._exchange_serial(0)
+                if self.uart.interrupt and self._pending_answer[0] == p.OP_SLEEP:
+                    self._answer_due_us = self.now_us
         elif self.state == RUNNING:
-            self._listen(target_us, gently)
+            self._await_request(target_us, small_steps)
         else:
-            self._pump(0)
-            if gently and self.state != BOOTING:
+            self._exchange_serial(0)
+            if small_steps and self.state != BOOTING:
                 time.sleep(0.002)
                 target_us = min(target_us, self.now_us + 10_000)
             self._advance(min(target_us, max(self._boot_at_us, self.now_us)))
             if self.state == BOOTING and self.now_us >= self._boot_at_us:
-                self._boot()
+                self._start_chip()
 
     def at(self, time_us: int, action: Callable[[], None]) -> None:
         """Do something at a moment of board time."""
@@ -134,7 +136,7 @@ class Engine:
         heapq.heappush(self._actions, (max(time_us, self.now_us), self._action_count, action))
 
     def _advance(self, to_us: int) -> bool:
-        # Let the copper, the watchdog and the test's actions happen; False if the chip was reset on the way
+        # Process the events of circuit, watchdog and test up to then; False if the chip was reset on the way
         boots, circuit, actions = self.boots, self.circuit, self._actions
         if circuit.next_us > to_us < self._wdt_at_us and (not actions or actions[0][0] > to_us):  # nothing falls due
             if to_us > self.now_us:
@@ -159,16 +161,16 @@ class Engine:
             self.now_us = to_us
         return True
 
-    def _changed(self, time_us: int, what: str, value: object) -> None:
+    def _on_change(self, time_us: int, what: str, value: object) -> None:
         self.history.append((time_us / 1000, what, value))
         if len(self.history) > HISTORY_LIMIT:
             del self.history[: HISTORY_LIMIT // 2]
         if what == "sentinel_rail":
-            self.awake.rail(time_us, bool(value))
+            self.microphone_power.rail(time_us, bool(value))
 
-    def note(self, what: str, value: object) -> None:
-        """Put a line into the history now."""
-        self._changed(self.now_us, what, value)
+    def record(self, what: str, value: object) -> None:
+        """Append a line to the history now."""
+        self._on_change(self.now_us, what, value)
 
     # --- the chip's life ---
 
@@ -176,12 +178,12 @@ class Engine:
         """The board's supply."""
         if on == self.circuit.powered:
             return
-        self.note("power", on)
+        self.record("power", on)
         self.circuit.power(self.now_us, on)
         if on:
-            self._restart(cause, self.speeds.boot_us)
+            self._restart(cause, self.timing.boot_us)
         else:
-            self._silence_chip()
+            self._stop_chip()
             self.boots += 1
             self.state = OFF
             self._boot_at_us = NEVER
@@ -189,96 +191,96 @@ class Engine:
     def reset(self, cause: int) -> None:
         """A reset that clears everything: watchdog, reset pin, `machine.reset`."""
         if self.circuit.powered:
-            self._silence_chip()
-            self._restart(cause, self.speeds.boot_us)
+            self._stop_chip()
+            self._restart(cause, self.timing.boot_us)
 
-    def _silence_chip(self) -> None:
-        self.uart.take_output(self.now_us)
+    def _stop_chip(self) -> None:
+        self.uart.read_output(self.now_us)
         self.processor.kill()
-        self.capture = None
+        self.i2s = None
         self._wdt_timeout_us, self._wdt_at_us = 0, NEVER
         self.uart.reset()
         self.pins.reset(self.now_us)
 
     def _soft_reset(self) -> None:
         # As on the ESP32: pins keep their levels and a started watchdog goes on counting
-        self.uart.take_output(self.now_us)
+        self.uart.read_output(self.now_us)
         self.processor.kill()
-        self.capture = None
-        self.uart.say(b"MPY: soft reboot\r\n")
-        self._restart(SOFT, self.speeds.soft_boot_us)
+        self.i2s = None
+        self.uart.emit(b"MPY: soft reboot\r\n")
+        self._restart(SOFT, self.timing.soft_boot_us)
 
     def _restart(self, cause: int, after_us: int) -> None:
         self.boots += 1
         self.cause = cause
         self.phase = 0
-        number, name, seen = _ROM_CAUSES[cause]
-        self.note("reset", seen)
-        self.resets.append((self.now_us / 1000, seen))
+        number, name, micropython_cause = _ROM_CAUSES[cause]
+        self.record("reset", micropython_cause)
+        self.resets.append((self.now_us / 1000, micropython_cause))
         self.state = BOOTING
         self._boot_at_us = self.now_us + after_us
         if name:
-            self.uart.say(b"rst:0x%x (%s),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n" % (number, name))
+            self.uart.emit(b"rst:0x%x (%s),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n" % (number, name))
 
-    def _boot(self) -> None:
+    def _start_chip(self) -> None:
         transmitter = self.uart.transmitter
         transmitter.reset(self.cause == SOFT and transmitter.raw_repl)
         self.processor.start()
-        if self._racing:
+        if self._pinned:
             share_cpu((self.processor.pid,))
         self.state = RUNNING
         self._boot_at_us = NEVER
         self._answered_us = self.now_us
         self._cpu_s = 0.0
 
-    # --- hearing the chip ---
+    # --- the chip's requests ---
 
-    def _pump(self, patience_ms: int) -> bool:
+    def _exchange_serial(self, timeout_ms: int) -> bool:
         coding = self.phase == p.PHASE_CODE
-        return self.uart.pump(self.now_us, patience_ms, coding, self.phase != 0)
+        return self.uart.transfer(self.now_us, timeout_ms, coding, self.phase != 0)
 
-    def _listen(self, target_us: int, gently: bool) -> None:
-        if self._pump(_PATIENCE_MS):
-            self._hear()
+    def _await_request(self, target_us: int, small_steps: bool) -> None:
+        if self._exchange_serial(_POLL_MS):
+            self._read_request()
             return
         sleeping, cpu_s = self.processor.activity()
         self._cpu_s = self._cpu_s or cpu_s
         sleeping = sleeping and not self.processor.unread_input()
-        if not sleeping and cpu_s - self._cpu_s < _AT_WORK_CPU_S:
+        if not sleeping and cpu_s - self._cpu_s < _BUSY_CPU_S:
             return
-        uart, given = self.uart, self.uart.given
-        if self._pump(0):  # it may have spoken meanwhile
-            self._hear()
-        elif uart.given > given:
+        uart, delivered = self.uart, self.uart.delivered
+        if self._exchange_serial(0):  # a request may have come meanwhile
+            self._read_request()
+        elif uart.delivered > delivered:
             pass  # now it has something to read
         elif uart.interrupt and self.processor.interruptible():
             uart.interrupt = False
             self.processor.interrupt()
         elif sleeping:
-            self._advance(min(target_us, self.now_us + 10_000) if gently else target_us)
-        elif cpu_s - self._cpu_s > self.speeds.hang_cpu_s and (self._wdt_timeout_us or self.phase != p.PHASE_REPL):
-            # It computes for ever without a word: time goes on without it (at the REPL it may be an honest computation)
+            self._advance(min(target_us, self.now_us + 10_000) if small_steps else target_us)
+        elif cpu_s - self._cpu_s > self.timing.hang_cpu_s and (self._wdt_timeout_us or self.phase != p.PHASE_REPL):
+            # It computes for ever without a request: time goes on without it (at the REPL it may be an honest computation)
             self._advance(min(target_us, self.now_us + 1_000_000))
 
-    def _hear(self) -> None:
+    def _read_request(self) -> None:
         packet = os.read(self.processor.request_fd, 4096)
         if packet:
-            self._serve(packet)
+            self._handle_request(packet)
         elif self.phase == p.PHASE_REPL:
             self._soft_reset()
         else:  # MicroPython itself crashed
             self.reset(HARD)
 
-    def _serve(self, packet: bytes) -> None:
-        op, held, elapsed_us, a, b, fed = _REQUEST.unpack_from(packet)
+    def _handle_request(self, packet: bytes) -> None:
+        op, events, elapsed_us, a, b, fed = _REQUEST.unpack_from(packet)
         boots, base_us = self.boots, self._answered_us
         if fed and self._wdt_timeout_us and self._wdt_at_us > base_us + fed:
             self._wdt_at_us = base_us + fed + self._wdt_timeout_us
         self._cpu_s = 0.0
-        if held:
-            words = _EVENTS[held].unpack_from(packet, p.REQUEST_HEADER)
-            for i in range(0, 2 * held, 2):
-                self._event(base_us + words[i], words[i + 1])
+        if events:
+            fields = _EVENTS[events].unpack_from(packet, p.REQUEST_HEADER)
+            for i in range(0, 2 * events, 2):
+                self._event(base_us + fields[i], fields[i + 1])
                 if self.boots != boots:
                     return
         arrive_us = max(self.now_us, base_us + elapsed_us)
@@ -286,16 +288,16 @@ class Engine:
             arrive_us += self.uart.stall_us
             self.uart.stall_us = 0
         self.requests += 1
-        if self.hang_at is not None and self.requests >= self.hang_at:
-            self.hang_at = None
+        if self.hang_at_request is not None and self.requests >= self.hang_at_request:
+            self.hang_at_request = None
             self.state = HUNG
-            self.note("hang", self.requests)
+            self.record("hang", self.requests)
         elif self._advance(arrive_us):
             self.state = WAITING
             if op == p.OP_I2S_READ:
-                self._owe_sound(a, arrive_us + self.speeds.hop_us)
+                self._schedule_sound(a, arrive_us + self.timing.hop_us)
             else:
-                self._dispatch(op, a, b, packet[p.REQUEST_HEADER + 8 * held :])
+                self._dispatch(op, a, b, packet[p.REQUEST_HEADER + 8 * events :])
 
     def _event(self, time_us: int, what: int) -> None:
         if not self._advance(time_us):
@@ -308,62 +310,62 @@ class Engine:
             self.pins.outputs[pin] = value
             self.pins.drive(self.now_us, pin)
         elif kind == p.EVENT_PWM:
-            self.pins.show(self.now_us, pin, value)
+            self.pins.set_output(self.now_us, pin, value)
 
-    def _owe_sound(self, count: int, arrive_us: int) -> None:
-        capture = self.capture
-        if capture is None:
-            self._owe(p.OP_I2S_READ, arrive_us, payload=bytes(count))
+    def _schedule_sound(self, count: int, arrive_us: int) -> None:
+        i2s = self.i2s
+        if i2s is None:
+            self._schedule_answer(p.OP_I2S_READ, arrive_us, payload=bytes(count))
             return
-        capture.arrive(arrive_us)
-        self._owed = (p.OP_I2S_READ, count, 0, b"")
-        self._due_us = max(arrive_us, capture.ready_us(count // capture.frame_bytes))
+        i2s.drop_overrun(arrive_us)
+        self._pending_answer = (p.OP_I2S_READ, count, 0, b"")
+        self._answer_due_us = max(arrive_us, i2s.ready_us(count // i2s.frame_bytes))
 
-    def _owe(self, op: int, due_us: int, status: int = 0, payload: bytes = b"") -> None:
-        self._owed = (op, 0, status, payload)
-        self._due_us = due_us
+    def _schedule_answer(self, op: int, due_us: int, status: int = 0, payload: bytes = b"") -> None:
+        self._pending_answer = (op, 0, status, payload)
+        self._answer_due_us = due_us
 
     def _dispatch(self, op: int, a: int, b: int, payload: bytes) -> None:
         now_us = self.now_us
         if op == p.OP_SLEEP:
-            self._owe(op, now_us + a)
+            self._schedule_answer(op, now_us + a)
         elif op == p.OP_SYNC:
-            self._owe(op, now_us)
+            self._schedule_answer(op, now_us)
         elif op in _FLASH_OPS:
-            self._use_flash(op, a, b, payload)
+            self._access_flash(op, a, b, payload)
         elif op == p.OP_I2S_START:
             bits, stereo, rate_hz, ibuf = struct.unpack("<4I", payload[:16])
-            self.capture = Capture(now_us, bits, bool(stereo), rate_hz, ibuf)
-            self._owe(op, now_us)
+            self.i2s = I2sReceiver(now_us, bits, bool(stereo), rate_hz, ibuf)
+            self._schedule_answer(op, now_us)
         elif op == p.OP_I2S_STOP:
-            self.capture = None
-            self._owe(op, now_us)
+            self.i2s = None
+            self._schedule_answer(op, now_us)
         elif op == p.OP_WDT_START:
             self._wdt_timeout_us = a * 1000
             self._wdt_at_us = now_us + self._wdt_timeout_us
-            self._owe(op, now_us)
+            self._schedule_answer(op, now_us)
         elif op == p.OP_HELLO:
-            number, _, seen = _ROM_CAUSES[self.cause]
-            hello = bytes([self.uart.transmitter.raw_repl, seen, number, 0, 0, 0, 0, 0])
-            self._owe(op, now_us, payload=hello + self.rng.getrandbits(63).to_bytes(8, "little"))
+            number, _, micropython_cause = _ROM_CAUSES[self.cause]
+            hello = bytes([self.uart.transmitter.raw_repl, micropython_cause, number, 0, 0, 0, 0, 0])
+            self._schedule_answer(op, now_us, payload=hello + self.rng.getrandbits(63).to_bytes(8, "little"))
         elif op == p.OP_PHASE:
             self.phase = a
             if a == p.PHASE_REPL and self.uart.transmitter.raw_repl:
                 self.uart.start_raw()
-            self._owe(op, now_us)
+            self._schedule_answer(op, now_us)
         elif op == p.OP_RESET:
             self.reset(HARD)
         elif op == p.OP_SOFT_RESET:
             self._soft_reset()
         else:
-            raise RuntimeError(f"the chip sent request {op}, which nobody knows")
+            raise RuntimeError(f"the chip sent request {op}, which is not in the protocol")
 
-    def _use_flash(self, op: int, address: int, length: int, payload: bytes) -> None:
+    def _access_flash(self, op: int, address: int, length: int, payload: bytes) -> None:
         data = b""
         try:
             if op == p.OP_FLASH_READ:
                 status, data = self.flash.read(address, length)
-                took_us = self.speeds.flash_read_us
+                took_us = self.timing.flash_read_us
             elif op == p.OP_FLASH_WRITE:
                 status, took_us = self.flash.program(address, payload[:length])
             else:
@@ -371,15 +373,15 @@ class Engine:
         except PowerLost:
             self.power(False)
             return
-        self._owe(op, self.now_us + took_us, status, data)
+        self._schedule_answer(op, self.now_us + took_us, status, data)
 
     def _answer(self) -> None:
-        op, count, status, payload = self._owed
-        capture = self.capture
-        if count and capture is not None:
-            payload = capture.take(count // capture.frame_bytes, self.sound, self.awake)
-            self.lost_frames += capture.lost_frames
-            capture.lost_frames = 0
+        op, count, status, payload = self._pending_answer
+        i2s = self.i2s
+        if count and i2s is not None:
+            payload = i2s.read(count // i2s.frame_bytes, self.sound, self.microphone_power)
+            self.lost_frames += i2s.lost_frames
+            i2s.lost_frames = 0
         flags = 0
         if self.uart.interrupt and op not in _FLASH_OPS and op != p.OP_HELLO:
             self.uart.interrupt = False
@@ -388,9 +390,11 @@ class Engine:
         self.state = RUNNING
         self._answered_us = self.now_us
         try:
-            os.write(self.processor.answer_fd, _ANSWER.pack(self.now_us + self.leapt_us, inputs, status, flags) + adc + payload)
+            os.write(
+                self.processor.answer_fd, _ANSWER.pack(self.now_us + self.clock_offset_us, inputs, status, flags) + adc + payload
+            )
         except BrokenPipeError:
-            pass  # it died while it waited; the next listen finds out
+            pass  # it died while it waited; the next step notices
 
     def close(self) -> None:
         """End the processes and let go of files."""

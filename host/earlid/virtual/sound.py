@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the sentinel microphone hears: sounds on the board's time line, noise beneath, and the ways to hear wrong."""
+"""Sound at the sentinel microphone: clips on the board's time line, noise beneath them, and the microphone's faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load(path: Path) -> Samples:
 
 
 class Sound:
-    """The air in front of the microphone.
+    """The sound signal at the microphone.
 
     Frames are counted at 16 kHz from the first power-on. The same seed gives the same noise at the same frame, in
     whatever order it is asked for.
@@ -55,7 +55,7 @@ class Sound:
         if samples.dtype != np.int16 or samples.ndim != 1:
             raise ValueError(f"samples must be int16 in one dimension, not {samples.dtype} {samples.shape}")
         self._clips.append((frame, samples))
-        self._forget()
+        self._invalidate()
         return frame + len(samples)
 
     def push(self, frame: int, samples: Samples) -> None:
@@ -69,9 +69,9 @@ class Sound:
         """White noise from `frame` on; None for silence. 0 dBFS is the RMS of a full-scale square wave."""
         rms = 0.0 if level_dbfs is None else 32768 * 10 ** (level_dbfs / 20)
         self._noise.append((frame, rms))
-        self._forget()
+        self._invalidate()
 
-    def _forget(self) -> None:
+    def _invalidate(self) -> None:
         self._block = -1
         self._slots.clear()
 
@@ -101,8 +101,8 @@ class Sound:
     def _slot_bytes(self, block: int, wide: bool) -> bytes:
         # The left slot's content of one second, as the ESP32 port hands it over for MONO
         key = (block, wide, self.mode)
-        found = self._slots.get(key)
-        if found is None:
+        slots_bytes = self._slots.get(key)
+        if slots_bytes is None:
             pcm = self.pcm(block)
             if self.mode in ("dead", "swapped"):
                 pcm = np.zeros_like(pcm)
@@ -114,11 +114,11 @@ class Sound:
                 slots = pcm.astype(np.int32) << 16
                 if self.mode == "stuck":
                     slots[:] = STUCK_CODE
-                found = slots.astype("<i4").tobytes()
+                slots_bytes = slots.astype("<i4").tobytes()
             else:
-                found = pcm.astype("<i2").tobytes()
-            self._slots[key] = found
-        return found
+                slots_bytes = pcm.astype("<i2").tobytes()
+            self._slots[key] = slots_bytes
+        return slots_bytes
 
     def frames(self, frame: int, count: int, wide: bool, stereo: bool) -> bytes:
         """`count` frames from `frame` on, as `I2S.readinto` delivers them: 16 or 32 bits (`wide`), mono or stereo."""

@@ -1,81 +1,81 @@
 # SPDX-License-Identifier: MIT
-"""Carries serial bytes between the chip's pipes and the host's port, and tells when the chip has spoken to nature."""
+"""UART model: carries bytes between the chip's pipes and the host's port, and detects the chip's requests."""
 
 from __future__ import annotations
 
 import os
 import select
 
-from earlid.virtual.port import Port
 from earlid.virtual.processor import Processor
+from earlid.virtual.pty_port import PtyPort
 from earlid.virtual.uart_text import RX_BUFFER_BYTES, Receiver, Transmitter
 
 
 class Uart:
-    """The serial line's middle. `stall_us` is what the chip has yet to wait for its full FIFO."""
+    """The line between chip and port. `stall_us` is how long the chip has yet to wait for its full FIFO."""
 
-    def __init__(self, port: Port, processor: Processor) -> None:
+    def __init__(self, port: PtyPort, processor: Processor) -> None:
         self.port = port
         self.processor = processor
         self.transmitter = Transmitter()
         self.receiver = Receiver()
         self.stall_us = 0
         self.interrupt = False  # Ctrl-C has come, and running code is to be interrupted
-        self.given = 0  # bytes of input that the chip was given
+        self.delivered = 0  # bytes of input that the chip has been sent
         self._poll = select.poll()
         self._polled = (-1, -1, -1)
         self._pumps = 0
 
     def reset(self) -> None:
-        """The chip is reset: what it had not read is gone, and its REPL is the friendly one again."""
+        """Reset the chip's side: unread input is dropped, and its REPL is the friendly one again."""
         self.receiver.queue.clear()
         self.transmitter.reset(False)
         self.interrupt = False
         self.stall_us = 0
 
-    def _watch(self, wanted: tuple[int, int, int]) -> None:
+    def _register(self, fds: tuple[int, int, int]) -> None:
         for fd in self._polled:
             if fd >= 0:
                 try:
                     self._poll.unregister(fd)
                 except KeyError:
                     pass
-        for fd in wanted:
+        for fd in fds:
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
-        self._polled = wanted
+        self._polled = fds
 
-    def pump(self, now_us: int, patience_ms: int, paced: bool, interrupting: bool) -> bool:
-        """Carry bytes both ways, waiting up to `patience_ms`; True when the chip has spoken to nature (or ended).
+    def transfer(self, now_us: int, timeout_ms: int, paced: bool, interrupting: bool) -> bool:
+        """Carry bytes both ways, waiting up to `timeout_ms`; True when the chip has sent a request (or ended).
 
         `paced`: the host's bytes come at the line's speed. `interrupting`: Ctrl-C may be meant for running code.
-        Who waits in vain leaves the chip to its work without input: in which hop it finds a byte must not hang on how
-        fast the computer is.
+        After a wait in vain the chip gets no input: in which hop it finds a byte must not depend on how fast this
+        computer is.
         """
         self._pumps += 1
         port, processor = self.port, self.processor
         if not self._pumps & 15:
-            port.look()
-        wanted = (processor.request_fd, processor.stdout_fd, port.listening_fd)
-        if wanted != self._polled:
-            self._watch(wanted)
-        spoken = False
-        for fd, event in self._poll.poll(patience_ms):
-            if fd == wanted[0]:
-                spoken = True
-            elif fd == wanted[1]:
+            port.poll()
+        fds = (processor.request_fd, processor.stdout_fd, port.listening_fd)
+        if fds != self._polled:
+            self._register(fds)
+        requested = False
+        for fd, event in self._poll.poll(timeout_ms):
+            if fd == fds[0]:
+                requested = True
+            elif fd == fds[1]:
                 if event & select.POLLIN:
-                    self.take_output(now_us)
+                    self.read_output(now_us)
                 else:
-                    spoken = True
+                    requested = True
             else:
                 self.receiver.put(port.read())
-        if self.receiver.queue and processor.pid and (spoken or not patience_ms):
-            self._give_input(now_us, paced, interrupting)
-        return spoken
+        if self.receiver.queue and processor.pid and (requested or not timeout_ms):
+            self._deliver_input(now_us, paced, interrupting)
+        return requested
 
-    def take_output(self, now_us: int) -> None:
-        """Everything that the chip has printed by now."""
+    def read_output(self, now_us: int) -> None:
+        """Read everything that the chip has printed by now and send it to the port."""
         if self.processor.stdout_fd < 0:
             return
         while True:
@@ -85,14 +85,14 @@ class Uart:
                 return
             if not data:
                 return
-            sent = self.transmitter.take(data)
+            sent = self.transmitter.encode(data)
             if sent:
                 self.stall_us = max(self.stall_us, self.transmitter.stall_us(now_us, len(sent)))
                 self.port.write(sent)
 
-    def say(self, text: bytes) -> None:
-        """What the chip's ROM or port says by itself."""
-        self.transmitter.keep(text)
+    def emit(self, text: bytes) -> None:
+        """Send a text of the chip's ROM or of the MicroPython port itself."""
+        self.transmitter.log(text)
         self.port.write(text)
 
     def start_raw(self) -> None:
@@ -100,10 +100,10 @@ class Uart:
         self.transmitter.hide_until_raw()
         os.write(self.processor.stdin_fd, b"\x01")
 
-    def _give_input(self, now_us: int, paced: bool, interrupting: bool) -> None:
+    def _deliver_input(self, now_us: int, paced: bool, interrupting: bool) -> None:
         if self.interrupt:
             if self.processor.interruptible():
-                return  # what was typed behind Ctrl-C is for whoever reads after the interrupt
+                return  # what was typed behind Ctrl-C goes to whatever reads after the interrupt
             self.interrupt = False  # the code it was meant for ended by itself
         room = RX_BUFFER_BYTES - self.processor.unread_input()
         data = self.receiver.due(now_us, room, paced)
@@ -111,7 +111,7 @@ class Uart:
             data = data.replace(b"\x03", b"")
             self.interrupt = True
         if data:
-            self.given += len(data)
+            self.delivered += len(data)
             try:
                 os.write(self.processor.stdin_fd, data)
             except BrokenPipeError:

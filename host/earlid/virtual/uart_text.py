@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The UART between chip and host: what the chip prints, what it is sent, and the REPL's modes as seen from outside."""
+"""UART text: line ends, timing and loss of what the chip prints and receives, and the REPL's mode as seen from outside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BYTES_PER_US = 115_200 / 10 / 1e6
 TX_FIFO_BYTES = 128
 RX_BUFFER_BYTES = 260  # the port's input ring: what the firmware does not take in time is lost
 RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
-KEPT_BYTES = 4_000_000
+LOG_BYTES = 4_000_000
 BANNER = b"MicroPython "
 _LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
 
@@ -23,25 +23,25 @@ class Transmitter:
         self.total = 0
         self.raw_repl = False
         self._last = 0
-        self._hiding = b""
+        self._hidden = b""
         self._hide = False
         self._tail = b""
         self._busy_until = 0
 
     def reset(self, raw_repl: bool) -> None:
-        """A chip starts: in a raw REPL the friendly one's greeting is not for the host."""
+        """Start of a chip, in the raw or the friendly REPL."""
         self.raw_repl = raw_repl
         self._last = 0
         self._tail = b""
         self._hide = False
-        self._hiding = b""
+        self._hidden = b""
 
     def hide_until_raw(self) -> None:
         """Keep back what comes until the raw REPL answers."""
         self._hide = True
 
-    def take(self, data: bytes) -> bytes:
-        """What goes out on the wire for what the chip printed."""
+    def encode(self, data: bytes) -> bytes:
+        """The bytes on the wire for what the chip printed."""
         if not data:
             return data
         sent = _LONE_NEWLINE.sub(b"\r\n", data)
@@ -49,16 +49,16 @@ class Transmitter:
             sent = sent[1:]
         self._last = data[-1]
         if self._hide:
-            self._hiding += sent
-            at = self._hiding.find(RAW_REPL)
+            self._hidden += sent
+            at = self._hidden.find(RAW_REPL)
             if at < 0:
                 return b""
-            sent, self._hiding, self._hide = self._hiding[at:], b"", False
-        self._follow(sent)
-        self.keep(sent)
+            sent, self._hidden, self._hide = self._hidden[at:], b"", False
+        self._track_repl_mode(sent)
+        self.log(sent)
         return sent
 
-    def _follow(self, sent: bytes) -> None:
+    def _track_repl_mode(self, sent: bytes) -> None:
         recent = self._tail + sent
         raw_at, banner_at = recent.rfind(RAW_REPL), recent.rfind(b"\r\n" + BANNER)
         if raw_at > banner_at:
@@ -67,12 +67,12 @@ class Transmitter:
             self.raw_repl = False
         self._tail = recent[-len(RAW_REPL) :]
 
-    def keep(self, sent: bytes) -> None:
-        """Remember for the test what went out."""
+    def log(self, sent: bytes) -> None:
+        """Append to the console text what went out."""
         self.text += sent
         self.total += len(sent)
-        if len(self.text) > KEPT_BYTES:
-            del self.text[: KEPT_BYTES // 2]
+        if len(self.text) > LOG_BYTES:
+            del self.text[: LOG_BYTES // 2]
 
     def stall_us(self, now_us: int, count: int) -> int:
         """How long the chip stood at a full FIFO for `count` bytes more."""
@@ -91,11 +91,11 @@ class Receiver:
         self._since_us = 0
 
     def put(self, data: bytes) -> None:
-        """The host sent this."""
+        """Queue bytes that the host sent."""
         self.queue.extend(data)
 
     def due(self, now_us: int, room: int, paced: bool) -> bytes:
-        """What reaches the chip now, `room` bytes of its buffer being free."""
+        """The bytes that reach the chip now, `room` bytes of its buffer being free."""
         if not paced:
             count = min(len(self.queue), max(0, room))
         else:

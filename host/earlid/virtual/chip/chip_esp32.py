@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # `esp32` as far as a file system needs it: the partition that holds it, with NOR flash behind it.
-import link
+import bridge
 from micropython import const
 from protocol import ANSWER_HEADER, FLASH_BLOCK, MAX_REQUEST_PAYLOAD, OP_FLASH_ERASE, OP_FLASH_READ, OP_FLASH_WRITE
 
@@ -10,7 +10,7 @@ _CACHED = const(4)
 
 
 def _check():
-    code = link.status()
+    code = bridge.status()
     if code:
         raise OSError(code, "ESP_ERR_FLASH_OP_FAIL")
 
@@ -58,23 +58,23 @@ class Partition:
                 i = self._oldest
                 self._oldest = (i + 1) % _CACHED
                 self._cached[i] = -1
-                link.call(OP_FLASH_READ, page * FLASH_BLOCK, FLASH_BLOCK, FLASH_BLOCK)
+                bridge.call(OP_FLASH_READ, page * FLASH_BLOCK, FLASH_BLOCK, FLASH_BLOCK)
                 _check()
-                link.move(self._cache[i], 0, link.answer, ANSWER_HEADER, FLASH_BLOCK)
+                bridge.move(self._cache[i], 0, bridge.answer, ANSWER_HEADER, FLASH_BLOCK)
                 self._cached[i] = page
             start = (address + done) % FLASH_BLOCK
             some = min(length - done, FLASH_BLOCK - start)
-            link.move(buf, done, self._cache[i], start, some)
+            bridge.move(buf, done, self._cache[i], start, some)
             done += some
 
-    def _forget(self, address, length):
+    def _invalidate(self, address, length):
         for i in range(_CACHED):
             if address < (self._cached[i] + 1) * FLASH_BLOCK and self._cached[i] * FLASH_BLOCK < address + length:
                 self._cached[i] = -1
 
     def _erase(self, address, length):
-        self._forget(address, length)
-        link.call(OP_FLASH_ERASE, address, length)
+        self._invalidate(address, length)
+        bridge.call(OP_FLASH_ERASE, address, length)
         _check()
 
     def writeblocks(self, block, buf, offset=None):
@@ -82,11 +82,11 @@ class Partition:
         address = self._address(block, offset or 0, length)
         if offset is None:
             self._erase(address, length)
-        self._forget(address, length)
+        self._invalidate(address, length)
         done = 0
         while done < length:
             some = min(length - done, MAX_REQUEST_PAYLOAD)
-            link.call(OP_FLASH_WRITE, address + done, some, 0, buf, done, some)
+            bridge.call(OP_FLASH_WRITE, address + done, some, 0, buf, done, some)
             _check()
             done += some
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # `machine` as the ESP32 port has it, as far as the firmware may use it. No more: what is missing raises AttributeError.
-import link
+import bridge
 from protocol import (
     ADC_CEILING_MV,
     ADC_FLOOR_MV,
@@ -47,11 +47,11 @@ mem32 = _Registers()
 
 
 def reset():
-    link.send_last(OP_RESET)
+    bridge.send_last(OP_RESET)
 
 
 def soft_reset():
-    link.send_last(OP_SOFT_RESET)
+    bridge.send_last(OP_SOFT_RESET)
 
 
 def unique_id():
@@ -68,7 +68,7 @@ def freq(hz=None):
 
 
 def idle():
-    link.spend(1000)
+    bridge.spend(1000)
 
 
 def disable_irq():
@@ -111,18 +111,18 @@ class Pin:
             raise ValueError("pin can only be input")
         if value is not None:  # the level is latched before the direction turns: no glitch
             self._level = 1 if value else 0
-            link.event(self._id | EVENT_LEVEL << 8 | self._level << 16)
+            bridge.event(self._id | EVENT_LEVEL << 8 | self._level << 16)
         if mode is not None:
             self._mode = mode
-            link.event(self._id | EVENT_MODE << 8 | (MODE_INPUT if mode == self.IN else MODE_OUTPUT) << 16)
+            bridge.event(self._id | EVENT_MODE << 8 | (MODE_INPUT if mode == self.IN else MODE_OUTPUT) << 16)
 
     def value(self, level=None):
         if level is None:
-            return link.input_level(self._id) if self._mode == 1 else self._level
+            return bridge.input_level(self._id) if self._mode == 1 else self._level
         level = 1 if level else 0
         if level != self._level:  # the same level again is nothing that the copper could notice
             self._level = level
-            link.event(self._id | EVENT_LEVEL << 8 | level << 16)
+            bridge.event(self._id | EVENT_LEVEL << 8 | level << 16)
 
     __call__ = value
 
@@ -162,10 +162,10 @@ class ADC:
         pass
 
     def read_uv(self):
-        return min(link.adc_mv(self._id), ADC_CEILING_MV) * 1000
+        return min(bridge.adc_mv(self._id), ADC_CEILING_MV) * 1000
 
     def read(self):
-        return (min(link.adc_mv(self._id), ADC_CEILING_MV) - ADC_FLOOR_MV) * 4095 // (ADC_CEILING_MV - ADC_FLOOR_MV)
+        return (min(bridge.adc_mv(self._id), ADC_CEILING_MV) - ADC_FLOOR_MV) * 4095 // (ADC_CEILING_MV - ADC_FLOOR_MV)
 
     def read_u16(self):
         raw = self.read()
@@ -204,7 +204,7 @@ class I2S:
         for i, word in enumerate((bits, format, rate, ibuf)):
             for j in range(4):
                 self._scratch[4 * i + j] = word >> (8 * j) & 0xFF
-        link.call(OP_I2S_START, 0, 0, 0, self._scratch, 0, 16)
+        bridge.call(OP_I2S_START, 0, 0, 0, self._scratch, 0, 16)
         self._running = True
 
     def readinto(self, buf):
@@ -216,15 +216,15 @@ class I2S:
         done = 0
         while done < length:
             some = min(length - done, MAX_PAYLOAD)
-            link.call(OP_I2S_READ, some, 0, some)
-            link.move(buf, done, link.answer, ANSWER_HEADER, some)
+            bridge.call(OP_I2S_READ, some, 0, some)
+            bridge.move(buf, done, bridge.answer, ANSWER_HEADER, some)
             done += some
         return length
 
     def deinit(self):
         if self._running:
             self._running = False
-            link.call(OP_I2S_STOP)
+            bridge.call(OP_I2S_STOP)
 
 
 class WDT:
@@ -233,10 +233,10 @@ class WDT:
             raise ValueError
         if timeout <= 0:
             raise ValueError("WDT timeout too short")
-        link.call(OP_WDT_START, timeout)
+        bridge.call(OP_WDT_START, timeout)
 
     def feed(self):
-        link.feed()
+        bridge.feed()
 
 
 class PWM:
@@ -257,7 +257,7 @@ class PWM:
 
     def _drive(self):
         sounding = self._freq if 0 < self._duty_u16 < 65535 else 0
-        link.event(self._id | EVENT_PWM << 8 | min(sounding, 32767) << 16)
+        bridge.event(self._id | EVENT_PWM << 8 | min(sounding, 32767) << 16)
 
     def freq(self, hz=None):
         if hz is None:

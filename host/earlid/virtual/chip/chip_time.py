@@ -2,7 +2,7 @@
 # `time` as the ESP32 port has it, on the board's clock: ticks wrap at 2**30, the epoch is 2000, power-on is zero.
 import time as _host_time
 
-import link
+import bridge
 from micropython import const
 
 _WRAP = const(0x3FFFFFFF)
@@ -11,15 +11,15 @@ _EPOCH_2000 = const(946684800)
 
 
 def ticks_us():
-    return link.now_us() & _WRAP
+    return bridge.now_us() & _WRAP
 
 
 def ticks_ms():
-    return link.now_us() // 1000 & _WRAP
+    return bridge.now_us() // 1000 & _WRAP
 
 
 def ticks_cpu():
-    return link.now_us() * 240 & _WRAP
+    return bridge.now_us() * 240 & _WRAP
 
 
 def ticks_add(ticks, delta):
@@ -31,23 +31,23 @@ def ticks_diff(end, start):
 
 
 def sleep_us(us):
-    link.sleep_us(us)
+    bridge.sleep_us(us)
 
 
 def sleep_ms(ms):
-    link.sleep_us(ms * 1000)
+    bridge.sleep_us(ms * 1000)
 
 
 def sleep(seconds):
-    link.sleep_us(int(seconds * 1000000))
+    bridge.sleep_us(int(seconds * 1000000))
 
 
 def time():
-    return link.now_us() // 1000000
+    return bridge.now_us() // 1000000
 
 
 def time_ns():
-    return link.now_us() * 1000
+    return bridge.now_us() * 1000
 
 
 def gmtime(seconds=None):

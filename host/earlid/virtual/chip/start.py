@@ -7,7 +7,7 @@ import random
 import sys
 from os import stat as _stat
 
-import link
+import bridge
 import micropython
 import vfs
 from protocol import ANSWER_HEADER, HELLO_BYTES, OP_HELLO, OP_PHASE, OP_SOFT_RESET, PHASE_CODE, PHASE_REPL
@@ -19,13 +19,13 @@ def _install():
     import chip_os
     import chip_time
 
-    link.call(OP_HELLO, 0, 0, HELLO_BYTES)
-    hello = bytes(link.answer[ANSWER_HEADER : ANSWER_HEADER + HELLO_BYTES])
+    bridge.call(OP_HELLO, 0, 0, HELLO_BYTES)
+    hello = bytes(bridge.answer[ANSWER_HEADER : ANSWER_HEADER + HELLO_BYTES])
     seed = int.from_bytes(hello[8:16], "little")
     chip_machine._cause, chip_machine._rom_cause = hello[1], hello[2]
     chip_machine._id = hello[10:16]
     chip_os._seed = hello
-    link.seed_noise(seed | 1)
+    bridge.seed_noise(seed | 1)
     random.seed(seed & 0x3FFFFFFF)
     for name, module in (("machine", chip_machine), ("time", chip_time), ("esp32", chip_esp32), ("os", chip_os)):
         sys.modules[name] = sys.modules["u" + name] = module
@@ -42,7 +42,7 @@ def _mount(esp32):
         partition.readblocks(0, first)
         while any(b != 0xFF for b in first):
             print("The filesystem appears to be corrupted.")
-            link.sleep_us(3000000)
+            bridge.sleep_us(3000000)
         print("Performing initial setup")
         vfs.VfsLfs2.mkfs(partition)
         vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/")
@@ -58,7 +58,7 @@ def _run(name, names):
         execfile(name, names)
         return True
     except SystemExit:
-        link.send_last(OP_SOFT_RESET)
+        bridge.send_last(OP_SOFT_RESET)
     except BaseException as error:
         _show(error)
         return False
@@ -78,10 +78,10 @@ def start(names):
     raw, esp32 = _install()
     _mount(esp32)
     sys.path[:] = ("", ".frozen", "/lib")
-    for name in ("link", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "start"):
+    for name in ("bridge", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "start"):
         sys.modules.pop(name, None)
     gc.collect()
-    link.call(OP_PHASE, PHASE_CODE)
+    bridge.call(OP_PHASE, PHASE_CODE)
     if _run("boot.py", names) and not raw:
         _run("main.py", names)
-    link.call(OP_PHASE, PHASE_REPL)
+    bridge.call(OP_PHASE, PHASE_REPL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The chip's side of the line to nature: one packet out, one packet in. Nothing here allocates after start-up.
+# The chip's end of the protocol: one request out, one answer in. Nothing here allocates after start-up.
 from array import array
 
 from micropython import const
@@ -17,13 +17,13 @@ from protocol import (
     REQUEST_HEADER,
 )
 
-_FROM_NATURE_FD = const(3)
-_TO_NATURE_FD = const(4)
-_MAX_DRIFT_US = const(5000)  # longer without a word, and nature would not see the time pass
+_ANSWER_FD = const(3)
+_REQUEST_FD = const(4)
+_MAX_DRIFT_US = const(5000)  # longer without a request, and the simulation would not see the time pass
 _CALL_US = const(3)  # what a call into the port costs on the chip
 
-_from_nature = open(_FROM_NATURE_FD, "rb")
-_to_nature = open(_TO_NATURE_FD, "wb")
+_answers = open(_ANSWER_FD, "rb")
+_requests = open(_REQUEST_FD, "wb")
 _request = bytearray(REQUEST_HEADER + 8 * MAX_EVENTS + MAX_REQUEST_PAYLOAD)
 answer = bytearray(ANSWER_HEADER + MAX_PAYLOAD)
 
@@ -33,7 +33,7 @@ _CLOCK = const(0)
 _DRIFT = const(1)
 _HELD = const(2)
 _NOISE = const(3)
-_LATE = const(4)  # Ctrl-C came in the middle of a word
+_LATE = const(4)  # Ctrl-C came in the middle of a request
 _FED = const(5)  # microseconds (and one) at which the watchdog was fed last, 0 if it was not
 _state = array("l", (0, 0, 0, 1, 0, 0))  # "q" would make a new integer at every look
 
@@ -105,15 +105,15 @@ def call(op, a=0, b=0, answer_bytes=0, payload=None, payload_offset=0, payload_b
     if payload is not None:
         move(_request, size, payload, payload_offset, payload_bytes)
         size += payload_bytes
-    _to_nature.write(_request, size)
+    _requests.write(_request, size)
     while True:  # whatever Ctrl-C does: an answer that is owed is read, or the next one would be taken for it
         try:
-            got = _from_nature.readinto(answer, ANSWER_HEADER + answer_bytes)
+            got = _answers.readinto(answer, ANSWER_HEADER + answer_bytes)
             break
         except KeyboardInterrupt:
             _state[_LATE] = 1
     if got != ANSWER_HEADER + answer_bytes:
-        raise SystemExit  # nature has gone
+        raise SystemExit  # the simulation has ended
     if _take_header(answer, _state) & FLAG_INTERRUPT:
         _state[_LATE] = 1
     if _state[_LATE] and not OP_FLASH_READ <= op <= OP_FLASH_ERASE:  # never out of the middle of littlefs
@@ -123,9 +123,9 @@ def call(op, a=0, b=0, answer_bytes=0, payload=None, payload_offset=0, payload_b
 
 def send_last(op):
     # A request that is not answered: what follows it is a reset
-    _to_nature.write(_request, _put_header(_request, _state, op, 0, 0))
+    _requests.write(_request, _put_header(_request, _state, op, 0, 0))
     while True:
-        _from_nature.readinto(answer, ANSWER_HEADER)
+        _answers.readinto(answer, ANSWER_HEADER)
 
 
 def sync():

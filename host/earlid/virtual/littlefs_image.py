@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""File system images of the board's flash, written and read with the reference littlefs."""
+"""littlefs images: the file system of the board's flash, written and read with the reference implementation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from littlefs import LittleFS, LittleFSError
 
-from earlid.virtual.flash import FLASH_BYTES
+from earlid.virtual.nor_flash import FLASH_BYTES
 from earlid.virtual.protocol import FLASH_BLOCK
 
 NO_SPACE = -28
@@ -81,7 +81,7 @@ def read_files(image: bytes | bytearray) -> dict[str, bytes]:
 
 
 def fill(image: bytes | bytearray, leave_blocks: int = 0, name: str = "filler.bin") -> bytes:
-    """An image filled up with one useless file, `leave_blocks` blocks left free."""
+    """An image filled up with one file, `leave_blocks` blocks left free."""
     fs = mount(image)
     room = FLASH_BYTES // FLASH_BLOCK - fs.used_block_count - leave_blocks
     for blocks in range(room, 0, -1):  # pointers and metadata take some, too: as much as fits

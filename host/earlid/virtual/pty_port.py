@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The board's serial port as the host sees it: a pseudo-terminal, and what a bad cable does to the bytes.
+"""The board's serial port as the host sees it: a pseudo-terminal, and the faults of a bad cable.
 
 A pseudo-terminal carries no DTR or RTS and no baud rate; opening it can therefore never reset the board.
 """
@@ -20,7 +20,7 @@ HOST_BUFFER = 65_536  # what the host's driver holds for a reader that is slow; 
 
 
 class LineFaults:
-    """Bit errors and lost or doubled lines, from its own seeded source."""
+    """Bit errors and lost or duplicated lines, from a random source of its own seed."""
 
     def __init__(self, bit_error_rate: float = 0.0, drop_rate: float = 0.0, duplicate_rate: float = 0.0, seed: int = 0) -> None:
         for name, rate in (("bit error", bit_error_rate), ("drop", drop_rate), ("duplicate", duplicate_rate)):
@@ -59,8 +59,8 @@ class LineFaults:
         return bytes(damaged)
 
 
-class Port:
-    """The outer end: `path` is what pyserial and mpremote open. `link` is a symbolic link kept to point at it.
+class PtyPort:
+    """The host's end of the line: `path` is what pyserial and mpremote open. `link` is a symbolic link kept to point at it.
 
     The pseudo-terminal is made when somebody first asks for it. Their numbers are used again and again: a program left over
     from elsewhere that still tries the path of a board long gone would find this board there, and speak to it.
@@ -72,7 +72,7 @@ class Port:
         self.listening_fd = -1  # the same while somebody has the port open, else -1
         self._path = ""
         self._plugged = False
-        self.lost = 0  # bytes nobody took
+        self.lost_bytes = 0  # never read by the host
         self.to_host = LineFaults()
         self.to_board = LineFaults()
         self._waiting: deque[bytes] = deque()
@@ -119,15 +119,15 @@ class Port:
         if self.link is not None:
             self.link.unlink(missing_ok=True)
 
-    def look(self) -> None:
-        """See whether anybody has the port open; pass on what waits for a slow reader."""
+    def poll(self) -> None:
+        """Check whether anybody has the port open; send what waits for a slow reader."""
         if self.master_fd < 0:
             return
         events = self._poll.poll(0)
         hung_up = bool(events) and bool(events[0][1] & select.POLLHUP)
         self.listening_fd = -1 if hung_up else self.master_fd
         if hung_up:
-            self.lost += self._waiting_bytes
+            self.lost_bytes += self._waiting_bytes
             self._waiting.clear()
             self._waiting_bytes = 0
         elif self._waiting:
@@ -138,20 +138,20 @@ class Port:
         try:
             return self.to_board.apply(os.read(self.master_fd, 4096))
         except OSError:  # closed meanwhile
-            self.look()
+            self.poll()
             return b""
 
     def write(self, data: bytes) -> None:
         """Send to the host; lost if nobody has the port open, or if the reader is far behind."""
         data = self.to_host.apply(data)
-        self.look()
+        self.poll()
         if self.listening_fd < 0:
-            self.lost += len(data)
+            self.lost_bytes += len(data)
             return
         if termios.tcgetattr(self.master_fd)[3] & termios.ECHO:
             tty.setraw(self.master_fd)  # just opened, by somebody who has not set it up yet: it must not echo
         if self._waiting_bytes + len(data) > HOST_BUFFER:
-            self.lost += len(data)
+            self.lost_bytes += len(data)
             return
         self._waiting.append(data)
         self._waiting_bytes += len(data)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from earlid.virtual import image
+from earlid.virtual import littlefs_image
 from earlid.virtual.board import VirtualBoard
-from earlid.virtual.flash import FLASH_BYTES, Flash, PowerLost
+from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash, PowerLost
 from earlid.virtual.protocol import FLASH_BLOCK
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ WRITES = st.tuples(st.integers(0, 2 * FLASH_BLOCK - 1), st.binary(min_size=1, ma
 @given(st.lists(WRITES, max_size=30))
 @settings(max_examples=60)
 def test_programming_only_clears_bits(writes: list[tuple[int, bytes, bool]]) -> None:
-    flash = Flash(None, random.Random(0))
+    flash = NorFlash(None, random.Random(0))
     model = bytearray(b"\xff" * (3 * FLASH_BLOCK))
     for address, payload, erase in writes:
         if erase:
@@ -40,24 +40,24 @@ def test_programming_only_clears_bits(writes: list[tuple[int, bytes, bool]]) -> 
 
 def test_image_file_keeps_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "flash.bin"
-    flash = Flash(path, random.Random(0))
+    flash = NorFlash(path, random.Random(0))
     flash.program(5000, b"kept")
     flash.close()
-    again = Flash(path, random.Random(0))
+    again = NorFlash(path, random.Random(0))
     assert again.read(5000, 4) == (0, b"kept")
     again.close()
     path.write_bytes(b"short")
     with pytest.raises(ValueError, match=re.escape(str(path))):
-        Flash(path, random.Random(0))
+        NorFlash(path, random.Random(0))
 
 
 @given(seed=st.integers(0, 1000), torn=st.booleans())
 @settings(max_examples=40)
 def test_torn_write_is_between_before_and_after(seed: int, torn: bool) -> None:
-    flash = Flash(None, random.Random(seed))
+    flash = NorFlash(None, random.Random(seed))
     flash.program(0, b"\xf0" * 64)
     before = bytes(flash.data[:128])
-    flash.cut_at, flash.torn = flash.writes + 1, torn
+    flash.power_cut_at, flash.torn = flash.writes + 1, torn
     with pytest.raises(PowerLost):
         flash.program(0, b"\x3c" * 128)
     after = flash.data[:128]
@@ -69,10 +69,10 @@ def test_torn_write_is_between_before_and_after(seed: int, torn: bool) -> None:
 
 
 def test_full_image_has_no_room() -> None:
-    content = image.fill(image.build({"main.py": b"pass"}), leave_blocks=2)
-    fs = image.mount(content)
+    content = littlefs_image.fill(littlefs_image.build({"main.py": b"pass"}), leave_blocks=2)
+    fs = littlefs_image.mount(content)
     assert fs.used_block_count >= FLASH_BYTES // FLASH_BLOCK - 3
-    assert image.read_files(content)["main.py"] == b"pass"
+    assert littlefs_image.read_files(content)["main.py"] == b"pass"
 
 
 def test_chip_sees_nor_flash_through_the_port(make_board: Make) -> None:
@@ -128,7 +128,7 @@ def test_power_cut_at_any_write_loses_nothing_durable(make_board: Make, torn: bo
     for _ in range(25):
         n = rng.randrange(1, 60)
         board.power_cut_at_write(n, torn=torn)
-        board.run_until(lambda: not board.engine.circuit.powered, limit_ms=60_000, step_ms=50)
+        board.run_until(lambda: not board.simulation.circuit.powered, limit_ms=60_000, step_ms=50)
         promised = written(board)
         content = board.read_files().get("count.txt", b"").split()
         assert content, f"seed {seed}, cut at {n}: nothing left"

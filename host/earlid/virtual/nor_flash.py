@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The board's flash: a NOR array in a file, with its manners, its wear and its accidents."""
+"""NOR flash in a file: write semantics, wear, torn writes and write errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PowerLost(Exception):
     """The supply went away in the middle of a write."""
 
 
-class Flash:
+class NorFlash:
     """2 MiB of NOR flash. Programming only clears bits; an erase sets a whole 4096-byte block.
 
     `path`: image kept in a file (made if missing), or None for one that lives in memory only.
@@ -38,7 +38,7 @@ class Flash:
             self._file = path.open("r+b", buffering=0)
         self.writes = 0  # programs and erases since the start
         self.erases = [0] * (FLASH_BYTES // FLASH_BLOCK)
-        self.cut_at: int | None = None
+        self.power_cut_at: int | None = None
         self.torn = True
         self.failing = False
         self.read_failing = False
@@ -46,13 +46,13 @@ class Flash:
         self.program_us_per_256 = 700
 
     def close(self) -> None:
-        """Let go of the image file."""
+        """Close the image file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def load(self, image: bytes) -> None:
-        """Put a whole image in (at the factory, not by the chip)."""
+        """Replace the whole content (from outside, not by the chip)."""
         if len(image) != FLASH_BYTES:
             raise ValueError(f"a flash image has {FLASH_BYTES} bytes, not {len(image)}")
         self.data[:] = image
@@ -69,7 +69,7 @@ class Flash:
         if self.failing:
             return ERR_FAIL, 100
         end = address + len(payload)
-        if self._cut_now():
+        if self._power_cut_now():
             keep = self.rng.randrange(len(payload) + 1) if self.torn else 0
             self._clear_bits(address, payload[:keep])
             if self.torn and keep < len(payload):  # the byte that was being written: some of its bits
@@ -89,7 +89,7 @@ class Flash:
         blocks = range(address // FLASH_BLOCK, (address + length) // FLASH_BLOCK)
         for block in blocks:
             start = block * FLASH_BLOCK
-            if self._cut_now():
+            if self._power_cut_now():
                 if self.torn:  # some bytes already erased, some not yet
                     for i in range(start, start + FLASH_BLOCK):
                         self.data[i] |= self.rng.choice((0, 0, 0xFF, self.rng.randrange(256)))
@@ -100,10 +100,10 @@ class Flash:
             self._save(start, start + FLASH_BLOCK)
         return 0, self.erase_us * len(blocks)
 
-    def _cut_now(self) -> bool:
+    def _power_cut_now(self) -> bool:
         self.writes += 1
-        if self.cut_at is not None and self.writes >= self.cut_at:
-            self.cut_at = None
+        if self.power_cut_at is not None and self.writes >= self.power_cut_at:
+            self.power_cut_at = None
             return True
         return False
 

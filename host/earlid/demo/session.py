@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Demo session: one virtual board with a ledger in a temporary folder, from power-on to the receipts."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from earlid.demo import narrator
+from earlid.demo.interactive import run_interactive
+from earlid.demo.scenes import QUIET_ROOM_DBFS, WORD
+from earlid.gate.models import Model
+from earlid.ledger.location import Location
+from earlid.virtual.board import VirtualBoard
+from earlid.virtual.sound import Samples
+
+PIPE_COLUMNS = 130  # the width where standard output is no terminal
+
+
+def run_session(
+    model: Model, *, speed: float, sound: Samples | None = None, microphone: bool = False, story: bool = True, stay: bool = False
+) -> bool:
+    """Run the demo; returns whether all came out as it must.
+
+    Args:
+        model: the network that the board runs.
+        speed: of the board's time, in multiples of the wall clock's.
+        sound: a recording to play instead of the scenes, int16 at 16 kHz.
+        microphone: listen to this PC's microphone instead.
+        story: play something at all; else only the interactive board.
+        stay: keep the board interactive afterwards.
+    """
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    as_expected = True
+    with tempfile.TemporaryDirectory(prefix="earlid-demo-") as folder:
+        location = Location(Path(folder) / "ledger.sqlite", "")
+        board = VirtualBoard(files={"model.bin": model.blob})
+        board.noise(QUIET_ROOM_DBFS)
+        out.print(
+            f'[bold]Earlid demo[/]: a virtual board that listens for "{model.manifest.wake_word}". The firmware, MicroPython, '
+            "the network and the serial port are real; the circuit, the relay and the microphone are computed.\n"
+        )
+        board.start()
+        try:
+            if story:
+                board.run_background(speed=speed)
+                if sound is not None or microphone:
+                    narrator.listen_along(board, location, out, sound)
+                else:
+                    as_expected = narrator.play_story(board, location, out)
+                narrator.show_receipts(location, out)
+            if stay or not story:
+                run_interactive(board, out, word=model.name == WORD)
+        finally:
+            board.stop()
+    return as_expected
