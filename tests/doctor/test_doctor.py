@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The doctor's findings, each from an observation made by hand; the texts for three systems; and a bundle that names nobody."""
+"""The doctor's diagnoses, each from an observation made by hand; the texts for three systems; and a bundle that names nobody."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from earlid.board.detect import ProbeResult
 from earlid.cli import main
 from earlid.doctor import board_rules, bug_report, gather, port_rules
 from earlid.doctor.diagnose import diagnose
-from earlid.doctor.model import NOTICE, PROBLEM, Access, Examined, Observation, Port, System
+from earlid.doctor.model import NOTICE, PROBLEM, ExaminedBoard, ExaminedPort, HostSystem, Observation, PortAccess
 from lid.record import FIELDS, REASONS
 
 from tests.flash import harness
 
 PORT = "/dev/ttyUSB0"
-LINUX = System("linux")
+LINUX = HostSystem("linux")
 HELLO: dict[str, Any] = {
     "board": "00112233445566aa", "fw": "0.1.0", "boot": 3, "state": "closed", "mute": False, "why": "", "seq": 9,
     "word": "alexa", "guarded_mv": 180, "sentinel_mv": 3290, "overruns": 0, "maintenance": False,
@@ -34,16 +34,16 @@ def record(event: str, reason: str, boot: int = 3, a: int = 1, b: int = 2) -> di
     return dict.fromkeys(FIELDS, 0) | {"event": event, "reason": reason, "boot": boot, "a": a, "b": b, "wall_ms": 1_700_000}
 
 
-def at(state: str, system: System = LINUX, access: Access | None = None, **seen: Any) -> Observation:
+def at(state: str, system: HostSystem = LINUX, access: PortAccess | None = None, **fields: Any) -> Observation:
     """One port in a state."""
-    return Observation(system, (Port(ProbeResult(seen.pop("port", PORT), state, **seen), access or Access()),))
+    return Observation(system, (ExaminedPort(ProbeResult(fields.pop("port", PORT), state, **fields), access or PortAccess()),))
 
 
 def board(**changes: Any) -> Observation:
     """One board that answers; `hello` is merged."""
     hello = HELLO | changes.pop("hello", {})
-    examined = Examined(PORT, hello, **({"self_test": 1023, "drop_ms": 80, "telemetry": LIVE} | changes))
-    return Observation(LINUX, (Port(ProbeResult(PORT, "earlid", hello=hello)),), (examined,))
+    examined = ExaminedBoard(PORT, hello, **({"self_test": 1023, "drop_ms": 80, "telemetry": LIVE} | changes))
+    return Observation(LINUX, (ExaminedPort(ProbeResult(PORT, "earlid", hello=hello)),), (examined,))
 
 
 def bits_without(bit: int) -> int:
@@ -52,19 +52,19 @@ def bits_without(bit: int) -> int:
 
 CASES: list[tuple[str, Observation, str]] = [
     ("no-port", Observation(LINUX), "another cable"),
-    ("no-port", Observation(System("darwin")), "Privacy & Security"),
-    ("no-port", Observation(System("win32")), "Device Manager"),
-    ("brltty", Observation(System("linux", frozenset({"brltty"}), ("1a86:7523",))), "apt remove brltty"),
-    ("no-driver", Observation(System("linux", frozenset(), ("10c4:ea60",))), "modprobe cp210x"),
-    ("no-driver", Observation(System("win32", frozenset(), ("10c4:ea60",))), "Silicon Labs"),
-    ("permission", at("no-permission", access=Access("dialout", False)), "sudo usermod -aG dialout $USER"),
-    ("permission", at("no-permission", access=Access("uucp", False)), "sudo usermod -aG uucp $USER"),
-    ("login-again", at("no-permission", access=Access("dialout", False, after_login=True)), "Log out and in"),
+    ("no-port", Observation(HostSystem("darwin")), "Privacy & Security"),
+    ("no-port", Observation(HostSystem("win32")), "Device Manager"),
+    ("brltty", Observation(HostSystem("linux", frozenset({"brltty"}), ("1a86:7523",))), "apt remove brltty"),
+    ("no-driver", Observation(HostSystem("linux", frozenset(), ("10c4:ea60",))), "modprobe cp210x"),
+    ("no-driver", Observation(HostSystem("win32", frozenset(), ("10c4:ea60",))), "Silicon Labs"),
+    ("permission", at("no-permission", access=PortAccess("dialout", False)), "sudo usermod -aG dialout $USER"),
+    ("permission", at("no-permission", access=PortAccess("uucp", False)), "sudo usermod -aG uucp $USER"),
+    ("login-again", at("no-permission", access=PortAccess("dialout", False, after_login=True)), "Log out and in"),
     ("busy", at("busy", holder="screen (4711)"), "Close that program"),
-    ("busy", at("busy", System("win32"), port="COM3"), "serial monitor"),
-    ("busy", at("busy", System("darwin")), "lsof /dev/ttyUSB0"),
+    ("busy", at("busy", HostSystem("win32"), port="COM3"), "serial monitor"),
+    ("busy", at("busy", HostSystem("darwin")), "lsof /dev/ttyUSB0"),
     ("wrong-chip", at("silent", vid_pid="303a:1001"), "ESP32-WROOM-32"),
-    ("mac-tty", at("silent", System("darwin"), port="/dev/tty.usbserial-1"), "/dev/cu.usbserial-1"),
+    ("mac-tty", at("silent", HostSystem("darwin"), port="/dev/tty.usbserial-1"), "/dev/cu.usbserial-1"),
     ("gone", at("gone", error="it vanished."), "Plug it in directly"),
     ("no-serial-port", at("gone", error="/dev/null is no serial port. See `earlid list`."), "earlid list"),
     ("boot-loader", at("bootloader"), "Press reset"),
@@ -91,8 +91,8 @@ CASES: list[tuple[str, Observation, str]] = [
 ]  # fmt: skip
 NOTICES: list[tuple[str, Observation]] = [
     ("busy-earlid", at("busy", holder="earlid (7)", hello=HELLO)),
-    ("modem-manager", at("silent", System("linux", frozenset({"ModemManager"})))),
-    ("brltty-soon", at("silent", System("linux", frozenset({"brltty"})), vid_pid="1a86:7523")),
+    ("modem-manager", at("silent", HostSystem("linux", frozenset({"ModemManager"})))),
+    ("brltty-soon", at("silent", HostSystem("linux", frozenset({"brltty"})), vid_pid="1a86:7523")),
     ("muted", board(hello={"state": "muted", "mute": True}, self_test=None)),
     ("mic-was", board(records=(record("fault", "mic-dead"),))),
     ("no-word", board(hello={"word": ""})),
@@ -100,20 +100,20 @@ NOTICES: list[tuple[str, Observation]] = [
 ]
 
 
-@pytest.mark.parametrize(("key", "seen", "do"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)])
-def test_a_problem_is_found_and_says_what_to_do(key: str, seen: Observation, do: str) -> None:
-    found = {finding.key: finding for finding in diagnose(seen)}
+@pytest.mark.parametrize(("key", "observation", "do"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)])
+def test_a_problem_is_found_and_says_what_to_do(key: str, observation: Observation, do: str) -> None:
+    found = {diagnosis.key: diagnosis for diagnosis in diagnose(observation)}
     assert key in found
-    finding = found[key]
-    assert finding.level == PROBLEM or key == "micropython"
-    assert do in finding.do
-    for text in (finding.seen, finding.means, finding.do):
+    diagnosis = found[key]
+    assert diagnosis.level == PROBLEM or key == "micropython"
+    assert do in diagnosis.do
+    for text in (diagnosis.seen, diagnosis.means, diagnosis.do):
         assert text.endswith((".", "`")), text
 
 
-@pytest.mark.parametrize(("key", "seen"), NOTICES, ids=[key for key, _ in NOTICES])
-def test_what_is_only_worth_knowing_is_no_problem(key: str, seen: Observation) -> None:
-    assert {finding.key: finding.level for finding in diagnose(seen)}[key] == NOTICE
+@pytest.mark.parametrize(("key", "observation"), NOTICES, ids=[key for key, _ in NOTICES])
+def test_what_is_only_worth_knowing_is_no_problem(key: str, observation: Observation) -> None:
+    assert {diagnosis.key: diagnosis.level for diagnosis in diagnose(observation)}[key] == NOTICE
 
 
 def test_a_good_board_has_no_findings() -> None:
@@ -121,7 +121,7 @@ def test_a_good_board_has_no_findings() -> None:
 
 
 def test_a_muted_board_is_not_blamed_for_a_relay_that_cannot_click() -> None:
-    keys = {finding.key for finding in diagnose(board(hello={"state": "muted", "mute": True}, self_test=0b1101000111))}
+    keys = {diagnosis.key for diagnosis in diagnose(board(hello={"state": "muted", "mute": True}, self_test=0b1101000111))}
     assert keys == {"muted"}
 
 
@@ -156,22 +156,22 @@ def test_three_systems_have_their_own_words(texts: str) -> None:
 
 
 def test_nobody_is_told_to_run_earlid_with_sudo() -> None:
-    for _, seen, _ in CASES:
-        for finding in diagnose(seen):
-            assert "sudo earlid" not in finding.do
+    for _, observation, _ in CASES:
+        for diagnosis in diagnose(observation):
+            assert "sudo earlid" not in diagnosis.do
 
 
 def test_the_bundle_holds_what_is_allowed_and_nothing_else() -> None:
     secret = "5a5a5a5a5a5a5a5a"
-    seen = board(
+    observation = board(
         hello={"board": secret, "key": secret, "say": secret, "word": "my name", "why": "a b", "link": secret * 2},
         records=(record("open", "word") | {"wall_ms": 1_763_000_000_123, "link": secret, "note": "kitchen"},),
         telemetry=({"peak": 5, "user": "me", "mean": 1, "clip": 0},),
     )
     revealing = {"port": "/dev/serial/by-id/usb-Maker_SERIAL123", "description": "SERIAL123", "console_text": "me"}
-    named = replace(seen.ports[0].sighting, **revealing)
-    seen = replace(seen, ports=(Port(named, Access("dialout", True)),))
-    text = json.dumps(bug_report.make(seen, diagnose(seen)))
+    named = replace(observation.ports[0].probe, **revealing)
+    observation = replace(observation, ports=(ExaminedPort(named, PortAccess("dialout", True)),))
+    text = json.dumps(bug_report.make(observation, diagnose(observation)))
     for hidden in (secret, "my name", "1763000000123", "kitchen", "SERIAL123", '"me"', "a b", "by-id"):
         assert hidden not in text, hidden
     made = json.loads(text)
@@ -201,7 +201,7 @@ def test_no_port_is_exit_code_3_and_a_bundle_is_written(
 
     monkeypatch.setattr(verb, "candidate_ports", list)
     monkeypatch.setattr(gather, "_usb_without_port", lambda: ())
-    monkeypatch.setattr(gather, "_meddlers", frozenset)
+    monkeypatch.setattr(gather, "_interfering_programs", frozenset)
     target = tmp_path / "bundle.json"
     assert main(["doctor", "--bundle", str(target)]) == 3
     out, err = capsys.readouterr()

@@ -118,7 +118,7 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None) -> No
     for verb in (list_verb, flash_verb, safe_verb, doctor_verb):
         monkeypatch.setattr(verb, "candidate_ports", list)
     monkeypatch.setattr("earlid.board.port.candidate_ports", list)
-    monkeypatch.setattr("earlid.doctor.gather._meddlers", frozenset)
+    monkeypatch.setattr("earlid.doctor.gather._interfering_programs", frozenset)
     monkeypatch.setattr("earlid.doctor.gather._usb_without_port", lambda: ())
     (tmp_path / "bad.bin").write_bytes(b"PK")
     (tmp_path / "loose.json").write_text(json.dumps({"open_ms": 1}))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Findings on a board that answers: supply, relay, rails, switch, microphone, line. Pure."""
+"""Rules for a board that replies: supply, relay, rails, switch, microphone, line. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from lid import circuit
 
-from earlid.doctor.model import NOTICE, Examined, Finding, Observation, Rule
+from earlid.doctor.model import NOTICE, Diagnosis, ExaminedBoard, Observation, Rule
 
-# Bits of the self-test's verdict in the order of lid.selftest (set: this held): key, what was seen, what it means, what
+# Bits of the self-test's result in the order of lid.selftest (set: this held): key, what was seen, what it means, what
 # to do.
 SELF_TEST = (
     ("guarded-live", "the guarded rail is live although its relay rests",
@@ -71,85 +71,85 @@ CLIPPED_SHARE = 0.05
 DC_SHARE_MAX = 0.25
 
 
-def brown_out(seen: Observation) -> Iterator[Finding]:
+def brown_out(observation: Observation) -> Iterator[Diagnosis]:
     """The journal tells of starts after the supply broke down."""
-    for board in seen.boards:
+    for board in observation.boards:
         starts = [row for row in board.records if row["event"] == "boot"]
         low = [row for row in starts if row["reason"] == "brown-out"]
         hung = [row for row in starts if row["reason"] == "watchdog"]
         if low:
-            yield Finding(
+            yield Diagnosis(
                 "brown-out", board.port, f"{len(low)} of the last {len(starts)} starts followed a brown-out.",
                 "The board's supply breaks down, most often when a relay is energised.",
                 "Use a short, thick cable or a 1 A supply, no unpowered hub; check the capacitor at the relays' 5 V.",
             )  # fmt: skip
         if hung:
-            yield Finding(
+            yield Diagnosis(
                 "watchdog", board.port, f"{len(hung)} of the last {len(starts)} starts were made by the watchdog.",
                 "The firmware hung; the lid closed by itself each time.", "Report it with `earlid doctor --bundle`.",
             )  # fmt: skip
 
 
-def self_test(seen: Observation) -> Iterator[Finding]:
+def self_test(observation: Observation) -> Iterator[Diagnosis]:
     """The circuit failed its own test just now."""
-    for board in seen.boards:
+    for board in observation.boards:
         if board.self_test is None:
             continue
         muted = board.hello.get("mute") is True
         for bit, (key, what, means, do) in enumerate(SELF_TEST):
             if not board.self_test >> bit & 1 and not (muted and key in NOT_WHILE_MUTED):
-                yield Finding(key, board.port, f"Self-test: {what}.", _sentence(means), do)
+                yield Diagnosis(key, board.port, f"Self-test: {what}.", _sentence(means), do)
 
 
-def faults(seen: Observation) -> Iterator[Finding]:
+def faults(observation: Observation) -> Iterator[Diagnosis]:
     """Faults of the present start that the journal tells of."""
-    for board in seen.boards:
-        told = set()
+    for board in observation.boards:
+        reported = set()
         for row in board.records:
-            if row["event"] != "fault" or row["boot"] != board.hello.get("boot") or row["reason"] in told:
+            if row["event"] != "fault" or row["boot"] != board.hello.get("boot") or row["reason"] in reported:
                 continue
-            told.add(row["reason"])
+            reported.add(row["reason"])
             if row["reason"] in FAULTS:
                 what, means, do = FAULTS[row["reason"]]
-                yield Finding(
+                yield Diagnosis(
                     "fault-" + row["reason"], board.port, f"Since its start {what} ({row['a']}, limit {row['b']}).",
                     _sentence(means), do,
                 )  # fmt: skip
 
 
-def state(seen: Observation) -> Iterator[Finding]:
+def state(observation: Observation) -> Iterator[Diagnosis]:
     """The lid is in fault, muted, or in maintenance."""
-    for board in seen.boards:
+    for board in observation.boards:
         if board.hello.get("state") == "fault":
-            yield Finding(
+            yield Diagnosis(
                 "fault", board.port, f"The lid is in fault ({board.hello.get('why', '?')}).",
                 "Both microphones are off until a power cycle.",
                 "Deal with the other findings, then unplug the board and plug it in again.",
             )  # fmt: skip
         elif board.hello.get("mute"):
-            yield Finding(
+            yield Diagnosis(
                 "muted", board.port, "The mute switch is "
                                      "on.", "Nothing can open the lid, and no self-test energises a relay.",
                 "Switch it off to have everything tested.", NOTICE,
             )  # fmt: skip
 
 
-def rails(seen: Observation) -> Iterator[Finding]:
+def rails(observation: Observation) -> Iterator[Diagnosis]:
     """What is measured behind the contacts does not fit the state."""
-    for board in seen.boards:
+    for board in observation.boards:
         guarded_mv, lid = board.hello.get("guarded_mv"), board.hello.get("state")
         sentinel_mv = board.hello.get("sentinel_mv")
         if not isinstance(guarded_mv, int) or not isinstance(sentinel_mv, int):
             continue
         if lid in ("closed", "muted") and guarded_mv > circuit.RAIL_LIVE_MV:
-            yield Finding(
+            yield Diagnosis(
                 "rail-live", board.port, f"The guarded rail has {guarded_mv} mV while the lid is {lid}.",
                 "The contact is bridged or welded, or the microphone is fed from somewhere else.",
                 "Take the guarded microphone off: if the voltage goes, it has a second supply; if not, replace "
                 "the relay.",
             )  # fmt: skip
         if lid == "closed" and sentinel_mv < circuit.RAIL_GOOD_MV:
-            yield Finding(
+            yield Diagnosis(
                 "sentinel-low", board.port, f"The sentinel's rail has {sentinel_mv} mV, "
                                             f"{circuit.RAIL_NOMINAL_MV} are due.",
                 "Its relay is not closed, or the supply is weak: the board cannot hear its word.",
@@ -157,41 +157,41 @@ def rails(seen: Observation) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def microphone(seen: Observation) -> Iterator[Finding]:
+def microphone(observation: Observation) -> Iterator[Diagnosis]:
     """The sentinel microphone hears nothing, clips, or sits on a constant."""
-    for board in seen.boards:
+    for board in observation.boards:
         if board.hello.get("state") not in ("closed", "open") or not board.telemetry:
             continue
-        found = {row["reason"] for row in board.records if row["event"] == "fault"} & set(MIC_FAULTS)
+        past_faults = {row["reason"] for row in board.records if row["event"] == "fault"} & set(MIC_FAULTS)
         live = [row for row in board.telemetry if "peak" in row]
         if live and all(row["peak"] == 0 for row in live):
-            yield Finding(
+            yield Diagnosis(
                 "mic-silent", board.port, "Every sample is 0.",
                 "The microphone sends on the other channel (its L/R pin is high), or sends nothing.",
                 "Wire L/R to ground; then check SD (GPIO 33), WS (GPIO 25), SCK (GPIO 26) and VDD.",
             )  # fmt: skip
         elif len({(row["peak"], row.get("mean")) for row in live}) == 1 and len(live) > 2:
-            yield Finding(
+            yield Diagnosis(
                 "mic-stuck", board.port, f"Every sample is of size {live[0]['peak']}.",
                 "The data line is stuck or "
                 "floating.", "Check SD (GPIO 33): it must come from the microphone, not from a rail.",
             )  # fmt: skip
         elif live and _clips(live):
-            yield Finding(
+            yield Diagnosis(
                 "mic-clipped", board.port, "The samples reach full scale again and again.",
                 "Too much gain, a very loud room, or a bad ground.",
                 "Run `earlid calibrate`; if it stays in silence, check the microphone's ground and its supply's "
                 "capacitor.",
             )  # fmt: skip
         elif live and all(abs(row.get("mean", 0)) > DC_SHARE_MAX * FULL_SCALE for row in live):
-            yield Finding(
+            yield Diagnosis(
                 "mic-offset", board.port, f"The samples sit at {live[-1]['mean']} of {FULL_SCALE}.",
                 "A wrong word select edge or another kind of "
                 "microphone.", "Use an INMP441; check WS (GPIO 25) and SCK (GPIO 26).",
             )  # fmt: skip
-        elif found:
-            yield Finding(
-                "mic-was", board.port, f"The journal tells of {', '.join(sorted(found))}; it is well now.",
+        elif past_faults:
+            yield Diagnosis(
+                "mic-was", board.port, f"The journal tells of {', '.join(sorted(past_faults))}; it is well now.",
                 "A loose wire, most often.", "Wiggle the microphone's wires while `earlid watch` shows its level.", NOTICE,
             )  # fmt: skip
 
@@ -200,11 +200,11 @@ def _clips(live: list[Mapping[str, Any]]) -> bool:
     return sum(bool(row.get("clip")) for row in live) > CLIPPED_SHARE * len(live) + 1
 
 
-def line(seen: Observation) -> Iterator[Finding]:
+def line(observation: Observation) -> Iterator[Diagnosis]:
     """The serial line loses lines."""
-    for board in seen.boards:
+    for board in observation.boards:
         if board.hello.get("overruns", 0):
-            yield Finding(
+            yield Diagnosis(
                 "overruns", board.port, f"{board.hello['overruns']} hops of audio were lost since the start.",
                 "The board was too slow for moments; a word said then is "
                 "missed.", "Report it with `earlid doctor --bundle`.", NOTICE,
@@ -215,17 +215,17 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def has_word(seen: Observation) -> Iterator[Finding]:
+def has_word(observation: Observation) -> Iterator[Diagnosis]:
     """The board has no word to listen for."""
-    for board in seen.boards:
+    for board in observation.boards:
         if _is_up(board) and not board.hello.get("word"):
-            yield Finding(
+            yield Diagnosis(
                 "no-word", board.port, "The board has no word.", "Only the talk button opens its lid.",
                 "Choose one of `earlid model list` and put it on: `earlid flash --word NAME`.", NOTICE,
             )  # fmt: skip
 
 
-def _is_up(board: Examined) -> bool:
+def _is_up(board: ExaminedBoard) -> bool:
     return board.hello.get("state") in ("closed", "open", "muted") and not board.hello.get("maintenance")
 
 

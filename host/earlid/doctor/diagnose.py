@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from earlid.doctor import board_rules, port_rules
-from earlid.doctor.model import PROBLEM, Finding, Observation
+from earlid.doctor.model import PROBLEM, Diagnosis, Observation
 
 
-def diagnose(seen: Observation) -> list[Finding]:
-    """Every finding of every rule, problems first."""
-    found = [finding for rule in (*port_rules.RULES, *board_rules.RULES) for finding in rule(seen)]
-    return sorted(found, key=lambda finding: finding.level != PROBLEM)
+def diagnose(observation: Observation) -> list[Diagnosis]:
+    """The diagnoses of all rules, problems first."""
+    diagnoses = [diagnosis for rule in (*port_rules.RULES, *board_rules.RULES) for diagnosis in rule(observation)]
+    return sorted(diagnoses, key=lambda diagnosis: diagnosis.level != PROBLEM)

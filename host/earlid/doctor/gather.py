@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Gathers what `earlid doctor` judges: this computer, its ports, and the boards that answer. Changes nothing."""
+"""Observation for `earlid doctor`: this computer, its ports, and the boards that reply. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from lid.record import FIELDS
 from earlid.board.detect import ProbeResult, describe_ports, probe_described
 from earlid.board.link import Link, Telemetry
 from earlid.board.port import BOARD_VENDORS
-from earlid.doctor.model import Access, Examined, Observation, Port, System
+from earlid.doctor.model import ExaminedBoard, ExaminedPort, HostSystem, Observation, PortAccess
 from earlid.errors import UserError
 
 RECORDS = 64
 TELEMETRY_EVERY_MS = 100
 LISTEN_S = 1.5
-MEDDLERS = frozenset({"brltty", "ModemManager"})
+INTERFERING = frozenset({"brltty", "ModemManager"})
 SELF_TEST_S = 15.0
 
 
-def observe(found: Iterable[Any], named: str | None, run_self_test: bool) -> Observation:
-    """Look at this computer and at ports.
+def observe(infos: Iterable[Any], named: str | None, run_self_test: bool) -> Observation:
+    """Observe this computer and its ports.
 
     Args:
-        found: pyserial's `ListPortInfo` of the ports that may be boards.
+        infos: pyserial's `ListPortInfo` of the ports that may be boards.
         named: a port that the user named, looked at even if it is not among them.
         run_self_test: ask each closed board for a self-test; its sentinel's relay clicks.
     """
     ports = []
     boards = []
-    for entry in describe_ports(found, named):
-        sighting = probe_described(entry)
-        ports.append(Port(sighting, _access(sighting.port)))
-        if sighting.state == "earlid" and not (sighting.hello or {}).get("maintenance"):
-            boards.append(_examine(sighting, run_self_test))
-    return Observation(System(sys.platform, _meddlers(), _usb_without_port()), tuple(ports), tuple(boards))
+    for entry in describe_ports(infos, named):
+        result = probe_described(entry)
+        ports.append(ExaminedPort(result, _access(result.port)))
+        if result.state == "earlid" and not (result.hello or {}).get("maintenance"):
+            boards.append(_examine(result, run_self_test))
+    return Observation(HostSystem(sys.platform, _interfering_programs(), _usb_without_port()), tuple(ports), tuple(boards))
 
 
-def _examine(sighting: ProbeResult, run_self_test: bool) -> Examined:
-    hello = dict(sighting.hello or {})
+def _examine(probe: ProbeResult, run_self_test: bool) -> ExaminedBoard:
+    hello = dict(probe.hello or {})
     try:
-        with Link(sighting.port) as link:
-            records = _newest(link, hello)
+        with Link(probe.port) as link:
+            records = _newest_records(link, hello)
             bits, drop_ms = _self_test(link, hello) if run_self_test else (None, 0)
             telemetry = _telemetry(link)
             hello = dict(link.request("hello").get("hi", hello))
     except UserError:
-        return Examined(sighting.port, hello)  # it left meanwhile: judged by its first words
-    return Examined(sighting.port, hello, records, bits, drop_ms, telemetry)
+        return ExaminedBoard(probe.port, hello)  # it left meanwhile: judged by its first hello
+    return ExaminedBoard(probe.port, hello, records, bits, drop_ms, telemetry)
 
 
-def _newest(link: Link, hello: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+def _newest_records(link: Link, hello: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     first = max(1, int(hello.get("seq", 0)) - RECORDS + 1)
     link.request("sync", from_=first, max=RECORDS)
     return tuple(dict(zip(FIELDS, record, strict=False)) for record in link.pop_records())
@@ -76,9 +76,9 @@ def _telemetry(link: Link) -> tuple[dict[str, Any], ...]:
         link.request("telemetry", every_ms=0)
 
 
-def _access(port: str) -> Access:
+def _access(port: str) -> PortAccess:
     if os.name != "posix":
-        return Access()
+        return PortAccess()
     import grp
     import pwd
 
@@ -87,29 +87,29 @@ def _access(port: str) -> Access:
         entry = grp.getgrgid(gid)
         user = pwd.getpwuid(os.getuid()).pw_name
     except (OSError, KeyError):
-        return Access()
+        return PortAccess()
     allowed = os.access(port, os.R_OK | os.W_OK)
     listed = user in entry.gr_mem
-    return Access(entry.gr_name, allowed, after_login=listed and gid not in os.getgroups())
+    return PortAccess(entry.gr_name, allowed, after_login=listed and gid not in os.getgroups())
 
 
-def _meddlers() -> frozenset[str]:
+def _interfering_programs() -> frozenset[str]:
     names = set()
     for entry in Path("/proc").glob("[0-9]*/comm"):
         try:
             names.add(entry.read_text().strip())
         except OSError:  # ended meanwhile
             continue
-    return frozenset(names) & MEDDLERS
+    return frozenset(names) & INTERFERING
 
 
 def _usb_without_port(devices: Path = Path("/sys/bus/usb/devices")) -> tuple[str, ...]:
-    found = []
+    chips = []
     for entry in sorted(devices.glob("*/idVendor")):
         try:
             vendor, product = entry.read_text().strip(), (entry.parent / "idProduct").read_text().strip()
         except OSError:
             continue
         if int(vendor, 16) in BOARD_VENDORS and not any(entry.parent.glob("*/tty*")):
-            found.append(f"{vendor}:{product}")
-    return tuple(found)
+            chips.append(f"{vendor}:{product}")
+    return tuple(chips)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What `earlid doctor` judges from and what it finds: observations in, findings out. No input or output here.
+"""Data model of `earlid doctor`: observations in, diagnoses out. No input or output here.
 
-A rule is a function of an `Observation` that returns the findings it sees. `port_rules` has the rules for the way from
-this computer to the board, `board_rules` those for a board that answers; `diagnose` runs them all.
+A rule is a function of an `Observation` that returns diagnoses. `port_rules` has the rules for the way from
+this computer to the board, `board_rules` those for a board that replies; `diagnose` runs them all.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ NOTICE = "notice"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing found.
+class Diagnosis:
+    """One problem, or one thing worth knowing.
 
     Attributes:
         key: its name, stable for scripts.
@@ -43,16 +43,16 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class System:
-    """This computer: `sys.platform`, programs that meddle with serial ports, USB chips of boards that got no port."""
+class HostSystem:
+    """This computer: `sys.platform`, programs that interfere with serial ports, USB chips of boards that got no port."""
 
     platform: str
-    meddlers: frozenset[str] = frozenset()
+    interfering: frozenset[str] = frozenset()
     usb_without_port: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Access:
+class PortAccess:
     """Who may open a port: its group, whether this process is in it, and whether it would be after a new login."""
 
     group: str = ""
@@ -61,16 +61,16 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Port:
-    """One port: what was seen there, who may open it."""
+class ExaminedPort:
+    """One port: its probe, and who may open it."""
 
-    sighting: ProbeResult
-    access: Access = Access()
+    probe: ProbeResult
+    access: PortAccess = PortAccess()
 
 
 @dataclass(frozen=True)
-class Examined:
-    """A board that answers.
+class ExaminedBoard:
+    """A board that replies.
 
     Attributes:
         port: where.
@@ -91,11 +91,11 @@ class Examined:
 
 @dataclass(frozen=True)
 class Observation:
-    """All that `earlid doctor` looked at."""
+    """All that `earlid doctor` judges from."""
 
-    system: System
-    ports: tuple[Port, ...] = ()
-    boards: tuple[Examined, ...] = field(default=())
+    system: HostSystem
+    ports: tuple[ExaminedPort, ...] = ()
+    boards: tuple[ExaminedBoard, ...] = field(default=())
 
 
-Rule = Callable[[Observation], Iterable[Finding]]
+Rule = Callable[[Observation], Iterable[Diagnosis]]

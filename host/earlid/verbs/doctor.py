@@ -13,7 +13,7 @@ from earlid.board.port import candidate_ports, named_port
 from earlid.doctor import bug_report
 from earlid.doctor.diagnose import diagnose
 from earlid.doctor.gather import observe
-from earlid.doctor.model import PROBLEM, Finding, Observation
+from earlid.doctor.model import PROBLEM, Diagnosis, Observation
 from earlid.errors import FAILED, NO_BOARD
 from earlid.files import write_atomically
 
@@ -31,40 +31,40 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look, judge, print; 0 when nothing is wrong, 1 when something is, 3 when there is no board at all."""
     named = named_port(args.port)
-    seen = observe(candidate_ports(), named, run_self_test=not args.no_self_test)
-    findings = diagnose(seen)
+    observation = observe(candidate_ports(), named, run_self_test=not args.no_self_test)
+    diagnoses = diagnose(observation)
     if args.bundle:
-        _write_bundle(Path(args.bundle), seen, findings)
+        _write_bundle(Path(args.bundle), observation, diagnoses)
     if args.json:
-        print(json.dumps([finding.as_json() for finding in findings]))
+        print(json.dumps([diagnosis.as_json() for diagnosis in diagnoses]))
     else:
-        print("\n".join(report(seen, findings)))
-    if not seen.ports:
+        print("\n".join(report(observation, diagnoses)))
+    if not observation.ports:
         return NO_BOARD
-    return FAILED if any(finding.level == PROBLEM for finding in findings) else 0
+    return FAILED if any(diagnosis.level == PROBLEM for diagnosis in diagnoses) else 0
 
 
-def report(seen: Observation, findings: list[Finding]) -> list[str]:
-    """The findings as lines for a person."""
+def report(observation: Observation, diagnoses: list[Diagnosis]) -> list[str]:
+    """The diagnoses as lines for a person."""
     lines = []
-    for finding in findings:
-        where = f"{finding.port}: " if finding.port else ""
+    for diagnosis in diagnoses:
+        where = f"{diagnosis.port}: " if diagnosis.port else ""
         lines += [
-            f"{where}{finding.seen}",
-            f"    It means: {finding.means}",
-            f"    Do:       {finding.do}",
+            f"{where}{diagnosis.seen}",
+            f"    It means: {diagnosis.means}",
+            f"    Do:       {diagnosis.do}",
             "",
         ]
-    well = [board for board in seen.boards if not any(f.port == board.port and f.level == PROBLEM for f in findings)]
+    well = [board for board in observation.boards if not any(f.port == board.port and f.level == PROBLEM for f in diagnoses)]
     for board in well:
         tested = f"self-test passed, drop time {board.drop_ms} ms" if board.self_test is not None else "no self-test made"
         lines.append(f"{board.port}: board {board.hello.get('board', '?')} is well ({tested}).")
-    problems = sum(finding.level == PROBLEM for finding in findings)
-    lines.append(f"{problems} problem{'' if problems == 1 else 's'}, {len(findings) - problems} more to know.")
+    problems = sum(diagnosis.level == PROBLEM for diagnosis in diagnoses)
+    lines.append(f"{problems} problem{'' if problems == 1 else 's'}, {len(diagnoses) - problems} more to know.")
     return lines
 
 
-def _write_bundle(path: Path, seen: Observation, findings: list[Finding]) -> None:
-    text = json.dumps(bug_report.make(seen, findings), indent=1) + "\n"
+def _write_bundle(path: Path, observation: Observation, diagnoses: list[Diagnosis]) -> None:
+    text = json.dumps(bug_report.make(observation, diagnoses), indent=1) + "\n"
     write_atomically(path, text, next_step="Name another file with --bundle.")
     print(f"wrote {path}: read it before you send it.", file=sys.stderr)
