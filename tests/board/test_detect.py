@@ -111,7 +111,7 @@ DEVICES = {
 
 
 @pytest.mark.parametrize("state", DEVICES)
-def test_every_state_is_seen_and_nothing_is_reset(state: str) -> None:
+def test_probe_detects_every_state_and_resets_nothing(state: str) -> None:
     opened = RecordingSerial(DEVICES[state])
     seen = detect.probe("P", lambda path: opened, timeout_s=0.1)
     assert seen.state == state
@@ -122,13 +122,13 @@ def test_every_state_is_seen_and_nothing_is_reset(state: str) -> None:
     assert (seen.hello or {}) == (HELLO if state == "earlid" else {})
 
 
-def test_the_circuit_of_this_test_does_reset_when_esptool_wants_it() -> None:
+def test_reset_circuit_model_detects_esptools_reset() -> None:
     opened = RecordingSerial(lambda data: b"")
     ClassicReset(opened).reset()
     assert resets(opened.lines) == 1
 
 
-def test_no_two_questions_have_one_number() -> None:
+def test_probes_use_different_request_ids() -> None:
     # A board answers a number that comes again with its earlier reply, which may no longer be true.
     asked = []
 
@@ -141,21 +141,21 @@ def test_no_two_questions_have_one_number() -> None:
     assert len(set(asked)) == len(asked) == 5
 
 
-def test_an_unknown_device_is_not_asked_for_a_boot_loader() -> None:
+def test_unknown_device_gets_no_boot_loader_sync() -> None:
     opened = RecordingSerial(lambda data: b"")
     assert detect.probe("P", lambda path: opened, timeout_s=0.05, ask_boot_loader=False).state == "silent"
     assert opened.written.startswith(b"#")
     assert b"\xc0" not in opened.written
 
 
-def test_boot_messages_are_kept_for_the_doctor() -> None:
+def test_boot_messages_are_in_the_probe_result() -> None:
     opened = RecordingSerial(lambda data: b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n")
     seen = detect.probe("P", lambda path: opened, timeout_s=0.1)
     assert seen.state == "bootloader"
     assert "boot:0x3" in seen.console_text
 
 
-def test_a_port_that_vanishes_while_looked_at() -> None:
+def test_port_that_vanishes_during_a_probe_is_gone() -> None:
     opened = RecordingSerial(lambda data: b"", vanish_after=10)
     seen = detect.probe("P", lambda path: opened, timeout_s=0.5)
     assert seen.state == "gone"
@@ -166,7 +166,7 @@ def test_a_port_that_vanishes_while_looked_at() -> None:
     ("number", "state"),
     [(errno.EACCES, "no-permission"), (errno.EAGAIN, "busy"), (errno.EBUSY, "busy"), (errno.ENOENT, "gone")],
 )
-def test_a_port_that_does_not_open(number: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_that_does_not_open_has_a_state_and_a_sentence(number: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise serial.SerialException(number, "could not open port")
 
@@ -177,7 +177,7 @@ def test_a_port_that_does_not_open(number: int, state: str, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_virtual_board_is_seen_and_not_disturbed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_does_not_reset_a_virtual_board(capsys: pytest.CaptureFixture[str]) -> None:
     with harness.bare_board() as board:
         harness.restart(board)
         count = len(board.resets)
@@ -187,7 +187,7 @@ def test_a_virtual_board_is_seen_and_not_disturbed(capsys: pytest.CaptureFixture
         assert len(board.resets) == count
 
 
-def test_a_busy_port_names_its_holder(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_a_busy_port(capsys: pytest.CaptureFixture[str]) -> None:
     with harness.bare_board() as board:
         holder = open_port(board.port)
         try:
@@ -199,7 +199,7 @@ def test_a_busy_port_names_its_holder(capsys: pytest.CaptureFixture[str]) -> Non
     assert "is busy" in err
 
 
-def test_the_table_is_aligned_and_tells_what_there_is() -> None:
+def test_list_table_is_aligned() -> None:
     seen = [
         detect.ProbeResult("/dev/ttyUSB0", "earlid", "CP2102", "10c4:ea60", hello=HELLO),
         detect.ProbeResult("/dev/ttyUSB11", "busy", "", "1a86:7523", holder="screen (4711)"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""No damaged line ever becomes a record: the host's side of the wire, over mutated frames."""
+"""The line reader: equal to `lid.wire.Decoder`, and no damaged line ever becomes a record."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mutate(rng: random.Random, line: bytes, other: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
-def test_no_mutated_frame_is_taken_for_a_record(count):
+def test_mutated_frames_never_become_records(count):
     seed = 20261122
     rng = random.Random(seed)
     rows = [record.slot_to_wire(slot) for slot in seal_records("00112233aabbccdd", 200)]
@@ -52,3 +52,32 @@ def test_no_mutated_frame_is_taken_for_a_record(count):
         assert forged == 0, f"seed {seed}, near frame {i}"
     # A frame glued behind a cut one is whole: those come through, which shows that the reader was at work.
     assert taken > count // 20
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_line_reader_equals_the_decoder(seed):
+    rng = random.Random(seed)
+    stream = bytearray()
+    for i in range(60):
+        line = wire.encode(i, {"tm": {"ms": i, "text": "#" * rng.randrange(3)}})
+        if rng.random() < 0.2:
+            at = rng.randrange(len(line))
+            line = line[:at] + bytes([rng.randrange(256)]) + line[at + 1 :]
+        if rng.random() < 0.1:
+            line = line[: rng.randrange(len(line))]
+        if rng.random() < 0.2:
+            line = bytes(rng.randrange(256) for _ in range(rng.randrange(200))) + line
+        stream += line
+        if rng.random() < 0.1:
+            stream += b">>> \r\nTraceback (most recent call last):\r\n"
+    stream += b"\n"
+    plain, fast = wire.Decoder(100), LineReader(100)
+    expected = plain.feed(stream)
+    found = []
+    at = 0
+    while at < len(stream):
+        size = rng.randrange(1, 300)
+        found += fast.feed(bytes(stream[at : at + size]))
+        at += size
+    assert found == expected, f"seed {seed}"
+    assert (fast.noise_bytes, fast.bad_lines) == (plain.noise_bytes, plain.bad_lines), f"seed {seed}"

@@ -73,14 +73,14 @@ def watching(path: str) -> Iterator[Link]:
             link.close()
 
 
-def test_a_free_board_is_closed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_safe_closes_a_free_board(capsys: pytest.CaptureFixture[str]) -> None:
     with Lid() as lid:
         assert main(["safe", "-p", lid.path]) == 0
         assert lid.state == "closed"
         assert capsys.readouterr().out == f"{lid.path}: closed, rail at 180 mV.\n"
 
 
-def test_a_board_that_another_earlid_logs_is_closed_through_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_safe_closes_through_the_port_proxy_of_another_earlid(capsys: pytest.CaptureFixture[str]) -> None:
     with Lid() as lid, watching(lid.path):
         assert main(["safe", "-p", lid.path, "--json"]) == 0
         assert lid.state == "closed"
@@ -90,7 +90,7 @@ def test_a_board_that_another_earlid_logs_is_closed_through_it(capsys: pytest.Ca
         assert "(Earlid 0.1.0, closed)" in said
 
 
-def test_a_board_that_a_stranger_holds_is_closed_past_it() -> None:
+def test_safe_closes_past_a_foreign_program_that_holds_the_port() -> None:
     with Lid() as lid:
         holder = open_port(lid.path)  # its lock is advisory, as any terminal program's
         try:
@@ -102,7 +102,7 @@ def test_a_board_that_a_stranger_holds_is_closed_past_it() -> None:
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_an_answer_that_the_stranger_reads_is_not_taken_for_closed() -> None:
+def test_safe_without_a_reply_past_a_foreign_program_is_unconfirmed() -> None:
     with Lid() as lid:
         holder = serial.Serial(lid.path, exclusive=True, timeout=0.01)
         stop = threading.Event()
@@ -123,7 +123,7 @@ def test_an_answer_that_the_stranger_reads_is_not_taken_for_closed() -> None:
         assert any(body["do"] == "close" for body in lid.requests)
 
 
-def test_a_welded_contact_is_not_closed_whatever_the_board_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_welded_contact_is_reported_as_not_closed(capsys: pytest.CaptureFixture[str]) -> None:
     with Lid() as lid:
         lid.welded = True
         assert main(["safe", "-p", lid.path]) == 1
@@ -134,7 +134,7 @@ def test_a_welded_contact_is_not_closed_whatever_the_board_says(capsys: pytest.C
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_a_board_that_does_not_answer_is_not_closed() -> None:
+def test_silent_board_is_reported_as_not_closed() -> None:
     with Lid() as lid:
         lid.deaf = True
         verdict = safe.close_lid(lid.path)
@@ -143,13 +143,15 @@ def test_a_board_that_does_not_answer_is_not_closed() -> None:
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_bare_board_has_no_lid() -> None:
+def test_bare_board_has_no_lid() -> None:
     with harness.bare_board() as board:
         verdict = safe.close_lid(board.port)
         assert (verdict.closed, verdict.state) == (True, "none")
 
 
-def test_one_of_several_that_stays_open_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_open_lid_of_several_fails_and_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from types import SimpleNamespace
 
     from earlid.verbs import safe as verb
@@ -163,7 +165,7 @@ def test_one_of_several_that_stays_open_is_told(monkeypatch: pytest.MonkeyPatch,
         assert [(entry["port"], entry["closed"]) for entry in verdicts] == [(good.path, True), (bad.path, False)]
 
 
-def test_no_board_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_safe_without_a_board_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from earlid.verbs import safe as verb
 
     monkeypatch.setattr(verb, "candidate_ports", lambda: [])
@@ -172,14 +174,14 @@ def test_no_board_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert main(["safe", "-p", "/dev/ttyNONE9"]) == 3
 
 
-def test_there_is_no_verb_that_opens(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_verb_opens_a_lid(capsys: pytest.CaptureFixture[str]) -> None:
     for verb in ("open", "unmute"):
         with pytest.raises(SystemExit) as ended:
             main([verb])
         assert ended.value.code == 2
 
 
-def test_the_relay_passes_on_two_words_and_no_more() -> None:
+def test_port_proxy_forwards_hello_and_close_only() -> None:
     asked = []
 
     def answer(do: str) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def test_the_relay_passes_on_two_words_and_no_more() -> None:
     assert port_proxy.request("/dev/ttyX", "close") is None
 
 
-def test_the_relay_is_this_users_alone_and_survives_strangers(runtime: Path) -> None:
+def test_port_proxy_key_is_private_and_wrong_keys_are_refused(runtime: Path) -> None:
     from multiprocessing.connection import Client
 
     with port_proxy.PortProxy("/dev/ttyX", lambda do: {"ok": True}):
@@ -205,14 +207,14 @@ def test_the_relay_is_this_users_alone_and_survives_strangers(runtime: Path) -> 
         assert port_proxy.request("/dev/ttyX", "hello") == {"ok": True}
 
 
-def test_a_relay_left_behind_by_a_killed_program_is_replaced() -> None:
+def test_socket_of_a_killed_program_is_replaced() -> None:
     Path(port_proxy.address("/dev/ttyX")).write_bytes(b"")
     assert port_proxy.request("/dev/ttyX", "close") is None
     with port_proxy.PortProxy("/dev/ttyX", lambda do: {"ok": True}):
         assert port_proxy.request("/dev/ttyX", "close") == {"ok": True}
 
 
-def test_what_the_loop_raises_becomes_a_refusal() -> None:
+def test_exception_in_the_owner_loop_becomes_a_refusal() -> None:
     def request(do: str) -> dict[str, Any]:
         raise RuntimeError("gone")
 

@@ -57,7 +57,7 @@ def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: P
             watcher.join(60)
 
 
-def test_past_a_stranger_who_holds_the_port_safe_waits_for_the_contact_too(board: VirtualBoard) -> None:
+def test_safe_past_a_foreign_program_waits_for_the_contact(board: VirtualBoard) -> None:
     holder = open_port(board.serial_port)
     try:
         hold_talk(board)

@@ -40,14 +40,14 @@ def launchd_words(text):
 
 
 @pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])
-def test_every_word_arrives_as_it_was_said(capsys, kind, words_of):
+def test_service_file_quotes_every_argument(capsys, kind, words_of):
     words = words_of(unit(capsys, kind, "-p", ODD, "--ledger", f"/tmp/{ODD}.sqlite"))
     assert words == [
         sys.executable, "-m", "earlid.cli", "watch", "--quiet", "--port", ODD, "--ledger", f"/tmp/{ODD}.sqlite",
     ]  # fmt: skip
 
 
-def test_systemd_finds_nothing_wrong(capsys, tmp_path, monkeypatch):
+def test_systemd_analyze_accepts_the_unit(capsys, tmp_path, monkeypatch):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd here (apt-get install systemd)")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
@@ -61,7 +61,7 @@ def test_systemd_finds_nothing_wrong(capsys, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])
-def test_the_command_runs_and_ends_at_sigterm(capsys, tmp_path, kind, words_of):
+def test_service_command_collects_and_ends_at_sigterm(capsys, tmp_path, kind, words_of):
     ledger = tmp_path / "led ger.sqlite"
     slots = seal_records(BOARD, 12)
     with FakeBoard(BOARD, slots[:10]) as board:

@@ -40,7 +40,7 @@ def sync_once(board, ledger, **options):
         return sync.catch_up(), link
 
 
-def test_everything_arrives_and_is_acknowledged(ledger):
+def test_sync_stores_and_acknowledges_all_records(ledger):
     slots = seal_records(BOARD, 200)
     with FakeBoard(BOARD, slots) as board:
         result, _ = sync_once(board, ledger)
@@ -50,7 +50,7 @@ def test_everything_arrives_and_is_acknowledged(ledger):
     assert slots_in(ledger) == [slot[:60] for slot in slots]
 
 
-def test_ack_comes_only_after_the_commit(ledger):
+def test_acknowledgement_follows_the_commit(ledger):
     with FakeBoard(BOARD, seal_records(BOARD, 150)) as board:
         seen = []
 
@@ -68,7 +68,7 @@ def test_ack_comes_only_after_the_commit(ledger):
     ("count", "bit_error", "seed"),
     [(1000, 1e-4, 1), (300, 1e-3, 2), pytest.param(10_000, 1e-3, 3, marks=pytest.mark.soak)],
 )
-def test_a_bad_line_delays_and_changes_nothing(ledger, monkeypatch, count, bit_error, seed):
+def test_sync_over_a_bad_line_is_complete(ledger, monkeypatch, count, bit_error, seed):
     monkeypatch.setattr(link_module, "QUIET_S", 0.02)  # this board never pauses
     monkeypatch.setattr(link_module, "RETRY_S", 0.05)
     monkeypatch.setattr(sync_module, "STALL_LIMIT", 10 * sync_module.STALL_LIMIT)  # asks come ten times as quickly
@@ -84,7 +84,7 @@ def test_a_bad_line_delays_and_changes_nothing(ledger, monkeypatch, count, bit_e
     assert link.missed_lines > 0
 
 
-def test_a_reset_in_mid_record_is_survived(ledger):
+def test_sync_across_board_resets_is_complete(ledger):
     slots = seal_records(BOARD, 400)
     with FakeBoard(BOARD, slots) as board:
         board.restart_every = 90
@@ -94,7 +94,7 @@ def test_a_reset_in_mid_record_is_survived(ledger):
     assert slots_in(ledger) == [slot[:60] for slot in slots]
 
 
-def test_a_gap_that_the_board_overwrote_is_told(ledger):
+def test_overwritten_records_are_reported_as_missing(ledger):
     slots = seal_records(BOARD, 100)
     with FakeBoard(BOARD, slots[:20]) as board:
         sync_once(board, ledger)
@@ -104,7 +104,7 @@ def test_a_gap_that_the_board_overwrote_is_told(ledger):
     assert result.stored == 50
 
 
-def test_a_lost_record_is_told(ledger):
+def test_lost_records_are_reported(ledger):
     prev = record.genesis(BOARD)
     body = record.make_body([1, 1, 5, "lost", "torn", 0, 0, 0, 0, 0, 0, 65535, 1, 9])
     with FakeBoard(BOARD, [record.seal(bytes(32), prev, body)[0]]) as board:
@@ -112,7 +112,7 @@ def test_a_lost_record_is_told(ledger):
     assert result.lost == [(1, 9)]
 
 
-def test_a_board_that_came_back_older_is_noted_and_nothing_removed(ledger):
+def test_board_with_an_older_journal_is_noted_and_nothing_is_removed(ledger):
     slots = seal_records(BOARD, 100)
     with FakeBoard(BOARD, slots[:]) as board:
         sync_once(board, ledger)
@@ -122,7 +122,7 @@ def test_a_board_that_came_back_older_is_noted_and_nothing_removed(ledger):
     assert len(slots_in(ledger)) == 100
 
 
-def test_a_chain_begun_anew_is_kept_beside_the_old_one(ledger):
+def test_restarted_chain_is_stored_beside_the_old_one(ledger):
     with FakeBoard(BOARD, seal_records(BOARD, 50, boot=3)) as board:
         sync_once(board, ledger)
         board.slots[:] = seal_records(BOARD, 80, boot=4, step_ms=7)
@@ -132,7 +132,7 @@ def test_a_chain_begun_anew_is_kept_beside_the_old_one(ledger):
     assert len(slots_in(ledger)) == 130
 
 
-def test_another_record_under_the_same_identity_is_refused(ledger):
+def test_conflicting_record_is_refused(ledger):
     with FakeBoard(BOARD, seal_records(BOARD, 50)) as board:
         sync_once(board, ledger)
         board.slots[:] = seal_records(BOARD, 80, step_ms=7)
@@ -143,7 +143,7 @@ def test_another_record_under_the_same_identity_is_refused(ledger):
     assert len(slots_in(ledger)) == 50
 
 
-def test_a_record_that_does_not_follow_is_kept_and_noted(ledger):
+def test_record_with_a_wrong_link_is_stored_and_noted(ledger):
     slots = seal_records(BOARD, 10)
     slots[5:] = seal_records(BOARD, 5, first=6, prev=bytes(12))
     with FakeBoard(BOARD, slots) as board:
@@ -152,7 +152,7 @@ def test_a_record_that_does_not_follow_is_kept_and_noted(ledger):
     assert "record 6 does not follow" in result.notes[0]
 
 
-def test_an_unknown_event_says_update(ledger):
+def test_unknown_event_asks_for_an_update(ledger):
     slots = seal_records(BOARD, 5)
     with FakeBoard(BOARD, slots) as board:
         say = board.say
@@ -169,7 +169,7 @@ def test_an_unknown_event_says_update(ledger):
     assert len(slots_in(ledger)) == 3
 
 
-def test_live_records_are_taken_in_order_and_acknowledged(ledger):
+def test_live_records_are_stored_in_order_and_acknowledged(ledger):
     slots = seal_records(BOARD, 12)
     told = []
     with FakeBoard(BOARD, slots[:10]) as board, Link(board.path) as link:
@@ -189,7 +189,7 @@ def test_live_records_are_taken_in_order_and_acknowledged(ledger):
     assert told == list(range(1, 13))
 
 
-def test_clock_points_come_from_the_greeting(ledger):
+def test_hello_gives_a_clock_point(ledger):
     with FakeBoard(BOARD, seal_records(BOARD, 5)) as board:
         sync_once(board, ledger, clock_ms=lambda: 1_800_000_000_000)
     with Reader(ledger.location) as reader:

@@ -100,7 +100,7 @@ def program(*words, **options):
         child.wait()
 
 
-def test_a_watcher_follows_a_board_through_a_restart(location):
+def test_watcher_follows_a_board_through_a_restart(location):
     slots = seal_records(BOARD, 30)
     log = EventLog()
     with FakeBoard(BOARD, slots[:10]) as board, Ledger(location) as ledger, watching(board.path, ledger, log, 100):
@@ -121,7 +121,7 @@ def test_a_watcher_follows_a_board_through_a_restart(location):
     assert [item.record.seq for item in log.events if item.record] == list(range(1, 23))
 
 
-def test_an_unplugged_board_is_waited_for_and_its_gap_told(location, monkeypatch):
+def test_watcher_reconnects_and_reports_the_gap(location, monkeypatch):
     monkeypatch.setattr(watcher, "RECONNECT_S", (0.05,))
     slots = seal_records(BOARD, 60)
     log = EventLog()
@@ -140,7 +140,7 @@ def test_an_unplugged_board_is_waited_for_and_its_gap_told(location, monkeypatch
     assert count(location) == 40
 
 
-def test_a_full_disk_is_told_and_tried_again(location, monkeypatch):
+def test_full_disk_is_reported_once_and_retried(location, monkeypatch):
     monkeypatch.setattr(watcher, "RECONNECT_S", (0.05,))
     log = EventLog()
     with FakeBoard(BOARD, seal_records(BOARD, 5)) as board, Ledger(location) as ledger:
@@ -154,7 +154,7 @@ def test_a_full_disk_is_told_and_tried_again(location, monkeypatch):
     assert count(location) == 5
 
 
-def test_once_fetches_and_ends(location, capsys):
+def test_watch_once_fetches_all_and_ends(location, capsys):
     with FakeBoard(BOARD, seal_records(BOARD, 7)) as board:
         assert main(["watch", "--once", "--json", "-p", board.path, "--ledger", str(location.path)]) == 0
         said = capsys.readouterr()
@@ -165,14 +165,14 @@ def test_once_fetches_and_ends(location, capsys):
     assert count(location) == 7
 
 
-def test_no_board_and_no_port_end_with_code_3(location, capsys, monkeypatch):
+def test_watch_once_without_a_board_exits_with_3(location, capsys, monkeypatch):
     monkeypatch.setattr("earlid.board.port.candidate_ports", list)
     assert main(["watch", "--once", "--ledger", str(location.path)]) == 3
     assert main(["watch", "--once", "-p", "/dev/none", "--ledger", str(location.path)]) == 3
     assert "there is no /dev/none" in capsys.readouterr().err
 
 
-def test_the_program_streams_and_ends_at_sigterm(location):
+def test_watch_json_streams_records_and_ends_at_sigterm(location):
     slots = seal_records(BOARD, 12)
     with FakeBoard(BOARD, slots[:10]) as board:
         words = ["watch", "--json", "-p", board.path, "--ledger", str(location.path)]
@@ -189,7 +189,7 @@ def test_the_program_streams_and_ends_at_sigterm(location):
     assert "10 records fetched" in err
 
 
-def test_a_clock_that_leaps_and_a_sleep_are_noticed_at_once(location, monkeypatch):
+def test_clock_steps_and_sleep_are_corrected(location, monkeypatch):
     hour_ms = 3_600_000
     lead_ms = 0
     monkeypatch.setattr(watcher, "now_ms", lambda: time.time_ns() // 1_000_000 + lead_ms)
@@ -225,7 +225,7 @@ def test_a_clock_that_leaps_and_a_sleep_are_noticed_at_once(location, monkeypatc
     assert abs(log.events[-1].wall_ms - found[-1].wall_ms) < 1000 + found[-1].unc_ms
 
 
-def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):
+def test_pairing_waits_for_the_button_and_saves_the_key_privately(monkeypatch, capsys):
     monkeypatch.setattr(pairing, "RETRY_S", 0.01)
     with FakeBoard(BOARD, []) as board:
         board.present = False
@@ -244,7 +244,7 @@ def test_pairing_waits_for_the_button_and_keeps_the_key(monkeypatch, capsys):
     assert keys.read_key("ffff") is None
 
 
-def test_the_screen_shows_state_level_and_events():
+def test_live_view_shows_state_level_and_events():
     status = BoardStatus("/dev/ttyUSB0", BOARD, connected=True, telemetry={"state": "open", "lvl": 5000, "score": 130})
     status.telemetry_s = time.monotonic() + 3600  # fresh, however slow the machine
     slot = seal_records(BOARD, 1)[0]
@@ -260,7 +260,7 @@ def test_the_screen_shows_state_level_and_events():
 
 
 @pytest.mark.parametrize("size", [3000, pytest.param(100_000, marks=pytest.mark.soak)])
-def test_kill_9_in_the_middle_of_a_sync_loses_nothing_acknowledged(location, size):
+def test_killed_sync_loses_no_acknowledged_record(location, size):
     seed = 9
     rng = random.Random(seed)
     slots = seal_records(BOARD, size)

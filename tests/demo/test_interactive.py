@@ -13,7 +13,7 @@ from earlid.virtual.board import VirtualBoard
 from tests.terminal import Terminal
 
 
-def test_keys_at_a_terminal(tmp_path) -> None:
+def test_keys_at_a_terminal_drive_the_board(tmp_path) -> None:
     with Terminal(["demo", "--no-story"], columns=60, environment={"EARLID_DATA_DIR": str(tmp_path)}) as person:
         person.expect("The board stays at ")
         person.expect("q end")
@@ -32,7 +32,7 @@ def test_keys_at_a_terminal(tmp_path) -> None:
         assert max(map(len, person.text.replace("\r", "\n").splitlines())) <= 60
 
 
-def test_every_key_does_what_it_says() -> None:
+def test_every_key_acts_on_the_board() -> None:
     with VirtualBoard() as board:
         board.noise(-60)
         actions = KeyActions(board, word=False)
@@ -56,7 +56,7 @@ def test_every_key_does_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("words", [("--wav", "x.wav"), ("--mic",)])
-def test_no_story_and_something_to_hear_do_not_go_together(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_story_with_a_sound_source_is_refused(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     from earlid import cli
 
     assert cli.main(["demo", "--no-story", *words]) == 2

@@ -101,7 +101,7 @@ NOTICES: list[tuple[str, Observation]] = [
 
 
 @pytest.mark.parametrize(("key", "observation", "do"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)])
-def test_a_problem_is_found_and_says_what_to_do(key: str, observation: Observation, do: str) -> None:
+def test_problem_is_diagnosed_with_what_to_do(key: str, observation: Observation, do: str) -> None:
     found = {diagnosis.key: diagnosis for diagnosis in diagnose(observation)}
     assert key in found
     diagnosis = found[key]
@@ -112,24 +112,24 @@ def test_a_problem_is_found_and_says_what_to_do(key: str, observation: Observati
 
 
 @pytest.mark.parametrize(("key", "observation"), NOTICES, ids=[key for key, _ in NOTICES])
-def test_what_is_only_worth_knowing_is_no_problem(key: str, observation: Observation) -> None:
+def test_notice_is_no_problem(key: str, observation: Observation) -> None:
     assert {diagnosis.key: diagnosis.level for diagnosis in diagnose(observation)}[key] == NOTICE
 
 
-def test_a_good_board_has_no_findings() -> None:
+def test_healthy_board_has_no_diagnoses() -> None:
     assert diagnose(board()) == []
 
 
-def test_a_muted_board_is_not_blamed_for_a_relay_that_cannot_click() -> None:
+def test_muted_board_is_not_diagnosed_for_its_relay() -> None:
     keys = {diagnosis.key for diagnosis in diagnose(board(hello={"state": "muted", "mute": True}, self_test=0b1101000111))}
     assert keys == {"muted"}
 
 
-def test_faults_of_an_earlier_start_are_history() -> None:
+def test_faults_of_an_earlier_start_are_ignored() -> None:
     assert diagnose(board(records=(record("fault", "welded", boot=2),))) == []
 
 
-def test_every_fault_of_the_firmware_has_words() -> None:
+def test_every_fault_of_the_protocol_has_a_rule() -> None:
     source = (harness.ROOT / "firmware" / "PROTOCOL.md").read_text()
     named = re.search(r"\| `fault` \| `([a-z -]+)`", source)
     assert named
@@ -138,7 +138,7 @@ def test_every_fault_of_the_firmware_has_words() -> None:
     assert set(board_rules.FAULTS) <= set(REASONS)
 
 
-def test_the_self_tests_bits_stand_in_the_firmwares_order() -> None:
+def test_self_test_rules_are_in_the_firmwares_bit_order() -> None:
     source = (harness.ROOT / "firmware" / "lid" / "selftest.py").read_text()
     names = re.findall(r"^([A-Z_]+) = const\((\d+)\)", source, re.MULTILINE)
     bits = [name for name, value in names if int(value).bit_count() == 1]
@@ -150,18 +150,18 @@ def test_the_self_tests_bits_stand_in_the_firmwares_order() -> None:
 
 
 @pytest.mark.parametrize("texts", [name for name in vars(port_rules) if name.endswith("_DO") and name != "BOOT_PIN_DO"])
-def test_three_systems_have_their_own_words(texts: str) -> None:
+def test_advice_exists_for_three_operating_systems(texts: str) -> None:
     assert set(getattr(port_rules, texts)) == {"linux", "darwin", "win32"}
     assert "sudo" not in getattr(port_rules, texts)["darwin"] + getattr(port_rules, texts)["win32"]
 
 
-def test_nobody_is_told_to_run_earlid_with_sudo() -> None:
+def test_no_advice_runs_earlid_with_sudo() -> None:
     for _, observation, _ in CASES:
         for diagnosis in diagnose(observation):
             assert "sudo earlid" not in diagnosis.do
 
 
-def test_the_bundle_holds_what_is_allowed_and_nothing_else() -> None:
+def test_bundle_holds_only_allowed_fields() -> None:
     secret = "5a5a5a5a5a5a5a5a"
     observation = board(
         hello={"board": secret, "key": secret, "say": secret, "word": "my name", "why": "a b", "link": secret * 2},
@@ -180,7 +180,7 @@ def test_the_bundle_holds_what_is_allowed_and_nothing_else() -> None:
     assert made["boards"][0]["records"][0]["event"] == "open"
 
 
-def test_usb_chips_without_a_port_are_read_from_the_system(tmp_path: Path) -> None:
+def test_usb_chip_without_a_port_is_listed(tmp_path: Path) -> None:
     for name, vendor, product, tty in (
         ("1-1", "1a86", "7523", False),
         ("1-2", "10c4", "ea60", True),
@@ -194,7 +194,7 @@ def test_usb_chips_without_a_port_are_read_from_the_system(tmp_path: Path) -> No
     assert gather._usb_without_port(tmp_path) == ("1a86:7523",)
 
 
-def test_no_port_is_exit_code_3_and_a_bundle_is_written(
+def test_doctor_without_a_port_exits_with_3_and_writes_the_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from earlid.verbs import doctor as verb

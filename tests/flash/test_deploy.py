@@ -33,7 +33,7 @@ def unmask(block: bytes) -> bytes:
     return bytes(byte ^ mask for byte in block[2:])
 
 
-def test_blocks_carry_any_bytes_and_never_ctrl_c() -> None:
+def test_blocks_carry_any_bytes_without_ctrl_c() -> None:
     rng = random.Random(SEED)
     for size in (0, 1, 249, 250, 251, 5000):
         stream = rng.randbytes(size)
@@ -43,12 +43,12 @@ def test_blocks_carry_any_bytes_and_never_ctrl_c() -> None:
         assert all(len(block) <= transfer.BLOCK_BYTES + 2 for block in blocks)
 
 
-def test_the_worst_block_still_has_a_mask() -> None:
+def test_worst_case_block_has_a_mask() -> None:
     plain = bytes(range(250))
     assert transfer.CTRL_C not in transfer.blocks(plain)[0]
 
 
-def test_what_the_board_has_is_copied_not_sent() -> None:
+def test_content_on_the_board_is_copied_not_sent() -> None:
     data = random.Random(SEED).randbytes(5000)
     sent = transfer.pack({"/b": data}, {})
     copied = transfer.pack({"/b": data}, {transfer.sha256(data): "/a"})
@@ -59,12 +59,12 @@ def test_what_the_board_has_is_copied_not_sent() -> None:
 @pytest.mark.parametrize(
     ("mpy", "arch"), [(6 | 3 << 8 | 10 << 10, "xtensawin"), (6 | 3 << 8 | 2 << 10, "x64"), (6 | 5 << 10, "armv7m")]
 )
-def test_the_processor_comes_from_what_the_board_reports(mpy: int, arch: str) -> None:
+def test_architecture_follows_the_reported_mpy_number(mpy: int, arch: str) -> None:
     assert firmware_build.arch_of(mpy) == arch
 
 
 @pytest.mark.parametrize(("mpy", "words"), [(5 | 10 << 10, "version 5"), (6, "no native code")])
-def test_a_board_that_cannot_run_it_is_refused(mpy: int, words: str) -> None:
+def test_incompatible_mpy_number_is_refused(mpy: int, words: str) -> None:
     with pytest.raises(UserError, match=words):
         firmware_build.arch_of(mpy)
 
@@ -76,7 +76,7 @@ def look(**changes: object) -> dict[str, object]:
     return seen | changes
 
 
-def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_refused(
+def test_unsuitable_boards_are_refused(
     builds: Builds,
 ) -> None:
     with pytest.raises(UserError, match=r"runs MicroPython 1\.22\.2.*1\.23"):
@@ -98,7 +98,7 @@ def test_an_old_micropython_another_project_another_board_and_a_full_flash_are_r
         deploy.make_plan(deploy.parse_inventory(look(free=50_000)), {}, builds[0], None, None)
 
 
-def test_from_empty_to_running_and_nothing_to_do_the_second_time(
+def test_deploy_is_idempotent(
     builds: Builds,
 ) -> None:
     with harness.bare_board() as board:
@@ -113,7 +113,7 @@ def test_from_empty_to_running_and_nothing_to_do_the_second_time(
         assert "started old" in harness.restart(board)
 
 
-def test_an_update_sends_what_differs_and_keeps_what_is_not_its_own(
+def test_update_sends_only_differences_and_keeps_other_files(
     builds: Builds,
 ) -> None:
     mine = {
@@ -159,7 +159,9 @@ def finished(
 
 
 @pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
-def test_the_host_killed_at_every_block(builds: Builds, old_runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_killed_at_any_block_leaves_a_whole_firmware(
+    builds: Builds, old_runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transfer, "BLOCK_BYTES", 45 if old_runs else 70)  # finer than the files, which are small
     with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
@@ -186,7 +188,7 @@ def test_the_host_killed_at_every_block(builds: Builds, old_runs: bool, monkeypa
 
 
 @pytest.mark.parametrize("old_runs", [False, True], ids=["first", "update"])
-def test_power_cut_at_writes_all_over_the_deploy(builds: Builds, old_runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_power_cut_at_any_write_leaves_a_whole_firmware(builds: Builds, old_runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     with harness.bare_board(files={"journal/00000001": b"kept"}) as board:
         if old_runs:
             harness.deploy_build(board, builds[0])
@@ -220,7 +222,7 @@ def test_power_cut_at_writes_all_over_the_deploy(builds: Builds, old_runs: bool,
             finished(board, builds, old_runs, harness.restart(board, board.power_on), where)
 
 
-def test_a_file_that_reads_back_wrong_is_not_put_in_force(builds: Builds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_reads_back_wrong_is_not_switched_to(builds: Builds, monkeypatch: pytest.MonkeyPatch) -> None:
     with harness.bare_board() as board:
         harness.deploy_build(board, builds[0])
         real = repl.Repl.hashes
@@ -230,13 +232,13 @@ def test_a_file_that_reads_back_wrong_is_not_put_in_force(builds: Builds, monkey
         assert "started old" in harness.restart(board)
 
 
-def test_the_tree_is_named_by_its_content_and_tells_no_path(builds: Builds, tmp_path: Path) -> None:
+def test_build_directory_follows_the_content_and_holds_no_path(builds: Builds, tmp_path: Path) -> None:
     again = harness.small_build(tmp_path / "elsewhere", "old")
     assert again.directory == builds[0].directory != builds[1].directory
     assert all(str(tmp_path).encode() not in data for data in again.files.values())
 
 
-def test_a_module_that_does_not_compile_stops_before_the_board_is_touched(tmp_path: Path) -> None:
+def test_module_that_does_not_compile_is_reported(tmp_path: Path) -> None:
     harness.small_build(tmp_path, "x")
     (tmp_path / "lid" / "start.py").write_text("def run(:\n")
     with pytest.raises(UserError, match=r"lid/start\.py does not compile for xtensawin"):

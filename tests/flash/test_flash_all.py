@@ -30,7 +30,9 @@ def _small_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "word_blob", lambda name: harness.fake_model(20_000))
 
 
-def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_broken_boards_of_eight_do_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with ExitStack() as stack:
         boards = [stack.enter_context(harness.bare_board()) for _ in range(BOARDS - 1)]
         foreign = stack.enter_context(harness.bare_board(files={"main.py": b"import network\n"}))
@@ -66,18 +68,18 @@ def test_eight_boards_two_of_them_broken(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 @pytest.mark.parametrize("ports", [",", "A,A"])
-def test_ports_that_are_none_or_twice_the_same(ports: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_or_repeated_ports_are_refused(ports: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "--all", "-p", ports]) == 2
     assert "different ports" in capsys.readouterr().err
 
 
-def test_none_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flash_all_without_a_board_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(verb, "candidate_ports", list)
     assert main(["flash", "--all"]) == 3
     assert "no board found" in capsys.readouterr().err
 
 
-def test_a_failed_self_test_is_a_failure_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_self_test_is_reported_as_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     harness.small_build(tmp_path, "0.9.0", self_test="failed")
     with harness.bare_board() as board:
         assert main(["flash", "-p", board.port]) == 1
@@ -93,13 +95,13 @@ def test_a_failed_self_test_is_a_failure_that_says_so(tmp_path: Path, capsys: py
         ("restart", "firmware is on the board"),
     ],
 )
-def test_ctrl_c_says_what_is_left(stage: str, words: str) -> None:
+def test_interrupted_text_says_what_is_left(stage: str, words: str) -> None:
     text = stages.interrupted_text(stage)
     assert words in text
     assert "run `earlid flash` again" in text
 
 
-def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(
+def test_next_run_completes_a_deploy_stopped_by_ctrl_c(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with harness.bare_board() as board:
@@ -118,7 +120,7 @@ def test_ctrl_c_during_the_deploy_leaves_a_board_that_the_next_run_completes(
         assert "runs Earlid 0.9.0" in capsys.readouterr().out
 
 
-def test_ctrl_c_at_a_terminal() -> None:
+def test_ctrl_c_at_a_terminal_ends_tidily() -> None:
     board = VirtualBoard()
     board.power_on()
     board.run_until(lambda: '"selftest"' in board.console, 10_000)
@@ -135,7 +137,7 @@ def test_ctrl_c_at_a_terminal() -> None:
         board.stop()
 
 
-def test_the_estimate_waits_until_it_knows_something() -> None:
+def test_remaining_time_is_unknown_at_first() -> None:
     assert progress_bars.remaining_s(0, 100, 10) is None
     assert progress_bars.remaining_s(50, 0, 10) is None, "of how much is not known"
     assert progress_bars.remaining_s(50, 100, 1.0) is None, "too early"
@@ -143,7 +145,7 @@ def test_the_estimate_waits_until_it_knows_something() -> None:
     assert progress_bars.remaining_s(25, 100, 10) == 30
 
 
-def test_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bars.show(["A", "B"]) as bars:
         report = bars.reporter("A")
         report("look", 0, 0)

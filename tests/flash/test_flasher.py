@@ -44,7 +44,7 @@ def flash(cable: harness.Cable, image_file: Path, capsys: pytest.CaptureFixture[
     return code, "\n".join(line for line in said.splitlines() if not line.startswith("PORT: "))
 
 
-def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
+def test_flash_takes_a_bare_chip_to_a_deployed_firmware(
     image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harness.small_build(tmp_path, "fresh")
@@ -69,7 +69,7 @@ def test_from_a_bare_chip_to_a_deployed_firmware_in_one_command(
 
 
 @pytest.mark.parametrize("name", ["esp32s3", "esp32c3"])
-def test_the_wrong_chip(name: str, image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_chip_is_refused_and_nothing_written(name: str, image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = harness.BootloaderChip(name)
     with harness.cable(chip.end()) as cable:
         label = name.upper().replace("ESP32", "ESP32-")
@@ -81,7 +81,7 @@ def test_the_wrong_chip(name: str, image_file: Path, capsys: pytest.CaptureFixtu
     assert set(chip.flash.data) == {0xFF}
 
 
-def test_a_flash_that_is_too_small(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_small_flash_is_refused_and_nothing_written(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with harness.flash_id(0x154020):
         chip = harness.BootloaderChip()
         with harness.cable(chip.end()) as cable:
@@ -93,7 +93,7 @@ def test_a_flash_that_is_too_small(image_file: Path, capsys: pytest.CaptureFixtu
     assert set(chip.flash.data) == {0xFF}
 
 
-def test_a_file_that_is_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_that_is_no_image_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "image.bin"
     bad.write_bytes(b"not this")
     chip = harness.BootloaderChip()
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("how", ["cut", "vanish"])
-def test_the_connection_lost_in_the_middle(
+def test_lost_connection_ends_with_a_sentence(
     how: str, image_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flasher, "FAST_BAUD", flasher.SLOW_BAUD)
@@ -127,7 +127,7 @@ def test_the_connection_lost_in_the_middle(
     )
 
 
-def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Path, tmp_path: Path) -> None:
+def test_lost_fast_connection_is_retried_more_slowly(image_file: Path, tmp_path: Path) -> None:
     first, second = harness.BootloaderChip(), harness.BootloaderChip()
     with harness.cable(first.end()) as cable:
         lost = False
@@ -152,7 +152,7 @@ def test_a_connection_that_is_too_fast_is_tried_again_more_slowly(image_file: Pa
     first.close()
 
 
-def test_two_chips_at_once_each_with_its_own_progress(image_file: Path) -> None:
+def test_two_chips_at_once_report_their_own_progress(image_file: Path) -> None:
     chips = [harness.BootloaderChip(), harness.BootloaderChip()]
     seen: list[list[tuple[str, int, int]]] = [[], []]
     with harness.cable(chips[0].end()) as one, harness.cable(chips[1].end()) as two:
@@ -174,7 +174,7 @@ def test_two_chips_at_once_each_with_its_own_progress(image_file: Path) -> None:
         assert done == sorted(set(done)), "one chip's progress, and nobody else's"
 
 
-def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flash_that_reads_back_wrong_is_reported(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = harness.BootloaderChip()
     kept = chip.flash.write_defl_block
 
@@ -192,14 +192,16 @@ def test_flash_that_does_not_keep_what_is_written(image_file: Path, capsys: pyte
     )
 
 
-def test_a_port_that_is_not_there(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_port_exits_with_3(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "--port", "/dev/ttyNONE9", "--image", str(image_file)]) == 3
     assert capsys.readouterr().err.splitlines()[-1] == (
         "earlid: there is no /dev/ttyNONE9. Check the cable (some carry power only) and see `earlid list`."
     )
 
 
-def test_erase_is_asked_for(image_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_erase_without_a_terminal_needs_yes(
+    image_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody is there, though somebody may have started the tests
     chip = harness.BootloaderChip()
     with harness.cable(chip.end()) as cable:
@@ -210,7 +212,7 @@ def test_erase_is_asked_for(image_file: Path, monkeypatch: pytest.MonkeyPatch, c
 
 
 @pytest.mark.parametrize(("answer", "code"), [("erase\n", None), ("no\n", 1), ("", 1)])
-def test_a_person_is_asked_before_everything_is_erased(
+def test_erase_asks_for_confirmation(
     answer: str, code: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed = io.StringIO(answer)
@@ -226,7 +228,7 @@ def test_a_person_is_asked_before_everything_is_erased(
     assert "erases the journal, the key and the configuration of P" in capsys.readouterr().err
 
 
-def test_erase_leaves_nothing_but_the_image(image_file: Path) -> None:
+def test_erase_leaves_only_the_image(image_file: Path) -> None:
     chip = harness.BootloaderChip()
     chip.flash.data[:] = b"old" + bytes(len(chip.flash.data) - 3)
     with harness.cable(chip.end()) as cable:
@@ -240,7 +242,7 @@ def test_erase_leaves_nothing_but_the_image(image_file: Path) -> None:
     )
 
 
-def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:
+def test_ctrl_c_while_writing_says_what_is_left(image_file: Path) -> None:
     chip = harness.BootloaderChip()
     stop = threading.Event()
 
@@ -267,7 +269,7 @@ def test_ctrl_c_in_the_middle_says_what_is_left(image_file: Path) -> None:
         ("The chip stopped responding.", True, "esptool stopped at P: The chip stopped responding", 1),
     ],
 )
-def test_esptools_words_become_one_sentence(text: str, wrote: bool, words: str, code: int) -> None:
+def test_esptool_errors_become_one_sentence(text: str, wrote: bool, words: str, code: int) -> None:
     made = flasher._user_error("P", flasher.FatalError(text), wrote)
     assert isinstance(made, UserError)
     assert words in str(made)

@@ -36,7 +36,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], bytes]) -> list[
     return asked
 
 
-def test_it_is_downloaded_once_and_kept(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_is_downloaded_once_and_cached(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = serve(monkeypatch, lambda: GOOD)
     told: list[tuple[int, int]] = []
     assert image.load(None, lambda done, total: told.append((done, total))).data == GOOD
@@ -46,7 +46,7 @@ def test_it_is_downloaded_once_and_kept(pinned: Path, monkeypatch: pytest.Monkey
     assert pinned.read_bytes() == GOOD
 
 
-def test_a_damaged_cache_is_fetched_again(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_cache_is_downloaded_again(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned.parent.mkdir()
     pinned.write_bytes(GOOD[:-1])
     asked = serve(monkeypatch, lambda: GOOD)
@@ -55,7 +55,7 @@ def test_a_damaged_cache_is_fetched_again(pinned: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("wrong", [GOOD[:-1], GOOD + b"more", b"<html>"], ids=["short", "long", "page"])
-def test_another_file_is_refused_and_not_kept(pinned: Path, monkeypatch: pytest.MonkeyPatch, wrong: bytes) -> None:
+def test_image_with_a_wrong_hash_is_refused_and_not_cached(pinned: Path, monkeypatch: pytest.MonkeyPatch, wrong: bytes) -> None:
     serve(monkeypatch, lambda: wrong)
     with pytest.raises(UserError, match=r"not the one Earlid was tested with.*Nothing was written") as raised:
         image.load(None)
@@ -71,7 +71,9 @@ def test_another_file_is_refused_and_not_kept(pinned: Path, monkeypatch: pytest.
         (TimeoutError("timed out"), "no connection"),
     ],
 )
-def test_offline_says_how_to_do_without(pinned: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
+def test_failed_download_says_how_to_name_a_file(
+    pinned: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
     def answer() -> bytes:
         raise error
 
@@ -81,7 +83,7 @@ def test_offline_says_how_to_do_without(pinned: Path, monkeypatch: pytest.Monkey
     assert raised.value.code == 1
 
 
-def test_a_named_file_is_read_and_checked(tmp_path: Path) -> None:
+def test_named_image_is_read_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "mine.bin"
     path.write_bytes(GOOD)
     assert image.load(str(path)) == image.Image("mine.bin", GOOD, 0)

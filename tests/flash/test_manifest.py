@@ -13,14 +13,14 @@ from earlid.flash import manifest
 from tests.flash import bench_deploy, harness
 
 
-def test_the_committed_manifest_is_up_to_date() -> None:
+def test_committed_manifest_is_up_to_date() -> None:
     root = firmware.root()
     committed = json.loads((root / manifest.NAME).read_text())
     wrong = manifest.compare(committed, manifest.make_manifest(root))
     assert not wrong, "run `make firmware` and commit firmware/MANIFEST.json: " + "; ".join(wrong)
 
 
-def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
+def test_manifest_check_reports_changed_sources_and_ignores_another_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harness.small_build(tmp_path, "one")
@@ -41,7 +41,7 @@ def test_a_changed_source_is_seen_and_another_compiler_is_not_blamed(
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_deploy_sends_at_most_half_of_what_mpremote_sends() -> None:
+def test_deploy_sends_at_most_half_of_mpremotes_bytes() -> None:
     # Without a line of 115200 baud; `make bench` has the times.
     slow = bench_deploy.measure(bench_deploy.by_mpremote, None)
     quick = bench_deploy.measure(bench_deploy.by_flash, None)

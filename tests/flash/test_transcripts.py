@@ -146,7 +146,7 @@ def typed(line: str) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
-def test_transcript(path: Path) -> None:
+def test_transcript_is_reproduced(path: Path) -> None:
     text = path.read_text()
     scene = re.match(r"# scene: (\w+)\n", text)
     assert scene, f"{path.name} does not begin with # scene: NAME"
@@ -157,6 +157,6 @@ def test_transcript(path: Path) -> None:
     assert "".join(found) == text
 
 
-def test_every_scene_is_played() -> None:
+def test_every_scene_has_a_transcript() -> None:
     played = {path.read_text().split("\n")[0].removeprefix("# scene: ") for path in FOLDER.glob("*.txt")}
     assert played == set(SCENES)

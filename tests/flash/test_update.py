@@ -35,7 +35,7 @@ def journal(port: str) -> tuple[str, list[Record]]:
 
 
 @pytest.mark.usefixtures("patient")
-def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[str]) -> None:
     with running() as board:
         name, before = journal(board.port)
         files = board.read_files()
@@ -60,7 +60,7 @@ def test_the_journal_goes_on_with_the_same_key_and_name(capsys: pytest.CaptureFi
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
 
 
-def test_a_new_micropython_keeps_the_board_and_still_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_micropython_keeps_the_journal_and_needs_maintenance_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "PROMPT_WAIT_S", 120.0)
     chip = harness.BootloaderChip()
     new = tmp_path / "new.bin"
@@ -92,7 +92,9 @@ def kept(board: VirtualBoard) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("patient")
-def test_without_a_person_nothing_changes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_update_without_maintenance_mode_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(provision, "MAINTENANCE_WAIT_S", 1.5)
     with running() as board:
         before = kept(board)
@@ -127,7 +129,7 @@ def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_talk_button_held_too_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_update_waits_for_the_talk_button_to_be_released(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "RELEASE_POLL_S", 0.01)  # a virtual chip looks at its pins at every fiftieth question
     monkeypatch.setattr(provision, "RELEASE_WAIT_S", 600.0)
     with running() as board:
@@ -137,7 +139,7 @@ def test_a_talk_button_held_too_long_is_waited_for(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_talk_button_held_for_good_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_talk_button_never_released_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "RELEASE_WAIT_S", 1.0)
     with running() as board:
         outcome, _ = update(board, False, monkeypatch)
@@ -147,7 +149,7 @@ def test_a_talk_button_held_for_good_is_told_of(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("patient")
-def test_an_update_cut_off_in_the_middle_still_boots_what_it_had() -> None:
+def test_interrupted_update_boots_the_old_firmware() -> None:
     with running() as board:
         name, _ = journal(board.port)
         stop = threading.Event()

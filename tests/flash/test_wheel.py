@@ -48,7 +48,7 @@ def elsewhere(installed: Path, tmp_path: Path, *words: str) -> subprocess.Comple
     )
 
 
-def test_it_carries_all_that_goes_onto_a_board(installed: Path, tmp_path: Path) -> None:
+def test_installed_wheel_builds_the_same_firmware(installed: Path, tmp_path: Path) -> None:
     done = elsewhere(installed, tmp_path, "-c", SPEAKS)
     assert done.returncode == 0, done.stderr
     places, directory, speech, _ = done.stdout.splitlines()
@@ -57,13 +57,13 @@ def test_it_carries_all_that_goes_onto_a_board(installed: Path, tmp_path: Path) 
     assert speech == "True"
 
 
-def test_every_module_and_page_of_the_checkout_is_in_it(installed: Path) -> None:
+def test_wheel_contains_every_module_and_page(installed: Path) -> None:
     there = {path.relative_to(harness.ROOT / "host") for path in (harness.ROOT / "host" / "earlid").rglob("*") if path.is_file()}
     wanted = {path for path in there if path.suffix not in (".md", ".pyc") and "screenshots" not in path.parts}
     assert not {path.as_posix() for path in wanted if not (installed / path).is_file()}
 
 
-def test_it_flashes_a_board(installed: Path, tmp_path: Path) -> None:
+def test_installed_wheel_flashes_a_board(installed: Path, tmp_path: Path) -> None:
     with harness.bare_board() as board:
         board.noise(-60)
         done = elsewhere(installed, tmp_path, "-m", "earlid.cli", "flash", "-p", board.port, "--word", "alexa")

@@ -45,7 +45,7 @@ def test_ten_millisecond_edges_arm_in_time_and_hold() -> None:
     assert circuit.guarded.rail.input_mv(3_000 * MS) > figures.RAIL_GOOD_MV
 
 
-def test_dma_rhythm_holds() -> None:
+def test_dma_rhythm_keeps_the_relay_closed() -> None:
     # The ESP32 port hands over sound in blocks of 16 ms: hops come 0, 10, 16 or 20 ms apart in a pattern of 5 blocks
     circuit, history = powered()
     level = 0
@@ -103,7 +103,7 @@ def test_slow_edges_never_energise(gaps_ms: list[int], first: int) -> None:
     assert not spans(history, "guarded_relay")
 
 
-def test_one_edge_never_energises() -> None:
+def test_single_edge_never_energises() -> None:
     circuit, history = powered()
     circuit.drive(0, circuit.guarded, 1)
     circuit.advance(1_000 * MS)
@@ -153,7 +153,7 @@ def test_welded_contact_stays_live_until_muted() -> None:
     assert [value for _, value in spans(history, "guarded_rail")] == [True, False]
 
 
-def test_power_loss_drops_at_once() -> None:
+def test_power_loss_drops_both_rails_at_once() -> None:
     circuit, history = powered()
     toggle(circuit, 0, 500 * MS, 10 * MS)
     circuit.power(500 * MS, False)
@@ -171,7 +171,7 @@ def test_power_loss_drops_at_once() -> None:
     at=st.integers(1, 40_000),
 )
 @settings(max_examples=100)
-def test_closed_form_equals_integration(moves: list[tuple[int, float, float]], at: int) -> None:
+def test_closed_form_equals_numerical_integration(moves: list[tuple[int, float, float]], at: int) -> None:
     # Against small fixed steps of both first-order systems
     filtered = FilteredVoltage(3_200.0)
     now, source, seen = 0, 0.0, 0.0

@@ -82,7 +82,7 @@ print("end")
 
 
 @pytest.mark.parametrize(("mode", "level"), [("ok", (1, 40)), ("dead", (0, 0)), ("stuck", (255, 255)), ("swapped", (0, 0))])
-def test_microphone_faults_are_heard(make_board: Make, mode: str, level: tuple[int, int]) -> None:
+def test_microphone_faults_change_the_samples(make_board: Make, mode: str, level: tuple[int, int]) -> None:
     board = make_board("loop")
     board.noise(-40)
     board.microphone = mode  # type: ignore[assignment]
@@ -102,7 +102,7 @@ def test_microphone_is_silent_until_powered_and_settled(make_board: Make) -> Non
     assert rise_ms + 250 <= min(loud) <= rise_ms + 256 + 250
 
 
-def test_late_reader_loses_sound_without_a_word(make_board: Make) -> None:
+def test_late_reader_loses_sound_silently(make_board: Make) -> None:
     board = make_board("late")
     took_ms = int(board.wait_for(r"eight hops in (\d+) ms").group(1))
     assert board.simulation.lost_frames > 0.8 * 16_000
@@ -123,7 +123,7 @@ def test_hang_drops_rails_and_watchdog_resets(make_board: Make) -> None:
     assert board.resets[-1][0] - hung_ms == pytest.approx(1000, abs=30)
 
 
-def test_endless_loop_is_a_hang_too(make_board: Make) -> None:
+def test_endless_loop_is_a_hang(make_board: Make) -> None:
     board = make_board(
         None,
         files={
@@ -157,7 +157,7 @@ print("bye")
     board.wait_for("42")
 
 
-def test_reset_causes(make_board: Make) -> None:
+def test_reset_causes_are_the_esp32_ports(make_board: Make) -> None:
     board = make_board(None, files={"main.py": b"import machine\nprint('cause', machine.reset_cause())\n"})
     board.wait_for("cause 1")
     board.wait_for(">>> ")
@@ -173,7 +173,7 @@ def test_reset_causes(make_board: Make) -> None:
     board.wait_for("cause 1")
 
 
-def test_stuck_talk_button_and_bounce(make_board: Make) -> None:
+def test_stuck_talk_button_reads_as_pressed(make_board: Make) -> None:
     board = make_board("loop")
     board.run_ms(500)
     board.talk(True, bounce_ms=8)
@@ -187,7 +187,7 @@ def test_stuck_talk_button_and_bounce(make_board: Make) -> None:
     assert board.leds["status"] == 1
 
 
-def test_stuck_sense_line_is_what_the_adc_reads(make_board: Make) -> None:
+def test_stuck_sense_line_is_read_by_the_adc(make_board: Make) -> None:
     board = make_board("loop")
     board.run_ms(800)
     board.stuck_pin(figures.MUTE_SENSE_PIN, 1)
@@ -208,7 +208,7 @@ def test_broken_relay_and_sagging_supply_are_read_back(make_board: Make) -> None
     assert board.rails == (2500, 0)
 
 
-def test_ticks_wrap_as_on_the_chip(make_board: Make) -> None:
+def test_ticks_wrap_as_on_the_esp32(make_board: Make) -> None:
     source = b"""
 import time
 print("diff", time.ticks_diff(5, time.ticks_add(0, -5)), time.ticks_add(2**30 - 1, 1), time.ticks_diff(0, 2**29))
@@ -269,7 +269,7 @@ def story(seed: int) -> tuple[list[tuple[float, str, object]], str, bytes]:
         return board.history, board.console, bytes(board.simulation.flash.data)
 
 
-def test_same_seed_same_story() -> None:
+def test_same_seed_gives_the_same_history() -> None:
     first, second = story(3), story(3)
     assert first[0] == second[0]
     assert first[1] == second[1]
@@ -278,7 +278,7 @@ def test_same_seed_same_story() -> None:
 
 
 @pytest.mark.parametrize("rounds", [0, 100_000], ids=["a fast computer", "a slow one"])
-def test_what_is_sent_is_found_in_the_same_hop_however_slow_the_computer(
+def test_serial_input_arrives_in_the_same_hop_on_a_slow_computer(
     make_board: Make, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
     monkeypatch.setattr(simulation, "_POLL_MS", 1)  # the chip's few milliseconds of work are a long time now
@@ -302,7 +302,7 @@ for step in range(60):
     assert re.findall(r"step (\d+) read (\w)", board.console) == [("6", "a"), ("16", "b"), ("26", "c")]
 
 
-def test_wait_for_says_what_the_console_shows(make_board: Make) -> None:
+def test_wait_for_timeout_shows_the_console(make_board: Make) -> None:
     board = make_board("idle")
     with pytest.raises(BoardTimeout, match="beat 1"):
         board.wait_for("never printed", 1500)

@@ -38,7 +38,7 @@ def test_programming_only_clears_bits(writes: list[tuple[int, bytes, bool]]) -> 
     assert flash.data[: len(model)] == model
 
 
-def test_image_file_keeps_what_was_written(tmp_path: Path) -> None:
+def test_image_file_is_persistent(tmp_path: Path) -> None:
     path = tmp_path / "flash.bin"
     flash = NorFlash(path, random.Random(0))
     flash.program(5000, b"kept")
@@ -53,7 +53,7 @@ def test_image_file_keeps_what_was_written(tmp_path: Path) -> None:
 
 @given(seed=st.integers(0, 1000), torn=st.booleans())
 @settings(max_examples=40)
-def test_torn_write_is_between_before_and_after(seed: int, torn: bool) -> None:
+def test_torn_write_is_between_old_and_new(seed: int, torn: bool) -> None:
     flash = NorFlash(None, random.Random(seed))
     flash.program(0, b"\xf0" * 64)
     before = bytes(flash.data[:128])
@@ -75,7 +75,7 @@ def test_full_image_has_no_room() -> None:
     assert littlefs_image.read_files(content)["main.py"] == b"pass"
 
 
-def test_chip_sees_nor_flash_through_the_port(make_board: Make) -> None:
+def test_firmware_sees_nor_flash(make_board: Make) -> None:
     board = make_board(
         None,
         files={

@@ -30,7 +30,7 @@ def mpremote(board: VirtualBoard, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("clock", ["simulated", "wall"])
-def test_mpremote_works_as_on_a_board(make_board: Make, tmp_path: Path, clock: str) -> None:
+def test_mpremote_program_works_on_the_virtual_port(make_board: Make, tmp_path: Path, clock: str) -> None:
     board = make_board("idle", files={"boot.py": b"print('boot ran')\n"}, clock=clock)
     board.run_background()
     board.wait_for("beat 1")
@@ -54,7 +54,7 @@ def test_mpremote_works_as_on_a_board(make_board: Make, tmp_path: Path, clock: s
     assert [cause for _, cause in board.resets].count(2) == 0, "the chip crashed"
 
 
-def test_mpremote_of_the_host_library(make_board: Make) -> None:
+def test_mpremote_library_works_on_the_virtual_port(make_board: Make) -> None:
     # As earlid's own provisioning drives it: the transport, raw paste included
     from mpremote.transport_serial import SerialTransport
 
@@ -74,7 +74,7 @@ def test_mpremote_of_the_host_library(make_board: Make) -> None:
     assert board.read_files()["note.bin"] == bytes(range(256)) * 20
 
 
-def test_opening_the_port_does_not_reset(make_board: Make) -> None:
+def test_opening_the_port_does_not_reset_the_board(make_board: Make) -> None:
     board = make_board("idle", clock="wall")
     board.wait_for("beat 1")
     for _ in range(3):
@@ -85,7 +85,7 @@ def test_opening_the_port_does_not_reset(make_board: Make) -> None:
     assert numbers == sorted(numbers)
 
 
-def test_a_port_is_made_when_it_is_asked_for(make_board: Make) -> None:
+def test_pseudo_terminal_is_made_on_first_use(make_board: Make) -> None:
     """A program left over elsewhere, that tries the number of a board long gone, must not find this one there."""
     board = make_board("idle")
     board.unplug()
@@ -102,7 +102,7 @@ def test_a_port_is_made_when_it_is_asked_for(make_board: Make) -> None:
     assert board.simulation.port.master_fd >= 0
 
 
-def test_nothing_is_kept_for_who_opens_later(make_board: Make) -> None:
+def test_output_without_a_reader_is_lost(make_board: Make) -> None:
     board = make_board("idle")
     board.run_ms(4_000)
     lost = board.simulation.port.lost_bytes
@@ -113,7 +113,7 @@ def test_nothing_is_kept_for_who_opens_later(make_board: Make) -> None:
     assert int(first.split()[1]) > 18
 
 
-def test_ctrl_c_stops_code_unless_it_said_no(make_board: Make) -> None:
+def test_ctrl_c_interrupts_code_unless_disabled(make_board: Make) -> None:
     board = make_board(
         None,
         files={
@@ -156,7 +156,7 @@ class Computing:
 
 
 @pytest.mark.parametrize("comes", [True, False])
-def test_a_late_ctrl_c_is_not_for_the_next_code(comes: bool) -> None:
+def test_late_ctrl_c_does_not_interrupt_the_next_code(comes: bool) -> None:
     chip, port = Computing(), PtyPort()
     line = Uart(port, chip)  # type: ignore[arg-type]
     try:
@@ -178,7 +178,7 @@ def test_a_late_ctrl_c_is_not_for_the_next_code(comes: bool) -> None:
         os.close(chip.stdin_fd)
 
 
-def test_ctrl_c_stops_a_busy_loop(make_board: Make) -> None:
+def test_ctrl_c_interrupts_a_busy_loop(make_board: Make) -> None:
     board = make_board(None, files={"main.py": b"print('spin')\nwhile True:\n    pass\n"})
     board.simulation.timing.hang_cpu_s = 0.3
     board.run_background()
@@ -188,7 +188,7 @@ def test_ctrl_c_stops_a_busy_loop(make_board: Make) -> None:
     board.wait_for(">>> ")
 
 
-def test_unplugged_port_fails_and_a_new_one_comes(make_board: Make, tmp_path: Path) -> None:
+def test_unplugged_port_fails_and_replugging_makes_a_new_one(make_board: Make, tmp_path: Path) -> None:
     link = tmp_path / "ttyBOARD"
     board = make_board("idle", clock="wall", link=link)
     with serial.Serial(str(link), 115200, timeout=60) as line:
@@ -203,7 +203,7 @@ def test_unplugged_port_fails_and_a_new_one_comes(make_board: Make, tmp_path: Pa
     assert len(board.resets) == 1, "the board has its power from elsewhere"
 
 
-def test_line_faults_are_as_frequent_as_asked() -> None:
+def test_line_faults_have_the_requested_rates() -> None:
     data = bytes(200_000)
     damaged = LineFaults(bit_error_rate=1e-3, seed=4).apply(data)
     wrong = sum(byte.bit_count() for byte in damaged)
@@ -220,7 +220,7 @@ def test_line_faults_are_as_frequent_as_asked() -> None:
         LineFaults(drop_rate=1.5)
 
 
-def test_corrupted_line_reaches_the_reader(make_board: Make) -> None:
+def test_corrupted_lines_reach_the_reader(make_board: Make) -> None:
     board = make_board("idle")
     board.corrupt_line(0.02, seed=1)
     transmitter, port = board.simulation.uart.transmitter, board.simulation.port
@@ -233,7 +233,7 @@ def test_corrupted_line_reaches_the_reader(make_board: Make) -> None:
     assert text.count(b"beat") < 58
 
 
-def test_line_ends_and_the_raw_greeting() -> None:
+def test_transmitter_converts_line_ends_and_hides_the_raw_banner() -> None:
     transmitter = Transmitter()
     assert transmitter.encode(b"a\nb\r\nc") == b"a\r\nb\r\nc"
     assert transmitter.encode(b"\r") + transmitter.encode(b"\nd\n") == b"\r\nd\r\n"
@@ -255,7 +255,7 @@ def test_receiver_overruns_like_a_uart() -> None:
     assert len(receiver.due(30_000, 260, paced=False)) == 260
 
 
-def test_printing_costs_line_time(make_board: Make) -> None:
+def test_printing_takes_line_time(make_board: Make) -> None:
     board = make_board(
         None,
         files={
@@ -267,7 +267,7 @@ def test_printing_costs_line_time(make_board: Make) -> None:
     assert 150 < took < 200
 
 
-def test_stopping_ends_every_process() -> None:
+def test_stop_ends_every_process() -> None:
     from .conftest import FIRMWARE
 
     board = VirtualBoard(firmware=FIRMWARE / "idle")

@@ -18,7 +18,7 @@ def heard(sound: Sound, frame: int, count: int) -> np.ndarray:
     return np.frombuffer(sound.frames(frame, count, wide=True, stereo=False), "<i4") >> 16
 
 
-def test_clips_add_up_and_clip() -> None:
+def test_clips_add_up_and_saturate() -> None:
     sound = Sound(1)
     sound.play_at(100, np.full(50, 30_000, np.int16))
     sound.play_at(120, np.full(50, 10_000, np.int16))
@@ -43,7 +43,7 @@ def test_any_slice_is_the_same_sound(start: int, length: int, at: int, count: in
     assert np.array_equal(heard(sound, at, count), line[at : at + count])
 
 
-def test_noise_has_the_level_asked_for_and_repeats() -> None:
+def test_noise_has_the_requested_level_and_repeats() -> None:
     first, second = Sound(3), Sound(3)
     for sound in (first, second):
         sound.set_noise(RATE_HZ, -40.0)
@@ -55,7 +55,7 @@ def test_noise_has_the_level_asked_for_and_repeats() -> None:
     assert level == pytest.approx(-40, abs=0.2)
 
 
-def test_microphone_modes() -> None:
+def test_microphone_faults_give_their_samples() -> None:
     sound = Sound(4)
     sound.play_at(0, np.full(100, 1000, np.int16))
     sound.mode = "clipped"
@@ -68,7 +68,7 @@ def test_microphone_modes() -> None:
     assert both.tolist() == [0, 1000, 0, 1000]
 
 
-def test_live_samples_follow_each_other() -> None:
+def test_live_samples_are_queued() -> None:
     sound = Sound(5)
     sound.push(1000, np.full(100, 1, np.int16))
     sound.push(1010, np.full(100, 2, np.int16))  # early: queues behind
@@ -80,7 +80,7 @@ def test_live_samples_follow_each_other() -> None:
     assert np.count_nonzero(line) == 300
 
 
-def test_recordings_of_any_kind_are_converted(tmp_path: Path) -> None:
+def test_recordings_are_converted_to_16_khz_mono(tmp_path: Path) -> None:
     path = tmp_path / "tone.wav"
     time_s = np.arange(44_100) / 44_100
     tone = 0.25 * np.sin(2 * np.pi * 440 * time_s)
@@ -100,7 +100,7 @@ def test_recordings_of_any_kind_are_converted(tmp_path: Path) -> None:
 
 @given(waits_us=st.lists(st.integers(0, 400_000), min_size=1, max_size=60), ibuf=st.integers(0, 40_000))
 @settings(max_examples=80)
-def test_ring_never_gives_the_future_nor_repeats(waits_us: list[int], ibuf: int) -> None:
+def test_i2s_ring_buffer_neither_repeats_nor_runs_ahead(waits_us: list[int], ibuf: int) -> None:
     receiver = I2sReceiver(0, 32, False, RATE_HZ, ibuf)
     now_us, position, lost = 0, 0, 0
     for wait_us in waits_us:
