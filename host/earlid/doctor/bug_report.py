@@ -68,8 +68,8 @@ def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _kind(port: str) -> str:
-    found = PORT_KIND.search(port)
-    return found[1] if found else "other"
+    match = PORT_KIND.search(port)
+    return match[1] if match else "other"
 
 
 def _version(package: str) -> str:

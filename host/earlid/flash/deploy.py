@@ -93,11 +93,11 @@ def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
             f"the board runs MicroPython {'.'.join(map(str, version))}, Earlid needs 1.23 or newer: "
             "run `earlid flash --image` to write it anew; files on the board stay."
         )
-    words = (raw["active"] or "").split()
+    fields = (raw["active"] or "").split()
     main = raw["main"]
     return Inventory(
         arch=arch_of(int(raw["mpy"])), version=version, machine=str(raw["machine"]), free_bytes=int(raw["free"]),
-        active=words[0] if len(words) == 2 else "", model=words[1] if len(words) == 2 else NO_MODEL,
+        active=fields[0] if len(fields) == 2 else "", model=fields[1] if len(fields) == 2 else NO_MODEL,
         identity=_identity(raw["identity"]), foreign_main=main is not None and LOADER_MARK not in main.lower(),
         files=tuple(raw["files"]), root_entries=tuple(raw["tops"]),
     )  # fmt: skip

@@ -151,15 +151,15 @@ class Provisioner:
 
     def _run(self) -> FlashResult:
         self._enter("look")
-        found = probe(self.port, timeout_s=PROBE_S)
-        if found.state in ("busy", "no-permission", "gone"):
-            raise UserError(found.error, NO_BOARD)
-        self._check_expected(found)
-        forced = self.options.write_image or self.options.erase or found.state == "bootloader"
-        if forced or (found.state == "silent" and not self._has_repl()):
+        probed = probe(self.port, timeout_s=PROBE_S)
+        if probed.state in ("busy", "no-permission", "gone"):
+            raise UserError(probed.error, NO_BOARD)
+        self._check_expected(probed)
+        forced = self.options.write_image or self.options.erase or probed.state == "bootloader"
+        if forced or (probed.state == "silent" and not self._has_repl()):
             self._write_image()
-            found = self._probe_after_image()
-        if found.state == "earlid":
+            probed = self._probe_after_image()
+        if probed.state == "earlid":
             self._wait_for_maintenance()
         port = open_port(self.port)
         try:
@@ -172,11 +172,11 @@ class Provisioner:
             with contextlib.suppress(OSError):
                 port.close()
 
-    def _check_expected(self, found: ProbeResult) -> None:
+    def _check_expected(self, probed: ProbeResult) -> None:
         expected = self.options.expected
-        if expected and found.board and found.board != expected and not self.options.force:
+        if expected and probed.board and probed.board != expected and not self.options.force:
             raise UserError(
-                f"the board at {self.port} is {found.board}, not {expected}. Nothing was changed. "
+                f"the board at {self.port} is {probed.board}, not {expected}. Nothing was changed. "
                 "Plug in the other one, or say --force.", 2,
             )  # fmt: skip
 
@@ -202,17 +202,17 @@ class Provisioner:
         end_s = time.monotonic() + PROMPT_WAIT_S
         while True:
             self._enter("prompt")
-            found = probe(self.port, ask_boot_loader=False)
-            if found.state in ("micropython", "earlid") or time.monotonic() > end_s:
-                return found
+            probed = probe(self.port, ask_boot_loader=False)
+            if probed.state in ("micropython", "earlid") or time.monotonic() > end_s:
+                return probed
 
     def _wait_for_maintenance(self) -> None:
         # Other code is what could open a lid: only a person at the board may put it there.
         end_s = time.monotonic() + MAINTENANCE_WAIT_S
         while True:
             self._enter("maintenance")
-            found = probe(self.port)
-            if found.state == "micropython" or (found.hello or {}).get("maintenance"):
+            probed = probe(self.port)
+            if probed.state == "micropython" or (probed.hello or {}).get("maintenance"):
                 return
             if time.monotonic() > end_s:
                 raise UserError(

@@ -70,10 +70,10 @@ class NorFlash:
             return ERR_FAIL, 100
         end = address + len(payload)
         if self._power_cut_now():
-            keep = self.rng.randrange(len(payload) + 1) if self.torn else 0
-            self._clear_bits(address, payload[:keep])
-            if self.torn and keep < len(payload):  # the byte that was being written: some of its bits
-                self._clear_bits(address + keep, bytes([payload[keep] | self.rng.randrange(256)]))
+            programmed = self.rng.randrange(len(payload) + 1) if self.torn else 0
+            self._clear_bits(address, payload[:programmed])
+            if self.torn and programmed < len(payload):  # the byte that was being written: some of its bits
+                self._clear_bits(address + programmed, bytes([payload[programmed] | self.rng.randrange(256)]))
             self._save(address, end)
             raise PowerLost
         self._clear_bits(address, payload)
