@@ -181,21 +181,21 @@ def test_list_does_not_reset_a_virtual_board(capsys: pytest.CaptureFixture[str])
     with harness.bare_board() as board:
         harness.restart(board)
         count = len(board.resets)
-        assert main(["list", "--port", board.port, "--json"]) == 0
+        assert main(["list", "--port", board.serial_port, "--json"]) == 0
         (entry,) = json.loads(capsys.readouterr().out)
-        assert (entry["port"], entry["state"], entry["board"]) == (board.port, "micropython", None)
+        assert (entry["port"], entry["state"], entry["board"]) == (board.serial_port, "micropython", None)
         assert len(board.resets) == count
 
 
 def test_list_shows_a_busy_port(capsys: pytest.CaptureFixture[str]) -> None:
     with harness.bare_board() as board:
-        holder = open_port(board.port)
+        holder = open_port(board.serial_port)
         try:
-            assert main(["list", "-p", board.port]) == 0
+            assert main(["list", "-p", board.serial_port]) == 0
         finally:
             holder.close()
     out, err = capsys.readouterr()
-    assert out.splitlines()[1].split()[:2] == [board.port, "busy"]
+    assert out.splitlines()[1].split()[:2] == [board.serial_port, "busy"]
     assert "is busy" in err
 
 

@@ -145,7 +145,7 @@ def test_silent_board_is_reported_as_not_closed() -> None:
 @pytest.mark.usefixtures("patient")
 def test_bare_board_has_no_lid() -> None:
     with harness.bare_board() as board:
-        verdict = safe.close_lid(board.port)
+        verdict = safe.close_lid(board.serial_port)
         assert (verdict.closed, verdict.state) == (True, "none")
 
 

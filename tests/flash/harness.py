@@ -89,7 +89,7 @@ def deploy_build(
     board: VirtualBoard, build: FirmwareBuild, report: Callable[[int, int], None] | None = None, **parts: bytes
 ) -> deploy.DeployPlan:
     """Deploy as `earlid flash` does, without the restart; parts: model, config."""
-    port = open_port(board.port)
+    port = open_port(board.serial_port)
     try:
         with Repl(port) as repl:
             inventory = deploy.parse_inventory(repl.inventory())
@@ -159,7 +159,7 @@ def flash_id(jedec_id: int) -> Iterator[None]:
 
 def board_end(board: VirtualBoard) -> CableEnd:
     """A virtual board's end of a cable."""
-    fileno = os.open(board.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    fileno = os.open(board.serial_port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     tty.setraw(fileno)
     return CableEnd(fileno, lambda: os.close(fileno))
 

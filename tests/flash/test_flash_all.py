@@ -45,7 +45,7 @@ def test_two_broken_boards_of_eight_do_not_stop_the_others(
             return data
 
         loose.intercept = intercept
-        ports = [loose.path, *(board.port for board in boards[1:]), foreign.port]
+        ports = [loose.path, *(board.serial_port for board in boards[1:]), foreign.serial_port]
         monkeypatch.setattr(verb, "candidate_ports", lambda: [SimpleNamespace(device=port) for port in ports])
         with monkeypatch.context() as patch:
             patch.setattr(repl, "REPL_TIMEOUT_S", 30.0)  # all of them on one processor
@@ -56,12 +56,12 @@ def test_two_broken_boards_of_eight_do_not_stop_the_others(
         assert list(verdicts) == ports
         assert [verdicts[port]["code"] for port in ports] == [3, *[0] * (BOARDS - 2), 2], verdicts
         assert "fell silent" in verdicts[loose.path]["say"] or "went away" in verdicts[loose.path]["say"]
-        assert "another project's main.py" in verdicts[foreign.port]["say"]
+        assert "another project's main.py" in verdicts[foreign.serial_port]["say"]
         for board in boards[1:]:
-            assert verdicts[board.port]["board"] == "1122334455667788"
-            assert verdicts[board.port]["self_test"] == "passed"
+            assert verdicts[board.serial_port]["board"] == "1122334455667788"
+            assert verdicts[board.serial_port]["self_test"] == "passed"
         # The one whose cable was pulled is completed by the next run, over a good cable.
-        assert main(["flash", "-p", boards[0].port]) == 0, (capsys.readouterr(), boards[0].console[-1500:])
+        assert main(["flash", "-p", boards[0].serial_port]) == 0, (capsys.readouterr(), boards[0].console[-1500:])
         assert "runs Earlid 0.9.0" in capsys.readouterr().out
         assert "main.py" in foreign.read_files()
         assert foreign.read_files()["main.py"] == b"import network\n"
@@ -82,7 +82,7 @@ def test_flash_all_without_a_board_exits_with_3(monkeypatch: pytest.MonkeyPatch,
 def test_failed_self_test_is_reported_as_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     harness.small_build(tmp_path, "0.9.0", self_test="failed")
     with harness.bare_board() as board:
-        assert main(["flash", "-p", board.port]) == 1
+        assert main(["flash", "-p", board.serial_port]) == 1
         assert "Its self-test failed (bits 0x3ff): the lid stays closed" in capsys.readouterr().err
 
 
@@ -114,9 +114,9 @@ def test_next_run_completes_a_deploy_stopped_by_ctrl_c(
         options = FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model())
         with monkeypatch.context() as patch:
             patch.setattr(repl, "REPL_TIMEOUT_S", 30.0)
-            outcome = Provisioner(board.port, options, report, stop).run()
+            outcome = Provisioner(board.serial_port, options, report, stop).run()
         assert (outcome.code, outcome.say.split(".")[0]) == (130, "stopped")
-        assert main(["flash", "-p", board.port]) == 0
+        assert main(["flash", "-p", board.serial_port]) == 0
         assert "runs Earlid 0.9.0" in capsys.readouterr().out
 
 
@@ -126,7 +126,7 @@ def test_ctrl_c_at_a_terminal_ends_tidily() -> None:
     board.run_until(lambda: '"selftest"' in board.console, 10_000)
     board.run_background(speed=2.0)
     try:
-        with Terminal(["flash", "-p", board.port]) as person:
+        with Terminal(["flash", "-p", board.serial_port]) as person:
             person.expect("hold its talk button, press and release its")
             person.expect("waiting for maintenance mode")
             person.keys("\x03")

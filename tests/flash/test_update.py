@@ -37,14 +37,14 @@ def journal(port: str) -> tuple[str, list[Record]]:
 @pytest.mark.usefixtures("patient")
 def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[str]) -> None:
     with running() as board:
-        name, before = journal(board.port)
+        name, before = journal(board.serial_port)
         files = board.read_files()
         settings = Path("settings.json")
         settings.write_text(json.dumps({"open_ms": 4000}))
-        assert main(["flash", "-p", board.port, "--word", "hey_jarvis", "--config", str(settings), "--json"]) == 0
+        assert main(["flash", "-p", board.serial_port, "--word", "hey_jarvis", "--config", str(settings), "--json"]) == 0
         verdict = json.loads(capsys.readouterr().out)
         assert (verdict["board"], verdict["self_test"]) == (name, "passed")
-        again, after = journal(board.port)
+        again, after = journal(board.serial_port)
         assert again == name
         assert after[: len(before)] == before
         assert [row.event for row in after[len(before) :]][:2] == ["maintenance", "boot"]
@@ -55,7 +55,7 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
             assert row.slot == record.seal(key, link, body)[0], f"record {row.seq}"
             link = bytes.fromhex(row.link)
         assert board.read_files()["identity.json"] == files["identity.json"]
-        with Link(board.port) as asking:
+        with Link(board.serial_port) as asking:
             assert asking.request("config-get")["config"]["open_ms"] == 4000
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
 
@@ -66,7 +66,7 @@ def test_new_micropython_keeps_the_journal_and_needs_maintenance_mode(tmp_path: 
     new = tmp_path / "new.bin"
     new.write_bytes(b"\xe9\x03\x02\x20" + bytes(20_000))
     with running() as board:
-        name, before = journal(board.port)
+        name, before = journal(board.serial_port)
         started = harness.board_end(board)
         with harness.cable(chip.end()) as cable:
 
@@ -82,7 +82,7 @@ def test_new_micropython_keeps_the_journal_and_needs_maintenance_mode(tmp_path: 
         assert outcome.code == 0, outcome.say
         assert outcome.board == name
         assert stages.index("write") < stages.index("maintenance") < stages.index("deploy")
-        assert journal(board.port)[1][: len(before)] == before
+        assert journal(board.serial_port)[1][: len(before)] == before
     chip.close()
 
 
@@ -103,7 +103,7 @@ def test_update_without_maintenance_mode_changes_nothing(
         monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.reset_pin", lambda self: None)
         stop = threading.Event()
         options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"))
-        plain = provision.Provisioner(board.port, options, lambda stage, done, total: None, stop)
+        plain = provision.Provisioner(board.serial_port, options, lambda stage, done, total: None, stop)
         plain._enter = lambda stage, done=0, total=0: None  # type: ignore[method-assign]
         outcome = plain.run()
         assert outcome.code == 1
@@ -125,7 +125,7 @@ def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) 
             talk(False)
 
     options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model(20_000))
-    return provision.Provisioner(board.port, options, report, threading.Event()).run(), stages
+    return provision.Provisioner(board.serial_port, options, report, threading.Event()).run(), stages
 
 
 @pytest.mark.usefixtures("patient")
@@ -151,7 +151,7 @@ def test_talk_button_never_released_is_reported(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("patient")
 def test_interrupted_update_boots_the_old_firmware() -> None:
     with running() as board:
-        name, _ = journal(board.port)
+        name, _ = journal(board.serial_port)
         stop = threading.Event()
 
         def report(stage: str, done: int, total: int) -> None:
@@ -159,10 +159,10 @@ def test_interrupted_update_boots_the_old_firmware() -> None:
                 stop.set()
 
         options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model(20_000))
-        outcome = provision.Provisioner(board.port, options, report, stop).run()
+        outcome = provision.Provisioner(board.serial_port, options, report, stop).run()
         assert outcome.code == 130
         assert outcome.say.endswith("run `earlid flash` again to finish.")
         begin = len(board.console)
         board.reset_pin()
         board.run_until(lambda: '"selftest","passed"' in board.console[begin:], 20_000)
-        assert journal(board.port)[0] == name
+        assert journal(board.serial_port)[0] == name

@@ -66,6 +66,6 @@ def test_wheel_contains_every_module_and_page(installed: Path) -> None:
 def test_installed_wheel_flashes_a_board(installed: Path, tmp_path: Path) -> None:
     with harness.bare_board() as board:
         board.noise(-60)
-        done = elsewhere(installed, tmp_path, "-m", "earlid.cli", "flash", "-p", board.port, "--word", "alexa")
+        done = elsewhere(installed, tmp_path, "-m", "earlid.cli", "flash", "-p", board.serial_port, "--word", "alexa")
         assert done.returncode == 0, done.stderr
         assert "listens for 'Alexa'" in done.stdout

@@ -89,7 +89,7 @@ class Link:
         self._port = open_port(port) if isinstance(port, str) else port
         self.path = str(self._port.port or "port")
         self._reader = LineReader(wire.HOST_LINE_MAX)
-        self._queue: deque[Message] = deque()
+        self._queue: deque[Message] = deque(maxlen=QUEUE_MAX)
         self._replies: dict[int, dict[str, Any]] = {}
         self._send_seq = itertools.count()
         # Begins anywhere, so that replies meant for the program before us do not pass for ours.
@@ -98,7 +98,6 @@ class Link:
         self._progress_s = time.monotonic()
         self.missed_lines = 0
         self.bad_records = 0
-        self.dropped_messages = 0
         self.last_bad_record = ""
         self.restarts = 0
 
@@ -251,17 +250,11 @@ class Link:
                 self.bad_records += 1
                 self.last_bad_record = str(error)
                 return
-            self._enqueue(Record._make([*body["rec"], slot]))
+            self._queue.append(Record._make([*body["rec"], slot]))
         elif isinstance(body.get("tm"), dict):
-            self._enqueue(Telemetry(body["tm"]))
+            self._queue.append(Telemetry(body["tm"]))
         elif isinstance(body.get("hi"), dict) and "re" not in body:
             self.restarts += 1
-            self._enqueue(Hello(body["hi"]))
+            self._queue.append(Hello(body["hi"]))
         elif type(body.get("re")) is int:
             self._replies[body["re"]] = body
-
-    def _enqueue(self, message: Message) -> None:
-        if len(self._queue) >= QUEUE_MAX:
-            self._queue.popleft()
-            self.dropped_messages += 1
-        self._queue.append(message)

@@ -65,11 +65,8 @@ class Sync:
         self._requested = 0  # the newest record requested
         self._out_of_order: dict[int, Record] = {}  # received while one before them was lost on the line
 
-    def catch_up(self, progress: Callable[[int, int], None] | None = None) -> SyncResult:
+    def catch_up(self) -> SyncResult:
         """Fetch everything that the ledger lacks, and acknowledge it.
-
-        Args:
-            progress: called with (stored so far, to store in all).
 
         Raises:
             BoardGone: unplugged or silent; what was committed stays, the next call goes on from there.
@@ -79,7 +76,6 @@ class Sync:
         self._out_of_order.clear()
         result = SyncResult(self.board)
         self._find_start(result)
-        goal = max(0, int(self.hello["seq"]) - self._seq)
         pending: list[Record] = []
         committed_s = time.monotonic()
         last: Record | None = None  # newest in the ledger that is not yet acknowledged
@@ -100,12 +96,8 @@ class Sync:
                     self._acknowledge(last, result)
                     acked = result.stored
                 committed_s = time.monotonic()
-                if progress:
-                    progress(result.stored, goal)
         last = self._commit(pending, result) or last
         self._acknowledge(last, result)
-        if progress and goal:
-            progress(result.stored, goal)
         result.head_seq = self._seq
         self.anchor()
         return result

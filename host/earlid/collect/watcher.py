@@ -44,7 +44,6 @@ class BoardStatus:
     hello: dict[str, Any] = field(default_factory=dict)
     telemetry: dict[str, Any] = field(default_factory=dict)
     telemetry_s: float = 0.0
-    progress: tuple[int, int] = (0, 0)
     error: str = ""
     last: deque[WatchEvent] = field(default_factory=lambda: deque(maxlen=8))
 
@@ -129,15 +128,12 @@ class Watcher(threading.Thread):
         hello = sync.refresh_hello()
         self.status.board, self.status.hello = sync.board, hello
         sync.set_clock()
-        result = sync.catch_up(self._progress)
+        result = sync.catch_up()
         self.status.hello = sync.hello
         self.status.error, self.status.connected = "", True
         self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}")
         self._report(result)
         link.request("telemetry", every_ms=self._telemetry_ms)
-
-    def _progress(self, done: int, goal: int) -> None:
-        self.status.progress = (done, goal)
 
     def _report(self, result: SyncResult) -> None:
         for first, last in result.missing:

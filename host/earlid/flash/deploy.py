@@ -39,7 +39,6 @@ class Inventory:
     """What a board is and has, as its REPL reports it."""
 
     arch: str
-    version: tuple[int, ...]
     machine: str
     free_bytes: int
     active: str
@@ -96,7 +95,7 @@ def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
     fields = (raw["active"] or "").split()
     main = raw["main"]
     return Inventory(
-        arch=arch_of(int(raw["mpy"])), version=version, machine=str(raw["machine"]), free_bytes=int(raw["free"]),
+        arch=arch_of(int(raw["mpy"])), machine=str(raw["machine"]), free_bytes=int(raw["free"]),
         active=fields[0] if len(fields) == 2 else "", model=fields[1] if len(fields) == 2 else NO_MODEL,
         identity=_identity(raw["identity"]), foreign_main=main is not None and LOADER_MARK not in main.lower(),
         files=tuple(raw["files"]), root_entries=tuple(raw["tops"]),

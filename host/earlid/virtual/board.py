@@ -38,7 +38,7 @@ class VirtualBoard(FaultInjection):
     firmware: folder copied into the flash (boot.py, main.py, lid/**); None for none. files: more files, by path.
     flash: image file to keep the flash in; an existing one keeps what the board wrote and gets firmware and files anew.
     clock: "simulated" (time moves only when told to, as fast as the processor allows) or "wall".
-    seed: of everything random. heap_bytes: MicroPython's heap; objects are twice as big here as on the chip.
+    seed: of everything random.
     link: symbolic link that always points at the serial port. deploy: False leaves the flash as it is.
     """
 
@@ -50,7 +50,6 @@ class VirtualBoard(FaultInjection):
         flash: Path | None = None,
         clock: Literal["simulated", "wall"] = "simulated",
         seed: int = 0,
-        heap_bytes: int = 512 * 1024,
         link: Path | None = None,
         constants: Constants | None = None,
         deploy: bool = True,
@@ -62,7 +61,7 @@ class VirtualBoard(FaultInjection):
             NorFlash(flash, random.Random(f"flash {seed}")),
             Sound(seed),
             PtyPort(link),
-            Processor(heap_bytes),
+            Processor(),
             constants or Constants(),
             seed,
         )
@@ -290,8 +289,6 @@ class VirtualBoard(FaultInjection):
         """Path that pyserial and mpremote open; the port is made when this is first asked for."""
         with self.simulation.lock:
             return self.simulation.port.path
-
-    port = serial_port
 
     @property
     def console(self) -> str:

@@ -11,7 +11,6 @@ from earlid.virtual.pty_port import LineFaults
 from earlid.virtual.simulation import BROWN_OUT, OFF, Simulation
 
 ChannelName = Literal["sentinel", "guarded"]
-Pole = Literal["coil", "sentinel", "guarded"]
 
 
 class FaultInjection:
@@ -45,18 +44,6 @@ class FaultInjection:
         """The pump's series capacitor conducts: from the pin's next change on, standing high is enough to feed the coil."""
         with self.simulation.lock:
             self._channel(name).shorted = shorted
-
-    def break_pole(self, pole: Pole, broken: bool = True) -> None:
-        """One pole of the mute switch stays where it is, whatever the lever does."""
-        with self.simulation.lock:
-            poles = self.simulation.circuit.broken_poles
-            if pole not in self.simulation.circuit.poles:
-                raise ValueError(f"the switch has poles coil, sentinel and guarded, no {pole!r}")
-            if broken:
-                poles.add(pole)
-            else:
-                poles.discard(pole)
-                self.simulation.circuit.throw(self.simulation.now_us, self.simulation.circuit.muted)
 
     def stuck_pin(self, pin: int, level: int | None) -> None:
         """A pin is held at 0 V or 3.3 V whatever the chip or the circuit does, an ADC's too; None releases it."""

@@ -41,7 +41,6 @@ class NorFlash:
         self.power_cut_at: int | None = None
         self.torn = True
         self.failing = False
-        self.read_failing = False
         self.erase_us = 45_000
         self.program_us_per_256 = 700
 
@@ -58,11 +57,9 @@ class NorFlash:
         self.data[:] = image
         self._save(0, FLASH_BYTES)
 
-    def read(self, address: int, length: int) -> tuple[int, bytes]:
-        """Status (0 or an ESP error) and the bytes."""
-        if self.read_failing:
-            return ERR_FAIL, bytes(length)
-        return 0, bytes(self.data[address : address + length])
+    def read(self, address: int, length: int) -> bytes:
+        """The bytes at an address."""
+        return bytes(self.data[address : address + length])
 
     def program(self, address: int, payload: bytes) -> tuple[int, int]:
         """Clear bits; returns status and microseconds. Raises PowerLost when this is the write to be cut."""

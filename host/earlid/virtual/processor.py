@@ -14,6 +14,7 @@ import termios
 from pathlib import Path
 
 _HERE = Path(__file__).parent
+HEAP_BYTES = 512 * 1024  # objects are twice as large as on the chip
 
 
 def _site_folder() -> str:
@@ -28,12 +29,12 @@ def _site_folder() -> str:
 class Processor:
     """One chip; `start` may be called again and again, each time a freshly reset one."""
 
-    def __init__(self, heap_bytes: int) -> None:
+    def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         self._control = ours
         command = [sys.executable, "-I", "-S", str(_HERE / "forkserver.py")]
         self._forkserver = subprocess.Popen(
-            [*command, _site_folder(), str(_HERE / "chip" / "launch.py"), str(heap_bytes)],
+            [*command, _site_folder(), str(_HERE / "chip" / "launch.py"), str(HEAP_BYTES)],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=None,

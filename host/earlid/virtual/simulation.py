@@ -23,7 +23,7 @@ from earlid.virtual.pty_port import PtyPort
 from earlid.virtual.sound import RATE_HZ, Sound
 from earlid.virtual.uart import Uart
 
-POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT, BROWN_OUT = 1, 2, 3, 4, 5, 6
+POWER_ON, HARD, WATCHDOG, SOFT, BROWN_OUT = range(5)
 # What the ESP32's ROM calls them (the number is also in its RTC_CNTL_RESET_STATE_REG), and what MicroPython calls them
 _ROM_CAUSES = {
     POWER_ON: (0x1, b"POWERON_RESET", 1),
@@ -364,7 +364,7 @@ class Simulation:
         data = b""
         try:
             if op == p.OP_FLASH_READ:
-                status, data = self.flash.read(address, length)
+                status, data = 0, self.flash.read(address, length)
                 took_us = self.timing.flash_read_us
             elif op == p.OP_FLASH_WRITE:
                 status, took_us = self.flash.program(address, payload[:length])
