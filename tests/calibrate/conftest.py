@@ -122,7 +122,7 @@ class Actor(Guide):
         self.told = []
         self._next = None  # what is heard from the next reading on
 
-    def tell(self, event, text, **values):
+    def report(self, event, text, **values):
         json.dumps(values)  # every event can be a line of --json
         self.told.append((event, values))
         if event == "step":
@@ -136,16 +136,16 @@ class Actor(Guide):
         elif event == "written":
             self.board.talk(False)
 
-    def heard(self, level_dbfs, seconds):
+    def on_reading(self, level_dbfs, seconds):
         if self._next is not None:
             self.board.play(self._next)
             self._next = None
 
     def values(self, event):
         """The values of the last event of a name."""
-        found = [values for name, values in self.told if name == event]
-        assert found, f"no {event}; there were {[name for name, _ in self.told]}"
-        return found[-1]
+        matching = [values for name, values in self.told if name == event]
+        assert matching, f"no {event}; there were {[name for name, _ in self.told]}"
+        return matching[-1]
 
     def names(self, event):
         return [values for name, values in self.told if name == event]

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 import pytest
-from earlid.accuracy.curve import Curve, counts_of_events, counts_of_peaks, point_json, table
-from earlid.calibrate.levels import TARGETS_PER_H, choose, expected_per_h
+from earlid.accuracy.curve import Curve, misses_by_cutoff, openings_by_cutoff, point_json, points_at_rates
+from earlid.calibrate.levels import TARGETS_PER_H, choose_levels, expected_per_h
 from earlid.calibrate.priors import PUBLISHED, VOICE_PE, prior_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,14 +26,14 @@ def plain_events(times, scores, cutoff, refractory):
 def test_openings_as_a_plain_loop_counts_them(steps, refractory):
     times = np.cumsum([gap for gap, _ in steps]) if steps else np.zeros(0, int)
     scores = [score for _, score in steps]
-    counts = counts_of_events(times, scores, refractory)
+    counts = openings_by_cutoff(times, scores, refractory)
     for cutoff in (0, 1, 50, 127, 200, 254, 255):
         assert counts[cutoff] == plain_events(times, scores, cutoff, refractory)
 
 
 @given(st.lists(st.integers(0, 255), max_size=60))
 def test_misses_are_the_peaks_not_above_the_cutoff(peaks):
-    misses = counts_of_peaks(peaks)
+    misses = misses_by_cutoff(peaks)
     assert misses.shape == (256,)
     for cutoff in (0, 100, 254, 255):
         assert misses[cutoff] == sum(peak <= cutoff for peak in peaks)
@@ -46,7 +46,7 @@ def make_curve(hours=10.0):
 
 def test_the_point_at_a_rate_is_the_lowest_cutoff_within_it():
     curve = make_curve()
-    for rate, point in table(curve):
+    for rate, point in points_at_rates(curve):
         assert point.false_openings <= rate * curve.hours
         assert curve.false_openings[point.cutoff_q8 - 1] > rate * curve.hours
 
@@ -75,7 +75,7 @@ def test_published_points_are_met_by_the_prior():
 def test_levels_are_in_order_and_within_their_targets(model, hours):
     curve = make_curve(hours) if hours else Curve(np.zeros(256, int), 0, np.zeros(256, int), 0.0)
     prior = prior_for(model, 230)
-    levels = choose(curve, prior, 8000)
+    levels = choose_levels(curve, prior, 8000)
     cutoffs = [level.cutoff_q8 for level in levels]
     assert cutoffs == sorted(cutoffs, reverse=True)
     for level in levels:
@@ -89,4 +89,4 @@ def test_many_hours_of_ones_own_outweigh_what_was_published():
     prior = prior_for("okay_nabu", 217)
     curve = Curve(np.zeros(256, int), 0, np.where(np.arange(256) < 200, 300, 30), 100.0)
     assert expected_per_h(curve, prior, 150)[0] == pytest.approx(3.0, rel=0.03)
-    assert choose(curve, prior, 8000)[1].cutoff_q8 >= 200
+    assert choose_levels(curve, prior, 8000)[1].cutoff_q8 >= 200

@@ -6,14 +6,14 @@ import threading
 import numpy as np
 import pytest
 from earlid.board.safe import close_lid
-from earlid.calibrate.calibration import Calibration, Wishes, identify
+from earlid.calibrate.calibration import Calibration, CalibrationOptions, identify
 from earlid.calibrate.readings import DB_PER_Q8, readings
 from earlid.calibrate.room import measure_room
-from earlid.calibrate.session import MicrophoneFault, Plan
-from earlid.calibrate.session_file import Shelf
+from earlid.calibrate.session import MicrophoneFault, SessionPlan
+from earlid.calibrate.session_file import SessionFiles
 from earlid.errors import UserError
 from earlid.evaluate import measure
-from earlid.evaluate.tasks import Gate
+from earlid.evaluate.tasks import GateSetting
 from lid import config
 
 from tests.calibrate.conftest import RATE_HZ, Actor, speech
@@ -21,15 +21,15 @@ from tests.calibrate.conftest import RATE_HZ, Actor, speech
 ROOM_TOLERANCE_DB = 0.5
 VOICE_TOLERANCE_DB = 1.0
 ALL_ALONG = 240 * RATE_HZ  # samples that outlast any session, on the slowest machine
-QUICK = Plan(room_s=3, voice_s=4, words=4, word_s=2.5, noise_s=6)
+QUICK = SessionPlan(room_s=3, voice_s=4, words=4, word_s=2.5, noise_s=6)
 
 
-def calibrate(room, actor, plan=QUICK, **wishes):
-    return Calibration(room.board.serial_port, Wishes(plan, ask=False, **wishes), actor).run()
+def calibrate(room, actor, plan=QUICK, **options):
+    return Calibration(room.board.serial_port, CalibrationOptions(plan, ask=False, **options), actor).run()
 
 
 def only(*steps):
-    return Plan(
+    return SessionPlan(
         room_s=5, voice_s=5, words=4, word_s=2.5, noise_s=8, skip=frozenset({"room", "voice", "word", "noise"} - set(steps))
     )
 
@@ -61,7 +61,7 @@ def test_thresholds_fit_the_noise_that_the_simulation_makes(make_room, model, no
         settings = link.request("config-get")["config"]
     rng = np.random.default_rng(8)
     more = np.rint(rng.normal(0, 32768 * 10 ** (noise_dbfs / 20), 60 * RATE_HZ)).astype(np.int16)
-    gate = Gate("calibrated", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
+    gate = GateSetting("calibrated", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
     awake = measure.run_gate(more, model, gate).t_ms
     assert np.count_nonzero(awake > 5000) * 30 < 0.05 * 55_000
     # and its unrest: of 80 squares a hop, 99.9 % lie less than 1.9 dB above the mean, and the floor is within a decibel
@@ -168,12 +168,12 @@ def test_the_whole_session_ends_in_the_boards_settings(make_room, own_data_dir, 
     assert told.count(("open", "button")) == 1, "the button that proves presence opens the lid"
     assert told.count(("open", "word")) + 1 == told.count(("close", "host"))
     with room.link() as link:
-        shelf = Shelf(own_data_dir / "calibration", link.request("hello")["hi"]["board"])
-    newest = shelf.profiles()[0]
+        files = SessionFiles(own_data_dir / "calibration", link.request("hello")["hi"]["board"])
+    newest = files.profiles()[0]
     assert newest["config"] == after["config"]
     assert newest["config"] == config.check(newest["config"])
     assert newest["provenance"]["words"] == 3
-    assert not shelf.session_path.exists()
+    assert not files.session_path.exists()
     page = (tmp_path / "report.html").read_text()
     assert "<svg" in page
     assert "balanced" in page
@@ -188,10 +188,10 @@ def test_an_interrupted_session_goes_on_where_it_was(make_room):
     word = speech("word-slt")
 
     class Leaver(Actor):
-        def now(self, text, **values):
+        def cue(self, text, **values):
             if values.get("trial") == 3:
                 raise KeyboardInterrupt
-            super().now(text, **values)
+            super().cue(text, **values)
 
     leaver = Leaver(room, talk=talking(9, -25), sayings=[word] * 4)
     with pytest.raises(KeyboardInterrupt):
@@ -207,8 +207,8 @@ def test_an_interrupted_night_keeps_what_was_heard(make_room):
     room = make_room(-65.0)
 
     class Sleeper(Actor):
-        def heard(self, level_dbfs, seconds):
-            super().heard(level_dbfs, seconds)
+        def on_reading(self, level_dbfs, seconds):
+            super().on_reading(level_dbfs, seconds)
             if seconds > 4:
                 raise KeyboardInterrupt
 
@@ -240,13 +240,13 @@ def test_safe_closes_the_lid_and_the_session_goes_on(make_room, tmp_path, monkey
         verdicts.append(close_lid(room.board.serial_port))
 
     class Worried(Actor):
-        def begin(self, step, text, seconds):
+        def ask_step(self, step, text, seconds):
             if when == "asking":
                 safe()  # nobody reads the port meanwhile
-            return super().begin(step, text, seconds)
+            return super().ask_step(step, text, seconds)
 
-        def heard(self, level_dbfs, seconds):
-            super().heard(level_dbfs, seconds)
+        def on_reading(self, level_dbfs, seconds):
+            super().on_reading(level_dbfs, seconds)
             if when == "listening" and not self.thread.is_alive() and not verdicts:
                 self.thread.start()
 
@@ -263,8 +263,8 @@ def test_a_muted_board_says_what_to_do(make_room):
     room = make_room(-65.0)
 
     class Muter(Actor):
-        def heard(self, level_dbfs, seconds):
-            super().heard(level_dbfs, seconds)
+        def on_reading(self, level_dbfs, seconds):
+            super().on_reading(level_dbfs, seconds)
             if seconds > 1:
                 self.board.mute(True)
 

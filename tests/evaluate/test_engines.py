@@ -12,8 +12,9 @@ import time
 
 import pytest
 from earlid.errors import UserError
-from earlid.evaluate import engines, files, measure
-from earlid.evaluate.tasks import ALWAYS, Condition, plan
+from earlid.evaluate import engines, measure
+from earlid.evaluate.recordings import scan_recordings
+from earlid.evaluate.tasks import ALWAYS, Condition, plan_tasks
 from earlid.gate import models
 
 from tests.evaluate.conftest import write_noise
@@ -27,7 +28,9 @@ def tasks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("streams")
     write_noise(folder, files=[f"{kind}_1" for kind in ("a", "b", "c", "d", "e", "f", "talk", "talker")])
     model = models.load("alexa")
-    found = plan([], files.scan(folder)[0], [Condition()], [ALWAYS], "alexa", model.digest.hex(), measure.code_digest(), 0)
+    found = plan_tasks(
+        [], scan_recordings(folder)[0], [Condition()], [ALWAYS], "alexa", model.digest.hex(), measure.code_digest(), 0
+    )
     return found, {task.key: measure.run(task) for task in found}
 
 

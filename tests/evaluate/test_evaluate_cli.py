@@ -21,7 +21,7 @@ def here(monkeypatch, request):
     """The engine in this process: starting processes has its own tests, and takes seconds."""
     ran = []
     if request.node.name != "test_a_folder_of_words_and_one_without":
-        monkeypatch.setattr(output, "figure", lambda *drawing: None)  # drawn once is enough
+        monkeypatch.setattr(output, "save_figure", lambda *drawing: None)  # drawn once is enough
 
     def run(tasks, workers):
         for task in tasks:
@@ -147,22 +147,22 @@ def test_folders_without_sound_are_a_sentence(recordings, tmp_path, capsys, wron
 
 
 def test_kinds_are_folders_or_the_names_beginnings(tmp_path):
-    from earlid.evaluate.files import scan
+    from earlid.evaluate.recordings import scan_recordings
 
     write_noise(tmp_path / "flat", files=("tap_1", "tap_2", "street-3"), seconds=1)
-    assert [r.kind for r in scan(tmp_path / "flat")[0]] == ["street", "tap", "tap"]
+    assert [r.kind for r in scan_recordings(tmp_path / "flat")[0]] == ["street", "tap", "tap"]
     write_noise(tmp_path / "deep" / "a", files=("x1",), seconds=1)
     write_noise(tmp_path / "deep" / "b" / "c", files=("x1",), seconds=1)
-    assert [r.kind for r in scan(tmp_path / "deep")[0]] == ["a", "b/c"]
+    assert [r.kind for r in scan_recordings(tmp_path / "deep")[0]] == ["a", "b/c"]
 
 
 KILLED_AFTER = 3
 KILLED = f"""
 import os, signal, sys
 from earlid import cli
-from earlid.evaluate.store import Store
+from earlid.evaluate.result_cache import ResultCache
 
-put, kept = Store.put, []
+put, kept = ResultCache.put, []
 
 def put_and_die(self, result):
     kept.append(put(self, result))
@@ -170,7 +170,7 @@ def put_and_die(self, result):
         os.killpg(0, signal.SIGKILL)
     return kept[-1]
 
-Store.put = put_and_die
+ResultCache.put = put_and_die
 cli.main(sys.argv[1:])
 """
 

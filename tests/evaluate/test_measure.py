@@ -3,14 +3,15 @@
 
 import numpy as np
 import pytest
-from earlid.evaluate import files, measure
+from earlid.evaluate import measure
 from earlid.evaluate.baseline import compare, pymicro_scores
-from earlid.evaluate.tasks import ALWAYS, Condition, Gate, plan, streams
+from earlid.evaluate.recordings import Recording, scan_recordings
+from earlid.evaluate.tasks import ALWAYS, Condition, GateSetting, cut_into_streams, plan_tasks
 from earlid.gate import models, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-DEFAULT = Gate("gate", True, 512, 320, 100)
+DEFAULT = GateSetting("gate", True, 512, 320, 100)
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,8 @@ CLEAN = Condition()
 
 
 def make_tasks(recordings, model, conditions=(CLEAN,), gates=(ALWAYS,)):
-    words, noise = files.scan(recordings[0])[0], files.scan(recordings[1])[0]
-    return plan(words, noise, conditions, gates, "alexa", model.digest.hex(), measure.code_digest(), 0)
+    words, noise = scan_recordings(recordings[0])[0], scan_recordings(recordings[1])[0]
+    return plan_tasks(words, noise, conditions, gates, "alexa", model.digest.hex(), measure.code_digest(), 0)
 
 
 @settings(max_examples=80)
@@ -85,20 +86,20 @@ def test_words_are_found_and_noise_lets_the_network_sleep(recordings, model):
 
 
 def test_streams_keep_kinds_apart_and_are_bounded():
-    make = lambda kind, number, seconds: files.Recording(f"/{number}", f"{number}", kind, f"{number:08x}", seconds)  # noqa: E731
+    make = lambda kind, number, seconds: Recording(f"/{number}", f"{number}", kind, f"{number:08x}", seconds)  # noqa: E731
     talk = [make("talk", n, 200.0) for n in range(7)] + [make("tap", 9, 5.0)]
-    found = streams(talk, "negative")
+    found = cut_into_streams(talk, "negative")
     assert [len(stream) for stream in found] == [3, 3, 1, 1]
-    words = streams([make("word", n, 1.0) for n in range(45)], "positive")
+    words = cut_into_streams([make("word", n, 1.0) for n in range(45)], "positive")
     assert [len(stream) for stream in words] == [20, 20, 5]
     assert [r for stream in words for r in stream] == [make("word", n, 1.0) for n in range(45)]
 
 
 def test_a_key_is_of_content_and_settings_alone(recordings, model):
     first, *_ = make_tasks(recordings, model)
-    moved = plan(
-        [files.Recording("/elsewhere", r.name, r.kind, r.digest, r.seconds) for r in first.recordings], [],
-        [CLEAN], [Gate("other name", False, 1, 2, 3)], "alexa", model.digest.hex(), measure.code_digest(), 0,
+    moved = plan_tasks(
+        [Recording("/elsewhere", r.name, r.kind, r.digest, r.seconds) for r in first.recordings], [],
+        [CLEAN], [GateSetting("other name", False, 1, 2, 3)], "alexa", model.digest.hex(), measure.code_digest(), 0,
     )[0]  # fmt: skip
     assert moved.key == first.key
     keys = {task.key for task in make_tasks(recordings, model, [CLEAN, Condition(10.0)], [ALWAYS, DEFAULT])}

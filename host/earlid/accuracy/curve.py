@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Misses against false openings per hour, for every cutoff at once."""
+"""Detection error trade-off: words missed against false openings per hour, for every cutoff at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATES_PER_H = (0.1, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class Point:
+class OperatingPoint:
     """One cutoff: its share of words missed and its false openings per hour, each with its interval."""
 
     cutoff_q8: int
@@ -44,17 +44,19 @@ class Curve:
     false_openings: NDArray[np.int64]
     hours: float
 
-    def at(self, cutoff_q8: int) -> Point:
+    def at(self, cutoff_q8: int) -> OperatingPoint:
         """What one cutoff (0 to 255) does."""
-        return Point(cutoff_q8, int(self.misses[cutoff_q8]), self.trials, int(self.false_openings[cutoff_q8]), self.hours)
+        return OperatingPoint(
+            cutoff_q8, int(self.misses[cutoff_q8]), self.trials, int(self.false_openings[cutoff_q8]), self.hours
+        )
 
-    def at_rate(self, per_h: float) -> Point:
+    def at_rate(self, per_h: float) -> OperatingPoint:
         """The lowest cutoff with at most so many false openings per hour, as counted; its interval tells how sure."""
         within = np.flatnonzero(self.false_openings <= per_h * self.hours)
         return self.at(int(within[0]))
 
 
-def counts_of_peaks(peaks: Iterable[int]) -> NDArray[np.int64]:
+def misses_by_cutoff(peaks: Iterable[int]) -> NDArray[np.int64]:
     """How many words each cutoff misses.
 
     Args:
@@ -69,7 +71,7 @@ def counts_of_peaks(peaks: Iterable[int]) -> NDArray[np.int64]:
     return np.cumsum(at)
 
 
-def counts_of_events(
+def openings_by_cutoff(
     times_ms: NDArray[np.int64] | Sequence[int],
     scores: NDArray[np.integer] | Sequence[int],
     refractory_ms: int = REFRACTORY_MS,
@@ -106,12 +108,12 @@ def counts_of_events(
     return counts
 
 
-def table(curve: Curve, rates_per_h: Sequence[float] = RATES_PER_H) -> list[tuple[float, Point]]:
+def points_at_rates(curve: Curve, rates_per_h: Sequence[float] = RATES_PER_H) -> list[tuple[float, OperatingPoint]]:
     """The points of a curve at the rates that people compare."""
     return [(rate, curve.at_rate(rate)) for rate in rates_per_h]
 
 
-def point_json(point: Point) -> dict[str, float | int | list[float] | None]:
+def point_json(point: OperatingPoint) -> dict[str, float | int | list[float] | None]:
     """A point as plain values: shares of 1, rates per hour, 95 % intervals (null where nothing is known)."""
     missed, rate = point.missed, point.false_per_h
     return {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exact intervals for few trials: how far a count may lie from the truth."""
+"""Exact confidence intervals of shares and rates, also for few trials."""
 
 from __future__ import annotations
 

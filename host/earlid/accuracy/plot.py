@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Misses against false openings per hour, drawn: for a terminal, and as PNG or SVG."""
+"""Plots of words missed against false openings per hour: text for a terminal, PNG, SVG or PDF."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from earlid.accuracy.curve import Curve, Point
+from earlid.accuracy.curve import Curve, OperatingPoint
 from earlid.errors import USAGE, UserError
 from earlid.files import open_atomically
 
@@ -22,7 +22,7 @@ _MARKS = "·o+x"
 
 
 @dataclass(frozen=True)
-class Line:
+class PlotLine:
     """One curve to draw, and the points on it that have a name.
 
     `family`: curves of one family share a colour; the second and later ones are dashed, without a band or named points.
@@ -30,7 +30,7 @@ class Line:
 
     label: str
     curve: Curve
-    points: tuple[tuple[str, Point], ...] = ()
+    points: tuple[tuple[str, OperatingPoint], ...] = ()
     family: str = ""
 
 
@@ -39,9 +39,9 @@ def rate_shown(false_openings: float, hours: float) -> float:
     return max(false_openings, 0.5) / hours
 
 
-def _steps(curve: Curve) -> list[Point]:
+def _steps(curve: Curve) -> list[OperatingPoint]:
     """The points of a curve where something changes, from cutoff 254 down to 1."""
-    steps: list[Point] = []
+    steps: list[OperatingPoint] = []
     for cutoff in range(254, 0, -1):
         point = curve.at(cutoff)
         if not steps or (point.misses, point.false_openings) != (steps[-1].misses, steps[-1].false_openings):
@@ -49,29 +49,29 @@ def _steps(curve: Curve) -> list[Point]:
     return steps
 
 
-def text(lines: Sequence[Line], width: int = WIDTH, height: int = HEIGHT) -> str:
+def draw_text(lines: Sequence[PlotLine], width: int = WIDTH, height: int = HEIGHT) -> str:
     """The curves as text; named points by their first letter. A sentence instead when there is nothing to draw."""
-    drawn = [line for line in lines if line.curve.trials and line.curve.hours]
-    if not drawn:
+    drawable = [line for line in lines if line.curve.trials and line.curve.hours]
+    if not drawable:
         return "Nothing to plot yet: the curve needs both words spoken and time without the word."
-    every = [point for line in drawn for point in _steps(line.curve)]
+    every = [point for line in drawable for point in _steps(line.curve)]
     rates = [rate_shown(point.false_openings, point.hours) for point in every]
     low, high = math.floor(math.log10(min(rates))), math.ceil(math.log10(max(rates)) + 1e-9)
     high = max(high, low + 1)
-    top = max(0.05, *(line.curve.at(250).missed.value for line in drawn))
+    top = max(0.05, *(line.curve.at(250).missed.value for line in drawable))
     grid = [[" "] * width for _ in range(height)]
 
-    def place(point: Point, mark: str) -> None:
+    def mark_at(point: OperatingPoint, mark: str) -> None:
         x = (math.log10(rate_shown(point.false_openings, point.hours)) - low) / (high - low)
         y = min(1.0, point.missed.value / top)
         grid[height - 1 - round(y * (height - 1))][round(x * (width - 1))] = mark
 
-    for line, mark in zip(drawn, _MARKS, strict=False):
+    for line, mark in zip(drawable, _MARKS, strict=False):
         for point in _steps(line.curve):
-            place(point, mark)
-    for line in drawn:
+            mark_at(point, mark)
+    for line in drawable:
         for name, point in line.points:
-            place(point, name[0].upper())
+            mark_at(point, name[0].upper())
     rows = []
     for number, cells in enumerate(grid):
         share = top * (height - 1 - number) / (height - 1)
@@ -82,15 +82,15 @@ def text(lines: Sequence[Line], width: int = WIDTH, height: int = HEIGHT) -> str
         tick = f"{10.0**power:g}"
         at = 8 + round((power - low) / (high - low) * (width - 1)) - len(tick) // 2
         axis[at : at + len(tick)] = tick
-    legend = "   ".join(f"{mark} {line.label}" for line, mark in zip(drawn, _MARKS, strict=False))
-    names = "   ".join(f"{name[0].upper()} {name}" for line in drawn[:1] for name, _ in line.points)
+    legend = "   ".join(f"{mark} {line.label}" for line, mark in zip(drawable, _MARKS, strict=False))
+    names = "   ".join(f"{name[0].upper()} {name}" for line in drawable[:1] for name, _ in line.points)
     head = "words missed"
     foot = "false openings per hour (none: drawn at half an event)"
     parts = [head, *rows, " " * 7 + "└" + "─" * width, "".join(axis).rstrip(), f"        {foot}"]
     return "\n".join([*parts, f"        {legend}", *([f"        {names}"] if names else [])])
 
 
-def figure(lines: Sequence[Line], path: Path, title: str = "") -> None:
+def save_figure(lines: Sequence[PlotLine], path: Path, title: str = "") -> None:
     """Draw the curves into a file, with 95 % bars at the named points and a 95 % band of misses.
 
     Args:
@@ -107,7 +107,7 @@ def figure(lines: Sequence[Line], path: Path, title: str = "") -> None:
         _draw_figure(lines, out, ending[1:], title)
 
 
-def figure_svg(lines: Sequence[Line]) -> str:
+def figure_as_svg(lines: Sequence[PlotLine]) -> str:
     """The curves as an SVG element to stand in an HTML page."""
     out = io.BytesIO()
     _draw_figure(lines, out, "svg", "")
@@ -115,7 +115,7 @@ def figure_svg(lines: Sequence[Line]) -> str:
     return text[text.index("<svg") :]
 
 
-def _draw_figure(lines: Sequence[Line], out: IO[bytes], kind: str, title: str) -> None:
+def _draw_figure(lines: Sequence[PlotLine], out: IO[bytes], kind: str, title: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -142,7 +142,7 @@ def _draw_figure(lines: Sequence[Line], out: IO[bytes], kind: str, title: str) -
             pyplot.close(drawing)
 
 
-def _draw(axes, line: Line, colour: str, first: bool) -> None:  # type: ignore[no-untyped-def]
+def _draw(axes, line: PlotLine, colour: str, first: bool) -> None:  # type: ignore[no-untyped-def]
     steps = _steps(line.curve)
     x = np.array([rate_shown(point.false_openings, point.hours) for point in steps])
     missed = [point.missed for point in steps]

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from earlid.accuracy.curve import Point
+from earlid.accuracy.curve import OperatingPoint
 
 
-def missed_text(point: Point) -> str:
+def missed_text(point: OperatingPoint) -> str:
     """Words missed, with the exact interval."""
     if not point.trials:
         return "not tried"
@@ -14,7 +14,7 @@ def missed_text(point: Point) -> str:
     return f"{point.misses} of {point.trials} ({missed.low:.0%} to {missed.high:.0%})"
 
 
-def false_text(point: Point) -> str:
+def false_text(point: OperatingPoint) -> str:
     """False openings per hour, with the exact interval."""
     if not point.hours:
         return "not tried"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One calibration from the port to the settings: session, choice, writing, profile, report."""
+"""One calibration of a board: session, choice of a level, writing of settings, profile, report."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from earlid.accuracy.plot import FORMATS, figure, text
+from earlid.accuracy.plot import FORMATS, draw_text, save_figure
 from earlid.accuracy.text import false_text, missed_text
 from earlid.board.link import Link
 from earlid.board.shared_link import SharedLink
-from earlid.calibrate import outcome as outcomes
+from earlid.calibrate import result as results
 from earlid.calibrate import settings
 from earlid.calibrate.guide import Guide, TerminalGuide
 from earlid.calibrate.levels import NAMES
-from earlid.calibrate.outcome import GENERIC_CUTOFF_Q8, Network, Outcome
 from earlid.calibrate.report import write_report
-from earlid.calibrate.session import Plan, Session, write_config
-from earlid.calibrate.session_file import STEPS, Collected, Shelf, now_text
+from earlid.calibrate.result import GENERIC_CUTOFF_Q8, BoardModel, CalibrationResult
+from earlid.calibrate.session import Session, SessionPlan, write_config
+from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles, now_text
 from earlid.errors import USAGE, UserError
 from earlid.files import read_json
 from earlid.gate import models
@@ -43,10 +43,10 @@ MODEL_HEX = 16  # digits of the network's digest that a board tells
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the user asked for."""
+class CalibrationOptions:
+    """Options of the verb and its script."""
 
-    plan: Plan
+    plan: SessionPlan
     level: str | None = None
     write: bool = True
     model: str | None = None
@@ -57,13 +57,13 @@ class Wishes:
     ask: bool = True
 
 
-def read_wishes(script: Path | None, given: Mapping[str, Any], **rest: Any) -> Wishes:
-    """What the user asked for, on the command line and in a script.
+def read_options(script: Path | None, given: Mapping[str, Any], **rest: Any) -> CalibrationOptions:
+    """The options of the command line and a script.
 
     Args:
         script: JSON with some of SCRIPT_KEYS.
         given: values of the command line, by the same names; each wins over the script's.
-        rest: the other fields of `Wishes`.
+        rest: the other fields of `CalibrationOptions`.
 
     Raises:
         UserError: a script that is none, a step or level that there is not, or a file that cannot be written.
@@ -77,13 +77,13 @@ def read_wishes(script: Path | None, given: Mapping[str, Any], **rest: Any) -> W
         raise UserError(f"no level is called {level!r}; there are {', '.join(NAMES)}", USAGE)
     if any(value <= 0 for value in values.values()):
         raise UserError("lengths of time and numbers of words must be above zero; leave a step out with --skip", USAGE)
-    wishes = Wishes(Plan(skip=skip, **values), level, write, **rest)
-    if wishes.plot is not None and wishes.plot.suffix.lower() not in FORMATS:
-        raise UserError(f"{wishes.plot}: a plot's name ends in .png, .svg or .pdf", USAGE)
-    for path in (wishes.report, wishes.plot):
+    options = CalibrationOptions(SessionPlan(skip=skip, **values), level, write, **rest)
+    if options.plot is not None and options.plot.suffix.lower() not in FORMATS:
+        raise UserError(f"{options.plot}: a plot's name ends in .png, .svg or .pdf", USAGE)
+    for path in (options.report, options.plot):
         if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{path}: no file can be written there; name one in a folder that exists", USAGE)
-    return wishes
+    return options
 
 
 def _read_script(path: Path) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _read_script(path: Path) -> dict[str, Any]:
     return values
 
 
-def identify(model_hex: str, name: str | None) -> Network:
+def identify(model_hex: str, name: str | None) -> BoardModel:
     """The board's network among the published ones, or the one that the user names.
 
     Raises:
@@ -110,18 +110,18 @@ def identify(model_hex: str, name: str | None) -> Network:
         data = manifest.model.read_bytes() if manifest.model.is_file() else b""
         if hashlib.sha256(data).hexdigest()[:MODEL_HEX] == model_hex:
             own = models.cutoff_sum(manifest.probability_cutoff, manifest.window) // manifest.window
-            return Network(models.find(candidate).stem, own, manifest.window)
+            return BoardModel(models.find(candidate).stem, own, manifest.window)
     if name:
         raise UserError(f"the board's network is not {name}: its digest begins {model_hex}", USAGE)
-    return Network("", GENERIC_CUTOFF_Q8)
+    return BoardModel("", GENERIC_CUTOFF_Q8)
 
 
 class Calibration:
     """Calibrates the board at a port as the user wishes."""
 
-    def __init__(self, port: str, wishes: Wishes, guide: Guide | None = None) -> None:
-        self._port, self._wishes = port, wishes
-        self._guide = guide or (TerminalGuide() if wishes.ask else Guide(wishes.as_json))
+    def __init__(self, port: str, options: CalibrationOptions, guide: Guide | None = None) -> None:
+        self._port, self._options = port, options
+        self._guide = guide or (TerminalGuide() if options.ask else Guide(options.as_json))
 
     def run(self) -> int:
         """From greeting to writing; 0 when it came to its end.
@@ -129,45 +129,48 @@ class Calibration:
         Raises:
             UserError: with what to do; what was measured is kept.
         """
-        wishes = self._wishes
+        options = self._options
         with SharedLink(self._port) as link, link.proxy():
             hello = link.request("hello")["hi"]
-            shelf = Shelf(data_dir() / "calibration", str(hello["board"]))
+            files = SessionFiles(data_dir() / "calibration", str(hello["board"]))
             current = dict(link.request("config-get")["config"])
-            network = identify(str(hello["model"]), wishes.model)
-            collected = self._begin(shelf, hello)
+            network = identify(str(hello["model"]), options.model)
+            measurements = self._load_or_begin(files, hello)
             cutoff = current["cutoff_q8"] or network.cutoff_q8
             try:
-                collected = Session(link, self._guide, shelf, collected, current, cutoff, wishes.plan).run()
+                measurements = Session(link, self._guide, files, measurements, current, cutoff, options.plan).run()
             except KeyboardInterrupt:
-                self._guide.tell("interrupted", "What was measured is kept: `earlid calibrate` goes on from here.")
+                self._guide.report("interrupted", "What was measured is kept: `earlid calibrate` goes on from here.")
                 raise
-            result = outcomes.work_out(collected, network, current)
+            result = results.compute_result(measurements, network, current)
             self._show(result)
-            level = self._guide.choose(result.levels, wishes.level)
-            wanted = settings.changes(current, result.wanted(level))
-            self._tell_changes(wanted, current)
-            if wishes.write and wanted:
-                self._write(link, shelf, result, level, wanted, str(hello["config"]))
+            level = self._guide.choose_level(result.levels, options.level)
+            wanted = settings.changed_settings(current, result.settings_for(level))
+            self._report_changes(wanted, current)
+            if options.write and wanted:
+                self._write_settings(link, files, result, level, wanted, str(hello["config"]))
         self._files(result, level)
         return 0
 
-    def _begin(self, shelf: Shelf, hello: dict[str, Any]) -> Collected:
-        fresh = Collected(str(hello["board"]), str(hello["word"]), str(hello["model"]), str(hello["fw"]), now_text())
-        kept = None if self._wishes.restart else shelf.load()
-        if kept is None:
+    def _load_or_begin(self, files: SessionFiles, hello: dict[str, Any]) -> Measurements:
+        fresh = Measurements(str(hello["board"]), str(hello["word"]), str(hello["model"]), str(hello["fw"]), now_text())
+        unfinished = None if self._options.restart else files.load()
+        if unfinished is None:
             return fresh
-        if (kept.word, kept.model) != (fresh.word, fresh.model):
-            self._guide.tell("stale", "the board has another word now: a new session begins")
+        if (unfinished.word, unfinished.model) != (fresh.word, fresh.model):
+            self._guide.report("stale", "the board has another word now: a new session begins")
             return fresh
-        self._guide.tell(
-            "resumed", f"going on with the session of {kept.began} (--restart begins anew)", began=kept.began, done=kept.done
+        self._guide.report(
+            "resumed",
+            f"going on with the session of {unfinished.began} (--restart begins anew)",
+            began=unfinished.began,
+            done=unfinished.done,
         )
-        return kept
+        return unfinished
 
-    def _show(self, result: Outcome) -> None:
-        self._guide.tell("levels", "", levels=outcomes.levels_json(result.levels), caveats=outcomes.caveats(result))
-        if self._wishes.as_json:
+    def _show(self, result: CalibrationResult) -> None:
+        self._guide.report("levels", "", levels=results.levels_json(result.levels), caveats=results.caveats(result))
+        if self._options.as_json:
             return
         console = Console(stderr=True, highlight=False)
         table = Table(title="What each level does (95 % exact intervals)")
@@ -176,29 +179,31 @@ class Calibration:
         for level in result.levels:
             table.add_row(
                 level.name, str(level.cutoff_q8), missed_text(level.own), false_text(level.own),
-                outcomes.expected_text(level), outcomes.cost_text(level),
+                results.expected_text(level), results.cost_text(level),
             )  # fmt: skip
         console.print(table)
-        console.print(text([result.line()]), markup=False)
-        for line in outcomes.caveats(result):
+        console.print(draw_text([result.line()]), markup=False)
+        for line in results.caveats(result):
             console.print(line, markup=False)
 
-    def _tell_changes(self, wanted: dict[str, int], current: dict[str, int]) -> None:
+    def _report_changes(self, wanted: dict[str, int], current: dict[str, int]) -> None:
         lines = [f"  {name}: {current.get(name)} -> {value}" for name, value in wanted.items()]
         head = "Settings that change:" if lines else "No setting changes."
-        self._guide.tell("changes", "\n".join([head, *lines]), changes=wanted)
+        self._guide.report("changes", "\n".join([head, *lines]), changes=wanted)
 
-    def _write(self, link: Link, shelf: Shelf, result: Outcome, level: str | None, wanted: dict[str, int], before: str) -> None:
+    def _write_settings(
+        self, link: Link, files: SessionFiles, result: CalibrationResult, level: str | None, wanted: dict[str, int], before: str
+    ) -> None:
         digest = write_config(link, self._guide, wanted)
         written = {"date": now_text(), "config_digest": digest, "previous_digest": before, "previous": result.current}
-        shelf.finish(outcomes.profile(result, level, written))
-        self._guide.tell(
+        files.finish(results.profile(result, level, written))
+        self._guide.report(
             "written", f"Written and journaled. Configuration {digest}; the old one ({before}) is kept on the board. "
-            f"Where it is from: {shelf.profile_path}", digest=digest, previous=before, profile=str(shelf.profile_path),
+            f"Where it is from: {files.profile_path}", digest=digest, previous=before, profile=str(files.profile_path),
         )  # fmt: skip
 
-    def _files(self, result: Outcome, level: str | None) -> None:
-        if self._wishes.plot is not None:
-            figure([result.line()], self._wishes.plot, f"{result.collected.word}, board {result.collected.board}")
-        if self._wishes.report is not None:
-            write_report(self._wishes.report, result, level, now_text())
+    def _files(self, result: CalibrationResult, level: str | None) -> None:
+        if self._options.plot is not None:
+            save_figure([result.line()], self._options.plot, f"{result.measurements.word}, board {result.measurements.board}")
+        if self._options.report is not None:
+            write_report(self._options.report, result, level, now_text())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Leads a person through the steps: on a terminal with a level meter, by a script without questions, or in JSON lines."""
+"""User interface of a calibration: a terminal with a level meter, a log without questions, or JSON lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from earlid.calibrate.levels import NAMES, Level
 
 METER_LOW_DBFS = -90.0
 METER_CELLS = 30
-SIGN_S = 1.2  # how long the sign to speak stays lit: who is later than that may wait for the next
+CUE_S = 1.2  # how long the sign to speak stays lit: who is later than that may wait for the next
 
 
 def meter(level_dbfs: float, cells: int = METER_CELLS) -> str:
@@ -29,46 +29,46 @@ def meter(level_dbfs: float, cells: int = METER_CELLS) -> str:
 
 
 class Guide:
-    """Says what to do without asking anything: for scripts and tests. `lines`: None for silence."""
+    """Prints what happens without asking anything: for scripts, --json and tests."""
 
     def __init__(self, as_json: bool = False, out: TextIO | None = None) -> None:
         self._json = as_json
         self._out = out if out is not None else (sys.stdout if as_json else sys.stderr)
 
-    def tell(self, event: str, text: str, **values: Any) -> None:
-        """Something that happened or was found; `values` go into the JSON line."""
+    def report(self, event: str, text: str, **values: Any) -> None:
+        """Print an event; `values` go into its JSON line."""
         if self._json:
             print(json.dumps({"event": event, **values}), file=self._out, flush=True)
         elif text:
             print(text, file=self._out, flush=True)
 
-    def begin(self, step: str, text: str, seconds: float) -> bool:
-        """A step is about to begin; False skips it."""
-        self.tell("step", text, step=step, seconds=seconds)
+    def ask_step(self, step: str, text: str, seconds: float) -> bool:
+        """Announce a step; False skips it."""
+        self.report("step", text, step=step, seconds=seconds)
         return True
 
-    def again(self, step: str) -> bool:
-        """A step came to nothing; True does it once more."""
+    def ask_retry(self, step: str) -> bool:
+        """Whether to repeat a step that failed."""
         return False
 
-    def now(self, text: str, **values: Any) -> None:
-        """This very moment matters: say the word now."""
-        self.tell("now", text, **values)
+    def cue(self, text: str, **values: Any) -> None:
+        """Prompt for something to be done at this very moment."""
+        self.report("now", text, **values)
 
     @contextmanager
     def progress(self, text: str, total_s: float) -> Iterator[Guide]:
-        """While something is listened to; `heard` is called inside."""
+        """While something is listened to; `on_reading` is called inside."""
         yield self
 
-    def heard(self, level_dbfs: float, seconds: float) -> None:
+    def on_reading(self, level_dbfs: float, seconds: float) -> None:
         """One reading: its level, and how long this has been going on."""
 
-    def choose(self, levels: Sequence[Level], wanted: str | None) -> str | None:
+    def choose_level(self, levels: Sequence[Level], wanted: str | None) -> str | None:
         """The name of the level to write; None for none."""
         return wanted
 
 
-class _Say(ProgressColumn):
+class _MessageColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         say: Text = task.fields["say"]
         return say
@@ -81,8 +81,8 @@ class TerminalGuide(Guide):
         super().__init__()
         self._console = Console(stderr=True, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
         self._bars: Progress | None = None
-        self._idle = ""  # what stands in front of the bar when there is no sign
-        self._lit_since_s: float | None = None  # when the sign came, in the step's own seconds
+        self._idle_text = ""  # what stands in front of the bar when there is no sign
+        self._cue_since_s: float | None = None  # when the sign came, in the step's own seconds
 
     def _ask(self, question: str) -> str:
         try:
@@ -90,31 +90,31 @@ class TerminalGuide(Guide):
         except EOFError:  # Ctrl-D
             raise KeyboardInterrupt from None
 
-    def tell(self, event: str, text: str, **values: Any) -> None:
+    def report(self, event: str, text: str, **values: Any) -> None:
         if text:
             self._console.print(text, markup=False)
 
-    def begin(self, step: str, text: str, seconds: float) -> bool:
+    def ask_step(self, step: str, text: str, seconds: float) -> bool:
         self._console.rule(step)
         self._console.print(text, markup=False)
         return self._ask("[bold]Enter[/] begins, [bold]s[/] skips: ") not in ("s", "skip")
 
-    def again(self, step: str) -> bool:
+    def ask_retry(self, step: str) -> bool:
         return self._ask("[bold]Enter[/] tries again, [bold]s[/] skips: ") not in ("s", "skip")
 
-    def now(self, text: str, **values: Any) -> None:
+    def cue(self, text: str, **values: Any) -> None:
         if self._bars is not None:
             self._bars.update(self._bars.task_ids[0], say=Text(text, "bold reverse"), refresh=True)  # at this very moment
-            self._lit_since_s = None
+            self._cue_since_s = None
         else:
             self._console.print(text, markup=False)
 
     @contextmanager
     def progress(self, text: str, total_s: float) -> Iterator[Guide]:
         columns = (
-            _Say(), BarColumn(bar_width=12), TextColumn("{task.fields[level]}"), TimeRemainingColumn(),
+            _MessageColumn(), BarColumn(bar_width=12), TextColumn("{task.fields[level]}"), TimeRemainingColumn(),
         )  # fmt: skip
-        self._idle, self._lit_since_s = text, float("inf")
+        self._idle_text, self._cue_since_s = text, float("inf")
         with Progress(*columns, console=self._console, transient=True) as bars:
             bars.add_task("", total=total_s, say=Text(text), level="")
             self._bars = bars
@@ -123,24 +123,24 @@ class TerminalGuide(Guide):
             finally:
                 self._bars = None
 
-    def heard(self, level_dbfs: float, seconds: float) -> None:
+    def on_reading(self, level_dbfs: float, seconds: float) -> None:
         if self._bars is None:
             return
-        if self._lit_since_s is None:
-            self._lit_since_s = seconds
-        elif seconds > self._lit_since_s + SIGN_S:
-            self._bars.update(self._bars.task_ids[0], say=Text(self._idle), refresh=True)
-            self._lit_since_s = float("inf")
+        if self._cue_since_s is None:
+            self._cue_since_s = seconds
+        elif seconds > self._cue_since_s + CUE_S:
+            self._bars.update(self._bars.task_ids[0], say=Text(self._idle_text), refresh=True)
+            self._cue_since_s = float("inf")
         self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs, 20)} {level_dbfs:6.1f} dBFS")
 
-    def choose(self, levels: Sequence[Level], wanted: str | None) -> str | None:
+    def choose_level(self, levels: Sequence[Level], wanted: str | None) -> str | None:
         if wanted:
             return wanted
         while True:
             answer = self._ask(f"Which level, {', '.join(NAMES)}? (Enter: none) ")
             if not answer:
                 return None
-            found = [name for name in NAMES if name.startswith(answer)]
-            if len(found) == 1:
-                return found[0]
+            matching = [name for name in NAMES if name.startswith(answer)]
+            if len(matching) == 1:
+                return matching[0]
             self._console.print(f"There is no {answer!r}.", markup=False)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The three named levels: which cutoff each is, for one owner's trials and what was published before them."""
+"""Three named sensitivity levels: the cutoff of each, from the owner's trials and published figures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from earlid.accuracy.curve import Curve, Point
+from earlid.accuracy.curve import Curve, OperatingPoint
 from earlid.calibrate.priors import Prior
 
 # False openings per hour that each level accepts. 0.5 is twelve in a day of uninterrupted talk.
@@ -22,7 +22,7 @@ class Level:
 
     name: str
     cutoff_q8: int
-    own: Point
+    own: OperatingPoint
     expected_per_h: float
     prior_weight: float  # share of the published figures in `expected_per_h`, 0 to 1
     live_s_per_opening: float
@@ -47,7 +47,7 @@ def expected_per_h(curve: Curve, prior: Prior, cutoff_q8: int) -> tuple[float, f
     return (prior.rate_per_h(cutoff_q8) * prior.hours + own) / hours, prior.hours / hours
 
 
-def choose(curve: Curve, prior: Prior, open_ms: int) -> list[Level]:
+def choose_levels(curve: Curve, prior: Prior, open_ms: int) -> list[Level]:
     """The three levels, `careful` first; each the lowest cutoff whose expected false openings are within its target.
 
     Args:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What others published about the same networks: the starting point while one's own trials are few.
+"""Prior rates of false openings, as published for the same networks: they count while one's own trials are few.
 
 Figures, not measurements of ours. Sources: microWakeWord's read-me of 2024 (misses on synthetic speech, false accepts
 on dinner-party recordings, DiPCo, and over Picovoice's background) and the cutoffs that Home Assistant's Voice PE ships
@@ -57,7 +57,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed of a network before its owner tried it.
+    """The prior of a network: its rate of false openings before its owner tried it.
 
     `hours`: how many hours of own listening the published rate weighs as much as. `missed`: None when nobody told.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the board said of itself over a while, as arrays; and the units of its levels."""
+"""Telemetry of a stretch of time as arrays, and conversions of the board's units of level."""
 
 from __future__ import annotations
 

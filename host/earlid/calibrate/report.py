@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lid import config
 
-from earlid.accuracy.curve import Point
-from earlid.accuracy.plot import figure_svg
+from earlid.accuracy.curve import OperatingPoint
+from earlid.accuracy.plot import figure_as_svg
 from earlid.accuracy.text import false_text, hours_text, missed_text
-from earlid.calibrate.outcome import Outcome, caveats, cost_text, expected_text
+from earlid.calibrate.result import CalibrationResult, caveats, cost_text, expected_text
 from earlid.files import write_atomically
 
 _STYLE = """
@@ -26,29 +26,30 @@ body { color: #e6e6e6; background: #161616; } th, td { border-color: #444; } .no
 """
 
 
-def write_report(path: Path, outcome: Outcome, level: str | None, date: str) -> None:
+def write_report(path: Path, result: CalibrationResult, level: str | None, date: str) -> None:
     """Write the page.
 
     Raises:
         UserError: the file cannot be written.
     """
-    write_atomically(path, page(outcome, level, date))
+    write_atomically(path, make_page(result, level, date))
 
 
-def page(outcome: Outcome, level: str | None, date: str) -> str:
+def make_page(result: CalibrationResult, level: str | None, date: str) -> str:
     """The page's text."""
-    collected = outcome.collected
-    head = f"Calibration of board {collected.board}"
+    measurements = result.measurements
+    head = f"Calibration of board {measurements.board}"
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>{escape(head)}</title>",
         f"<style>{_STYLE}</style><h1>{escape(head)}</h1>",
-        f"<p>{escape(date)}. Word {escape(collected.word or 'none')}, network {escape(outcome.network.name or collected.model)}, "
-        f"firmware {escape(collected.firmware)}. No sound left the board: everything here is made of levels and scores.</p>",
-        "<h2>The choice</h2>", _levels(outcome, level), _plot(outcome),
-        "".join(f"<p class=note>{escape(line)}</p>" for line in caveats(outcome)),
-        "<h2>The room and the voice</h2>", _room(outcome), "<h2>Words</h2>", _trials(outcome),
-        "<h2>Settings</h2>", _settings(outcome, level),
+        f"<p>{escape(date)}. Word {escape(measurements.word or 'none')}, "
+        f"network {escape(result.network.name or measurements.model)}, "
+        f"firmware {escape(measurements.firmware)}. No sound left the board: everything here is made of levels and scores.</p>",
+        "<h2>The choice</h2>", _levels(result, level), _plot(result),
+        "".join(f"<p class=note>{escape(line)}</p>" for line in caveats(result)),
+        "<h2>The room and the voice</h2>", _room(result), "<h2>Words</h2>", _trials(result),
+        "<h2>Settings</h2>", _settings(result, level),
     ]  # fmt: skip
     return "\n".join(parts) + "</html>\n"
 
@@ -62,25 +63,25 @@ def _table(head: list[str], rows: list[list[str]], chosen: int | None = None) ->
     return f"<table><tr>{cells}</tr>{''.join(lines)}</table>"
 
 
-def _levels(outcome: Outcome, chosen: str | None) -> str:
-    def row(name: str, point: Point, expected: str, cost: str) -> list[str]:
+def _levels(result: CalibrationResult, chosen: str | None) -> str:
+    def row(name: str, point: OperatingPoint, expected: str, cost: str) -> list[str]:
         return [name, str(point.cutoff_q8), missed_text(point), false_text(point), expected, cost]
 
-    rows = [row(level.name, level.own, expected_text(level), cost_text(level)) for level in outcome.levels]
-    rows.append(row("in force before", outcome.curve.at(outcome.cutoff_in_force_q8), "", ""))
+    rows = [row(level.name, level.own, expected_text(level), cost_text(level)) for level in result.levels]
+    rows.append(row("in force before", result.curve.at(result.cutoff_in_force_q8), "", ""))
     head = ["level", "cutoff of 255", "words missed", "false openings", "to expect", "a false opening costs"]
-    place = next((number for number, level in enumerate(outcome.levels) if level.name == chosen), None)
+    place = next((number for number, level in enumerate(result.levels) if level.name == chosen), None)
     return _table(head, rows, place)
 
 
-def _plot(outcome: Outcome) -> str:
-    if not (outcome.curve.trials and outcome.curve.hours):
+def _plot(result: CalibrationResult) -> str:
+    if not (result.curve.trials and result.curve.hours):
         return "<p class=note>No plot: it needs both words spoken and time without the word.</p>"
-    return figure_svg([outcome.line()])
+    return figure_as_svg([result.line()])
 
 
-def _room(outcome: Outcome) -> str:
-    room, voice = outcome.collected.room, outcome.collected.voice
+def _room(result: CalibrationResult) -> str:
+    room, voice = result.measurements.room, result.measurements.voice
     if room is None:
         return "<p>Not measured.</p>"
     seconds = room.per_second_dbfs
@@ -98,15 +99,15 @@ def _room(outcome: Outcome) -> str:
             ["voice", f"{voice.speech_dbfs:.1f} dBFS, {voice.snr_db:.0f} dB above the room, peaks at {voice.peak_dbfs:.1f} dBFS"],
             ["gain that fits", f"{voice.gain_q8 / 256:.2f}"],
         ]
-    found = [*room.findings, *(voice.findings if voice else [])]
+    findings = [*room.findings, *(voice.findings if voice else [])]
     faults = "".join(
-        f"<p><b>{escape(f.name)}</b>: {escape(f.what)}. {escape(f.cure[0].upper() + f.cure[1:])}.</p>" for f in found
+        f"<p><b>{escape(f.name)}</b>: {escape(f.what)}. {escape(f.cure[0].upper() + f.cure[1:])}.</p>" for f in findings
     )
     return _table(["", ""], rows) + (faults or "<p>No fault was found.</p>")
 
 
-def _trials(outcome: Outcome) -> str:
-    trials = outcome.collected.trials
+def _trials(result: CalibrationResult) -> str:
+    trials = result.measurements.trials
     if not trials:
         return "<p>Not tried.</p>"
     rows = [
@@ -118,15 +119,15 @@ def _trials(outcome: Outcome) -> str:
         ]
         for number, trial in enumerate(trials, 1)
     ]
-    spent = f"<p>Without the word: {hours_text(outcome.curve.hours)}.</p>"
-    return _table(["", "highest score of 255", "ms from its first sound", ""], rows) + spent
+    duration = f"<p>Without the word: {hours_text(result.curve.hours)}.</p>"
+    return _table(["", "highest score of 255", "ms from its first sound", ""], rows) + duration
 
 
-def _settings(outcome: Outcome, level: str | None) -> str:
-    wanted = outcome.wanted(level)
+def _settings(result: CalibrationResult, level: str | None) -> str:
+    settings = result.settings_for(level)
     rows = []
-    for name, value in wanted.items():
+    for name, value in settings.items():
         _, low, high, _, what = config.SCHEMA[name]
-        before = outcome.current.get(name)
+        before = result.current.get(name)
         rows.append([name, str(value), "" if before == value else str(before), f"{low} to {high}", what])
     return _table(["setting", "value", "before", "range", "what it is"], rows)

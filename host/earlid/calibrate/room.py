@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The quiet room: how loud it is, and what is wrong with the microphone or its wires. Pure."""
+"""Measurement of a quiet room: its level, and faults of the microphone and its wiring. Pure."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LOUD_DBFS = -40.0
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something wrong, by name, and its cure. `fatal`: nothing can be calibrated before it is mended."""
+class MicrophoneFinding:
+    """A fault by name, and its cure. `fatal`: nothing can be calibrated before it is mended."""
 
     name: str
     what: str
@@ -33,7 +33,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Room:
+class QuietRoom:
     """A quiet room. Levels in dB full scale at the microphone (before any gain); the spread in 1/256 of log2 energy."""
 
     level_dbfs: float
@@ -42,11 +42,11 @@ class Room:
     seconds: float
     dc_steps: float
     hum_dbfs: dict[str, float | None]
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[MicrophoneFinding] = field(default_factory=list)
 
 
-def measure_room(quiet: Readings, probe: Mapping[str, Any], gain_q8: int) -> Room:
-    """What a quiet room is like.
+def measure_room(quiet: Readings, probe: Mapping[str, Any], gain_q8: int) -> QuietRoom:
+    """Measure a quiet room.
 
     Args:
         quiet: live numbers of some seconds in which nobody talked.
@@ -61,19 +61,19 @@ def measure_room(quiet: Readings, probe: Mapping[str, Any], gain_q8: int) -> Roo
     median_q8 = float(np.median(levels)) if len(levels) else 0.0
     level = dbfs(median_q8) - boost
     unrest = float(np.quantile(levels, 0.999)) - median_q8 if len(levels) else 0.0
-    findings = wires(probe)
+    findings = wiring_findings(probe)
     if not any(finding.fatal for finding in findings):
         rms_steps = 32768 * 10 ** (level / 20)
-        findings += hum(probe, rms_steps)
+        findings += hum_findings(probe, rms_steps)
         if level > LOUD_DBFS:
             findings.append(
-                Finding(
+                MicrophoneFinding(
                     "loud room",
                     f"the quiet room is at {level:.0f} dBFS, about as loud as speech",
                     "switch off what is running, or move the board away from it; then calibrate again",
                 )
             )
-    return Room(
+    return QuietRoom(
         level,
         [dbfs(value) - boost for value in per_second(quiet.lvl, quiet.ms)],
         unrest,
@@ -84,12 +84,12 @@ def measure_room(quiet: Readings, probe: Mapping[str, Any], gain_q8: int) -> Roo
     )
 
 
-def wires(probe: Mapping[str, Any]) -> list[Finding]:
-    """What one look at both I2S slots tells, the worst first."""
+def wiring_findings(probe: Mapping[str, Any]) -> list[MicrophoneFinding]:
+    """Faults that a probe of both I2S slots shows, the worst first."""
     low, high = int(probe["low"]), int(probe["high"])
     if low == high and probe["other"]:
         return [
-            Finding(
+            MicrophoneFinding(
                 "swapped channel",
                 "the left slot is silent and the right one carries sound",
                 "tie the microphone's L/R pin to ground (it is high, or not connected)",
@@ -98,7 +98,7 @@ def wires(probe: Mapping[str, Any]) -> list[Finding]:
         ]
     if low == high == 0:
         return [
-            Finding(
+            MicrophoneFinding(
                 "dead microphone",
                 "every sample is zero",
                 "check the microphone's supply, its ground, and the wires SCK (GPIO 26), WS (25) and SD (33)",
@@ -107,7 +107,7 @@ def wires(probe: Mapping[str, Any]) -> list[Finding]:
         ]
     if low == high:
         return [
-            Finding(
+            MicrophoneFinding(
                 "stuck line",
                 f"every sample is {low:+d} of 24 bits",
                 "the SD wire (GPIO 33) is held at one level: look for a short to supply or a broken wire",
@@ -119,7 +119,7 @@ def wires(probe: Mapping[str, Any]) -> list[Finding]:
     if stuck:
         text = ", ".join(f"bit {bit} always {value}" for bit, value in stuck.items())
         found.append(
-            Finding(
+            MicrophoneFinding(
                 "stuck bit",
                 f"{text} (of 24, 23 is the sign)",
                 "a marginal clock or data wire: shorten the wires, add a 100 nF capacitor at the microphone, or replace it",
@@ -128,7 +128,7 @@ def wires(probe: Mapping[str, Any]) -> list[Finding]:
     samples = int(probe["ms"]) * 16
     if probe["clipped"] > samples * CLIPPED_SHARE:
         found.append(
-            Finding(
+            MicrophoneFinding(
                 "clipped microphone",
                 f"{probe['clipped'] / samples:.1%} of the samples are at the end of the scale in a quiet room",
                 "the microphone is overdriven or defective: check its supply (3.3 V) and what touches it; else replace it",
@@ -137,7 +137,7 @@ def wires(probe: Mapping[str, Any]) -> list[Finding]:
     offset = probe["dc_q4"] / 16
     if abs(offset) > DC_STEPS:
         found.append(
-            Finding(
+            MicrophoneFinding(
                 "DC offset",
                 f"the mean is {offset:+.0f} steps of 16 bits ({abs(offset) / 327.68:.1f} % of full scale)",
                 "it is taken out before the gate hears it, but costs headroom: if it is above 10 %, replace the microphone",
@@ -168,7 +168,7 @@ def stuck_bits(any_bits: int, all_bits: int) -> dict[int, int]:
     return dict(sorted(stuck.items()))
 
 
-def hum(probe: Mapping[str, Any], rms_steps: float) -> list[Finding]:
+def hum_findings(probe: Mapping[str, Any], rms_steps: float) -> list[MicrophoneFinding]:
     """Mains hum at 50 or 60 Hz, by its first two harmonics, against the room and against the other frequency.
 
     Args:
@@ -182,7 +182,7 @@ def hum(probe: Mapping[str, Any], rms_steps: float) -> list[Finding]:
         enough = strength > HUM_STEPS and strength > HUM_SHARE * rms_steps
         if enough and max(mains) > HUM_CONTRAST * max(others):
             found.append(
-                Finding(
+                MicrophoneFinding(
                     f"hum {hertz} Hz",
                     f"mains hum of {20 * math.log10(strength / 32768):.0f} dBFS",
                     "keep the microphone's wires short and away from mains cables, try another USB supply, and connect the "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The steps of a calibration, over the serial link: says what to do, listens to the board's numbers, keeps what was found."""
+"""The steps of a calibration over the serial link: each prompts a person, reads telemetry, and saves what it measured."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Telemetry
 from earlid.calibrate.guide import Guide
 from earlid.calibrate.readings import Readings, dbfs, gain_db, readings
-from earlid.calibrate.room import Finding, measure_room
-from earlid.calibrate.session_file import STEPS, Collected, Shelf
+from earlid.calibrate.room import MicrophoneFinding, measure_room
+from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles
 from earlid.calibrate.trials import judge_trial
 from earlid.calibrate.voice import measure_voice
 from earlid.errors import FAILED, UserError
@@ -27,7 +27,7 @@ PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class SessionPlan:
     """How long each step takes, in seconds; `skip` names steps that are left out."""
 
     room_s: float = 10.0
@@ -41,7 +41,7 @@ class Plan:
 class MicrophoneFault(UserError):
     """Nothing can be calibrated before this is mended."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: MicrophoneFinding) -> None:
         super().__init__(
             f"{finding.name}: {finding.what}. To mend it: {finding.cure}. Then run `earlid calibrate` again.", FAILED
         )
@@ -54,20 +54,27 @@ class Session:
     Args:
         link: the board, with its lid closed.
         guide: talks to the person.
-        shelf: keeps what is found, after each step.
-        collected: what is there already.
+        files: where what was measured is kept, after each step.
+        measurements: what is there already.
         config: the board's configuration.
         cutoff_q8: the score that opens now, of 255.
     """
 
     def __init__(
-        self, link: Link, guide: Guide, shelf: Shelf, collected: Collected, config: dict[str, int], cutoff_q8: int, plan: Plan
+        self,
+        link: Link,
+        guide: Guide,
+        files: SessionFiles,
+        measurements: Measurements,
+        config: dict[str, int],
+        cutoff_q8: int,
+        plan: SessionPlan,
     ) -> None:
-        self._link, self._guide, self._shelf, self._plan = link, guide, shelf, plan
-        self._collected, self._config, self._cutoff_q8 = collected, config, cutoff_q8
+        self._link, self._guide, self._files, self._plan = link, guide, files, plan
+        self._measurements, self._config, self._cutoff_q8 = measurements, config, cutoff_q8
         self._closed_at_ms = -1000
 
-    def run(self) -> Collected:
+    def run(self) -> Measurements:
         """Do what is left of the steps, and keep each as it is done.
 
         Raises:
@@ -78,17 +85,17 @@ class Session:
         try:
             for name in STEPS:
                 if name in self._plan.skip:
-                    self._guide.tell("skipped", f"{name}: skipped", step=name)
-                elif name in self._collected.done:
-                    self._guide.tell("kept", f"{name}: done before, kept", step=name)
+                    self._guide.report("skipped", f"{name}: skipped", step=name)
+                elif name in self._measurements.done:
+                    self._guide.report("kept", f"{name}: done before, kept", step=name)
                 elif steps[name]():
-                    self._collected.done.append(name)
-                    self._shelf.save(self._collected)
+                    self._measurements.done.append(name)
+                    self._files.save(self._measurements)
                 else:
-                    self._guide.tell("skipped", f"{name}: skipped", step=name)
+                    self._guide.report("skipped", f"{name}: skipped", step=name)
         finally:
-            self._quieten()
-        return self._collected
+            self._restore_telemetry()
+        return self._measurements
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
@@ -98,18 +105,18 @@ class Session:
             f"Nobody talks for {seconds + PROBE_MS / 1000:.0f} s; what usually runs, runs. "
             "This finds the noise floor and faults of the microphone."
         )
-        if not self._guide.begin("room", text, seconds):
+        if not self._guide.ask_step("room", text, seconds):
             return False
         probe = self._probe()
         with self._guide.progress("quiet please", seconds):
             quiet = self._listen(seconds)
         room = measure_room(quiet, probe, self._config["gain_q8"])
-        self._collected.room = room
+        self._measurements.room = room
         for finding in room.findings:
-            self._report(finding)
+            self._report_finding(finding)
             if finding.fatal:
                 raise MicrophoneFault(finding)
-        self._guide.tell(
+        self._guide.report(
             "room", f"The room is at {room.level_dbfs:.1f} dBFS.", level_dbfs=round(room.level_dbfs, 2),
             per_second_dbfs=[round(level, 2) for level in room.per_second_dbfs], findings=[f.name for f in room.findings],
         )  # fmt: skip
@@ -118,23 +125,23 @@ class Session:
     def _voice(self) -> bool:
         seconds = self._plan.voice_s
         text = f"Talk for {seconds:.0f} s, about anything, from where you will be."
-        if self._collected.room is None:
-            self._guide.tell("skipped", "voice needs the room step first", step="voice")
+        if self._measurements.room is None:
+            self._guide.report("skipped", "voice needs the room step first", step="voice")
             return False
-        if not self._guide.begin("voice", text, seconds):
+        if not self._guide.ask_step("voice", text, seconds):
             return False
         while True:
             with self._guide.progress("talk, please", seconds):
                 talk = self._listen(seconds)
-            voice = measure_voice(talk, self._collected.room.level_dbfs, self._config["gain_q8"])
+            voice = measure_voice(talk, self._measurements.room.level_dbfs, self._config["gain_q8"])
             for finding in voice.findings:
-                self._report(finding)
+                self._report_finding(finding)
             if not any(finding.fatal for finding in voice.findings):
                 break
-            if not self._guide.again("voice"):
+            if not self._guide.ask_retry("voice"):
                 return False
-        self._collected.voice = voice
-        self._guide.tell(
+        self._measurements.voice = voice
+        self._guide.report(
             "voice",
             f"Your voice is at {voice.speech_dbfs:.1f} dBFS, {voice.snr_db:.0f} dB above the room; "
             f"a gain of {voice.gain_q8 / 256:.1f} fits.",
@@ -144,42 +151,42 @@ class Session:
         return True
 
     def _word(self) -> bool:
-        plan, trials = self._plan, self._collected.trials
-        if not self._collected.word:
-            self._guide.tell("skipped", "the board has no word to listen for: `earlid flash` puts one on it", step="word")
+        plan, trials = self._plan, self._measurements.trials
+        if not self._measurements.word:
+            self._guide.report("skipped", "the board has no word to listen for: `earlid flash` puts one on it", step="word")
             return False
         text = (
-            f"Say {self._collected.word!r} {plan.words} times, once at each sign, as you would say it: a sign every "
+            f"Say {self._measurements.word!r} {plan.words} times, once at each sign, as you would say it: a sign every "
             f"{plan.word_s:g} s. Each time the lid may open; it is closed again at once."
         )
-        if not self._guide.begin("word", text, plan.words * plan.word_s):
+        if not self._guide.ask_step("word", text, plan.words * plan.word_s):
             return False
         with self._guide.progress("wait for it", plan.words * plan.word_s):
             while len(trials) < plan.words:
                 number = len(trials) + 1
-                sign = partial(self._guide.now, f"say it now ({number} of {plan.words})", trial=number)
+                sign = partial(self._guide.cue, f"say it now ({number} of {plan.words})", trial=number)
                 window = self._listen(plan.word_s, (number - 1) * plan.word_s, at_start=sign)
                 trial = judge_trial(window, self._cutoff_q8)
                 trials.append(trial)
-                self._shelf.save(self._collected)
-                found = "heard" if trial.peak > self._cutoff_q8 else "missed" if trial.heard_sound else "no sound"
-                late = f", {trial.latency_ms} ms after it began" if trial.latency_ms is not None else ""
-                self._guide.tell(
-                    "trial", f"  {number}: {found}, score {trial.peak} of 255{late}",
+                self._files.save(self._measurements)
+                result = "heard" if trial.peak > self._cutoff_q8 else "missed" if trial.heard_sound else "no sound"
+                delay = f", {trial.latency_ms} ms after it began" if trial.latency_ms is not None else ""
+                self._guide.report(
+                    "trial", f"  {number}: {result}, score {trial.peak} of 255{delay}",
                     trial=number, peak=trial.peak, latency_ms=trial.latency_ms, sound=trial.heard_sound,
                 )  # fmt: skip
         return True
 
     def _noise(self) -> bool:
-        plan, ordinary = self._plan, self._collected.ordinary
+        plan, ordinary = self._plan, self._measurements.ordinary
         text = (
             f"Ordinary sound without the word for {_duration(plan.noise_s)}: television, talk, the kitchen. "
             "The longer, the surer. Ctrl-C ends it early and keeps what was heard."
         )
         left_s = plan.noise_s - ordinary.milliseconds / 1000
-        if not self._collected.word or left_s <= 0:
-            return bool(self._collected.word)
-        if not self._guide.begin("noise", text, left_s):
+        if not self._measurements.word or left_s <= 0:
+            return bool(self._measurements.word)
+        if not self._guide.ask_step("noise", text, left_s):
             return False
         interrupted = False
         with self._guide.progress("listening", plan.noise_s):
@@ -191,10 +198,10 @@ class Session:
                 except KeyboardInterrupt:
                     interrupted = True
                 ordinary.add(readings(lines))
-                self._shelf.save(self._collected)
+                self._files.save(self._measurements)
                 left_s = min(left_s - chunk_s, plan.noise_s - ordinary.milliseconds / 1000)
         openings = int(ordinary.counts[self._cutoff_q8])
-        self._guide.tell(
+        self._guide.report(
             "noise", f"{_duration(ordinary.milliseconds / 1000)} heard; {openings} false openings at the cutoff in force.",
             milliseconds=ordinary.milliseconds, false_openings=openings,
         )  # fmt: skip
@@ -241,7 +248,7 @@ class Session:
                     end_ms = now_ms + round(seconds * 1000)
                     at_start()
                 lines.append(message)
-                self._guide.heard(dbfs(message["lvl"]) - boost, before_s + seconds - (end_ms - now_ms) / 1000)
+                self._guide.on_reading(dbfs(message["lvl"]) - boost, before_s + seconds - (end_ms - now_ms) / 1000)
                 self._keep_closed(message, now_ms)
                 if now_ms >= end_ms:
                     return self._complete(lines, seconds)
@@ -265,33 +272,33 @@ class Session:
             )
 
     def _complete(self, lines: list[Telemetry], seconds: float) -> Readings:
-        found = readings(lines)
+        result = readings(lines)
         expected = seconds * 1000 / TELEMETRY_MS
-        if len(found) < expected * 0.9:
-            self._guide.tell(
-                "lossy", f"only {len(found)} of {expected:.0f} live lines arrived: the figures are coarser than they should be",
-                received=len(found), expected=round(expected),
+        if len(result) < expected * 0.9:
+            self._guide.report(
+                "lossy", f"only {len(result)} of {expected:.0f} live lines arrived: the figures are coarser than they should be",
+                received=len(result), expected=round(expected),
             )  # fmt: skip
-        return found
+        return result
 
-    def _report(self, finding: Finding) -> None:
-        self._guide.tell(
+    def _report_finding(self, finding: MicrophoneFinding) -> None:
+        self._guide.report(
             "finding", f"Found: {finding.name}: {finding.what}. {finding.cure[0].upper()}{finding.cure[1:]}.",
             name=finding.name, what=finding.what, cure=finding.cure, fatal=finding.fatal,
         )  # fmt: skip
 
-    def _quieten(self) -> None:
+    def _restore_telemetry(self) -> None:
         try:
             self._link.request("telemetry", every_ms=self._config.get("telemetry_ms", 0))
         except (BoardGone, BoardRefused):
             pass  # gone anyway; a restart forgets it
 
 
-def write_config(link: Link, guide: Guide, wanted: dict[str, int], patience_s: float = PATIENCE_S) -> str:
+def write_config(link: Link, guide: Guide, settings: dict[str, int], patience_s: float = PATIENCE_S) -> str:
     """Write settings while a person holds the talk button; the board keeps its old ones for `config-rollback`.
 
     Args:
-        wanted: the settings to change.
+        settings: those to change.
 
     Returns:
         The new configuration's digest, 8 hex digits.
@@ -299,11 +306,11 @@ def write_config(link: Link, guide: Guide, wanted: dict[str, int], patience_s: f
     Raises:
         UserError: nobody held the button, or the board does not have what was written.
     """
-    guide.now("Hold the talk button now (the lid opens, and closes by itself before the settings are written).", hold=True)
+    guide.cue("Hold the talk button now (the lid opens, and closes by itself before the settings are written).", hold=True)
     end_s = time.monotonic() + patience_s
     while True:
         try:
-            digest = str(link.request("config-set", config=wanted)["digest"])
+            digest = str(link.request("config-set", config=settings)["digest"])
             break
         except BoardRefused as refused:
             if refused.err != "presence":
@@ -314,8 +321,8 @@ def write_config(link: Link, guide: Guide, wanted: dict[str, int], patience_s: f
                     FAILED,
                 ) from refused
             time.sleep(ASK_AGAIN_S)
-    found = link.request("config-get")
-    if any(found["config"].get(name) != value for name, value in wanted.items()):
+    result = link.request("config-get")
+    if any(result["config"].get(name) != value for name, value in settings.items()):
         raise UserError("the board does not have the settings that were written; run `earlid doctor`.", FAILED)
     return digest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a calibration has got so far, kept after every step so that it can be gone on with; and the profiles written."""
+"""Files of a calibration: the measurements so far, saved after every step, and the profiles written to a board."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from earlid.calibrate.room import Finding, Room
-from earlid.calibrate.trials import Ordinary, Trial
-from earlid.calibrate.voice import Voice
+from earlid.calibrate.room import MicrophoneFinding, QuietRoom
+from earlid.calibrate.trials import BackgroundSound, Trial
+from earlid.calibrate.voice import Speech
 from earlid.errors import UserError
 from earlid.files import read_json, write_atomically
 from earlid.ledger.location import DATA_DIR_STEP
@@ -21,7 +21,7 @@ STEPS = ("room", "voice", "word", "noise")
 
 
 @dataclass
-class Collected:
+class Measurements:
     """Everything measured on one board; None or empty where a step has not been done."""
 
     board: str
@@ -29,10 +29,10 @@ class Collected:
     model: str
     firmware: str
     began: str
-    room: Room | None = None
-    voice: Voice | None = None
+    room: QuietRoom | None = None
+    voice: Speech | None = None
     trials: list[Trial] = field(default_factory=list)
-    ordinary: Ordinary = field(default_factory=Ordinary)
+    ordinary: BackgroundSound = field(default_factory=BackgroundSound)
     done: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -46,25 +46,25 @@ class Collected:
         }  # fmt: skip
 
 
-def collected_from(values: dict[str, Any]) -> Collected:
+def measurements_from(values: dict[str, Any]) -> Measurements:
     """What `to_json` made. Raises KeyError, TypeError or ValueError when it is something else."""
     if values["format"] != FORMAT:
         raise ValueError(f"format {values['format']}")
-    return Collected(
+    return Measurements(
         values["board"], values["word"], values["model"], values["firmware"], values["began"],
-        Room(**_findings(values["room"])) if values["room"] else None,
-        Voice(**_findings(values["voice"])) if values["voice"] else None,
+        QuietRoom(**_findings(values["room"])) if values["room"] else None,
+        Speech(**_findings(values["voice"])) if values["voice"] else None,
         [Trial(**trial) for trial in values["trials"]],
-        Ordinary(values["ordinary"]["counts"], values["ordinary"]["milliseconds"]),
+        BackgroundSound(values["ordinary"]["counts"], values["ordinary"]["milliseconds"]),
         [step for step in values["done"] if step in STEPS],
     )  # fmt: skip
 
 
 def _findings(values: dict[str, Any]) -> dict[str, Any]:
-    return values | {"findings": [Finding(**finding) for finding in values["findings"]]}
+    return values | {"findings": [MicrophoneFinding(**finding) for finding in values["findings"]]}
 
 
-class Shelf:
+class SessionFiles:
     """The files of one board: an unfinished session, and the profiles that were written to it, newest last.
 
     Args:
@@ -76,16 +76,16 @@ class Shelf:
         self.session_path = folder / f"{board}.session.json"
         self.profile_path = folder / f"{board}.json"
 
-    def load(self) -> Collected | None:
+    def load(self) -> Measurements | None:
         """The unfinished session; None when there is none, or it cannot be read any more."""
         try:
-            return collected_from(read_json(self.session_path))
+            return measurements_from(read_json(self.session_path))
         except (UserError, ValueError, KeyError, TypeError):
             return None
 
-    def save(self, collected: Collected) -> None:
+    def save(self, measurements: Measurements) -> None:
         """Keep a session. Raises UserError when it cannot be written."""
-        _write(self.session_path, collected.to_json())
+        _write(self.session_path, measurements.to_json())
 
     def finish(self, profile: dict[str, Any]) -> None:
         """Keep a profile as the newest, its predecessors behind it, and let the session go."""

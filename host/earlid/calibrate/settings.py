@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""From what was measured to the board's settings. Pure; the schema and its ranges are the firmware's (`lid.config`)."""
+"""The board's settings, computed from measurements. Pure; the schema and its ranges are the firmware's (`lid.config`)."""
 
 from __future__ import annotations
 
 from lid import config
 
 from earlid.calibrate.levels import Level
-from earlid.calibrate.room import Room
-from earlid.calibrate.voice import SNR_LEAST_DB, Voice, snr_q8
+from earlid.calibrate.room import QuietRoom
+from earlid.calibrate.voice import SNR_LEAST_DB, Speech, snr_q8
 
 MARGIN_Q8 = 85  # 1 dB above all but one in a thousand hops of the quiet room
 # 6 dB: lower, and pink noise keeps the network awake; 9 dB: higher, and words at 10 dB are missed (tried on recordings)
@@ -16,7 +16,7 @@ OFF_SHARE = 5 / 8
 SPEECH_SHARE = 0.4  # of the way from the room to the voice: the word's weak first sound lies below its level
 
 
-def energy_thresholds(room: Room | None, voice: Voice | None) -> dict[str, int]:
+def energy_thresholds(room: QuietRoom | None, voice: Speech | None) -> dict[str, int]:
     """Thresholds of the energy gate: above the room's own unrest, well below the voice.
 
     Where the two leave no room between them the energy gate is switched off: it would cost words and save little.
@@ -34,7 +34,7 @@ def energy_thresholds(room: Room | None, voice: Voice | None) -> dict[str, int]:
     return {"energy_gate": gate, "energy_on_q8": on, "energy_off_q8": round(on * OFF_SHARE)}
 
 
-def propose(current: dict[str, int], room: Room | None, voice: Voice | None, level: Level | None) -> dict[str, int]:
+def new_settings(current: dict[str, int], room: QuietRoom | None, voice: Speech | None, level: Level | None) -> dict[str, int]:
     """A complete configuration: the current one, with what was measured put in.
 
     Args:
@@ -56,6 +56,6 @@ def propose(current: dict[str, int], room: Room | None, voice: Voice | None, lev
     return dict(config.check(wanted))
 
 
-def changes(current: dict[str, int], wanted: dict[str, int]) -> dict[str, int]:
+def changed_settings(current: dict[str, int], wanted: dict[str, int]) -> dict[str, int]:
     """Only the settings that differ."""
     return {name: value for name, value in wanted.items() if current.get(name) != value}

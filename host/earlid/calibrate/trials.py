@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The owner's word, some times over, and ordinary sound without it: scores, latencies, false openings. Pure."""
+"""Trials of the wake word, and background sound without it: scores, latencies, false openings. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earlid.accuracy.curve import Curve, counts_of_events, counts_of_peaks
+from earlid.accuracy.curve import Curve, misses_by_cutoff, openings_by_cutoff
 from earlid.calibrate.readings import Readings
 
 ONSET_ABOVE_Q8 = 512  # a hop this far above the floor begins the word
@@ -38,7 +38,7 @@ def judge_trial(window: Readings, cutoff_q8: int) -> Trial:
     return Trial(int(window.score.max()) if len(window) else 0, latency, bool(len(loud)))
 
 
-class Ordinary:
+class BackgroundSound:
     """False openings of every cutoff, counted as the sound goes by; a night costs no more memory than a minute."""
 
     CHUNK_MS = 60_000
@@ -54,11 +54,11 @@ class Ordinary:
 
     def add(self, heard: Readings) -> None:
         """Count one more stretch; an opening across the border of two may count twice, never not at all."""
-        self.counts += counts_of_events(heard.ms, heard.score)
+        self.counts += openings_by_cutoff(heard.ms, heard.score)
         self.milliseconds += heard.span_ms
 
 
-def curve(trials: Sequence[Trial], ordinary: Ordinary) -> Curve:
+def curve(trials: Sequence[Trial], ordinary: BackgroundSound) -> Curve:
     """Own trials as a curve. A window in which nothing was heard is no trial: nobody spoke."""
     peaks = [trial.peak for trial in trials if trial.heard_sound]
-    return Curve(counts_of_peaks(peaks), len(peaks), ordinary.counts, ordinary.hours)
+    return Curve(misses_by_cutoff(peaks), len(peaks), ordinary.counts, ordinary.hours)

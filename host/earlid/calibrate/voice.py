@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Speech from where the owner will be: its level, how far above the room it is, and the gain it asks for. Pure."""
+"""Measurement of speech: its level, its distance from the room's noise, and the gain that fits. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from earlid.calibrate.readings import DB_PER_Q8, GAIN_ONE_Q8, Readings, dbfs, gain_db
-from earlid.calibrate.room import Finding
+from earlid.calibrate.room import MicrophoneFinding
 
 TARGET_DBFS = -26.0  # active speech level, as telephone networks aim at (ITU-T P.56's scale)
 PEAK_DBFS = -3.0  # no sample of the speech heard would be above it
@@ -20,7 +20,7 @@ SNR_LEAST_DB = 10.0
 
 
 @dataclass(frozen=True)
-class Voice:
+class Speech:
     """Speech heard; levels in dB full scale at the microphone, before any gain."""
 
     speech_dbfs: float
@@ -29,10 +29,10 @@ class Voice:
     active_share: float
     gain_q8: int
     seconds: float
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[MicrophoneFinding] = field(default_factory=list)
 
 
-def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Voice:
+def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Speech:
     """Level of the hops that hold speech: those more than 6 dB above the room.
 
     Args:
@@ -45,13 +45,13 @@ def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Voice:
     active = levels[levels > room_dbfs + ACTIVE_ABOVE_DB]
     share = len(active) / max(1, len(levels))
     if share < ACTIVE_LEAST:
-        finding = Finding(
+        finding = MicrophoneFinding(
             "no speech",
             f"only {share:.0%} of the time was louder than the room",
             "talk in your usual voice for the whole step, from where you will be",
             True,
         )
-        return Voice(room_dbfs, 0.0, room_dbfs, share, gain_q8, talk.span_ms / 1000, [finding])
+        return Speech(room_dbfs, 0.0, room_dbfs, share, gain_q8, talk.span_ms / 1000, [finding])
     speech = 10 * math.log10(float(np.mean(10 ** (active / 10))))
     peak = 20 * math.log10(max(1, int(talk.peak.max())) / 32768) - boost
     wanted_db = min(TARGET_DBFS - speech, PEAK_DBFS - peak)
@@ -59,7 +59,7 @@ def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Voice:
     findings = []
     if speech - room_dbfs < SNR_LEAST_DB:
         findings.append(
-            Finding(
+            MicrophoneFinding(
                 "weak speech",
                 f"your voice is only {speech - room_dbfs:.0f} dB above the room",
                 "bring the board nearer to where you talk, or make the room quieter: words will be missed",
@@ -67,7 +67,7 @@ def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Voice:
         )
     if int(np.count_nonzero(talk.clip)) > 0.01 * len(talk):
         findings.append(
-            Finding(
+            MicrophoneFinding(
                 "clipped speech",
                 "samples were saturated while you talked",
                 "the new gain will be lower; run this step again after it is written",
@@ -75,16 +75,16 @@ def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Voice:
         )
     if not GAIN_LOWEST_Q8 <= gain <= GAIN_HIGHEST_Q8:
         findings.append(
-            Finding(
+            MicrophoneFinding(
                 "gain at its limit",
                 f"the gain would have to be {gain / GAIN_ONE_Q8:.1f}",
                 "bring the board nearer" if gain > GAIN_HIGHEST_Q8 else "take the board further away",
             )
         )
     gain = min(max(gain, GAIN_LOWEST_Q8), GAIN_HIGHEST_Q8)
-    return Voice(speech, speech - room_dbfs, peak, share, gain, talk.span_ms / 1000, findings)
+    return Speech(speech, speech - room_dbfs, peak, share, gain, talk.span_ms / 1000, findings)
 
 
-def snr_q8(voice: Voice) -> float:
+def snr_q8(voice: Speech) -> float:
     """Speech over the room in the board's units."""
     return voice.snr_db / DB_PER_Q8

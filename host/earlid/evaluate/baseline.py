@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The same streams through pymicro-wakeword, in this process: how fast is it, and how far do its scores differ?"""
+"""Comparison with pymicro-wakeword over the same streams: speed, and differences of scores."""
 
 from __future__ import annotations
 
@@ -34,34 +34,34 @@ def pymicro_scores(pcm: NDArray[np.int16], model: models.Model) -> NDArray[np.in
 
 
 def compare(tasks: Sequence[Task], model: models.Model, limit_s: float) -> dict[str, Any]:
-    """Both over the streams with the network always running, up to so many seconds of audio.
+    """Run both over the streams with the network always on, up to so many seconds of audio.
 
     Returns:
         `audio_s`; seconds of audio a processor second for each; how many scores were compared, how many were not equal,
         and by how much (of 255) they differ at most.
     """
     audio_s = gate_s = pymicro_s = 0.0
-    compared = apart = most = 0
+    compared = different = largest = 0
     for task in tasks:
         if task.gate.on or audio_s >= limit_s:
             continue
         pcm = measure.build_stream(task)[: int((limit_s - audio_s) * RATE_HZ)]
-        begun = _cpu_s()
+        started_s = _cpu_s()
         ours = measure.run_gate(pcm, model, ALWAYS).values
-        gate_s += _cpu_s() - begun
-        begun = _cpu_s()
+        gate_s += _cpu_s() - started_s
+        started_s = _cpu_s()
         theirs = pymicro_scores(pcm, model)
-        pymicro_s += _cpu_s() - begun
+        pymicro_s += _cpu_s() - started_s
         audio_s += len(pcm) / RATE_HZ
         count = min(len(ours), len(theirs))
         steps = np.abs(ours[:count] - theirs[:count])
         compared += count
-        apart += int(np.count_nonzero(steps))
-        most = max(most, int(steps.max(initial=0)))
+        different += int(np.count_nonzero(steps))
+        largest = max(largest, int(steps.max(initial=0)))
     return {
         "audio_s": round(audio_s, 2), "gate_per_s": round(audio_s / max(gate_s, 1e-9), 1),
-        "pymicro_per_s": round(audio_s / max(pymicro_s, 1e-9), 1), "scores": compared, "scores_apart": apart,
-        "most_apart": most,
+        "pymicro_per_s": round(audio_s / max(pymicro_s, 1e-9), 1), "scores": compared, "scores_apart": different,
+        "most_apart": largest,
     }  # fmt: skip
 
 

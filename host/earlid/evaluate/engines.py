@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who runs the tasks: processes of this machine, or a Dask cluster. Both give each result back as it is ready."""
+"""Runs tasks in parallel: in processes of this machine, or on a Dask cluster. Each result comes as soon as it is ready."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WAITING_PER_WORKER = 3  # tasks handed out ahead
 CONNECT_S = 20
 
 
-def cpus() -> int:
+def cpu_count() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -34,14 +34,14 @@ def run_local(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
     Raises:
         UserError: a task failed, or workers keep dying.
     """
-    left = {task.key: task for task in tasks}
+    remaining = {task.key: task for task in tasks}
     deaths = 0
-    while left:
+    while remaining:
         pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
         try:
-            for result in _through(pool, list(left.values()), workers):
+            for result in _run_in_pool(pool, list(remaining.values()), workers):
                 deaths = 0
-                del left[result["key"]]
+                del remaining[result["key"]]
                 yield result
         except BrokenProcessPool as error:
             deaths += 1
@@ -53,7 +53,7 @@ def run_local(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _through(pool: ProcessPoolExecutor, tasks: list[Task], workers: int) -> Iterator[dict[str, Any]]:
+def _run_in_pool(pool: ProcessPoolExecutor, tasks: list[Task], workers: int) -> Iterator[dict[str, Any]]:
     waiting: set[Future[dict[str, Any]]] = set()
     queue = iter(tasks)
     while True:

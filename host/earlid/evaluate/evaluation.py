@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One evaluation from folders to tables: plans, runs what has no result yet, adds up, writes."""
+"""One evaluation: plans tasks, runs those without a cached result, sums up, writes tables and plots."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lid import config
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.evaluate import engines, measure, output, summary
 from earlid.evaluate.baseline import compare
-from earlid.evaluate.files import Broken, Recording, scan
-from earlid.evaluate.store import Store
-from earlid.evaluate.tasks import ALWAYS, Condition, Gate, Task, plan
+from earlid.evaluate.recordings import Recording, UnreadableFile, scan_recordings
+from earlid.evaluate.result_cache import ResultCache
+from earlid.evaluate.tasks import ALWAYS, Condition, GateSetting, Task, plan_tasks
 from earlid.files import read_json
 from earlid.gate import models
 
@@ -27,8 +27,8 @@ SNR_LOWEST_DB, SNR_HIGHEST_DB = -20, 60
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the verb was asked for."""
+class EvaluationOptions:
+    """Options of the verb."""
 
     positives: Path
     negatives: Path
@@ -64,13 +64,13 @@ def read_settings(path: Path | None) -> dict[str, int]:
         raise UserError(f"{path}: {error}", USAGE) from error
 
 
-def gates(settings: dict[str, int], choice: str) -> list[Gate]:
+def gates(settings: dict[str, int], choice: str) -> list[GateSetting]:
     """The settings of the energy gate to run: `both` has the network always running first."""
-    own = Gate("gate", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
+    own = GateSetting("gate", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
     return {"both": [ALWAYS, own], "on": [own], "off": [ALWAYS]}[choice]
 
 
-def _check(options: Options) -> None:
+def _check_options(options: EvaluationOptions) -> None:
     if options.workers is not None and options.workers < 1:
         raise UserError("--workers must be 1 or more", USAGE)
     if options.snr_db is not None and not SNR_LOWEST_DB <= options.snr_db <= SNR_HIGHEST_DB:
@@ -92,14 +92,14 @@ class Evaluation:
         UserError: folders, settings or model that cannot be used.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: EvaluationOptions) -> None:
         self._options = options
-        _check(options)
+        _check_options(options)
         self._settings = read_settings(options.config)
         self._model = models.load(options.model)
         own = self._model.cutoff_sum // self._model.manifest.window
         self._cutoff_q8 = self._settings["cutoff_q8"] or own
-        self._broken: list[Broken] = []
+        self._broken: list[UnreadableFile] = []
 
     def run(self, as_json: bool = False) -> int:
         """Run to the end; the result goes to stdout (`as_json`) or stderr, and into the output folder.
@@ -109,42 +109,42 @@ class Evaluation:
         """
         options = self._options
         started_s = time.monotonic()
-        with Store(options.out / "state.jsonl") as store:
-            tasks = self._plan(store)
-            left = [task for task in tasks if store.get(task.key) is None]
-            if len(left) < len(tasks):
-                print(f"{len(tasks) - len(left)} of {len(tasks)} streams are done already", file=sys.stderr)
+        with ResultCache(options.out / "state.jsonl") as cache:
+            tasks = self._plan_tasks(cache)
+            remaining = [task for task in tasks if cache.get(task.key) is None]
+            if len(remaining) < len(tasks):
+                print(f"{len(tasks) - len(remaining)} of {len(tasks)} streams are done already", file=sys.stderr)
             run_now_s = 0.0
-            seconds = {task.key: task.seconds for task in left}
+            seconds = {task.key: task.seconds for task in remaining}
             try:
                 with output.progress(sum(seconds.values()), "evaluating") as advance:
-                    for result in self._results(left):
-                        if store.put(result):
+                    for result in self._results(remaining):
+                        if cache.put(result):
                             run_now_s += result["audio_s"]
                             advance(seconds[result["key"]])
             except KeyboardInterrupt:
-                kept = sum(store.get(task.key) is not None for task in tasks)
+                kept = sum(cache.get(task.key) is not None for task in tasks)
                 print(f"{kept} of {len(tasks)} streams are kept: the same command goes on from here", file=sys.stderr)
                 raise
             # By a task's own names: settings with the same numbers share a result
-            results = [(store.get(task.key) or {}) | task.describe() for task in tasks]
+            results = [(cache.get(task.key) or {}) | task.describe() for task in tasks]
         wall_s = time.monotonic() - started_s
-        totals = summary.add_up(results, [self._cutoff_q8])
+        totals = summary.sum_results(results, [self._cutoff_q8])
         totals.broken += [(item.name, item.reason) for item in self._broken]
         document = self._document(totals, wall_s, run_now_s)
         if options.yardstick_min:
             document["yardstick"] = compare(tasks, self._model, options.yardstick_min * 60)
-        output.write(options.out, totals, document, self._cutoff_q8)
+        output.write_results(options.out, totals, document, self._cutoff_q8)
         if as_json:
             print(json.dumps(document))
-        output.show(totals, document, self._cutoff_q8, options.out)
+        output.print_results(totals, document, self._cutoff_q8, options.out)
         return FAILED if totals.broken else 0
 
-    def _plan(self, store: Store) -> list[Task]:
+    def _plan_tasks(self, cache: ResultCache) -> list[Task]:
         options = self._options
 
-        def listed(folder: Path) -> list[Recording]:
-            recordings, broken = scan(folder, store.known, store.learnt)
+        def list_recordings(folder: Path) -> list[Recording]:
+            recordings, broken = scan_recordings(folder, cache.digest_of, cache.store_digest)
             self._broken += broken
             if not recordings:
                 raise UserError(f"{folder}: none of its {len(broken)} sound files can be read", USAGE)
@@ -152,10 +152,10 @@ class Evaluation:
 
         conditions = [Condition()]
         if options.snr_db is not None:
-            noise = listed(options.noise) if options.noise else []
+            noise = list_recordings(options.noise) if options.noise else []
             conditions.append(Condition(options.snr_db, tuple(noise)))
-        return plan(
-            listed(options.positives), listed(options.negatives), conditions,
+        return plan_tasks(
+            list_recordings(options.positives), list_recordings(options.negatives), conditions,
             gates(self._settings, options.energy_gate), options.model, self._model.digest.hex(),
             measure.code_digest(), options.seed,
         )  # fmt: skip
@@ -165,9 +165,9 @@ class Evaluation:
             return iter(())
         if self._options.scheduler:
             return engines.run_dask(tasks, self._options.scheduler)
-        return engines.run_local(tasks, self._options.workers or engines.cpus())
+        return engines.run_local(tasks, self._options.workers or engines.cpu_count())
 
-    def _document(self, totals: summary.Totals, wall_s: float, run_now_s: float) -> dict[str, Any]:
+    def _document(self, totals: summary.EvaluationTotals, wall_s: float, run_now_s: float) -> dict[str, Any]:
         return {
             "model": self._model.name, "model_digest": self._model.digest.hex(), "word": self._model.manifest.wake_word,
             "code_digest": measure.code_digest(), "config": self._settings, "cutoff": self._cutoff_q8,

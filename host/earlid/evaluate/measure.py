@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs one task, in whatever process it is: reads, mixes, runs the firmware's gate, and boils the scores down."""
+"""Runs one task in this process: reads and mixes recordings, runs the firmware's gate, reduces its scores to counts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from earlid import firmware
 from earlid.accuracy import curve
 from earlid.errors import FAILED, UserError
 from earlid.evaluate import mixing
-from earlid.evaluate.files import Recording, file_digest
-from earlid.evaluate.tasks import Gate, Task
+from earlid.evaluate.recordings import Recording, file_digest
+from earlid.evaluate.tasks import GateSetting, Task
 from earlid.gate import models, runner, score
 from earlid.gate.audio import RATE_HZ, read_audio
 
@@ -70,7 +70,7 @@ def run(task: Task) -> dict[str, Any]:
             [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
         ]
     else:
-        counts = curve.counts_of_events(scores.t_ms, scores.values)
+        counts = curve.openings_by_cutoff(scores.t_ms, scores.values)
         result["events"] = np.trim_zeros(counts, "b").tolist()
     hops = len(pcm) // (RATE_HZ * HOP_MS // 1000)
     return result | {
@@ -86,7 +86,7 @@ class Scores:
         self.t_ms, self.values = t_ms, values
 
 
-def run_gate(pcm: NDArray[np.int16], model: models.Model, gate: Gate) -> Scores:
+def run_gate(pcm: NDArray[np.int16], model: models.Model, gate: GateSetting) -> Scores:
     """The firmware's gate over samples, on MicroPython."""
     energy = score.EnergyGate(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
     found = [item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference)]
@@ -126,7 +126,7 @@ def build_stream(task: Task) -> NDArray[np.int16]:
     return _stream(task, [])[0]
 
 
-def _stream(task: Task, broken: list[list[str]]) -> tuple[NDArray[np.int16], list[mixing.Span], list[str]]:
+def _stream(task: Task, broken: list[list[str]]) -> tuple[NDArray[np.int16], list[mixing.WordSpan], list[str]]:
     sounds, names = [], []
     for recording in task.recordings:
         sound = _read(recording, broken)

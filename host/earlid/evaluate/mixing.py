@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Streams to run the gate over: words between stretches of background, and recordings in noise. Pure arithmetic."""
+"""Mixes recordings into streams: words between stretches of background, and recordings in noise. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Pcm = NDArray[np.int16]
 
 
 @dataclass(frozen=True)
-class Span:
+class WordSpan:
     """Where a word lies in a stream, in milliseconds."""
 
     start_ms: int
@@ -64,7 +64,7 @@ def stretch(recording: Pcm, samples: int, rng: np.random.Generator) -> Floats:
     return np.asarray(repeated / rms) if rms > 0 else np.zeros(samples)
 
 
-def word_stream(words: Sequence[Pcm], background: Floats, snr_db: float | None) -> tuple[Pcm, list[Span]]:
+def word_stream(words: Sequence[Pcm], background: Floats, snr_db: float | None) -> tuple[Pcm, list[WordSpan]]:
     """Words one after the other in one background.
 
     Clean (`snr_db` None): the background is quiet, and each word is amplified so that its own quietest part is as loud:
@@ -95,7 +95,7 @@ def word_stream(words: Sequence[Pcm], background: Floats, snr_db: float | None) 
         if snr_db is None:
             out[at : at + len(part)] *= np.sqrt(1 - ramp**2)  # its own noise takes over
         out[at : at + len(part)] += part * ramp
-        spans.append(Span(at * 1000 // RATE_HZ, (at + len(part)) * 1000 // RATE_HZ))
+        spans.append(WordSpan(at * 1000 // RATE_HZ, (at + len(part)) * 1000 // RATE_HZ))
         at += len(part) + 2 * gap
     return _to_pcm(out), spans
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an evaluation prints and writes: tables and a plot for people, CSV and JSON for programs."""
+"""Output of an evaluation: tables and a plot for people, CSV and JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from earlid.accuracy.curve import RATES_PER_H, Point, point_json, table
-from earlid.accuracy.plot import Line, figure, text
+from earlid.accuracy.curve import RATES_PER_H, OperatingPoint, point_json, points_at_rates
+from earlid.accuracy.plot import PlotLine, draw_text, save_figure
 from earlid.accuracy.text import hours_text
-from earlid.evaluate.summary import Side, Totals
+from earlid.evaluate.summary import ConditionResult, EvaluationTotals
 from earlid.files import open_atomically, write_atomically
 
 CSV_FIELDS = (
@@ -50,19 +50,19 @@ def progress(total_s: float, what: str) -> Iterator[Callable[[float], None]]:
         yield advance
 
 
-def label(side: Side) -> str:
+def label(side: ConditionResult) -> str:
     """A side's name in tables and plots."""
     return f"{side.condition}, {'network always on' if side.gate == 'always' else 'energy gate'}"
 
 
-def share_text(point: Point) -> str:
+def share_text(point: OperatingPoint) -> str:
     missed = point.missed
     if not point.trials:
         return "not tried"
     return f"{missed.value:.1%} ({missed.low:.1%} to {missed.high:.1%})"
 
 
-def rate_text(point: Point) -> str:
+def rate_text(point: OperatingPoint) -> str:
     rate = point.false_per_h
     if not point.hours:
         return "not tried"
@@ -70,11 +70,11 @@ def rate_text(point: Point) -> str:
     return f"{rate.value:.{digits}f} ({rate.low:.{digits}f} to {rate.high:.{digits}f})"
 
 
-def _lines(totals: Totals, cutoff_q8: int) -> list[Line]:
-    return [Line(label(side), side.curve, (("in force", side.curve.at(cutoff_q8)),), side.condition) for side in totals.sides]
+def _lines(totals: EvaluationTotals, cutoff_q8: int) -> list[PlotLine]:
+    return [PlotLine(label(side), side.curve, (("in force", side.curve.at(cutoff_q8)),), side.condition) for side in totals.sides]
 
 
-def write(folder: Path, totals: Totals, document: dict[str, Any], cutoff_q8: int) -> None:
+def write_results(folder: Path, totals: EvaluationTotals, document: dict[str, Any], cutoff_q8: int) -> None:
     """Write result.json, curve.csv, curve.png and curve.svg.
 
     Raises:
@@ -88,10 +88,10 @@ def write(folder: Path, totals: Totals, document: dict[str, Any], cutoff_q8: int
             for cutoff in range(256):
                 rows.writerow([side.condition, side.gate, *_row(side.curve.at(cutoff))])
     for ending in ("png", "svg"):
-        figure(_lines(totals, cutoff_q8), folder / f"curve.{ending}", f"{document['word']} ({document['model']})")
+        save_figure(_lines(totals, cutoff_q8), folder / f"curve.{ending}", f"{document['word']} ({document['model']})")
 
 
-def _row(point: Point) -> list[Any]:
+def _row(point: OperatingPoint) -> list[Any]:
     values = point_json(point)
     missed, rate = point.missed, point.false_per_h
     return [
@@ -100,7 +100,7 @@ def _row(point: Point) -> list[Any]:
     ]  # fmt: skip
 
 
-def show(totals: Totals, document: dict[str, Any], cutoff_q8: int, folder: Path) -> None:
+def print_results(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8: int, folder: Path) -> None:
     """Tables and a plot on stderr."""
     console = Console(file=sys.stderr, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
     if not console.is_terminal:
@@ -110,7 +110,7 @@ def show(totals: Totals, document: dict[str, Any], cutoff_q8: int, folder: Path)
         points.add_column(name, justify="left" if name == "condition" else "right")
     for side in totals.sides:
         rows = [("in force", side.curve.at(cutoff_q8))]
-        rows += [(f"{rate:g}/h", point) for rate, point in table(side.curve)]
+        rows += [(f"{rate:g}/h", point) for rate, point in points_at_rates(side.curve)]
         for number, (name, point) in enumerate(rows):
             points.add_row(
                 "" if number else label(side), name, str(point.cutoff_q8), share_text(point), str(point.trials),
@@ -118,7 +118,7 @@ def show(totals: Totals, document: dict[str, Any], cutoff_q8: int, folder: Path)
             )  # fmt: skip
     console.print(points)
     _show_skipped(console, totals)
-    console.print(text(_lines(totals, cutoff_q8)[:4]), markup=False)
+    console.print(draw_text(_lines(totals, cutoff_q8)[:4]), markup=False)
     for line in _remarks(totals, document, cutoff_q8):
         console.print(line, markup=False)
     for name, why in totals.broken:
@@ -126,7 +126,7 @@ def show(totals: Totals, document: dict[str, Any], cutoff_q8: int, folder: Path)
     console.print(f"written to {folder}: result.json, curve.csv, curve.png, curve.svg", markup=False)
 
 
-def _show_skipped(console: Console, totals: Totals) -> None:
+def _show_skipped(console: Console, totals: EvaluationTotals) -> None:
     sides = [side for side in totals.sides if side.gate != "always"]
     if not sides:
         return
@@ -136,16 +136,16 @@ def _show_skipped(console: Console, totals: Totals) -> None:
     for side in sides:
         shares.add_column(side.condition, justify="right")
     for kind in sorted({kind for side in sides for kind in side.kinds}):
-        found = [side.kinds.get(kind) for side in sides]
-        hours = next((share.hours for share in found if share), 0.0)
-        shares.add_row(kind, hours_text(hours), *(f"{share.skipped:.1%}" if share else "" for share in found))
+        of_kind = [side.kinds.get(kind) for side in sides]
+        hours = next((share.hours for share in of_kind if share), 0.0)
+        shares.add_row(kind, hours_text(hours), *(f"{share.skipped:.1%}" if share else "" for share in of_kind))
     shares.add_row("background around the words", "", *(f"{side.words.skipped:.1%}" for side in sides))
     console.print(shares)
 
 
-def _remarks(totals: Totals, document: dict[str, Any], cutoff_q8: int) -> Iterator[str]:
+def _remarks(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8: int) -> Iterator[str]:
     for condition in dict.fromkeys(side.condition for side in totals.sides):
-        always, gated = totals.side(condition, "always"), totals.side(condition, "gate")
+        always, gated = totals.result_of(condition, "always"), totals.result_of(condition, "gate")
         if always and gated and always.curve.trials:
             before, after = always.curve.at(cutoff_q8), gated.curve.at(cutoff_q8)
             yield (
@@ -170,8 +170,8 @@ def _remarks(totals: Totals, document: dict[str, Any], cutoff_q8: int) -> Iterat
         speed = document["run_now_hours"] * 3600 / max(document["wall_s"], 1e-9)
         yield f"{document['run_now_hours']:.2f} h of it now, in {document['wall_s']:.0f} s of waiting: {speed:.0f} hours an hour"
     if "yardstick" in document:
-        found = document["yardstick"]
+        speeds = document["yardstick"]
         yield (
-            f"one processor, the same {found['audio_s'] / 60:.1f} min: this gate {found['gate_per_s']:.0f} s of audio a second, "
-            f"pymicro-wakeword {found['pymicro_per_s']:.0f}"
+            f"one processor, the same {speeds['audio_s'] / 60:.1f} min: this gate {speeds['gate_per_s']:.0f} s of audio "
+            f"a second, pymicro-wakeword {speeds['pymicro_per_s']:.0f}"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Adds results up: curves, words missed, false openings, and what the energy gate saved. Pure."""
+"""Sums of results: curves, words missed, false openings, and the share of time the energy gate let the network rest. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earlid.accuracy.curve import CUTOFFS, Curve, counts_of_peaks, point_json, table
+from earlid.accuracy.curve import CUTOFFS, Curve, misses_by_cutoff, point_json, points_at_rates
 
 Result = dict[str, Any]
 
 
 @dataclass
-class Share:
+class NetworkShare:
     """How long one kind of recording was, and for how much of it the network ran."""
 
     hours: float = 0.0
@@ -35,31 +35,31 @@ class Share:
 
 
 @dataclass
-class Side:
+class ConditionResult:
     """One condition under one setting of the energy gate."""
 
     condition: str
     gate: str
     curve: Curve
-    kinds: dict[str, Share] = field(default_factory=dict)
-    words: Share = field(default_factory=Share)
+    kinds: dict[str, NetworkShare] = field(default_factory=dict)
+    words: NetworkShare = field(default_factory=NetworkShare)
     missed_names: dict[int, list[str]] = field(default_factory=dict)
 
 
 @dataclass
-class Totals:
+class EvaluationTotals:
     """The whole evaluation: `cpu_s` and `run_s` of audio, over all conditions and settings."""
 
-    sides: list[Side]
+    sides: list[ConditionResult]
     audio_s: float
     cpu_s: float
     broken: list[tuple[str, str]]
 
-    def side(self, condition: str, gate: str) -> Side | None:
+    def result_of(self, condition: str, gate: str) -> ConditionResult | None:
         return next((side for side in self.sides if (side.condition, side.gate) == (condition, gate)), None)
 
 
-def add_up(results: Iterable[Result], cutoffs: Iterable[int] = ()) -> Totals:
+def sum_results(results: Iterable[Result], cutoffs: Iterable[int] = ()) -> EvaluationTotals:
     """Totals of results, in the order in which conditions and gates first come.
 
     Args:
@@ -75,14 +75,14 @@ def add_up(results: Iterable[Result], cutoffs: Iterable[int] = ()) -> Totals:
         audio_s += result["audio_s"]
         cpu_s += result["cpu_s"]
     wanted = list(cutoffs)
-    sides = [_side(condition, gate, found, wanted) for (condition, gate), found in order.items()]
-    return Totals(sides, audio_s, cpu_s, sorted(broken.items()))
+    sides = [_condition_result(condition, gate, found, wanted) for (condition, gate), found in order.items()]
+    return EvaluationTotals(sides, audio_s, cpu_s, sorted(broken.items()))
 
 
-def _side(condition: str, gate: str, results: list[Result], cutoffs: list[int]) -> Side:
+def _condition_result(condition: str, gate: str, results: list[Result], cutoffs: list[int]) -> ConditionResult:
     peaks: list[int] = []
     events: NDArray[np.int64] = np.zeros(CUTOFFS, dtype=np.int64)
-    side = Side(condition, gate, Curve(events, 0, events, 0.0))
+    side = ConditionResult(condition, gate, Curve(events, 0, events, 0.0))
     hours = 0.0
     for result in results:
         if result["role"] == "positive":
@@ -95,19 +95,19 @@ def _side(condition: str, gate: str, results: list[Result], cutoffs: list[int]) 
             found = result["events"]
             events[: len(found)] += np.asarray(found, dtype=np.int64)
             hours += result["audio_s"] / 3600
-            side.kinds.setdefault(result["kind"], Share()).add(result)
-    side.curve = Curve(counts_of_peaks(peaks), len(peaks), events, hours)
+            side.kinds.setdefault(result["kind"], NetworkShare()).add(result)
+    side.curve = Curve(misses_by_cutoff(peaks), len(peaks), events, hours)
     return side
 
 
-def to_json(totals: Totals, cutoff_q8: int) -> dict[str, Any]:
+def to_json(totals: EvaluationTotals, cutoff_q8: int) -> dict[str, Any]:
     """Plain values; shares of 1, hours, seconds. `cutoff_q8`: the one in force."""
     return {
         "sides": [
             {
                 "condition": side.condition, "gate": side.gate,
                 "in_force": point_json(side.curve.at(cutoff_q8)),
-                "at_rates": {f"{rate:g}": point_json(point) for rate, point in table(side.curve)},
+                "at_rates": {f"{rate:g}": point_json(point) for rate, point in points_at_rates(side.curve)},
                 "missed_words": side.missed_names.get(cutoff_q8, []),
                 "skipped": {kind: round(share.skipped, 4) for kind, share in sorted(side.kinds.items())},
                 "skipped_around_words": round(side.words.skipped, 4),

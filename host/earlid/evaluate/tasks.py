@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is to be measured: one task is one stream under one condition with one setting of the energy gate. Pure."""
+"""Tasks of an evaluation: each is one stream under one condition with one setting of the energy gate. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from earlid.evaluate.files import Recording
+from earlid.evaluate.recordings import Recording
 
 FORMAT = 1  # of the results; a change makes old ones void
 STREAM_S = 600.0
@@ -19,7 +19,7 @@ Role = Literal["positive", "negative"]
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateSetting:
     """How the gate is set. `on` False: the network always runs, and the other numbers do not matter."""
 
     name: str
@@ -29,7 +29,7 @@ class Gate:
     hang_hops: int = 0
 
 
-ALWAYS = Gate("always", False)
+ALWAYS = GateSetting("always", False)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Task:
     kind: str
     recordings: tuple[Recording, ...]
     condition: Condition
-    gate: Gate
+    gate: GateSetting
     model: str
     model_digest: str
     code_digest: str
@@ -84,7 +84,7 @@ class Task:
         }  # fmt: skip
 
 
-def streams(recordings: Iterable[Recording], role: Role) -> list[tuple[Recording, ...]]:
+def cut_into_streams(recordings: Iterable[Recording], role: Role) -> list[tuple[Recording, ...]]:
     """Cut a sorted list into streams: of one kind each, so many words or so many seconds at most."""
     found: list[tuple[Recording, ...]] = []
     stream: list[Recording] = []
@@ -99,11 +99,11 @@ def streams(recordings: Iterable[Recording], role: Role) -> list[tuple[Recording
     return found
 
 
-def plan(
+def plan_tasks(
     positives: Sequence[Recording],
     negatives: Sequence[Recording],
     conditions: Sequence[Condition],
-    gates: Sequence[Gate],
+    gates: Sequence[GateSetting],
     model: str,
     model_digest: str,
     code_digest: str,
@@ -113,7 +113,7 @@ def plan(
     tasks = []
     sides: tuple[tuple[Role, Sequence[Recording]], ...] = (("positive", positives), ("negative", negatives))
     for role, recordings in sides:
-        for stream in streams(recordings, role):
+        for stream in cut_into_streams(recordings, role):
             for condition in conditions:
                 for gate in gates:
                     task = Task(role, stream[0].kind, stream, condition, gate, model, model_digest, code_digest, seed)

@@ -55,17 +55,17 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate one board, or go on with it."""
     from earlid.board.port import pick_port
-    from earlid.calibrate.calibration import Calibration, read_wishes
+    from earlid.calibrate.calibration import Calibration, read_options
 
     given: dict[str, Any] = {
         "room_s": args.room, "voice_s": args.voice, "words": args.words, "noise_s": args.noise, "level": args.level,
         "skip": [step.strip() for step in args.skip.split(",")] if args.skip else None,
         "write": False if args.no_write else None,
     }  # fmt: skip
-    wishes = read_wishes(
+    options = read_options(
         args.script,
         {name: value for name, value in given.items() if value is not None},
         model=args.model, restart=args.restart, report=args.report, plot=args.plot, as_json=args.json,
         ask=not (args.script or args.json) and sys.stdin.isatty(),
     )  # fmt: skip
-    return Calibration(pick_port(args.port), wishes).run()
+    return Calibration(pick_port(args.port), options).run()

@@ -39,9 +39,9 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, or go on with it."""
-    from earlid.evaluate.evaluation import Evaluation, Options
+    from earlid.evaluate.evaluation import Evaluation, EvaluationOptions
 
-    options = Options(
+    options = EvaluationOptions(
         positives=args.positives, negatives=args.negatives, model=args.model, config=args.config,
         snr_db=None if args.no_snr else args.snr, noise=args.noise, energy_gate=args.energy_gate, out=args.out,
         workers=args.workers, scheduler=args.scheduler, yardstick_min=args.yardstick, seed=args.seed,

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from earlid.errors import UserError
-from earlid.evaluate.store import Store
+from earlid.evaluate.result_cache import ResultCache
 
 
 def result(number):
@@ -14,18 +14,18 @@ def result(number):
 
 def test_what_was_put_is_there_after_reopening(tmp_path):
     path = tmp_path / "a" / "state.jsonl"
-    with Store(path) as store:
+    with ResultCache(path) as store:
         assert store.put(result(1))
-        store.learnt("/x", 5, 7, "ab")
-    with Store(path) as store:
+        store.store_digest("/x", 5, 7, "ab")
+    with ResultCache(path) as store:
         assert store.get(f"{1:032x}") == result(1)
         assert store.get(f"{2:032x}") is None
-        assert store.known("/x", 5, 7) == "ab"
-        assert store.known("/x", 5, 8) is None
+        assert store.digest_of("/x", 5, 7) == "ab"
+        assert store.digest_of("/x", 5, 8) is None
 
 
 def test_a_result_counts_once(tmp_path):
-    with Store(tmp_path / "s") as store:
+    with ResultCache(tmp_path / "s") as store:
         assert store.put(result(1))
         assert not store.put({**result(1), "events": [99]})
         assert store.get(f"{1:032x}") == result(1)
@@ -39,26 +39,26 @@ def test_cut_anywhere_the_whole_lines_stay_and_writing_goes_on(tmp_path):
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
         kept = whole[:cut].count(b"\n")
-        with Store(path) as store:
+        with ResultCache(path) as store:
             assert [store.get(f"{n:032x}") is not None for n in range(3)] == [n < kept for n in range(3)]
             store.put(result(7))
-        with Store(path) as store:
+        with ResultCache(path) as store:
             assert store.get(f"{7:032x}") == result(7), f"cut at {cut}"
 
 
 def test_a_damaged_line_is_measured_again(tmp_path):
     path = tmp_path / "s"
     path.write_bytes(b"{]}\n" + json.dumps(result(1)).encode() + b"\n")
-    with Store(path) as store:
+    with ResultCache(path) as store:
         assert store.get(f"{1:032x}") == result(1)
 
 
 def test_two_writers_are_one_too_many(tmp_path):
-    with Store(tmp_path / "s"), pytest.raises(UserError, match="another evaluation"):
-        Store(tmp_path / "s")
+    with ResultCache(tmp_path / "s"), pytest.raises(UserError, match="another evaluation"):
+        ResultCache(tmp_path / "s")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--out"):
-        Store(tmp_path / "file" / "state.jsonl")
+        ResultCache(tmp_path / "file" / "state.jsonl")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Recordings in a folder: found, named by kind, digested once, and the broken ones set aside."""
+"""Recordings below a folder: their kinds, lengths and digests; files that cannot be read are set aside."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff",
 KINDS_MAX = 40
 _CHUNK = 1 << 20
 
-Known = Callable[[str, int, int], str | None]
+DigestOf = Callable[[str, int, int], str | None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Broken:
+class UnreadableFile:
     """A file that cannot be read, and why."""
 
     name: str
@@ -48,11 +48,11 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def scan(
+def scan_recordings(
     folder: Path,
-    known: Known = lambda path, size, mtime_ns: None,
-    learnt: Callable[[str, int, int, str], None] = lambda path, size, mtime_ns, digest: None,
-) -> tuple[list[Recording], list[Broken]]:
+    digest_of: DigestOf = lambda path, size, mtime_ns: None,
+    store_digest: Callable[[str, int, int, str], None] = lambda path, size, mtime_ns, digest: None,
+) -> tuple[list[Recording], list[UnreadableFile]]:
     """Every sound file below a folder, in the order of kinds and names.
 
     Args:
@@ -79,12 +79,12 @@ def scan(
                 raise ValueError("has no samples")
             stat = path.stat()
             absolute = str(path.resolve())
-            digest = known(absolute, stat.st_size, stat.st_mtime_ns)
+            digest = digest_of(absolute, stat.st_size, stat.st_mtime_ns)
             if digest is None:
                 digest = file_digest(path)
-                learnt(absolute, stat.st_size, stat.st_mtime_ns, digest)
+                store_digest(absolute, stat.st_size, stat.st_mtime_ns, digest)
         except (soundfile.LibsndfileError, RuntimeError, ValueError, OSError, ZeroDivisionError) as error:
-            broken.append(Broken(name, str(error)))
+            broken.append(UnreadableFile(name, str(error)))
             continue
         recordings.append(Recording(absolute, name, kinds[path], digest, seconds))
     recordings.sort(key=lambda recording: (recording.kind, recording.name))

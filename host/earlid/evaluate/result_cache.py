@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results on disk, one JSON object a line, written as they come: what an interrupted evaluation goes on from."""
+"""Cache of results on disk, an append-only file of JSON lines: an interrupted evaluation resumes from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Self
 from earlid.errors import USAGE, UserError
 
 
-class Store:
+class ResultCache:
     """Results by their task's key, and digests of files. One process writes; a line cut short by a crash is dropped.
 
     Args:
@@ -80,11 +80,11 @@ class Store:
         self._results[result["key"]] = result
         return True
 
-    def known(self, path: str, size: int, mtime_ns: int) -> str | None:
+    def digest_of(self, path: str, size: int, mtime_ns: int) -> str | None:
         """The digest of a file that has not changed since, or None."""
         return self._digests.get((path, size, mtime_ns))
 
-    def learnt(self, path: str, size: int, mtime_ns: int, digest: str) -> None:
+    def store_digest(self, path: str, size: int, mtime_ns: int, digest: str) -> None:
         """Keep a file's digest."""
         self._digests[path, size, mtime_ns] = digest
         self._append({"path": path, "size": size, "mtime_ns": mtime_ns, "digest": digest})
