@@ -307,3 +307,9 @@ def test_planted_fault_is_found(kind: str, tmp_path: Path) -> None:
 
 def test_sound_tree_has_no_fault(tmp_path: Path) -> None:
     assert faults(plant(tmp_path, SOUND)) == []
+
+
+def test_architecture_page_shows_the_floors() -> None:
+    rows = [line for line in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    for floor in FLOORS[:-1]:
+        assert any(all(re.search(rf"`{room}(/|\.py)`", row) for room in floor) for row in rows), f"no row has {', '.join(floor)}"
