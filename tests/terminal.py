@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A person at a real terminal: a program behind a pseudo-terminal, what it shows, and keys at the right moment."""
+"""Terminal harness: `earlid` behind a pseudo-terminal, its output, and keys typed at the right moment."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Terminal:
         os.write(self._fd, typed.encode())
 
     def expect(self, what: str) -> None:
-        """Wait until this has been shown behind what was expected before."""
+        """Wait until this has been shown after what was expected before."""
         end_s = time.monotonic() + LIMIT_S
         while (at := self.text.find(what, self._seen)) < 0:
             assert self._read(end_s - time.monotonic()), f"no {what!r}; shown: ...{self.text[-1500:]!r}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `earlid list` sees, and that looking resets nothing: recorded lines, run through a board's reset circuit."""
+"""Port detection and `earlid list`; control lines are recorded and run through a model of a board's reset circuit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELLO = {"board": "00112233445566aa", "fw": "0.1.0", "state": "closed", "mute": 
 
 
 class RecordingSerial(QuietSerial):
-    """A port whose lines are written down, with a device behind it given by `answer`."""
+    """A port that records its control lines, with a device behind it that `answer` simulates."""
 
     def __init__(self, answer: Callable[[bytes], bytes], vanish_after: int = 1_000_000) -> None:
         super().__init__(None, timeout=0)
@@ -113,13 +113,13 @@ DEVICES = {
 @pytest.mark.parametrize("state", DEVICES)
 def test_probe_detects_every_state_and_resets_nothing(state: str) -> None:
     opened = RecordingSerial(DEVICES[state])
-    seen = detect.probe("P", lambda path: opened, timeout_s=0.1)
-    assert seen.state == state
+    result = detect.probe("P", lambda path: opened, timeout_s=0.1)
+    assert result.state == state
     assert opened.lines[-1][0] == "close"
     assert resets(opened.lines) == 0
     assert b"\x03" not in opened.written, "Ctrl-C ends a program"
     assert b"\x04" not in opened.written, "Ctrl-D restarts a REPL"
-    assert (seen.hello or {}) == (HELLO if state == "earlid" else {})
+    assert (result.hello or {}) == (HELLO if state == "earlid" else {})
 
 
 def test_reset_circuit_model_detects_esptools_reset() -> None:
@@ -130,15 +130,15 @@ def test_reset_circuit_model_detects_esptools_reset() -> None:
 
 def test_probes_use_different_request_ids() -> None:
     # A board answers a number that comes again with its earlier reply, which may no longer be true.
-    asked = []
+    ids = []
 
     def device(data: bytes) -> bytes:
-        asked.append(wire.decode(data.strip())[1]["id"])
+        ids.append(wire.decode(data.strip())[1]["id"])
         return device_earlid(data)
 
     for _ in range(5):
         detect.probe("P", lambda path: RecordingSerial(device), timeout_s=0.1)
-    assert len(set(asked)) == len(asked) == 5
+    assert len(set(ids)) == len(ids) == 5
 
 
 def test_unknown_device_gets_no_boot_loader_sync() -> None:
@@ -150,16 +150,16 @@ def test_unknown_device_gets_no_boot_loader_sync() -> None:
 
 def test_boot_messages_are_in_the_probe_result() -> None:
     opened = RecordingSerial(lambda data: b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n")
-    seen = detect.probe("P", lambda path: opened, timeout_s=0.1)
-    assert seen.state == "bootloader"
-    assert "boot:0x3" in seen.console_text
+    result = detect.probe("P", lambda path: opened, timeout_s=0.1)
+    assert result.state == "bootloader"
+    assert "boot:0x3" in result.console_text
 
 
 def test_port_that_vanishes_during_a_probe_is_gone() -> None:
     opened = RecordingSerial(lambda data: b"", vanish_after=10)
-    seen = detect.probe("P", lambda path: opened, timeout_s=0.5)
-    assert seen.state == "gone"
-    assert "vanished" in seen.error
+    result = detect.probe("P", lambda path: opened, timeout_s=0.5)
+    assert result.state == "gone"
+    assert "vanished" in result.error
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ def test_port_that_does_not_open_has_a_state_and_a_sentence(number: int, state: 
         raise serial.SerialException(number, "could not open port")
 
     monkeypatch.setattr(port_module, "QuietSerial", refuse)
-    seen = detect.probe("/dev/ttyNONE0")
-    assert seen.state == state
-    assert seen.error.endswith((".", "`earlid list`."))
+    result = detect.probe("/dev/ttyNONE0")
+    assert result.state == state
+    assert result.error.endswith((".", "`earlid list`."))
 
 
 @pytest.mark.usefixtures("patient")
@@ -200,13 +200,13 @@ def test_list_shows_a_busy_port(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_list_table_is_aligned() -> None:
-    seen = [
+    result = [
         detect.ProbeResult("/dev/ttyUSB0", "earlid", "CP2102", "10c4:ea60", hello=HELLO),
         detect.ProbeResult("/dev/ttyUSB11", "busy", "", "1a86:7523", holder="screen (4711)"),
         detect.ProbeResult("/dev/ttyUSB2", "busy", "", "1a86:7523", holder="earlid (7)", hello=HELLO | {"state": "muted"}),
         detect.ProbeResult("COM3", "no-permission"),
     ]
-    assert list_verb.table(seen) == [
+    assert list_verb.table(result) == [
         "PORT           STATE                                   BOARD             USB        DESCRIPTION",
         "/dev/ttyUSB0   Earlid 0.1.0, closed                    00112233445566aa  10c4:ea60  CP2102",
         "/dev/ttyUSB11  busy: screen (4711)                     -                 1a86:7523  -",

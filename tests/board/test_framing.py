@@ -14,7 +14,7 @@ from tests.board.fake_board import seal_records
 
 
 def mutate(rng: random.Random, line: bytes, other: bytes) -> bytes:
-    """One of the ways in which a serial line damages what it carries."""
+    """A line damaged in one of six ways, as on a serial cable."""
     damaged = bytearray(line)
     kind = rng.randrange(6)
     if kind == 0:  # bits
@@ -41,17 +41,17 @@ def test_mutated_frames_never_become_records(count):
     rng = random.Random(seed)
     rows = [record.slot_to_wire(slot) for slot in seal_records("00112233aabbccdd", 200)]
     lines = [wire.encode(i, {"rec": row}) for i, row in enumerate(rows)]
-    true = {json.dumps(row) for row in rows}
+    valid = {json.dumps(row) for row in rows}
     reader = LineReader(wire.HOST_LINE_MAX)
-    forged = taken = 0
+    forged = decoded = 0
     for i in range(0, count, 50):
         stream = b"".join(mutate(rng, rng.choice(lines), rng.choice(lines)) for _ in range(50)) + b"\n"
         for _, body in reader.feed(stream):
-            taken += 1
-            forged += json.dumps(body.get("rec")) not in true
+            decoded += 1
+            forged += json.dumps(body.get("rec")) not in valid
         assert forged == 0, f"seed {seed}, near frame {i}"
     # A frame glued behind a cut one is whole: those come through, which shows that the reader was at work.
-    assert taken > count // 20
+    assert decoded > count // 20
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -73,11 +73,11 @@ def test_line_reader_equals_the_decoder(seed):
     stream += b"\n"
     plain, fast = wire.Decoder(100), LineReader(100)
     expected = plain.feed(stream)
-    found = []
+    frames = []
     at = 0
     while at < len(stream):
         size = rng.randrange(1, 300)
-        found += fast.feed(bytes(stream[at : at + size]))
+        frames += fast.feed(bytes(stream[at : at + size]))
         at += size
-    assert found == expected, f"seed {seed}"
+    assert frames == expected, f"seed {seed}"
     assert (fast.noise_bytes, fast.bad_lines) == (plain.noise_bytes, plain.bad_lines), f"seed {seed}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid safe`: closes what can be reached by whatever way, and believes only a rail that is dead."""
+"""`earlid safe` and the port proxy: a lid is closed in every possible way, and counts as closed when its rail is dead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.flash import harness
 
 
 class Lid(FakeBoard):
-    """A board with a lid that is open, and may be welded or deaf."""
+    """A fake board whose lid is open; it may be welded, or not reply."""
 
     def __init__(self, name: str = "00112233445566aa") -> None:
         self.state = "open"
@@ -46,7 +46,7 @@ class Lid(FakeBoard):
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For boards that will never answer."""
+    """A short timeout, for boards that never reply."""
     monkeypatch.setattr(safe, "REPLY_S", 0.4)
 
 
@@ -86,8 +86,8 @@ def test_safe_closes_through_the_port_proxy_of_another_earlid(capsys: pytest.Cap
         assert lid.state == "closed"
         assert json.loads(capsys.readouterr().out)["closed"] is True
         assert main(["list", "-p", lid.path]) == 0
-        assert "busy" in (said := capsys.readouterr().out)
-        assert "(Earlid 0.1.0, closed)" in said
+        assert "busy" in (out := capsys.readouterr().out)
+        assert "(Earlid 0.1.0, closed)" in out
 
 
 def test_safe_closes_past_a_foreign_program_that_holds_the_port() -> None:
@@ -158,8 +158,8 @@ def test_one_open_lid_of_several_fails_and_is_reported(
 
     with Lid() as good, Lid() as bad:
         bad.welded = True
-        found = [SimpleNamespace(device=lid.path) for lid in (good, bad)]
-        monkeypatch.setattr(verb, "candidate_ports", lambda: found)
+        ports = [SimpleNamespace(device=lid.path) for lid in (good, bad)]
+        monkeypatch.setattr(verb, "candidate_ports", lambda: ports)
         assert main(["safe", "--json"]) == 1
         verdicts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [(entry["port"], entry["closed"]) for entry in verdicts] == [(good.path, True), (bad.path, False)]
@@ -182,17 +182,17 @@ def test_no_verb_opens_a_lid(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_port_proxy_forwards_hello_and_close_only() -> None:
-    asked = []
+    forwarded = []
 
     def answer(do: str) -> dict[str, Any]:
-        asked.append(do)
+        forwarded.append(do)
         return {"ok": True, "state": "closed"}
 
     with port_proxy.PortProxy("/dev/ttyX", answer):
         assert port_proxy.request("/dev/ttyX", "close") == {"ok": True, "state": "closed"}
         assert port_proxy.request("/dev/ttyX", "config-set") == {"ok": False, "say": "only hello and close are passed on"}
         assert port_proxy.request("/dev/ttyY", "close") is None
-    assert asked == ["close"]
+    assert forwarded == ["close"]
     assert port_proxy.request("/dev/ttyX", "close") is None
 
 
@@ -219,10 +219,10 @@ def test_exception_in_the_owner_loop_becomes_a_refusal() -> None:
         raise RuntimeError("gone")
 
     with port_proxy.PortProxy("/dev/ttyX") as proxy:
-        got: list[Any] = []
-        asking = threading.Thread(target=lambda: got.append(port_proxy.request("/dev/ttyX", "close")))
-        asking.start()
+        replies: list[Any] = []
+        client = threading.Thread(target=lambda: replies.append(port_proxy.request("/dev/ttyX", "close")))
+        client.start()
         while not proxy.serve(request):
             time.sleep(0.01)
-        asking.join()
-    assert got == [{"ok": False, "say": "gone"}]
+        client.join()
+    assert replies == [{"ok": False, "say": "gone"}]

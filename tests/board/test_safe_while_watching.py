@@ -31,7 +31,7 @@ def board() -> Iterator[VirtualBoard]:
 
 
 def hold_talk(board: VirtualBoard) -> None:
-    """Held: the lid would stay open for a minute."""
+    """Open the lid by the talk button, held: it would stay open for a minute."""
     board.talk(True)
     board.run_ms(400)
     assert board.rails[1] > 2500

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What sixteen virtual boards at real time cost one `earlid watch` with its level meters on. Prints figures; asserts nothing.
+"""Benchmark: processor time of one `earlid watch` with level meters on sixteen virtual boards. Prints figures; asserts nothing.
 
     python -m tests.collect.bench_watch
 
@@ -46,8 +46,8 @@ PATIENCE_S = 240
 TICKS_HZ = os.sysconf("SC_CLK_TCK")
 
 
-def live(numbers: list[int], settings: dict[str, int], asked: Connection) -> None:
-    """A process of boards: sends their ports; their milliseconds when asked; `end` ends it."""
+def live(numbers: list[int], settings: dict[str, int], pipe: Connection) -> None:
+    """A process of boards: sends their ports, then their clocks on request, until `end`."""
     sound = speech(SPEECH_S)
     files = {"model.bin": models.load("alexa").blob, "config.json": config.dump(config.check(settings))}
     boards = [VirtualBoard(files=files, seed=number, clock="wall") for number in numbers]
@@ -57,7 +57,7 @@ def live(numbers: list[int], settings: dict[str, int], asked: Connection) -> Non
     for board in boards:
         board.noise(-60)
         board.start()
-    asked.send([board.serial_port for board in boards])
+    pipe.send([board.serial_port for board in boards])
     while True:
         for i, board in enumerate(boards):
             if board.now_ms > plays_until_ms[i] - 1000:
@@ -66,18 +66,18 @@ def live(numbers: list[int], settings: dict[str, int], asked: Connection) -> Non
                 presses_s[i] += PRESS_EVERY_S
                 board.talk(True)
                 board.at(board.now_ms + 150, lambda board=board: board.talk(False))
-        if not asked.poll(0.1):
+        if not pipe.poll(0.1):
             continue
-        if asked.recv() == "end":
+        if pipe.recv() == "end":
             break
-        asked.send([board.now_ms for board in boards])
+        pipe.send([board.now_ms for board in boards])
     for board in boards:
         board.stop()
 
 
 @contextmanager
 def rows_of_boards(settings: dict[str, int]) -> Iterator[tuple[list[str], list[Connection]]]:
-    """BOARDS boards at real time: their ports, and a line to each process of them."""
+    """BOARDS boards at real time: their ports, and a pipe to each process of them."""
     context = multiprocessing.get_context("spawn")
     lines: list[Connection] = []
     children = []
@@ -132,7 +132,7 @@ class Screen:
         return int(fields[11]) / TICKS_HZ, int(fields[12]) / TICKS_HZ
 
     def end(self) -> None:
-        """Stop it as an operating system does."""
+        """Terminate it with SIGTERM."""
         self._child.terminate()
         while self._child.poll() is None:
             self.watch(0.2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid watch --service`: the files are what the operating systems read, and their command runs and ends cleanly."""
+"""`earlid watch --service`: systemd and launchd read the files as they are meant, and their command runs and ends cleanly."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_systemd_analyze_accepts_the_unit(capsys, tmp_path, monkeypatch):
     for text, fine in ((good, True), (good.replace("Restart=", "Restrat="), False), (good.replace(sys.executable, "/no"), False)):
         path.write_text(text)
         done = subprocess.run(["systemd-analyze", "--user", "verify", str(path)], capture_output=True, text=True, check=False)
-        said = [line for line in done.stderr.splitlines() if path.name in line]
-        assert (done.returncode == 0 and not said) == fine, done.stderr
+        complaints = [line for line in done.stderr.splitlines() if path.name in line]
+        assert (done.returncode == 0 and not complaints) == fine, done.stderr
 
 
 @pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])

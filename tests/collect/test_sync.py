@@ -52,16 +52,16 @@ def test_sync_stores_and_acknowledges_all_records(ledger):
 
 def test_acknowledgement_follows_the_commit(ledger):
     with FakeBoard(BOARD, seal_records(BOARD, 150)) as board:
-        seen = []
+        stored_at_ack = []
 
-        def look(body):
+        def on_request(body):
             if body["do"] == "ack":
-                seen.append((body["seq"], len(slots_in(ledger))))
+                stored_at_ack.append((body["seq"], len(slots_in(ledger))))
 
-        board.before_reply = look
+        board.before_reply = on_request
         sync_once(board, ledger)
-    assert seen
-    assert all(stored >= seq for seq, stored in seen)
+    assert stored_at_ack
+    assert all(stored >= seq for seq, stored in stored_at_ack)
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ def test_unknown_event_asks_for_an_update(ledger):
 
 def test_live_records_are_stored_in_order_and_acknowledged(ledger):
     slots = seal_records(BOARD, 12)
-    told = []
+    stored_seqs = []
     with FakeBoard(BOARD, slots[:10]) as board, Link(board.path) as link:
-        sync = Sync(link, ledger, on_stored=lambda sync, item: told.append(item.seq))
+        sync = Sync(link, ledger, on_stored=lambda sync, item: stored_seqs.append(item.seq))
         sync.catch_up()
         board.append(slots[10])
         board.append(slots[10])
@@ -186,7 +186,7 @@ def test_live_records_are_stored_in_order_and_acknowledged(ledger):
         board.slots.append(slots[11])
         assert not sync.store_live(items[0]._replace(seq=13))
         sync.catch_up()
-    assert told == list(range(1, 13))
+    assert stored_seqs == list(range(1, 13))
 
 
 def test_hello_gives_a_clock_point(ledger):

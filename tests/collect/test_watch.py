@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid watch`: collects, follows, survives restarts and unplugging, and stays out of the way."""
+"""`earlid watch`: watchers, pairing, the display, and the program as a whole."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def wait_until(condition, describe=str):
 
 @contextmanager
 def watching(port, ledger, log, telemetry_ms=0):
-    """A watcher that has surely ended behind this: else it might take the port of a later test."""
+    """A watcher that has ended after the block: else it might open the port of a later test."""
     one = Watcher(port, ledger, log, telemetry_ms)
     one.start()
     try:
@@ -91,7 +91,7 @@ def watching(port, ledger, log, telemetry_ms=0):
 
 @contextmanager
 def program(*words, **options):
-    """`earlid` in a process of its own, which has surely ended behind this."""
+    """`earlid` in a process of its own, which has ended after the block."""
     child = subprocess.Popen([sys.executable, "-m", "earlid.cli", *words], **options)
     try:
         yield child
@@ -157,11 +157,11 @@ def test_full_disk_is_reported_once_and_retried(location, monkeypatch):
 def test_watch_once_fetches_all_and_ends(location, capsys):
     with FakeBoard(BOARD, seal_records(BOARD, 7)) as board:
         assert main(["watch", "--once", "--json", "-p", board.path, "--ledger", str(location.path)]) == 0
-        said = capsys.readouterr()
-    lines = [json.loads(line) for line in said.out.splitlines()]
+        printed = capsys.readouterr()
+    lines = [json.loads(line) for line in printed.out.splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, 8))
     assert {"board", "at_ms", "event", "reason", "link", "mac"} <= lines[0].keys()
-    assert "7 records fetched" in said.err
+    assert "7 records fetched" in printed.err
     assert count(location) == 7
 
 
@@ -218,11 +218,11 @@ def test_clock_steps_and_sleep_are_corrected(location, monkeypatch):
         log.wait_for(lambda item: item.record and item.record.seq == 3)
     assert {item.kind for item in log.events} == {"connected", "record"}
     with Reader(location) as reader:
-        found = list(entries(reader, boards(reader)))
-    for entry, ms in zip(found, (1000, 2000, night_ms + 2000), strict=True):
+        rows = list(entries(reader, boards(reader)))
+    for entry, ms in zip(rows, (1000, 2000, night_ms + 2000), strict=True):
         assert abs(entry.wall_ms - zero_ms - ms) <= entry.unc_ms + doubt_ms, (entry, ms)
         assert entry.unc_ms < 10_000
-    assert abs(log.events[-1].wall_ms - found[-1].wall_ms) < 1000 + found[-1].unc_ms
+    assert abs(log.events[-1].wall_ms - rows[-1].wall_ms) < 1000 + rows[-1].unc_ms
 
 
 def test_pairing_waits_for_the_button_and_saves_the_key_privately(monkeypatch, capsys):

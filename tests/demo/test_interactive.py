@@ -20,7 +20,7 @@ def test_keys_at_a_terminal_drive_the_board(tmp_path) -> None:
         port = re.search(r"stays at (\S+)\. ", person.text)
         assert port
         with Link(port[1]) as link:
-            assert any(getattr(said, "event", "") == "selftest" for said in link.messages(60)), "no self-test in a minute"
+            assert any(getattr(message, "event", "") == "selftest" for message in link.messages(60)), "no self-test in a minute"
         person.keys("w")
         person.expect("The lid is open: the guarded microphone has power.")
         person.keys("m")

@@ -102,9 +102,9 @@ NOTICES: list[tuple[str, Observation]] = [
 
 @pytest.mark.parametrize(("key", "observation", "do"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)])
 def test_problem_is_diagnosed_with_what_to_do(key: str, observation: Observation, do: str) -> None:
-    found = {diagnosis.key: diagnosis for diagnosis in diagnose(observation)}
-    assert key in found
-    diagnosis = found[key]
+    by_key = {diagnosis.key: diagnosis for diagnosis in diagnose(observation)}
+    assert key in by_key
+    diagnosis = by_key[key]
     assert diagnosis.level == PROBLEM or key == "micropython"
     assert do in diagnosis.do
     for text in (diagnosis.seen, diagnosis.means, diagnosis.do):
@@ -174,10 +174,10 @@ def test_bundle_holds_only_allowed_fields() -> None:
     text = json.dumps(bug_report.make(observation, diagnose(observation)))
     for hidden in (secret, "my name", "1763000000123", "kitchen", "SERIAL123", '"me"', "a b", "by-id"):
         assert hidden not in text, hidden
-    made = json.loads(text)
-    assert set(made) == {"what", "system", "packages", "ports", "boards", "findings"}
-    assert made["ports"][0]["kind"] == "other"
-    assert made["boards"][0]["records"][0]["event"] == "open"
+    report = json.loads(text)
+    assert set(report) == {"what", "system", "packages", "ports", "boards", "findings"}
+    assert report["ports"][0]["kind"] == "other"
+    assert report["boards"][0]["records"][0]["event"] == "open"
 
 
 def test_usb_chip_without_a_port_is_listed(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m tests.flash.bench_deploy`: what a deploy costs, against `mpremote cp -r` of the same sources.
+"""Benchmark of a deploy against `mpremote cp -r` of the same sources: `python -m tests.flash.bench_deploy`.
 
 Both write to an empty virtual board, through a line of 115200 baud (11,520 bytes a second each way), with flash that takes its
 time to erase and program. Printed: bytes to the board, bytes in all, seconds of wall time.
@@ -57,9 +57,9 @@ def by_flash(path: str) -> None:
     port = open_port(path)
     try:
         with Repl(port) as repl:
-            seen = deploy.parse_inventory(repl.inventory())
+            inventory = deploy.parse_inventory(repl.inventory())
             plan = deploy.make_plan(
-                seen, deploy.hash_files(repl, seen), firmware_build.build(firmware.root(), seen.arch), None, None
+                inventory, deploy.hash_files(repl, inventory), firmware_build.build(firmware.root(), inventory.arch), None, None
             )
             deploy.execute(repl, plan, lambda done, total: None)
     finally:

@@ -72,7 +72,7 @@ def run(model):
 
 
 def small_build(folder: Path, version: str, arch: str = "x64", self_test: str = "passed") -> FirmwareBuild:
-    """A compiled firmware of five modules that says what a board says at its start, and returns to the prompt."""
+    """A compiled firmware of five modules that sends the messages of a start and returns to the prompt."""
     package = folder / "lid"
     (package / "gate").mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").write_text("")
@@ -149,12 +149,12 @@ class BootloaderChip:
 @contextmanager
 def flash_id(jedec_id: int) -> Iterator[None]:
     """Every chip of a `with` block has a flash with this JEDEC number (0x154020: 2 MB)."""
-    kept = protocol.MOCK_FLASH_ID
+    saved = protocol.MOCK_FLASH_ID
     protocol.MOCK_FLASH_ID = jedec_id
     try:
         yield
     finally:
-        protocol.MOCK_FLASH_ID = kept
+        protocol.MOCK_FLASH_ID = saved
 
 
 def board_end(board: VirtualBoard) -> CableEnd:
@@ -227,11 +227,11 @@ class Cable:
             time.sleep(max(0.0, self._free_s[up] - now_s))
 
     def vanish(self) -> None:
-        """The cable is pulled."""
+        """Pull the cable."""
         self._gone = True
 
     def close(self) -> None:
-        """Everything ends."""
+        """Pull the cable and close its far end."""
         self.vanish()
         self._thread.join()
         self.far_end.close()

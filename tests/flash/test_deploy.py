@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The deploy: what travels, what stands on the board after it, and after every way to interrupt it."""
+"""Deploy: what is transferred, and what is on the board afterwards and after every kind of interruption."""
 
 from __future__ import annotations
 
@@ -69,33 +69,35 @@ def test_incompatible_mpy_number_is_refused(mpy: int, words: str) -> None:
         firmware_build.arch_of(mpy)
 
 
-def look(**changes: object) -> dict[str, object]:
-    """What a bare board answers, with changes."""
-    seen = {"mpy": 6 | 2 << 10, "version": [1, 26, 1], "machine": "x", "tops": [], "free": 2_000_000, "active": None,
+def raw_inventory(**changes: object) -> dict[str, object]:
+    """The inventory of a bare board, with changes."""
+    raw = {"mpy": 6 | 2 << 10, "version": [1, 26, 1], "machine": "x", "tops": [], "free": 2_000_000, "active": None,
             "main": None, "identity": None, "files": []}  # fmt: skip
-    return seen | changes
+    return raw | changes
 
 
 def test_unsuitable_boards_are_refused(
     builds: Builds,
 ) -> None:
     with pytest.raises(UserError, match=r"runs MicroPython 1\.22\.2.*1\.23"):
-        deploy.parse_inventory(look(version=[1, 22, 2]))
-    foreign = deploy.parse_inventory(look(main="import network\n"))
+        deploy.parse_inventory(raw_inventory(version=[1, 22, 2]))
+    foreign = deploy.parse_inventory(raw_inventory(main="import network\n"))
     with pytest.raises(UserError, match=r"another project's main\.py.*--force") as raised:
         deploy.check_target(foreign, None, force=False)
     assert raised.value.code == 2
     deploy.check_target(foreign, None, force=True)
     with pytest.raises(UserError, match="this board is an ESP32S3"):
-        deploy.check_target(deploy.parse_inventory(look(machine="Generic ESP32S3 module with ESP32S3")), None, force=False)
-    deploy.check_target(deploy.parse_inventory(look(machine="Generic ESP32 module with ESP32")), None, force=False)
-    other = deploy.parse_inventory(look(identity='{"board": "00112233aabbccdd", "key": "0"}'))
+        deploy.check_target(
+            deploy.parse_inventory(raw_inventory(machine="Generic ESP32S3 module with ESP32S3")), None, force=False
+        )
+    deploy.check_target(deploy.parse_inventory(raw_inventory(machine="Generic ESP32 module with ESP32")), None, force=False)
+    other = deploy.parse_inventory(raw_inventory(identity='{"board": "00112233aabbccdd", "key": "0"}'))
     with pytest.raises(UserError, match="this board is 00112233aabbccdd, not ffffffffffffffff"):
         deploy.check_target(other, "ffffffffffffffff", force=False)
     deploy.check_target(other, "00112233aabbccdd", force=False)
     deploy.check_target(other, "ffffffffffffffff", force=True)
     with pytest.raises(UserError, match="KB free"):
-        deploy.make_plan(deploy.parse_inventory(look(free=50_000)), {}, builds[0], None, None)
+        deploy.make_plan(deploy.parse_inventory(raw_inventory(free=50_000)), {}, builds[0], None, None)
 
 
 def test_deploy_is_idempotent(
@@ -138,19 +140,19 @@ def test_update_sends_only_differences_and_keeps_other_files(
 
 
 class Killed(Exception):
-    """The host dies here."""
+    """Stands for the death of the host."""
 
 
-def finished(
+def check_and_complete(
     board: VirtualBoard,
     builds: Builds,
     old_runs: bool,
-    said: str,
+    console: str,
     where: str,
 ) -> None:
-    """After a kill and a start, at which the board said this: a whole firmware runs or none, and the next deploy completes."""
-    started = re.findall(r"started (\w+)", said)
-    assert started in ([["old"], ["new"]] if old_runs else [[], ["new"]]), f"{where}: {said}"
+    """After a kill and a start, with this console text: a whole firmware runs or none, and the next deploy completes."""
+    started = re.findall(r"started (\w+)", console)
+    assert started in ([["old"], ["new"]] if old_runs else [[], ["new"]]), f"{where}: {console}"
     harness.deploy_build(board, builds[1], model=harness.fake_model())
     assert "started new" in harness.restart(board), where
     files = board.read_files()
@@ -180,7 +182,7 @@ def test_host_killed_at_any_block_leaves_a_whole_firmware(
 
             with pytest.raises(Killed):
                 harness.deploy_build(board, builds[1], report, model=harness.fake_model(300))
-            finished(board, builds, old_runs, harness.restart(board), f"block {at} of {blocks}")
+            check_and_complete(board, builds, old_runs, harness.restart(board), f"block {at} of {blocks}")
             board.power_cut()
             board.simulation.flash.load(before)
             harness.restart(board, board.power_on)
@@ -219,7 +221,7 @@ def test_power_cut_at_any_write_leaves_a_whole_firmware(builds: Builds, old_runs
             assert not board.simulation.circuit.powered, where
             board.power_cut_at_write(None)
             board.replug()
-            finished(board, builds, old_runs, harness.restart(board, board.power_on), where)
+            check_and_complete(board, builds, old_runs, harness.restart(board, board.power_on), where)
 
 
 def test_file_that_reads_back_wrong_is_not_switched_to(builds: Builds, monkeypatch: pytest.MonkeyPatch) -> None:

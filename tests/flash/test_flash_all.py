@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many boards side by side: one failure stops no other; each has its verdict."""
+"""Many boards side by side: one failure stops no other; each has its result."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def test_two_broken_boards_of_eight_do_not_stop_the_others(
         with monkeypatch.context() as patch:
             patch.setattr(repl, "REPL_TIMEOUT_S", 30.0)  # all of them on one processor
             assert main(["flash", "--all", "--json"]) == 1, capsys.readouterr()
-        said = capsys.readouterr()
-        assert said.err == ""
-        verdicts = {entry["port"]: entry for entry in map(json.loads, said.out.splitlines())}
-        assert list(verdicts) == ports
-        assert [verdicts[port]["code"] for port in ports] == [3, *[0] * (BOARDS - 2), 2], verdicts
-        assert "fell silent" in verdicts[loose.path]["say"] or "went away" in verdicts[loose.path]["say"]
-        assert "another project's main.py" in verdicts[foreign.serial_port]["say"]
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        results = {entry["port"]: entry for entry in map(json.loads, printed.out.splitlines())}
+        assert list(results) == ports
+        assert [results[port]["code"] for port in ports] == [3, *[0] * (BOARDS - 2), 2], results
+        assert "fell silent" in results[loose.path]["say"] or "went away" in results[loose.path]["say"]
+        assert "another project's main.py" in results[foreign.serial_port]["say"]
         for board in boards[1:]:
-            assert verdicts[board.serial_port]["board"] == "1122334455667788"
-            assert verdicts[board.serial_port]["self_test"] == "passed"
+            assert results[board.serial_port]["board"] == "1122334455667788"
+            assert results[board.serial_port]["self_test"] == "passed"
         # The one whose cable was pulled is completed by the next run, over a good cable.
         assert main(["flash", "-p", boards[0].serial_port]) == 0, (capsys.readouterr(), boards[0].console[-1500:])
         assert "runs Earlid 0.9.0" in capsys.readouterr().out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""esptool's real protocol through `earlid flash`, against esp32-mock-bootloader; and all that breaks on the way."""
+"""Flasher: esptool's real protocol against esp32-mock-bootloader, and its failures."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def flash(cable: harness.Cable, image_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
-    """`earlid flash` typed at a cable: exit code and what went to stderr, less the progress."""
+    """Run `earlid flash` at a cable; its exit code and stderr without the progress."""
     code = main(["flash", "--port", cable.path, "--image", str(image_file), *more])
-    said = capsys.readouterr().err.replace(cable.path, "PORT")
-    return code, "\n".join(line for line in said.splitlines() if not line.startswith("PORT: "))
+    err = capsys.readouterr().err.replace(cable.path, "PORT")
+    return code, "\n".join(line for line in err.splitlines() if not line.startswith("PORT: "))
 
 
 def test_flash_takes_a_bare_chip_to_a_deployed_firmware(
@@ -60,10 +60,10 @@ def test_flash_takes_a_bare_chip_to_a_deployed_firmware(
 
         board_end = harness.board_end(board)
         cable.intercept = intercept
-        code, said = flash(cable, image_file, capsys)
+        code, err = flash(cable, image_file, capsys)
         written = image_file.read_bytes()
         assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
-        assert (code, said) == (0, "")
+        assert (code, err) == (0, "")
         assert "started fresh" in harness.restart(board)
         chip.close()
 
@@ -98,9 +98,9 @@ def test_file_that_is_no_image_is_refused(tmp_path: Path, capsys: pytest.Capture
     bad.write_bytes(b"not this")
     chip = harness.BootloaderChip()
     with harness.cable(chip.end()) as cable:
-        code, said = flash(cable, bad, capsys)
+        code, err = flash(cable, bad, capsys)
     assert code == 2
-    assert said.startswith("earlid: image.bin is no ESP32 image (it does not begin with 0xE9)")
+    assert err.startswith("earlid: image.bin is no ESP32 image (it does not begin with 0xE9)")
 
 
 @pytest.mark.parametrize("how", ["cut", "vanish"])
@@ -119,9 +119,9 @@ def test_lost_connection_ends_with_a_sentence(
             return b""
 
         cable.intercept = intercept
-        code, said = flash(cable, image_file, capsys)
+        code, err = flash(cable, image_file, capsys)
     assert code == 3
-    assert said == (
+    assert err == (
         "earlid: the connection to PORT was lost while writing. The chip can be written again: run `earlid flash` once "
         "more, with another cable or USB port if this repeats."
     )
@@ -142,24 +142,24 @@ def test_lost_fast_connection_is_retried_more_slowly(image_file: Path, tmp_path:
             return data
 
         cable.intercept = intercept
-        told: list[str] = []
+        stages: list[str] = []
         flasher.write(
-            cable.path, image.load(str(image_file)), erase=False, force=False, report=lambda stage, d, t: told.append(stage)
+            cable.path, image.load(str(image_file)), erase=False, force=False, report=lambda stage, *_: stages.append(stage)
         )
         written = image_file.read_bytes()
         assert bytes(second.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
-        assert told.count("connect") == 2
+        assert stages.count("connect") == 2
     first.close()
 
 
 def test_two_chips_at_once_report_their_own_progress(image_file: Path) -> None:
     chips = [harness.BootloaderChip(), harness.BootloaderChip()]
-    seen: list[list[tuple[str, int, int]]] = [[], []]
+    reports: list[list[tuple[str, int, int]]] = [[], []]
     with harness.cable(chips[0].end()) as one, harness.cable(chips[1].end()) as two:
 
         def write(number: int, path: str) -> None:
             flasher.write(
-                path, image.load(str(image_file)), erase=False, force=False, report=lambda *told: seen[number].append(told)
+                path, image.load(str(image_file)), erase=False, force=False, report=lambda *event: reports[number].append(event)
             )
 
         threads = [threading.Thread(target=write, args=(n, cable.path)) for n, cable in enumerate((one, two))]
@@ -168,24 +168,24 @@ def test_two_chips_at_once_report_their_own_progress(image_file: Path) -> None:
         for thread in threads:
             thread.join()
     written = image_file.read_bytes()
-    for chip, told in zip(chips, seen, strict=True):
+    for chip, events in zip(chips, reports, strict=True):
         assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
-        done = [count for stage, count, _ in told if stage == "write"]
+        done = [count for stage, count, _ in events if stage == "write"]
         assert done == sorted(set(done)), "one chip's progress, and nobody else's"
 
 
 def test_flash_that_reads_back_wrong_is_reported(image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = harness.BootloaderChip()
-    kept = chip.flash.write_defl_block
+    write_block = chip.flash.write_defl_block
 
     def forget(payload: bytes) -> None:
-        kept(payload)
+        write_block(payload)
         chip.flash.data[IMAGE_OFFSET + 500] ^= 1
 
     chip.flash.write_defl_block = forget  # type: ignore[method-assign]
     with harness.cable(chip.end()) as cable:
-        code, said = flash(cable, image_file, capsys)
-    assert (code, said) == (
+        code, err = flash(cable, image_file, capsys)
+    assert (code, err) == (
         1,
         "earlid: what was written to PORT reads back wrong. The chip can be written again: run `earlid flash` once "
         "more; if it repeats, the flash is worn out.",
@@ -205,9 +205,9 @@ def test_erase_without_a_terminal_needs_yes(
     monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody is there, though somebody may have started the tests
     chip = harness.BootloaderChip()
     with harness.cable(chip.end()) as cable:
-        code, said = flash(cable, image_file, capsys, "--erase")
+        code, err = flash(cable, image_file, capsys, "--erase")
     assert code == 2
-    assert said == "earlid: --erase destroys the journal and the key: say --yes when nobody is there to be asked."
+    assert err == "earlid: --erase destroys the journal and the key: say --yes when nobody is there to be asked."
     assert set(chip.flash.data) == {0xFF}
 
 
@@ -232,7 +232,7 @@ def test_erase_leaves_only_the_image(image_file: Path) -> None:
     chip = harness.BootloaderChip()
     chip.flash.data[:] = b"old" + bytes(len(chip.flash.data) - 3)
     with harness.cable(chip.end()) as cable:
-        flasher.write(cable.path, image.load(str(image_file)), erase=True, force=False, report=lambda *told: None)
+        flasher.write(cable.path, image.load(str(image_file)), erase=True, force=False, report=lambda *event: None)
     written = image_file.read_bytes()
     assert set(chip.flash.data[:IMAGE_OFFSET]) == {0xFF}
     assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
@@ -260,7 +260,7 @@ def test_ctrl_c_while_writing_says_what_is_left(image_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wrote", "words", "code"),
+    ("text", "stub_ran", "expected", "code"),
     [
         ("Failed to connect to ESP32: Wrong boot mode detected (0x13)! The chip needs ...", False, "hold BOOT", 3),
         ("Failed to connect to Espressif device: No serial data received.", False, "no ESP32 answers at P", 3),
@@ -269,9 +269,9 @@ def test_ctrl_c_while_writing_says_what_is_left(image_file: Path) -> None:
         ("The chip stopped responding.", True, "esptool stopped at P: The chip stopped responding", 1),
     ],
 )
-def test_esptool_errors_become_one_sentence(text: str, wrote: bool, words: str, code: int) -> None:
-    made = flasher._user_error("P", flasher.FatalError(text), wrote)
-    assert isinstance(made, UserError)
-    assert words in str(made)
-    assert made.code == code
-    assert "http" not in str(made)
+def test_esptool_errors_become_one_sentence(text: str, stub_ran: bool, expected: str, code: int) -> None:
+    error = flasher._user_error("P", flasher.FatalError(text), stub_ran)
+    assert isinstance(error, UserError)
+    assert expected in str(error)
+    assert error.code == code
+    assert "http" not in str(error)

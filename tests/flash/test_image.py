@@ -26,32 +26,32 @@ def pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], bytes]) -> list[str]:
     """Stand in for micropython.org; returns the addresses asked for."""
-    asked: list[str] = []
+    urls: list[str] = []
 
     def urlopen(url: str, timeout: float) -> io.BytesIO:
-        asked.append(url)
+        urls.append(url)
         return io.BytesIO(answer())
 
     monkeypatch.setattr(image.urllib.request, "urlopen", urlopen)
-    return asked
+    return urls
 
 
 def test_image_is_downloaded_once_and_cached(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = serve(monkeypatch, lambda: GOOD)
-    told: list[tuple[int, int]] = []
-    assert image.load(None, lambda done, total: told.append((done, total))).data == GOOD
+    urls = serve(monkeypatch, lambda: GOOD)
+    progress: list[tuple[int, int]] = []
+    assert image.load(None, lambda done, total: progress.append((done, total))).data == GOOD
     assert image.load(None).data == GOOD
-    assert asked == ["https://micropython.org/resources/firmware/small.bin"]
-    assert told[-1] == (len(GOOD), len(GOOD))
+    assert urls == ["https://micropython.org/resources/firmware/small.bin"]
+    assert progress[-1] == (len(GOOD), len(GOOD))
     assert pinned.read_bytes() == GOOD
 
 
 def test_damaged_cache_is_downloaded_again(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned.parent.mkdir()
     pinned.write_bytes(GOOD[:-1])
-    asked = serve(monkeypatch, lambda: GOOD)
+    urls = serve(monkeypatch, lambda: GOOD)
     assert image.load(None).data == GOOD
-    assert len(asked) == 1
+    assert len(urls) == 1
 
 
 @pytest.mark.parametrize("wrong", [GOOD[:-1], GOOD + b"more", b"<html>"], ids=["short", "long", "page"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The committed hashes are those of what would be flashed; a deploy costs at most half of copying the sources."""
+"""The committed manifest is that of the firmware; a deploy costs at most half of copying the sources."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.flash import bench_deploy, harness
 def test_committed_manifest_is_up_to_date() -> None:
     root = firmware.root()
     committed = json.loads((root / manifest.NAME).read_text())
-    wrong = manifest.compare(committed, manifest.make_manifest(root))
-    assert not wrong, "run `make firmware` and commit firmware/MANIFEST.json: " + "; ".join(wrong)
+    differences = manifest.compare(committed, manifest.make_manifest(root))
+    assert not differences, "run `make firmware` and commit firmware/MANIFEST.json: " + "; ".join(differences)
 
 
 def test_manifest_check_reports_changed_sources_and_ignores_another_compiler(
@@ -31,18 +31,18 @@ def test_manifest_check_reports_changed_sources_and_ignores_another_compiler(
     harness.small_build(tmp_path, "two")
     capsys.readouterr()
     assert manifest.main(["--check"]) == 1
-    said = capsys.readouterr().err
-    assert "firmware/MANIFEST.json is out of date: sources: lid/messages.py" in said
-    assert "compiled: xtensawin files lid/messages.mpy" in said
-    made = manifest.make_manifest(tmp_path)
-    committed = json.loads(json.dumps(made)) | {"compiler": "MicroPython v1.26"}
+    err = capsys.readouterr().err
+    assert "firmware/MANIFEST.json is out of date: sources: lid/messages.py" in err
+    assert "compiled: xtensawin files lid/messages.mpy" in err
+    manifest_now = manifest.make_manifest(tmp_path)
+    committed = json.loads(json.dumps(manifest_now)) | {"compiler": "MicroPython v1.26"}
     committed["compiled"]["x64"]["files"]["lid/start.mpy"] = "0"
-    assert manifest.compare(committed, made) == []
+    assert manifest.compare(committed, manifest_now) == []
 
 
 @pytest.mark.usefixtures("patient")
 def test_deploy_sends_at_most_half_of_mpremotes_bytes() -> None:
     # Without a line of 115200 baud; `make bench` has the times.
-    slow = bench_deploy.measure(bench_deploy.by_mpremote, None)
-    quick = bench_deploy.measure(bench_deploy.by_flash, None)
-    assert quick.sent + quick.received <= (slow.sent + slow.received) / 2, (quick, slow)
+    mpremote = bench_deploy.measure(bench_deploy.by_mpremote, None)
+    earlid = bench_deploy.measure(bench_deploy.by_flash, None)
+    assert earlid.sent + earlid.received <= (mpremote.sent + mpremote.received) / 2, (earlid, mpremote)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The command line as people meet it: what is typed, what is printed, the exit code. One file of `transcripts/` a scene.
+"""Transcripts of the command line: what is typed, what is printed, the exit code. One file of `transcripts/` a scene.
 
 A file begins with `# scene: NAME`, a scene of SCENES. Then, again and again: `$ earlid ...`, what goes to stdout and stderr in
-that options, `[exit code]`. `ttyUSB0` is the board's port; identifiers and times are evened out.
+that options, `[exit code]`. `ttyUSB0` is the board's port; identifiers and times are normalised.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ def bare() -> Iterator[VirtualBoard]:
 
 @contextmanager
 def running() -> Iterator[VirtualBoard]:
-    """A board that runs Earlid, and a person who goes to it when asked to hold the button."""
+    """A board that runs Earlid, and a person who holds its talk button on request."""
     board = VirtualBoard(link=Path(PORT))
     board.noise(-60)
     board.power_on()
     board.run_until(lambda: '"selftest"' in board.console, 10_000)
     board.run_background(speed=None)
     try:
-        with goes_to_the_board(board):
+        with holding_talk_on_request(board):
             yield board
     finally:
         board.stop()
 
 
 @contextmanager
-def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
+def holding_talk_on_request(board: VirtualBoard) -> Iterator[None]:
     """Whenever a `maintenance` stage begins, the talk button is held through a reset."""
-    told = provision.Provisioner._enter
+    original = provision.Provisioner._enter
     lock = threading.Lock()
 
     def tell(self: provision.Provisioner, stage: str, done: int = 0, total: int = 0) -> None:
-        told(self, stage, done, total)
+        original(self, stage, done, total)
         if stage == "maintenance" and lock.acquire(blocking=False):
             board.talk(True)
             board.reset_pin()
@@ -74,12 +74,12 @@ def goes_to_the_board(board: VirtualBoard) -> Iterator[None]:
     try:
         yield
     finally:
-        provision.Provisioner._enter = told  # type: ignore[method-assign]
+        provision.Provisioner._enter = original  # type: ignore[method-assign]
 
 
 @contextmanager
 def foreign() -> Iterator[VirtualBoard]:
-    """Somebody else's project."""
+    """A board with another project's firmware."""
     with harness.bare_board(link=Path(PORT), files={"main.py": b"import network\n"}) as board:
         board.noise(-60)
         yield board
@@ -124,8 +124,8 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None) -> No
     (tmp_path / "loose.json").write_text(json.dumps({"open_ms": 1}))
 
 
-def evened(text: str) -> str:
-    """Without what differs from run to run."""
+def normalised(text: str) -> str:
+    """A text with fixed values for what differs from run to run."""
     text = re.sub(r"\b(?!f{16})[0-9a-f]{16}\b", "0123456789abcdef", text)
     text = re.sub(r"\S+ \(\d+\)", "python (4711)", text)
     text = re.sub(r'"seconds": [0-9.]+', '"seconds": 1.0', text)
@@ -134,15 +134,15 @@ def evened(text: str) -> str:
     return re.sub(r"drop time \d+ ms", "drop time 80 ms", text)
 
 
-def typed(line: str) -> str:
-    """Run one line; what it printed and its exit code."""
+def run_line(line: str) -> str:
+    """Run one command line; what it printed and its exit code."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main(shlex.split(line)[1:])
         except SystemExit as ended:
             code = int(ended.code or 0)
-    return evened(out.getvalue() + err.getvalue()) + f"[{code}]\n"
+    return normalised(out.getvalue() + err.getvalue()) + f"[{code}]\n"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
@@ -150,11 +150,11 @@ def test_transcript_is_reproduced(path: Path) -> None:
     text = path.read_text()
     scene = re.match(r"# scene: (\w+)\n", text)
     assert scene, f"{path.name} does not begin with # scene: NAME"
-    found = [scene[0]]
+    replayed = [scene[0]]
     with SCENES[scene[1]]():
         for line in re.findall(r"^\$ (earlid .*)$", text, re.MULTILINE):
-            found.append(f"\n$ {line}\n{typed(line)}")
-    assert "".join(found) == text
+            replayed.append(f"\n$ {line}\n{run_line(line)}")
+    assert "".join(replayed) == text
 
 
 def test_every_scene_has_a_transcript() -> None:

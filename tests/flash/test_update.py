@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An update of a board that runs Earlid: only with a person at it, and its journal, key and settings stay."""
+"""Update of a board that runs Earlid: needs maintenance mode, and keeps journal, key and settings."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def journal(port: str) -> tuple[str, list[Record]]:
     """The board's identifier and every record it keeps."""
     with Link(port) as link:
         hello = link.request("hello")["hi"]
-        found: dict[int, Record] = {}
-        while missing := [seq for seq in range(1, hello["seq"] + 1) if seq not in found]:
+        records: dict[int, Record] = {}
+        while missing := [seq for seq in range(1, hello["seq"] + 1) if seq not in records]:
             link.request("sync", from_=missing[0], max=32)
-            found |= {record.seq: record for record in link.pop_records()}
-        return hello["board"], [found[seq] for seq in sorted(found)]
+            records |= {record.seq: record for record in link.pop_records()}
+        return hello["board"], [records[seq] for seq in sorted(records)]
 
 
 @pytest.mark.usefixtures("patient")
@@ -86,8 +86,8 @@ def test_new_micropython_keeps_the_journal_and_needs_maintenance_mode(tmp_path: 
     chip.close()
 
 
-def kept(board: VirtualBoard) -> dict[str, bytes]:
-    """The files that a board does not change by itself; its count of starts goes after a minute, which may be over soon."""
+def stable_files(board: VirtualBoard) -> dict[str, bytes]:
+    """The files that a board does not change by itself (its count of starts is deleted after a minute)."""
     return {name: data for name, data in board.read_files().items() if not name.startswith(("journal", "starts"))}
 
 
@@ -97,7 +97,7 @@ def test_update_without_maintenance_mode_changes_nothing(
 ) -> None:
     monkeypatch.setattr(provision, "MAINTENANCE_WAIT_S", 1.5)
     with running() as board:
-        before = kept(board)
+        before = stable_files(board)
         count = len(board.resets)
         monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.talk", lambda self, pressed: None)
         monkeypatch.setattr("tests.flash.test_transcripts.VirtualBoard.reset_pin", lambda self: None)
@@ -110,11 +110,11 @@ def test_update_without_maintenance_mode_changes_nothing(
         assert "no maintenance mode" in outcome.say
         assert "Nothing was changed" in outcome.say
         assert len(board.resets) == count
-        assert kept(board) == before
+        assert stable_files(board) == before
 
 
 def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[provision.FlashResult, list[str]]:
-    """An update by somebody who keeps the talk button held until told to let it go, or for good; outcome and stages."""
+    """An update with the talk button held until its release is requested, or for good; the result and the stages."""
     stages: list[str] = []
     talk = board.talk
     monkeypatch.setattr(board, "talk", lambda pressed: talk(True) if pressed else None)

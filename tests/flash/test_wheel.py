@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An installed package, away from any checkout, flashes the same firmware as the checkout that it was built from."""
+"""The installed wheel, away from any checkout, flashes the firmware of the checkout that it was built from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from earlid.flash import firmware_build
 
 from tests.flash import harness
 
-SPEAKS = """
+SCRIPT = """
 import earlid, lid
 from earlid import firmware
 from earlid.flash import firmware_build
@@ -49,7 +49,7 @@ def elsewhere(installed: Path, tmp_path: Path, *words: str) -> subprocess.Comple
 
 
 def test_installed_wheel_builds_the_same_firmware(installed: Path, tmp_path: Path) -> None:
-    done = elsewhere(installed, tmp_path, "-c", SPEAKS)
+    done = elsewhere(installed, tmp_path, "-c", SCRIPT)
     assert done.returncode == 0, done.stderr
     places, directory, speech, _ = done.stdout.splitlines()
     assert places == f"{installed}/earlid {installed}/lid"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The copper by itself: what no pattern of edges may do, and what every good one must."""
+"""Circuit model: which patterns of pump edges close the relays, and which never may."""
 
 from __future__ import annotations
 

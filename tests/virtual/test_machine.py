@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The chip on the board: sound, watchdog, resets, hangs, clock, and that a run can be repeated."""
+"""The simulated chip: sound, watchdog, resets, hangs, clock, and that a run is reproducible."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The flash: NOR manners, littlefs on it, and the power going at any write."""
+"""NOR flash: write semantics, littlefs on it, and power cuts at any write."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_blank_flash_is_formatted(make_board: Make) -> None:
 
 
 def written(board: VirtualBoard) -> int:
-    """The newest number that the writer said was durable, -1 if none."""
+    """The newest number that the writer reported as durable, -1 if none."""
     numbers = re.findall(r"durable (\d+)\r", board.console)
     return int(numbers[-1]) if numbers else -1
 

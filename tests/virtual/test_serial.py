@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The port: pyserial and the real mpremote on it, cables pulled and bad lines."""
+"""The virtual serial port: pyserial and the real mpremote on it, unplugging, and line faults."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_opening_the_port_does_not_reset_the_board(make_board: Make) -> None:
 
 
 def test_pseudo_terminal_is_made_on_first_use(make_board: Make) -> None:
-    """A program left over elsewhere, that tries the number of a board long gone, must not find this one there."""
+    """Else a leftover program that still tries the terminal number of an earlier board would find this one there."""
     board = make_board("idle")
     board.unplug()
     board.replug()
@@ -138,7 +138,7 @@ print("got", repr(sys.stdin.read(1)))
 
 
 class Computing:
-    """A chip as the serial line sees it: code runs until we say that it has ended."""
+    """A chip as the UART model uses it: code runs until the test ends it."""
 
     pid = 1
     request_fd = stdout_fd = -1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sound on the time line, and the ring that it passes through."""
+"""Sound on the time line, and the I2S ring buffer."""
 
 from __future__ import annotations
 
