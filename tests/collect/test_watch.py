@@ -30,6 +30,7 @@ from earlid.ledger.store import Ledger
 from rich.console import Console
 
 from tests.board.fake_board import KEY, FakeBoard, seal_records
+from tests.terminal import Terminal
 
 BOARD = "00112233aabbccdd"
 LIMIT_S = 90.0
@@ -187,6 +188,20 @@ def test_watch_json_streams_records_and_ends_at_sigterm(location):
     assert [line["seq"] for line in first] == list(range(1, 11))
     assert child.returncode == 0
     assert "10 records fetched" in err
+
+
+def test_watch_at_a_terminal_shows_live_records_and_ends_tidily(location):
+    slots = seal_records(BOARD, 11)
+    with FakeBoard(BOARD, slots[:10]) as board:
+        words = ["watch", "-p", board.path, "--ledger", str(location.path)]
+        with Terminal(words, columns=120) as person:
+            person.expect("10 records fetched")
+            board.append(slots[10])
+            person.expect(": 11 open word, score 230 of 200")
+            person.keys("\x03")
+            person.end_tidily(130)
+    assert "live today" in person.text
+    assert count(location) == 11
 
 
 def test_clock_steps_and_sleep_are_corrected(location, monkeypatch):

@@ -71,7 +71,7 @@ def run(model):
 """
 
 
-def small_build(folder: Path, version: str, arch: str = "x64", self_test: str = "passed") -> FirmwareBuild:
+def small_build(folder: Path, version: str, self_test: str = "passed") -> FirmwareBuild:
     """A compiled firmware of five modules that sends the messages of a start and returns to the prompt."""
     package = folder / "lid"
     (package / "gate").mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def small_build(folder: Path, version: str, arch: str = "x64", self_test: str = 
     (package / "start.py").write_text(START_SOURCE)
     for name, data in LOADER_SOURCES.items():
         (folder / name).write_bytes(data)
-    return build(folder, arch)
+    return build(folder, "x64")
 
 
 def deploy_build(

@@ -252,7 +252,7 @@ print("allocated", gc.mem_alloc() - before)
     assert board.wait_for(r"allocated (-?\d+)", 30_000).group(1) == "0"
 
 
-def story(seed: int) -> tuple[list[tuple[float, str, object]], str, bytes]:
+def run_script(seed: int) -> tuple[list[tuple[float, str, object]], str, bytes]:
     from earlid.virtual.board import VirtualBoard as Board
 
     from .conftest import FIRMWARE
@@ -270,7 +270,7 @@ def story(seed: int) -> tuple[list[tuple[float, str, object]], str, bytes]:
 
 
 def test_same_seed_gives_the_same_history() -> None:
-    first, second = story(3), story(3)
+    first, second = run_script(3), run_script(3)
     assert first[0] == second[0]
     assert first[1] == second[1]
     assert first[2] == second[2]

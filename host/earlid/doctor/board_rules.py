@@ -72,7 +72,7 @@ DC_SHARE_MAX = 0.25
 
 
 def brown_out(observation: Observation) -> Iterator[Diagnosis]:
-    """The journal tells of starts after the supply broke down."""
+    """Starts in the journal after a brown-out or by the watchdog."""
     for board in observation.boards:
         starts = [row for row in board.records if row["event"] == "boot"]
         low = [row for row in starts if row["reason"] == "brown-out"]
@@ -102,7 +102,7 @@ def self_test(observation: Observation) -> Iterator[Diagnosis]:
 
 
 def faults(observation: Observation) -> Iterator[Diagnosis]:
-    """Faults of the present start that the journal tells of."""
+    """Faults in the journal since the present start."""
     for board in observation.boards:
         reported = set()
         for row in board.records:

@@ -266,7 +266,7 @@ class Provisioner:
             time.sleep(RELEASE_POLL_S)
 
     def _await_startup(self, port: serial.Serial, sent_bytes: int) -> FlashResult:
-        """Wait for the new firmware's `boot` and `selftest` records and its greeting."""
+        """Wait for the new firmware's `boot` and `selftest` records and its hello."""
         reader = LineReader(wire.HOST_LINE_MAX)
         startup = StartupMessages()
         received = b""

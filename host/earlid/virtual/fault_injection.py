@@ -85,10 +85,10 @@ class FaultInjection:
         with self.simulation.lock:
             self.simulation.flash.failing = failing
 
-    def flash_full(self, leave_blocks: int = 0) -> None:
+    def flash_full(self) -> None:
         """Fill the file system with one file; only while the board is off."""
         self._must_be_off("filling the flash")
-        self.simulation.flash.load(littlefs_image.fill(self.simulation.flash.data, leave_blocks))
+        self.simulation.flash.load(littlefs_image.fill(self.simulation.flash.data))
 
     def _must_be_off(self, doing: str) -> None:
         if self.simulation.state != OFF:
@@ -101,12 +101,11 @@ class FaultInjection:
         *,
         drop_rate: float = 0.0,
         duplicate_rate: float = 0.0,
-        both_ways: bool = True,
     ) -> None:
         """From now on the line flips bits (both ways) and loses or doubles whole lines (to the host). Zeros end it."""
         with self.simulation.lock:
             self.simulation.port.to_host = LineFaults(bit_error_rate, drop_rate, duplicate_rate, seed)
-            self.simulation.port.to_board = LineFaults(bit_error_rate if both_ways else 0.0, seed=seed + 1)
+            self.simulation.port.to_board = LineFaults(bit_error_rate, seed=seed + 1)
 
     def unplug(self) -> None:
         """The serial cable is pulled (the board's power comes from elsewhere)."""

@@ -80,13 +80,13 @@ def read_files(image: bytes | bytearray) -> dict[str, bytes]:
     return files
 
 
-def fill(image: bytes | bytearray, leave_blocks: int = 0, name: str = "filler.bin") -> bytes:
+def fill(image: bytes | bytearray, leave_blocks: int = 0) -> bytes:
     """An image filled up with one file, `leave_blocks` blocks left free."""
     fs = mount(image)
     room = FLASH_BYTES // FLASH_BLOCK - fs.used_block_count - leave_blocks
     for blocks in range(room, 0, -1):  # pointers and metadata take some, too: as much as fits
         try:
-            with fs.open(name, "wb") as file:
+            with fs.open("filler.bin", "wb") as file:
                 file.write(b"\x00" * (blocks * FLASH_BLOCK))
             break
         except LittleFSError as error:
