@@ -15,6 +15,7 @@ class Contact:
     def release(self, reason, open_ms):
         if self._board.guarding:
             self.closing = (reason, open_ms)
+            self.rail.drop_ms = 0
             self.live_ms += open_ms
         self._board.release()
 
