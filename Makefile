@@ -44,6 +44,7 @@ firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.gate.tables
 	$(BIN)/python -m earlid.gate.kernel_generator
 	$(BIN)/python -m earlid.flash.manifest
+	$(BIN)/python -m earlid.board.protocol_page
 
 hardware: $(VENV)/installed-test debian
 	$(BIN)/python -m hardware

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# One line on the wire: #<seq> <compact json>*<crc32 hex>\n . Printable ASCII only. firmware/PROTOCOL.md tells what
-# the bodies say.
+# One line on the wire: #<seq> <compact json>*<crc32 hex>\n . Printable ASCII only. What the bodies hold is defined in
+# lid/wire_schema.py, which no board carries; firmware/PROTOCOL.md is both, for people.
 import binascii
 import json
 

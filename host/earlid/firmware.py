@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+HOST_ONLY = ("lid/wire_schema.py",)  # part of the package, for hosts; never put on a board
 _HERE = Path(__file__).parent
 
 

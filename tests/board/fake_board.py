@@ -100,8 +100,14 @@ class FakeBoard:
             "ms": int((time.monotonic() - self.started_s) * 1000), "state": "closed", "mute": False, "why": "",
             "seq": oldest + len(self.slots) - 1, "link": (head[40:52] if head else record.genesis(self.board)).hex(),
             "oldest": oldest, "acked": self.acked, "word": "alexa", "model": "0" * 16, "config": "0" * 8,
-            "guarded_mv": 0, "sentinel_mv": 3300, "dropped": 0, "overruns": 0, "paired": False, "maintenance": False,
+            "guarded_mv": 0, "sentinel_mv": 3300, "dropped": 0, "overruns": 0, "maintenance": False,
             "presence": self.present,
+        }  # fmt: skip
+
+    def telemetry(self) -> dict[str, Any]:
+        return {
+            "ms": int((time.monotonic() - self.started_s) * 1000), "state": "closed", "live": 0, "rail": 0, "lvl": 2000,
+            "floor": 1900, "score": 0, "prob": 0, "gate": 0, "peak": 30, "clip": 0, "drop": 0, "over": 0,
         }  # fmt: skip
 
     def say(self, body: dict[str, Any]) -> None:

@@ -8,11 +8,14 @@ import pty
 import time
 import tty
 from types import SimpleNamespace
+from typing import get_args, get_overloads, get_type_hints
 
 import pytest
 from earlid.board import link as link_module
-from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Record, Telemetry
-from lid import record
+from earlid.board.link import BoardGone, BoardRefused, Link, Record, Started, TelemetryMessage
+from earlid.errors import UserError
+from lid import record, wire_schema
+from lid.wire_schema import REQUESTS, field_of, fields
 
 from tests.board.fake_board import FakeBoard, seal_records
 
@@ -97,7 +100,7 @@ def test_missed_lines_are_counted_from_sequence_numbers(board):
         assert link.missed_lines == 5
         assert link.restarts == 1
         assert link.noise_bytes > 0
-    assert any(isinstance(message, Hello) for message in link.messages(0))
+    assert any(isinstance(message, Started) for message in link.messages(0))
 
 
 def test_duplicated_lines_are_not_counted_as_missed(board):
@@ -108,14 +111,45 @@ def test_duplicated_lines_are_not_counted_as_missed(board):
         assert link.missed_lines == 0
 
 
-def test_unknown_bodies_are_ignored_and_bad_records_counted(board):
+def test_telemetry_passes_and_malformed_messages_are_counted(board):
+    good = board.telemetry()
     with Link(board.path) as link:
         link.request("hello")
-        for body in ({"tm": {"ms": 5, "lvl": 100}}, {"tm": 7}, {"new": 1}, {"re": "x"}, {"rec": [1]}):
+        for body in ({"tm": good | {"newer": [1]}}, {"new": 1}, {"re": "x"}):
+            board.say(body)
+        for body in ({"rec": [1]}, {"tm": 7}, {"tm": good | {"ms": "5"}}, {"hi": []}, {"hi": board.hello() | {"seq": None}}):
             board.say(body)
         link.request("hello")
-        assert [type(message) for message in link.messages(0)] == [Telemetry]
-        assert link.bad_records == 1
+        assert list(link.messages(0)) == [TelemetryMessage(good | {"newer": [1]})]
+        assert (link.bad_records, link.bad_messages, link.restarts) == (1, 4, 0)
+
+
+@pytest.mark.parametrize("reply", [{"acked": None}, {}, {"acked": -1}])
+def test_malformed_reply_is_an_error_that_names_the_field(board, monkeypatch, reply):
+    say = board.say
+    monkeypatch.setattr(board, "say", lambda body: say({"re": body["re"], "ok": True} | reply))
+    with Link(board.path) as link, pytest.raises(UserError, match=r"reply to `ack` is not understood: acked .*update Earlid"):
+        link.request("ack", seq=1, link="0" * 24)
+
+
+def test_typed_requests_are_those_of_the_schema():
+    typed = {}
+    for overload in get_overloads(Link.request):
+        hints = get_type_hints(overload)
+        (do,) = get_args(hints.pop("do"))
+        returned = hints.pop("return")
+        arguments = {name.rstrip("_"): kind for name, kind in hints.items() if name != "timeout_s"}
+        if "brief" in arguments:
+            assert returned is wire_schema.BriefHelloReply
+        else:
+            typed[do] = (arguments, returned)
+    assert typed == {
+        do: (
+            {name: field_of(kind)[0] for name, kind in fields(request.arguments).items() if name != "brief"},
+            request.reply,
+        )
+        for do, request in REQUESTS.items()
+    }
 
 
 def test_too_long_request_is_not_sent(board):

@@ -114,7 +114,7 @@ def test_watcher_follows_a_board_through_a_restart(location):
         log.wait_for(lambda item: item.record and item.record.seq == 20)
         board.slots += slots[20:22]
         board.lose(9)
-        board.say({"tm": {"ms": 1, "state": "closed", "lvl": 1}})
+        board.say({"tm": board.telemetry()})
         log.wait_for(lambda item: item.record and item.record.seq == 22)
         assert board.wall_ms is not None
         assert {"do": "telemetry", "every_ms": 100}.items() <= [r for r in board.requests if r["do"] == "telemetry"][-1].items()
@@ -263,7 +263,7 @@ def test_live_view_shows_state_level_and_events():
     status = BoardStatus("/dev/ttyUSB0", BOARD, connected=True, telemetry={"state": "open", "lvl": 5000, "score": 130})
     status.telemetry_s = time.monotonic() + 3600  # fresh, however slow the machine
     slot = seal_records(BOARD, 1)[0]
-    item = link_module.Record._make([*link_module.record.slot_to_wire(slot), slot])
+    item = link_module.Record._make(link_module.record.slot_to_wire(slot))
     status.last.append(WatchEvent("record", BOARD, "open word", item, 1_800_000_000_000))
     console = Console(width=140, record=True, file=io.StringIO())
     console.print(liveview.render([status], status.last, lambda board: "kitchen", {BOARD: 8000}))

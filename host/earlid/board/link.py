@@ -9,10 +9,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, overload
 
 import serial
-from lid import record, wire
+from lid import record, wire, wire_schema
+from lid.wire_schema import Hello, MaintenanceHello, Telemetry
 
 from earlid.board.framing import LineReader
 from earlid.board.port import open_port
@@ -25,37 +26,25 @@ QUEUE_MAX = 65536
 DUPLICATE_WINDOW = 64  # a number at most so far behind the last is a repeated line; further behind, a start whose hello was lost
 
 
-class Record(NamedTuple):
-    """One journal record: `lid.record.FIELDS`, link and mac in hex, and the 64-byte slot they were checked into."""
+class Record(wire_schema.Record):
+    """One journal record as it was received, and the 64-byte slot of flash that it was checked into."""
 
-    seq: int
-    boot: int
-    ms: int
-    event: str
-    reason: str
-    score: int
-    flags: int
-    energy_log2_q8: int
-    guarded_mv: int
-    sentinel_mv: int
-    wall_ms: int
-    wall_unc_ms: int
-    a: int
-    b: int
-    link: str
-    mac: str
     slot: bytes
 
 
-class Telemetry(dict[str, Any]):
-    """Live numbers (`tm` in the protocol): ms state lvl floor score prob gate rail live drop over."""
+class TelemetryMessage(NamedTuple):
+    """Live numbers."""
+
+    telemetry: Telemetry
 
 
-class Hello(dict[str, Any]):
-    """Who the board is and how (`hi` in the protocol). By itself it means that the board has just started."""
+class Started(NamedTuple):
+    """The board has just started, and says who and how it is."""
+
+    hello: Hello | MaintenanceHello
 
 
-Message = Record | Telemetry | Hello
+Message = Record | TelemetryMessage | Started
 
 
 class BoardGone(UserError):
@@ -98,6 +87,7 @@ class Link:
         self._progress_s = time.monotonic()
         self.missed_lines = 0
         self.bad_records = 0
+        self.bad_messages = 0  # telemetry and greetings that are not as `lid.wire_schema` has them
         self.last_bad_record = ""
         self.restarts = 0
 
@@ -121,8 +111,38 @@ class Link:
         """Lines that looked like frames and were damaged."""
         return self._reader.bad_lines
 
-    def request(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
-        """Send a request and wait for the reply; sent again with the same id while nothing comes back.
+    # The replies' types, one overload a request: as `lid.wire_schema.REQUESTS` has them, which a test compares.
+    @overload
+    def request(self, do: Literal["hello"], timeout_s: float = ..., *, brief: Literal[1]) -> wire_schema.BriefHelloReply: ...
+    @overload
+    def request(self, do: Literal["hello"], timeout_s: float = ...) -> wire_schema.HelloReply: ...
+    @overload
+    def request(self, do: Literal["sync"], timeout_s: float = ..., *, from_: int, max: int) -> wire_schema.SyncReply: ...
+    @overload
+    def request(self, do: Literal["ack"], timeout_s: float = ..., *, seq: int, link: str) -> wire_schema.AckReply: ...
+    @overload
+    def request(self, do: Literal["clock"], timeout_s: float = ..., *, wall_ms: int, unc_ms: int) -> wire_schema.ClockReply: ...
+    @overload
+    def request(self, do: Literal["close"], timeout_s: float = ...) -> wire_schema.CloseReply: ...
+    @overload
+    def request(self, do: Literal["telemetry"], timeout_s: float = ..., *, every_ms: int) -> wire_schema.Reply: ...
+    @overload
+    def request(self, do: Literal["selftest"], timeout_s: float = ...) -> wire_schema.SelftestReply: ...
+    @overload
+    def request(self, do: Literal["config-get"], timeout_s: float = ...) -> wire_schema.ConfigGetReply: ...
+    @overload
+    def request(
+        self, do: Literal["config-set"], timeout_s: float = ..., *, config: dict[str, int]
+    ) -> wire_schema.DigestReply: ...
+    @overload
+    def request(self, do: Literal["config-rollback"], timeout_s: float = ...) -> wire_schema.DigestReply: ...
+    @overload
+    def request(self, do: Literal["pair"], timeout_s: float = ...) -> wire_schema.PairReply: ...
+    @overload
+    def request(self, do: Literal["probe"], timeout_s: float = ..., *, ms: int) -> wire_schema.ProbeReply: ...
+
+    def request(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> Any:
+        """Ask the board and wait for its reply, which is checked against `lid.wire_schema`.
 
         Args:
             do: the protocol's verb.
@@ -135,8 +155,13 @@ class Link:
         Raises:
             BoardRefused: the board said no.
             BoardGone: no reply in time, or the port is gone.
+            UserError: the reply is not as the schema has it.
             ValueError: the request is longer than a board takes.
         """
+        return _checked(do, arguments, self.exchange(do, timeout_s, **arguments))
+
+    def exchange(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
+        """As `request`, for any verb and any firmware: the reply as it came. Asked again with the same id while none comes."""
         number, body = self._compose(do, arguments)
         self._progress_s = time.monotonic()
         send_at_s = self._progress_s
@@ -158,7 +183,7 @@ class Link:
                 send_at_s = self._progress_s + RETRY_S
         reply = self._replies.pop(number)
         self._replies.clear()
-        return self._check(reply)
+        return _accepted(reply)
 
     def request_once(self, do: str, **arguments: Any) -> dict[str, Any] | None:
         """Send a request once, for requests that matter for the records they bring.
@@ -178,7 +203,7 @@ class Link:
                 quiet_at_s = time.monotonic() + QUIET_S
         reply = self._replies.pop(number, None)
         self._replies.clear()
-        return self._check(reply) if reply else None
+        return _checked(do, arguments, _accepted(reply)) if reply else None
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """The messages that the board sent by itself, oldest first, for `timeout_s` seconds (0: only what waits)."""
@@ -201,12 +226,6 @@ class Link:
     def _compose(self, do: str, arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         number = next(self._ids) % wire.SEQ_WRAP
         return number, {"id": number, "do": do} | {name.rstrip("_"): value for name, value in arguments.items()}
-
-    @staticmethod
-    def _check(reply: dict[str, Any]) -> dict[str, Any]:
-        if reply.get("ok") is not True:
-            raise BoardRefused(str(reply.get("err", "unknown")), str(reply.get("say", "")))
-        return reply
 
     def _send(self, body: dict[str, Any]) -> None:
         line = wire.encode(next(self._send_seq), body)
@@ -250,11 +269,40 @@ class Link:
                 self.bad_records += 1
                 self.last_bad_record = str(error)
                 return
-            self._queue.append(Record._make([*body["rec"], slot]))
-        elif isinstance(body.get("tm"), dict):
-            self._queue.append(Telemetry(body["tm"]))
-        elif isinstance(body.get("hi"), dict) and "re" not in body:
-            self.restarts += 1
-            self._queue.append(Hello(body["hi"]))
+            received = Record._make(body["rec"])
+            received.slot = slot
+            self._queue.append(received)
+        elif "tm" in body:
+            if not self._is_bad(body["tm"], Telemetry):
+                self._queue.append(TelemetryMessage(body["tm"]))
+        elif "hi" in body and "re" not in body:
+            hello = body["hi"]
+            in_maintenance = isinstance(hello, dict) and hello.get("maintenance") is True
+            if not self._is_bad(hello, MaintenanceHello if in_maintenance else Hello):
+                self.restarts += 1
+                self._queue.append(Started(hello))
         elif type(body.get("re")) is int:
             self._replies[body["re"]] = body
+
+    def _is_bad(self, value: object, expected: object) -> bool:
+        bad = bool(wire_schema.problem(value, expected))
+        self.bad_messages += bad
+        return bad
+
+
+def _accepted(reply: dict[str, Any]) -> dict[str, Any]:
+    if reply.get("ok") is not True:
+        raise BoardRefused(str(reply.get("err", "unknown")), str(reply.get("say", "")))
+    return reply
+
+
+def _checked(do: str, arguments: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+    request = wire_schema.REQUESTS.get(do)
+    expected = wire_schema.BriefHelloReply if arguments.get("brief") else request and request.reply
+    if expected and (wrong := wire_schema.problem(reply, expected)):
+        raise UserError(
+            f"the board's reply to `{do}` is not understood: {wrong}. Its firmware and this Earlid do not fit: "
+            "update Earlid, or run `earlid flash`.",
+            FAILED,
+        )
+    return reply

@@ -67,7 +67,7 @@ def close_lid(port: str) -> CloseResult:
     for _ in range(TRIES):
         try:
             with Link(port) as link:
-                return _request_close(port, lambda do: link.request(do, timeout_s=REPLY_S))
+                return _request_close(port, lambda do: link.exchange(do, timeout_s=REPLY_S))
         except BoardRefused as refused:
             return CloseResult(port, "unknown", False, f"{port}: the board refused to close: {refused} {MANUAL_HINT}")
         except BoardGone as gone:

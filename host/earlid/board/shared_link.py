@@ -23,10 +23,10 @@ class SharedLink(Link):
         super().__init__(port)
         self._lock = threading.RLock()
 
-    def request(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
-        """As `Link.request`."""
+    def exchange(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
+        """As `Link.exchange`."""
         with self._lock:
-            return super().request(do, timeout_s, **arguments)
+            return super().exchange(do, timeout_s, **arguments)
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """As `Link.messages`, in slices between which the other thread may send a request."""
@@ -44,6 +44,6 @@ class SharedLink(Link):
 
     def _forward(self, do: str) -> dict[str, Any]:
         try:
-            return self.request(do)
+            return self.exchange(do)
         except UserError as error:
             return {"ok": False, "say": str(error)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lid.wire_schema import Hello
 from rich.console import Console
 from rich.table import Table
 
@@ -132,9 +133,9 @@ class Calibration:
         options = self._options
         with SharedLink(self._port) as link, link.proxy():
             hello = link.request("hello")["hi"]
-            files = SessionFiles(data_dir() / "calibration", str(hello["board"]))
+            files = SessionFiles(data_dir() / "calibration", hello["board"])
             current = dict(link.request("config-get")["config"])
-            network = identify(str(hello["model"]), options.model)
+            network = identify(hello["model"], options.model)
             measurements = self._load_or_begin(files, hello)
             cutoff = current["cutoff_q8"] or network.cutoff_q8
             try:
@@ -148,12 +149,12 @@ class Calibration:
             wanted = settings.changed_settings(current, result.settings_for(level))
             self._report_changes(wanted, current)
             if options.write and wanted:
-                self._write_settings(link, files, result, level, wanted, str(hello["config"]))
+                self._write_settings(link, files, result, level, wanted, hello["config"])
         self._files(result, level)
         return 0
 
-    def _load_or_begin(self, files: SessionFiles, hello: dict[str, Any]) -> Measurements:
-        fresh = Measurements(str(hello["board"]), str(hello["word"]), str(hello["model"]), str(hello["fw"]), now_text())
+    def _load_or_begin(self, files: SessionFiles, hello: Hello) -> Measurements:
+        fresh = Measurements(hello["board"], hello["word"], hello["model"], hello["fw"], now_text())
         unfinished = None if self._options.restart else files.load()
         if unfinished is None:
             return fresh

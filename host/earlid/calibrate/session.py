@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-from earlid.board.link import BoardGone, BoardRefused, Hello, Link, Telemetry
+from lid.wire_schema import LidState, ProbeReply, Telemetry
+
+from earlid.board.link import BoardGone, BoardRefused, Link, Started, TelemetryMessage
 from earlid.calibrate.guide import Guide
 from earlid.calibrate.readings import Readings, dbfs, gain_db, readings
 from earlid.calibrate.room import MicrophoneFinding, measure_room
@@ -209,7 +210,7 @@ class Session:
 
     # --- the board ------------------------------------------------------------------------------------------------
 
-    def _probe(self) -> dict[str, Any]:
+    def _probe(self) -> ProbeReply:
         for attempt in (1, 2, 3):
             try:
                 return self._link.request("probe", PROBE_TIMEOUT_S, ms=PROBE_MS)
@@ -238,18 +239,19 @@ class Session:
         while True:
             silent = True
             for message in self._link.messages(SILENCE_S):
-                if isinstance(message, Hello):
+                if isinstance(message, Started):
                     raise UserError("the board restarted meanwhile: run `earlid calibrate` again, it goes on from here.", FAILED)
-                if not isinstance(message, Telemetry):
+                if not isinstance(message, TelemetryMessage):
                     continue
                 silent = False
-                now_ms = int(message["ms"])
+                telemetry = message.telemetry
+                now_ms = telemetry["ms"]
                 if end_ms is None:
                     end_ms = now_ms + round(seconds * 1000)
                     at_start()
-                lines.append(message)
-                self._guide.on_reading(dbfs(message["lvl"]) - boost, before_s + seconds - (end_ms - now_ms) / 1000)
-                self._keep_closed(message, now_ms)
+                lines.append(telemetry)
+                self._guide.on_reading(dbfs(telemetry["lvl"]) - boost, before_s + seconds - (end_ms - now_ms) / 1000)
+                self._keep_closed(telemetry["state"], now_ms)
                 if now_ms >= end_ms:
                     return self._complete(lines, seconds)
             if silent:
@@ -257,8 +259,7 @@ class Session:
                     f"the board at {self._link.path} sends no live numbers. Unplug it, plug it in, and run this again."
                 )
 
-    def _keep_closed(self, message: Telemetry, now_ms: int) -> None:
-        state = message.get("state")
+    def _keep_closed(self, state: LidState, now_ms: int) -> None:
         if state == "open" and now_ms - self._closed_at_ms > 500:
             self._closed_at_ms = now_ms
             self._link.request("close")

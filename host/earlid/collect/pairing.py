@@ -28,7 +28,7 @@ def pair(port: str, timeout_s: float = BUTTON_TIMEOUT_S) -> str:
         UserError: nobody pressed the button, or the board is not there.
     """
     with Link(port) as link:
-        board = str(link.request("hello")["hi"]["board"])
+        board = link.request("hello")["hi"]["board"]
         print(f"Hold the talk button of board {board} now.", file=sys.stderr)
         end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lid import record
+from lid.wire_schema import BriefHello
 
-from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Hello, Link, Record
+from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Link, Record
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.ledger.chain import count_linked
 from earlid.ledger.store import Head, Ledger, now_ms
@@ -56,7 +57,7 @@ class Sync:
         on_stored: Callable[[Sync, Record], None] = lambda sync, item: None,
     ) -> None:
         self._link, self._ledger, self._clock_ms, self._on_stored = link, ledger, clock_ms, on_stored
-        self.hello = Hello()
+        self.hello: BriefHello = {"board": "", "boot": 0, "ms": 0, "seq": 0, "oldest": 1, "link": ""}
         self.board = ""
         self._zero_ms = 0  # Unix ms of this start's millisecond 0
         self._boot = self._seq = 0  # the newest record in the ledger
@@ -102,15 +103,15 @@ class Sync:
         self.anchor()
         return result
 
-    def refresh_hello(self) -> Hello:
+    def refresh_hello(self) -> BriefHello:
         """Request `hello`, and record what the board's milliseconds are by our clock."""
         began_s = time.monotonic()  # first: the time until the clock is read then counts as uncertainty
         before_ms = self._clock_ms()
         self._request_hello()
         round_trip_ms = int((time.monotonic() - began_s) * 1000)
-        self.board = str(self.hello["board"])
+        self.board = self.hello["board"]
         wall_ms, unc_ms = before_ms + round_trip_ms // 2, HOST_CLOCK_UNC_MS + round_trip_ms // 2
-        self._zero_ms = wall_ms - int(self.hello["ms"])
+        self._zero_ms = wall_ms - self.hello["ms"]
         self._ledger.mark_seen(self.board)
         self._ledger.add_clock_point(self.board, self.hello["boot"], self.hello["ms"], wall_ms, unc_ms)
         return self.hello
@@ -118,15 +119,15 @@ class Sync:
     def _request_hello(self) -> None:
         """Request the whole `hello`; over a bad line, on which that never arrives whole, the brief one."""
         try:
-            self.hello = Hello(self._link.request("hello", timeout_s=HELLO_S)["hi"])
+            self.hello = self._link.request("hello", timeout_s=HELLO_S)["hi"]
         except BoardGone:
             if not self._link.bad_lines:
                 raise
-            self.hello = Hello(self._link.request("hello", timeout_s=BAD_LINE_S, brief=1)["hi"])
+            self.hello = self._link.request("hello", timeout_s=BAD_LINE_S, brief=1)["hi"]
 
     def wall_ms(self, item: Record) -> int | None:
         """Unix ms of a record, a first estimate (the ledger has a better one later); None when unknown."""
-        if item.boot == self.hello.get("boot"):
+        if item.boot == self.hello["boot"]:
             return self._zero_ms + item.ms
         return item.wall_ms or None
 
@@ -136,7 +137,7 @@ class Sync:
             reply = self._link.request("clock", wall_ms=self._clock_ms(), unc_ms=HOST_CLOCK_UNC_MS)
         except BoardRefused:
             return 0
-        return int(reply.get("step_ms", 0))
+        return int(reply["step_ms"])
 
     def store_live(self, item: Record) -> bool:
         """Store one record that the board sent by itself; False when some before it are missing (then `catch_up`)."""
@@ -155,10 +156,10 @@ class Sync:
         """Find where to go on: behind the ledger's newest record, or at the board's oldest when its chain is another."""
         head = self._ledger.head(self.board) or self._ledger.purged_head(self.board)
         if head is None:
-            self._start_before(int(self.hello["oldest"]))
+            self._start_before(self.hello["oldest"])
             return
         self._boot, self._seq, self._head_link = head.boot, head.seq, head.link
-        hello_seq = int(self.hello["seq"])
+        hello_seq = self.hello["seq"]
         if hello_seq >= head.seq and self._is_same_chain(head.seq, head):
             return
         if hello_seq < head.seq:
@@ -171,7 +172,7 @@ class Sync:
         note = f"the board's chain was begun anew: its record {min(hello_seq, head.seq)} is not the ledger's"
         self._ledger.add_note(self.board, "restarted", note)
         result.notes.append(note)
-        self._start_before(int(self.hello["oldest"]))
+        self._start_before(self.hello["oldest"])
 
     def _start_before(self, oldest: int) -> None:
         self._boot, self._seq = 0, max(0, oldest - 1)
@@ -179,7 +180,7 @@ class Sync:
 
     def _is_same_chain(self, seq: int, head: Head) -> bool:
         if seq == self.hello["seq"]:
-            return bool(self.hello["link"] == head.link.hex())
+            return self.hello["link"] == head.link.hex()
         if seq < self.hello["oldest"]:
             return True  # the board no longer has it; the link of its next record decides
         item = self._fetch_one(seq)
@@ -198,7 +199,7 @@ class Sync:
         return None
 
     def _fetch_batch(self, result: SyncResult) -> list[Record]:
-        oldest = int(self.hello["oldest"])
+        oldest = self.hello["oldest"]
         if self._seq + 1 < oldest:
             result.missing.append((self._seq + 1, oldest - 1))
             self._seq, self._head_link = oldest - 1, None
@@ -208,7 +209,7 @@ class Sync:
                 result.known += 1
             else:
                 self._out_of_order.setdefault(item.seq, item)
-                self.hello["seq"] = max(int(self.hello["seq"]), item.seq)  # some are new since then
+                self.hello["seq"] = max(self.hello["seq"], item.seq)  # some are new since then
         fresh: list[Record] = []
         while self._seq + 1 in self._out_of_order:
             item = self._out_of_order.pop(self._seq + 1)
@@ -220,13 +221,13 @@ class Sync:
             self._advance(item)
         if reply and not fresh and self._requested <= self._seq + BATCH:
             # Perhaps overwritten while we read: the reply says what the board still has.
-            self.hello |= {name: reply[name] for name in ("oldest", "seq")}
+            self.hello["oldest"], self.hello["seq"] = reply["oldest"], reply["seq"]
         return fresh
 
     def _next_to_request(self) -> int:
         """The next record that has not come, at most WINDOW beyond the first missing one; then that one again."""
         seq = self._requested + 1
-        if not self._seq < seq <= min(self._seq + WINDOW, int(self.hello["seq"])):
+        if not self._seq < seq <= min(self._seq + WINDOW, self.hello["seq"]):
             seq = self._seq + 1
         while seq in self._out_of_order:
             seq += 1

@@ -6,11 +6,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from earlid.board.link import Hello, Link, Record, Telemetry
+from earlid.board.link import Link, Record, Started, TelemetryMessage
 from earlid.board.port_proxy import PortProxy, open_proxy
 from earlid.collect.sync import Sync, SyncResult
 from earlid.errors import UserError
@@ -41,8 +41,8 @@ class BoardStatus:
     port: str
     board: str = ""
     connected: bool = False
-    hello: dict[str, Any] = field(default_factory=dict)
-    telemetry: dict[str, Any] = field(default_factory=dict)
+    hello: Mapping[str, Any] = field(default_factory=dict)
+    telemetry: Mapping[str, Any] = field(default_factory=dict)
     telemetry_s: float = 0.0
     error: str = ""
     last: deque[WatchEvent] = field(default_factory=lambda: deque(maxlen=8))
@@ -99,17 +99,17 @@ class Watcher(threading.Thread):
         while not self._end.is_set():
             for message in link.messages(LISTEN_S):
                 received_s = time.monotonic()
-                if isinstance(message, Telemetry):
-                    self.status.telemetry, self.status.telemetry_s = message, received_s
-                elif isinstance(message, Hello):
-                    self._emit("restart", f"started again ({message.get('why') or 'no reason given'})")
+                if isinstance(message, TelemetryMessage):
+                    self.status.telemetry, self.status.telemetry_s = message.telemetry, received_s
+                elif isinstance(message, Started):
+                    self._emit("restart", f"started again ({message.hello.get('why') or 'no reason given'})")
                     self._begin(link, sync)
                 elif not sync.store_live(message):
                     self._report(sync.catch_up())
                 if self._end.is_set():
                     return
             if proxy:
-                proxy.serve(link.request)
+                proxy.serve(link.exchange)
             now_s = time.monotonic()
             if link.missed_lines != missed:  # a record may have been among them
                 missed = link.missed_lines

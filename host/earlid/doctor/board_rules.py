@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from lid import circuit
+from lid.wire_schema import Telemetry
 
 from earlid.doctor.model import NOTICE, Diagnosis, ExaminedBoard, Observation, Rule
 
@@ -66,9 +66,7 @@ FAULTS = {
     "pump-stuck": ("a pump pin stuck", "the pin or its wiring is bridged", "Check the pump's wiring."),
 }  # fmt: skip
 MIC_FAULTS = ("mic-dead", "mic-stuck", "mic-clipped")
-FULL_SCALE = 32767
 CLIPPED_SHARE = 0.05
-DC_SHARE_MAX = 0.25
 
 
 def brown_out(observation: Observation) -> Iterator[Diagnosis]:
@@ -163,31 +161,25 @@ def microphone(observation: Observation) -> Iterator[Diagnosis]:
         if board.hello.get("state") not in ("closed", "open") or not board.telemetry:
             continue
         past_faults = {row["reason"] for row in board.records if row["event"] == "fault"} & set(MIC_FAULTS)
-        live = [row for row in board.telemetry if "peak" in row]
-        if live and all(row["peak"] == 0 for row in live):
+        live = board.telemetry
+        if all(row["peak"] == 0 for row in live):
             yield Diagnosis(
                 "mic-silent", board.port, "Every sample is 0.",
                 "The microphone sends on the other channel (its L/R pin is high), or sends nothing.",
                 "Wire L/R to ground; then check SD (GPIO 33), WS (GPIO 25), SCK (GPIO 26) and VDD.",
             )  # fmt: skip
-        elif len({(row["peak"], row.get("mean")) for row in live}) == 1 and len(live) > 2:
+        elif len({row["peak"] for row in live}) == 1 and len(live) > 2:
             yield Diagnosis(
                 "mic-stuck", board.port, f"Every sample is of size {live[0]['peak']}.",
                 "The data line is stuck or "
                 "floating.", "Check SD (GPIO 33): it must come from the microphone, not from a rail.",
             )  # fmt: skip
-        elif live and _clips(live):
+        elif _clips(live):
             yield Diagnosis(
                 "mic-clipped", board.port, "The samples reach full scale again and again.",
                 "Too much gain, a very loud room, or a bad ground.",
                 "Run `earlid calibrate`; if it stays in silence, check the microphone's ground and its supply's "
                 "capacitor.",
-            )  # fmt: skip
-        elif live and all(abs(row.get("mean", 0)) > DC_SHARE_MAX * FULL_SCALE for row in live):
-            yield Diagnosis(
-                "mic-offset", board.port, f"The samples sit at {live[-1]['mean']} of {FULL_SCALE}.",
-                "A wrong word select edge or another kind of "
-                "microphone.", "Use an INMP441; check WS (GPIO 25) and SCK (GPIO 26).",
             )  # fmt: skip
         elif past_faults:
             yield Diagnosis(
@@ -196,8 +188,8 @@ def microphone(observation: Observation) -> Iterator[Diagnosis]:
             )  # fmt: skip
 
 
-def _clips(live: list[Mapping[str, Any]]) -> bool:
-    return sum(bool(row.get("clip")) for row in live) > CLIPPED_SHARE * len(live) + 1
+def _clips(live: Sequence[Telemetry]) -> bool:
+    return sum(row["clip"] > 0 for row in live) > CLIPPED_SHARE * len(live) + 1
 
 
 def line(observation: Observation) -> Iterator[Diagnosis]:

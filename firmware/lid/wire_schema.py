@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: MIT
+"""Every message of the wire: field names, types, units, ranges, and the protocol version that brought them.
+
+For hosts only: no board imports this file, and it is never put on one. Each message is a `TypedDict` whose fields are
+`Annotated` with a `Field`, so that one definition is the static type, the check at reception (`problem`) and the source of
+the tables in firmware/PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+
+U8, U16, U32, U48 = (2**bits - 1 for bits in (8, 16, 32, 48))
+TEXT_MAX = 1024  # characters of a string without a pattern
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a field means and what it may hold.
+
+    Attributes:
+        meaning: for PROTOCOL.md.
+        unit: of a number; empty for a plain count.
+        low: the least value of an integer.
+        high: its greatest value.
+        pattern: regular expression that the whole of a string matches; empty for any text up to TEXT_MAX characters.
+        since: the protocol version that brought it. What came after the first is `NotRequired`: older boards lack it.
+    """
+
+    meaning: str
+    unit: str = ""
+    low: int = 0
+    high: int = U32
+    pattern: str = ""
+    since: int = 1
+
+
+def _hex(digits: int, meaning: str) -> Field:
+    return Field(meaning, pattern=f"[0-9a-f]{{{digits}}}")
+
+
+# --- fields that several messages share ------------------------------------------------------------------------------
+
+LidState = Literal["muted", "closed", "open", "fault"]
+Board = Annotated[str, _hex(16, "the board's identifier: random, made at its first start")]
+Firmware = Annotated[str, Field("firmware version, as `0.1.0`", pattern=r"[0-9A-Za-z.+-]{1,24}")]
+Boot = Annotated[int, Field("number of the board's start")]
+Uptime = Annotated[int, Field("time since that start; never wraps", "ms", high=U48)]
+State = Annotated[LidState, Field("state of the lid")]
+Head = Annotated[int, Field("number of the newest journal record, 0 for none; the board's first ever is 1")]
+Link = Annotated[str, _hex(24, "chain link of a record: first 96 bits of SHA-256(previous link, 40-byte body, mac)")]
+HeadLink = Annotated[str, _hex(24, "chain link of record `seq`; of no record: `lid.record.genesis(board)`")]
+Oldest = Annotated[int, Field("number of the oldest record still kept")]
+Digest = Annotated[str, _hex(8, "digest of the configuration in force: first 32 bits of its SHA-256")]
+Maintenance = Annotated[bool, Field("whether the board stopped for its REPL: talk button held through a reset")]
+GuardedMv = Annotated[int, Field("guarded microphone's rail, behind the contact", "mV")]
+Energy = Annotated[int, Field("log2 of the hop's mean square", "1/256", high=U16)]
+Score = Annotated[int, Field("sliding mean of the network's outputs", "1/255", high=U8)]
+DropTime = Annotated[int, Field("from the last pump edge to a dead rail; 0: not measured", "ms")]
+Settings = Annotated[dict[str, int], Field("settings of `lid.config.SCHEMA` by name")]
+RequestId = Annotated[int, Field("`id` of the request", high=999_999)]
+
+
+# --- board to host ---------------------------------------------------------------------------------------------------
+
+
+class BriefHello(TypedDict):
+    """A `hi` that fits a bad line: what a sync needs."""
+
+    board: Board
+    boot: Boot
+    ms: Uptime
+    seq: Head
+    oldest: Oldest
+    link: HeadLink
+
+
+class Hello(BriefHello):
+    """`hi`: who the board is and how. Sent at every start, and in the reply to `hello`."""
+
+    fw: Firmware
+    proto: Annotated[int, Field("protocol version of this board", low=1)]
+    state: State
+    mute: Annotated[bool, Field("whether the mute switch is latched")]
+    why: Annotated[str, Field("reason of the last change of state, as in a record", pattern="[a-z-]{0,24}")]
+    acked: Annotated[int, Field("newest record that a host has acknowledged")]
+    word: Annotated[str, Field("the word it listens for; empty for none")]
+    model: Annotated[
+        str, Field("first 16 hex digits of the SHA-256 of the word's `.tflite`; empty for none", pattern="([0-9a-f]{16})?")
+    ]
+    config: Digest
+    guarded_mv: GuardedMv
+    sentinel_mv: Annotated[int, Field("sentinel microphone's rail", "mV")]
+    dropped: Annotated[int, Field("lines dropped since the start because nobody read")]
+    overruns: Annotated[int, Field("audio that was lost since the start", "hops of 10 ms")]
+    maintenance: Maintenance
+    presence: Annotated[bool, Field("whether the talk button is held")]
+
+
+class MaintenanceHello(TypedDict):
+    """`hi` of a board that stops for maintenance: it answers no request until its next start."""
+
+    board: Board
+    fw: Firmware
+    maintenance: Maintenance
+    boot: Boot
+    state: State
+    config: Digest
+    seq: Head
+    link: HeadLink
+
+
+class Telemetry(TypedDict):
+    """`tm`: live numbers, in no journal."""
+
+    ms: Uptime
+    state: State
+    live: Annotated[int, Field("time that openings took since the start, without one that still lasts", "ms")]
+    rail: GuardedMv
+    lvl: Energy
+    floor: Annotated[int, Field("noise floor that `lvl` is held against", "1/256", high=U16)]
+    score: Score
+    prob: Annotated[int, Field("newest output of the network", "1/255", high=U8)]
+    gate: Annotated[int, Field("whether the energy gate is open and the network runs: 0 or 1", high=1)]
+    peak: Annotated[int, Field("largest magnitude of the hop's samples after the gain, before saturation", high=U16)]
+    clip: Annotated[int, Field("how many of the hop's 160 samples were saturated", high=160)]
+    drop: Annotated[int, Field("`dropped` of `hi`")]
+    over: Annotated[int, Field("`overruns` of `hi`", "hops of 10 ms")]
+
+
+class Record(NamedTuple):
+    """`rec`: one journal record, a list in this order (`lid.record` packs it into 64 bytes of flash)."""
+
+    seq: Annotated[int, Field("number in the journal, from 1")]
+    boot: Boot
+    ms: Uptime
+    event: Annotated[str, Field("what happened: table below", pattern="[a-z-]{1,24}")]
+    reason: Annotated[str, Field("why: table below", pattern="[a-z-]{0,24}")]
+    score: Score
+    flags: Annotated[int, Field("1 talk button held, 2 mute switch latched, 4 clock set", high=U8)]
+    energy_log2_q8: Energy
+    guarded_mv: Annotated[
+        int, Field("guarded rail when the record is written: of an `open`, before its contact closes", "mV", high=U16)
+    ]
+    sentinel_mv: Annotated[int, Field("sentinel rail when the record is written", "mV", high=U16)]
+    wall_ms: Annotated[int, Field("Unix time; 0: no host has set the clock since the start", "ms", high=U48)]
+    wall_unc_ms: Annotated[int, Field("uncertainty of `wall_ms`; 65535: that or more", "ms", high=U16)]
+    a: Annotated[int, Field("depends on the event: table below")]
+    b: Annotated[int, Field("depends on the event: table below")]
+    link: Link
+    mac: Annotated[str, _hex(16, "first 64 bits of HMAC-SHA-256(key, previous link, 40-byte body)")]
+
+
+class Event(NamedTuple):
+    """What a journal record can say: reasons, and the meaning of its two numbers."""
+
+    reasons: tuple[str, ...]
+    a: str = ""
+    b: str = ""
+
+
+EVENTS = {
+    "boot": Event(
+        ("power-on", "reset-pin", "watchdog", "soft-reset", "brown-out", "deep-sleep"),
+        "firmware version (major << 16, minor << 8, patch)", "unclean starts in a row before this one",
+    ),
+    "mute": Event(("",)),
+    "unmute": Event(("",)),
+    "open": Event(("word", "button"), "window granted, ms", "cutoff, 1/255"),
+    "close": Event(
+        ("timeout", "silence", "button", "host", "mute", "fault"), "time the lid was open, ms", "drop time of its rail, ms",
+    ),
+    "near-miss": Event(("word",), "near-miss level, 1/255", "cutoff, 1/255"),
+    "fault": Event(
+        (
+            "welded", "no-close", "sagging", "mute-poles", "mic-dead", "mic-stuck", "mic-clipped", "overrun", "flash-full",
+            "flash-error", "clock-back", "boot-loop", "exception", "config-damaged", "model-damaged", "drop-time", "pump-stuck",
+            "recovered",
+        ),
+        "measured", "threshold",
+    ),
+    "selftest": Event(("passed", "failed"), "bits, see `firmware/README.md`", "drop time, ms"),
+    "config": Event(
+        ("changed", "rolled-back", "refused", "paired", "first-start"),
+        "digest before; of `refused`: place of the request in the table of requests, from 0", "digest after",
+    ),
+    "clock": Event(("set",), "correction, ms (two's complement)"),
+    "maintenance": Event(("entered",)),
+    "lost": Event(("overwritten", "torn"), "how many records", "number of the first of them"),
+}  # fmt: skip
+
+
+# --- host to board: arguments, and what the reply has beside `re` and `ok` -------------------------------------------
+
+
+class Reply(TypedDict):
+    """A request that was done."""
+
+    re: RequestId
+    ok: Annotated[Literal[True], Field("done")]
+
+
+class Refusal(TypedDict):
+    """A request that was not done."""
+
+    re: RequestId
+    ok: Annotated[Literal[False], Field("refused")]
+    err: Annotated[Literal["presence", "unknown", "argument", "state", "flash"], Field("why: table below")]
+    say: Annotated[str, Field("the same for people, and what to do")]
+
+
+ERRORS = {
+    "presence": "needs the talk button, and nobody holds it",
+    "unknown": "this board knows no such request",
+    "argument": "an argument is missing or out of range",
+    "state": "not in this state of the lid, or not twice during one press",
+    "flash": "what has to be durable first could not be written",
+}
+
+
+class NoArguments(TypedDict):
+    """Nothing."""
+
+
+class HelloArguments(TypedDict):
+    """Of `hello`."""
+
+    brief: NotRequired[Annotated[int, Field("1: only the fields that a sync needs, a short line for a bad line", high=1)]]
+
+
+class HelloReply(Reply):
+    """Of `hello`."""
+
+    hi: Annotated[Hello, Field("table above; with `brief` only its `board boot ms seq oldest link`")]
+
+
+class BriefHelloReply(Reply):
+    """Of `hello` with `brief`."""
+
+    hi: BriefHello
+
+
+# `from` is no name that a class could have.
+SyncArguments = TypedDict(
+    "SyncArguments",
+    {"from": Annotated[int, Field("number of the first record wanted")],
+     "max": Annotated[int, Field("how many records at most", low=1, high=64)]},
+)  # fmt: skip
+
+
+class SyncReply(Reply):
+    """Of `sync`; it follows the records."""
+
+    next: Annotated[int, Field("what to ask for next")]
+    seq: Head
+    oldest: Oldest
+    link: HeadLink
+
+
+class AckArguments(TypedDict):
+    """Of `ack`."""
+
+    seq: Annotated[int, Field("newest record that the host has made durable; all before it are meant too")]
+    link: Link
+
+
+class AckReply(Reply):
+    """Of `ack`."""
+
+    acked: Annotated[int, Field("newest record that is acknowledged now")]
+
+
+class ClockArguments(TypedDict):
+    """Of `clock`."""
+
+    wall_ms: Annotated[int, Field("Unix time", "ms", low=1_577_836_800_000, high=U48)]
+    unc_ms: Annotated[int, Field("its uncertainty", "ms", high=U16)]
+
+
+class ClockReply(Reply):
+    """Of `clock`."""
+
+    step_ms: Annotated[int, Field("step against what the board believed; 0 at the first setting", "ms", low=-U48, high=U48)]
+
+
+class CloseReply(Reply):
+    """Of `close`."""
+
+    state: Annotated[LidState, Field("state of the lid when the request was read: the next hop closes it")]
+
+
+class TelemetryArguments(TypedDict):
+    """Of `telemetry`."""
+
+    every_ms: Annotated[int, Field("period of `tm`: 0 for none, else at least 30", "ms", high=60_000)]
+
+
+class SelftestReply(Reply):
+    """Of `selftest`."""
+
+    bits: Annotated[int, Field("verdict, see `firmware/README.md`", high=U16)]
+    drop_ms: DropTime
+
+
+class ConfigGetReply(Reply):
+    """Of `config-get`."""
+
+    config: Settings
+    digest: Digest
+    previous: Annotated[
+        str, Field("digest of the configuration that `config-rollback` brings back; empty for none", pattern="([0-9a-f]{8})?")
+    ]
+
+
+class ConfigSetArguments(TypedDict):
+    """Of `config-set`."""
+
+    config: Annotated[dict[str, int], Field("only the settings to change")]
+
+
+class DigestReply(Reply):
+    """Of `config-set` and `config-rollback`."""
+
+    digest: Digest
+
+
+class PairReply(Reply):
+    """Of `pair`."""
+
+    key: Annotated[str, _hex(64, "the key of every record's `mac`")]
+
+
+class ProbeArguments(TypedDict):
+    """Of `probe`."""
+
+    ms: Annotated[
+        int, Field("how long to listen, rounded down to tenths of a second, after 300 ms of warming up", "ms", low=100, high=3000)
+    ]
+
+
+class ProbeReply(Reply):
+    """Of `probe`."""
+
+    ms: Annotated[int, Field("how long it listened", "ms")]
+    hum_q4: Annotated[list[int], Field("amplitudes at 50, 60, 100 and 120 Hz", "1/16 of a 16-bit step")]
+    dc_q4: Annotated[int, Field("mean", "1/16 of a 16-bit step", low=-(2**19), high=2**19)]
+    low: Annotated[int, Field("least sample, 24 bits signed", low=-(2**23), high=2**23)]
+    high: Annotated[int, Field("greatest sample, 24 bits signed", low=-(2**23), high=2**23)]
+    any: Annotated[str, _hex(6, "OR of all samples: a bit that is 0 here never was 1")]
+    all: Annotated[str, _hex(6, "AND of all samples: a bit that is 1 here never was 0")]
+    clipped: Annotated[int, Field("samples at either end of the scale")]
+    other: Annotated[int, Field("1 when the slot that should be empty carries sound: L/R is wired the other way", high=1)]
+
+
+class Request(NamedTuple):
+    """One request: its arguments, its reply, and what it does."""
+
+    arguments: Any
+    reply: Any
+    meaning: str
+    presence: str = "no"
+
+
+REQUESTS = {
+    "hello": Request(HelloArguments, HelloReply, "ask who the board is and how"),
+    "sync": Request(SyncArguments, SyncReply, "send the records as `rec` lines, then the reply"),
+    "ack": Request(AckArguments, AckReply, "acknowledge records; refused when the link is not that record's"),
+    "clock": Request(ClockArguments, ClockReply, "set the clock; journaled the first time and when the step is over a second"),
+    "close": Request(NoArguments, CloseReply, "close the lid; ends nothing else"),
+    "telemetry": Request(TelemetryArguments, Reply, "send `tm` lines, until the next start"),
+    "selftest": Request(NoArguments, SelftestReply, "test the circuit; the lid must be closed and not muted"),
+    "config-get": Request(NoArguments, ConfigGetReply, "ask for the settings"),
+    "config-set": Request(ConfigSetArguments, DigestReply, "change settings", "**yes**, but for a change that only tightens"),
+    "config-rollback": Request(NoArguments, DigestReply, "bring back the settings before the last change", "**yes**"),
+    "pair": Request(NoArguments, PairReply, "give out the key, once per press", "**yes**"),
+    "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires, lid closed; a press or the switch ends it"),
+}  # fmt: skip
+
+
+# --- the check at reception ------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def fields(message: Any) -> dict[str, Any]:
+    """The annotated types of a message's fields by name, in order."""
+    return get_type_hints(message, include_extras=True)
+
+
+def field_of(annotated: Any) -> tuple[Any, Field, bool]:
+    """(plain type, Field, whether it may be absent) of a field's annotated type."""
+    absent = get_origin(annotated) is NotRequired
+    if absent:
+        (annotated,) = get_args(annotated)
+    if get_origin(annotated) is Annotated:
+        plain, meta = get_args(annotated)
+        return plain, meta, absent
+    return annotated, Field(""), absent
+
+
+def problem(value: object, expected: Any) -> str:
+    """What is wrong with a received message, such as `seq is missing`; empty when nothing is.
+
+    Fields that the schema does not know are tolerated: a newer board may send them.
+
+    Args:
+        value: what `lid.wire` decoded; anything.
+        expected: a message of this module.
+    """
+    if not isinstance(value, dict):
+        return "is no object"
+    for name, annotated in fields(expected).items():
+        plain, field, may_be_absent = field_of(annotated)
+        if name not in value:
+            if not may_be_absent:
+                return f"{name} is missing"
+        elif wrong := _value_problem(value[name], plain, field):
+            return f"{name} {wrong}"
+    return ""
+
+
+def _value_problem(value: object, plain: Any, field: Field) -> str:
+    origin = get_origin(plain)
+    if is_typeddict(plain):
+        return problem(value, plain)
+    if origin is Literal:
+        known = get_args(plain)
+        return "" if any(value is one or (type(value) is str and value == one) for one in known) else f"is none of {known}"
+    if origin is list or origin is dict:
+        items: list[object] = []
+        if origin is list and isinstance(value, list):
+            items = value
+        elif origin is dict and isinstance(value, dict):
+            items = list(value.values())
+        else:
+            return f"is no {plain}"
+        return next((wrong for item in items if (wrong := _value_problem(item, int, Field("")))), "")
+    if type(value) is not plain:
+        return f"is no {plain.__name__}"
+    if isinstance(value, int) and not isinstance(value, bool) and not field.low <= value <= field.high:
+        return f"is not from {field.low} to {field.high}"
+    if isinstance(value, str) and (len(value) > TEXT_MAX or (field.pattern and not re.fullmatch(field.pattern, value))):
+        return "has another form"
+    return ""

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""One schema for the wire: what the firmware sends is what `lid.wire_schema` says, field for field, and so is PROTOCOL.md."""
+
+import ast
+import re
+from pathlib import Path
+
+import lid
+import pytest
+from earlid.board import protocol_page
+from earlid.doctor import bug_report
+from earlid.flash import firmware_build
+from earlid.virtual import littlefs_image
+from hypothesis import given
+from hypothesis import strategies as st
+from lid import config, record, wire, wire_schema
+from lid.wire_schema import EVENTS, REQUESTS, Hello, field_of, fields, problem
+
+from tests.board import fake_board
+from tests.firmware.kit import Bench
+from tests.firmware.test_wire import json_values
+
+FIRMWARE = Path(lid.__file__).parent.parent
+PAGE = (FIRMWARE / "PROTOCOL.md").read_text()
+ARGUMENTS = {
+    "sync": {"from": 1, "max": 64},
+    "clock": {"wall_ms": 1763780000000, "unc_ms": 20},
+    "telemetry": {"every_ms": 100},
+    "config-set": {"config": {"open_ms": 4000}},
+    "probe": {"ms": 100},
+}
+MESSAGES = [
+    message
+    for message in vars(wire_schema).values()
+    if isinstance(message, type) and message.__module__ == wire_schema.__name__ and hasattr(message, "__annotations__")
+    and message not in (wire_schema.Field, wire_schema.Event, wire_schema.Request)
+]  # fmt: skip
+
+
+def check(value, message):
+    """Exactly the message: what the schema has, no more and no less, of its types."""
+    assert problem(value, message) == "", value
+    assert set(value) == set(fields(message)), message.__name__
+
+
+def check_record(row):
+    note = wire_schema.Record._make(row)
+    check(note._asdict(), wire_schema.Record)
+    assert note.reason in EVENTS[note.event].reasons, (note.event, note.reason)
+
+
+def check_all(bodies):
+    """Every line that a board sent by itself."""
+    for body in bodies:
+        if "rec" in body:
+            check_record(body["rec"])
+        elif "tm" in body:
+            check(body["tm"], wire_schema.Telemetry)
+        elif "hi" in body and "re" not in body:
+            check(body["hi"], Hello if not body["hi"]["maintenance"] else wire_schema.MaintenanceHello)
+        if "re" not in body:
+            assert len(body) == 1
+
+
+def test_every_request_and_message_of_the_firmware_is_as_the_schema_has_it():
+    with Bench(word=True) as bench:
+        check(bench.ask("hello", brief=1)["hi"], wire_schema.BriefHello)
+        bench.press()
+        bench.board.run_ms(500)
+        bench.board.talk(True)
+        bench.board.run_ms(200)
+        newest = bench.notes()[-1]
+        arguments = ARGUMENTS | {"ack": {"seq": newest.seq, "link": newest.link}}
+        for do in REQUESTS:
+            if do in ("selftest", "probe"):
+                bench.board.talk(False)
+                bench.board.run_ms(500)
+            reply = bench.ask(do, limit_ms=8000, **arguments.get(do, {}))
+            if do == "hello":
+                check(reply["hi"], Hello)
+            check(reply, REQUESTS[do].reply)
+            bench.board.talk(True)
+            bench.board.run_ms(300)
+        assert set(bench.ask("config-get")["config"]) == set(config.SCHEMA)
+        bench.board.mute(True)
+        bench.board.run_ms(300)
+        bench.board.mute(False)
+        bench.board.run_ms(500)
+        check_all(bench.bodies())
+        sent = {next(iter(set(body) & {"rec", "tm", "hi", "re"})) for body in bench.bodies()}
+        assert sent == {"rec", "tm", "hi", "re"}
+
+
+@pytest.mark.parametrize("err", wire_schema.ERRORS)
+def test_every_refusal_of_the_firmware_is_as_the_schema_has_it(err):
+    with Bench() as bench:
+        if err == "flash":
+            bench.board.flash_error()
+        elif err == "state":
+            bench.board.mute(True)
+            bench.board.run_ms(300)
+        reply = bench.ask(
+            {"presence": "pair", "unknown": "open", "argument": "sync", "state": "selftest", "flash": "config-set"}[err],
+            **({"config": {"open_ms": 4000}} if err == "flash" else {}),
+        )
+        check(reply, wire_schema.Refusal)
+        assert reply["err"] == err
+        if err == "unknown":
+            assert reply["say"].rpartition(": ")[2].split() == list(REQUESTS), "a refused record has a request's place"
+
+
+def test_the_greeting_of_maintenance_is_as_the_schema_has_it():
+    with Bench(start=False) as bench:
+        bench.board.talk(True)
+        bench.board.start()
+        bench.board.run_ms(4000)
+        greetings = [body["hi"] for body in bench.bodies() if "hi" in body]
+        assert [greeting["maintenance"] for greeting in greetings] == [True]
+        check_all(bench.bodies())
+
+
+RANGES = [
+    (do, name, field_of(annotated)[1])
+    for do, request in REQUESTS.items()
+    for name, annotated in fields(request.arguments).items()
+    if field_of(annotated)[0] is int and name != "brief"
+]
+
+
+def test_the_firmware_refuses_what_is_out_of_the_schemas_ranges_and_no_more():
+    with Bench() as bench:
+        for do, name, field in RANGES:
+            rest = ARGUMENTS.get(do, {"seq": 1, "link": "0" * 24})
+            for value in (field.low - 1, field.high + 1):
+                reply = bench.ask(do, limit_ms=8000, **{**rest, name: value})
+                assert (reply["ok"], reply.get("err")) == (False, "argument"), (do, name, value)
+                assert name in reply["say"]
+            if do != "ack":  # in range, but of no record
+                for value in (field.low, field.high):
+                    assert bench.ask(do, limit_ms=8000, **{**rest, name: value})["ok"], (do, name, value)
+
+
+def test_records_are_those_of_the_journal():
+    assert wire_schema.Record._fields == (*record.FIELDS, "link", "mac")
+    kinds = {name: field_of(annotated) for name, annotated in fields(wire_schema.Record).items()}
+    for name, limit in zip(record.FIELDS, record.LIMITS, strict=True):
+        if name not in ("event", "reason"):
+            assert (kinds[name][0], kinds[name][1].high) == (int, limit), name
+    assert tuple(EVENTS) == record.EVENTS
+    assert {reason for event in EVENTS.values() for reason in event.reasons} == set(record.REASONS)
+
+
+def test_what_came_after_the_first_version_may_be_absent():
+    for message in MESSAGES:
+        for name, annotated in fields(message).items():
+            _, field, may_be_absent = field_of(annotated)
+            assert field.since == 1 or may_be_absent, (message, name)
+            assert field.meaning or name == "hi", (message, name)
+
+
+def test_no_board_pays_for_the_schema():
+    assert "lid/wire_schema" not in firmware_build.source_files(FIRMWARE)
+    assert "lid/wire_schema.py" not in littlefs_image.firmware_files(FIRMWARE)
+    assert "wire_schema" not in (FIRMWARE / "MANIFEST.json").read_text()
+    for path in (FIRMWARE / "lid").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert "wire_schema" not in ast.unparse(node), path
+
+
+def hello_of(**changes):
+    board = fake_board.FakeBoard("00112233aabbccdd", [])
+    board.stop()
+    return board.hello() | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({}, ""),
+        ({"humidity": 40, "nested": {"a": [1]}}, ""),
+        ({"seq": "9"}, "seq is no int"),
+        ({"seq": True}, "seq is no int"),
+        ({"seq": -1}, "seq is not from 0 to 4294967295"),
+        ({"ms": 10**400}, "ms is not from 0"),
+        ({"mute": 1}, "mute is no bool"),
+        ({"state": "ajar"}, "state is none of"),
+        ({"state": ["open"]}, "state is none of"),
+        ({"board": "00112233AABBCCDD"}, "board has another form"),
+        ({"board": "00112233aabbccdd\n"}, "board has another form"),
+        ({"word": "x" * 5000}, "word has another form"),
+        ({"link": None}, "link is no str"),
+    ],
+)
+def test_what_is_wrong_with_a_greeting_is_named(changes, wrong):
+    assert problem(hello_of(**changes), Hello).startswith(wrong)
+    assert bool(problem(hello_of(**changes), Hello)) == bool(wrong)
+
+
+def test_a_missing_field_is_named():
+    for name in fields(Hello):
+        greeting = hello_of()
+        del greeting[name]
+        assert problem(greeting, Hello) == f"{name} is missing"
+
+
+@given(value=json_values, names=st.lists(st.sampled_from(sorted(fields(Hello))), max_size=3), inner=json_values)
+def test_no_json_value_crashes_the_check(value, names, inner):
+    hostile = hello_of() | dict.fromkeys(names, inner)
+    for message in MESSAGES:
+        assert isinstance(problem(value, message), str)
+    assert isinstance(problem(hostile, Hello), str)
+    assert isinstance(
+        problem({"re": 1, "ok": True, "hi": hostile, "config": inner, "hum_q4": inner}, wire_schema.HelloReply), str
+    )
+
+
+def test_protocol_page_has_the_schemas_tables():
+    assert protocol_page.render(PAGE) == PAGE, "run `make firmware`"
+    assert set(re.findall(r"<!-- table: (\w+) -->", PAGE)) == set(protocol_page.tables())
+
+
+def test_protocol_page_shows_lines_that_decode_and_fit_the_schema():
+    lines = re.findall(r"^([<>]) (#.*)$", PAGE.partition("## Examples")[2], re.MULTILINE)
+    assert len(lines) > 8
+    asked = {}
+    for way, line in lines:
+        _, body = wire.decode(line.encode())
+        if way == ">":
+            asked[body["id"]] = body
+            arguments = {name: value for name, value in body.items() if name not in ("id", "do")}
+            assert problem(arguments, REQUESTS[body["do"]].arguments) == ""
+            assert set(arguments) <= set(fields(REQUESTS[body["do"]].arguments))
+        elif "re" in body:
+            request = asked[body["re"]]
+            expected = REQUESTS[request["do"]].reply if body["ok"] else wire_schema.Refusal
+            check(body, wire_schema.BriefHelloReply if request.get("brief") else expected)
+        else:
+            check_all([body])
+
+
+def test_protocol_pages_code_makes_and_reads_the_same_lines():
+    scope: dict = {}
+    exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], scope)
+    body = {"id": 7, "do": "sync", "from": 1, "max": 64}
+    line = scope["encode"](1000007, body)
+    assert line == wire.encode(1000007, body)
+    assert scope["decode"](line[:-1]) == wire.decode(line[:-1]) == (7, body)
+    for at in range(len(line) - 1):
+        with pytest.raises(ValueError, match=r"frame|literal|JSON|Expecting"):
+            scope["decode"](line[:at] + bytes([line[at] ^ 1]) + line[at + 1 : -1])
+
+
+def test_the_fake_board_speaks_the_schema():
+    slots = fake_board.seal_records("00112233aabbccdd", 3)
+    board = fake_board.FakeBoard("00112233aabbccdd", slots)
+    board.stop()
+    check(board.hello(), Hello)
+    check(board.telemetry(), wire_schema.Telemetry)
+    assert set(fake_board.BRIEF) == set(fields(wire_schema.BriefHello))
+    for slot in slots:
+        check_record(record.slot_to_wire(slot))
+
+
+def test_the_bug_report_asks_for_fields_that_there_are():
+    assert set(bug_report.HELLO) <= set(fields(Hello))
+    assert set(bug_report.TELEMETRY) <= set(fields(wire_schema.Telemetry))
+    assert set(bug_report.RECORD) <= set(wire_schema.Record._fields)
