@@ -27,10 +27,9 @@ def features(pcm: NDArray[np.int16]) -> Columns:
     return np.rint(np.array([column for column in found if column]) / FEATURE_SCALE).astype(np.uint16).reshape(-1, 40)
 
 
-def reference(model: bytes, columns: Columns, optimised: bool = False) -> list[int]:
-    """The output byte of every inference by TensorFlow Lite's reference (or optimised) kernels."""
-    kernels = OpResolverType.BUILTIN if optimised else OpResolverType.BUILTIN_REF
-    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=kernels)
+def reference(model: bytes, columns: Columns) -> list[int]:
+    """The output byte of every inference by TensorFlow Lite's reference kernels."""
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     interpreter.allocate_tensors()
     entry, exit_ = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     scale, zero = entry["quantization"]

@@ -37,7 +37,7 @@ def results(pcm: signals.Samples, energy_gate: bool, model: str = "alexa") -> li
 
 
 @pytest.mark.parametrize("name", models.builtin_names())
-def test_without_the_energy_gate_it_is_the_oracle_s(name: str) -> None:
+def test_detector_without_energy_gate_equals_the_oracle(name: str) -> None:
     pcm = np.concatenate([recording(), signals.mixtures(SEED, 0.3)])
     model = models.load(name)
     found = results(pcm, False, name)
@@ -51,7 +51,7 @@ def test_without_the_energy_gate_it_is_the_oracle_s(name: str) -> None:
     assert [item.hit for item in found] == [total / 256 / window > model.manifest.probability_cutoff for total in sums]
 
 
-def test_the_energy_gate_sleeps_and_loses_no_word() -> None:
+def test_energy_gate_skips_silence_and_loses_no_word() -> None:
     pcm = recording()
     always, gated = results(pcm, False), results(pcm, True)
     assert len(gated) < 0.75 * len(always), "the network ran through the silence"
@@ -68,14 +68,14 @@ def test_the_energy_gate_sleeps_and_loses_no_word() -> None:
     assert np.abs(np.array(heard(always)) - np.array(heard(gated))).max() <= 90
 
 
-def test_columns_from_before_the_gate_opened_are_replayed() -> None:
+def test_columns_before_the_opening_are_replayed() -> None:
     gated = results(recording(), True)
     first_open = next(index for index, item in enumerate(gated) if item.gate)
     assert first_open >= 10, "the network saw nothing from before the gate opened"
     assert not any(item.gate for item in gated[:first_open])
 
 
-def test_memory_is_bounded_and_nothing_is_allocated() -> None:
+def test_detector_memory_is_bounded_and_push_allocates_nothing() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "alexa.elww"
         path.write_bytes(models.load("alexa").blob)
@@ -117,7 +117,7 @@ def test_score_prints_the_features_of_each_hop(tmp_path: Path, capsys: pytest.Ca
     assert found[3] == results(pcm, False)[0].entry(), "an inference follows the columns it used"
 
 
-def test_score_says_in_words_what_was_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_text_names_what_was_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "word.wav"
     soundfile.write(path, recording(), 16000)
     assert cli.main(["score", str(path)]) == 0
@@ -126,7 +126,7 @@ def test_score_says_in_words_what_was_heard(tmp_path: Path, capsys: pytest.Captu
     assert "--features needs --json" in capsys.readouterr().err
 
 
-def test_a_word_cut_short_is_not_just_unheard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_tells_a_word_cut_short_from_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "short.wav"
     first_hit_ms = next(item.t_ms for item in results(recording(), True) if item.hit)
     soundfile.write(path, recording()[: 16 * (first_hit_ms - 60)], 16000)
@@ -144,7 +144,7 @@ def test_a_word_cut_short_is_not_just_unheard(tmp_path: Path, capsys: pytest.Cap
 # -- recordings --------------------------------------------------------------------------------------------------------
 
 
-def test_a_16_khz_mono_recording_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_16_khz_mono_recording_is_read_unchanged(tmp_path: Path) -> None:
     pcm = np.random.default_rng(SEED).integers(-32768, 32768, 5000).astype(np.int16)
     for name in ("a.wav", "a.flac"):
         soundfile.write(tmp_path / name, pcm, 16000)
@@ -152,7 +152,7 @@ def test_a_16_khz_mono_recording_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rate_hz", "channels", "subtype"), [(44100, 2, "PCM_24"), (8000, 1, "PCM_16"), (48000, 3, "FLOAT")])
-def test_other_recordings_are_converted(tmp_path: Path, rate_hz: int, channels: int, subtype: str) -> None:
+def test_other_recordings_are_resampled_and_mixed_down(tmp_path: Path, rate_hz: int, channels: int, subtype: str) -> None:
     time_s = np.arange(rate_hz) / rate_hz
     tone = 0.5 * np.sin(2 * np.pi * 440 * time_s)
     soundfile.write(tmp_path / "tone.wav", np.repeat(tone[:, None], channels, axis=1), rate_hz, subtype=subtype)

@@ -38,7 +38,7 @@ def hop_bytes(values: np.ndarray) -> bytearray:
 
 
 @pytest.mark.parametrize("name", list(signals.odd_ends(signals.SEED, 0.1)))
-def test_level_is_the_log_of_the_variance_and_fits_32_bits(name: str) -> None:
+def test_level_of_edge_cases_is_the_log_of_the_variance(name: str) -> None:
     level = checked.load_checked("lid.gate.energy").level
     pcm = signals.odd_ends(signals.SEED, 0.16)[name]
     got = gate(pcm)["energy"]
@@ -51,7 +51,7 @@ def test_level_is_the_log_of_the_variance_and_fits_32_bits(name: str) -> None:
         assert got[index] == here
 
 
-def test_level_over_the_whole_range_and_with_any_offset() -> None:
+def test_level_is_accurate_over_the_whole_range_at_any_offset() -> None:
     level = checked.load_checked("lid.gate.energy").level
     rng = np.random.default_rng(signals.SEED)
     for dbfs in range(-90, 1, 5):
@@ -66,13 +66,13 @@ def test_level_over_the_whole_range_and_with_any_offset() -> None:
 # -- the gate ------------------------------------------------------------------------------------------------------
 
 
-def test_silence_and_constants_keep_it_closed() -> None:
+def test_constant_signals_keep_the_energy_gate_closed() -> None:
     for value in (0, 1, -32768, 32767):
         assert not gate(np.full(16000, float(value)))["open"].any()
 
 
 @pytest.mark.parametrize("dbfs", [-75, -60, -50])
-def test_opens_within_two_hops_of_an_onset_and_closes_after_the_hang_over(dbfs: int) -> None:
+def test_energy_gate_opens_within_two_hops_and_closes_after_the_hang_over(dbfs: int) -> None:
     pcm = noise(8, dbfs, signals.SEED)
     pcm[80000:88000] += 10 ** (15 / 20) * noise(0.5, dbfs, signals.SEED + 1)
     opened = gate(pcm)["open"][200:]
@@ -84,7 +84,7 @@ def test_opens_within_two_hops_of_an_onset_and_closes_after_the_hang_over(dbfs: 
 
 
 @pytest.mark.parametrize("kind", [signals.white, signals.pink, signals.hum], ids=lambda kind: kind.__name__)
-def test_a_fan_that_starts_lets_it_close(kind) -> None:
+def test_energy_gate_closes_after_a_fan_started(kind) -> None:
     pcm = np.concatenate([noise(2, -75, signals.SEED), noise(30, -45, signals.SEED, kind)])
     opened = gate(pcm)["open"]
     assert opened[201:205].all()
@@ -92,13 +92,13 @@ def test_a_fan_that_starts_lets_it_close(kind) -> None:
     assert opened[800:].mean() < 0.25
 
 
-def test_the_floor_falls_fast() -> None:
+def test_noise_floor_falls_within_50_hops() -> None:
     out = gate(np.concatenate([noise(5, -30, signals.SEED), noise(1, -70, signals.SEED)]))
     assert out["floor"][499] > (90 - 33) * DB_Q8 - 300
     assert abs(int(out["floor"][550]) - int(np.mean(out["energy"][520:]))) < 5 * DB_Q8
 
 
-def test_reset_starts_anew() -> None:
+def test_energy_gate_reset_equals_a_new_one() -> None:
     module = checked.load_checked("lid.gate.energy")
     used, fresh = module.EnergyGate(), module.EnergyGate()
     for hop in noise(0.5, -20, signals.SEED).reshape(-1, HOP):
@@ -135,7 +135,7 @@ def missed_words(words: list[np.ndarray], background: np.ndarray, snr_db: float)
 
 
 @pytest.mark.parametrize("kind", [signals.white, signals.pink, signals.hum], ids=lambda kind: kind.__name__)
-def test_no_espeak_word_is_missed_at_10_db(kind) -> None:
+def test_synthetic_words_at_10_db_open_the_energy_gate(kind) -> None:
     words = [
         signals.espeak(text, voice).astype(float)
         for voice in signals.ESPEAK_VOICES
@@ -144,7 +144,7 @@ def test_no_espeak_word_is_missed_at_10_db(kind) -> None:
     assert missed_words(words, noise(60, -50, signals.SEED, kind), 10) == [], f"seed {signals.SEED}"
 
 
-def test_no_recorded_word_is_missed_at_10_db() -> None:
+def test_recorded_words_at_10_db_open_the_energy_gate() -> None:
     files = sorted((DATA / "alexa").glob("*.flac"))[:60]
     backgrounds = sorted((DATA / "household").glob("*.flac"))
     if not files or not backgrounds:

@@ -44,40 +44,40 @@ def assert_same(pcm: NDArray[np.int16], what: str, reset_hops: tuple[int, ...] =
 
 
 @pytest.mark.parametrize("voice", signals.ESPEAK_VOICES)
-def test_espeak_speech(voice: str) -> None:
+def test_features_of_espeak_speech_equal_the_oracle(voice: str) -> None:
     speech = [signals.espeak(text, voice) for text in signals.SENTENCES]
     quiet = [signals.at_dbfs(each, -60) for each in speech]
     assert_same(np.concatenate(speech + quiet), f"espeak-ng {voice}")
 
 
 @pytest.mark.parametrize("voice", signals.FLITE_VOICES)
-def test_flite_speech(voice: str) -> None:
+def test_features_of_flite_speech_equal_the_oracle(voice: str) -> None:
     assert_same(np.concatenate([signals.flite(text, voice) for text in signals.SENTENCES]), f"flite {voice}")
 
 
 @pytest.mark.parametrize("sound", signals.SOUNDS, ids=lambda sound: sound.__name__)
-def test_sounds_at_all_levels(sound) -> None:
+def test_features_at_all_levels_equal_the_oracle(sound) -> None:
     rng = np.random.default_rng(signals.SEED)
     pieces = [signals.at_dbfs(sound(rng, 2 * signals.RATE_HZ), level) for level in range(-90, 7, 6)]
     assert_same(np.concatenate(pieces), f"{sound.__name__}, seed {signals.SEED}")
 
 
 @pytest.mark.parametrize("name", list(signals.odd_ends(signals.SEED, 0.1)))
-def test_odd_ends(name: str) -> None:
+def test_features_of_edge_cases_equal_the_oracle(name: str) -> None:
     assert_same(signals.odd_ends(signals.SEED, 2.0)[name], f"{name}, seed {signals.SEED}")
 
 
-def test_odd_ends_in_a_row_keep_their_state() -> None:
+def test_features_of_edge_cases_in_a_row_equal_the_oracle() -> None:
     assert_same(np.concatenate(list(signals.odd_ends(signals.SEED).values())), f"all odd ends, seed {signals.SEED}")
 
 
 @pytest.mark.parametrize("part", range(6))
-def test_half_an_hour_of_mixtures(part: int) -> None:
+def test_features_of_half_an_hour_equal_the_oracle(part: int) -> None:
     seed = signals.SEED + part
     assert_same(signals.mixtures(seed, 5), f"mixtures, seed {seed}")
 
 
-def test_reset_forgets_everything() -> None:
+def test_frontend_reset_equals_a_new_one() -> None:
     loud = signals.mixtures(signals.SEED + 100, 0.1)
     resets = (1, 2, 5, 40, 41, 200, 333)
     assert_same(loud, f"resets, seed {signals.SEED + 100}", resets)
@@ -85,13 +85,13 @@ def test_reset_forgets_everything() -> None:
     assert np.array_equal(after[198:], after[:198])
 
 
-def test_nothing_comes_before_480_samples_and_half_a_hop_is_dropped() -> None:
+def test_first_column_needs_480_samples_and_half_a_hop_is_dropped() -> None:
     assert runner.features(np.zeros(479, np.int16)).shape == (0, 40)
     assert runner.features(np.zeros(480, np.int16)).shape == (1, 40)
     assert runner.features(np.zeros(639, np.int16)).shape == (1, 40)
 
 
-def test_a_wrong_feature_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_wrong_feature_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     pcm = signals.mixtures(signals.SEED, 0.05)
     right = runner.features(pcm)
     wrong = right.copy()

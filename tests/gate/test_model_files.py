@@ -51,14 +51,14 @@ def edited(data: bytes, changes: list[tuple[int, int]]) -> bytearray:
 
 @settings(max_examples=120)
 @given(st.integers(0, 56000))
-def test_a_truncated_file_is_refused(length: int) -> None:
+def test_truncated_model_file_is_refused(length: int) -> None:
     with pytest.raises(ModelError):
         compile_file(source()[: min(length, len(source()) - 1)])
 
 
 @settings(max_examples=250)
 @given(edits, st.booleans())
-def test_an_altered_file_is_refused_or_compiles(changes: list[tuple[int, int]], structure: bool) -> None:
+def test_altered_model_file_is_refused_or_compiles(changes: list[tuple[int, int]], structure: bool) -> None:
     # the structure lies behind and between the weights: half of the edits go to the last quarter of the file
     data = source()
     if structure:
@@ -70,7 +70,7 @@ def test_an_altered_file_is_refused_or_compiles(changes: list[tuple[int, int]], 
     assert made[:4] == b"ELWW"
 
 
-def test_missing_bytes_are_counted() -> None:
+def test_truncated_model_file_error_counts_missing_bytes() -> None:
     with pytest.raises(ModelError, match=r"\d+ bytes missing"):
         tflite.read(source()[:-40])
     with pytest.raises(ModelError, match="3 bytes missing of its first 8"):
@@ -91,7 +91,7 @@ def test_missing_bytes_are_counted() -> None:
         ({"trained_languages": "en"}, "trained_languages"),
     ],
 )
-def test_a_wrong_manifest_is_refused_by_entry(tmp_path: Path, change: dict[str, object], says: str) -> None:
+def test_wrong_manifest_error_names_the_entry(tmp_path: Path, change: dict[str, object], says: str) -> None:
     manifest = json.loads(SOURCE.with_suffix(".json").read_text())
     path = tmp_path / "word.json"
     path.write_text(json.dumps({**manifest, **change}))
@@ -100,7 +100,7 @@ def test_a_wrong_manifest_is_refused_by_entry(tmp_path: Path, change: dict[str, 
         models.load(str(path))
 
 
-def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_missing_model_file_error_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no model 'alexis'"):
         models.load("alexis")
     with pytest.raises(UserError, match="no such file"):
@@ -114,14 +114,14 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("cutoff", "window", "total"), [(0.9, 5, 1152), (0.95, 5, 1216), (0.97, 5, 1241), (0.5, 1, 128)])
-def test_the_cutoff_is_pymicro_wakeword_s(cutoff: float, window: int, total: int) -> None:
+def test_cutoff_sum_equals_pymicro_wakeword(cutoff: float, window: int, total: int) -> None:
     """Its mean of output bytes / 256 must be above the cutoff, in float arithmetic."""
     assert models.cutoff_sum(cutoff, window) == total
     assert not total / 256 / window > cutoff
     assert (total + 1) / 256 / window > cutoff
 
 
-def test_import_writes_what_the_board_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_import_writes_the_blob(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "word.elww"
     assert cli.main(["model", "import", str(SOURCE), "--out", str(out)]) == 0
     assert out.read_bytes() == blob()
@@ -134,7 +134,7 @@ def test_import_writes_what_the_board_reads(tmp_path: Path, capsys: pytest.Captu
     assert "folder" in capsys.readouterr().err
 
 
-def test_list_and_show_are_documents(capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_list_and_show_print_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["model", "list", "--json"]) == 0
     entries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [entry["name"] for entry in entries] == models.builtin_names()
@@ -162,7 +162,7 @@ def with_checksum(data: bytearray) -> bytes:
 
 @settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits, min_size=20, max_size=20))
-def test_any_altered_blob_is_refused(many: list[list[tuple[int, int]]]) -> None:
+def test_altered_blob_is_refused(many: list[list[tuple[int, int]]]) -> None:
     blobs = [bytes(edited(blob(), changes)) for changes in many]
     whole = verdicts([blob()])[0]
     for data, line in zip(blobs, verdicts(blobs), strict=True):
@@ -171,14 +171,14 @@ def test_any_altered_blob_is_refused(many: list[list[tuple[int, int]]]) -> None:
 
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits, min_size=30, max_size=30))
-def test_a_false_blob_with_a_right_checksum_never_crashes(many: list[list[tuple[int, int]]]) -> None:
+def test_altered_blob_with_valid_checksum_never_crashes(many: list[list[tuple[int, int]]]) -> None:
     # edits aim at the header and the tables of buffers and layers, where a number could send a kernel astray
     aimed = [[(16 + at % 520, value) for at, value in changes] for changes in many]
     for line in verdicts([with_checksum(edited(blob(), changes)) for changes in aimed]):
         assert line.startswith(("ran", "ValueError"))
 
 
-def test_what_is_wrong_with_a_blob_is_said() -> None:
+def test_blob_error_names_the_damage() -> None:
     other_version = bytearray(blob())
     other_version[4] = 9
     cases = {

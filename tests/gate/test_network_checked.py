@@ -35,14 +35,14 @@ def loudest() -> networks.Columns:
 
 
 @pytest.mark.parametrize("name", ["alexa", "okay_nabu"])
-def test_a_published_network_stays_inside_32_bits(name: str) -> None:
+def test_published_network_stays_inside_32_bits(name: str) -> None:
     model = models.load(name)
     expected = networks.reference(model.manifest.model.read_bytes(), loudest())
     assert outputs(model.blob, loudest()) == expected, f"seed {SEED}"
 
 
 @pytest.mark.parametrize("pool", ["average", "max"])
-def test_adding_and_pooling_stay_inside_32_bits(pool: str) -> None:
+def test_addition_and_pooling_stay_inside_32_bits(pool: str) -> None:
     shape = Shape(first_filters=16, blocks=[Block(16, [3], True), Block(16, [2, 4])], pool=pool)
     data = network(shape, SEED)
     blob = blob_writer.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
@@ -50,7 +50,7 @@ def test_adding_and_pooling_stay_inside_32_bits(pool: str) -> None:
     assert outputs(blob, columns) == networks.reference(data, columns), f"seed {SEED}"
 
 
-def test_weights_at_their_largest_stay_inside_32_bits() -> None:
+def test_largest_weights_stay_inside_32_bits() -> None:
     """Every weight 127 or -128: no network has larger sums."""
     graphs = tflite.read(models.load("alexa").manifest.model.read_bytes())
     made = graph.network(graphs)

@@ -33,7 +33,7 @@ def blob_of(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_random_network_s_outputs_are_the_reference_s(name: str) -> None:
+def test_random_network_outputs_equal_the_reference_kernels(name: str) -> None:
     data = network(SHAPES[name], SEED)
     rng = np.random.default_rng(SEED)
     columns = np.concatenate([rng.integers(0, 700, (600, 40)), (rng.random((600, 40)) ** 3 * 900)]).astype(np.uint16)
@@ -42,11 +42,11 @@ def test_a_random_network_s_outputs_are_the_reference_s(name: str) -> None:
     assert networks.board(blob_of(data), columns) == expected, f"{name}, seed {SEED}"
 
 
-def test_an_operator_that_the_board_lacks_is_named() -> None:
+def test_unsupported_operator_is_refused_by_name() -> None:
     with pytest.raises(ModelError, match=r"operator \d+ MUL \(offset \d+\) is not supported"):
         blob_of(network(Shape(multiply=True), SEED))
 
 
-def test_a_network_too_big_for_the_board_says_by_how_much() -> None:
+def test_oversized_network_error_states_the_excess() -> None:
     with pytest.raises(ModelError, match=r"needs \d+ bytes on the board, \d+ more than there are"):
         blob_of(network(Shape(first_filters=160, blocks=[Block(256, [5]), Block(256, [9])]), SEED))

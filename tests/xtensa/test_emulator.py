@@ -127,7 +127,7 @@ contents = st.tuples(cells_of(8), cells_of(16), cells_of(32)).map(list)
 
 @settings(max_examples=90)
 @given(blocks(2, "    ", False), contents, st.lists(int32, min_size=3, max_size=3))
-def test_random_programs_do_what_the_32_bit_model_says(body: list[str], cells: list[list[int]], numbers: list[int]) -> None:
+def test_random_programs_equal_the_32_bit_model(body: list[str], cells: list[list[int]], numbers: list[int]) -> None:
     source = function_source(body)
     result, after, _ = run_model(source, cells, numbers)
     assert run_emulated(source, cells, numbers) == (result, after)
@@ -138,7 +138,7 @@ small_contents = st.tuples(*(st.lists(st.integers(0, most), min_size=16, max_siz
 
 @settings(max_examples=50)
 @given(blocks(2, "    ", False), small_contents, st.lists(st.integers(0, 300), min_size=3, max_size=3))
-def test_without_overflow_it_agrees_with_micropython(body: list[str], cells: list[list[int]], numbers: list[int]) -> None:
+def test_programs_without_overflow_equal_micropython(body: list[str], cells: list[list[int]], numbers: list[int]) -> None:
     source = function_source(body)
     result, after, overflowed = run_model(source, cells, numbers)
     emulated = run_emulated(source, cells, numbers)
@@ -177,7 +177,7 @@ UNSIGNED = """
     ("shift", (-(2**31), 31), -1),
     ("shift", (-1, 32), -1),  # the LX6 takes five bits of the amount
 ])  # fmt: skip
-def test_signs(name: str, arguments: tuple[int, ...], expected: int) -> None:
+def test_signed_and_unsigned_operations_keep_their_signs(name: str, arguments: tuple[int, ...], expected: int) -> None:
     assert emulate(UNSIGNED).function(name)(*arguments) == expected
 
 
@@ -199,7 +199,7 @@ CALLS = """
 """
 
 
-def test_viper_calls_viper_and_python_and_reads_globals() -> None:
+def test_viper_calls_of_viper_and_python_work() -> None:
     machine = Machine()
     source = "\n".join(line[8:] for line in CALLS.splitlines())
     module = machine.load_source(source, {"STEP": 3, "TABLE": b"12345", "twice": lambda x: 2 * x})
@@ -214,7 +214,7 @@ def test_viper_calls_viper_and_python_and_reads_globals() -> None:
     assert holder.total == 42
 
 
-def test_a_result_beyond_31_bits_is_counted_as_an_allocation() -> None:
+def test_result_beyond_31_bits_counts_as_an_allocation() -> None:
     module = emulate(UNSIGNED)
     module.function("halve")(2**30 - 1)
     assert module.machine.boxed == 0
@@ -235,7 +235,7 @@ FAULTY = """
 """
 
 
-def test_faults_are_seen() -> None:
+def test_memory_faults_raise() -> None:
     module = emulate(FAULTY)
     data = module.machine.memory.array("H", [0] * 4)
     with pytest.raises(Misaligned):
@@ -255,12 +255,12 @@ def test_faults_are_seen() -> None:
         module.machine.memory.check_guards()
 
 
-def test_other_instructions_are_refused() -> None:
+def test_unknown_instruction_is_refused() -> None:
     with pytest.raises(Unsupported, match="000000"):
         decode(bytes(3), 0)
 
 
-def test_load_takes_a_path(tmp_path: Path) -> None:
+def test_module_loads_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "kernel.py"
     path.write_text("import micropython\n@micropython.viper\ndef one(x: int) -> int:\n    return x + 1\n")
     module = load(path)
@@ -287,7 +287,7 @@ def dot_product(term: str, unrolled: int) -> str:
 @pytest.mark.parametrize(("term", "unrolled", "per_product"), [
     (SIGNED, 1, 45.2), (SIGNED, 8, 23.1), (UNSIGNED_TERM, 1, 35.2), (UNSIGNED_TERM, 8, 13.1), (UNSIGNED_TERM, 16, 11.6),
 ])  # fmt: skip
-def test_counts_are_those_measured_on_a_whole_emulated_board(term: str, unrolled: int, per_product: float) -> None:
+def test_instruction_counts_equal_a_whole_emulated_board(term: str, unrolled: int, per_product: float) -> None:
     machine = Machine()
     dot = machine.load_source(dot_product(term, unrolled)).function("dot")
     a, b = machine.memory.bytearray(bytes(range(256))), machine.memory.bytearray(bytes(i * 7 & 255 for i in range(256)))
@@ -295,7 +295,7 @@ def test_counts_are_those_measured_on_a_whole_emulated_board(term: str, unrolled
     assert round(dot.instructions / 256, 1) == per_product
 
 
-def test_a_profile_accounts_for_every_instruction() -> None:
+def test_profile_accounts_for_every_instruction() -> None:
     machine = Machine(profiled=True)
     dot = machine.load_source(dot_product(SIGNED, 8)).function("dot")
     data = machine.memory.bytearray(64)
@@ -306,7 +306,7 @@ def test_a_profile_accounts_for_every_instruction() -> None:
     assert found["load"] >= 128
 
 
-def test_long_straight_code_is_cut_without_parting_a_shift_from_its_amount() -> None:
+def test_long_straight_code_keeps_shifts_with_their_amounts() -> None:
     lines = "".join(f"    x = (x << {n % 7}) + (x >> {n % 5}) + {n}\n" for n in range(120))
     source = f"@micropython.viper\ndef f(x: int) -> int:\n{lines}    return x\n"
     expected, _ = viper32.execute(source, "f", [12345])

@@ -35,7 +35,7 @@ def assert_nothing_spilled(gate: gates.Gate) -> None:
 
 
 @pytest.mark.parametrize("piece", PIECES)
-def test_features_are_the_reference_s(piece: str) -> None:
+def test_emulated_features_equal_the_oracle(piece: str) -> None:
     gate, pcm = gates.Gate(), PIECES[piece]
     expected = gates.reference_features(pcm)
     np.testing.assert_array_equal(gates.features(gate, pcm), expected, f"{piece}, seed {SEED}")
@@ -49,7 +49,7 @@ def word_and_more() -> Samples:
 
 
 @pytest.mark.parametrize("model", models.builtin_names())
-def test_network_outputs_are_the_reference_s(model: str) -> None:
+def test_emulated_network_outputs_equal_the_oracle(model: str) -> None:
     gate = gates.Gate()
     columns = gates.reference_features(word_and_more())
     # the strongest features there are, which no sound makes: sums at their largest
@@ -103,7 +103,7 @@ def rows_on_micropython(folder: Path, pcm: Samples, energy_gate: bool) -> list[l
 
 
 @pytest.mark.parametrize("energy_gate", [True, False], ids=["energy gate", "always on"])
-def test_the_whole_gate_does_as_on_micropython(tmp_path: Path, energy_gate: bool) -> None:
+def test_emulated_gate_equals_micropython(tmp_path: Path, energy_gate: bool) -> None:
     word, _ = soundfile.read(WORD, dtype="int16")
     pcm = np.concatenate([sounds.room(SEED, 0.3), word, sounds.room(SEED, 0.2), sounds.loud_ends(SEED, 0.03)])
     gate = gates.Gate()
@@ -122,7 +122,7 @@ def test_the_whole_gate_does_as_on_micropython(tmp_path: Path, energy_gate: bool
     assert_nothing_spilled(gate)
 
 
-def test_the_bench_counts_a_sleeping_network_as_nothing() -> None:
+def test_bench_counts_an_idle_network_as_nothing() -> None:
     gate = gates.Gate()
     on = bench_gate.network_on(gate, "alexa", sounds.speech_like(SEED, 0.5))
     closed = bench_gate.gate_closed(gate, "alexa", sounds.room(SEED, 0.8))

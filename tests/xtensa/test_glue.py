@@ -17,7 +17,7 @@ class Adder:
 """
 
 
-def test_bytecodes_by_line() -> None:
+def test_bytecodes_are_counted_by_line() -> None:
     mpy = mpyfile.compile_source(SOURCE, "adder.py")
     total = next(code for code in mpy.body.walk() if code.name == "Adder.total")
     assert glue.lines_of(total) == {
@@ -28,7 +28,7 @@ def test_bytecodes_by_line() -> None:
     }
 
 
-def test_executed_lines_are_counted() -> None:
+def test_executed_bytecodes_are_counted() -> None:
     space: dict[str, type] = {}
     exec(compile(SOURCE, "adder.py", "exec"), space)
     adder = space["Adder"]()

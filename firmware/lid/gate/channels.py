@@ -69,7 +69,7 @@ def bit_lengths():
 
 @micropython.viper
 def filterbank(bins: ptr16, weights: ptr16, widths: ptr8, sums: ptr32):
-    # Slopes rise and fall: a bin adds its weight to one channel and 4096 less its weight to the channel before.
+    # Triangles overlap: a bin adds its weight to the channel that falls and 4096 less its weight to the next, which rises.
     # `bins`: energies in every second word, from bin 5 on, also read as halves; `sums` gets 40 pairs (bits 16..39, bits 0..15).
     fall_low = 0
     fall_high = 0

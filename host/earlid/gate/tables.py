@@ -51,7 +51,7 @@ def _mel(hz: np.float32) -> np.float32:
 def filterbank() -> tuple[list[int], list[int]]:
     """(widths, weights): bins of each of the 41 slopes, and the Q12 weight of each of the 236 bins from bin 5 on.
 
-    The weight of a bin in the slope before is 4096 minus its weight here.
+    The weight is that of the channel whose triangle falls over this slope; the next channel's, which rises, is 4096 less it.
     """
     f = np.float32
     low, high = _mel(f(LOWER_HZ)), _mel(f(UPPER_HZ))

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""Each step of the network equals its formula in reference.py: in checked integers and in the board's machine code."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import networks
+import numpy as np
+import pytest
+import reference
+from earlid.gate import blob_writer, graph, models, quantise, tflite
+from earlid.gate.network import Buffer, Layer, View
+from machines import SEED, as_words, halves, words
+from synthetic import Block, Shape, network
+
+SCALES = [(26 / 255, -128), (0.1, 5), (0.3, 0)]  # of the network's input: the first is microWakeWord's
+SHAPES = {
+    "three kinds of convolution": Shape(blocks=[Block(32, [5]), Block(24, [3, 7])]),
+    "odd widths": Shape(first_filters=10, blocks=[Block(14, [4]), Block(7, [2])], last_rows=3),
+    "addition and average": Shape(first_filters=16, blocks=[Block(16, [3], True), Block(24, [2, 4])], pool="average"),
+    "maximum of one column each": Shape(stride=1, first_kernel=3, first_filters=16, pool="max", last_rows=5),
+}
+
+
+# -- ring of columns ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scale", "zero"), SCALES)
+def test_feature_ring_columns_equal_the_formula(machine: Any, rng: random.Random, scale: float, zero: int) -> None:
+    scale = float(np.float32(scale))
+    ring = machine.module("feature_ring")
+    capacity, stride = 6, 3
+    columns = machine.buffer(bytes(ring.COLUMN_BYTES * capacity))
+    state = machine.buffer(words([0, 0, capacity, stride, 0, *quantise.feature_formula(scale, zero)]))
+    features = machine.buffer(bytes(80))
+    near_ties = sorted(range(65536), key=lambda feature: abs(feature * 0.0390625 / scale % 1 - 0.5))[:200]
+    unread: list[tuple[list[int], int]] = []
+    overrun = False
+    for number in range(200):
+        values = [rng.choice((0, 65535, *near_ties)) if rng.random() < 0.5 else rng.randrange(65536) for _ in range(40)]
+        tag = rng.getrandbits(30)
+        features[:] = halves(values)
+        count = ring.push_column(0, features, columns, state, tag)
+        unread.append(([reference.quantised_feature(value, scale, zero) + 128 for value in values], tag))
+        if len(unread) > capacity:
+            del unread[:stride]
+            overrun = True
+        assert (count, bool(as_words(state)[4])) == (len(unread), overrun), f"column {number}, seed {SEED}"
+        if len(unread) >= stride and rng.random() < 0.3:
+            at = ring.pop_columns(state)
+            for content, kept in unread[:stride]:
+                assert list(columns[at : at + 40]) == content, f"column {number}, seed {SEED}"
+                assert ring.column_tag(columns, at) == kept
+                at += ring.COLUMN_BYTES
+            del unread[:stride]
+    assert overrun
+
+
+# -- activations -------------------------------------------------------------------------------------------------------
+
+
+def test_arena_rows_keep_their_history(machine: Any, rng: random.Random) -> None:
+    arena = machine.module("arena")
+    extra_rows = 4
+    sizes = [(40, 5), (16, 3), (32, 8)]  # bytes a row and rows kept
+    slides: list[int] = []
+    start = 64
+    for number, (row, rows) in enumerate(sizes):
+        end = start + row * (rows + extra_rows)
+        slides += [number, row, start, end, (rows - 1) * row]
+        start = end
+    memory = machine.buffer(bytes(start))
+    kept = [[bytes(row) for _ in range(rows)] for row, rows in sizes]
+    for number, (row, rows) in enumerate(sizes):
+        memory[4 * number : 4 * number + 4] = words([slides[5 * number + 2] + (rows - 2) * row])
+    columns, table = machine.buffer(bytes(3 * 44)), machine.buffer(words(slides))
+    for step in range(40):
+        content = [rng.randbytes(40) for _ in range(3)]
+        columns[:] = b"".join(column + bytes(4) for column in content)
+        arena.advance(memory, columns, memory, table, 0, 3, len(sizes) - 1)
+        kept[0] += content
+        for number in (1, 2):  # a layer writes its output where the head now is
+            head = as_words(memory)[number]
+            kept[number].append(rng.randbytes(sizes[number][0]))
+            memory[head : head + sizes[number][0]] = kept[number][-1]
+        for number, (row, rows) in enumerate(sizes):
+            newest = as_words(memory)[number] + row
+            assert bytes(memory[newest - row * rows : newest]) == b"".join(kept[number][-rows:]), f"step {step}, seed {SEED}"
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+def plain_layer(dense: bool, relu: bool, zero_out: int) -> Layer:
+    view = View(Buffer(0, 1, 0), 1, 0, 1)
+    return Layer("conv", "a test", [view], view, [1.0], [0], 1.0, zero_out, zero_out if relu else -128, dense=dense)
+
+
+@pytest.mark.parametrize("dense", [False, True], ids=["rounded twice", "rounded once"])
+@pytest.mark.parametrize("relu", [False, True], ids=["linear", "relu"])
+def test_requantisation_equals_the_formula(machine: Any, rng: random.Random, dense: bool, relu: bool) -> None:
+    requantise = machine.module("rescale").requantise
+    arena, blob, params = machine.buffer(bytes(128)), machine.buffer(bytes(16)), machine.buffer(bytes(4 * 21))
+    limit = blob_writer.ACCUMULATOR_LIMIT - 1
+    for _ in range(1500):
+        layer = plain_layer(dense, relu, rng.randint(-128, 127))
+        multiplier, shift = rng.randrange(1 << 30, 1 << 31), -rng.randint(0 if dense else 1, 18)
+        total = rng.choice((limit, -limit, 0, rng.randint(-limit, limit) >> rng.randint(0, 28)))
+        if rng.random() < 0.5:  # near a tie
+            total = reference.clamp(
+                (2 * rng.randint(-130, 130) + 1 << 30 - shift) // multiplier + rng.randint(-1, 1), -limit, limit
+            )
+        record = blob_writer._records(layer, [0], [(multiplier, shift)], [limit])
+        least, reversed_below = blob_writer._thresholds(layer)
+        fields = {4: 1, 9: 1, 13: layer.zero_out + 128, 14: least, 15: reversed_below, 16: 64}
+        arena[:] = bytes(128)
+        arena[0:8] = words([0, 32])
+        arena[64:68] = words([total + (1 << 29)])  # sums are stored with what the bias takes away again
+        blob[:] = words([0]) + record[4:]
+        params[:] = words([fields.get(n, 0) for n in range(21)])
+        requantise(0, blob, arena, params)
+        assert arena[32] - 128 == reference.requantised(total, multiplier, shift, layer), f"{total} * {multiplier} >> {shift}"
+
+
+@pytest.mark.parametrize("kind", ["maxpool", "avgpool"])
+def test_pooling_equals_the_formula(machine: Any, rng: random.Random, kind: str) -> None:
+    pool = machine.module("rescale").pool
+    channels, most_rows = 24, 9
+    arena, blob = machine.buffer(bytes(64 + channels * most_rows + 4 * channels)), machine.buffer(bytes(4))
+    params = machine.buffer(bytes(4 * 21))
+    layer = plain_layer(False, False, 0)
+    layer.kind = kind
+    for rows in [1, 2, 3, 4, 7, most_rows] * 4:
+        content = [[rng.choice((-128, 127, rng.randint(-128, 127))) for _ in range(channels)] for _ in range(rows)]
+        sums_at = 64 + channels * most_rows
+        fields = {6: rows, 7: channels, 9: channels, 16: sums_at, 18: int(kind == "avgpool"), 20: channels * (rows - 1)}
+        arena[0:4] = words([64 + channels * (rows - 1)])
+        arena[64 : 64 + channels * rows] = bytes(value + 128 for row in content for value in row)
+        params[:] = words([fields.get(n, 0) for n in range(21)])
+        pool(arena, blob, arena, params)
+        sums = as_words(arena[sums_at:])
+        assert [total - 128 for total in sums] == reference.layer_output(layer, [content]), f"{rows} rows, seed {SEED}"
+
+
+def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> None:
+    """Run both over columns of uint16 features and compare every layer's output after every inference."""
+    ring = machine.module("feature_ring")
+    blob = blob_writer.blob(made, "word", [], 5, 1000, bytes(32))
+    ours = machine.module("wakeword").WakeWord(machine.buffer(blob))
+    theirs = reference.StreamingNetwork(made)
+    content, state = ours.new_ring(made.stride)
+    features = machine.buffer(bytes(80))
+    fresh: list[list[int]] = []
+    probs: list[int] = []
+    for column in columns:
+        features[:] = halves(column)
+        fresh.append([reference.quantised_feature(value, made.input_scale, made.input_zero) for value in column])
+        if ring.push_column(0, features, content, state, 0) < made.stride:
+            continue
+        ours.infer(content, ring.pop_columns(state))
+        probs.append(theirs.infer(fresh))
+        fresh = []
+        for layer in made.layers:
+            buffer = layer.output.buffer
+            head = int.from_bytes(ours._arena[4 * buffer.index : 4 * buffer.index + 4], "little")
+            found = [byte - 128 for byte in ours._arena[head : head + buffer.channels]]
+            assert found == theirs.rows[buffer.index][-1], f"{layer.where}, inference {len(probs)}, seed {SEED}"
+        mean, hit = reference.sliding_mean(probs, 5, 1000)
+        assert (ours.prob, ours.mean_q8, ours.hit) == (probs[-1], mean, hit)
+
+
+def columns_of(rng: random.Random, count: int) -> list[list[int]]:
+    """Columns of the largest features, of none, of both mixed, and of such as speech makes."""
+    ends = [[665] * 40, [0] * 40, [rng.choice((0, 665, 65535)) for _ in range(40)]]
+    return [rng.choice(ends) if rng.random() < 0.3 else [rng.randrange(700) for _ in range(40)] for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_layers_of_random_networks_equal_the_formulas(machine: Any, rng: random.Random, name: str) -> None:
+    made = graph.network(tflite.read(network(SHAPES[name], SEED)))
+    assert_layers_equal(machine, made, columns_of(rng, 8 * made.stride))
+
+
+def test_layers_of_a_published_network_equal_the_formulas(machine: Any, rng: random.Random) -> None:
+    assert_layers_equal(machine, models.load("alexa").network, columns_of(rng, 9))
+
+
+def test_formulas_equal_the_reference_kernels(rng: random.Random) -> None:
+    model = models.load("hey_jarvis")
+    columns = np.array(columns_of(rng, 18), np.uint16)
+    theirs = reference.StreamingNetwork(model.network)
+    scale, zero, stride = model.network.input_scale, model.network.input_zero, model.network.stride
+    quantised = [[reference.quantised_feature(int(value), scale, zero) for value in column] for column in columns]
+    outputs = [theirs.infer(quantised[at : at + stride]) for at in range(0, len(quantised), stride)]
+    assert outputs == networks.reference(model.manifest.model.read_bytes(), columns), f"seed {SEED}"
+
+
+# -- sliding mean ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [1, 5, 255])
+def test_sliding_mean_equals_the_formula(machine: Any, rng: random.Random, window: int) -> None:
+    sliding_mean = machine.module("smoothing").sliding_mean
+    recent, state = machine.buffer(bytes(window)), machine.buffer(words([0, 0, 0, window]))
+    cutoff_sum = 150 * window
+    outputs: list[int] = []
+    hits = 0
+    for number in range(3 * window + 40):
+        outputs.append(rng.randint(0, 255) if number % 97 else 255)
+        found = sliding_mean(outputs[-1], 0, recent, state, cutoff_sum)
+        mean, hit = reference.sliding_mean(outputs, window, cutoff_sum)
+        assert (found >> 1, found & 1) == (mean, hit), f"output {number}, seed {SEED}"
+        hits += hit
+    assert hits or window == 255
