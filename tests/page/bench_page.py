@@ -56,8 +56,8 @@ def measure(chromium: Any, url: str, name: str) -> tuple[float, float]:
     page.wait_for_selector("#list tbody tr", timeout=120_000)
     wait(
         lambda: page.evaluate(
-            "earlid.story.header.whole && document.querySelector('#verdicts').children.length > 1 ||"
-            "earlid.story.header.verdicts !== undefined"
+            "earlid.ledger.header.whole && document.querySelector('#verdicts').children.length > 1 ||"
+            "earlid.ledger.header.verdicts !== undefined"
         ),
         120,
     )
@@ -65,7 +65,7 @@ def measure(chromium: Any, url: str, name: str) -> tuple[float, float]:
     page.wait_for_timeout(500)
     painted_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     drawn_ms = page.evaluate("performance.getEntriesByName('earlid drawn')[0].startTime")
-    rows = page.evaluate("earlid.story.openings.rows + earlid.story.points.rows")
+    rows = page.evaluate("earlid.ledger.openings.rows + earlid.ledger.points.rows")
     found = list(costs(chromium, page))
     frames = page.evaluate(
         "() => { const took = []; for (let turn = 0; turn < 40; turn += 1) { const began = performance.now();"

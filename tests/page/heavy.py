@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
-from earlid.page import collect
+from earlid.page import page_data
 from earlid.page.document import document
 from earlid.page.pack import pack
 from earlid.page.tz_table import offsets, zone_name
@@ -14,9 +14,9 @@ YEAR_MS = 365 * 86_400_000
 
 
 def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
-    """A year of two boards, as `collect.tables` would give it."""
+    """A year of two boards, as `page_data.tables` would give it."""
     rng = np.random.default_rng(seed)
-    code = {name: number for number, name in enumerate(collect.NAMES)}
+    code = {name: number for number, name in enumerate(page_data.NAMES)}
 
     def table(rows: int, kinds: dict, **values: np.ndarray) -> dict:
         values["t"] = np.sort(rng.uniform(NOW_MS - YEAR_MS, NOW_MS, rows)).round()
@@ -27,13 +27,13 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
     by_word = rng.random(openings) < 0.8
     return {
         "openings": table(
-            openings, collect.OPENING_KINDS,
+            openings, page_data.OPENING_DTYPES,
             reason=np.where(by_word, code["word"], code["button"]), ended=np.full(openings, code["silence"]),
             live=rng.integers(2000, 20000, openings), cutoff=np.full(openings, 200),
             score=np.where(by_word, rng.integers(201, 255, openings), 0),
         ),
         "points": table(
-            points, collect.POINT_KINDS,
+            points, page_data.POINT_DTYPES,
             event=rng.choice([code["near-miss"]] * 96 + [code["boot"], code["fault"], code["mute"], code["unmute"]], points),
             reason=np.full(points, code["word"]), score=rng.integers(140, 200, points), a=np.full(points, 140),
             b=np.full(points, 200),
@@ -44,7 +44,7 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
 def heavy_page(openings: int, points: int) -> str:
     """The whole page as text."""
     header = {
-        "names": list(collect.NAMES), "gaps": [], "from": None, "to": None, "made": NOW_MS,
+        "names": list(page_data.NAMES), "gaps": [], "from": None, "to": None, "made": NOW_MS,
         "live": False, "whole": True, "revision": 0,
         "boards": [{"board": f"{n:016x}", "name": name, "seen": NOW_MS} for n, name in enumerate(("hall", "attic"))],
         "zone": {"name": zone_name(NOW_MS), "offsets": offsets(NOW_MS - 2 * YEAR_MS, NOW_MS + YEAR_MS)}, "verdicts": [],

@@ -15,8 +15,8 @@ WATCH = (
 )
 # A label as the server tells of it: the page of a file has no server to click for.
 _LABEL = (
-    "() => { const { story, main } = earlid; const { openings } = story; const i = openings.rows - 1; story.apply({ labels: "
-    "[[story.boards[openings.board[i]].board, openings.boot[i], openings.seq[i], openings.label[i] === 0 ? 1 : 0]] }); "
+    "() => { const { ledger, main } = earlid; const { openings } = ledger; const i = openings.rows - 1; ledger.apply({ labels: "
+    "[[ledger.boards[openings.board[i]].board, openings.boot[i], openings.seq[i], openings.label[i] === 0 ? 1 : 0]] }); "
     "main.refresh(); }"
 )
 Act = Callable[[Any], None]

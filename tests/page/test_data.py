@@ -17,7 +17,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.queries import totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from earlid.page import collect
+from earlid.page import page_data
 from earlid.page.document import SCRIPTS, document, policy
 from earlid.page.feed import Feed
 from earlid.page.pack import pack, unpack
@@ -60,21 +60,21 @@ def test_every_record_is_an_opening_or_beside_one(past):
     location, kitchen, office = past
     with Reader(location) as reader:
         known = boards(reader)
-        rows = collect.collect(reader, known, None, None)
+        rows = page_data.load_rows(reader, known, None, None)
         counts = totals(reader, known)
     opened = sum(count for (event, _), count in counts.counts.items() if event == "open")
     assert len(rows.openings) == opened
     assert len(rows.points) + 2 * opened == counts.records == kitchen.seq + office.seq
-    table = collect.columns(rows.openings, collect.OPENING_KINDS)
+    table = page_data.columns(rows.openings, page_data.OPENING_DTYPES)
     assert (np.diff(table["t"]) >= 0).all()
     assert table["live"].sum() == counts.live_ms
     assert set(table["cutoff"].tolist()) == {CUTOFF}
 
 
 def test_too_much_for_a_page_is_said(past, monkeypatch):
-    monkeypatch.setattr(collect, "MOST_RECORDS", 100)
+    monkeypatch.setattr(page_data, "MAX_RECORDS", 100)
     with Reader(past[0]) as reader, pytest.raises(UserError, match="--since or --board"):
-        collect.check_size(reader, boards(reader), None, None)
+        page_data.check_size(reader, boards(reader), None, None)
 
 
 def test_the_file_is_whole_private_and_alone(report):
@@ -141,17 +141,17 @@ def test_the_feed_tells_what_came(home, tmp_path):
     feed = Feed(location, [], None, None, lambda: last_ms(kitchen) + 1000)
     header, tables = unpack(feed.block())
     assert header["revision"] == feed.poll() == 0
-    assert feed.since(0) == []
+    assert feed.changes_since(0) == []
     with Ledger(location) as ledger:
         at_ms = last_ms(kitchen) + 5000
         number = kitchen.opening(at_ms, "word", 4000, "silence", 230)
         keep(ledger, kitchen)
         assert feed.poll() == 1
-        ((_, change),) = feed.since(0)
+        ((_, change),) = feed.changes_since(0)
         assert next(row for row in change["openings"] if row[4] == number)[5] == 4000
         ledger.set_label(KITCHEN, kitchen.boot, number, False)
         assert feed.poll() == 2
-        assert feed.since(1) == [(2, {"labels": [[KITCHEN, kitchen.boot, number, 0]]})]
+        assert feed.changes_since(1) == [(2, {"labels": [[KITCHEN, kitchen.boot, number, 0]]})]
         more = unpack(feed.block())[1]["openings"]
         assert len(more["t"]) == len(tables["openings"]["t"]) + 1
         assert more["label"][more["seq"] == number].tolist()[-1] == 0
@@ -161,9 +161,9 @@ def test_the_feed_tells_what_came(home, tmp_path):
         assert again["label"][again["seq"] == number].tolist()[-1] == -1
         ledger.set_name(KITCHEN, "attic")
         feed.poll()
-        assert feed.since(3) == [(4, {"reload": True})]
-        assert feed.since(99) == [(4, {"reload": True})]
-    assert feed.has(KITCHEN, kitchen.boot, number)
-    assert not feed.has(KITCHEN, kitchen.boot, number + 1)  # its close
-    assert not feed.has("0123456789abcdef", kitchen.boot, number)
+        assert feed.changes_since(3) == [(4, {"reload": True})]
+        assert feed.changes_since(99) == [(4, {"reload": True})]
+    assert feed.can_label(KITCHEN, kitchen.boot, number)
+    assert not feed.can_label(KITCHEN, kitchen.boot, number + 1)  # its close
+    assert not feed.can_label("0123456789abcdef", kitchen.boot, number)
     feed.close()

@@ -96,7 +96,7 @@ def test_older_records_follow_the_last_days(home, past, opened, monkeypatch):
     server.start()
     page = opened(started.get(timeout=60))
     expect(page.locator("#link")).to_have_text("Live")
-    assert page.evaluate("earlid.story.header.whole")
+    assert page.evaluate("earlid.ledger.header.whole")
     page.click("button[data-span=all]")
     expect(page.locator("#range")).to_contain_text("Sep 2026 to")
 
@@ -118,7 +118,7 @@ def test_a_button_that_is_being_pressed_stays_the_same(served, opened):
     button = page.locator("button[data-word=No]").first.element_handle()
     page.evaluate("earlid.main.refresh(); earlid.listing.draw()")  # as every second while the newest is in sight
     assert button.evaluate("(item) => item.isConnected")
-    page.evaluate("earlid.story.openings.rows = 0; earlid.listing.draw()")
+    page.evaluate("earlid.ledger.openings.rows = 0; earlid.listing.draw()")
     assert not button.evaluate("(item) => item.isConnected")
     assert page.locator("#list thead th").first.inner_text() == "When"
 

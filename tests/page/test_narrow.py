@@ -18,13 +18,13 @@ STYLES = {
 SET_STYLE = "(css) => { const sheet = new CSSStyleSheet(); sheet.replaceSync(css); document.adoptedStyleSheets = [sheet]; }"
 # The longest words there are: great doubt about the time, labels pressed, hours live, long names of reasons and boards.
 WORDY = """() => {
-    const { story, live, main, trouble } = earlid;
-    const { openings, points } = story;
-    const long = story.code['config-damaged'] ?? story.header.names.push('config-damaged') - 1;
-    const event = story.code.maintenance ?? story.header.names.push('maintenance') - 1;
+    const { ledger, live, main, showError } = earlid;
+    const { openings, points } = ledger;
+    const long = ledger.code['config-damaged'] ?? ledger.header.names.push('config-damaged') - 1;
+    const event = ledger.code.maintenance ?? ledger.header.names.push('maintenance') - 1;
     const doubts = [90e3, 119 * 6e4, 47 * 36e5, 4e9];
-    story.live = true;
-    story.boards[0].name = 'The kitchen above the old Donaudampfschifffahrtsgesellschaft';
+    ledger.live = true;
+    ledger.boards[0].name = 'The kitchen above the old Donaudampfschifffahrtsgesellschaft';
     for (let i = 0; i < openings.rows; i += 1) {
         openings.unc[i] = doubts[i % 4];
         openings.label[i] = i % 2;
@@ -32,10 +32,10 @@ WORDY = """() => {
     }
     for (let i = 0; i < points.rows; i += 1) {
         points.unc[i] = doubts[i % 4];
-        if (points.event[i] !== story.code['near-miss']) [points.event[i], points.reason[i]] = [event, long];
+        if (points.event[i] !== ledger.code['near-miss']) [points.event[i], points.reason[i]] = [event, long];
     }
     live.status('The server has ended: start earlid review --serve again', 'gone');
-    trouble('The server cannot be reached: is `earlid review --serve` still running on Donaudampfschifffahrtsgesellschaft?');
+    showError('The server cannot be reached: is `earlid review --serve` still running on Donaudampfschifffahrtsgesellschaft?');
     main.refresh();
 }"""
 LIST_SCROLLS = "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('#list').parentElement)"

@@ -50,8 +50,8 @@ def test_it_tells_what_the_ledger_tells(page, past):
     page.click("button[data-span=all]")
     opened_in_all = sum(count for (event, _), count in everything.counts.items() if event == "open")
     expect(page.locator("#listed")).to_have_text(f"{opened_in_all} records")
-    live = page.evaluate("earlid.story.tally(-Infinity, Infinity, -1).live_ms")
-    daily = page.evaluate("earlid.story.daily(-1).live_ms.reduce((a, b) => a + b)")
+    live = page.evaluate("earlid.ledger.totals(-Infinity, Infinity, -1).live_ms")
+    daily = page.evaluate("earlid.ledger.daily(-1).live_ms.reduce((a, b) => a + b)")
     assert live == daily == everything.live_ms
     assert "kitchen: Intact" in text_of(page, "#verdicts")
     page.select_option("#board", label="office")
@@ -69,7 +69,7 @@ def test_it_zooms_from_a_year_to_a_second(page):
     for _ in range(40):
         page.keyboard.press("+")
     assert page.evaluate(SPAN) == 1000
-    chosen = page.evaluate("earlid.view.chosen.t")
+    chosen = page.evaluate("earlid.view.selected.t")
     assert abs(chosen - (page.evaluate("earlid.view.t0") + 500)) <= 1  # in the middle
     expect(page.locator("#range")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
     box = page.locator("#lanes").bounding_box()
@@ -187,7 +187,7 @@ def test_names_stay_text(home, opened, tmp_path):
 
 def test_the_policy_stops_what_was_smuggled_in(opened, page):
     opened.may_say += ["Content Security Policy", "net::ERR"]  # the browser's own words about it
-    assert page.evaluate("typeof earlid.story") == "object"
+    assert page.evaluate("typeof earlid.ledger") == "object"
     stopped = page.evaluate(
         """async () => {
             const stopped = [];

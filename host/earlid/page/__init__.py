@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The review page: what `earlid review --html` writes and `earlid review --serve` shows live.
 
-    collect   the ledger's records as columns of numbers
+    page_data the ledger's records as columns of numbers
     pack      columns and a header as one compressed block, which the page's own pack.js opens
-    zone      the offsets of this computer's time zone: a report tells the same hours wherever it is read
+    tz_table  the offsets of this computer's time zone: a report tells the same hours wherever it is read
     document  the page: HTML, style and scripts of static/ in one file, with the policy that lets nothing else run
     report    a page with its data in it
     feed      what has changed in a ledger since it was last looked at

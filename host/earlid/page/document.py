@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page as one file: HTML, style and scripts, and the policy that lets nothing else run in it."""
+"""Assembly of the page from HTML, style and scripts, with a Content-Security-Policy that lets nothing else run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from importlib.resources import files
 
 # In this order, in one script element: each uses what stands before it.
 SCRIPTS = (
-    "base.js", "zone.js", "pack.js", "story.js", "view.js", "paint.js", "extracts.js", "lanes.js", "timeline.js",
+    "base.js", "zone.js", "pack.js", "ledger.js", "view.js", "paint.js", "derived.js", "lanes.js", "timeline.js",
     "gestures.js", "days.js", "scores.js", "summary.js", "listing.js", "verdict.js", "live.js", "main.js",
 )  # fmt: skip
 
 
 @cache
-def _part(name: str) -> str:
+def _static_file(name: str) -> str:
     licence, _, text = files("earlid.page").joinpath("static", name).read_text(encoding="utf-8").partition("\n")
     assert "SPDX" in licence  # of the source, not of the page with its owner's data
     return text
@@ -24,12 +24,12 @@ def _part(name: str) -> str:
 
 @cache
 def _script() -> str:
-    return "\n" + "\n".join(_part(name) for name in SCRIPTS)
+    return "\n" + "\n".join(_static_file(name) for name in SCRIPTS)
 
 
 @cache
 def _style() -> str:
-    return "\n" + _part("page.css")
+    return "\n" + _static_file("page.css")
 
 
 def policy(*, served: bool) -> str:
@@ -63,7 +63,7 @@ def document(block: bytes | None) -> str:
     """
     data = "" if block is None else base64.b64encode(block).decode()
     meta = "" if block is None else f'<meta http-equiv="Content-Security-Policy" content="{policy(served=False)}">'
-    page = _part("page.html")
-    for mark, text in (("policy", meta), ("style", _style()), ("script", _script()), ("data", data)):
-        page = page.replace("{{" + mark + "}}", text, 1)
+    page = _static_file("page.html")
+    for placeholder, text in (("policy", meta), ("style", _style()), ("script", _script()), ("data", data)):
+        page = page.replace("{{" + placeholder + "}}", text, 1)
     return page

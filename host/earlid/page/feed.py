@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What has changed in a ledger since it was last looked at, whoever changed it: `watch`, another page, a verb."""
+"""Change feed of a ledger: polls it for changes by any program and numbers them for the live page."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.location import Location
 from earlid.ledger.queries import LedgerState, first_ms_after, is_labelable, ledger_state
 from earlid.ledger.reader import Reader
-from earlid.page import collect
+from earlid.page import page_data
 from earlid.page.pack import Columns, pack
 
-KEPT_CHANGES = 256
+MAX_CHANGES = 256
 RECENT_MS = 8 * 86_400_000
 FEW_RECORDS = 20_000  # as many are as quickly packed as asked for twice
-MOST_NEW = 2000  # more at once are fetched as a whole
+MAX_NEW_RECORDS = 2000  # more at once are fetched as a whole
 Change = dict[str, Any]
 
 
@@ -51,10 +51,10 @@ class Feed:
         self._verdicts: tuple[int, list[dict[str, Any]]] | None = None
         self._reader = Reader(location)
         with self._reader.snapshot():
-            self._seen = self._look()
-            collect.check_size(self._reader, self._seen.boards, from_ms, to_ms)
+            self._state = self._read_state()
+            page_data.check_size(self._reader, self._state.boards, from_ms, to_ms)
         if wanted:  # a name may change while we look
-            self._wanted = [board.identifier for board in self._seen.boards]
+            self._wanted = [board.identifier for board in self._state.boards]
 
     def close(self) -> None:
         """Close the ledger."""
@@ -67,41 +67,41 @@ class Feed:
             self._poll()
             if self._block and self._block[0] == self.revision:
                 return self._block[1]
-            boards = self._seen.boards
+            boards = self._state.boards
             if self._tables is None:
-                collect.check_size(self._reader, boards, self._from_ms, self._to_ms)
-                self._tables = collect.tables(collect.collect(self._reader, boards, self._from_ms, self._to_ms))
-            made = self._pack(self._tables, whole=True)
-            self._block = self.revision, made
-            return made
+                page_data.check_size(self._reader, boards, self._from_ms, self._to_ms)
+                self._tables = page_data.tables(page_data.load_rows(self._reader, boards, self._from_ms, self._to_ms))
+            packed = self._pack(self._tables, whole=True)
+            self._block = self.revision, packed
+            return packed
 
     def recent(self) -> bytes:
         """The last days alone, where all of it would take long: something to look at until `block` is there."""
         with self._lock, self._reader.snapshot():
             self._poll()
-            boards = self._seen.boards
-            if self._tables is None and sum(boot[2] for boot in self._seen.boots.values()) > FEW_RECORDS:
+            boards = self._state.boards
+            if self._tables is None and sum(boot[2] for boot in self._state.boots.values()) > FEW_RECORDS:
                 clocks = LedgerClocks(self._reader, boards)
                 ends = [clock.wall(last)[0] for board in boards for _, _, last, clock in clocks.ranges(board.id, None, None)]
                 from_ms = max(min(max(ends), self._to_ms or max(ends)) - RECENT_MS, self._from_ms or 0)
-                rows = collect.collect(self._reader, boards, from_ms, self._to_ms)
-                return self._pack(collect.tables(rows), whole=False)
+                rows = page_data.load_rows(self._reader, boards, from_ms, self._to_ms)
+                return self._pack(page_data.tables(rows), whole=False)
         return self.block()
 
     def _pack(self, tables: dict[str, Columns], *, whole: bool) -> bytes:
-        told = collect.header(self._reader, self._seen.boards, self._now_ms(), self._from_ms, self._to_ms)
-        return pack(told | {"live": True, "whole": whole, "revision": self.revision}, tables)
+        header = page_data.header(self._reader, self._state.boards, self._now_ms(), self._from_ms, self._to_ms)
+        return pack(header | {"live": True, "whole": whole, "revision": self.revision}, tables)
 
     def verdicts(self) -> list[dict[str, Any]]:
         """What holds of the boards' chains now; slow, so it waits for nobody and nobody for it."""
         with self._lock:
-            revision, boards = self.revision, self._seen.boards
+            revision, boards = self.revision, self._state.boards
             if self._verdicts and self._verdicts[0] == revision:
                 return self._verdicts[1]
         with Reader(self.location) as reader:
-            found = collect.verdicts(reader, boards)
-        self._verdicts = revision, found
-        return found
+            verdicts = page_data.verdicts(reader, boards)
+        self._verdicts = revision, verdicts
+        return verdicts
 
     def poll(self) -> int:
         """Look for changes; returns the revision."""
@@ -109,7 +109,7 @@ class Feed:
             self._poll()
             return self.revision
 
-    def since(self, revision: int) -> list[tuple[int, Change]]:
+    def changes_since(self, revision: int) -> list[tuple[int, Change]]:
         """Numbered changes after a revision; one that says `reload` where they are not kept."""
         with self._lock:
             if revision == self.revision:
@@ -119,71 +119,69 @@ class Feed:
                 return [(self.revision, {"reload": True})]
             return kept
 
-    def has(self, board: str, boot: int, seq: int) -> bool:
+    def can_label(self, board: str, boot: int, seq: int) -> bool:
         """Whether this is an opening or a near miss of the boards shown."""
         with self._lock:
-            found = next((item for item in self._seen.boards if item.identifier == board), None)
-            if found is None:
-                return False
-            return is_labelable(self._reader, found, boot, seq)
+            known = next((item for item in self._state.boards if item.identifier == board), None)
+            return known is not None and is_labelable(self._reader, known, boot, seq)
 
-    def _look(self) -> LedgerState:
+    def _read_state(self) -> LedgerState:
         return ledger_state(self._reader, pick_boards(self._reader, self._wanted))
 
     def _poll(self) -> None:
-        before, now = self._seen, self._look()
+        before, now = self._state, self._read_state()
         if now == before:
             return
-        self._seen = now
-        news = None if _moved(before, now) else self._news(before, now)
-        if news is None:
+        self._state = now
+        change = None if _times_changed(before, now) else self._new_records(before, now)
+        if change is None:
             self._tables = None
             self._publish({"reload": True})
             return
-        if news:
+        if change:
             self._tables = None
-            self._publish(news)
-        said = [key for key in before.labels.keys() | now.labels.keys() if before.labels.get(key) != now.labels.get(key)]
-        if said:
-            words = [[*key, {True: 1, False: 0, None: collect.UNKNOWN}[now.labels.get(key)]] for key in sorted(said)]
-            self._patch(words)
-            self._publish({"labels": words})
+            self._publish(change)
+        relabelled = [key for key in before.labels.keys() | now.labels.keys() if before.labels.get(key) != now.labels.get(key)]
+        if relabelled:
+            labels = [[*key, {True: 1, False: 0, None: page_data.UNKNOWN}[now.labels.get(key)]] for key in sorted(relabelled)]
+            self._patch_labels(labels)
+            self._publish({"labels": labels})
 
     def _publish(self, change: Change) -> None:
         self.revision += 1
-        self._changes = [*self._changes[1 - KEPT_CHANGES :], (self.revision, change)]
+        self._changes = [*self._changes[1 - MAX_CHANGES :], (self.revision, change)]
 
-    def _news(self, before: LedgerState, now: LedgerState) -> Change | None:
+    def _new_records(self, before: LedgerState, now: LedgerState) -> Change | None:
         """New records of starts whose clocks stand; None when there are too many to tell one by one."""
         if before.boots == now.boots:
-            return {"boards": collect.board_values(now.boards)} if before.boards != now.boards else {}
-        if sum(now.boots[key][2] - before.boots.get(key, (0, 0, 0))[2] for key in now.boots) > MOST_NEW:
+            return {"boards": page_data.board_values(now.boards)} if before.boards != now.boards else {}
+        if sum(now.boots[key][2] - before.boots.get(key, (0, 0, 0))[2] for key in now.boots) > MAX_NEW_RECORDS:
             return None
         clocks = LedgerClocks(self._reader, now.boards)
-        since_ms = []
+        first_new_ms = []
         for (board, boot), (_, last, _) in now.boots.items():
             old_last = before.boots[board, boot][1]
             if last > old_last:
                 first_ms = first_ms_after(self._reader, board, boot, old_last)
-                since_ms.append(clocks.wall(board, boot, first_ms)[0] - 1)
-        from_ms = max(min(since_ms), self._from_ms or 0)
+                first_new_ms.append(clocks.wall(board, boot, first_ms)[0] - 1)
+        from_ms = max(min(first_new_ms), self._from_ms or 0)
         if self._to_ms is not None and from_ms >= self._to_ms:
             return {}
-        rows = collect.collect(self._reader, now.boards, from_ms, self._to_ms)
-        return {"boards": collect.board_values(now.boards), "openings": rows.openings, "points": rows.points}
+        rows = page_data.load_rows(self._reader, now.boards, from_ms, self._to_ms)
+        return {"boards": page_data.board_values(now.boards), "openings": rows.openings, "points": rows.points}
 
-    def _patch(self, words: list[list[Any]]) -> None:
+    def _patch_labels(self, labels: list[list[Any]]) -> None:
         """Put labels into the tables at hand: a page loaded again need not wait for the whole ledger."""
         if self._tables is None:
             return
-        number = {board.identifier: index for index, board in enumerate(self._seen.boards)}
-        for board, boot, seq, word in words:
+        number = {board.identifier: index for index, board in enumerate(self._state.boards)}
+        for board, boot, seq, word in labels:
             for table in self._tables.values():
                 at = (table["seq"] == seq) & (table["boot"] == boot) & (table["board"] == number[board])
                 table["label"][at] = word
 
 
-def _moved(before: LedgerState, now: LedgerState) -> bool:
+def _times_changed(before: LedgerState, now: LedgerState) -> bool:
     """Whether more has changed than records at the ends of starts: then times may differ everywhere."""
     if [board[:3] for board in before.boards] != [board[:3] for board in now.boards]:
         return True

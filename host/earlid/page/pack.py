@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Columns of numbers and a header as one compressed block: 200,000 records are a few megabytes, and open in a moment.
+"""Binary format of the page's data: columns of numbers and a JSON header, compressed; 200,000 records are a few megabytes.
 
     4 bytes   length of the header in bytes, little-endian
     header    JSON, padded with spaces so that what follows begins at a multiple of 8
@@ -29,32 +29,32 @@ def pack(header: Mapping[str, Any], tables: Mapping[str, Columns]) -> bytes:
             `f8`, `u4`, offsets from the end of the header.
         tables: table -> column -> numbers, all of a table's columns of one length.
     """
-    told: dict[str, Any] = {}
+    directory: dict[str, Any] = {}
     body: list[bytes] = []
-    at = 0
+    offset = 0
     for name, columns in tables.items():
-        places = []
+        columns_at = []
         for column, values in columns.items():
-            raw = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-            places.append([column, values.dtype.str[1:], at])
-            raw += b"\0" * (-len(raw) % 8)
-            body.append(raw)
-            at += len(raw)
-        told[name] = {"rows": len(next(iter(columns.values()), ())), "columns": places}
-    text = json.dumps({**header, "tables": told}, separators=(",", ":")).encode()
+            data = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+            columns_at.append([column, values.dtype.str[1:], offset])
+            data += b"\0" * (-len(data) % 8)
+            body.append(data)
+            offset += len(data)
+        directory[name] = {"rows": len(next(iter(columns.values()), ())), "columns": columns_at}
+    text = json.dumps({**header, "tables": directory}, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % 8)
     return gzip.compress(struct.pack("<I", len(text)) + text + b"".join(body), 4, mtime=0)
 
 
 def unpack(block: bytes) -> tuple[dict[str, Any], dict[str, Columns]]:
     """Header and tables of a block: what pack.js does, for tests and other programs."""
-    raw = gzip.decompress(block)
-    (size,) = struct.unpack_from("<I", raw)
-    header = json.loads(raw[4 : 4 + size])
+    data = gzip.decompress(block)
+    (size,) = struct.unpack_from("<I", data)
+    header = json.loads(data[4 : 4 + size])
     tables = {
         name: {
-            column: np.frombuffer(raw, np.dtype(f"<{kind}"), table["rows"], 4 + size + at)
-            for column, kind, at in table["columns"]
+            column: np.frombuffer(data, np.dtype(f"<{kind}"), table["rows"], 4 + size + offset)
+            for column, kind, offset in table["columns"]
         }
         for name, table in header["tables"].items()
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid review --html`: a page with its data in it, in one file for its owner alone."""
+"""The page of `earlid review --html`: one HTML text with its data in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
-from earlid.page import collect
+from earlid.page import page_data
 from earlid.page.document import document
 from earlid.page.pack import pack
 
@@ -29,7 +29,7 @@ def make_report(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_
 
 
 def _make(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
-    collect.check_size(reader, chosen, from_ms, to_ms)
-    told = collect.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
-    told["verdicts"] = collect.verdicts(reader, chosen)
-    return document(pack(told, collect.tables(collect.collect(reader, chosen, from_ms, to_ms))))
+    page_data.check_size(reader, chosen, from_ms, to_ms)
+    header = page_data.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
+    header["verdicts"] = page_data.verdicts(reader, chosen)
+    return document(pack(header, page_data.tables(page_data.load_rows(reader, chosen, from_ms, to_ms))))

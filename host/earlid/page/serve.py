@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid review --serve`: the page on this computer's own address, until Ctrl-C."""
+"""HTTP server of `earlid review --serve`, on this computer's own address, until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The time zone of this computer as a table: a report tells the same hours wherever it is read."""
+"""Table of UTC offsets of this computer's time zone: a report shows the same hours wherever it is read."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def offsets(from_ms: int, to_ms: int) -> list[tuple[int, int]]:
     at_s = min(max(0, from_ms // 1000), _LATEST_S)
     end_s = min(max(at_s, to_ms // 1000), _LATEST_S)
     known = offset_s(at_s)
-    found = [(at_s * 1000, known * 1000)]
+    changes = [(at_s * 1000, known * 1000)]
     while at_s < end_s:
         next_s = min(at_s + STEP_S, end_s)
         if (new := offset_s(next_s)) != known:
-            found.append((_change_s(at_s, next_s, known) * 1000, new * 1000))
+            changes.append((_find_change_s(at_s, next_s, known) * 1000, new * 1000))
             known = new
         at_s = next_s
-    return found
+    return changes
 
 
-def _change_s(before_s: int, after_s: int, known: int) -> int:
+def _find_change_s(before_s: int, after_s: int, known: int) -> int:
     while after_s - before_s > 1:
         middle_s = (before_s + after_s) // 2
         if offset_s(middle_s) == known:

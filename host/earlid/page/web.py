@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The live page's web server as an application: what it answers, to whom, and nothing else.
+"""Web application (ASGI) of the live page: its routes, and the access rules in front of them.
 
-Who may ask: whoever knows the random token in the address, and only under a name that is this computer's own. A page
+Access has whoever knows the random token in the address, and only under a name that is this computer's own. A page
 of some other site can guess neither, and a name that its owner points at 127.0.0.1 (DNS rebinding) is refused.
 """
 
@@ -29,7 +29,7 @@ from earlid.page.feed import Feed
 POLL_S = 0.7
 HEARTBEAT_S = 15.0  # a browser that left is noticed when something is sent to it
 LABEL_BYTES_MAX = 1000
-_WORDS = {True: "meant", False: "not meant", None: "no label"}
+_LABEL_TEXTS = {True: "meant", False: "not meant", None: "no label"}
 
 
 def allowed_host(host: str, listen: str) -> bool:
@@ -50,8 +50,8 @@ def allowed_host(host: str, listen: str) -> bool:
     return address.is_loopback or not ipaddress.ip_address(listen).is_loopback
 
 
-class Guard:
-    """Turns away strangers, and gives every answer the headers that keep it here."""
+class AccessGuard:
+    """Middleware: refuses requests without token or of other sites, and adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp, token: str, listen: str) -> None:
         self._app, self._token, self._listen = app, token, listen
@@ -75,20 +75,20 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *self._headers]}
             await send(message)
 
-        answer = self._app
+        application = self._app
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         _, _, rest = scope["path"].partition("/")
         token, slash, name = rest.partition("/")
-        if not allowed_host(headers.get(b"host", ""), self._listen) or _foreign(headers):
-            answer = Response("This page is not for other sites.\n", 403)
+        if not allowed_host(headers.get(b"host", ""), self._listen) or _is_cross_site(headers):
+            application = Response("This page is not for other sites.\n", 403)
         elif not slash or not hmac.compare_digest(token.encode(), self._token.encode()):
-            answer = Response("No such page: use the whole address that `earlid review --serve` printed.\n", 404)
+            application = Response("No such page: use the whole address that `earlid review --serve` printed.\n", 404)
         else:
             scope = {**scope, "path": f"/{name}", "raw_path": f"/{name}".encode()}
-        await answer(scope, receive, send_guarded)
+        await application(scope, receive, send_guarded)
 
 
-def _foreign(headers: dict[bytes, str]) -> bool:
+def _is_cross_site(headers: dict[bytes, str]) -> bool:
     """Whether a browser says that another site asks; following a link or typing the address is not that."""
     origin = headers.get(b"origin")
     if origin is not None and origin.partition("://")[2] != headers.get(b"host"):
@@ -98,7 +98,7 @@ def _foreign(headers: dict[bytes, str]) -> bool:
     )
 
 
-class _Web:
+class _Handlers:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._waiting: set[asyncio.Event] = set()
@@ -106,7 +106,7 @@ class _Web:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(self._poll())
         try:
             yield
         finally:
@@ -117,16 +117,16 @@ class _Web:
                 self._ledger.close()
             self._feed.close()
 
-    async def _watch(self) -> None:
+    async def _poll(self) -> None:
         known = self._feed.revision
         while True:
             await asyncio.sleep(POLL_S)
             if not self._waiting:
                 continue
             with contextlib.suppress(UserError):  # busy or out of order for a moment: the next look tells
-                known = await self._tell(known)
+                known = await self._notify(known)
 
-    async def _tell(self, known: int) -> int:
+    async def _notify(self, known: int) -> int:
         revision = await asyncio.to_thread(self._feed.poll)
         if revision != known:
             for event in self._waiting:
@@ -161,7 +161,7 @@ class _Web:
             yield "retry: 1000\n\n"
             while True:
                 event.clear()
-                for revision, change in await asyncio.to_thread(self._feed.since, since):
+                for revision, change in await asyncio.to_thread(self._feed.changes_since, since):
                     since = revision
                     yield f"id: {revision}\ndata: {json.dumps(change, separators=(',', ':'))}\n\n"
                 try:
@@ -177,35 +177,35 @@ class _Web:
             body += chunk
             if len(body) > LABEL_BYTES_MAX:
                 return JSONResponse({"say": "a label needs no more than board, boot, seq and label."}, 413)
-        wanted = _label(body) if request.headers.get("content-type") == "application/json" else None
-        if wanted is None:
+        request_values = _parse_label(body) if request.headers.get("content-type") == "application/json" else None
+        if request_values is None:
             return JSONResponse({"say": "a label is JSON: board, boot, seq, and label true, false or null."}, 400)
-        board, boot, seq, word = wanted
+        board, boot, seq, label_value = request_values
         try:
-            if not await asyncio.to_thread(self._feed.has, board, boot, seq):
+            if not await asyncio.to_thread(self._feed.can_label, board, boot, seq):
                 return JSONResponse({"say": f"record {seq} is no opening or near miss of this ledger."}, 404)
-            await asyncio.to_thread(self._set_label, board, boot, seq, word)
-            await self._tell(-1)
+            await asyncio.to_thread(self._set_label, board, boot, seq, label_value)
+            await self._notify(-1)
         except UserError as error:
             return JSONResponse({"say": str(error)}, 500)
-        return JSONResponse({"say": f"Record {seq}: {_WORDS[word]}."})
+        return JSONResponse({"say": f"Record {seq}: {_LABEL_TEXTS[label_value]}."})
 
-    def _set_label(self, board: str, boot: int, seq: int, word: bool | None) -> None:
+    def _set_label(self, board: str, boot: int, seq: int, label_value: bool | None) -> None:
         if self._ledger is None:
             self._ledger = Ledger(self._feed.location)
-        self._ledger.set_label(board, boot, seq, word)
+        self._ledger.set_label(board, boot, seq, label_value)
 
 
-def _label(body: bytes) -> tuple[str, int, int, bool | None] | None:
+def _parse_label(body: bytes) -> tuple[str, int, int, bool | None] | None:
     try:
-        told = json.loads(body)
-        board, boot, seq, word = (told[name] for name in ("board", "boot", "seq", "label"))
+        body_values = json.loads(body)
+        board, boot, seq, label_value = (body_values[name] for name in ("board", "boot", "seq", "label"))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     numbers = all(type(number) is int and 0 <= number <= 0xFFFFFFFF for number in (boot, seq))
-    if type(board) is not str or not numbers or not (word is None or type(word) is bool):
+    if type(board) is not str or not numbers or not (label_value is None or type(label_value) is bool):
         return None
-    return board, boot, seq, word
+    return board, boot, seq, label_value
 
 
 def make_app(feed: Feed, token: str, listen: str) -> ASGIApp:
@@ -216,12 +216,12 @@ def make_app(feed: Feed, token: str, listen: str) -> ASGIApp:
         token: the first part of every address.
         listen: the address it is served on, without port.
     """
-    web = _Web(feed)
+    handlers = _Handlers(feed)
     routes = [
-        Route("/", web.page),
-        Route("/data", web.data),
-        Route("/verdict", web.verdict),
-        Route("/events", web.events),
-        Route("/label", web.label, methods=["POST"]),
+        Route("/", handlers.page),
+        Route("/data", handlers.data),
+        Route("/verdict", handlers.verdict),
+        Route("/events", handlers.events),
+        Route("/label", handlers.label, methods=["POST"]),
     ]
-    return Guard(Starlette(routes=routes, lifespan=web.lifespan), token, listen)
+    return AccessGuard(Starlette(routes=routes, lifespan=handlers.lifespan), token, listen)

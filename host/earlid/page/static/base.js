@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 "use strict";
-// The smallest things that every part uses: elements, words for spans and numbers, the voice for screen readers.
+// Helpers that every part uses: elements, words for spans and numbers, the voice for screen readers.
 const earlid = {};
 {
   const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
@@ -9,20 +9,20 @@ const earlid = {};
 
   // Text goes in as text nodes, never as HTML: names come from the ledger and may hold anything.
   earlid.el = (tag, attributes = {}, ...children) => {
-    const made = document.createElement(tag);
+    const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
-      if (name === "onclick") made.addEventListener("click", value);
-      else if (value === true) made.setAttribute(name, "");
-      else if (value !== false && value != null) made.setAttribute(name, value);
+      if (name === "onclick") element.addEventListener("click", value);
+      else if (value === true) element.setAttribute(name, "");
+      else if (value !== false && value != null) element.setAttribute(name, value);
     }
-    made.append(...children.filter((child) => child != null));
-    return made;
+    element.append(...children.filter((child) => child != null));
+    return element;
   };
 
   earlid.clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
   // How many of the first `size` numbers, which rise, are below a value.
-  earlid.lower = (sorted, size, value) => {
+  earlid.lowerBound = (sorted, size, value) => {
     let low = 0;
     let high = size;
     while (low < high) {
@@ -33,17 +33,17 @@ const earlid = {};
     return low;
   };
 
-  const two = (number) => String(number).padStart(2, "0");
+  const twoDigits = (number) => String(number).padStart(2, "0");
 
   // The same words as the command line's: 0.4 s, 3 min 20 s, 2 h 05 min.
-  earlid.span = (ms) => {
+  earlid.durationText = (ms) => {
     if (ms < 59950) return `${(ms / 1000).toFixed(1)} s`;
     const seconds = Math.floor(ms / 1000);
-    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
-    return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} min`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${twoDigits(seconds % 60)} s`;
+    return `${Math.floor(seconds / 3600)} h ${twoDigits(Math.floor((seconds % 3600) / 60))} min`;
   };
 
-  earlid.doubt = (ms) => {
+  earlid.uncertaintyText = (ms) => {
     if (ms < 1000) return "";
     if (ms >= 5 * 366 * 864e5) return "or before";
     for (const [size, unit] of [[864e5, "d"], [36e5, "h"], [6e4, "min"]]) {
@@ -52,23 +52,23 @@ const earlid = {};
     return `±${Math.floor(ms / 1000)} s`;
   };
 
-  earlid.count = (number, word, words = `${word}s`) => `${number.toLocaleString("en")} ${number === 1 ? word : words}`;
+  earlid.countText = (number, word, words = `${word}s`) => `${number.toLocaleString("en")} ${number === 1 ? word : words}`;
   earlid.monthName = (month) => MONTHS[month];
-  earlid.two = two;
+  earlid.twoDigits = twoDigits;
 
   earlid.debounce = (wait_ms, act) => {
-    let waiting = 0;
+    let timer = 0;
     return () => {
-      clearTimeout(waiting);
-      waiting = setTimeout(act, wait_ms);
+      clearTimeout(timer);
+      timer = setTimeout(act, wait_ms);
     };
   };
 
-  earlid.say = (text) => {
+  earlid.announce = (text) => {
     if (earlid.$("said").textContent !== text) earlid.$("said").textContent = text;
   };
 
-  earlid.trouble = (text) => {
+  earlid.showError = (text) => {
     earlid.$("trouble").hidden = !text;
     earlid.$("trouble").textContent = text;
   };

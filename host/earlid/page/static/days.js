@@ -11,7 +11,7 @@
   let anchored = null; // the last day shown, when the user paged away from the newest
 
   const range = () => {
-    const all = earlid.story.daily(earlid.view.board);
+    const all = earlid.ledger.daily(earlid.view.board);
     const wide = $("days-canvas").clientWidth - LEFT;
     const most = Math.max(7, Math.floor(wide / 9));
     const size = Math.min(all.size, most);
@@ -20,16 +20,16 @@
     return all;
   };
 
-  const nice = (ms) => [1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 144e5, 288e5, 432e5].find((top) => top >= ms) ?? 864e5;
+  const roundUpScale = (ms) => [1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 144e5, 288e5, 432e5].find((top) => top >= ms) ?? 864e5;
 
   days.draw = () => {
-    const { story, paint, zone, view } = earlid;
-    if (!story.loaded) return;
+    const { ledger, paint, zone, view } = earlid;
+    if (!ledger.loaded) return;
     const all = range();
     const left = Math.max(zone.dayNumber(view.t0), days.first);
     const right = Math.min(zone.dayNumber(view.t1 - 1), days.first + days.size - 1);
     const held = document.activeElement === $("days-canvas") ? days.picked : null;
-    const state = [story.version, view.board, days.first, days.size, days.column, left, right, held, devicePixelRatio];
+    const state = [ledger.version, view.board, days.first, days.size, days.column, left, right, held, devicePixelRatio];
     const ink = paint.colours().ink;
     if ([...state, ink].join() === drawn) return; // moving within a day changes nothing here
     drawn = [...state, ink].join();
@@ -40,7 +40,7 @@
     let fullest = 0;
     for (let day = from; day < from + days.size; day += 1) most = Math.max(most, all.live_ms[day]);
     for (let hour = from * 24; hour < (from + days.size) * 24; hour += 1) fullest = Math.max(fullest, all.hours[hour]);
-    const top = nice(most);
+    const top = roundUpScale(most);
     scale(ctx, colour, top);
     const heat = 12 + BARS + LABELS;
     const pad = days.column > 5 ? 1 : 0.4;
@@ -90,7 +90,7 @@
 
   const labels = (ctx, colour, heat) => {
     ctx.fillStyle = colour.soft;
-    for (const hour of [0, 6, 12, 18]) ctx.fillText(earlid.two(hour), 22, heat + hour * ROW + 9);
+    for (const hour of [0, 6, 12, 18]) ctx.fillText(earlid.twoDigits(hour), 22, heat + hour * ROW + 9);
     let free = -Infinity;
     for (let column = 0; column < days.size; column += 1) {
       const at = earlid.zone.local(earlid.zone.dayStart(days.first + column) + 1);
@@ -109,28 +109,28 @@
     ctx.strokeRect(LEFT + (day - days.first) * days.column, 5, count * days.column, heat + 24 * ROW - 4);
   };
 
-  const dayWords = (day) => {
-    const all = earlid.story.daily(earlid.view.board);
+  const describeDay = (day) => {
+    const all = earlid.ledger.daily(earlid.view.board);
     const at = day - all.first;
     const parts = [
-      `live ${earlid.span(all.live_ms[at])} in ${earlid.count(all.openings[at], "opening")}`,
-      earlid.count(all.near[at], "near miss", "near misses"),
+      `live ${earlid.durationText(all.live_ms[at])} in ${earlid.countText(all.openings[at], "opening")}`,
+      earlid.countText(all.near[at], "near miss", "near misses"),
     ];
     if (all.notMeant[at]) parts.push(`${all.notMeant[at]} labelled not meant`);
     return `${earlid.zone.dateText(earlid.zone.dayStart(day))}: ${parts.join(", ")}.`;
   };
 
   const pick = (day) => {
-    const all = earlid.story.daily(earlid.view.board);
+    const all = earlid.ledger.daily(earlid.view.board);
     days.picked = earlid.clamp(day, all.first, all.first + all.size - 1);
     if (days.picked < days.first) anchored = days.picked - all.first + days.size;
     if (days.picked >= days.first + days.size) anchored = days.picked - all.first + 1;
-    $("days-said").textContent = dayWords(days.picked);
+    $("days-said").textContent = describeDay(days.picked);
     days.draw();
   };
 
-  const page = (forth) => {
-    const all = earlid.story.daily(earlid.view.board);
+  const turnPage = (forth) => {
+    const all = earlid.ledger.daily(earlid.view.board);
     const end = days.first - all.first + days.size + (forth ? days.size : -days.size);
     anchored = end >= all.size ? null : Math.max(end, days.size);
     days.draw();
@@ -139,14 +139,14 @@
 
   const table = () => {
     const box = $("days-details").querySelector("div");
-    if (!$("days-details").open || !earlid.story.loaded) return;
-    const all = earlid.story.daily(earlid.view.board);
+    if (!$("days-details").open || !earlid.ledger.loaded) return;
+    const all = earlid.ledger.daily(earlid.view.board);
     const body = el("tbody");
     for (let day = days.first + days.size - 1; day >= days.first; day -= 1) {
       const at = day - all.first;
-      const show = el("button", { type: "button", class: "quiet", onclick: () => earlid.view.day(day) });
+      const show = el("button", { type: "button", class: "quiet", onclick: () => earlid.view.showDays(day) });
       show.textContent = earlid.zone.dateText(earlid.zone.dayStart(day));
-      const cells = [earlid.span(all.live_ms[at]), all.openings[at], all.notMeant[at], all.near[at]];
+      const cells = [earlid.durationText(all.live_ms[at]), all.openings[at], all.notMeant[at], all.near[at]];
       body.append(el("tr", {}, el("th", { scope: "row" }, show), ...cells.map((text) => el("td", { class: "number" }, String(text)))));
     }
     const names = ["Day", "Live", "Openings", "Not meant", "Near misses"];
@@ -166,24 +166,24 @@
       return column >= 0 && column < days.size ? days.first + column : null;
     };
     canvas.addEventListener("pointermove", (event) => {
-      if (at(event) !== null) $("days-said").textContent = dayWords(at(event));
+      if (at(event) !== null) $("days-said").textContent = describeDay(at(event));
     });
     canvas.addEventListener("click", (event) => {
       if (at(event) === null) return;
       pick(at(event));
-      earlid.view.day(at(event));
+      earlid.view.showDays(at(event));
     });
     canvas.addEventListener("keydown", (event) => {
       const from = days.picked ?? days.first + days.size - 1;
       const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -days.size, PageDown: days.size, Home: -1e6, End: 1e6 };
       if (event.key in steps) pick(from + steps[event.key]);
-      else if (event.key === "Enter" || event.key === " ") earlid.view.day(from);
+      else if (event.key === "Enter" || event.key === " ") earlid.view.showDays(from);
       else return;
       event.preventDefault();
     });
     for (const kind of ["focus", "blur"]) canvas.addEventListener(kind, days.draw);
     document.querySelectorAll("[data-days]").forEach((button) => {
-      button.addEventListener("click", () => page(button.dataset.days === "later"));
+      button.addEventListener("click", () => turnPage(button.dataset.days === "later"));
     });
     $("days-details").addEventListener("toggle", table);
   };

@@ -7,34 +7,34 @@
   let pinch = 0;
 
   // A record in words, one line each; the first is what happened.
-  const words = (item) => {
-    const { story, zone } = earlid;
-    const table = item.kind === "opening" ? story.openings : story.points;
+  const describe = (item) => {
+    const { ledger, zone } = earlid;
+    const table = item.kind === "opening" ? ledger.openings : ledger.points;
     const i = table.find(item.board, item.boot, item.seq);
     if (i < 0) return [];
-    const when = `${zone.dateText(table.t[i])}, ${zone.timeText(table.t[i])} ${earlid.doubt(table.unc[i])}`.trim();
-    const said = { 1: "meant", 0: "not meant" }[table.label[i]];
-    const record = [`Record ${table.seq[i]}`, story.boards.length > 1 ? story.title(table.board[i]) : null, said && `labelled ${said}`];
+    const when = `${zone.dateText(table.t[i])}, ${zone.timeText(table.t[i])} ${earlid.uncertaintyText(table.unc[i])}`.trim();
+    const label = { 1: "meant", 0: "not meant" }[table.label[i]];
+    const record = [`Record ${table.seq[i]}`, ledger.boards.length > 1 ? ledger.titleOf(table.board[i]) : null, label && `labelled ${label}`];
     const last = record.filter(Boolean).join(" · ");
     if (item.kind === "opening") {
-      const why = story.name(table.reason[i]);
-      const long = story.isOpen(i) ? "no close recorded yet" : table.live[i] < 0 ? "cut short by a restart" : `live ${earlid.span(table.live[i])}`;
-      const ended = table.live[i] < 0 ? "" : `, closed: ${story.name(table.ended[i])}`;
+      const why = ledger.nameOf(table.reason[i]);
+      const long = ledger.isOpen(i) ? "no close recorded yet" : table.live[i] < 0 ? "cut short by a restart" : `live ${earlid.durationText(table.live[i])}`;
+      const ended = table.live[i] < 0 ? "" : `, closed: ${ledger.nameOf(table.ended[i])}`;
       const score = why === "word" ? `Score ${table.score[i]} of 255, cutoff ${table.cutoff[i]}` : null;
       return [`Opened${why ? ` by the ${why}` : ""}: ${long}${ended}`, when, score, last].filter(Boolean);
     }
-    const event = story.name(table.event[i]);
+    const event = ledger.nameOf(table.event[i]);
     if (event === "near-miss") return ["Near miss: the lid stayed closed", when, `Score ${table.score[i]} of 255, cutoff ${table.b[i]}`, last];
-    return [`${event}${table.reason[i] ? `: ${story.name(table.reason[i])}` : ""}`, when, last];
+    return [`${event}${table.reason[i] ? `: ${ledger.nameOf(table.reason[i])}` : ""}`, when, last];
   };
 
-  const tip = (item, more, x, y) => {
+  const showTooltip = (item, more, x, y) => {
     const box = $("tip");
-    const lines = item ? words(item) : [];
+    const lines = item ? describe(item) : [];
     box.hidden = !lines.length;
     if (!lines.length) return;
     const [first, ...rest] = lines;
-    if (more) rest.push(`and ${earlid.count(more, "other")} here: zoom in`);
+    if (more) rest.push(`and ${earlid.countText(more, "other")} here: zoom in`);
     box.replaceChildren(el("strong", {}, first), ...rest.map((text) => el("span", {}, text)));
     const room = $("lanes").clientWidth;
     box.style.left = 0; // else its width is measured as what was left beside its last place
@@ -42,49 +42,49 @@
     box.style.top = `${y + 18}px`;
   };
 
-  const choose = (item) => {
-    earlid.view.choose(item);
-    if (item) earlid.say(words(item).join(". "));
+  const select = (item) => {
+    earlid.view.select(item);
+    if (item) earlid.announce(describe(item).join(". "));
   };
 
-  const place = (event) => {
+  const position = (event) => {
     const box = $("lanes").getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
 
-  const spread = () => {
+  const pinchDistance = () => {
     const [one, other] = [...pointers.values()];
     return Math.max(10, Math.abs(one[0] - other[0]));
   };
 
   const onMove = (event) => {
-    const [x, y] = place(event);
+    const [x, y] = position(event);
     const { view, timeline } = earlid;
     if (!pointers.has(event.pointerId)) {
-      const found = timeline.under(x, y);
-      tip(found?.[0], found?.[1], x, y);
+      const found = timeline.hitTest(x, y);
+      showTooltip(found?.[0], found?.[1], x, y);
       return;
     }
     const before = pointers.get(event.pointerId);
     pointers.set(event.pointerId, [x, y]);
     moved += Math.abs(x - before[0]) + Math.abs(y - before[1]);
     if (pointers.size === 2) {
-      const now = spread();
+      const now = pinchDistance();
       const [one, other] = [...pointers.values()];
-      view.zoom(pinch / now, timeline.time((one[0] + other[0]) / 2));
+      view.zoom(pinch / now, timeline.timeAt((one[0] + other[0]) / 2));
       pinch = now;
     } else if (moved > 4) {
-      tip(null);
+      showTooltip(null);
       view.pan((before[0] - x) / timeline.width);
     }
   };
 
   const onUp = (event) => {
-    const [x, y] = place(event);
+    const [x, y] = position(event);
     if (pointers.delete(event.pointerId) && moved <= 4 && event.type === "pointerup") {
-      const found = earlid.timeline.under(x, y);
-      choose(found ? found[0] : null);
-      tip(found?.[0], found?.[1], x, y);
+      const found = earlid.timeline.hitTest(x, y);
+      select(found ? found[0] : null);
+      showTooltip(found?.[0], found?.[1], x, y);
     }
     if (!pointers.size) moved = 0;
   };
@@ -96,20 +96,20 @@
     if (!zooms && Math.abs(sideways) <= Math.abs(event.shiftKey ? 0 : event.deltaY)) return; // the page scrolls
     event.preventDefault();
     const unit = event.deltaMode === 1 ? 16 : 1;
-    if (zooms) view.zoom(Math.exp(earlid.clamp(event.deltaY * unit, -300, 300) * 0.004), timeline.time(place(event)[0]));
+    if (zooms) view.zoom(Math.exp(earlid.clamp(event.deltaY * unit, -300, 300) * 0.004), timeline.timeAt(position(event)[0]));
     else view.pan((sideways * unit) / timeline.width);
   };
 
   const stepTo = (forth) => {
-    const item = earlid.timeline.step(forth);
-    if (item) choose(item);
-    else earlid.say(forth ? "No later opening." : "No earlier opening.");
+    const item = earlid.timeline.nextOpening(forth);
+    if (item) select(item);
+    else earlid.announce(forth ? "No later opening." : "No earlier opening.");
   };
 
-  const ends = (last) => {
-    const { view, story } = earlid;
+  const goToEnd = (last) => {
+    const { view, ledger } = earlid;
     const span = view.t1 - view.t0;
-    const [low, high] = story.bounds();
+    const [low, high] = ledger.bounds();
     if (last) view.set(high - span * 0.97, high + span * 0.03);
     else view.set(low - span * 0.03, low + span * 0.97);
   };
@@ -118,11 +118,11 @@
   const zoom = (factor) => {
     const { view } = earlid;
     const half = ((view.t1 - view.t0) * factor) / 2;
-    if (view.chosen) view.set(view.chosen.t - half, view.chosen.t + half);
+    if (view.selected) view.set(view.selected.t - half, view.selected.t + half);
     else view.zoom(factor);
   };
 
-  const KEYS = {
+  const KEY_ACTIONS = {
     ArrowLeft: () => earlid.view.pan(-0.2),
     ArrowRight: () => earlid.view.pan(0.2),
     PageUp: () => earlid.view.pan(-0.9),
@@ -130,14 +130,14 @@
     "+": () => zoom(0.5),
     "=": () => zoom(0.5),
     "-": () => zoom(2),
-    Home: () => ends(false),
-    End: () => ends(true),
+    Home: () => goToEnd(false),
+    End: () => goToEnd(true),
     n: () => stepTo(true),
     p: () => stepTo(false),
-    Escape: () => choose(null),
+    Escape: () => select(null),
   };
 
-  const DOES = {
+  const BUTTON_ACTIONS = {
     earlier: () => earlid.view.pan(-0.5),
     later: () => earlid.view.pan(0.5),
     in: () => zoom(0.5),
@@ -160,29 +160,29 @@
     const canvas = $("lanes");
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button) return;
-      pointers.set(event.pointerId, place(event));
+      pointers.set(event.pointerId, position(event));
       canvas.setPointerCapture(event.pointerId);
       moved = 0;
-      if (pointers.size === 2) pinch = spread();
+      if (pointers.size === 2) pinch = pinchDistance();
     });
     canvas.addEventListener("pointermove", onMove);
     for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, onUp);
-    canvas.addEventListener("pointerleave", () => tip(null));
+    canvas.addEventListener("pointerleave", () => showTooltip(null));
     canvas.addEventListener("wheel", onWheel, { passive: false });
-    canvas.addEventListener("dblclick", (event) => earlid.view.zoom(0.25, earlid.timeline.time(place(event)[0])));
+    canvas.addEventListener("dblclick", (event) => earlid.view.zoom(0.25, earlid.timeline.timeAt(position(event)[0])));
     canvas.addEventListener("keydown", (event) => {
-      const act = KEYS[event.key] || KEYS[event.key.toLowerCase()];
+      const act = KEY_ACTIONS[event.key] || KEY_ACTIONS[event.key.toLowerCase()];
       if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       act();
     });
     for (const kind of ["pointerdown", "pointermove"]) $("overview").addEventListener(kind, dragOverview);
     $("timeline").querySelector(".tools").addEventListener("click", (event) => {
-      const { do: does, span } = event.target.dataset;
-      if (does) DOES[does]();
-      if (span) earlid.view.span(span === "all" ? span : Number(span));
+      const { do: action, span } = event.target.dataset;
+      if (action) BUTTON_ACTIONS[action]();
+      if (span) earlid.view.showSpan(span === "all" ? span : Number(span));
     });
   };
 
-  earlid.gestures = { start, words };
+  earlid.gestures = { start, describe };
 }

@@ -14,30 +14,30 @@
 
   // A lane of when one board's microphone (or every board's, with board -1) was live.
   lanes.live = (ctx, { t0, t1, width, y, height, board }) => {
-    const { story, paint } = earlid;
+    const { ledger, paint } = earlid;
     const colour = paint.colours();
     const scale = width / (t1 - t0);
     const muted = [];
-    for (const [of, from, to] of story.mutes()) {
+    for (const [of, from, to] of ledger.mutes()) {
       if (!shown(of, board) || to < t0 || from > t1) continue;
       const left = Math.max(0, (from - t0) * scale);
       const right = Math.min(width, (to - t0) * scale);
       if (right - left >= 1) muted.push([left, right]);
     }
     if (muted.length) paint.hatch(ctx, muted, y, height, colour.muted);
-    const [first, end] = story.openingsIn(t0, t1);
-    if (end - first <= FEW) each(ctx, first, end, { t0, t1, scale, y, height, board });
-    else summed(ctx, { t0, t1, width, y, height, board });
+    const [first, end] = ledger.openingsBetween(t0, t1);
+    if (end - first <= FEW) drawEach(ctx, first, end, { t0, t1, scale, y, height, board });
+    else drawBinned(ctx, { t0, t1, width, y, height, board });
   };
 
-  const each = (ctx, first, end, { t0, scale, y, height, board }) => {
-    const { story, paint } = earlid;
+  const drawEach = (ctx, first, end, { t0, scale, y, height, board }) => {
+    const { ledger, paint } = earlid;
     const colour = paint.colours();
-    const { openings, code } = story;
+    const { openings, code } = ledger;
     for (let i = first; i < end; i += 1) {
-      if (!shown(openings.board[i], board) || story.end(i) < t0) continue;
+      if (!shown(openings.board[i], board) || ledger.endOf(i) < t0) continue;
       const left = (openings.t[i] - t0) * scale;
-      const wide = Math.max(2, (story.end(i) - openings.t[i]) * scale);
+      const wide = Math.max(2, (ledger.endOf(i) - openings.t[i]) * scale);
       ctx.fillStyle = openings.reason[i] === code.button ? colour.button : colour.word;
       ctx.beginPath();
       ctx.roundRect(left, y, wide, height, Math.min(3, wide / 2));
@@ -49,7 +49,7 @@
       if (wide > 60) {
         ctx.fillStyle = colour["on-bar"];
         ctx.font = colour.bold;
-        const text = `${story.isOpen(i) ? "open, " : ""}${earlid.span(story.end(i) - openings.t[i])}`;
+        const text = `${ledger.isOpen(i) ? "open, " : ""}${earlid.durationText(ledger.endOf(i) - openings.t[i])}`;
         const at = Math.max(left, 0) + 7;
         if (ctx.measureText(text).width < left + wide - at - 4) ctx.fillText(text, at, y + height / 2 + 4);
       }
@@ -57,22 +57,22 @@
   };
 
   // Sums: a bin's bar is the higher the longer the lid was open in it, on a logarithmic scale: seconds show beside hours.
-  const summed = (ctx, { t0, t1, width, y, height, board }) => {
-    const { story, paint, extracts } = earlid;
+  const drawBinned = (ctx, { t0, t1, width, y, height, board }) => {
+    const { ledger, paint, derived } = earlid;
     const colour = paint.colours();
     const size = Math.ceil(width / BIN);
     const bin_ms = ((t1 - t0) / width) * BIN;
-    const [word, button, wrong] = ["word", "button", "wrong"].map((name) => buffer(name, size));
-    for (const of of board < 0 ? story.boards.keys() : [board]) {
-      const lives = extracts.lives()[of];
-      const sums = [[lives.word, word], [lives.button, button], [extracts.unmeant()[of], wrong]];
-      for (const [sum, into] of sums) differences(lives, sum, into, { t0, bin_ms, size });
+    const [word, button, notMeant] = ["word", "button", "wrong"].map((name) => buffer(name, size));
+    for (const of of board < 0 ? ledger.boards.keys() : [board]) {
+      const lives = derived.liveSpans()[of];
+      const sums = [[lives.word, word], [lives.button, button], [derived.notMeantSums()[of], notMeant]];
+      for (const [sum, into] of sums) addToBins(lives, sum, into, { t0, bin_ms, size });
     }
-    for (const i of extracts.open()) {
-      if (!shown(story.openings.board[i], board)) continue;
-      const from = Math.max(0, Math.floor((story.openings.t[i] - t0) / bin_ms));
-      const to = Math.min(size - 1, Math.floor((story.end(i) - t0) / bin_ms));
-      const into = story.openings.reason[i] === story.code.button ? button : word;
+    for (const i of derived.open()) {
+      if (!shown(ledger.openings.board[i], board)) continue;
+      const from = Math.max(0, Math.floor((ledger.openings.t[i] - t0) / bin_ms));
+      const to = Math.min(size - 1, Math.floor((ledger.endOf(i) - t0) / bin_ms));
+      const into = ledger.openings.reason[i] === ledger.code.button ? button : word;
       for (let at = from; at <= to; at += 1) into[at] += bin_ms;
     }
     const steep = Math.max(1, bin_ms / 1000);
@@ -89,15 +89,15 @@
     };
     bars("word", (high, low) => [low, high - low]);
     bars("button", (high, low) => [0, low]);
-    bars("false", (high, low, at) => [0, wrong[at] < 0.5 ? 0 : 4]);
+    bars("false", (high, low, at) => [0, notMeant[at] < 0.5 ? 0 : 4]);
   };
 
   // How much of a sum that runs along one board's openings falls into each bin.
-  const differences = ({ size: openings, t, live }, sums, into, { t0, bin_ms, size }) => {
+  const addToBins = ({ size: openings, t, live }, sums, into, { t0, bin_ms, size }) => {
     let before = 0;
     for (let at = 0; at <= size; at += 1) {
       const edge = t0 + at * bin_ms;
-      const begun = earlid.lower(t, openings, edge);
+      const begun = earlid.lowerBound(t, openings, edge);
       const last = begun - 1; // the part of it beyond the edge is not yet in
       const beyond = begun && sums[begun] > sums[last] ? Math.max(0, t[last] + live[last] - edge) : 0;
       const now = sums[begun] - beyond;
@@ -108,32 +108,32 @@
 
   // Every word's score: openings as dots, near misses as rings, and the cutoff between them as a line.
   lanes.scores = (ctx, { t0, t1, width, y, height, board }) => {
-    const { story } = earlid;
+    const { ledger } = earlid;
     const lowest = lanes.lowestScore();
     const up = (score) => y + height - 6 - ((Math.max(score, lowest) - lowest) / (255 - lowest)) * (height - 12);
     const place = { t0, t1, scale: width / (t1 - t0), up, width };
-    const seen = [["near", earlid.extracts.near(board)], ["word", earlid.extracts.word(board)]].map(([name, rows]) => (
-      { name, rows, first: earlid.lower(rows.t, rows.t.length, t0), end: earlid.lower(rows.t, rows.t.length, t1) }
+    const seen = [["near", earlid.derived.near(board)], ["word", earlid.derived.word(board)]].map(([name, rows]) => (
+      { name, rows, first: earlid.lowerBound(rows.t, rows.t.length, t0), end: earlid.lowerBound(rows.t, rows.t.length, t1) }
     ));
     cutoffs(ctx, board, place);
-    if (seen.reduce((sum, { first, end }) => sum + end - first, 0) > 3 * FEW) cloud(ctx, seen, { ...place, height, y });
-    else for (const kind of seen) dots(ctx, kind, place);
+    if (seen.reduce((sum, { first, end }) => sum + end - first, 0) > 3 * FEW) drawDensity(ctx, seen, { ...place, height, y });
+    else for (const kind of seen) drawDots(ctx, kind, place);
   };
 
   let lowest = { records: -1, score: 0 };
   lanes.lowestScore = () => {
-    const { story } = earlid;
-    if (lowest.records !== story.records) {
+    const { ledger } = earlid;
+    if (lowest.records !== ledger.recordsVersion) {
       let score = 250;
-      for (const { score: scores } of [earlid.extracts.word(-1), earlid.extracts.near(-1)]) {
+      for (const { score: scores } of [earlid.derived.word(-1), earlid.derived.near(-1)]) {
         for (const value of scores) if (value > 0 && value < score) score = value;
       }
-      lowest = { records: story.records, score: Math.max(0, Math.floor((score - 8) / 10) * 10) };
+      lowest = { records: ledger.recordsVersion, score: Math.max(0, Math.floor((score - 8) / 10) * 10) };
     }
     return lowest.score;
   };
 
-  const dots = (ctx, { name, rows, first, end }, { t0, scale, up }) => {
+  const drawDots = (ctx, { name, rows, first, end }, { t0, scale, up }) => {
     const colour = earlid.paint.colours();
     ctx.lineWidth = 1.6;
     for (let i = first; i < end; i += 1) {
@@ -156,7 +156,7 @@
 
   // Many dots as a small picture, one of its pixels for BIN by BIN of ours: painting each by itself would take too long.
   const picture = document.createElement("canvas");
-  const cloud = (ctx, seen, { width, height, y, t0, scale, up }) => {
+  const drawDensity = (ctx, seen, { width, height, y, t0, scale, up }) => {
     const across = Math.ceil(width / BIN);
     const down = Math.ceil(height / BIN);
     const pixels = new ImageData(across, down);
@@ -186,12 +186,12 @@
 
   // The cutoff of each board as steps; before the first that is known, as that.
   const cutoffs = (ctx, board, { t0, t1, scale, up, width }) => {
-    const { story, paint, extracts } = earlid;
+    const { ledger, paint, derived } = earlid;
     ctx.strokeStyle = paint.colours().ink;
     ctx.lineWidth = 1.25;
     ctx.setLineDash([5, 4]);
-    for (const of of board < 0 ? story.boards.keys() : [board]) {
-      const changes = extracts.cutoffs()[of].filter(([from]) => from < t1);
+    for (const of of board < 0 ? ledger.boards.keys() : [board]) {
+      const changes = derived.cutoffs()[of].filter(([from]) => from < t1);
       const known = changes.findLast(([from]) => from <= t0) ?? changes[0];
       if (!known) continue;
       let height = up(known[1]);
@@ -210,16 +210,16 @@
   };
 
   const SHAPES = { fault: "fault", lost: "fault", boot: "boot", config: "soft", clock: "soft", maintenance: "soft", selftest: "soft" };
-  lanes.isMark = (event) => earlid.story.name(event) in SHAPES;
+  lanes.isMark = (event) => earlid.ledger.nameOf(event) in SHAPES;
 
   // Starts, faults and changes; of one kind no more than one in six pixels.
   lanes.marks = (ctx, { t0, t1, width, y, height, board }) => {
     const colour = earlid.paint.colours();
-    const kinds = earlid.story.header.names.map((name) => SHAPES[name]);
-    const { t, event } = earlid.extracts.marks(board);
+    const kinds = earlid.ledger.header.names.map((name) => SHAPES[name]);
+    const { t, event } = earlid.derived.marks(board);
     const taken = new Map();
     const middle = y + height / 2;
-    for (let i = earlid.lower(t, t.length, t0); i < t.length && t[i] < t1; i += 1) {
+    for (let i = earlid.lowerBound(t, t.length, t0); i < t.length && t[i] < t1; i += 1) {
       const kind = kinds[event[i]];
       const x = ((t[i] - t0) / (t1 - t0)) * width;
       if (x - (taken.get(kind) ?? -10) < 6) continue;

@@ -4,12 +4,12 @@
   const { $, el } = earlid;
   const PAGE = 25;
   let page = 0;
-  let asked = "";
+  let lastQuery = "";
   let drawn = "";
 
   const chosenKind = () => {
-    const { story } = earlid;
-    const { openings, points, code } = story;
+    const { ledger } = earlid;
+    const { openings, points, code } = ledger;
     const kind = $("kind").value;
     const tests = {
       openings: () => true,
@@ -27,7 +27,7 @@
   const rows = ({ table, fits }) => {
     const { view } = earlid;
     const all = $("scope").value === "all";
-    const [first, end] = all ? [0, table.rows] : [table.lower(view.t0), table.lower(view.t1)];
+    const [first, end] = all ? [0, table.rows] : [table.lowerBound(view.t0), table.lowerBound(view.t1)];
     const found = [];
     let count = 0;
     for (let i = end - 1; i >= first; i -= 1) {
@@ -50,32 +50,32 @@
     $("list").tHead.replaceChildren(el("tr", {}, ...cells));
   };
 
-  const because = (reason) => el("span", { class: `why ${reason}` }, reason || "unknown");
+  const reasonBadge = (reason) => el("span", { class: `why ${reason}` }, reason || "unknown");
 
   const cells = (kind, table, i) => {
-    const { story } = earlid;
+    const { ledger } = earlid;
     const seq = String(table.seq[i]);
-    if (kind === "near-miss") return [`${table.score[i]} / ${table.b[i]}`, seq, answer(kind, table, i)];
-    if (kind === "other") return [story.name(table.event[i]), story.name(table.reason[i]), seq];
-    const reason = story.name(table.reason[i]);
-    const ended = story.name(table.ended[i]);
-    const live = table.live[i] >= 0 ? earlid.span(table.live[i]) : story.isOpen(i) ? "open" : "?";
+    if (kind === "near-miss") return [`${table.score[i]} / ${table.b[i]}`, seq, labelButtons(kind, table, i)];
+    if (kind === "other") return [ledger.nameOf(table.event[i]), ledger.nameOf(table.reason[i]), seq];
+    const reason = ledger.nameOf(table.reason[i]);
+    const ended = ledger.nameOf(table.ended[i]);
+    const live = table.live[i] >= 0 ? earlid.durationText(table.live[i]) : ledger.isOpen(i) ? "open" : "?";
     const score = reason === "word" ? `${table.score[i]} / ${table.cutoff[i]}` : "";
-    return [because(reason), live, story.isOpen(i) ? "not recorded yet" : ended, score, seq, answer(kind, table, i)];
+    return [reasonBadge(reason), live, ledger.isOpen(i) ? "not recorded yet" : ended, score, seq, labelButtons(kind, table, i)];
   };
 
-  const answer = (kind, table, i) => {
+  const labelButtons = (kind, table, i) => {
     const item = { board: table.board[i], boot: table.boot[i], seq: table.seq[i] };
-    const said = table.label[i];
-    if (!earlid.story.live) return el("span", { class: said === 0 ? "not" : "" }, { 1: "yes", 0: "no" }[said] ?? "–");
+    const label = table.label[i];
+    if (!earlid.ledger.live) return el("span", { class: label === 0 ? "not" : "" }, { 1: "yes", 0: "no" }[label] ?? "–");
     const button = (text, value) => {
-      const pressed = said === value;
+      const pressed = label === value;
       return el(
         "button",
         {
           type: "button", class: "answer", "aria-pressed": String(pressed), "data-word": text,
           "aria-label": `${kind === "opening" ? "Opening" : "Near miss"} ${item.seq}: ${value ? "it was meant" : "it was not meant"}`,
-          onclick: () => earlid.live.label(item, pressed ? null : Boolean(value)),
+          onclick: () => earlid.live.setLabel(item, pressed ? null : Boolean(value)),
         },
         text,
       );
@@ -84,38 +84,38 @@
   };
 
   const row = (kind, table, i) => {
-    const { story, zone, view } = earlid;
-    const item = earlid.timeline.item(kind === "opening" ? "opening" : "point", i);
-    const name = story.boards.length > 1 && view.board < 0 ? story.title(item.board) : null;
-    const reason = story.name(table.reason[i]);
-    const why = kind === "opening" ? because(reason) : kind === "other" && reason;
-    const doubt = earlid.doubt(table.unc[i]);
+    const { ledger, zone, view } = earlid;
+    const item = earlid.timeline.itemOf(kind === "opening" ? "opening" : "point", i);
+    const name = ledger.boards.length > 1 && view.board < 0 ? ledger.titleOf(item.board) : null;
+    const reason = ledger.nameOf(table.reason[i]);
+    const why = kind === "opening" ? reasonBadge(reason) : kind === "other" && reason;
+    const doubt = earlid.uncertaintyText(table.unc[i]);
     const when = el(
       "button", { type: "button", class: "quiet", title: "Show it in the timeline", onclick: () => show(item) },
       el("span", {}, `${zone.shortDate(item.t)},`), " ",
       el("span", {}, zone.timeText(item.t)), doubt && " ", doubt && el("small", {}, doubt),
     );
-    const told = cells(kind, table, i).map((cell, at) => el("td", { class: COLUMNS[kind][at + 1][1] }, cell));
-    const chosen = view.chosen && view.chosen.seq === item.seq && view.chosen.boot === item.boot && view.chosen.board === item.board;
+    const columns = cells(kind, table, i).map((cell, at) => el("td", { class: COLUMNS[kind][at + 1][1] }, cell));
+    const chosen = view.selected && view.selected.seq === item.seq && view.selected.boot === item.boot && view.selected.board === item.board;
     return el("tr", { "data-key": `${item.board}.${item.boot}.${item.seq}`, class: chosen ? "chosen" : null },
-      el("th", { scope: "row" }, when, el("small", {}, why ? el("span", { class: "below" }, why) : null, name)), ...told);
+      el("th", { scope: "row" }, when, el("small", {}, why ? el("span", { class: "below" }, why) : null, name)), ...columns);
   };
 
   const show = (item) => {
     const { view } = earlid;
     if (view.t1 - view.t0 > 4 * 36e5) view.set(item.t - 30 * 6e4, item.t + 30 * 6e4);
-    view.choose(item);
+    view.select(item);
     $("timeline").scrollIntoView({ block: "start" });
     $("lanes").focus({ preventScroll: true });
-    earlid.say(earlid.gestures.words(item).join(". "));
+    earlid.announce(earlid.gestures.describe(item).join(". "));
   };
 
   const draw = () => {
-    if (!earlid.story.loaded) return;
+    if (!earlid.ledger.loaded) return;
     const { view } = earlid;
     const key = [$("kind").value, $("scope").value, view.board, ...($("scope").value === "all" ? [] : [view.t0, view.t1])].join();
-    if (key !== asked) page = 0;
-    asked = key;
+    if (key !== lastQuery) page = 0;
+    lastQuery = key;
     const what = chosenKind();
     let [count, found] = rows(what);
     if (page && !found.length) {
@@ -136,23 +136,23 @@
       }
     }
     const pages = Math.max(1, Math.ceil(count / PAGE));
-    const listed = count ? earlid.count(count, "record") : "None in the time shown above.";
+    const listed = count ? earlid.countText(count, "record") : "None in the time shown above.";
     if ($("listed").textContent !== listed) $("listed").textContent = listed;
     $("page-number").textContent = `Page ${page + 1} of ${pages.toLocaleString("en")}`;
     $("newer").disabled = page === 0;
     $("older").disabled = page + 1 >= pages;
     $("openings").querySelector("nav").hidden = pages === 1;
-    $("how").hidden = earlid.story.live;
+    $("how").hidden = earlid.ledger.live;
   };
 
   const start = () => {
     $("how").textContent = "To say that an opening was not meant: earlid review label NUMBER false, or click in earlid review --serve.";
     for (const id of ["kind", "scope"]) $(id).addEventListener("change", draw);
-    $("newer").addEventListener("click", () => turn(-1));
-    $("older").addEventListener("click", () => turn(1));
+    $("newer").addEventListener("click", () => turnPage(-1));
+    $("older").addEventListener("click", () => turnPage(1));
   };
 
-  const turn = (by) => {
+  const turnPage = (by) => {
     draw(); // the view may have moved since: then it is its first page that is turned
     page += by;
     draw();

@@ -1,49 +1,49 @@
 // SPDX-License-Identifier: MIT
-// The page's talk with its server: changes as they come, labels as they are clicked. A file on a disk talks to nobody.
+// Requests to the server, and its events: changes as they come, labels as they are clicked. A file on a disk has none.
 {
   const { $ } = earlid;
   const RELOAD_MS = 500;
   let source = null;
 
-  const ask = async (path, options) => {
-    let answer;
+  const request = async (path, options) => {
+    let response;
     try {
-      answer = await fetch(path, { credentials: "omit", ...options });
+      response = await fetch(path, { credentials: "omit", ...options });
     } catch {
       throw new Error("The server cannot be reached: is `earlid review --serve` still running?");
     }
-    const type = answer.headers.get("content-type") ?? "";
-    const told = type.startsWith("application/json") ? await answer.json() : answer;
-    if (!answer.ok) throw new Error(told.say ?? `The server answered ${answer.status}.`);
-    return told;
+    const type = response.headers.get("content-type") ?? "";
+    const body = type.startsWith("application/json") ? await response.json() : response;
+    if (!response.ok) throw new Error(body.say ?? `The server answered ${response.status}.`);
+    return body;
   };
 
   // Packed data: all, or the last days where all would take long ("data?recent").
-  const block = async (path = "data") => new Uint8Array(await (await ask(path)).arrayBuffer());
+  const fetchBlock = async (path = "data") => new Uint8Array(await (await request(path)).arrayBuffer());
 
-  const label = async (item, word) => {
-    const body = JSON.stringify({ board: earlid.story.boards[item.board].board, boot: item.boot, seq: item.seq, label: word });
+  const setLabel = async (item, word) => {
+    const body = JSON.stringify({ board: earlid.ledger.boards[item.board].board, boot: item.boot, seq: item.seq, label: word });
     try {
-      const said = await ask("label", { method: "POST", headers: { "content-type": "application/json" }, body });
-      earlid.trouble("");
-      earlid.say(said.say);
-      take({ labels: [[earlid.story.boards[item.board].board, item.boot, item.seq, word === null ? -1 : Number(word)]] });
+      const reply = await request("label", { method: "POST", headers: { "content-type": "application/json" }, body });
+      earlid.showError("");
+      earlid.announce(reply.say);
+      applyChange({ labels: [[earlid.ledger.boards[item.board].board, item.boot, item.seq, word === null ? -1 : Number(word)]] });
     } catch (error) {
-      earlid.trouble(error.message);
+      earlid.showError(error.message);
     }
   };
 
-  const take = (change) => {
-    if (earlid.story.apply(change)) earlid.main.refresh();
+  const applyChange = (change) => {
+    if (earlid.ledger.apply(change)) earlid.main.refresh();
     else reload();
   };
 
   const reload = earlid.debounce(RELOAD_MS, async () => {
     try {
-      earlid.story.load(await earlid.pack.unpack(await block()));
+      earlid.ledger.load(await earlid.pack.unpack(await fetchBlock()));
       earlid.main.refresh();
     } catch (error) {
-      earlid.trouble(error.message);
+      earlid.showError(error.message);
     }
   });
 
@@ -54,14 +54,14 @@
   };
 
   const listen = () => {
-    source = new EventSource(`events?since=${earlid.story.header.revision}`);
+    source = new EventSource(`events?since=${earlid.ledger.header.revision}`);
     source.addEventListener("open", () => status("Live", "live"));
-    source.addEventListener("message", (event) => take(JSON.parse(event.data)));
+    source.addEventListener("message", (event) => applyChange(JSON.parse(event.data)));
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED) status("The server has ended: start earlid review --serve again", "gone");
       else status("Connection lost, trying again…", "lost");
     });
   };
 
-  earlid.live = { ask, block, label, listen, status };
+  earlid.live = { request, fetchBlock, setLabel, listen, status };
 }

@@ -5,9 +5,9 @@
 
   // After a change of the data: everything, the view moved along where it follows the newest.
   const refresh = () => {
-    const { view, story } = earlid;
-    if (view.follows) {
-      const behind = story.bounds()[1] - view.t1;
+    const { view, ledger } = earlid;
+    if (view.followsNewest) {
+      const behind = ledger.bounds()[1] - view.t1;
       if (behind > 0) view.set(view.t0 + behind, view.t1 + behind);
     }
     earlid.summary.refresh();
@@ -19,22 +19,22 @@
   const older = async () => {
     earlid.live.status("Reading older records…", "older");
     try {
-      earlid.story.load(await earlid.pack.unpack(await earlid.live.block()));
+      earlid.ledger.load(await earlid.pack.unpack(await earlid.live.fetchBlock()));
       refresh();
     } catch (error) {
-      earlid.trouble(error.message);
+      earlid.showError(error.message);
     }
   };
 
   const start = async () => {
-    const { view, story } = earlid;
+    const { view, ledger } = earlid;
     const inside = $("pack").textContent.trim();
     $("pack").textContent = "";
     try {
-      const block = inside ? earlid.pack.fromBase64(inside) : await earlid.live.block("data?recent");
-      story.load(await earlid.pack.unpack(block));
+      const block = inside ? earlid.pack.fromBase64(inside) : await earlid.live.fetchBlock("data?recent");
+      ledger.load(await earlid.pack.unpack(block));
     } catch (error) {
-      earlid.trouble(error.message);
+      earlid.showError(error.message);
       $("lead").textContent = "The records could not be read.";
       return;
     }
@@ -49,19 +49,19 @@
     refresh();
     requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("earlid drawn")));
     new ResizeObserver(() => view.changed()).observe($("lanes"));
-    $("again").hidden = !story.live;
+    $("again").hidden = !ledger.live;
     $("again").addEventListener("click", earlid.verdict.fetchAgain);
-    if (!story.live) {
+    if (!ledger.live) {
       earlid.live.status("Report", "report");
-      earlid.verdict.show(story.header.verdicts);
+      earlid.verdict.show(ledger.header.verdicts);
       return;
     }
-    if (!story.header.whole) await older();
+    if (!ledger.header.whole) await older();
     earlid.live.listen();
     earlid.verdict.fetchAgain();
     setInterval(() => {
-      if (story.anyOpen() || view.follows) view.changed();
-      if (story.anyOpen()) earlid.summary.top();
+      if (ledger.anyOpen() || view.followsNewest) view.changed();
+      if (ledger.anyOpen()) earlid.summary.top();
     }, 1000);
   };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opens the block that pack.py made: a header and tables of typed columns.
+// Unpacks the block that pack.py made: a header and tables of typed columns.
 {
   const KINDS = {
     u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array, f8: Float64Array,
@@ -13,8 +13,8 @@
       for (const name of this.names) this[name] = columns[name];
     }
 
-    lower(t) {
-      return earlid.lower(this.t, this.rows, t);
+    lowerBound(t) {
+      return earlid.lowerBound(this.t, this.rows, t);
     }
 
     find(board, boot, seq) {
@@ -24,14 +24,14 @@
       return -1;
     }
 
-    put(row) {
+    upsert(row) {
       const value = (name) => row[this.names.indexOf(name)];
       let at = this.find(value("board"), value("boot"), value("seq"));
       if (at >= 0 && this.t[at] !== value("t")) {
-        this.take(at);
+        this.remove(at);
         at = -1;
       }
-      if (at < 0) at = this.insert(this.lower(value("t") + 0.5));
+      if (at < 0) at = this.insert(this.lowerBound(value("t") + 0.5));
       this.names.forEach((name, column) => {
         this[name][at] = row[column];
       });
@@ -40,9 +40,9 @@
     insert(at) {
       if (this.rows === this.t.length) {
         for (const name of this.names) {
-          const grown = new this[name].constructor(2 * this.rows + 64);
-          grown.set(this[name]);
-          this[name] = grown;
+          const larger = new this[name].constructor(2 * this.rows + 64);
+          larger.set(this[name]);
+          this[name] = larger;
         }
       }
       for (const name of this.names) this[name].copyWithin(at + 1, at, this.rows);
@@ -50,7 +50,7 @@
       return at;
     }
 
-    take(at) {
+    remove(at) {
       for (const name of this.names) this[name].copyWithin(at, at + 1, this.rows);
       this.rows -= 1;
     }
@@ -65,15 +65,15 @@
   };
 
   const unpack = async (bytes) => {
-    const opened = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const buffer = await new Response(opened).arrayBuffer();
+    const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const buffer = await new Response(inflated).arrayBuffer();
     const size = new DataView(buffer).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
     const tables = {};
-    for (const [name, told] of Object.entries(header.tables)) {
+    for (const [name, layout] of Object.entries(header.tables)) {
       const columns = {};
-      for (const [column, kind, at] of told.columns) columns[column] = new KINDS[kind](buffer, 4 + size + at, told.rows);
-      tables[name] = new Table(columns, told.rows);
+      for (const [column, kind, at] of layout.columns) columns[column] = new KINDS[kind](buffer, 4 + size + at, layout.rows);
+      tables[name] = new Table(columns, layout.rows);
     }
     return { header, tables };
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Canvases: sharp on every screen, in the page's colours, light or dark.
+// Canvas helpers: sharp on every screen, in the page's colours, light or dark.
 {
   const NAMES = ["ink", "soft", "line", "ground", "card", "on-bar", "word", "button", "near", "false", "muted", "fault", "boot", "focus"];
   const DAY_MS = 864e5;

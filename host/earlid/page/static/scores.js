@@ -7,14 +7,14 @@
   const BOTTOM = 20;
 
   const gather = () => {
-    const { extracts, view } = earlid;
+    const { derived, view } = earlid;
     const size = Math.ceil(256 / STEP);
     const [meant, wrong, near] = [0, 1, 2].map(() => new Uint32Array(size));
     const cutoffs = new Map();
     const see = ({ table, rows, t, score, cutoff }, into, unmeant) => {
-      const end = earlid.lower(t, t.length, view.t1);
+      const end = earlid.lowerBound(t, t.length, view.t1);
       let same = 0;
-      for (let i = earlid.lower(t, t.length, view.t0); i < end; i += 1) {
+      for (let i = earlid.lowerBound(t, t.length, view.t0); i < end; i += 1) {
         (table.label[rows[i]] === 0 ? unmeant : into)[Math.floor(score[i] / STEP)] += 1;
         same += 1;
         if (i + 1 < end && cutoff[i + 1] === cutoff[i]) continue;
@@ -22,16 +22,16 @@
         same = 0;
       }
     };
-    see(extracts.word(view.board), meant, wrong);
-    see(extracts.near(view.board), near, near);
+    see(derived.word(view.board), meant, wrong);
+    see(derived.near(view.board), near, near);
     return { meant, wrong, near, cutoffs: [...cutoffs].sort((a, b) => b[1] - a[1]).map((pair) => pair[0]) };
   };
 
   const sum = (counts) => counts.reduce((a, b) => a + b, 0);
 
   const draw = () => {
-    const { story, paint, view } = earlid;
-    if (!story.loaded) return;
+    const { ledger, paint, view } = earlid;
+    if (!ledger.loaded) return;
     const found = gather();
     const { meant, wrong, near, cutoffs } = found;
     const [ctx, width] = paint.fit(earlid.$("scores"), HEIGHT);
@@ -84,8 +84,8 @@
 
   const words = ({ meant, wrong, near, cutoffs }, view) => {
     const parts = [
-      `${earlid.count(sum(near), "near miss", "near misses")} below the cutoff`,
-      `${earlid.count(sum(meant) + sum(wrong), "opening")} by the word above it`,
+      `${earlid.countText(sum(near), "near miss", "near misses")} below the cutoff`,
+      `${earlid.countText(sum(meant) + sum(wrong), "opening")} by the word above it`,
     ];
     if (sum(wrong)) parts.push(`${sum(wrong)} of them labelled not meant`);
     const cutoff = cutoffs.length ? `Cutoff ${cutoffs.slice(0, 3).join(", ")} of 255. ` : "";

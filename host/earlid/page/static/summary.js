@@ -9,43 +9,43 @@
   const together = (text) => text.replaceAll(" ", "\u00a0");
 
   const lastOpening = () => {
-    const { story, view, zone } = earlid;
-    const { openings } = story;
+    const { ledger, view, zone } = earlid;
+    const { openings } = ledger;
     let i = openings.rows - 1;
     while (i >= 0 && view.board >= 0 && openings.board[i] !== view.board) i -= 1;
     return i < 0 ? "" : ` The last was on ${together(`${zone.shortDate(openings.t[i])} at ${zone.timeText(openings.t[i]).slice(0, 5)}`)}.`;
   };
 
   const lead = () => {
-    const { story, view, zone } = earlid;
-    const [, high] = story.bounds();
+    const { ledger, view, zone } = earlid;
+    const [, high] = ledger.bounds();
     const day = zone.dayNumber(high);
-    const sum = story.tally(zone.dayStart(day), zone.dayStart(day + 1), view.board);
-    const today = story.live && day === zone.dayNumber(story.now());
+    const sum = ledger.totals(zone.dayStart(day), zone.dayStart(day + 1), view.board);
+    const today = ledger.live && day === zone.dayNumber(ledger.now());
     const when = today ? "Today" : `On ${zone.dateText(high)}`;
-    const whose = story.boards.length > 1 && view.board < 0 ? "your microphones were" : "your microphone was";
-    if (!story.boards.length) return "The ledger has no board yet: run `earlid watch` with a board plugged in.";
+    const whose = ledger.boards.length > 1 && view.board < 0 ? "your microphones were" : "your microphone was";
+    if (!ledger.boards.length) return "The ledger has no board yet: run `earlid watch` with a board plugged in.";
     if (!sum.openings && !sum.live_ms) {
-      const near = sum.near ? `, only ${earlid.count(sum.near, "near miss", "near misses")}` : "";
+      const near = sum.near ? `, only ${earlid.countText(sum.near, "near miss", "near misses")}` : "";
       return `${when} no opening is recorded${near}.${lastOpening()}`;
     }
     const why = [sum.word && `${sum.word} by the word`, sum.button && `${sum.button} by the button`].filter(Boolean);
     const wrong = sum.notMeant ? ` You said of ${sum.notMeant} that you did not mean it.` : "";
     const reasons = why.length ? `: ${why.join(", ")}` : "";
-    return `${when}, ${whose} live for ${together(earlid.span(sum.live_ms))} in ${together(earlid.count(sum.openings, "opening"))}${reasons}.${wrong}`;
+    return `${when}, ${whose} live for ${together(earlid.durationText(sum.live_ms))} in ${together(earlid.countText(sum.openings, "opening"))}${reasons}.${wrong}`;
   };
 
   const boards = () => {
-    const { story, zone } = earlid;
-    const today = zone.dayNumber(story.now());
-    const items = story.boards.map((board, number) => {
-      const [state, since] = story.state(number);
+    const { ledger, zone } = earlid;
+    const today = zone.dayNumber(ledger.now());
+    const items = ledger.boards.map((board, number) => {
+      const [state, since] = ledger.lidState(number);
       const when = state === "unknown" ? "" : `since ${zone.dayNumber(since) === today ? "" : `${zone.shortDate(since)}, `}${zone.timeText(since)}`;
       const late = board.seen - since > 6e4;
       const seen = !late ? null : `last heard of ${zone.dayNumber(board.seen) === today ? "" : `${zone.shortDate(board.seen)}, `}${zone.timeText(board.seen)}`;
       return el(
         "li", { "data-state": state },
-        el("i", { "aria-hidden": "true" }), el("strong", {}, story.title(number)),
+        el("i", { "aria-hidden": "true" }), el("strong", {}, ledger.titleOf(number)),
         el("span", {}, `${STATES[state]} ${when}`.trim()), seen && el("small", {}, seen),
         earlid.verdict.broken.has(board.board) ? el("a", { class: "bad", href: "#verdict" }, "its chain is broken") : null,
       );
@@ -54,32 +54,32 @@
   };
 
   const tiles = () => {
-    const { story, view, zone } = earlid;
-    const sum = story.tally(view.t0, view.t1, view.board);
+    const { ledger, view, zone } = earlid;
+    const sum = ledger.totals(view.t0, view.t1, view.board);
     const shown = [
-      ["Live", earlid.span(sum.live_ms).replace(/ (?=[a-z])/g, "\u00a0"), ""],
+      ["Live", earlid.durationText(sum.live_ms).replace(/ (?=[a-z])/g, "\u00a0"), ""],
       ["Openings", sum.openings.toLocaleString("en"), `${sum.word} word, ${sum.button} button`],
       ["Not meant", sum.notMeant.toLocaleString("en"), "as you labelled them"],
       ["Near misses", sum.near.toLocaleString("en"), "the lid stayed closed"],
-      ["Faults", sum.faults.toLocaleString("en"), earlid.count(sum.boots, "start")],
+      ["Faults", sum.faults.toLocaleString("en"), earlid.countText(sum.boots, "start")],
     ];
     $("tiles").replaceChildren(
       ...shown.map(([name, value, more]) => el("div", {}, el("dt", {}, name), el("dd", {}, value, more ? el("small", {}, more) : null))),
     );
     const range = zone.rangeText(view.t0, view.t1);
-    const text = `${range}: live ${earlid.span(sum.live_ms)} in ${earlid.count(sum.openings, "opening")}, `
-      + `${earlid.count(sum.near, "near miss", "near misses")}, ${earlid.count(sum.faults, "fault")}.`;
+    const text = `${range}: live ${earlid.durationText(sum.live_ms)} in ${earlid.countText(sum.openings, "opening")}, `
+      + `${earlid.countText(sum.near, "near miss", "near misses")}, ${earlid.countText(sum.faults, "fault")}.`;
     $("lanes").setAttribute("aria-label", `Timeline, ${text}`);
     return text;
   };
 
-  let told = "";
+  let announced = "";
   const settled = () => {
-    if (!earlid.story.loaded) return;
+    if (!earlid.ledger.loaded) return;
     const text = tiles();
     // Spoken only while the timeline is what the reader is moving: a live page must not talk all day.
-    if (text !== told && $("timeline").contains(document.activeElement) && !earlid.view.chosen) earlid.say(text);
-    told = text;
+    if (text !== announced && $("timeline").contains(document.activeElement) && !earlid.view.selected) earlid.announce(text);
+    announced = text;
   };
 
   const range = () => {
@@ -94,21 +94,21 @@
   };
 
   const foot = () => {
-    const { story, zone } = earlid;
-    const { header } = story;
-    const rows = story.openings.rows + story.points.rows;
-    const made = story.live ? "" : ` Made ${zone.dateText(header.made)}, ${zone.timeText(header.made)}.`;
-    const what = `${earlid.count(story.openings.rows, "opening")} and ${earlid.count(rows - story.openings.rows, "other record")}.`;
+    const { ledger, zone } = earlid;
+    const { header } = ledger;
+    const rows = ledger.openings.rows + ledger.points.rows;
+    const made = ledger.live ? "" : ` Made ${zone.dateText(header.made)}, ${zone.timeText(header.made)}.`;
+    const what = `${earlid.countText(ledger.openings.rows, "opening")} and ${earlid.countText(rows - ledger.openings.rows, "other record")}.`;
     const doubt = "± after a time: the board has no clock, this is how far off its time may be.";
     $("foot").textContent = `${what} Times are those of ${header.zone.name}. ${doubt}${made}`;
   };
 
   const pick = () => {
-    const { story, view } = earlid;
-    $("pick").hidden = story.boards.length < 2;
-    const options = story.boards.map((_, number) => el("option", { value: number }, story.title(number)));
+    const { ledger, view } = earlid;
+    $("pick").hidden = ledger.boards.length < 2;
+    const options = ledger.boards.map((_, number) => el("option", { value: number }, ledger.titleOf(number)));
     $("board").replaceChildren(el("option", { value: -1 }, "all"), ...options);
-    if (view.board >= story.boards.length) view.board = -1;
+    if (view.board >= ledger.boards.length) view.board = -1;
     $("board").value = String(view.board);
   };
 

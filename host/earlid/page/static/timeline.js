@@ -12,9 +12,9 @@
   let layout = [];
   let top = AXIS;
 
-  const arrange = () => {
-    const { story, view } = earlid;
-    const apart = view.board < 0 && story.boards.length > 1 && story.boards.length <= MOST_BOARDS;
+  const layOut = () => {
+    const { ledger, view } = earlid;
+    const apart = view.board < 0 && ledger.boards.length > 1 && ledger.boards.length <= MOST_BOARDS;
     const high = apart ? 40 : 64;
     layout = [];
     let y = top;
@@ -22,8 +22,8 @@
       layout.push({ kind, y: y + 16, height, title, board });
       y += 16 + height + GAP;
     };
-    const only = view.board >= 0 || story.boards.length === 1;
-    if (apart) story.boards.forEach((_, number) => add("live", high, `Live: ${story.title(number)}`, number));
+    const only = view.board >= 0 || ledger.boards.length === 1;
+    if (apart) ledger.boards.forEach((_, number) => add("live", high, `Live: ${ledger.titleOf(number)}`, number));
     else add("live", high, only ? "Live" : "Live: all boards", view.board);
     add("scores", SCORES, "Scores of the word, and the cutoff", view.board);
     add("marks", MARKS, "Starts, faults, changes", view.board);
@@ -31,13 +31,13 @@
   };
 
   timeline.draw = () => {
-    const { paint, view, story } = earlid;
-    if (!story.loaded) return;
+    const { paint, view, ledger } = earlid;
+    if (!ledger.loaded) return;
     const canvas = earlid.$("lanes");
     const { t0, t1 } = view;
     const axis = paint.axis(t0, t1, canvas.clientWidth);
     top = axis.ticks.length ? AXIS_WITH_HOURS : AXIS;
-    const height = arrange();
+    const height = layOut();
     const [ctx, width] = paint.fit(canvas, height);
     const colour = paint.colours();
     timeline.width = width;
@@ -57,8 +57,8 @@
       ctx.restore();
     }
     const x = (ms) => ((ms - t0) / (t1 - t0)) * width;
-    if (story.live && story.now() > t0 && story.now() < t1) line(ctx, x(story.now()), top, height, colour.fault, [2, 3]);
-    if (view.chosen && view.chosen.t >= t0 && view.chosen.t <= t1) line(ctx, x(view.chosen.t), top, height, colour.focus, []);
+    if (ledger.live && ledger.now() > t0 && ledger.now() < t1) line(ctx, x(ledger.now()), top, height, colour.fault, [2, 3]);
+    if (view.selected && view.selected.t >= t0 && view.selected.t <= t1) line(ctx, x(view.selected.t), top, height, colour.focus, []);
     overview(paint, view, colour);
   };
 
@@ -75,9 +75,9 @@
 
   // The strip changes with the data only; a copy of it serves while the view moves.
   const copy = document.createElement("canvas");
-  let copied = "";
+  let copiedState = "";
   timeline.extent = () => {
-    const [low, high] = earlid.story.bounds();
+    const [low, high] = earlid.ledger.bounds();
     const room = Math.max(6e4, (high - low) * 0.01);
     return [low - room, high + room];
   };
@@ -86,14 +86,14 @@
     const canvas = earlid.$("overview");
     const [ctx, width] = paint.fit(canvas, OVERVIEW);
     const [low, high] = timeline.extent();
-    const state = [earlid.story.version, width, view.board, canvas.width, colour.ink, Math.round(low / 6e4), Math.round(high / 6e4)].join();
+    const state = [earlid.ledger.version, width, view.board, canvas.width, colour.ink, Math.round(low / 6e4), Math.round(high / 6e4)].join();
     const place = { t0: low, t1: high, width, y: 4, height: OVERVIEW - 8, board: view.board };
-    if (state !== copied) {
+    if (state !== copiedState) {
       earlid.lanes.live(ctx, place);
       copy.width = canvas.width;
       copy.height = canvas.height;
       copy.getContext("2d").drawImage(canvas, 0, 0);
-      copied = state;
+      copiedState = state;
     } else {
       ctx.drawImage(copy, 0, 0, width, OVERVIEW);
     }
@@ -109,26 +109,26 @@
     ctx.strokeRect(left + 1, 1, right - left - 2, OVERVIEW - 2);
   };
 
-  timeline.time = (x) => earlid.view.t0 + (x / timeline.width) * (earlid.view.t1 - earlid.view.t0);
+  timeline.timeAt = (x) => earlid.view.t0 + (x / timeline.width) * (earlid.view.t1 - earlid.view.t0);
 
   // A record as the rest of the page names it.
-  timeline.item = (kind, i) => {
-    const table = kind === "opening" ? earlid.story.openings : earlid.story.points;
+  timeline.itemOf = (kind, i) => {
+    const table = kind === "opening" ? earlid.ledger.openings : earlid.ledger.points;
     return { kind, board: table.board[i], boot: table.boot[i], seq: table.seq[i], t: table.t[i] };
   };
 
   // What lies under a place of the canvas: [the nearest, how many more lie as near].
-  timeline.under = (x, y) => {
-    const { story, view } = earlid;
+  timeline.hitTest = (x, y) => {
+    const { ledger, view } = earlid;
     const lane = layout.find((item) => y >= item.y - 16 && y <= item.y + item.height + GAP);
     if (!lane) return null;
     const px_ms = (view.t1 - view.t0) / timeline.width;
-    const at = timeline.time(x);
+    const at = timeline.timeAt(x);
     const reach = 8 * px_ms;
     let best = null;
     let near = 9;
     let more = -1;
-    const see = (kind, i, away) => {
+    const consider = (kind, i, away) => {
       if (away < 8) more += 1;
       if (away < near) [best, near] = [[kind, i], away];
     };
@@ -136,38 +136,38 @@
     const up = (score) => lane.y + lane.height - 6 - ((Math.max(score, lowest) - lowest) / (255 - lowest)) * (lane.height - 12);
     const fits = (table, i) => lane.board < 0 || table.board[i] === lane.board;
     if (lane.kind !== "marks") {
-      const [first, end] = story.openingsIn(at - reach, at + reach);
+      const [first, end] = ledger.openingsBetween(at - reach, at + reach);
       for (let i = first; i < end; i += 1) {
-        if (!fits(story.openings, i)) continue;
-        const from = (story.openings.t[i] - at) / px_ms;
-        const to = (at - story.end(i)) / px_ms;
+        if (!fits(ledger.openings, i)) continue;
+        const from = (ledger.openings.t[i] - at) / px_ms;
+        const to = (at - ledger.endOf(i)) / px_ms;
         const across = lane.kind === "live" ? Math.max(0, from, to) : Math.abs(from);
-        if (lane.kind === "live") see("opening", i, across);
-        else if (story.openings.reason[i] === story.code.word) see("opening", i, Math.hypot(across, up(story.openings.score[i]) - y));
+        if (lane.kind === "live") consider("opening", i, across);
+        else if (ledger.openings.reason[i] === ledger.code.word) consider("opening", i, Math.hypot(across, up(ledger.openings.score[i]) - y));
       }
     }
     if (lane.kind !== "live") {
-      const [first, end] = story.pointsIn(at - reach, at + reach);
+      const [first, end] = ledger.pointsBetween(at - reach, at + reach);
       for (let i = first; i < end; i += 1) {
-        const miss = story.points.event[i] === story.code["near-miss"];
-        if (!fits(story.points, i) || miss !== (lane.kind === "scores")) continue;
-        if (!miss && !earlid.lanes.isMark(story.points.event[i])) continue;
-        const across = Math.abs(story.points.t[i] - at) / px_ms;
-        see("point", i, miss ? Math.hypot(across, up(story.points.score[i]) - y) : across);
+        const miss = ledger.points.event[i] === ledger.code["near-miss"];
+        if (!fits(ledger.points, i) || miss !== (lane.kind === "scores")) continue;
+        if (!miss && !earlid.lanes.isMark(ledger.points.event[i])) continue;
+        const across = Math.abs(ledger.points.t[i] - at) / px_ms;
+        consider("point", i, miss ? Math.hypot(across, up(ledger.points.score[i]) - y) : across);
       }
     }
-    return best && [timeline.item(...best), Math.max(0, more)];
+    return best && [timeline.itemOf(...best), Math.max(0, more)];
   };
 
   // The next or previous opening after what is chosen, or in the middle.
-  timeline.step = (forth) => {
-    const { story, view } = earlid;
-    const { openings } = story;
-    const from = view.chosen ? view.chosen.t : forth ? view.t0 : view.t1;
+  timeline.nextOpening = (forth) => {
+    const { ledger, view } = earlid;
+    const { openings } = ledger;
+    const from = view.selected ? view.selected.t : forth ? view.t0 : view.t1;
     const fits = (i) => (view.board < 0 || openings.board[i] === view.board);
-    let i = forth ? openings.lower(from + (view.chosen ? 1 : 0)) : openings.lower(from) - 1;
+    let i = forth ? openings.lowerBound(from + (view.selected ? 1 : 0)) : openings.lowerBound(from) - 1;
     while (i >= 0 && i < openings.rows && !fits(i)) i += forth ? 1 : -1;
-    return i >= 0 && i < openings.rows ? timeline.item("opening", i) : null;
+    return i >= 0 && i < openings.rows ? timeline.itemOf("opening", i) : null;
   };
 
   earlid.timeline = timeline;

@@ -29,7 +29,7 @@
   };
   const timeText = (ms) => {
     const at = local(ms);
-    return [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()].map(earlid.two).join(":");
+    return [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()].map(earlid.twoDigits).join(":");
   };
 
   earlid.zone = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the page shows, out of a ledger: openings, the records beside them, boards, gaps, and the chain's verdict."""
+"""Data of the page, queried from a ledger: openings, other records, boards, gaps, and the chain's verdict."""
 
 from __future__ import annotations
 
@@ -20,68 +20,68 @@ from earlid.ledger.reader import Reader
 from earlid.page.pack import Columns
 from earlid.page.tz_table import offsets, zone_name
 
-MOST_RECORDS = 1_000_000  # more than a browser's tab should be asked to hold
+MAX_RECORDS = 1_000_000  # more than a browser's tab should be asked to hold
 YEAR_MS = 366 * 86_400_000
 # Every word that a column may hold, by its number: `open` and `restart` also tell how an opening ended.
 NAMES = tuple(dict.fromkeys((*record.EVENTS, *record.REASONS, "restart", "unknown")))
 _CODES = {name: code for code, name in enumerate(NAMES)}
-_IN_OPENINGS = ("open", "close")
-_BESIDE = tuple(name for name in record.EVENTS if name not in _IN_OPENINGS)
+_OPENING_EVENTS = ("open", "close")
+_OTHER_EVENTS = tuple(name for name in record.EVENTS if name not in _OPENING_EVENTS)
 UNKNOWN = -1  # a label nobody gave, a length nobody recorded
 
 # t: Unix ms; unc: ms; board: index into the header's boards; label: 1 meant, 0 not meant.
-OPENING_KINDS = {
+OPENING_DTYPES = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "live": "f8", "reason": "u1", "ended": "u1",
     "score": "u1", "cutoff": "u4", "label": "i1",
 }  # fmt: skip
-POINT_KINDS = {
+POINT_DTYPES = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "event": "u1", "reason": "u1",
     "score": "u1", "a": "u4", "b": "u4", "label": "i1",
 }  # fmt: skip
 
 
 @dataclass
-class Rows:
+class PageRows:
     """Rows in the order of OPENING_KINDS and POINT_KINDS, sorted by time."""
 
     openings: Sequence[tuple[float, ...]]
     points: Sequence[tuple[float, ...]]
 
 
-def collect(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None, to_ms: int | None) -> Rows:
+def load_rows(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None, to_ms: int | None) -> PageRows:
     """Openings and the records beside them in a range of wall time (Unix ms; end excluded)."""
-    number = {board.identifier: index for index, board in enumerate(chosen)}
+    index_of = {board.identifier: index for index, board in enumerate(chosen)}
     code = _CODES
-    said = {True: 1, False: 0, None: UNKNOWN}
+    label_code = {True: 1, False: 0, None: UNKNOWN}
     openings = [
         (
-            o.start_ms, o.unc_ms, number[o.board], o.boot, o.seq, UNKNOWN if o.live_ms is None else o.live_ms,
-            code[o.reason], code[o.ended], o.score, o.cutoff, said[o.label],
+            o.start_ms, o.unc_ms, index_of[o.board], o.boot, o.seq, UNKNOWN if o.live_ms is None else o.live_ms,
+            code[o.reason], code[o.ended], o.score, o.cutoff, label_code[o.label],
         )
         for o in queries.openings(reader, chosen, from_ms, to_ms)
     ]  # fmt: skip
     points = [
         (
-            e.wall_ms, e.unc_ms, number[e.board], e.boot, e.seq, code[e.event], code[e.reason], e.score, e.a, e.b,
-            said[e.label],
+            e.wall_ms, e.unc_ms, index_of[e.board], e.boot, e.seq, code[e.event], code[e.reason], e.score, e.a, e.b,
+            label_code[e.label],
         )
-        for e in queries.entries(reader, chosen, from_ms, to_ms, events=_BESIDE)
+        for e in queries.entries(reader, chosen, from_ms, to_ms, events=_OTHER_EVENTS)
     ]  # fmt: skip
     points.sort()
-    return Rows(openings, points)
+    return PageRows(openings, points)
 
 
-def columns(rows: Sequence[tuple[float, ...]], kinds: dict[str, str]) -> Columns:
+def columns(rows: Sequence[tuple[float, ...]], dtypes: dict[str, str]) -> Columns:
     """Rows turned into columns of the kinds named."""
     if not rows:
-        return {name: np.empty(0, kind) for name, kind in kinds.items()}
-    turned = zip(*rows, strict=True)
-    return {name: np.array(values, kind) for (name, kind), values in zip(kinds.items(), turned, strict=True)}
+        return {name: np.empty(0, dtype) for name, dtype in dtypes.items()}
+    transposed = zip(*rows, strict=True)
+    return {name: np.array(values, dtype) for (name, dtype), values in zip(dtypes.items(), transposed, strict=True)}
 
 
-def tables(rows: Rows) -> dict[str, Columns]:
+def tables(rows: PageRows) -> dict[str, Columns]:
     """The page's tables."""
-    return {"openings": columns(rows.openings, OPENING_KINDS), "points": columns(rows.points, POINT_KINDS)}
+    return {"openings": columns(rows.openings, OPENING_DTYPES), "points": columns(rows.points, POINT_DTYPES)}
 
 
 def check_size(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None, to_ms: int | None) -> int:
@@ -91,9 +91,9 @@ def check_size(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None
         UserError: when they are more than a page can hold.
     """
     count = queries.totals(reader, chosen, from_ms, to_ms).records
-    if count > MOST_RECORDS:
+    if count > MAX_RECORDS:
         raise UserError(
-            f"{count:,} records are more than a page can hold ({MOST_RECORDS:,}): ask for less with --since or --board.", FAILED
+            f"{count:,} records are more than a page can hold ({MAX_RECORDS:,}): ask for less with --since or --board.", FAILED
         )
     return count
 
@@ -120,17 +120,17 @@ def board_values(chosen: Iterable[KnownBoard]) -> list[dict[str, Any]]:
 
 def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any]]:
     """What holds of each board's chain: takes some seconds for a million records."""
-    found = []
+    results = []
     for board in chosen:
-        judged = judge(reader, board, read_key(board.identifier))
-        found.append(
+        judgement = judge(reader, board, read_key(board.identifier))
+        results.append(
             {
                 "board": board.identifier,
-                "records": judged.records,
-                "keyed": judged.keyed,
-                "bad": judged.exit_code == 4,
-                "code": judged.code,
-                "findings": [{"verdict": finding.verdict, "say": finding.say} for finding in judged.findings],
+                "records": judgement.records,
+                "keyed": judgement.keyed,
+                "bad": judgement.exit_code == 4,
+                "code": judgement.code,
+                "findings": [{"verdict": finding.verdict, "say": finding.say} for finding in judgement.findings],
             }
         )
-    return found
+    return results
