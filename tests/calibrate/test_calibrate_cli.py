@@ -10,12 +10,12 @@ from earlid.verbs.calibrate import duration_s
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("8h", 28800), ("1.5 min", 90)])
-def test_lengths_of_time(text, seconds):
+def test_durations_are_parsed(text, seconds):
     assert duration_s(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "h", "-3s", "3d", "1m30s", "nan"])
-def test_lengths_that_are_none(text):
+def test_invalid_duration_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="no length of time"):
         duration_s(text)
 
@@ -37,19 +37,19 @@ def script(tmp_path, **values):
         ({"words": True}, "words"),
     ],
 )
-def test_scripts_that_are_none_are_refused_before_any_port_is_opened(tmp_path, capsys, values, say):
+def test_invalid_script_is_refused_before_a_port_is_opened(tmp_path, capsys, values, say):
     assert cli.main(["calibrate", "-p", str(tmp_path / "no-port"), "--script", script(tmp_path, **values)]) == 2
     assert say in capsys.readouterr().err
 
 
-def test_a_plot_of_another_kind_is_refused_before_an_hour_of_listening(tmp_path, capsys):
+def test_unknown_plot_format_is_refused_before_the_session(tmp_path, capsys):
     assert cli.main(["calibrate", "-p", str(tmp_path / "no-port"), "--plot", "curve.gif"]) == 2
     assert "ends in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--report", "--plot"])
 @pytest.mark.parametrize("where", ["missing/curve.svg", "folder.svg"])
-def test_a_file_that_cannot_be_written_is_refused_before_an_hour_of_listening(tmp_path, capsys, option, where):
+def test_unwritable_file_is_refused_before_the_session(tmp_path, capsys, option, where):
     (tmp_path / "folder.svg").mkdir()
     assert cli.main(["calibrate", "-p", str(tmp_path / "no-port"), option, str(tmp_path / where)]) == 2
     assert "no file can be written there" in capsys.readouterr().err
@@ -59,7 +59,7 @@ def test_no_board_is_exit_code_3(tmp_path, capsys):
     assert cli.main(["calibrate", "-p", str(tmp_path / "no-port"), "--json"]) == 3
 
 
-def test_a_script_runs_to_its_end_in_json_lines(make_room, tmp_path, capsys):
+def test_scripted_session_prints_json_lines(make_room, tmp_path, capsys):
     room = make_room(-58.0, seed=3)
     path = script(tmp_path, room_s=2, skip=["voice", "word", "noise"], level="careful", write=False)
     report = tmp_path / "report.html"
@@ -82,7 +82,7 @@ def test_a_script_runs_to_its_end_in_json_lines(make_room, tmp_path, capsys):
         assert link.request("config-get")["config"]["cutoff_q8"] == 0, "the script said not to write"
 
 
-def test_a_dead_microphone_is_exit_code_1_with_its_cure(make_room, capsys):
+def test_dead_microphone_is_exit_code_1_with_its_cure(make_room, capsys):
     room = make_room(-60.0, microphone="dead")
     assert (
         cli.main(

@@ -23,7 +23,7 @@ def plain_events(times, scores, cutoff, refractory):
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 255)), max_size=120), st.integers(1, 3000))
-def test_openings_as_a_plain_loop_counts_them(steps, refractory):
+def test_openings_by_cutoff_equal_a_plain_loop(steps, refractory):
     times = np.cumsum([gap for gap, _ in steps]) if steps else np.zeros(0, int)
     scores = [score for _, score in steps]
     counts = openings_by_cutoff(times, scores, refractory)
@@ -32,7 +32,7 @@ def test_openings_as_a_plain_loop_counts_them(steps, refractory):
 
 
 @given(st.lists(st.integers(0, 255), max_size=60))
-def test_misses_are_the_peaks_not_above_the_cutoff(peaks):
+def test_misses_by_cutoff_are_peaks_not_above_it(peaks):
     misses = misses_by_cutoff(peaks)
     assert misses.shape == (256,)
     for cutoff in (0, 100, 254, 255):
@@ -44,14 +44,14 @@ def make_curve(hours=10.0):
     return Curve(np.minimum(20, cutoffs // 12), 20, np.maximum(0, 60 - cutoffs // 4), hours)
 
 
-def test_the_point_at_a_rate_is_the_lowest_cutoff_within_it():
+def test_point_at_a_rate_is_the_lowest_cutoff_within_it():
     curve = make_curve()
     for rate, point in points_at_rates(curve):
         assert point.false_openings <= rate * curve.hours
         assert curve.false_openings[point.cutoff_q8 - 1] > rate * curve.hours
 
 
-def test_a_curve_without_anything_says_so():
+def test_empty_curve_has_unknown_rates():
     empty = Curve(np.zeros(256, int), 0, np.zeros(256, int), 0.0)
     values = point_json(empty.at(100))
     assert values["missed"] is None
@@ -60,7 +60,7 @@ def test_a_curve_without_anything_says_so():
     assert values["false_per_hour_interval"] is None
 
 
-def test_published_points_are_met_by_the_prior():
+def test_prior_passes_through_published_points():
     for name, points in PUBLISHED.items():
         prior = prior_for(name, 230)
         for point in points:
@@ -72,7 +72,7 @@ def test_published_points_are_met_by_the_prior():
 
 @pytest.mark.parametrize("model", [*PUBLISHED, "my_own_word"])
 @pytest.mark.parametrize("hours", [0.0, 0.02, 1.0, 40.0])
-def test_levels_are_in_order_and_within_their_targets(model, hours):
+def test_levels_are_ordered_and_within_their_targets(model, hours):
     curve = make_curve(hours) if hours else Curve(np.zeros(256, int), 0, np.zeros(256, int), 0.0)
     prior = prior_for(model, 230)
     levels = choose_levels(curve, prior, 8000)
@@ -85,7 +85,7 @@ def test_levels_are_in_order_and_within_their_targets(model, hours):
         assert level.prior_weight == (1.0 if not hours else pytest.approx(prior.hours / (prior.hours + hours)))
 
 
-def test_many_hours_of_ones_own_outweigh_what_was_published():
+def test_many_own_hours_outweigh_the_prior():
     prior = prior_for("okay_nabu", 217)
     curve = Curve(np.zeros(256, int), 0, np.where(np.arange(256) < 200, 300, 30), 100.0)
     assert expected_per_h(curve, prior, 150)[0] == pytest.approx(3.0, rel=0.03)

@@ -24,7 +24,7 @@ SEED = 5
         (1, 20, 0.0013, 0.2487),
     ],
 )
-def test_binomial_limits_of_the_tables(events, trials, low, high):
+def test_binomial_limits_equal_published_tables(events, trials, low, high):
     found = binomial(events, trials)
     assert found.value == events / trials
     assert found.low == pytest.approx(low, abs=5e-5)
@@ -34,7 +34,7 @@ def test_binomial_limits_of_the_tables(events, trials, low, high):
 @pytest.mark.parametrize(
     ("events", "low", "high"), [(0, 0.0, 3.6889), (1, 0.0253, 5.5716), (5, 1.6235, 11.6683), (10, 4.7954, 18.3904)]
 )
-def test_poisson_limits_of_the_tables(events, low, high):
+def test_poisson_limits_equal_published_tables(events, low, high):
     found = poisson(events, 2.0)
     assert found.value == events / 2
     assert found.low == pytest.approx(low / 2, abs=5e-5)
@@ -42,7 +42,7 @@ def test_poisson_limits_of_the_tables(events, low, high):
 
 
 @given(st.integers(1, 400), st.data())
-def test_binomial_limits_are_where_the_tails_are(trials, data):
+def test_binomial_limits_leave_the_right_tails(trials, data):
     events = data.draw(st.integers(0, trials))
     found = binomial(events, trials)
     assert found.low <= found.value <= found.high
@@ -53,7 +53,7 @@ def test_binomial_limits_are_where_the_tails_are(trials, data):
 
 
 @given(st.integers(0, 500), st.floats(0.01, 1000))
-def test_poisson_limits_are_where_the_tails_are(events, hours):
+def test_poisson_limits_leave_the_right_tails(events, hours):
     found = poisson(events, hours)
     assert found.low <= found.value <= found.high
     if events:
@@ -62,7 +62,7 @@ def test_poisson_limits_are_where_the_tails_are(events, hours):
 
 
 @pytest.mark.parametrize(("truth", "trials"), [(0.03, 15), (0.2, 15), (0.5, 8)])
-def test_binomial_covers_as_often_as_it_says(truth, trials):
+def test_binomial_interval_covers_at_its_confidence(truth, trials):
     drawn = np.random.default_rng(SEED).binomial(trials, truth, 4000)
     limits = [binomial(k, trials) for k in range(trials + 1)]
     covered = np.mean([limits[k].low <= truth <= limits[k].high for k in drawn])
@@ -70,14 +70,14 @@ def test_binomial_covers_as_often_as_it_says(truth, trials):
 
 
 @pytest.mark.parametrize("mean", [0.2, 1.0, 6.0])
-def test_poisson_covers_as_often_as_it_says(mean):
+def test_poisson_interval_covers_at_its_confidence(mean):
     drawn = np.random.default_rng(SEED).poisson(mean, 4000)
     limits = {int(k): poisson(int(k), 1.0) for k in set(drawn)}
     covered = np.mean([limits[int(k)].low <= mean <= limits[int(k)].high for k in drawn])
     assert covered >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 4000), f"seed {SEED}: {covered}"
 
 
-def test_nothing_tried_is_nothing_known():
+def test_no_trials_give_the_widest_interval():
     assert math.isnan(binomial(0, 0).value)
     assert binomial(0, 0)[1:] == (0.0, 1.0)
     assert poisson(0, 0)[1:] == (0.0, math.inf)

@@ -20,7 +20,7 @@ def make_curve(misses, trials, openings, hours):
 
 @settings(max_examples=60)
 @given(counts, counts, st.floats(0.001, 500), st.integers(1, 60))
-def test_any_curve_can_be_drawn_as_text(misses, openings, hours, trials):
+def test_any_curve_draws_as_text(misses, openings, hours, trials):
     curve = make_curve(np.minimum(np.sort(misses), trials), trials, np.sort(openings)[::-1], hours)
     drawn = draw_text([PlotLine("a", curve, (("careful", curve.at(200)),))])
     lines = drawn.splitlines()
@@ -29,12 +29,12 @@ def test_any_curve_can_be_drawn_as_text(misses, openings, hours, trials):
     assert "C careful" in drawn
 
 
-def test_nothing_to_draw_is_a_sentence():
+def test_empty_curve_draws_as_a_sentence():
     curve = make_curve([0] * 256, 0, [0] * 256, 0.0)
     assert "needs both" in draw_text([PlotLine("a", curve)])
 
 
-def test_a_point_is_drawn_where_it_is():
+def test_named_point_is_drawn_at_its_coordinates():
     misses = np.where(np.arange(256) < 200, 0, 10)
     openings = np.where(np.arange(256) < 200, 100, 1)
     curve = make_curve(misses, 20, openings, 1.0)
@@ -47,7 +47,7 @@ def test_a_point_is_drawn_where_it_is():
     assert found["L"][0] > WIDTH // 2, "a hundred an hour: right of the middle"
 
 
-def test_files_of_each_kind(tmp_path):
+def test_plot_is_written_in_each_format(tmp_path):
     curve = make_curve(np.minimum(np.arange(256) // 10, 20), 20, np.maximum(0, 30 - np.arange(256) // 8), 2.0)
     line = PlotLine("own", curve, (("balanced", curve.at(200)),))
     for ending, magic in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
@@ -61,7 +61,7 @@ def test_files_of_each_kind(tmp_path):
         save_figure([line], tmp_path / "nowhere" / "curve.png")
 
 
-def test_the_same_curve_gives_the_same_svg(tmp_path):
+def test_svg_of_the_same_curve_is_identical(tmp_path):
     curve = make_curve(np.minimum(np.arange(256) // 10, 20), 20, np.maximum(0, 30 - np.arange(256) // 8), 2.0)
     for name in ("a.svg", "b.svg"):
         save_figure([PlotLine("own", curve)], tmp_path / name)

@@ -31,20 +31,20 @@ def tone(hertz, amplitude, seconds=1.0):
 
 
 @pytest.mark.parametrize(("place", "hertz"), list(enumerate((50, 60, 100, 120))))
-def test_each_tone_is_measured_and_no_other(bench, place, hertz):
+def test_probe_measures_each_tone_alone(bench, place, hertz):
     found = hear(bench, tone(hertz, 120))["hum_q4"]
     assert found[place] == pytest.approx(120 * 16, rel=0.03)
     assert all(other < 20 for at, other in enumerate(found) if at != place)
 
 
-def test_hum_is_found_under_noise(bench):
+def test_probe_finds_hum_under_noise(bench):
     noise = np.random.default_rng(SEED).normal(0, 100, RATE_HZ)
     found = hear(bench, noise + tone(50, 60), ms=3000)["hum_q4"]
     assert found[0] == pytest.approx(60 * 16, rel=0.1), f"seed {SEED}"
     assert max(found[1:]) < 8 * 16, f"seed {SEED}"
 
 
-def test_speech_at_full_scale_overflows_nothing(bench):
+def test_full_scale_speech_does_not_overflow_the_probe(bench):
     found = hear(bench, np.sign(tone(50, 1)) * 32767)
     assert found["hum_q4"][0] == pytest.approx(32767 * 4 / np.pi * 16, rel=0.02)
     assert found["clipped"] == pytest.approx(8000, abs=8), "the upper half: -32767 is not the end"
@@ -52,7 +52,7 @@ def test_speech_at_full_scale_overflows_nothing(bench):
 
 
 @pytest.mark.parametrize("offset", [-3000, 40, 900])
-def test_mean_and_extremes(bench, offset):
+def test_probe_reports_mean_and_extremes(bench, offset):
     found = hear(bench, np.round(offset + tone(440, 500)))
     assert found["dc_q4"] == pytest.approx(offset * 16, abs=24)
     assert found["high"] == pytest.approx((offset + 500) * 256, abs=512)
@@ -60,7 +60,7 @@ def test_mean_and_extremes(bench, offset):
 
 
 @pytest.mark.parametrize(("mode", "other"), [("swapped", 1), ("dead", 0), ("ok", 0)])
-def test_sound_in_the_other_slot(bench, mode, other):
+def test_probe_reports_sound_in_the_other_slot(bench, mode, other):
     bench.board.microphone = mode
     try:
         found = hear(bench, tone(440, 900))
@@ -70,7 +70,7 @@ def test_sound_in_the_other_slot(bench, mode, other):
     assert (found["low"] == found["high"]) == (mode != "ok")
 
 
-def test_bits_that_never_change(bench):
+def test_probe_reports_bits_that_never_change(bench):
     samples = np.round(tone(440, 900)).astype(np.int16)
     found = hear(bench, samples | 0x10)
     assert int(found["all"], 16) == 0x10 << 8
@@ -79,11 +79,11 @@ def test_bits_that_never_change(bench):
 
 
 @pytest.mark.parametrize("ms", [0, 99, 3001, "1000", None, True])
-def test_other_lengths_are_refused(bench, ms):
+def test_invalid_probe_length_is_refused(bench, ms):
     assert bench.ask("probe", ms=ms)["err"] == "argument"
 
 
-def test_a_press_ends_it_and_opens_the_lid(bench):
+def test_talk_button_ends_the_probe_and_opens_the_lid(bench):
     bench.board.at(bench.board.now_ms + 900, lambda: bench.board.talk(True))
     reply = bench.ask("probe", limit_ms=5000, ms=3000)
     assert reply["err"] == "state"
@@ -95,7 +95,7 @@ def test_a_press_ends_it_and_opens_the_lid(bench):
     bench.closes_within(1000)
 
 
-def test_the_sentinel_stays_powered_and_the_watchdog_fed(bench):
+def test_probe_keeps_sentinel_power_and_feeds_the_watchdog(bench):
     rails = []
     start = bench.board.now_ms
     for at in range(100, 3400, 50):
@@ -108,13 +108,13 @@ def test_the_sentinel_stays_powered_and_the_watchdog_fed(bench):
     assert bench.hello()["boot"] == 1
 
 
-def test_the_board_hears_again_afterwards(bench):
+def test_gate_hears_again_after_a_probe(bench):
     assert bench.ask("probe", limit_ms=6000, ms=1000)["ok"]
     assert bench.hello()["overruns"] == 0
     assert bench.ask("probe", limit_ms=6000, ms=1000)["ok"]
 
 
-def test_no_probe_while_muted(bench):
+def test_probe_while_muted_is_refused(bench):
     bench.board.mute(True)
     bench.board.run_ms(300)
     assert bench.ask("probe", ms=1000)["err"] == "state"

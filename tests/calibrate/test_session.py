@@ -48,7 +48,7 @@ def active_dbfs(samples, above_dbfs):
 
 
 @pytest.mark.parametrize("noise_dbfs", [-75.0, -65.0, -55.0, -45.0, -35.0])
-def test_thresholds_fit_the_noise_that_the_simulation_makes(make_room, model, noise_dbfs):
+def test_thresholds_fit_the_simulated_noise(make_room, model, noise_dbfs):
     room = make_room(noise_dbfs, seed=7)
     actor = Actor(room)
     calibrate(room, actor, only("room"), level="balanced")
@@ -73,7 +73,7 @@ def test_thresholds_fit_the_noise_that_the_simulation_makes(make_room, model, no
     ("microphone", "name"),
     [("dead", "dead microphone"), ("swapped", "swapped channel"), ("stuck", "stuck line")],
 )
-def test_a_defect_that_ends_it_is_named(make_room, microphone, name):
+def test_fatal_microphone_fault_is_named(make_room, microphone, name):
     room = make_room(-60.0, microphone=microphone)
     actor = Actor(room)
     with pytest.raises(MicrophoneFault, match=name):
@@ -85,7 +85,7 @@ def test_a_defect_that_ends_it_is_named(make_room, microphone, name):
 @pytest.mark.parametrize(
     ("hertz", "name"), [(50, "hum 50 Hz"), (60, "hum 60 Hz"), (100, "hum 50 Hz"), (120, "hum 60 Hz"), (55, None), (440, None)]
 )
-def test_hum_is_named_by_its_frequency(make_room, hertz, name):
+def test_mains_hum_is_named_by_its_frequency(make_room, hertz, name):
     room = make_room(-65.0)
     room.board.play(np.rint(60 * np.sin(2 * np.pi * hertz * np.arange(ALL_ALONG) / RATE_HZ)).astype(np.int16))
     actor = Actor(room)
@@ -93,7 +93,7 @@ def test_hum_is_named_by_its_frequency(make_room, hertz, name):
     assert actor.values("room")["findings"] == ([name] if name else [])
 
 
-def test_a_clipped_microphone_and_an_offset_are_named(make_room):
+def test_clipping_and_dc_offset_are_named(make_room):
     room = make_room(-40.0, microphone="clipped")
     actor = Actor(room)
     calibrate(room, actor, only("room"), write=False)
@@ -105,7 +105,7 @@ def test_a_clipped_microphone_and_an_offset_are_named(make_room):
     assert actor.values("room")["findings"] == ["DC offset"]
 
 
-def test_a_stuck_bit_is_named(make_room):
+def test_stuck_bit_is_named(make_room):
     room = make_room(None)
     noise = np.random.default_rng(4).normal(0, 60, ALL_ALONG).astype(np.int16)
     room.board.play(noise | 0x40)
@@ -116,7 +116,7 @@ def test_a_stuck_bit_is_named(make_room):
 
 
 @pytest.mark.parametrize("peak_dbfs", [-35.0, -12.0])
-def test_gain_follows_the_voice(make_room, peak_dbfs):
+def test_gain_follows_the_voice_level(make_room, peak_dbfs):
     room = make_room(-70.0)
     plan = only("room", "voice")
     talk = talking(plan.voice_s, peak_dbfs)
@@ -131,7 +131,7 @@ def test_gain_follows_the_voice(make_room, peak_dbfs):
     assert 20 * np.log10(found["gain_q8"] / 256) == pytest.approx(wanted_db, abs=2 * VOICE_TOLERANCE_DB)
 
 
-def test_nobody_talking_is_not_taken_for_a_voice(make_room):
+def test_silence_is_not_measured_as_speech(make_room):
     room = make_room(-60.0)
     actor = Actor(room)
     calibrate(room, actor, only("room", "voice"), write=False)
@@ -139,7 +139,7 @@ def test_nobody_talking_is_not_taken_for_a_voice(make_room):
     assert "voice" not in [name for name, _ in actor.told]
 
 
-def test_the_whole_session_ends_in_the_boards_settings(make_room, own_data_dir, tmp_path):
+def test_session_writes_the_boards_settings(make_room, own_data_dir, tmp_path):
     room = make_room(-65.0)
     false_alarm = np.concatenate([np.zeros(2 * RATE_HZ, np.int16), speech("word-rms"), np.zeros(RATE_HZ, np.int16)])
     word = speech("word-slt")
@@ -183,7 +183,7 @@ def test_the_whole_session_ends_in_the_boards_settings(make_room, own_data_dir, 
     assert (tmp_path / "curve.svg").stat().st_size > 5000
 
 
-def test_an_interrupted_session_goes_on_where_it_was(make_room):
+def test_interrupted_session_resumes(make_room):
     room = make_room(-65.0)
     word = speech("word-slt")
 
@@ -203,7 +203,7 @@ def test_an_interrupted_session_goes_on_where_it_was(make_room):
     assert stayer.values("levels")["levels"][0]["own"]["trials"] == 4
 
 
-def test_an_interrupted_night_keeps_what_was_heard(make_room):
+def test_interrupted_noise_step_keeps_its_counts(make_room):
     room = make_room(-65.0)
 
     class Sleeper(Actor):
@@ -217,7 +217,7 @@ def test_an_interrupted_night_keeps_what_was_heard(make_room):
     assert 3000 < actor.values("noise")["milliseconds"] < 8000
 
 
-def test_without_the_button_nothing_is_written(make_room, monkeypatch):
+def test_settings_are_not_written_without_the_talk_button(make_room, monkeypatch):
     monkeypatch.setattr("earlid.calibrate.session.PATIENCE_S", 2.0)
     monkeypatch.setattr("earlid.calibrate.session.write_config.__defaults__", (2.0,))
     room = make_room(-65.0)
@@ -231,7 +231,7 @@ def test_without_the_button_nothing_is_written(make_room, monkeypatch):
 
 
 @pytest.mark.parametrize("when", ["listening", "asking"])
-def test_safe_closes_the_lid_and_the_session_goes_on(make_room, tmp_path, monkeypatch, when):
+def test_safe_closes_the_lid_during_a_session(make_room, tmp_path, monkeypatch, when):
     monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
     room = make_room(-65.0)
     verdicts = []
@@ -259,7 +259,7 @@ def test_safe_closes_the_lid_and_the_session_goes_on(make_room, tmp_path, monkey
     assert actor.values("room")["findings"] == []
 
 
-def test_a_muted_board_says_what_to_do(make_room):
+def test_muted_board_is_an_error_with_a_next_step(make_room):
     room = make_room(-65.0)
 
     class Muter(Actor):
@@ -272,14 +272,14 @@ def test_a_muted_board_says_what_to_do(make_room):
         calibrate(room, Muter(room), only("room"), write=False)
 
 
-def test_a_board_without_a_word_still_measures_the_room(make_room):
+def test_board_without_a_word_measures_the_room(make_room):
     room = make_room(-65.0, word=False)
     actor = Actor(room)
     calibrate(room, actor, QUICK, write=False)
     assert "word" in [values["step"] for values in actor.names("skipped")]
 
 
-def test_a_network_is_known_by_its_digest(model):
+def test_network_is_identified_by_its_digest(model):
     digest = model.digest.hex()[:16]
     assert identify(digest, None).name == "alexa"
     assert identify("00" * 8, None).name == ""
@@ -287,7 +287,7 @@ def test_a_network_is_known_by_its_digest(model):
         identify("00" * 8, "alexa")
 
 
-def test_a_room_needs_no_second_of_settling_to_be_measured():
+def test_short_room_step_is_measured_without_settling():
     probe = {
         "low": -5,
         "high": 5,

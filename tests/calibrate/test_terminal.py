@@ -56,7 +56,7 @@ def config_of(board: VirtualBoard) -> dict[str, int]:
         board.pause()
 
 
-def test_a_person_goes_through_it_all(board, own_data_dir) -> None:
+def test_guided_session_on_a_terminal_completes(board, own_data_dir) -> None:
     talk = np.resize(speech("babble-awb", 0.5), 4 * RATE_HZ).astype(np.int16)
     with Person(board, own_data_dir, *QUICK) as person:
         person.expect("room")
@@ -107,7 +107,7 @@ def test_a_person_goes_through_it_all(board, own_data_dir) -> None:
     assert config_of(board)["cutoff_q8"] == int(wanted.split("->")[1])
 
 
-def test_ctrl_c_leaves_a_tidy_terminal_and_a_session_that_goes_on(board, own_data_dir) -> None:
+def test_ctrl_c_restores_the_terminal_and_keeps_the_session(board, own_data_dir) -> None:
     before = config_of(board)
     with Person(board, own_data_dir, *QUICK) as person:
         person.expect(BEGIN)
@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_a_tidy_terminal_and_a_session_that_goes_on(board, own_dat
     assert config_of(board) == before
 
 
-def test_ctrl_d_at_a_question_ends_it(board, own_data_dir) -> None:
+def test_ctrl_d_at_a_question_ends_the_session(board, own_data_dir) -> None:
     with Person(board, own_data_dir) as person:
         person.expect(BEGIN)
         person.keys("\x04")
@@ -144,5 +144,5 @@ def test_ctrl_d_at_a_question_ends_it(board, own_data_dir) -> None:
 @pytest.mark.parametrize(
     ("level_dbfs", "filled"), [(METER_LOW_DBFS - 5, 0), (METER_LOW_DBFS, 0), (-45.0, 10), (0.0, 20), (6.0, 20)]
 )
-def test_the_meter(level_dbfs: float, filled: int) -> None:
+def test_level_meter_is_clamped_to_its_range(level_dbfs: float, filled: int) -> None:
     assert meter(level_dbfs, 20) == "█" * filled + "·" * (20 - filled)

@@ -50,7 +50,7 @@ def kill_one_child():
     os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
 
-def test_a_killed_process_loses_nothing(tasks):
+def test_killed_worker_loses_no_result(tasks):
     found = []
     for result in engines.run_local(tasks[0], 2):
         if not found:
@@ -59,7 +59,7 @@ def test_a_killed_process_loses_nothing(tasks):
     check(found, tasks[1])
 
 
-def test_processes_that_keep_dying_are_reported(tasks):
+def test_workers_that_keep_dying_are_an_error(tasks):
     with pytest.raises(UserError, match="died 3 times"):
         list(engines.run_local([_Deadly(task) for task in tasks[0][:1]], 1))
 
@@ -74,7 +74,7 @@ class _Deadly:
         return os._exit, (9,)
 
 
-def test_no_scheduler_is_a_sentence(monkeypatch):
+def test_missing_scheduler_is_an_error(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(engines, "CONNECT_S", 1)
     with pytest.raises(UserError, match="no Dask scheduler"):
@@ -124,7 +124,7 @@ def cluster(tmp_path):
     made.close()
 
 
-def test_a_cluster_that_loses_a_worker_loses_nothing(tasks, cluster):
+def test_cluster_that_loses_a_worker_loses_no_result(tasks, cluster):
     victim, _ = cluster.worker(), cluster.worker()
     found = []
     for result in engines.run_dask(tasks[0], cluster.address):

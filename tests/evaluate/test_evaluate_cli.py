@@ -20,7 +20,7 @@ from tests.evaluate.conftest import write_noise, write_words
 def here(monkeypatch, request):
     """The engine in this process: starting processes has its own tests, and takes seconds."""
     ran = []
-    if request.node.name != "test_a_folder_of_words_and_one_without":
+    if request.node.name != "test_evaluation_of_two_folders_writes_all_results":
         monkeypatch.setattr(output, "save_figure", lambda *drawing: None)  # drawn once is enough
 
     def run(tasks, workers):
@@ -36,7 +36,7 @@ def evaluate(recordings, out, *more):
     return cli.main(["evaluate", str(recordings[0]), str(recordings[1]), "--out", str(out), *more])
 
 
-def test_a_folder_of_words_and_one_without(recordings, tmp_path, here, capsys):
+def test_evaluation_of_two_folders_writes_all_results(recordings, tmp_path, here, capsys):
     assert evaluate(recordings, tmp_path / "out", "--json") == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
@@ -59,7 +59,7 @@ def test_a_folder_of_words_and_one_without(recordings, tmp_path, here, capsys):
     assert "hours an hour" in err
 
 
-def test_run_again_nothing_is_measured_twice(recordings, tmp_path, here, capsys):
+def test_second_run_measures_nothing_again(recordings, tmp_path, here, capsys):
     evaluate(recordings, tmp_path, "--no-snr", "--energy-gate", "on", "--json")
     first = json.loads(capsys.readouterr().out)
     measured = len(here)
@@ -72,7 +72,7 @@ def test_run_again_nothing_is_measured_twice(recordings, tmp_path, here, capsys)
     assert len(here) == 2 * measured, "only what the wider question adds"
 
 
-def test_ctrl_c_says_what_is_kept(recordings, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_reports_what_is_kept(recordings, tmp_path, monkeypatch, capsys):
     def run(tasks, workers):
         yield engines.measure.run(tasks[0])
         raise KeyboardInterrupt
@@ -82,7 +82,7 @@ def test_ctrl_c_says_what_is_kept(recordings, tmp_path, monkeypatch, capsys):
     assert "1 of 3 streams are kept: the same command goes on from here" in capsys.readouterr().err
 
 
-def test_settings_come_from_a_file_of_calibrate(recordings, tmp_path, here, capsys):
+def test_settings_are_read_from_a_calibration_profile(recordings, tmp_path, here, capsys):
     profile = tmp_path / "profile.json"
     profile.write_text(json.dumps({"board": "x", "config": {"cutoff_q8": 199, "energy_on_q8": 700}}))
     evaluate(recordings, tmp_path / "out", "--no-snr", "--energy-gate", "on", "--config", str(profile), "--json")
@@ -101,7 +101,7 @@ def test_settings_come_from_a_file_of_calibrate(recordings, tmp_path, here, caps
         ("[]", "object of settings"),
     ],
 )
-def test_settings_that_are_none_are_named(recordings, tmp_path, capsys, content, say):
+def test_invalid_settings_are_an_error(recordings, tmp_path, capsys, content, say):
     (tmp_path / "c.json").write_text(content)
     assert evaluate(recordings, tmp_path / "out", "--config", str(tmp_path / "c.json")) == 2
     assert say in capsys.readouterr().err
@@ -119,13 +119,13 @@ def test_settings_that_are_none_are_named(recordings, tmp_path, capsys, content,
         (("--scheduler", "foo"), "tcp://host:8786"),
     ],
 )
-def test_wishes_that_cannot_be_met_are_refused_at_once(recordings, tmp_path, capsys, words, say):
+def test_invalid_options_are_refused_at_once(recordings, tmp_path, capsys, words, say):
     assert evaluate(recordings, tmp_path / "out", *words) == 2
     assert say in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_broken_files_are_named_and_left_out(tmp_path, here, capsys):
+def test_unreadable_files_are_named_and_left_out(tmp_path, here, capsys):
     write_words(tmp_path / "w", 2)
     write_noise(tmp_path / "n", files=("hiss_1",), seconds=5)
     (tmp_path / "w" / "torn.flac").write_bytes((tmp_path / "w" / "word_1.flac").read_bytes()[:300])
@@ -140,13 +140,13 @@ def test_broken_files_are_named_and_left_out(tmp_path, here, capsys):
 
 
 @pytest.mark.parametrize("wrong", ["nowhere", "empty"])
-def test_folders_without_sound_are_a_sentence(recordings, tmp_path, capsys, wrong):
+def test_folder_without_sound_is_an_error(recordings, tmp_path, capsys, wrong):
     (tmp_path / "empty").mkdir()
     assert evaluate((tmp_path / wrong, recordings[1]), tmp_path / "out") == 2
     assert wrong in capsys.readouterr().err
 
 
-def test_kinds_are_folders_or_the_names_beginnings(tmp_path):
+def test_kinds_are_folders_or_name_prefixes(tmp_path):
     from earlid.evaluate.recordings import scan_recordings
 
     write_noise(tmp_path / "flat", files=("tap_1", "tap_2", "street-3"), seconds=1)
@@ -175,7 +175,7 @@ cli.main(sys.argv[1:])
 """
 
 
-def test_killed_in_the_middle_it_goes_on(recordings, tmp_path):
+def test_killed_evaluation_resumes(recordings, tmp_path):
     """The real program, ended without warning; what it had is kept, and the end is as if nothing had happened."""
     words = [str(recordings[0]), str(recordings[1]), "--workers", "1", "--json"]
     state = tmp_path / "killed" / "state.jsonl"
@@ -196,7 +196,7 @@ def test_killed_in_the_middle_it_goes_on(recordings, tmp_path):
 
 
 @pytest.mark.soak
-def test_everything_in_the_shared_recordings(tmp_path, capsys):
+def test_all_shared_recordings_evaluate(tmp_path, capsys):
     """All real recordings: the energy gate's goals, judged at the firmware's own settings."""
     data = Path(os.environ.get("EARLID_DATA", Path(__file__).parents[3] / "shared" / "data"))
     if not (data / "alexa").is_dir():

@@ -29,7 +29,7 @@ def make_tasks(recordings, model, conditions=(CLEAN,), gates=(ALWAYS,)):
 
 @settings(max_examples=80)
 @given(st.lists(st.tuples(st.integers(0, 255), st.booleans()), max_size=60), st.integers(1, 12))
-def test_scores_as_a_plain_loop_makes_them(outputs, window):
+def test_sliding_scores_equal_a_plain_loop(outputs, window):
     t_ms, now, expected, recent = [], 0, [], []
     for prob, gap in outputs:
         now += 90 if gap else 30
@@ -43,7 +43,7 @@ def test_scores_as_a_plain_loop_makes_them(outputs, window):
 
 
 @pytest.mark.parametrize("gate", [ALWAYS, DEFAULT], ids=lambda gate: gate.name)
-def test_a_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, gate):
+def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, gate):
     pcm = measure.build_stream(make_tasks(recordings, model)[0])
     ours = measure.run_gate(pcm, model, gate)
     energy = score.EnergyGate(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
@@ -57,7 +57,7 @@ def test_a_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, ga
     assert any(item.hit for item in theirs)
 
 
-def test_scores_without_the_energy_gate_are_pymicro_wakewords(recordings, model):
+def test_scores_without_the_energy_gate_equal_pymicro_wakeword(recordings, model):
     task = make_tasks(recordings, model)[0]
     pcm = measure.build_stream(task)
     ours, theirs = measure.run_gate(pcm, model, ALWAYS).values, pymicro_scores(pcm, model)
@@ -68,14 +68,14 @@ def test_scores_without_the_energy_gate_are_pymicro_wakewords(recordings, model)
     assert np.corrcoef(ours, theirs)[0, 1] > 0.999
 
 
-def test_the_yardstick_stops_at_its_limit(recordings, model):
+def test_yardstick_stops_at_its_limit(recordings, model):
     found = compare(make_tasks(recordings, model, gates=(ALWAYS, DEFAULT)), model, 8.0)
     assert found["audio_s"] == pytest.approx(8.0)
     assert found["scores"] > 200
     assert found["gate_per_s"] > 0 < found["pymicro_per_s"]
 
 
-def test_words_are_found_and_noise_lets_the_network_sleep(recordings, model):
+def test_words_are_detected_and_noise_lets_the_network_sleep(recordings, model):
     results = [measure.run(task) for task in make_tasks(recordings, model, gates=(DEFAULT,))]
     peaks = [peak for name, peak in results[0]["trials"]]
     assert len(peaks) == 6
@@ -85,7 +85,7 @@ def test_words_are_found_and_noise_lets_the_network_sleep(recordings, model):
     assert len(hiss["events"]) <= 64, "an opening on hiss"
 
 
-def test_streams_keep_kinds_apart_and_are_bounded():
+def test_streams_hold_one_kind_and_are_bounded():
     make = lambda kind, number, seconds: Recording(f"/{number}", f"{number}", kind, f"{number:08x}", seconds)  # noqa: E731
     talk = [make("talk", n, 200.0) for n in range(7)] + [make("tap", 9, 5.0)]
     found = cut_into_streams(talk, "negative")
@@ -95,7 +95,7 @@ def test_streams_keep_kinds_apart_and_are_bounded():
     assert [r for stream in words for r in stream] == [make("word", n, 1.0) for n in range(45)]
 
 
-def test_a_key_is_of_content_and_settings_alone(recordings, model):
+def test_task_key_depends_on_content_and_settings_only(recordings, model):
     first, *_ = make_tasks(recordings, model)
     moved = plan_tasks(
         [Recording("/elsewhere", r.name, r.kind, r.digest, r.seconds) for r in first.recordings], [],
@@ -106,7 +106,7 @@ def test_a_key_is_of_content_and_settings_alone(recordings, model):
     assert len(keys) == 4 * 3
 
 
-def test_a_worker_with_another_network_refuses(recordings, model):
+def test_worker_with_another_network_refuses(recordings, model):
     task = make_tasks(recordings, model)[0]
     wrong = type(task)(**{**task.__dict__, "model_digest": "00" * 32})
     with pytest.raises(Exception, match="another network"):

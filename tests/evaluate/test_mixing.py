@@ -30,7 +30,7 @@ def background(words):
     return pink_noise(stream_samples(words), np.random.default_rng(SEED))
 
 
-def test_words_are_where_the_spans_say():
+def test_words_lie_at_their_spans():
     words = [tone(1.0, 8000, 4), tone(0.7, 2000, 4)]
     pcm, spans = word_stream(words, background(words), None)
     assert len(pcm) == stream_samples(words)
@@ -42,7 +42,7 @@ def test_words_are_where_the_spans_say():
         assert abs(np.corrcoef(inside, word)[0, 1]) > 0.99
 
 
-def test_clean_words_stand_on_a_floor_without_steps():
+def test_clean_words_join_the_noise_floor_without_steps():
     words = [tone(1.0, 8000, 40), tone(1.0, 3000, 3)]
     pcm, spans = word_stream(words, background(words), None)
     level = 32768 * 10 ** (BACKGROUND_DBFS / 20)
@@ -52,7 +52,7 @@ def test_clean_words_stand_on_a_floor_without_steps():
 
 
 @pytest.mark.parametrize("snr_db", [10.0, 0.0, 20.0])
-def test_the_loudest_frames_are_so_far_apart(snr_db):
+def test_loudest_frames_differ_by_the_snr(snr_db):
     words = [tone(1.0, 8000), tone(0.8, 500)]
     noise = background(words)
     pcm, spans = word_stream(words, noise, snr_db)
@@ -65,14 +65,14 @@ def test_the_loudest_frames_are_so_far_apart(snr_db):
         assert found == pytest.approx(snr_db, abs=0.3)
 
 
-def test_recordings_in_noise_are_as_long_as_they_are():
+def test_noisy_stream_keeps_recording_lengths():
     sounds = [tone(1.0, 8000), np.zeros(RATE_HZ, np.int16), tone(0.01, 100)]
     pcm = noisy_stream(sounds, pink_noise(3 * RATE_HZ, np.random.default_rng(SEED)), 10.0)
     assert len(pcm) == sum(map(len, sounds))
     assert pcm[RATE_HZ : 2 * RATE_HZ].std() > 50, "silence has got its noise"
 
 
-def test_noise_is_stretched_without_a_step():
+def test_stretched_noise_has_no_step():
     rng = np.random.default_rng(SEED)
     short = np.rint(2000 * np.sin(np.arange(8000) / 40)).astype(np.int16)
     long = stretch(short, 50000, rng)
@@ -81,7 +81,7 @@ def test_noise_is_stretched_without_a_step():
     assert not stretch(np.zeros(100, np.int16), 1000, rng).any()
 
 
-def test_pink_noise_falls_with_frequency():
+def test_pink_noise_falls_3_db_an_octave():
     noise = pink_noise(8 * RATE_HZ, np.random.default_rng(SEED))
     power = np.abs(np.fft.rfft(noise)) ** 2
     hertz = np.fft.rfftfreq(len(noise), 1 / RATE_HZ)

@@ -12,7 +12,7 @@ def result(number):
     return {"key": f"{number:032x}", "events": [number]}
 
 
-def test_what_was_put_is_there_after_reopening(tmp_path):
+def test_results_and_digests_persist(tmp_path):
     path = tmp_path / "a" / "state.jsonl"
     with ResultCache(path) as store:
         assert store.put(result(1))
@@ -24,7 +24,7 @@ def test_what_was_put_is_there_after_reopening(tmp_path):
         assert store.digest_of("/x", 5, 8) is None
 
 
-def test_a_result_counts_once(tmp_path):
+def test_result_is_stored_once(tmp_path):
     with ResultCache(tmp_path / "s") as store:
         assert store.put(result(1))
         assert not store.put({**result(1), "events": [99]})
@@ -32,7 +32,7 @@ def test_a_result_counts_once(tmp_path):
     assert (tmp_path / "s").read_bytes().count(b"\n") == 1
 
 
-def test_cut_anywhere_the_whole_lines_stay_and_writing_goes_on(tmp_path):
+def test_torn_last_line_is_dropped_and_writing_continues(tmp_path):
     path = tmp_path / "s"
     lines = [json.dumps(result(n)).encode() + b"\n" for n in range(3)]
     whole = b"".join(lines)
@@ -46,19 +46,19 @@ def test_cut_anywhere_the_whole_lines_stay_and_writing_goes_on(tmp_path):
             assert store.get(f"{7:032x}") == result(7), f"cut at {cut}"
 
 
-def test_a_damaged_line_is_measured_again(tmp_path):
+def test_damaged_line_is_dropped(tmp_path):
     path = tmp_path / "s"
     path.write_bytes(b"{]}\n" + json.dumps(result(1)).encode() + b"\n")
     with ResultCache(path) as store:
         assert store.get(f"{1:032x}") == result(1)
 
 
-def test_two_writers_are_one_too_many(tmp_path):
+def test_second_writer_is_refused(tmp_path):
     with ResultCache(tmp_path / "s"), pytest.raises(UserError, match="another evaluation"):
         ResultCache(tmp_path / "s")
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_unwritable_path_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--out"):
         ResultCache(tmp_path / "file" / "state.jsonl")

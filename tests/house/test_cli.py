@@ -21,7 +21,7 @@ def typed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, st
     return int(ended.value.code or 0), said.out, said.err
 
 
-def test_every_verb_is_listed_with_a_line_of_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_is_listed_with_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = typed(capsys, "--help")
     assert code == 0
     listed = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("    ") and line[4] != " "}
@@ -31,13 +31,13 @@ def test_every_verb_is_listed_with_a_line_of_help(capsys: pytest.CaptureFixture[
     assert set(cli.FIRST) <= names
 
 
-def test_no_words_are_answered_with_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_arguments_print_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = typed(capsys)
     assert (code, out) == (2, "")
     assert "earlid demo" in err
 
 
-def test_the_version_is_the_one_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_the_projects(capsys: pytest.CaptureFixture[str]) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert typed(capsys, "--version") == (0, f"earlid {version}\n", "")
 
@@ -50,7 +50,7 @@ def test_the_version_is_the_one_of_the_project(capsys: pytest.CaptureFixture[str
         (["open"], ("usage: earlid [-h]", "'open'", "'safe'")),
     ],
 )
-def test_what_is_not_understood_is_said_with_the_usage_of_its_verb(
+def test_unknown_arguments_print_the_verbs_usage(
     words: list[str], says: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = typed(capsys, *words)
@@ -60,7 +60,7 @@ def test_what_is_not_understood_is_said_with_the_usage_of_its_verb(
 
 
 @pytest.mark.parametrize("name", sorted(module.name for module in pkgutil.iter_modules(verbs.__path__)))
-def test_every_verb_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_has_a_description(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = typed(capsys, name, "--help")
     assert (code, err) == (0, "")
     assert len(out.split("\n\n")[1].split()) >= 5, "a description of a sentence"

@@ -40,12 +40,12 @@ def restamp(slots, at, key=None, **changes):
     return made
 
 
-def test_intact_with_and_without_the_key():
+def test_intact_chain_is_intact_with_and_without_key():
     assert judge(SLOTS) == [(INTACT, 1, 60)]
     assert judge(SLOTS, key=KEY) == [(INTACT, 1, 60)]
 
 
-def test_the_sentences_tell_what_is_not_known():
+def test_verdicts_say_what_is_not_known():
     for key, word in ((None, "without the board's key"), (KEY, "never recorded")):
         checker = ChainChecker(BOARD, key)
         checker.feed(rows_of(SLOTS))
@@ -54,35 +54,35 @@ def test_the_sentences_tell_what_is_not_known():
 
 @pytest.mark.parametrize("at", [0, 1, 30, 59])
 @pytest.mark.parametrize("key", [None, KEY])
-def test_an_edit_is_found_where_it_is(at, key):
+def test_edited_field_is_altered_at_its_record(at, key):
     slots = [*SLOTS[:at], edited(SLOTS[at], reason="button", a=1), *SLOTS[at + 1 :]]
     assert judge(slots, key=key) == [(ALTERED, at + 1, at + 1)]
 
 
 @pytest.mark.parametrize("where", [slice(40, 52), slice(52, 60)])
-def test_an_altered_link_or_mac_is_found_where_it_is(where):
+def test_altered_link_or_mac_is_altered_at_its_record(where):
     slot = bytearray(SLOTS[20])
     slot[where] = bytes(len(slot[where]))
     assert judge([*SLOTS[:20], bytes(slot), *SLOTS[21:]]) == [(ALTERED, 21, 21)]
 
 
-def test_a_drop_is_a_gap():
+def test_dropped_records_are_a_gap():
     assert judge(SLOTS[:10] + SLOTS[13:]) == [(GAP, 11, 13)]
     assert judge(SLOTS[5:]) == [(GAP, 1, 5)]
 
 
-def test_a_swap_is_altered_twice():
+def test_swapped_records_are_altered_twice():
     one, two = edited(SLOTS[7], seq=20), edited(SLOTS[19], seq=8)
     slots = [*SLOTS[:7], two, *SLOTS[8:19], one, *SLOTS[20:]]
     # What stood at 8 is gone with its link: nobody can say that 9 was linked to it.
     assert judge(slots) == [(ALTERED, 8, 9), (ALTERED, 20, 21)]
 
 
-def test_a_replay_under_a_new_number_is_altered():
+def test_replayed_record_under_a_new_number_is_altered():
     assert judge([*SLOTS, edited(SLOTS[3], seq=61)]) == [(ALTERED, 61, 61)]
 
 
-def test_a_restamp_shows_with_the_key_or_an_anchor_and_is_not_claimed_otherwise():
+def test_relinked_chain_is_altered_with_key_or_anchor_only():
     forged = restamp(SLOTS, 30, reason="button")
     assert judge(forged) == [(INTACT, 1, 60)]
     assert judge(forged, key=KEY) == [(ALTERED, 31, 60)]
@@ -94,7 +94,7 @@ def test_a_restamp_shows_with_the_key_or_an_anchor_and_is_not_claimed_otherwise(
     assert judge(with_key, key=KEY, anchors=anchors) == [(ALTERED, 60, 60)]
 
 
-def test_a_cut_tail_shows_by_anchors():
+def test_cut_tail_is_found_by_anchors():
     anchors = {(1, 55): SLOTS[54][40:52]}
     assert judge(SLOTS[:50]) == [(INTACT, 1, 50)]
     assert judge(SLOTS[:50], anchors=anchors) == [(TAIL_CUT, 51, 55)]
@@ -103,14 +103,14 @@ def test_a_cut_tail_shows_by_anchors():
     assert judge(regrown, key=KEY, anchors=anchors) == [(ALTERED, 55, 55)]
 
 
-def test_a_restarted_chain_is_named_and_both_parts_are_judged():
+def test_restarted_chain_is_reported_and_both_parts_are_judged():
     second = life(20, boot=2)
     assert judge(SLOTS + second) == [(RESTARTED, 1, 1)]
     second[4] = edited(second[4], a=77)
     assert judge(SLOTS + second) == [(RESTARTED, 1, 1), (ALTERED, 5, 5)]
 
 
-def test_the_board_may_have_told_of_a_gap():
+def test_gap_that_the_board_reported_says_so():
     rows = [fields(1, 5, "boot", "power-on"), fields(2, 6, "mute")]
     early = seal_all(rows)
     late = seal_all([fields(30, 9, "lost", "overwritten", a=27, b=3)], prev=bytes(12))
@@ -121,7 +121,7 @@ def test_the_board_may_have_told_of_a_gap():
     assert "overwrote" in finding.say
 
 
-def test_the_chain_holds_across_purges_and_not_across_lies_about_them():
+def test_chain_across_purges_is_intact_only_with_true_heads():
     head = SLOTS[29][40:52]
     purges = [PurgedRun(1, 1, 1, 10, None, SLOTS[9][40:52]), PurgedRun(1, 11, 1, 30, SLOTS[9][40:52], head)]
     assert judge(SLOTS[30:], key=KEY, purges=purges) == [(INTACT, 1, 60)]
@@ -134,14 +134,14 @@ def test_the_chain_holds_across_purges_and_not_across_lies_about_them():
     assert judge(SLOTS[:20] + SLOTS[30:], purges=lied) == [(ALTERED, 20, 20)]
 
 
-def test_what_cannot_be_judged_is_said():
+def test_missing_records_cannot_be_judged():
     assert judge([]) == [(CANNOT_JUDGE, 0, 0)]
     purges = [PurgedRun(1, 1, 1, 30, None, SLOTS[29][40:52])]
     assert judge(SLOTS[30:], purges=purges, typed=[Anchor(5, 0)]) == [(CANNOT_JUDGE, 5, 5)]
     assert judge(SLOTS[30:], purges=purges, typed=[parse_code(make_code(30, SLOTS[29][40:52]))]) == [(INTACT, 1, 60)]
 
 
-def test_random_single_changes_never_pass():
+def test_random_single_change_is_never_intact():
     rng = random.Random(20261122)
     for trial in range(300):
         rows = rows_of(SLOTS)
@@ -156,20 +156,20 @@ def test_random_single_changes_never_pass():
         assert found == [(ALTERED, at + 1)], f"seed 20261122, trial {trial}, column {column}"
 
 
-def test_the_quick_mac_is_the_definition():
+def test_fast_mac_equals_its_definition():
     body = SLOTS[5][:40]
     assert record.make_mac(KEY, SLOTS[4][40:52], body) == SLOTS[5][52:60]
     assert judge(SLOTS, key=KEY[::-1]) == [(ALTERED, 1, 60)]
 
 
-def test_next_bad_counts_the_good_ones():
+def test_count_linked_counts_up_to_the_first_bad_slot():
     assert count_linked(record.genesis(BOARD), SLOTS) == 60
     assert count_linked(SLOTS[3][40:52], SLOTS[4:9]) == 5
     assert count_linked(record.genesis(BOARD), [*SLOTS[:7], edited(SLOTS[7], a=8), *SLOTS[8:]]) == 7
 
 
 @given(st.integers(1, 0xFFFFFFFF), st.binary(min_size=12, max_size=12))
-def test_an_anchor_code_reads_back(seq, link):
+def test_anchor_code_round_trips(seq, link):
     anchor = parse_code(make_code(seq, link).lower().replace("-", " "))
     assert anchor.seq == seq
     assert anchor.matches(link)
@@ -177,7 +177,7 @@ def test_an_anchor_code_reads_back(seq, link):
 
 
 @given(st.integers(1, 0xFFFFFFFF), st.binary(min_size=12, max_size=12), st.data())
-def test_a_mistyped_anchor_code_is_refused(seq, link, data):
+def test_mistyped_anchor_code_is_refused(seq, link, data):
     code = make_code(seq, link).replace("-", "")
     at = data.draw(st.integers(0, len(code) - 1))
     wrong = data.draw(st.sampled_from([digit for digit in DIGITS if digit != code[at]]))
@@ -189,7 +189,7 @@ def test_a_mistyped_anchor_code_is_refused(seq, link, data):
             parse_code(code[:at] + code[at + 1] + code[at] + code[at + 2 :])
 
 
-def test_what_is_no_anchor_code_is_refused():
+def test_invalid_anchor_code_is_refused():
     for text in ("", "hello", "1-2", "U" * 12):
         with pytest.raises(UserError, match="no anchor code"):
             parse_code(text)

@@ -44,7 +44,7 @@ def exported(filled, tmp_path):
     return path
 
 
-def test_an_export_comes_back_as_it_was(filled, exported, tmp_path):
+def test_exported_ledger_imports_unchanged(filled, exported, tmp_path):
     other = locate(str(tmp_path / "other.sqlite"))
     for _ in range(2):
         assert main(["export", "--import", str(exported), "--ledger", str(other.path)]) == 0
@@ -55,7 +55,7 @@ def test_an_export_comes_back_as_it_was(filled, exported, tmp_path):
     assert stat.S_IMODE(exported.stat().st_mode) == 0o600
 
 
-def test_an_export_is_judged_without_a_ledger(exported, capsys):
+def test_export_is_verified_without_a_ledger(exported, capsys):
     assert main(["verify", str(exported)]) == 0
     assert capsys.readouterr().out.count("Intact") == 2
     keys.save_key(BOARD, KEY)
@@ -65,7 +65,7 @@ def test_an_export_is_judged_without_a_ledger(exported, capsys):
     assert found == {BOARD: "intact", "ffff": "altered"}
 
 
-def test_an_anchor_counts_for_the_board_it_fits(exported, capsys):
+def test_anchor_counts_for_the_board_it_matches(exported, capsys):
     assert main(["verify", str(exported), "--json"]) == 0
     codes = [item["anchor"] for item in json.loads(capsys.readouterr().out)]
     assert main(["verify", str(exported), *(word for code in codes for word in ("--anchor", code))]) == 0
@@ -122,7 +122,7 @@ def _header_damaged(lines):
         (_header_damaged, 4, "header of a board is damaged"),
     ],
 )
-def test_a_changed_export_is_refused(exported, tmp_path, capsys, change, code, said):
+def test_altered_export_is_refused(exported, tmp_path, capsys, change, code, said):
     lines = exported.read_text().splitlines(keepends=True)
     change(lines)
     exported.write_text("".join(lines))
@@ -135,7 +135,7 @@ def test_a_changed_export_is_refused(exported, tmp_path, capsys, change, code, s
         assert reader.rows("SELECT COUNT(*) FROM records") == [(0,)]
 
 
-def test_a_conflict_is_refused(exported, tmp_path, capsys):
+def test_import_of_conflicting_records_is_refused(exported, tmp_path, capsys):
     other = locate(str(tmp_path / "other.sqlite"))
     with Ledger(other) as ledger:
         ledger.add("ffff", life(3, board="ffff", step_ms=7))
@@ -143,7 +143,7 @@ def test_a_conflict_is_refused(exported, tmp_path, capsys):
     assert "another content" in capsys.readouterr().err
 
 
-def test_tables_for_other_programs(filled, tmp_path, capsys):
+def test_csv_and_parquet_tables_are_readable(filled, tmp_path, capsys):
     where = ["--ledger", filled.url or str(filled.path)]
     assert main(["export", "--format", "csv", "--event", "open", *where]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
@@ -160,7 +160,7 @@ def test_tables_for_other_programs(filled, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("change", ["event = 99", "event = -1", "a = -5", "score = 70000", "link = x'00'"])
-def test_a_damaged_record_is_said(filled, tmp_path, capsys, change):
+def test_damaged_record_stops_the_export(filled, tmp_path, capsys, change):
     out = tmp_path / "out.jsonl"
     with Ledger(filled) as ledger, ledger.transaction() as connection:
         if not filled.path:
@@ -171,7 +171,7 @@ def test_a_damaged_record_is_said(filled, tmp_path, capsys, change):
     assert not out.exists()
 
 
-def test_a_file_that_cannot_be_written_is_said(filled, tmp_path, capsys):
+def test_unwritable_output_is_an_error(filled, tmp_path, capsys):
     where = ["--ledger", filled.url or str(filled.path)]
     assert main(["export", "-o", str(tmp_path / "none" / "x.jsonl"), *where]) == 1
     assert "cannot write" in capsys.readouterr().err

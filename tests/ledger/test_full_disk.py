@@ -51,7 +51,7 @@ def until(condition, what):
         time.sleep(0.05)
 
 
-def test_watch_outlives_a_full_disk(small_disk, sqlite_location):
+def test_watch_survives_a_full_disk(small_disk, sqlite_location):
     with FakeBoard(BOARD, seal_records(BOARD, SIZE)) as board:
         words = [*OWN_DISK, WATCHED, "sh", str(small_disk), sys.executable, board.path, str(sqlite_location.path)]
         child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -80,7 +80,7 @@ def test_watch_outlives_a_full_disk(small_disk, sqlite_location):
     assert (judged.exit_code, judged.records) == (0, SIZE), judged.findings
 
 
-def test_a_limit_of_file_sizes_is_no_damage(sqlite_location, capsys):
+def test_file_size_limit_is_not_reported_as_damage(sqlite_location, capsys):
     slots = life(2000)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     stored = 10

@@ -44,7 +44,7 @@ def remove(location, from_ms, to_ms):
         return purge.purge(ledger, purge.find_runs(ledger, boards(reader), purge.Selection(from_ms, to_ms, "")), "test")
 
 
-def test_what_is_old_goes_and_the_rest_holds(location):
+def test_purge_of_old_records_leaves_a_chain_that_verifies(location):
     slots, zero_ms = fill(location)
     kept = [row for row in dump(location) if row[2] > 100]
     assert remove(location, None, zero_ms + 100 * HOUR_MS) == {BOARD: 100}
@@ -61,7 +61,7 @@ def test_what_is_old_goes_and_the_rest_holds(location):
     assert bytes(after) == slots[99][40:52]
 
 
-def test_the_middle_goes_and_both_sides_hold(location):
+def test_purge_in_the_middle_leaves_both_sides_verifiable(location):
     slots, zero_ms = fill(location)
     assert remove(location, zero_ms + 50 * HOUR_MS, zero_ms + 60 * HOUR_MS) == {BOARD: 10}
     assert remove(location, zero_ms + 40 * HOUR_MS, zero_ms + 70 * HOUR_MS) == {BOARD: 20}
@@ -72,7 +72,7 @@ def test_the_middle_goes_and_both_sides_hold(location):
     assert slots
 
 
-def test_everything_goes_and_the_next_sync_goes_on_behind_it(location):
+def test_sync_after_a_purge_of_everything_continues_behind_it(location):
     slots, _ = fill(location, 40)
     assert remove(location, None, None) == {BOARD: 40}
     with Ledger(location) as ledger:
@@ -82,7 +82,7 @@ def test_everything_goes_and_the_next_sync_goes_on_behind_it(location):
     assert verdicts(location) == ["intact"]
 
 
-def test_nothing_of_it_is_left_in_the_files(sqlite_location):
+def test_purged_records_leave_no_byte_in_sqlite_files(sqlite_location):
     slots, zero_ms = fill(sqlite_location)
     marks = [slot[52:60] for slot in slots[:200]]
     folder = sqlite_location.path.parent
@@ -99,7 +99,7 @@ def test_nothing_of_it_is_left_in_the_files(sqlite_location):
     assert all(slot[52:60] in data for slot in slots[200:])
 
 
-def test_nothing_of_it_is_left_in_a_servers_tables(postgres_location, postgres_server):
+def test_purged_records_leave_no_byte_in_server_tables(postgres_location, postgres_server):
     slots, zero_ms = fill(postgres_location)
     gone, kept = [slot[52:60] for slot in slots[:200]], [slot[52:60] for slot in slots[200:]]
 
@@ -118,7 +118,7 @@ def test_nothing_of_it_is_left_in_a_servers_tables(postgres_location, postgres_s
     assert all(mark in data for mark in kept)
 
 
-def test_many_purges_leave_nothing_either(sqlite_location):
+def test_many_purges_leave_no_byte_in_files(sqlite_location):
     slots, zero_ms = fill(sqlite_location, 3000, 60_000)
     for i in range(20):
         remove(sqlite_location, zero_ms + i * 100 * 60_000, zero_ms + (i * 100 + 70) * 60_000)
@@ -128,7 +128,7 @@ def test_many_purges_leave_nothing_either(sqlite_location):
     assert verdicts(sqlite_location) == ["intact"]
 
 
-def test_retention_is_six_months_unless_set(sqlite_location, capsys, stop_clock):
+def test_retention_defaults_to_six_months(sqlite_location, capsys, stop_clock):
     now = datetime(2026, 11, 22, 14, 30)
     stop_clock(purge_verb, now)
     fill(sqlite_location, 400, 24 * HOUR_MS, now.timestamp())
@@ -151,7 +151,7 @@ def test_retention_is_six_months_unless_set(sqlite_location, capsys, stop_clock)
 
 
 @pytest.mark.parametrize("words", [["--between", "2026-02-02", "2026-02-01"], ["--older-than", "a while"]])
-def test_nonsense_removes_nothing(sqlite_location, words):
+def test_invalid_purge_arguments_remove_nothing(sqlite_location, words):
     fill(sqlite_location, 10)
     assert main(["purge", *words, "--yes", "--ledger", str(sqlite_location.path)]) == 2
     assert len(dump(sqlite_location)) == 10

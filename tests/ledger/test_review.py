@@ -66,7 +66,7 @@ def review(told, capsys, *words):
     return code, capsys.readouterr()
 
 
-def test_openings_are_paired_and_cut_ones_told(told):
+def test_openings_pair_with_closes_and_cut_ones_say_so(told):
     with Reader(told) as reader:
         found = openings(reader, boards(reader))
     assert [(item.seq, item.reason, item.live_ms, item.ended) for item in found] == [
@@ -77,7 +77,7 @@ def test_openings_are_paired_and_cut_ones_told(told):
     ]
 
 
-def test_an_opening_is_still_one_beside_other_boards(told):
+def test_opening_under_way_is_one_beside_other_boards(told):
     zero_ms = local_ms(2026, 11, 22)
     rows = [fields(1, 1000, "boot", "power-on"), fields(2, 3 * 3_600_000, "open", "button")]
     for other in ("0000000000000001", "ffffffffffffffff"):
@@ -103,7 +103,7 @@ def test_live_time_is_split_at_midnight(told):
     assert (first.bar[9 * 4], first.bar[10 * 4], first.bar[-1], second.bar[0]) == ("n", "!", "B", "B")
 
 
-def test_the_table_tells_the_story(told, capsys):
+def test_review_prints_days_entries_and_totals(told, capsys):
     code, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-21")
     assert code == 0
     assert said.err == ""
@@ -116,7 +116,7 @@ def test_the_table_tells_the_story(told, capsys):
     assert "\x1b" not in text
 
 
-def test_filters_and_json(told, capsys):
+def test_filters_select_entries_and_json_has_them(told, capsys):
     code, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-22", "--event", "open", "--reason", "word",
                         "--json")  # fmt: skip
     report = json.loads(said.out)
@@ -134,7 +134,7 @@ def test_csv_has_every_record(told, capsys):
     assert [int(row["seq"]) for row in rows] == list(range(1, 11))
 
 
-def test_labels_show_and_count(told, capsys):
+def test_labels_are_shown_and_counted(told, capsys):
     assert review(told, capsys, "label", "2", "false")[0] == 0
     _, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-21")
     assert "230/200  false" in said.out
@@ -151,7 +151,7 @@ def test_labels_show_and_count(told, capsys):
         assert (code, why in said.err) == (2, True), said.err
 
 
-def test_boards_have_names_and_are_asked_for_by_them(told, capsys):
+def test_boards_are_chosen_by_name(told, capsys):
     keep(told, [fields(1, 5, "mute")], local_ms(2026, 11, 21, 12), board="ffff")
     assert review(told, capsys, "name", "ffff", "kitchen")[0] == 0
     _, said = review(told, capsys, "--since", "2026-11-21", "--until", "2026-11-21")
@@ -174,7 +174,7 @@ def test_gaps_are_shown(told, capsys):
     assert "records 11 to 14" in said.out
 
 
-def test_the_day_with_25_hours_has_all_of_them(berlin, sqlite_location):
+def test_day_of_25_hours_shows_all_of_them(berlin, sqlite_location):
     zero_ms = local_ms(2026, 10, 25)
     rows = [fields(i + 1, i * 3_600_000, "open" if i % 2 == 0 else "close", "button", a=3_600_000) for i in range(25)]
     keep(sqlite_location, rows, zero_ms)
@@ -186,7 +186,7 @@ def test_the_day_with_25_hours_has_all_of_them(berlin, sqlite_location):
     assert report.days[0].openings.total() == 13
 
 
-def test_an_empty_ledger_and_nonsense_are_said(sqlite_location, capsys):
+def test_empty_ledger_and_invalid_arguments_are_errors(sqlite_location, capsys):
     assert review(sqlite_location, capsys)[0] == 1
     with Ledger(sqlite_location):
         pass
@@ -197,7 +197,7 @@ def test_an_empty_ledger_and_nonsense_are_said(sqlite_location, capsys):
     assert review(sqlite_location, capsys, "--since", "today", "--until", "yesterday")[0] == 2
 
 
-def test_colour_only_where_wanted(told, capsys, monkeypatch):
+def test_colour_follows_terminal_and_no_color(told, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -207,7 +207,7 @@ def test_colour_only_where_wanted(told, capsys, monkeypatch):
     assert "\x1b" not in review(told, capsys, "--since", "2026-11-21")[1].out
 
 
-def test_verify_tells_boards_apart_and_takes_anchors(told, capsys):
+def test_verify_judges_each_board_and_accepts_anchors(told, capsys):
     keep(told, [fields(1, 5, "mute"), fields(2, 6, "unmute")], local_ms(2026, 11, 21, 12), board="ffff")
     where = ["--ledger", str(told.path)]
     assert main(["verify", "--json", *where]) == 0

@@ -47,7 +47,7 @@ def content(location):
         return [sorted(map(tuple, connection.execute(sa.select(table)))) for table in metadata.sorted_tables]
 
 
-def test_adding_twice_changes_nothing(location):
+def test_adding_records_is_idempotent(location):
     with Ledger(location) as ledger:
         first = ledger.add(BOARD, SLOTS, 5)
         before = [dump(location, table) for table in ("records", "tallies", "boots")]
@@ -57,7 +57,7 @@ def test_adding_twice_changes_nothing(location):
     assert [dump(location, table) for table in ("records", "tallies", "boots")] == before
 
 
-def test_order_of_arrival_does_not_matter(location):
+def test_records_in_any_order_give_the_same_ledger(location):
     mixed = SLOTS[:]
     random.Random(1).shuffle(mixed)
     with Ledger(location) as ledger:
@@ -70,7 +70,7 @@ def test_order_of_arrival_does_not_matter(location):
     assert judged.records == 200
 
 
-def test_a_record_with_another_link_is_refused_with_its_batch(location):
+def test_batch_with_a_conflicting_record_is_refused(location):
     with Ledger(location) as ledger:
         ledger.add(BOARD, SLOTS[:10])
         added = ledger.add(BOARD, [*life(10, step_ms=77)[5:6], *SLOTS[10:20]])
@@ -78,7 +78,7 @@ def test_a_record_with_another_link_is_refused_with_its_batch(location):
     assert count(location) == 10
 
 
-def test_totals_of_any_range_are_those_of_the_records(location):
+def test_totals_of_any_range_equal_the_records_counted(location):
     zero_ms = 1_790_000_000_000
     slots = life(500, step_ms=1_500_000, zero_ms=zero_ms)
     with Ledger(location) as ledger:
@@ -97,7 +97,7 @@ def test_totals_of_any_range_are_those_of_the_records(location):
     assert every.counts["boot", "power-on"] == 1
 
 
-def test_names_labels_notes_and_settings_stay(location):
+def test_names_labels_notes_and_settings_persist(location):
     with Ledger(location) as ledger:
         ledger.add(BOARD, SLOTS[:3])
         ledger.set_name(BOARD, "kitchen")
@@ -142,7 +142,7 @@ def writer(location, size, step, overlap=0):
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def test_two_writers_wait_for_each_other(location):
+def test_concurrent_writers_wait_for_each_other(location):
     children = [writer(location, 600, step, overlap=3) for step in (7, 20)]
     assert [child.stdout.readline() for child in children] == ["ready\n"] * 2
     for child in children:
@@ -157,7 +157,7 @@ def test_two_writers_wait_for_each_other(location):
     assert count(location) == 600
 
 
-def test_several_programs_make_one_ledger_at_once(location):
+def test_concurrent_creation_makes_one_ledger(location):
     start = threading.Barrier(4)
     troubles = []
 
@@ -176,7 +176,7 @@ def test_several_programs_make_one_ledger_at_once(location):
     assert not troubles
 
 
-def test_a_newer_ledger_is_refused_and_not_touched(location, capsys):
+def test_newer_ledger_version_is_refused_unchanged(location, capsys):
     with Ledger(location) as ledger:
         ledger.add(BOARD, SLOTS)
         ledger.set_setting("version", "2")
@@ -191,7 +191,7 @@ def test_a_newer_ledger_is_refused_and_not_touched(location, capsys):
     assert content(location) == before
 
 
-def test_the_file_is_its_owners_alone(sqlite_location):
+def test_ledger_files_have_mode_0600(sqlite_location):
     with Ledger(sqlite_location) as ledger:
         ledger.add(BOARD, SLOTS)
         for path in sqlite_location.path.parent.glob("ledger*"):
@@ -199,7 +199,7 @@ def test_the_file_is_its_owners_alone(sqlite_location):
 
 
 @pytest.mark.parametrize("commits", [1, 7, 23])
-def test_kill_9_loses_nothing_committed_and_doubles_nothing(location, commits):
+def test_killed_writer_loses_and_doubles_no_committed_record(location, commits):
     child = writer(location, 20_000, 200)
     child.stdin.write("go\n")
     child.stdin.flush()
@@ -220,7 +220,7 @@ def test_kill_9_loses_nothing_committed_and_doubles_nothing(location, commits):
     assert (judged.exit_code, judged.records) == (0, max(6000, stored))
 
 
-def test_a_server_that_dies_is_said_and_loses_nothing_committed(postgres_location, postgres_server):
+def test_server_crash_is_an_error_and_loses_no_committed_record(postgres_location, postgres_server):
     with Ledger(postgres_location) as ledger, Reader(postgres_location) as reader:
         ledger.add(BOARD, SLOTS[:100])
         postgres_server.crash()
@@ -240,7 +240,7 @@ def without_privilege():
     assert ctypes.CDLL(None).capset(header, none) == 0
 
 
-def test_a_read_only_disk_can_be_read_and_says_so_when_written(sqlite_location, tmp_path, capfd):
+def test_read_only_disk_can_be_read_and_writing_is_an_error(sqlite_location, tmp_path, capfd):
     with Ledger(sqlite_location) as ledger:
         ledger.add(BOARD, SLOTS)
     # Root may write everywhere: a child does it. The verbs run once before, so that all they import is there.
@@ -266,7 +266,7 @@ def test_a_read_only_disk_can_be_read_and_says_so_when_written(sqlite_location, 
     assert "cannot be written" in said.err
 
 
-def test_what_is_no_ledger_is_said(tmp_path):
+def test_file_that_is_no_ledger_is_an_error(tmp_path):
     text = tmp_path / "text.sqlite"
     text.write_text("no database at all, " * 100)
     other = tmp_path / "other.sqlite"
@@ -285,7 +285,7 @@ def test_what_is_no_ledger_is_said(tmp_path):
         locate("mysql://root:secret@host/db")
 
 
-def test_a_server_that_is_not_there_is_said():
+def test_unreachable_server_is_an_error():
     pytest.importorskip("psycopg")
     with pytest.raises(UserError, match="no database answers") as caught:
         Ledger(locate("postgresql://someone:secret@127.0.0.1:1/none"))
@@ -293,7 +293,7 @@ def test_a_server_that_is_not_there_is_said():
 
 
 @pytest.mark.parametrize("seed", [6, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 120))])
-def test_a_flipped_bit_never_passes_and_never_crashes(sqlite_location, tmp_path, capsys, monkeypatch, seed):
+def test_flipped_bit_is_found_and_never_crashes(sqlite_location, tmp_path, capsys, monkeypatch, seed):
     zero_ms = 1_795_000_000_000 + seed * 123_457
     monkeypatch.setattr(store, "now_ms", lambda: zero_ms + 90_000_000)  # the same file every time
     with Ledger(sqlite_location) as ledger:
@@ -324,7 +324,7 @@ def test_a_flipped_bit_never_passes_and_never_crashes(sqlite_location, tmp_path,
     assert codes.count(("verify", 4)) > 20  # many bits lie in free space or in what can be derived again
 
 
-def test_damage_that_cannot_even_be_quoted_is_said(sqlite_location, capsys):
+def test_damage_in_unreadable_text_is_an_error(sqlite_location, capsys):
     with Ledger(sqlite_location) as ledger:
         ledger.add(BOARD, SLOTS)
     whole = sqlite_location.path.read_bytes()

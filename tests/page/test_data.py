@@ -30,7 +30,7 @@ def ms(*parts):
     return int(datetime(*parts).timestamp() * 1000)
 
 
-def test_a_block_opens_to_what_was_packed():
+def test_packed_block_unpacks_to_its_input():
     tables = {
         "one": {"t": np.array([1.5, 2.5, 1e15]), "n": np.array([1, 2, 255], "u1")},
         "none": {"t": np.empty(0), "n": np.empty(0, "i1")},
@@ -45,7 +45,7 @@ def test_a_block_opens_to_what_was_packed():
     assert all(place[2] % 8 == 0 for place in header["tables"]["one"]["columns"])
 
 
-def test_the_zone_changes_where_the_clocks_do():
+def test_offset_table_changes_where_the_clocks_do():
     found = offsets(ms(2026, 1, 1), ms(2026, 12, 31))
     assert found == [
         (ms(2026, 1, 1), 3_600_000),
@@ -56,7 +56,7 @@ def test_the_zone_changes_where_the_clocks_do():
     assert len(offsets(0, 1 << 48)) < 400  # a clock set wrongly must not make it endless
 
 
-def test_every_record_is_an_opening_or_beside_one(past):
+def test_every_record_is_in_one_of_the_tables(past):
     location, kitchen, office = past
     with Reader(location) as reader:
         known = boards(reader)
@@ -71,13 +71,13 @@ def test_every_record_is_an_opening_or_beside_one(past):
     assert set(table["cutoff"].tolist()) == {CUTOFF}
 
 
-def test_too_much_for_a_page_is_said(past, monkeypatch):
+def test_too_many_records_for_a_page_are_an_error(past, monkeypatch):
     monkeypatch.setattr(page_data, "MAX_RECORDS", 100)
     with Reader(past[0]) as reader, pytest.raises(UserError, match="--since or --board"):
         page_data.check_size(reader, boards(reader), None, None)
 
 
-def test_the_file_is_whole_private_and_alone(report):
+def test_report_file_is_whole_private_and_leaves_no_other(report):
     text = report.read_text()
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     assert "{{" not in text.split("<script", 1)[0]
@@ -87,7 +87,7 @@ def test_the_file_is_whole_private_and_alone(report):
     assert [path for path in report.parent.iterdir() if path.name.startswith(".report")] == []
 
 
-def test_the_policy_names_the_very_script_and_style(report):
+def test_policy_hashes_match_script_and_style(report):
     text = report.read_text()
     rules = policy(served=False)
     assert f'content="{rules}"' in text
@@ -99,7 +99,7 @@ def test_the_policy_names_the_very_script_and_style(report):
     assert "connect-src" not in rules
 
 
-def test_scripts_are_short_and_all_there():
+def test_scripts_are_short_and_complete():
     page = document(None)
     for name in SCRIPTS:
         assert f"earlid.{name.removesuffix('.js')}" in page or name in ("base.js", "main.js")
@@ -110,7 +110,7 @@ def test_scripts_are_short_and_all_there():
         assert len(part.read_text().splitlines()) < 400, part.name
 
 
-def test_a_file_that_cannot_be_written(past, tmp_path, capsys):
+def test_unwritable_report_is_an_error(past, tmp_path, capsys):
     words = ["review", "--html", str(tmp_path / "no" / "such.html"), "--ledger", str(past[0].path)]
     assert main(words) == 1
     assert "Name another file" in capsys.readouterr().err
@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_written(past, tmp_path, capsys):
     assert main(["review", "--serve", "--listen", "everywhere", "--ledger", str(past[0].path)]) == 2
 
 
-def test_the_last_days_come_first_where_all_would_take_long(past, monkeypatch):
+def test_recent_days_come_first_in_a_large_ledger(past, monkeypatch):
     feed = Feed(past[0], [], None, None, lambda: ms(2026, 11, 21, 23))
     header, tables = unpack(feed.recent())
     assert header["whole"]
@@ -136,7 +136,7 @@ def test_the_last_days_come_first_where_all_would_take_long(past, monkeypatch):
     fresh.close()
 
 
-def test_the_feed_tells_what_came(home, tmp_path):
+def test_feed_reports_new_records_and_labels(home, tmp_path):
     location, kitchen, _ = household(tmp_path / "feed.sqlite", days=2)
     feed = Feed(location, [], None, None, lambda: last_ms(kitchen) + 1000)
     header, tables = unpack(feed.block())

@@ -26,7 +26,7 @@ def kept(location):
         return {key: word for board in boards(reader) for key, word in labels(reader, board).items()}
 
 
-def test_labels_by_click_stay(served, opened):
+def test_clicked_label_persists(served, opened):
     url, location, _ = served
     page = opened(url)
     expect(page.locator("#link")).to_have_text("Live")
@@ -60,7 +60,7 @@ def test_labels_by_click_stay(served, opened):
     page.wait_for_selector(f"tr[data-key='{key}'] button[data-word=No][aria-pressed=true]")  # told by the server
 
 
-def test_what_happens_shows_by_itself(served, opened):
+def test_new_records_appear_without_reload(served, opened):
     url, location, kitchen = served
     page = opened(url)
     expect(page.locator("#link")).to_have_text("Live")
@@ -86,7 +86,7 @@ def test_what_happens_shows_by_itself(served, opened):
     expect(page.locator("#verdicts")).to_contain_text("<b>scullery</b>: Intact")
 
 
-def test_older_records_follow_the_last_days(home, past, opened, monkeypatch):
+def test_older_records_follow_the_recent_days(home, past, opened, monkeypatch):
     monkeypatch.setattr("earlid.page.feed.FEW_RECORDS", 100)
     feed = Feed(past[0], [], None, None, lambda: last_ms(past[1]) + 60_000)
     started: queue.Queue[str] = queue.Queue()
@@ -101,7 +101,7 @@ def test_older_records_follow_the_last_days(home, past, opened, monkeypatch):
     expect(page.locator("#range")).to_contain_text("Sep 2026 to")
 
 
-def test_a_server_that_cannot_keep_a_label_says_so(served, opened):
+def test_label_that_cannot_be_stored_shows_an_error(served, opened):
     url, _, _ = served
     opened.may_say.append("status of 500")  # the browser's own line
     page = opened(url)
@@ -111,7 +111,7 @@ def test_a_server_that_cannot_keep_a_label_says_so(served, opened):
     assert page.locator("#trouble").inner_text() == "The disk is full: <b>make room</b>."
 
 
-def test_a_button_that_is_being_pressed_stays_the_same(served, opened):
+def test_pressed_button_survives_a_refresh(served, opened):
     page = opened(served[0])
     expect(page.locator("#link")).to_have_text("Live")
     page.select_option("#scope", "all")
@@ -123,7 +123,7 @@ def test_a_button_that_is_being_pressed_stays_the_same(served, opened):
     assert page.locator("#list thead th").first.inner_text() == "When"
 
 
-def test_what_comes_late_moves_nothing_that_is_clicked(served, opened):
+def test_late_content_shifts_no_button(served, opened):
     page = opened("about:blank", ready=False)
     late = []
     page.route("**/verdict", lambda route: late.append(route))
@@ -138,7 +138,7 @@ def test_what_comes_late_moves_nothing_that_is_clicked(served, opened):
     assert button.bounding_box() == before
 
 
-def test_a_broken_chain_is_said_at_the_top(served, opened):
+def test_broken_chain_is_shown_at_the_top(served, opened):
     url, location, _ = served
     with sqlite3.connect(location.path) as database:
         database.execute("UPDATE records SET score = 1 WHERE board_id = (SELECT id FROM boards WHERE board = ?)", (KITCHEN,))

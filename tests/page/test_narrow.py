@@ -55,7 +55,7 @@ def shows_all(page, width):
     return [wide] * (wide > width) + beyond_its_card(page)
 
 
-def test_a_phone_scrolls_down_only(phone):
+def test_phone_scrolls_vertically_only(phone):
     for width in (360, 320):
         assert shows_all(phone, width) == []
 
@@ -73,7 +73,7 @@ def test_long_words_and_wide_letters_stay_inside(phone, style):
             assert not phone.evaluate(LIST_SCROLLS), (kind, width)  # it may, but need not at these widths
 
 
-def test_a_table_wider_than_the_phone_scrolls_by_itself(phone):
+def test_wide_table_scrolls_by_itself_on_a_phone(phone):
     phone.evaluate(WORDY)
     phone.evaluate(SET_STYLE, "#list * { font-size: 40px !important }")
     wide = phone.evaluate("document.querySelector('#list').getBoundingClientRect().width")
@@ -81,7 +81,7 @@ def test_a_table_wider_than_the_phone_scrolls_by_itself(phone):
     assert phone.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_the_tip_fits_beside_the_edge(phone):
+def test_tooltip_stays_inside_at_the_edge(phone):
     phone.click("button[data-span=all]")
     found = phone.evaluate(
         """async () => {

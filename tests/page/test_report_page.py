@@ -31,7 +31,7 @@ def text_of(page, selector):
     return page.locator(selector).inner_text().replace("\u00a0", " ")
 
 
-def test_it_tells_what_the_ledger_tells(page, past):
+def test_page_shows_the_ledgers_figures(page, past):
     with Reader(past[0]) as reader:
         known = boards(reader)
         day = int(datetime(2026, 11, 21).timestamp() * 1000)
@@ -59,7 +59,7 @@ def test_it_tells_what_the_ledger_tells(page, past):
     assert "your microphone was" in text_of(page, "#lead")
 
 
-def test_it_zooms_from_a_year_to_a_second(page):
+def test_timeline_zooms_from_a_year_to_a_second(page):
     page.click("button[data-span=all]")
     page.focus("#lanes")
     for _ in range(6):
@@ -85,7 +85,7 @@ def test_it_zooms_from_a_year_to_a_second(page):
     assert page.evaluate("earlid.view.t0") > before
 
 
-def test_keys_alone_reach_everything_and_it_is_said(page):
+def test_keyboard_reaches_every_control_and_is_announced(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the timeline"
     page.keyboard.press("Enter")
@@ -117,7 +117,7 @@ def test_keys_alone_reach_everything_and_it_is_said(page):
     assert [name for name in wanted if name in seen] == wanted
 
 
-def test_every_control_has_a_name_and_the_table_is_one(page):
+def test_controls_and_table_have_accessible_names(page):
     page.click("#days-details summary")
     nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
 
@@ -138,7 +138,7 @@ def test_every_control_has_a_name_and_the_table_is_one(page):
     assert {"Timeline", "Days and hours", "Scores against the cutoff", "The chain's verdict", "Openings"} <= set(headings)
 
 
-def test_dark_and_light_are_readable(page):
+def test_contrast_suffices_in_dark_and_light(page):
     grounds = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -168,7 +168,7 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_names_stay_text(home, opened, tmp_path):
+def test_names_are_inserted_as_text(home, opened, tmp_path):
     location, _, _ = household(tmp_path / "hostile.sqlite", days=3, end=datetime(2026, 11, 21, 22))
     with Ledger(location) as ledger:
         ledger.set_name(KITCHEN, HOSTILE)
@@ -185,7 +185,7 @@ def test_names_stay_text(home, opened, tmp_path):
     assert page.evaluate("window.hacked") is None
 
 
-def test_the_policy_stops_what_was_smuggled_in(opened, page):
+def test_content_security_policy_blocks_injected_script(opened, page):
     opened.may_say += ["Content Security Policy", "net::ERR"]  # the browser's own words about it
     assert page.evaluate("typeof earlid.ledger") == "object"
     stopped = page.evaluate(
@@ -209,7 +209,7 @@ def test_the_policy_stops_what_was_smuggled_in(opened, page):
     assert {"script-src-elem", "script-src-attr", "img-src", "connect-src"} <= set(stopped)
 
 
-def test_two_hundred_thousand_records_are_usable(opened, tmp_path):
+def test_page_of_200000_records_responds_in_time(opened, tmp_path):
     file = tmp_path / "heavy.html"
     file.write_text(heavy_page(100_000, 100_000))
     page = opened(file.as_uri())

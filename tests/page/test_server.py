@@ -44,11 +44,11 @@ def label(url, value, **headers):
         ("192.168.1.5:8000", "0.0.0.0", True), ("evil.example:8000", "0.0.0.0", False),
     ],
 )  # fmt: skip
-def test_names_of_this_computer(host, listen, fine):
+def test_only_host_names_of_this_computer_are_allowed(host, listen, fine):
     assert allowed_host(host, listen) is fine
 
 
-def test_listen():
+def test_listen_addresses_are_parsed():
     assert parse_listen("127.0.0.1:8000") == ("127.0.0.1", 8000)
     assert parse_listen("[::1]:0") == ("::1", 0)
     assert parse_listen("localhost:1") == ("127.0.0.1", 1)
@@ -61,7 +61,7 @@ def test_listen():
     taken.close()
 
 
-def test_strangers_are_turned_away(served):
+def test_requests_without_token_or_of_other_sites_are_refused(served):
     url, _, _ = served
     assert urlsplit(url).hostname == "127.0.0.1"
     token = urlsplit(url).path
@@ -88,7 +88,7 @@ def test_strangers_are_turned_away(served):
     assert ask(url, method="POST")[0] == 405
 
 
-def test_labels_by_request(served):
+def test_label_requests_are_checked_and_stored(served):
     url, location, _ = served
     header, tables = unpack(ask(url, "data")[2])
     opening = {name: int(values[-1]) for name, values in tables["openings"].items()}
@@ -115,7 +115,7 @@ def test_labels_by_request(served):
     assert kept() is None
 
 
-def test_events_come_as_they_happen_and_after_a_break(served):
+def test_events_are_sent_at_once_and_after_a_reconnect(served):
     url, location, kitchen = served
     from earlid.ledger.store import Ledger
 

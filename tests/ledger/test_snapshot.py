@@ -27,7 +27,7 @@ def kept(location):
         yield location, ledger
 
 
-def test_a_snapshot_stands_still_and_ends(kept):
+def test_snapshot_is_constant_until_it_ends(kept):
     location, ledger = kept
     with Reader(location) as reader:
         with reader.snapshot():
@@ -39,7 +39,7 @@ def test_a_snapshot_stands_still_and_ends(kept):
         assert reader.rows(COUNT) == [(80,)]
 
 
-def test_records_that_come_during_a_check_do_not_contradict_it(kept, monkeypatch):
+def test_records_added_during_verification_do_not_contradict_it(kept, monkeypatch):
     location, ledger = kept
     monkeypatch.setattr(judging, "CHUNK", 10)
     more = iter(SLOTS[40:])
@@ -55,7 +55,7 @@ def test_records_that_come_during_a_check_do_not_contradict_it(kept, monkeypatch
     assert next(more, None) != SLOTS[40], "nothing came meanwhile"
 
 
-def test_an_export_made_meanwhile_is_whole(kept):
+def test_export_during_writes_is_whole(kept):
     location, ledger = kept
 
     class Slow(io.StringIO):

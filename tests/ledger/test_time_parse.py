@@ -49,7 +49,7 @@ def at(*parts):
         ("1 year ago", datetime(2025, 11, 22, 14, 30)),
     ],
 )
-def test_moments(berlin, text, expected):
+def test_moments_are_parsed(berlin, text, expected):
     wanted = int(expected.timestamp() * 1000)
     assert (parse_when(text, NOW), parse_when(text, NOW, end=True)) == (wanted, wanted)
 
@@ -78,13 +78,13 @@ def test_moments(berlin, text, expected):
         ("21st November, 2026", (11, 21), (11, 22)),
     ],
 )
-def test_days_and_more_have_a_beginning_and_an_end(berlin, text, first, behind):
+def test_days_weeks_and_months_parse_to_start_and_end(berlin, text, first, behind):
     end = date(2027, 1, 1) if behind == (13, 1) else date(2026, *behind)
     assert parse_when(text, NOW) == time_format.day_start_ms(date(2026, *first))
     assert parse_when(text, NOW, end=True) == time_format.day_start_ms(end)
 
 
-def test_a_day_without_a_year_is_the_last_one(berlin):
+def test_day_without_a_year_is_the_most_recent(berlin):
     assert parse_when("dec 24", NOW) == time_format.day_start_ms(date(2025, 12, 24))
 
 
@@ -93,13 +93,13 @@ def test_last_night_is_from_evening_to_morning(berlin):
     assert parse_when("last night", NOW, end=True) == int(at(11, 22, 6).timestamp() * 1000)
 
 
-def test_hours_are_hours_also_where_the_clock_was_changed(berlin):
+def test_hours_ago_are_exact_across_a_clock_change(berlin):
     after = at(3, 29, 3, 10)  # ten minutes after two became three
     assert parse_when("1 hour ago", after) == int(after.timestamp() * 1000) - 3_600_000
     assert parse_when("1 day ago", after) == int(at(3, 28, 3, 10).timestamp() * 1000)
 
 
-def test_the_31st_of_a_short_month_is_its_last_day(berlin):
+def test_month_before_the_31st_ends_on_the_last_day(berlin):
     assert parse_age("6 months", datetime(2026, 8, 31)) == int(datetime(2026, 2, 28).timestamp() * 1000)
 
 
@@ -108,13 +108,13 @@ def test_the_31st_of_a_short_month_is_its_last_day(berlin):
     ["soon", "", "32 moons", "2026-13-01", "31 feb", "-1 day", "25:00", "13pm", "30m", "11/21/2026", "tomorrow", "1.5 months",
      "99999 years ago", "99999999999999 days", "999999999999999999999 hours ago", "lable 2 true"],
 )  # fmt: skip
-def test_no_time_is_said_with_examples(text):
+def test_invalid_time_is_refused_with_examples(text):
     with pytest.raises(UserError, match=r"no such time.*yesterday"):
         parse_when(text, NOW)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "30m", "99999 years", "soon"])
-def test_no_span_is_said_with_examples(text):
+def test_invalid_span_is_refused_with_examples(text):
     with pytest.raises(UserError, match=r"no such span.*90 days"):
         parse_age(text, NOW)
 
@@ -125,7 +125,7 @@ _PHRASES = (
 
 
 @given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(_PHRASES.split()), max_size=6).map(" ".join)))
-def test_nothing_else_happens(text):
+def test_random_text_parses_or_is_a_usage_error(text):
     for end in (False, True):
         try:
             datetime.fromtimestamp(parse_when(text, NOW, end=end) / 1000)

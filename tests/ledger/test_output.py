@@ -51,7 +51,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 140])
-def test_no_line_is_longer_than_the_terminal(sqlite_location, zero_ms, monkeypatch, columns):
+def test_lines_fit_the_terminal(sqlite_location, zero_ms, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("NO_COLOR", "1")
     out = Terminal()
@@ -70,13 +70,13 @@ def test_no_line_is_longer_than_the_terminal(sqlite_location, zero_ms, monkeypat
         assert "230/200" in out.getvalue()
 
 
-def test_a_coarser_bar_tells_what_matters_most():
+def test_downsampled_bar_keeps_the_most_important_mark():
     bar = "··n·W·nB!|··" + "·" * (BAR_CELLS - 12)
     assert render._downsample(bar, 4)[:4] == "nB!·"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "koi8-r", "cp437", "latin-1"])
-def test_a_terminal_of_few_letters_gets_what_it_has(sqlite_location, zero_ms, encoding):
+def test_ascii_terminal_gets_ascii_characters(sqlite_location, zero_ms, encoding):
     with Ledger(sqlite_location) as ledger:
         ledger.set_name(BOARD, "Küche ☃")
     words = [sys.executable, "-m", "earlid.cli", "review", "2026-11-21", "--ledger", str(sqlite_location.path)]
@@ -87,7 +87,7 @@ def test_a_terminal_of_few_letters_gets_what_it_has(sqlite_location, zero_ms, en
     assert done.stderr == b""
 
 
-def test_a_reader_that_leaves_is_no_trouble(sqlite_location, zero_ms):
+def test_closed_output_pipe_exits_without_error(sqlite_location, zero_ms):
     where = ["--ledger", str(sqlite_location.path)]
     for words in (["review", "--json"], ["review", "2026-11-21", "--csv"], ["export"], ["verify"]):
         child = subprocess.Popen(
@@ -98,7 +98,7 @@ def test_a_reader_that_leaves_is_no_trouble(sqlite_location, zero_ms):
         assert (child.returncode, b"Traceback" in err) == (0, False), err
 
 
-def test_a_full_disk_under_the_output_is_said(sqlite_location, zero_ms):
+def test_full_disk_under_the_output_is_an_error(sqlite_location, zero_ms):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     where = ["--ledger", str(sqlite_location.path)]
@@ -122,7 +122,7 @@ def test_a_full_disk_under_the_output_is_said(sqlite_location, zero_ms):
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode), "a device was replaced by a file"
 
 
-def test_an_export_goes_into_a_pipe_and_behind_a_link(sqlite_location, zero_ms, tmp_path):
+def test_export_writes_into_pipes_and_through_links(sqlite_location, zero_ms, tmp_path):
     where = ["--ledger", str(sqlite_location.path)]
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target.csv"
     os.mkfifo(pipe)
@@ -143,7 +143,7 @@ def review(location, capsys, *words):
     return code, capsys.readouterr()
 
 
-def test_a_time_needs_no_option(sqlite_location, zero_ms, capsys):
+def test_period_without_an_option_is_accepted(sqlite_location, zero_ms, capsys):
     for words in (["yesterday"], ["--until", "yesterday"], ["--since", "yesterday", "--until", "yesterday"]):
         code, said = review(sqlite_location, capsys, *words)
         assert code == 0
@@ -158,7 +158,7 @@ def test_a_time_needs_no_option(sqlite_location, zero_ms, capsys):
     assert review(sqlite_location, capsys, "--since", "today", "--until", "yesterday")[0] == 2
 
 
-def test_long_ranges_count_the_quiet_days(sqlite_location, zero_ms, capsys):
+def test_long_report_counts_quiet_days(sqlite_location, zero_ms, capsys):
     code, said = review(sqlite_location, capsys, "--since", "30 years ago")
     assert code == 0
     assert "days on which nothing happened" in said.out
@@ -167,7 +167,7 @@ def test_long_ranges_count_the_quiet_days(sqlite_location, zero_ms, capsys):
     assert "For single" not in review(sqlite_location, capsys, "--since", "1 year ago", "--event", "open")[1].out
 
 
-def test_names_and_numbers_that_cannot_be(sqlite_location, zero_ms, capsys):
+def test_invalid_names_and_numbers_are_usage_errors(sqlite_location, zero_ms, capsys):
     assert review(sqlite_location, capsys, "name", BOARD[:4], "Kitchen")[0] == 0
     for words, say in (
         (["name", OTHER, "kitchen"], "another board is called"),

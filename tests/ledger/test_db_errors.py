@@ -24,7 +24,7 @@ errors = pytest.importorskip("psycopg").errors
         (errors.DivisionByZero, "failed: Fehler", FAILED),
     ],
 )
-def test_a_server_that_speaks_german(kind, part, code):
+def test_server_errors_are_recognised_in_any_language(kind, part, code):
     said = explain(kind("Fehler: nichts geht mehr"), "the house's ledger")
     assert part in str(said)
     assert said.code == code

@@ -23,19 +23,19 @@ DAY = 86_400_000
 HOUR_MS = 3_600_000
 
 
-def test_one_point_carries_to_both_sides_with_growing_doubt():
+def test_single_clock_point_extrapolates_with_growing_uncertainty():
     clock = BootClock([ClockPoint(10_000, T, 40)])
     assert clock.wall(10_000) == (T, 40)
     assert clock.wall(0) == (T - 10_000, 40)
     assert clock.wall(10_000 + DAY) == (T + DAY, 40 + 4320)
 
 
-def test_between_two_points_drift_is_taken_out():
+def test_drift_between_two_clock_points_is_removed():
     slow = BootClock([ClockPoint(0, T, 40), ClockPoint(DAY, T + DAY + 4000, 40)])
     assert slow.wall(DAY // 2) == (T + DAY // 2 + 2000, 40 + 2160)
 
 
-def test_the_newest_point_is_believed_and_a_wrong_one_forgotten():
+def test_newest_clock_point_wins_over_inconsistent_ones():
     right, wrong, again = ClockPoint(0, T, 50), ClockPoint(DAY, T + 9 * DAY, 50), ClockPoint(2 * DAY, T + 2 * DAY, 50)
     assert consistent_points([right, wrong]) == [wrong]
     assert consistent_points([again, right, wrong]) == [right, again]
@@ -45,14 +45,14 @@ def test_the_newest_point_is_believed_and_a_wrong_one_forgotten():
     st.lists(st.tuples(st.integers(0, 1 << 25), st.integers(-900, 900)), min_size=1, max_size=9),
     st.integers(0, 1 << 47),
 )
-def test_points_that_agree_give_one_line(points, ms):
+def test_consistent_clock_points_give_one_line(points, ms):
     clock = BootClock(ClockPoint(hour * HOUR_MS, T + hour * HOUR_MS + off, 1000) for hour, off in points)
     wall_ms, unc_ms = clock.wall(ms)
     assert abs(wall_ms - (T + ms)) <= unc_ms
     assert abs(clock.ms_at(wall_ms) - ms) <= 2
 
 
-def test_no_record_falls_between_two_days_of_a_drifting_clock(location):
+def test_record_at_midnight_of_a_drifting_clock_is_in_exactly_one_day(location):
     rows = [fields(i + 1, i * 997, "mute") for i in range(400)]
     with Ledger(location) as ledger:
         ledger.add(BOARD, seal_all(rows))
@@ -67,7 +67,7 @@ def test_no_record_falls_between_two_days_of_a_drifting_clock(location):
     assert abs(sum(counts) - sum(map(len, parts[: 20 * len(counts)]))) <= 2
 
 
-def test_milliseconds_past_32_bits_and_48_bits_are_kept(location):
+def test_milliseconds_beyond_32_and_48_bits_are_kept(location):
     # MicroPython's ticks and 32-bit counters wrap after 49.7 days; the journal's do not.
     late_ms = [(1 << 32) - 5, (1 << 32) + 5, (1 << 47)]
     with Ledger(location) as ledger:
@@ -79,7 +79,7 @@ def test_milliseconds_past_32_bits_and_48_bits_are_kept(location):
     assert [entry.wall_ms for entry in boots[:2]] == [T - 5, T + 5]
 
 
-def test_a_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
+def test_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
     told = {"flags": record.CLOCK_SET, "unc_ms": 60}
     wrong = T + 30 * DAY
     with Ledger(location) as ledger:
@@ -103,7 +103,7 @@ def test_a_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
     assert dump(location) == before
 
 
-def test_a_start_nobody_timed_lies_between_its_neighbours():
+def test_untimed_start_lies_between_its_neighbours():
     extents = [BootExtent(1, 0, 60_000, T + DAY), BootExtent(2, 0, 1000, T + DAY), BootExtent(3, 0, 5, T + DAY)]
     points = {1: [ClockPoint(0, T, 50)], 3: [ClockPoint(0, T + 600_000, 50)]}
     wall_ms, unc_ms = clocks_of(extents, points)[2].wall(0)
@@ -112,14 +112,14 @@ def test_a_start_nobody_timed_lies_between_its_neighbours():
     assert wall_ms + unc_ms <= T + 600_000
 
 
-def test_with_no_time_at_all_only_the_fetch_bounds_it():
+def test_start_without_any_clock_point_is_bounded_by_its_fetch():
     clock = clocks_of([BootExtent(1, 0, 10_000, T)], {})[1]
     assert clock.wall(10_000) == (T, UNBOUNDED_MS)
     assert time_format.uncertainty_text(UNBOUNDED_MS) == "or before"
     assert BoundedClock(T, T - 5).wall(0)[1] == UNBOUNDED_MS
 
 
-def test_points_are_kept_sparingly(location):
+def test_redundant_clock_points_are_not_stored(location):
     with Ledger(location) as ledger:
         for minute in range(0, 24 * 60, 5):
             ledger.add_clock_point(BOARD, 1, minute * 60_000, T + minute * 60_000, 50)
@@ -127,7 +127,7 @@ def test_points_are_kept_sparingly(location):
     assert len(dump(location, "clock_points")) <= 6
 
 
-def test_a_leap_of_the_hosts_clock_leaves_a_point_and_is_outvoted_by_the_next(location):
+def test_leap_of_the_host_clock_is_stored_and_overruled_by_the_next_point(location):
     with Ledger(location) as ledger:
         ledger.add(BOARD, life(10))
         for ms, wall_ms in ((0, T), (60_000, T + 60_000 + 3_600_000), (120_000, T + 120_000)):
@@ -137,14 +137,14 @@ def test_a_leap_of_the_hosts_clock_leaves_a_point_and_is_outvoted_by_the_next(lo
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 7, 1), 24)])
-def test_days_are_as_long_as_they_are(berlin, day, hours):
+def test_days_of_a_clock_change_have_23_and_25_hours(berlin, day, hours):
     start_ms = time_format.day_start_ms(day)
     ((boots, first_ms, end_ms),) = time_format.days_between(start_ms, start_ms + 1)
     assert (boots, first_ms, end_ms - first_ms) == (day, start_ms, hours * 3_600_000)
     assert len(time_format.days_between(start_ms - DAY, start_ms + 3 * DAY)) in (4, 5)
 
 
-def test_the_hour_that_comes_twice_is_told_apart(berlin):
+def test_repeated_hour_is_told_apart_by_its_offset(berlin):
     first_ms = int(datetime(2026, 10, 25, 2, 30, fold=0).timestamp() * 1000)
     second_ms = first_ms + 3_600_000
     assert time_format.clock_text(first_ms) == time_format.clock_text(second_ms) == "02:30:00"
@@ -155,10 +155,10 @@ def test_the_hour_that_comes_twice_is_told_apart(berlin):
 @pytest.mark.parametrize(
     ("span_ms", "text"), [(400, "0.4 s"), (8000, "8.0 s"), (200_000, "3 min 20 s"), (7_500_000, "2 h 05 min")]
 )
-def test_spans_for_people(span_ms, text):
+def test_durations_format_for_people(span_ms, text):
     assert time_format.span_text(span_ms) == text
 
 
 @pytest.mark.parametrize(("unc_ms", "text"), [(60, ""), (3000, "±3 s"), (7_200_000, "±2 h"), (10 * DAY, "±10 d")])
-def test_doubt_for_people(unc_ms, text):
+def test_uncertainties_format_for_people(unc_ms, text):
     assert time_format.uncertainty_text(unc_ms) == text
