@@ -101,8 +101,7 @@ CASES: list[tuple[str, Observation, str]] = [
     ("no-serial-port", at("gone", error="/dev/null is no serial port. See `earlid list`."), "earlid list"),
     ("boot-loader", at("bootloader"), "Press reset"),
     ("boot-mode", at("silent", console_text="Wrong boot mode detected (0x13)! The chip needs"), "GPIO 0"),
-    ("boot-mode", at("bootloader", console_text="rst:0x1 (POWERON_RESET),boot:0x3 "
-                                         "(DOWNLOAD_BOOT(UART0))"), "GPIO 2, 12 and 15"),
+    ("boot-mode", at("bootloader", console_text="rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT(UART0))"), "GPIO 2, 12 and 15"),
     ("brown-out-now", at("silent", console_text="Brownout detector was triggered\n\nets Jul 29 2019"), "1 A supply"),
     ("empty", at("silent", console_text="invalid header: 0xffffffff\ninvalid header: 0xffffffff"), "earlid flash"),
     ("flash-unreadable", at("silent", console_text="flash read err, 1000\nets_main.c 371"), "GPIO 6 to 12"),

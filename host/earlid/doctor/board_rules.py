@@ -14,8 +14,8 @@ from earlid.doctor.model import NOTICE, Diagnosis, ExaminedBoard, Observation, R
 # to do.
 SELF_TEST = (
     ("guarded-live", "the guarded rail is live although its relay rests",
-     "the relay's contact is welded or "
-     "bridged", "Take the guarded microphone off. Replace the relay; check for a solder bridge."),
+     "the relay's contact is welded or bridged",
+     "Take the guarded microphone off. Replace the relay; check for a solder bridge."),
     ("sentinel-live", "the sentinel rail is live although its relay rests",
      "the relay's contact is welded or bridged", "Replace the sentinel's relay; check for a solder bridge."),
     ("pump-stuck-high", "a pump pin held high energises a relay",
@@ -47,22 +47,16 @@ FAULTS = {
                "Take the guarded microphone off and replace the relay."),
     "no-close": ("the lid opened and its rail stayed dead", "the guarded relay does not close its contact",
                  "Check the coil's 5 V and the contact's wiring."),
-    "sagging": ("the guarded rail was too low while the lid was "
-                "open", "the guarded microphone draws too much, or a weak supply",
+    "sagging": ("the guarded rail was too low while the lid was open", "the guarded microphone draws too much, or a weak supply",
                 "Measure 3.3 V at the contact with the microphone attached; use another supply."),
     "mute-poles": ("the mute switch's poles disagreed", "a pole is broken or not wired", "Check the mute switch."),
-    "overrun": ("audio was "
-                "lost", "the board was too slow for a moment", "Nothing, unless it comes often: then report it."),
+    "overrun": ("audio was lost", "the board was too slow for a moment", "Nothing, unless it comes often: then report it."),
     "flash-full": ("the journal had no room", "other files fill the flash", "Take other files off the board."),
-    "flash-error": ("a record could not be "
-                    "written", "the flash is worn out or its supply unsteady", "Replace the module."),
-    "boot-loop": ("four starts in a row "
-                  "failed", "the supply is weak or the firmware broken", "Run `earlid flash` again."),
-    "exception": ("the firmware stopped "
-                  "itself", "a mistake in the firmware", "Report it with `earlid doctor --bundle`."),
+    "flash-error": ("a record could not be written", "the flash is worn out or its supply unsteady", "Replace the module."),
+    "boot-loop": ("four starts in a row failed", "the supply is weak or the firmware broken", "Run `earlid flash` again."),
+    "exception": ("the firmware stopped itself", "a mistake in the firmware", "Report it with `earlid doctor --bundle`."),
     "config-damaged": ("the configuration was unreadable", "defaults are in force", "Run `earlid calibrate` again."),
-    "model-damaged": ("there was no readable "
-                      "word", "only the button opens the lid", "Run `earlid flash --word NAME`."),
+    "model-damaged": ("there was no readable word", "only the button opens the lid", "Run `earlid flash --word NAME`."),
     "pump-stuck": ("a pump pin stuck", "the pin or its wiring is bridged", "Check the pump's wiring."),
 }  # fmt: skip
 MIC_FAULTS = ("mic-dead", "mic-stuck", "mic-clipped")
@@ -126,8 +120,7 @@ def state(observation: Observation) -> Iterator[Diagnosis]:
             )  # fmt: skip
         elif board.hello.get("mute"):
             yield Diagnosis(
-                "muted", board.port, "The mute switch is "
-                                     "on.", "Nothing can open the lid, and no self-test energises a relay.",
+                "muted", board.port, "The mute switch is on.", "Nothing can open the lid, and no self-test energises a relay.",
                 "Switch it off to have everything tested.", NOTICE,
             )  # fmt: skip
 
@@ -148,8 +141,7 @@ def rails(observation: Observation) -> Iterator[Diagnosis]:
             )  # fmt: skip
         if lid == "closed" and sentinel_mv < circuit.RAIL_GOOD_MV:
             yield Diagnosis(
-                "sentinel-low", board.port, f"The sentinel's rail has {sentinel_mv} mV, "
-                                            f"{circuit.RAIL_NOMINAL_MV} are due.",
+                "sentinel-low", board.port, f"The sentinel's rail has {sentinel_mv} mV, {circuit.RAIL_NOMINAL_MV} are due.",
                 "Its relay is not closed, or the supply is weak: the board cannot hear its word.",
                 "Listen for the click at a reset; measure 3.3 V at the module and at the sentinel's contact.",
             )  # fmt: skip
@@ -171,8 +163,8 @@ def microphone(observation: Observation) -> Iterator[Diagnosis]:
         elif len({row["peak"] for row in live}) == 1 and len(live) > 2:
             yield Diagnosis(
                 "mic-stuck", board.port, f"Every sample is of size {live[0]['peak']}.",
-                "The data line is stuck or "
-                "floating.", "Check SD (GPIO 33): it must come from the microphone, not from a rail.",
+                "The data line is stuck or floating.",
+                "Check SD (GPIO 33): it must come from the microphone, not from a rail.",
             )  # fmt: skip
         elif _clips(live):
             yield Diagnosis(
@@ -198,8 +190,8 @@ def line(observation: Observation) -> Iterator[Diagnosis]:
         if board.hello.get("overruns", 0):
             yield Diagnosis(
                 "overruns", board.port, f"{board.hello['overruns']} hops of audio were lost since the start.",
-                "The board was too slow for moments; a word said then is "
-                "missed.", "Report it with `earlid doctor --bundle`.", NOTICE,
+                "The board was too slow for moments; a word said then is missed.",
+                "Report it with `earlid doctor --bundle`.", NOTICE,
             )  # fmt: skip
 
 

@@ -13,17 +13,13 @@ CH340 = "1a86:7523"
 ESPRESSIF_VENDOR = "303a:"
 
 NO_PORT_DO = {
-    "linux": "Try another cable, one that came with a phone that syncs over it; then another USB port. `dmesg | "
-    "tail` should "
-    "show a new ttyUSB0 or ttyACM0 when you plug it in.",
-    "darwin": "Try another cable, one that can carry data; then another USB port. In System Information > USB a "
-    "device must "
-    "appear. If one does and no /dev/cu.* comes with it, install the maker's driver (CH34x: WCH; CP210x: "
-    "Silicon Labs), "
-    "allow it under Privacy & Security, and restart.",
-    "win32": "Try another cable, one that can carry data; then another USB port. If Device Manager shows the "
-    "device with a "
-    "yellow mark, install the maker's driver (CH340: WCH; CP210x: Silicon Labs; FT232: FTDI).",
+    "linux": "Try another cable, one that came with a phone that syncs over it; then another USB port. `dmesg | tail` "
+    "should show a new ttyUSB0 or ttyACM0 when you plug it in.",
+    "darwin": "Try another cable, one that can carry data; then another USB port. In System Information > USB a device "
+    "must appear. If one does and no /dev/cu.* comes with it, install the maker's driver (CH34x: WCH; CP210x: Silicon "
+    "Labs), allow it under Privacy & Security, and restart.",
+    "win32": "Try another cable, one that can carry data; then another USB port. If Device Manager shows the device "
+    "with a yellow mark, install the maker's driver (CH340: WCH; CP210x: Silicon Labs; FT232: FTDI).",
 }
 DRIVER_DO = {
     "linux": "Load the driver: `sudo modprobe cp210x ch341 ftdi_sio`. On Ubuntu it is in linux-modules-extra.",
@@ -56,9 +52,8 @@ def no_port(observation: Observation) -> Iterator[Diagnosis]:
     if not observation.ports and not observation.system.usb_without_port:
         yield Diagnosis(
             "no-port", "", "No USB serial device is there.",
-            "Either no board is plugged in, or its cable carries power only (the board's light burns all the "
-            "same), or its "
-            "USB chip has no driver.",
+            "Either no board is plugged in, or its cable carries power only (the board's light burns all the same), or "
+            "its USB chip has no driver.",
             _text(NO_PORT_DO, observation.system.platform),
         )  # fmt: skip
 
@@ -70,9 +65,8 @@ def driver(observation: Observation) -> Iterator[Diagnosis]:
             yield Diagnosis(
                 "brltty", "", f"The USB chip {chip} (CH340) has no port, and brltty runs.",
                 "brltty, a service for Braille displays, takes this chip seconds after it is plugged in.",
-                "If you use no Braille display: `sudo apt remove brltty`, then plug the board in again. If you "
-                "do: mask its "
-                "rule for 1a86:7523 in /usr/lib/udev/rules.d.",
+                "If you use no Braille display: `sudo apt remove brltty`, then plug the board in again. If you do: "
+                "mask its rule for 1a86:7523 in /usr/lib/udev/rules.d.",
             )  # fmt: skip
         else:
             yield Diagnosis(
@@ -95,8 +89,7 @@ def permission(observation: Observation) -> Iterator[Diagnosis]:
         else:
             group = port.access.group or "dialout"
             yield Diagnosis(
-                "permission", name, f"No permission to open "
-                                    f"{name}.", f"It belongs to the group {group}, and you are not in it.",
+                "permission", name, f"No permission to open {name}.", f"It belongs to the group {group}, and you are not in it.",
                 _text(PERMISSION_DO, observation.system.platform).format(group=group),
             )  # fmt: skip
 
@@ -109,10 +102,8 @@ def busy(observation: Observation) -> Iterator[Diagnosis]:
             continue
         if probe.hello:
             yield Diagnosis(
-                "busy-earlid", probe.port, f"{probe.port} is held by another earlid, which answers for "
-                                              f"the board.",
-                "That is as it should be: one program logs a "
-                "board.", "Nothing. `earlid safe` works all the same.", NOTICE,
+                "busy-earlid", probe.port, f"{probe.port} is held by another earlid, which answers for the board.",
+                "That is as it should be: one program logs a board.", "Nothing. `earlid safe` works all the same.", NOTICE,
             )  # fmt: skip
             continue
         who = probe.holder or "Another program"
@@ -127,11 +118,9 @@ def modem_manager(observation: Observation) -> Iterator[Diagnosis]:
     if "ModemManager" in observation.system.interfering and observation.ports:
         yield Diagnosis(
             "modem-manager", "", "ModemManager runs.",
-            "It opens every new serial port for some seconds and sends it modem commands: a port may be busy "
-            "right after it "
-            "is plugged in.",
-            "Wait ten seconds after plugging in. For good: a udev rule with ENV{ID_MM_DEVICE_IGNORE}=\"1\" for "
-            "the board, or "
+            "It opens every new serial port for some seconds and sends it modem commands: a port may be busy right "
+            "after it is plugged in.",
+            'Wait ten seconds after plugging in. For good: a udev rule with ENV{ID_MM_DEVICE_IGNORE}="1" for the board, or '
             "`sudo systemctl disable --now ModemManager` if you have no modem.", NOTICE,
         )  # fmt: skip
 
@@ -191,8 +180,7 @@ def _boot_text(port: ExaminedPort, platform: str) -> Iterator[Diagnosis]:
         yield Diagnosis(
             "boot-loader", name, "The chip waits in its boot loader.",
             "It was started with BOOT (GPIO 0) held low, by a button, a wire or the serial program before.",
-            "Press reset. To put Earlid on it, run `earlid flash` now. If it comes up like this every "
-            "time: " + BOOT_PIN_DO,
+            "Press reset. To put Earlid on it, run `earlid flash` now. If it comes up like this every time: " + BOOT_PIN_DO,
         )  # fmt: skip
     mode = re.search(r"boot:0x([0-9a-f]+)", text)
     if (mode and not int(mode[1], 16) & NORMAL_START) or "Wrong boot mode" in text:
@@ -204,13 +192,12 @@ def _boot_text(port: ExaminedPort, platform: str) -> Iterator[Diagnosis]:
         yield Diagnosis(
             "brown-out-now", name, "The chip reports that its supply broke down.",
             "The USB port, hub or cable cannot give the current, or something on the 3.3 V rail draws too much.",
-            "Use a short, thick cable directly at the computer or a 1 A supply; take the guarded microphone off "
-            "and try again.",
+            "Use a short, thick cable directly at the computer or a 1 A supply; take the guarded microphone off and "
+            "try again.",
         )  # fmt: skip
     if "invalid header: 0xffffffff" in text:
         yield Diagnosis(
-            "empty", name, "The chip finds no program in its "
-                           "flash.", "It is new, or was erased.", "Run `earlid flash`.",
+            "empty", name, "The chip finds no program in its flash.", "It is new, or was erased.", "Run `earlid flash`.",
         )  # fmt: skip
     elif "flash read err" in text or "invalid header" in text or "csum err" in text:
         yield Diagnosis(
@@ -241,8 +228,8 @@ def other_firmware(observation: Observation) -> Iterator[Diagnosis]:
                 yield Diagnosis(
                     "micropython", probe.port, "MicroPython's prompt, and no Earlid.",
                     "The board is bare, in maintenance mode, or carries another project.",
-                    "Run `earlid flash`; it asks before it replaces another project's main.py. Out of "
-                    "maintenance mode: reset.",
+                    "Run `earlid flash`; it asks before it replaces another project's main.py. Out of maintenance "
+                    "mode: reset.",
                     NOTICE,
                 )  # fmt: skip
         elif probe.state == "silent":
