@@ -19,7 +19,7 @@ from earlid.ledger.store import Ledger
 
 TELEMETRY_MS = 200
 RESCAN_S = 2.0
-RETENTION_S = 86_400.0
+RETENTION_CHECK_S = 86_400.0
 EVENTS_KEPT = 10
 
 
@@ -51,7 +51,7 @@ class Supervisor:
         self._waiting = False
         self._stale = threading.Event()
         self._stale.set()
-        self._retained_s = float("-inf")
+        self._retention_checked_s = float("-inf")
         self.events: deque[WatchEvent] = deque(maxlen=EVENTS_KEPT)
         self.live_ms: dict[str, int] = {}
 
@@ -86,9 +86,9 @@ class Supervisor:
                 self._refresh()
             except UserError as error:  # records wait on the boards until the ledger works again
                 self._log(str(error))
-        if time.monotonic() - self._retained_s > RETENTION_S:
-            self._retained_s = time.monotonic()
-            self._retain()
+        if time.monotonic() - self._retention_checked_s > RETENTION_CHECK_S:
+            self._retention_checked_s = time.monotonic()
+            self._apply_retention()
 
     def _look_for_boards(self) -> None:
         ports = self._ports()
@@ -97,7 +97,7 @@ class Supervisor:
             self._log("waiting for a board to be plugged in")
         for port in ports:
             if port not in self._watchers:
-                self._watchers[port] = Watcher(port, self._ledger, self._note, TELEMETRY_MS if self._display else 0)
+                self._watchers[port] = Watcher(port, self._ledger, self._add_event, TELEMETRY_MS if self._display else 0)
                 self._watchers[port].start()
         for port in [port for port in self._watchers if port not in ports]:
             if not self._watchers[port].status.connected:  # plugged in again, a board may get another name
@@ -110,14 +110,14 @@ class Supervisor:
             if self._display:
                 self.live_ms = live_today(reader, known, int(time.time() * 1000))
 
-    def _retain(self) -> None:
+    def _apply_retention(self) -> None:
         try:
             for board, count in keep_retention(self._ledger).items():
                 self._log(f"{self.title(board)}: {count} records older than the retention purged")
         except UserError as error:
             self._log(str(error))
 
-    def _note(self, event: WatchEvent) -> None:
+    def _add_event(self, event: WatchEvent) -> None:
         self._stale.set()
         self.events.append(event)
         self._on_event(event)
