@@ -29,7 +29,7 @@ MPREMOTE_LIMIT_S = 300
 
 
 @dataclass(frozen=True)
-class Cost:
+class DeployCost:
     """Bytes on the wire to the board and from it, seconds of wall time."""
 
     sent: int
@@ -37,7 +37,7 @@ class Cost:
     seconds: float
 
 
-def measure(write: Callable[[str], None], bytes_per_s: float | None) -> Cost:
+def measure(write: Callable[[str], None], bytes_per_s: float | None) -> DeployCost:
     """The cost of one way to fill an empty board; write is given the port."""
     board = VirtualBoard(firmware=None)
     board.power_on()
@@ -47,7 +47,7 @@ def measure(write: Callable[[str], None], bytes_per_s: float | None) -> Cost:
         with harness.cable(harness.board_end(board), bytes_per_s) as cable:
             begin_s = time.monotonic()
             write(cable.path)
-            return Cost(cable.sent, cable.received, time.monotonic() - begin_s)
+            return DeployCost(cable.sent, cable.received, time.monotonic() - begin_s)
     finally:
         board.stop()
 

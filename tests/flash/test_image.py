@@ -86,7 +86,7 @@ def test_failed_download_says_how_to_name_a_file(
 def test_named_image_is_read_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "mine.bin"
     path.write_bytes(GOOD)
-    assert image.load(str(path)) == image.Image("mine.bin", GOOD, 0)
+    assert image.load(str(path)) == image.MicroPythonImage("mine.bin", GOOD, 0)
     path.write_bytes(b"PK\x03\x04")
     with pytest.raises(UserError, match=r"mine\.bin is no ESP32 image.*download/ESP32_GENERIC") as raised:
         image.load(str(path))

@@ -18,7 +18,7 @@ from esptool.util import FatalError, PrintOnce, flash_size_bytes
 
 from earlid.board.port import port_holder
 from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
-from earlid.flash.image import Image
+from earlid.flash.image import MicroPythonImage
 from earlid.flash.stages import Report
 
 SLOW_BAUD = 115200
@@ -76,7 +76,7 @@ log.set_logger(_logger)
 ResetStrategy.print_once = PrintOnce(_logger.warning)  # esptool bound the old logger when it was imported
 
 
-def write(port: str, image: Image, *, erase: bool, force: bool, report: Report) -> None:
+def write(port: str, image: MicroPythonImage, *, erase: bool, force: bool, report: Report) -> None:
     """Put an image on the chip at a port, verify it, and start it.
 
     Resets the chip into its boot loader. Tries 460800 baud first and 115200 when the connection breaks.
@@ -103,7 +103,7 @@ def write(port: str, image: Image, *, erase: bool, force: bool, report: Report) 
                 raise _user_error(port, error, stub_ran) from error
 
 
-def _write(port: str, image: Image, baud: int, erase: bool, force: bool, report: Report) -> None:
+def _write(port: str, image: MicroPythonImage, baud: int, erase: bool, force: bool, report: Report) -> None:
     report("connect", 0, 0)
     chip = esptool.cmds.detect_chip(port, SLOW_BAUD, connect_attempts=CONNECT_ATTEMPTS)
     try:
@@ -124,7 +124,7 @@ def _write(port: str, image: Image, baud: int, erase: bool, force: bool, report:
             chip._port.close()
 
 
-def _check_chip(chip: ESPLoader, image: Image, force: bool) -> None:
+def _check_chip(chip: ESPLoader, image: MicroPythonImage, force: bool) -> None:
     if force:
         return
     for target in CHIP_DEFS.values():
@@ -140,7 +140,7 @@ def _check_chip(chip: ESPLoader, image: Image, force: bool) -> None:
         )  # fmt: skip
 
 
-def _check_size(chip: ESPLoader, image: Image) -> None:
+def _check_size(chip: ESPLoader, image: MicroPythonImage) -> None:
     label = esptool.cmds.detect_flash_size(chip)
     if label is None:
         raise UserError(

@@ -44,7 +44,7 @@ PINNED = Release(
 
 
 @dataclass(frozen=True)
-class Image:
+class MicroPythonImage:
     """A checked MicroPython image: its file name, its bytes, and the chip it is for (esptool's IMAGE_CHIP_ID)."""
 
     name: str
@@ -57,7 +57,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("EARLID_CACHE") or platformdirs.user_cache_path("earlid"))
 
 
-def load(path: str | None, report: Callable[[int, int], None] = lambda done, total: None) -> Image:
+def load(path: str | None, report: Callable[[int, int], None] = lambda done, total: None) -> MicroPythonImage:
     """Load the image to write.
 
     Args:
@@ -75,7 +75,7 @@ def load(path: str | None, report: Callable[[int, int], None] = lambda done, tot
     return check(_pinned(report), PINNED.name)
 
 
-def check(data: bytes, name: str) -> Image:
+def check(data: bytes, name: str) -> MicroPythonImage:
     """Check that an ESP boot loader would start this image.
 
     Raises:
@@ -86,7 +86,7 @@ def check(data: bytes, name: str) -> Image:
             f"{name} is no ESP32 image (it does not begin with 0xE9): take the .bin file of ESP32_GENERIC "
             "from micropython.org/download/ESP32_GENERIC.", USAGE,
         )  # fmt: skip
-    return Image(name, data, struct.unpack_from("<H", data, CHIP_ID_AT)[0])
+    return MicroPythonImage(name, data, struct.unpack_from("<H", data, CHIP_ID_AT)[0])
 
 
 def _pinned(report: Callable[[int, int], None]) -> bytes:

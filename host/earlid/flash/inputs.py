@@ -19,7 +19,7 @@ BLOB_SUFFIX = ".elww"
 BLOB_MAGIC = b"ELWW"
 
 
-def image_loader(path: str | None) -> Callable[[Callable[[int, int], None]], image.Image]:
+def image_loader(path: str | None) -> Callable[[Callable[[int, int], None]], image.MicroPythonImage]:
     """A function that returns the image, for several boards at once: one download serves them all.
 
     Args:
@@ -31,7 +31,7 @@ def image_loader(path: str | None) -> Callable[[Callable[[int, int], None]], ima
     loaded = [image.load(path)] if path else []
     lock = threading.Lock()
 
-    def load(report: Callable[[int, int], None]) -> image.Image:
+    def load(report: Callable[[int, int], None]) -> image.MicroPythonImage:
         with lock:
             if not loaded:
                 loaded.append(image.load(None, report))

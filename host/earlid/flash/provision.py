@@ -24,7 +24,7 @@ from earlid.board.link import BoardGone
 from earlid.board.port import open_port
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, UserError
 from earlid.flash import deploy, firmware_build
-from earlid.flash.image import Image
+from earlid.flash.image import MicroPythonImage
 from earlid.flash.repl import NoRepl, Repl
 from earlid.flash.stages import Report, interrupted_text
 
@@ -53,7 +53,7 @@ class FlashOptions:
         force: change a board that is not the expected one, or carries another project.
     """
 
-    image: Callable[[Callable[[int, int], None]], Image]
+    image: Callable[[Callable[[int, int], None]], MicroPythonImage]
     write_image: bool = False
     erase: bool = False
     model: bytes | None = None
