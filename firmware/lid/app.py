@@ -23,14 +23,14 @@ _QUIET_ROOM_HOPS = const(200)
 
 
 class App:
-    # ear: lid.gate.detector.Detector, or None: no word, button only
-    def __init__(self, board, journal, settings, ear):
+    # detector: lid.gate.detector.Detector, or None: no word, button only
+    def __init__(self, board, journal, settings, detector):
         self.board = board
         self.journal = journal
         self.settings = settings
         self.policy = Policy(settings)
         self.clock = Clock(time.ticks_ms, time.ticks_diff)
-        self.hearing = Hearing(board, ear)
+        self.hearing = Hearing(board, detector)
         self.link = Link(board)
         self.contact = Contact(board)
         self._mute = inputs.MuteSwitch()
@@ -56,7 +56,7 @@ class App:
     def hop(self):
         board, clock, hearing = self.board, self.clock, self.hearing
         before = time.ticks_ms()
-        heard = board.wait_hop(hearing.slots)
+        has_audio = board.wait_hop(hearing.slots)
         waited_ms = time.ticks_diff(time.ticks_ms(), before)
         step_ms = clock.tick()
         if step_ms < 0:
@@ -66,24 +66,24 @@ class App:
         if self._mute.disagree:
             self.policy.fail("mute-poles")
         talk = self._talk.push(board.talk_pressed())
-        if heard:
+        if has_audio:
             hearing.push(self.recorder, now, step_ms, waited_ms)
-        action = self.policy.step(now, muted, talk, heard and hearing.hit, hearing.score, not hearing.gate_open)
+        action = self.policy.step(now, muted, talk, has_audio and hearing.hit, hearing.score, not hearing.gate_open)
         if action:
             self._act(action, now)
         self._read_back(now)
         state = self.policy.state
-        board.lamp(lights.lamp(state, self._hops, self.settings["dim"]))
-        board.buzz(lights.buzz(state, self._hops))
+        board.status_led(lights.status_led(state, self._hops, self.settings["dim"]))
+        board.buzzer(lights.buzzer(state, self._hops))
         self._requests.poll()
         telemetry_hops = self._requests.telemetry_hops
         if telemetry_hops and self._hops % telemetry_hops == 0:
             self.link.send({"tm": self.status.telemetry()})
-        self.link.pump()
+        self.link.drain()
         self._hops += 1
         if state != "open" and not self.contact.closing:
-            self._keep_house(state)
-        board.beat()
+            self._maintain_flash(state)
+        board.drive_pumps()
 
     def _act(self, action, now):
         board, append = self.board, self.recorder.append
@@ -128,22 +128,22 @@ class App:
         if contact.closing and (contact.rail.drop_ms or verdict == "welded"):
             self.recorder.finish_closing()
 
-    def _keep_house(self, state):
+    def _maintain_flash(self, state):
         # Flash may make a hop late here: the lid is closed, and only the sentinel could drop.
         journal = self.journal
         if state != "fault" and journal.needs_room():
-            if state == "muted" or self.hearing.quiet_hops >= _QUIET_ROOM_HOPS or journal.pressing():
+            if state == "muted" or self.hearing.quiet_hops >= _QUIET_ROOM_HOPS or journal.nearly_full():
                 self.make_room()
                 if state == "closed":
                     self.hearing.start()
         if self._hops % _SAVE_HOPS == 0:
             gc.collect()
-            self._keep(journal.save_acked)
+            self._write_or_fail(journal.save_acked)
             if self._hops >= _SETTLED_HOPS and not self._settled:
                 self._settled = True
-                self._keep(files.settle)
+                self._write_or_fail(files.forget_starts)
 
-    def _keep(self, write, *what):
+    def _write_or_fail(self, write, *what):
         try:
             write(*what)
         except OSError:
@@ -153,12 +153,12 @@ class App:
         """Erase ahead in the journal, about a second of it: the lid must be closed; the sentinel sleeps meanwhile."""
         self.hearing.stop()
         try:
-            self.journal.make_room(self._note_lost)
+            self.journal.make_room(self._record_lost)
         except FlashError as error:
             self.policy.fail(error.args[0])
         except OSError:
             self.policy.fail("flash-error")
         self.clock.tick()
 
-    def _note_lost(self, count, first):
+    def _record_lost(self, count, first):
         self.recorder.append("lost", "overwritten", count, first)

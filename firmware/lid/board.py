@@ -29,7 +29,7 @@ class Board:
         self.listening = False  # feed the sentinel's relay
         self.guarding = False  # feed the lid's relay
         self._level = 0
-        self._lamp = machine.Pin(circuit.STATUS_LED_PIN, machine.Pin.OUT, value=0)
+        self._status_led = machine.Pin(circuit.STATUS_LED_PIN, machine.Pin.OUT, value=0)
         self._buzzer = machine.Pin(circuit.BUZZER_PIN, machine.Pin.OUT, value=0)
         self._talk = machine.Pin(circuit.TALK_BUTTON_PIN, machine.Pin.IN, machine.Pin.PULL_UP)
         self._guarded = _adc(circuit.GUARDED_RAIL_PIN)
@@ -81,7 +81,7 @@ class Board:
             time.sleep_ms(wait)
         return False
 
-    def beat(self):
+    def drive_pumps(self):
         # The last act of every hop: the charge pumps live by these edges, and the watchdog by this call.
         self._level ^= 1
         self._pumps[0].value(self._level if self.listening else 0)
@@ -131,10 +131,10 @@ class Board:
     def talk_pressed(self):
         return not self._talk.value()
 
-    def lamp(self, on):
-        self._lamp.value(on)
+    def status_led(self, on):
+        self._status_led.value(on)
 
-    def buzz(self, on):
+    def buzzer(self, on):
         self._buzzer.value(on)
 
     # --- the port ------------------------------------------------------------------------------------------------

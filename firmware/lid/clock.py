@@ -2,8 +2,7 @@
 # Two clocks: milliseconds since start, which never wrap, and the host's wall clock with what is not known about it.
 from lid.portable import const
 
-DRIFT_PPM = const(50)  # crystal over temperature and age
-UNKNOWN = (0, 0)
+_DRIFT_PPM = const(50)  # crystal over temperature and age
 
 
 class Clock:
@@ -50,8 +49,8 @@ class Clock:
         return step
 
     def wall(self):
-        """(Unix milliseconds, uncertainty), UNKNOWN before the host has set it."""
+        """(Unix milliseconds, uncertainty), (0, 0) before the host has set it."""
         if not self._wall:
-            return UNKNOWN
+            return (0, 0)
         since = self.ms() - self._wall_at
-        return self._wall + since, min(65535, self._uncertainty + since * DRIFT_PPM // 1000000)
+        return self._wall + since, min(65535, self._uncertainty + since * _DRIFT_PPM // 1000000)

@@ -37,25 +37,25 @@ def check(values):
     """A complete configuration from a dict that names any of the settings; ValueError names the setting and its range."""
     if type(values) is not dict:
         raise ValueError("a configuration is an object of settings")
-    whole = defaults()
+    complete = defaults()
     for name in values:
         if name not in SCHEMA:
             raise ValueError("no setting is called %r" % (name,))
         low, high = SCHEMA[name][1], SCHEMA[name][2]
         if type(values[name]) is not int or not low <= values[name] <= high:
             raise ValueError("%s must be a whole number from %d to %d (%s)" % (name, low, high, SCHEMA[name][4]))
-        whole[name] = values[name]
-    if whole["energy_off_q8"] > whole["energy_on_q8"]:
+        complete[name] = values[name]
+    if complete["energy_off_q8"] > complete["energy_on_q8"]:
         raise ValueError("energy_off_q8 must not be above energy_on_q8")
-    return whole
+    return complete
 
 
 def loosens(old, new):
     """Whether going from one complete configuration to another loosens the gate or the window in any setting."""
     for name in SCHEMA:
-        way = SCHEMA[name][3]
+        direction = SCHEMA[name][3]
         step = new[name] - old[name]
-        if step and way != _FREE and (way == _NEITHER or step * way < 0):
+        if step and direction != _FREE and (direction == _NEITHER or step * direction < 0):
             return True
     return False
 

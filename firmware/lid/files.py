@@ -12,18 +12,18 @@ _IDENTITY = "/identity.json"
 _STARTS = "/starts"
 
 
-def write_whole(path, data):
-    """Replace path by data (bytes) in one step; OSError when what was read back differs."""
-    beside = path + ".new"
-    with open(beside, "wb") as file:
-        file.write(data)
-    with open(beside, "rb") as file:
-        if file.read() != data:
+def write_atomically(path, content):
+    """Replace path by content (bytes) in one step; OSError when what was read back differs."""
+    new_path = path + ".new"
+    with open(new_path, "wb") as file:
+        file.write(content)
+    with open(new_path, "rb") as file:
+        if file.read() != content:
             raise OSError(5)
-    os.rename(beside, path)
+    os.rename(new_path, path)
 
 
-def read_whole(path):
+def read_or_none(path):
     """The file's bytes, or None when there is none."""
     try:
         with open(path, "rb") as file:
@@ -34,35 +34,35 @@ def read_whole(path):
 
 def load_config():
     """(configuration, whether a damaged one was put aside for the safe defaults)."""
-    data = read_whole(_CONFIG)
-    if data is None:
+    content = read_or_none(_CONFIG)
+    if content is None:
         return config.defaults(), False
     try:
-        return config.parse(data), False
+        return config.parse(content), False
     except ValueError:
         return config.defaults(), True
 
 
-def load_previous():
-    data = read_whole(_PREVIOUS)
+def load_previous_config():
+    content = read_or_none(_PREVIOUS)
     try:
-        return config.parse(data) if data else None
+        return config.parse(content) if content else None
     except ValueError:
         return None
 
 
 def save_config(old, new):
     """Put new in force for the next start; old can be rolled back to."""
-    write_whole(_PREVIOUS, config.dump(old))
-    write_whole(_CONFIG, config.dump(new))
+    write_atomically(_PREVIOUS, config.dump(old))
+    write_atomically(_CONFIG, config.dump(new))
 
 
 def load_identity(random_bytes):
     """({"board": 16 hex digits, "key": 32 bytes}, made now); OSError when not kept. random_bytes(n): from hardware."""
-    data = read_whole(_IDENTITY)
-    if data:
+    content = read_or_none(_IDENTITY)
+    if content:
         try:
-            values = json.loads(data)
+            values = json.loads(content)
             key = binascii.unhexlify(values["key"])
             if len(key) == 32 and len(values["board"]) == 16:
                 return {"board": values["board"], "key": key}, False
@@ -70,7 +70,7 @@ def load_identity(random_bytes):
             pass
     identity = make_identity(random_bytes)
     text = json.dumps({"board": identity["board"], "key": binascii.hexlify(identity["key"]).decode()})
-    write_whole(_IDENTITY, text.encode())
+    write_atomically(_IDENTITY, text.encode())
     return identity, True
 
 
@@ -80,16 +80,16 @@ def make_identity(random_bytes):
 
 def count_start():
     """Starts in a row, this one included, that were not followed by settle()."""
-    data = read_whole(_STARTS)
+    content = read_or_none(_STARTS)
     try:
-        starts = int(data) + 1 if data else 1
+        starts = int(content) + 1 if content else 1
     except ValueError:
         starts = 1
-    write_whole(_STARTS, b"%d" % min(starts, 99))
+    write_atomically(_STARTS, b"%d" % min(starts, 99))
     return starts
 
 
-def settle():
+def forget_starts():
     """The start went well: forget the ones before it."""
     try:
         os.remove(_STARTS)

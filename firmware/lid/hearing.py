@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# From the microphone's slots to "heard the word": intake, gate, and the watch over the microphone itself.
+# From the microphone's slots to "heard the word": conversion, gate, and the watch over the microphone itself.
 import binascii
 
 from micropython import const
@@ -13,13 +13,13 @@ _OVERRUN_HOPS = const(6000)  # one record a minute, however many
 
 
 class Hearing:
-    # ear: lid.gate.detector.Detector, or None when there is no word: the button still opens
-    def __init__(self, board, ear):
+    # detector: lid.gate.detector.Detector, or None when there is no word: the button still opens
+    def __init__(self, board, detector):
         self._board = board
-        self._ear = ear
-        self.word = ear.name if ear else ""
-        self.model = binascii.hexlify(ear.digest[:8]).decode() if ear else ""
-        self.intake = PcmInput()
+        self._detector = detector
+        self.word = detector.name if detector else ""
+        self.model = binascii.hexlify(detector.digest[:8]).decode() if detector else ""
+        self.pcm = PcmInput()
         self.slots = bytearray(HOP_SAMPLES * 4)
         self._microphone = health.MicrophoneMonitor()
         self._overrun = health.OverrunMonitor(_RING_MS)
@@ -35,16 +35,16 @@ class Hearing:
         self.quiet_hops = 0
 
     def configure(self, settings):
-        self.intake.set_gain(settings["gain_q8"])
-        if self._ear:
-            self._ear.configure(settings)
+        self.pcm.set_gain(settings["gain_q8"])
+        if self._detector:
+            self._detector.configure(settings)
 
     def start(self):
         self._board.listening = True
         self._board.start_microphone()
         self._warm_up = health.WARM_UP_HOPS
         self._microphone.reset()
-        self._forget()
+        self._reset()
 
     def stop(self):
         self._board.listening = False
@@ -52,13 +52,13 @@ class Hearing:
         # Nothing heard stays in memory.
         for i in range(len(self.slots)):
             self.slots[i] = 0
-        self._forget()
+        self._reset()
 
-    def _forget(self):
+    def _reset(self):
         self._overrun.reset()
-        self.intake.reset()
-        if self._ear:
-            self._ear.reset()
+        self.pcm.reset()
+        if self._detector:
+            self._detector.reset()
         self.hit = self.gate_open = False
         self.score = self.prob = self.energy_log2_q8 = self.quiet_hops = 0
 
@@ -70,28 +70,28 @@ class Hearing:
             if now - self._overrun_at >= _OVERRUN_HOPS:
                 self._overrun_at = now
                 recorder.append("fault", "overrun", lost * health.HOP_MS, _RING_MS)
-        intake = self.intake
-        hop = intake.push(self.slots)
+        pcm = self.pcm
+        hop = pcm.push(self.slots)
         self.hit = False
         if self._warm_up:
             self._warm_up -= 1
             return
-        verdict = self._microphone.push(intake.liveness, intake.clipped)
+        verdict = self._microphone.push(pcm.liveness, pcm.clipped)
         if verdict:
-            recorder.append("fault", verdict, self.peak(), intake.clipped)
-        ear = self._ear
-        if ear:
-            ear.push(hop)
-            self.hit = ear.hit
-            self.score = ear.mean_q8
-            self.prob = ear.prob
-            self.energy_log2_q8 = ear.energy_log2_q8
-            self.floor_log2_q8 = ear.floor_log2_q8
-            self.gate_open = ear.gate_open
+            recorder.append("fault", verdict, self.peak(), pcm.clipped)
+        detector = self._detector
+        if detector:
+            detector.push(hop)
+            self.hit = detector.hit
+            self.score = detector.mean_q8
+            self.prob = detector.prob
+            self.energy_log2_q8 = detector.energy_log2_q8
+            self.floor_log2_q8 = detector.floor_log2_q8
+            self.gate_open = detector.gate_open
         self.quiet_hops = 0 if self.gate_open else self.quiet_hops + 1
 
     def peak(self):
-        return min(65535, max(self.intake.high(), -self.intake.low()))
+        return min(65535, max(self.pcm.high(), -self.pcm.low()))
 
     def cutoff_q8(self):
-        return self._ear.cutoff_q8 if self._ear else 0
+        return self._detector.cutoff_q8 if self._detector else 0

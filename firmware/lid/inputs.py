@@ -28,16 +28,16 @@ class TalkButton(Debounce):
     # Held since before the start, it is neither a press nor a proof: it may be stuck.
     def __init__(self):
         super().__init__(True)
-        self._seen_free = False
+        self._was_released = False
 
     def push(self, raw):
         state = super().push(raw)
         if not state:
-            self._seen_free = True
+            self._was_released = True
         return state
 
     def presence(self):
-        return self.state and self._seen_free
+        return self.state and self._was_released
 
 
 class MuteSwitch:
@@ -48,13 +48,13 @@ class MuteSwitch:
         self.muted = True
         self.disagree = False
         self._armed = Debounce(False)
-        self._odd_hops = 0
+        self._inconsistent_hops = 0
 
     def push(self, arm_mv, mute_mv):
         arm = arm_mv >= circuit.SENSE_HIGH_MV
         mute = mute_mv >= circuit.SENSE_HIGH_MV
-        odd = arm == mute or (circuit.SENSE_LOW_MV < arm_mv < circuit.SENSE_HIGH_MV)
-        self._odd_hops = self._odd_hops + 1 if odd else 0
-        self.disagree = self._odd_hops >= _POLES_HOPS
+        inconsistent = arm == mute or (circuit.SENSE_LOW_MV < arm_mv < circuit.SENSE_HIGH_MV)
+        self._inconsistent_hops = self._inconsistent_hops + 1 if inconsistent else 0
+        self.disagree = self._inconsistent_hops >= _POLES_HOPS
         self.muted = not self._armed.push(arm and not mute)
         return self.muted

@@ -19,20 +19,20 @@ class Journal:
         self.seq = 0
         self.boot = 0
         self.link = record.genesis(self.board)
-        self._first = []  # number of each segment's first record, 0 when it has none
+        self._first_seqs = []  # number of each segment's first record, 0 when it has none
         self._index()
         self.acked = min(self._load_acked(), self.seq)
         self._saved_acked = self.acked
 
     def _index(self):
         segments = self._segments
-        self._first = [0] * len(segments.ids)
+        self._first_seqs = [0] * len(segments.ids)
         for i in range(segments.current + 1):
             used = segments.used if i == segments.current else SLOTS
             for slot in range(used):
                 data = segments.read(i, slot)
                 if record.slot_is_whole(data):
-                    self._first[i] = record.read_body(data[: record.BODY_BYTES])[0]
+                    self._first_seqs[i] = record.read_body(data[: record.BODY_BYTES])[0]
                     break
         # The head: the newest whole slot. What is torn behind it was never reported durable.
         for i in range(segments.current, -1, -1):
@@ -48,7 +48,7 @@ class Journal:
     @property
     def oldest(self):
         """Number of the oldest record still kept; seq + 1 when there is none."""
-        for first in self._first:
+        for first in self._first_seqs:
             if first:
                 return first
         return self.seq + 1
@@ -64,40 +64,40 @@ class Journal:
         segments.append(slot)
         self.seq += 1
         self.link = link
-        while len(self._first) < len(segments.ids):
-            self._first.append(0)
-        if not self._first[segments.current]:
-            self._first[segments.current] = self.seq
+        while len(self._first_seqs) < len(segments.ids):
+            self._first_seqs.append(0)
+        if not self._first_seqs[segments.current]:
+            self._first_seqs[segments.current] = self.seq
         return self.seq
 
     def needs_room(self):
         return not self._segments.has_spare()
 
-    def pressing(self):
+    def nearly_full(self):
         # The current segment is nearly full: room cannot wait for a quiet moment.
         return self._segments.used >= SLOTS - 64
 
-    def make_room(self, note_lost):
-        """Erase ahead: only while the lid is closed. note_lost(count, first) is called before unread records go."""
+    def make_room(self, record_lost):
+        """Erase ahead: only while the lid is closed. record_lost(count, first) is called before unread records go."""
         segments = self._segments
-        if segments.crowded():
-            self._drop_oldest(note_lost)
+        if segments.at_capacity():
+            self._drop_oldest(record_lost)
         while not segments.make_spare():
             # The file system is full of other things: a shorter ring, as long as one old segment is left to give.
             if segments.current < 1:
                 raise FlashError("flash-full")
-            self._drop_oldest(note_lost)
-        while len(self._first) < len(segments.ids):
-            self._first.append(0)
+            self._drop_oldest(record_lost)
+        while len(self._first_seqs) < len(segments.ids):
+            self._first_seqs.append(0)
 
-    def _drop_oldest(self, note_lost):
-        first = self._first[0]
-        end = self._first[1] or self.seq + 1
+    def _drop_oldest(self, record_lost):
+        first = self._first_seqs[0]
+        end = self._first_seqs[1] or self.seq + 1
         lost_from = max(first, self.acked + 1)
         if first and lost_from < end:
-            note_lost(end - lost_from, lost_from)
+            record_lost(end - lost_from, lost_from)
         self._segments.drop_oldest()
-        self._first.pop(0)
+        self._first_seqs.pop(0)
 
     def find(self, seq):
         """The 64 bytes of record seq, valid until the next read; None when it is not kept."""
@@ -105,7 +105,7 @@ class Journal:
             return None
         segments = self._segments
         for i in range(segments.current, -1, -1):
-            first = self._first[i]
+            first = self._first_seqs[i]
             if first and first <= seq:
                 used = segments.used if i == segments.current else SLOTS
                 # Torn slots push records back, never forward.

@@ -12,10 +12,10 @@ _PATTERN = {
     "muted": (400, 4, 2),  # two short blinks every 4 s: alive, but deaf
     "fault": (50, 25, 1),  # fast: look at the log
 }
-CHIRP_HOPS = const(300)  # a fault chirps every 3 s
+_CHIRP_HOPS = const(300)  # a fault chirps every 3 s
 
 
-def lamp(state, hop, dim):
+def status_led(state, hop, dim):
     """Whether the status light is lit in this hop."""
     period, lit, flashes = _PATTERN[state]
     phase = hop % period
@@ -24,7 +24,7 @@ def lamp(state, hop, dim):
     return phase < lit and not (dim and phase % _DIM_HOPS)
 
 
-def buzz(state, hop):
+def buzzer(state, hop):
     """Whether the buzzer sounds in this hop: two short chirps while in fault."""
-    phase = hop % CHIRP_HOPS
+    phase = hop % _CHIRP_HOPS
     return state == "fault" and (phase < 5 or 10 <= phase < 15)

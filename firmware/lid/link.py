@@ -6,7 +6,7 @@ from lid import wire
 
 _QUEUE_BYTES = const(4096)
 _CHUNK_BYTES = const(96)  # a hop's worth at 115200 baud is 115 bytes: more would make the UART wait
-_INTAKE_BYTES = const(64)
+_INPUT_BYTES = const(64)
 
 
 class Link:
@@ -17,8 +17,8 @@ class Link:
         self._view = memoryview(self._queue)
         self._head = 0
         self._fill = 0
-        self._intake = bytearray(_INTAKE_BYTES)
-        self._intake_view = memoryview(self._intake)
+        self._input = bytearray(_INPUT_BYTES)
+        self._input_view = memoryview(self._input)
         self._decoder = wire.Decoder(wire.BOARD_LINE_MAX)
         self._seq = 0
         self.dropped = 0
@@ -37,10 +37,10 @@ class Link:
         self._queue[: size - first] = line[first:]
         self._fill += size
 
-    def room(self):
+    def free_bytes(self):
         return _QUEUE_BYTES - self._fill
 
-    def pump(self):
+    def drain(self):
         # Once a hop: a piece of the queue to the port, if it takes it.
         if not self._fill or not self._port.port_ready():
             return
@@ -49,15 +49,15 @@ class Link:
         self._head = (self._head + size) % _QUEUE_BYTES
         self._fill -= size
 
-    def requests(self):
+    def receive(self):
         # Once a hop: the requests that are complete, as (id, verb, body); None when there are none.
-        used = self._port.read_port(self._intake)
+        used = self._port.read_port(self._input)
         if not used:
             return None
-        found = []
-        for _, body in self._decoder.feed(self._intake_view[:used]):
-            ident = body.get("id")
+        received = []
+        for _, body in self._decoder.feed(self._input_view[:used]):
+            request_id = body.get("id")
             verb = body.get("do")
-            if type(ident) is int and 0 <= ident < wire.SEQ_WRAP and type(verb) is str:
-                found.append((ident, verb, body))
-        return found
+            if type(request_id) is int and 0 <= request_id < wire.SEQ_WRAP and type(verb) is str:
+                received.append((request_id, verb, body))
+        return received

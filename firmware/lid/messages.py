@@ -69,6 +69,6 @@ class Status(_Reporter):
         return {
             "ms": self._clock.ms(), "state": self._policy.state, "live": self._contact.live_ms, "rail": self._contact.rail_mv,
             "lvl": hearing.energy_log2_q8, "floor": hearing.floor_log2_q8, "score": hearing.score, "prob": hearing.prob,
-            "gate": int(hearing.gate_open), "peak": hearing.peak(), "clip": hearing.intake.clipped,
+            "gate": int(hearing.gate_open), "peak": hearing.peak(), "clip": hearing.pcm.clipped,
             "drop": self._link.dropped, "over": hearing.overruns,
         }  # fmt: skip

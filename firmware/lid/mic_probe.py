@@ -12,7 +12,7 @@ from lid import circuit, health
 
 SHORTEST_MS = const(100)
 LONGEST_MS = const(3000)
-TONES_HZ = (50, 60, 100, 120)
+_TONES_HZ = (50, 60, 100, 120)
 
 _FRAMES = const(160)
 _GROUP = const(16)  # samples summed to one: the tones are sought at 1 kHz
@@ -20,11 +20,18 @@ _GROUPS = const(10)
 _PERIOD = const(100)  # groups, a whole number of cycles of each tone
 _SINE_SCALE = const(255)
 _MIDDLE = const(2097152)  # of a sum of 16 samples of 18 bits
-_LOW, _HIGH, _ANY, _ALL, _CLIPPED, _TOTAL, _OTHER_ANY, _OTHER_ALL = range(8)
+_LOW = const(0)
+_HIGH = const(1)
+_ANY = const(2)
+_ALL = const(3)
+_CLIPPED = const(4)
+_TOTAL = const(5)
+_OTHER_ANY = const(6)
+_OTHER_ALL = const(7)
 
 
 @micropython.viper
-def tally(slots: ptr32, state: ptr32, sums: ptr32):
+def accumulate(slots: ptr32, state: ptr32, sums: ptr32):
     # Samples as 24 bits offset by half of them: no negative word is ever in memory (it reads differently on 64 bits).
     low = state[0]
     high = state[1]
@@ -72,27 +79,27 @@ class Tones:
     # One bin of a discrete Fourier transform for each tone, over whole periods of all of them.
     def __init__(self):
         self._sine = array("h", (round(_SINE_SCALE * math.sin(2 * math.pi * i / _PERIOD)) for i in range(_PERIOD)))
-        self._cycles = array("h", (hertz * _PERIOD // 1000 for hertz in TONES_HZ))
-        self._in_phase = [0] * len(TONES_HZ)
-        self._across = [0] * len(TONES_HZ)
+        self._cycles = array("h", (hertz * _PERIOD // 1000 for hertz in _TONES_HZ))
+        self._in_phase = [0] * len(_TONES_HZ)
+        self._quadrature = [0] * len(_TONES_HZ)
         self._count = 0
 
     def push(self, sums):
-        sine, cycles, in_phase, across = self._sine, self._cycles, self._in_phase, self._across
+        sine, cycles, in_phase, quadrature = self._sine, self._cycles, self._in_phase, self._quadrature
         count = self._count
         for i in range(_GROUPS):
             x = sums[i] - _MIDDLE
             for tone in range(4):
                 at = count * cycles[tone]
                 in_phase[tone] += x * sine[at % _PERIOD] >> 10
-                across[tone] += x * sine[(at + _PERIOD // 4) % _PERIOD] >> 10
+                quadrature[tone] += x * sine[(at + _PERIOD // 4) % _PERIOD] >> 10
             count += 1
         self._count = count % _PERIOD
 
     def amplitudes_q4(self, groups):
         # In 1/16 of a step of 16 bits. 64: what a step is in a sum of 16 samples of 18 bits.
         scale = 2 * 1024 * 16 / (_SINE_SCALE * 64 * groups)
-        return [round(scale * math.sqrt(a * a + b * b)) for a, b in zip(self._in_phase, self._across)]
+        return [round(scale * math.sqrt(a * a + b * b)) for a, b in zip(self._in_phase, self._quadrature)]
 
 
 def run(board, hearing, length_ms):
@@ -119,10 +126,10 @@ def _listen(board, slots, length_ms):
     for hop in range(-health.WARM_UP_HOPS, hops):
         board.wait_hop(slots)
         if hop >= 0:
-            tally(slots, state, sums)
+            accumulate(slots, state, sums)
             tones.push(sums)
             total += state[_TOTAL]
-        board.beat()
+        board.drive_pumps()
         if board.talk_pressed() or board.mute_mv() >= circuit.SENSE_HIGH_MV:
             return None
     frames = hops * _FRAMES

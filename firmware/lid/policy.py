@@ -3,7 +3,7 @@
 # Time is counted in hops (10 ms): small integers for months, so that a step allocates nothing.
 from lid.portable import const
 
-HARD_MAX_HOPS = const(6000)  # 60 s: no setting, word or button holds the lid open longer
+_HARD_MAX_HOPS = const(6000)  # 60 s: no setting, word or button holds the lid open longer
 
 # What step() asks for. The caller makes an OPEN durable before it drives the relay, and calls fail() if it cannot.
 NOTHING = const(0)
@@ -24,22 +24,22 @@ class Policy:
         self.open_hops = 0
         self._fault = ""
         self._host_close = False
-        self._talk_was = True  # a button held since before the start opens nothing
-        self._must_release = False
+        self._was_pressed = True  # a button held since before the start opens nothing
+        self._ignore_held = False
         self._released_at = 0
         self._quiet_hops = 0
-        self._refractory = True  # nothing opens on a score that was high before anyone listened
-        self._quiet_since = 0
-        self._near = 0
+        self._in_refractory = True  # nothing opens on a score that was high before anyone listened
+        self._low_score_since = 0
+        self._near_miss_peak = 0
         self._opened_at = 0
         self.configure(config)
 
     def configure(self, config):
-        self._window = min(config["open_ms"] // 10, HARD_MAX_HOPS)
-        self._silence = config["silence_ms"] // 10
+        self._window_hops = min(config["open_ms"] // 10, _HARD_MAX_HOPS)
+        self._silence_hops = config["silence_ms"] // 10
         self._refractory_hops = config["refractory_ms"] // 10
-        self._rearm = config["rearm_q8"]
-        self._near_miss = config["near_miss_q8"]
+        self._rearm_score = config["rearm_q8"]
+        self._near_miss_score = config["near_miss_q8"]
 
     def request_close(self):
         # From the host, at any time. There is no request that opens.
@@ -59,8 +59,8 @@ class Policy:
     def step(self, now, muted, talk, hit, score, quiet):
         # now: hops since start. muted, talk: debounced. hit: the gate heard the word in this hop. score: its mean, of 255.
         # quiet: the energy gate is closed. Returns one of the actions above; reason says why.
-        pressed = talk and not self._talk_was
-        self._talk_was = talk
+        pressed = talk and not self._was_pressed
+        self._was_pressed = talk
         host_close = self._host_close
         self._host_close = False
         state = self.state
@@ -78,22 +78,22 @@ class Policy:
                 return self._close("mute", now)  # the next step says muted
             self.state = "muted"
             self.reason = ""
-            self._near = 0
+            self._near_miss_peak = 0
             return MUTE
         if state == "muted":
             self.state = "closed"
             self.reason = ""
-            self._refractory = True
-            self._quiet_since = now
+            self._in_refractory = True
+            self._low_score_since = now
             return UNMUTE
         if state == "open":
             return self._step_open(now, talk, pressed, host_close, quiet)
         return self._step_closed(now, pressed, hit, score)
 
     def _step_open(self, now, talk, pressed, host_close, quiet):
-        held = talk and not self._must_release
+        held = talk and not self._ignore_held
         if not talk:
-            self._must_release = False
+            self._ignore_held = False
         if held:
             self._released_at = now
         self._quiet_hops = self._quiet_hops + 1 if quiet and not held else 0
@@ -101,29 +101,29 @@ class Policy:
             return self._close("host", now)
         if pressed:
             return self._close("button", now)
-        if now - self._opened_at >= HARD_MAX_HOPS or now - self._released_at >= self._window:
+        if now - self._opened_at >= _HARD_MAX_HOPS or now - self._released_at >= self._window_hops:
             return self._close("timeout", now)
-        if self._silence and self._quiet_hops >= self._silence:
+        if self._silence_hops and self._quiet_hops >= self._silence_hops:
             return self._close("silence", now)
         return NOTHING
 
     def _step_closed(self, now, pressed, hit, score):
-        if score >= self._rearm:
-            self._quiet_since = now
-        if self._refractory and now - self._quiet_since >= self._refractory_hops:
-            self._refractory = False
+        if score >= self._rearm_score:
+            self._low_score_since = now
+        if self._in_refractory and now - self._low_score_since >= self._refractory_hops:
+            self._in_refractory = False
         if pressed:
             return self._open("button", now, score)
-        if hit and not self._refractory:
+        if hit and not self._in_refractory:
             return self._open("word", now, score)
-        if self._refractory:
-            self._near = 0
+        if self._in_refractory:
+            self._near_miss_peak = 0
             return NOTHING
-        if score >= self._near_miss:
-            self._near = max(self._near, score)
-        elif self._near:
-            self.peak = self._near
-            self._near = 0
+        if score >= self._near_miss_score:
+            self._near_miss_peak = max(self._near_miss_peak, score)
+        elif self._near_miss_peak:
+            self.peak = self._near_miss_peak
+            self._near_miss_peak = 0
             self.reason = "word"
             return NEAR_MISS
         return NOTHING
@@ -135,15 +135,15 @@ class Policy:
         self._opened_at = now
         self._released_at = now
         self._quiet_hops = 0
-        self._near = 0
+        self._near_miss_peak = 0
         # A word must not be held open by a thumb that was already there, nor a press count twice.
-        self._must_release = reason == "word"
+        self._ignore_held = reason == "word"
         return OPEN
 
     def _close(self, reason, now):
         self.state = "closed"
         self.reason = reason
         self.open_hops = now - self._opened_at
-        self._refractory = True
-        self._quiet_since = now
+        self._in_refractory = True
+        self._low_score_since = now
         return CLOSE

@@ -32,11 +32,11 @@ class FlashError(Exception):
 
 
 class Segments:
-    # flash: read(block, offset, buffer) and program(block, offset, data), block_count; rest: called between erases,
+    # flash: read(block, offset, buffer) and program(block, offset, data), block_count; feed: called between erases,
     # to feed the watchdog
-    def __init__(self, flash, rest):
+    def __init__(self, flash, feed):
         self._flash = flash
-        self._rest = rest
+        self._feed = feed
         self._slot = bytearray(SLOT_BYTES)
         self.ids = []  # alive, oldest first; the last is the spare when it is not the current one
         self._blocks = {}  # id: its flash blocks, in order
@@ -58,27 +58,27 @@ class Segments:
                 (alive if entry[3] == _FILE_BYTES else unfinished).add(int(entry[0]))
         self.highest = 0
         blocks = {}  # type: dict[int, list[int]]
-        head = bytearray(32)
+        header = bytearray(32)
         for block in range(self._flash.block_count):
-            self._flash.read(block, _SIGNATURE_AT, head)
-            if head[:4] != _MAGIC:
+            self._flash.read(block, _SIGNATURE_AT, header)
+            if header[:4] != _MAGIC:
                 continue
-            ident, index, crc = struct.unpack("<IH18xI", head[4:])
-            if crc != binascii.crc32(head[:28]) & 0xFFFFFFFF or index >= _BLOCKS:
+            segment_id, index, crc = struct.unpack("<IH18xI", header[4:])
+            if crc != binascii.crc32(header[:28]) & 0xFFFFFFFF or index >= _BLOCKS:
                 continue
-            self.highest = max(self.highest, ident)
-            if ident in alive:
-                row = blocks.setdefault(ident, [-1] * _BLOCKS)
+            self.highest = max(self.highest, segment_id)
+            if segment_id in alive:
+                row = blocks.setdefault(segment_id, [-1] * _BLOCKS)
                 # Two claims to one place: flash that littlefs had to work around. Neither is trusted.
                 row[index] = block if row[index] == -1 else -2
         self._blocks = {}
-        for ident in sorted(alive):
-            if ident in blocks and min(blocks[ident]) >= 0:
-                self._blocks[ident] = blocks[ident]
+        for segment_id in sorted(alive):
+            if segment_id in blocks and min(blocks[segment_id]) >= 0:
+                self._blocks[segment_id] = blocks[segment_id]
             else:
-                unfinished.add(ident)
-        for ident in unfinished:  # never used
-            os.remove("%s/%08d" % (_PATH, ident))
+                unfinished.add(segment_id)
+        for segment_id in unfinished:  # never used
+            os.remove("%s/%08d" % (_PATH, segment_id))
         self.ids = sorted(self._blocks)
 
     def find_end(self):
@@ -138,25 +138,25 @@ class Segments:
     def has_spare(self):
         return self.current + 1 < len(self.ids)
 
-    def crowded(self):
+    def at_capacity(self):
         # True when the oldest segment has to go before another spare is made.
         return self.current > _KEPT
 
     def drop_oldest(self):
-        ident = self.ids.pop(0)
-        del self._blocks[ident]
+        segment_id = self.ids.pop(0)
+        del self._blocks[segment_id]
         self.current -= 1
-        os.remove("%s/%08d" % (_PATH, ident))
+        os.remove("%s/%08d" % (_PATH, segment_id))
 
     def make_spare(self):
         # Erases 16 sectors, about a second: only while the lid is closed. False when the file system is full.
-        ident = self.highest + 1
-        path = "%s/%08d" % (_PATH, ident)
+        segment_id = self.highest + 1
+        path = "%s/%08d" % (_PATH, segment_id)
         try:
             with open(path, "wb") as file:
                 for index in range(_BLOCKS):
-                    file.write(self._block_image(ident, index))
-                    self._rest()
+                    file.write(self._block_image(segment_id, index))
+                    self._feed()
         except OSError:
             try:
                 os.remove(path)
@@ -164,9 +164,9 @@ class Segments:
                 pass
             return False
         self._scan()
-        return ident in self._blocks
+        return segment_id in self._blocks
 
-    def _block_image(self, ident, index):
+    def _block_image(self, segment_id, index):
         # What the file holds in its index-th block: all but the 4 * (1 + trailing zeros of index) bytes that littlefs
         # keeps in front.
         pointers = 0
@@ -176,7 +176,7 @@ class Segments:
             rest = 0 if rest & 1 else rest >> 1
         image = bytearray(b"\xff" * (_BLOCK - pointers))
         at = _SIGNATURE_AT - pointers
-        head = struct.pack("<4sIH18x", _MAGIC, ident, index)
-        image[at : at + 28] = head
-        image[at + 28 : at + 32] = struct.pack("<I", binascii.crc32(head) & 0xFFFFFFFF)
+        header = struct.pack("<4sIH18x", _MAGIC, segment_id, index)
+        image[at : at + 28] = header
+        image[at + 28 : at + 32] = struct.pack("<I", binascii.crc32(header) & 0xFFFFFFFF)
         return image

@@ -3,19 +3,19 @@
 from lid import circuit, files
 from lid.portable import const
 
-# Bits of the verdict: set = this held.
-GUARDED_DEAD = const(1)  # guarded rail dead while its pump rests
-SENTINEL_DEAD = const(2)  # sentinel rail dead while its pump rests
-STUCK_HIGH_SAFE = const(4)  # both pump pins held high for 300 ms energise nothing
-SENTINEL_RISES = const(8)  # the relay closes and its rail is good
-SENTINEL_DROPS = const(16)  # without edges the rail is gone in time
-DROP_AS_EVER = const(32)  # and about as fast as this board's first time, which was a healthy board's
-SENSE_AGREES = const(64)  # the mute switch's two throws contradict each other, as they should
-MICROPHONE_LIVES = const(128)  # its samples move
-SLOW_SAFE = const(256)  # both pumps toggled far too slowly for 500 ms energise nothing
-CLAMPED = const(512)  # with the I2S clocks high the sentinel's rail stays down: its clamps hold
-ALL = const(1023)
-_WHILE_MUTED = const(GUARDED_DEAD | SENTINEL_DEAD | STUCK_HIGH_SAFE | SENSE_AGREES | SLOW_SAFE | CLAMPED)
+# Bits of the verdict, as lid.wire_schema has them. Set: this held.
+_GUARDED_DEAD = const(1)  # guarded rail dead while its pump rests
+_SENTINEL_DEAD = const(2)  # sentinel rail dead while its pump rests
+_STUCK_HIGH_SAFE = const(4)  # both pump pins held high for 300 ms energise nothing
+_SENTINEL_RISES = const(8)  # the relay closes and its rail is good
+_SENTINEL_DROPS = const(16)  # without edges the rail is gone in time
+_DROP_UNCHANGED = const(32)  # and about as fast as this board's first time, which was a healthy board's
+_SENSE_AGREES = const(64)  # the mute switch's two throws contradict each other, as they should
+_MICROPHONE_LIVES = const(128)  # its samples move
+_SLOW_SAFE = const(256)  # both pumps toggled far too slowly for 500 ms energise nothing
+_CLAMPED = const(512)  # with the I2S clocks high the sentinel's rail stays down: its clamps hold
+_ALL = const(1023)
+_WHILE_MUTED = const(_GUARDED_DEAD | _SENTINEL_DEAD | _STUCK_HIGH_SAFE | _SENSE_AGREES | _SLOW_SAFE | _CLAMPED)
 
 _STEP_MS = const(10)
 _STUCK_STEPS = const(30)
@@ -26,26 +26,26 @@ _LISTEN_HOPS = const(10)
 _BASELINE = "/baseline"
 
 
-def record(board, hearing, policy, recorder):
+def run_and_record(board, hearing, policy, recorder):
     """Stop hearing, run, record the verdict, latch what endangers the lid, hear on; (bits, drop time in ms)."""
-    baseline_ms = _number(files.read_whole(_BASELINE))
+    baseline_ms = _number(files.read_or_none(_BASELINE))
     hearing.stop()
     bits, drop_ms, muted = run(board, hearing.slots, baseline_ms)
-    needed = _WHILE_MUTED if muted else ALL
+    needed = _WHILE_MUTED if muted else _ALL
     passed = bits & needed == needed
     if passed and not muted and not baseline_ms:
         try:
-            files.write_whole(_BASELINE, b"%d" % drop_ms)
+            files.write_atomically(_BASELINE, b"%d" % drop_ms)
         except OSError:
             policy.fail("flash-error")
     recorder.append("selftest", "passed" if passed else "failed", bits, drop_ms)
-    if not bits & GUARDED_DEAD or not bits & SENTINEL_DEAD:
+    if not bits & _GUARDED_DEAD or not bits & _SENTINEL_DEAD:
         policy.fail("welded")
-    elif not bits & STUCK_HIGH_SAFE or not bits & SLOW_SAFE:
+    elif not bits & _STUCK_HIGH_SAFE or not bits & _SLOW_SAFE:
         policy.fail("pump-stuck")
-    elif not bits & SENSE_AGREES:
+    elif not bits & _SENSE_AGREES:
         policy.fail("mute-poles")
-    elif bits & SENTINEL_RISES and not bits & DROP_AS_EVER:
+    elif bits & _SENTINEL_RISES and not bits & _DROP_UNCHANGED:
         recorder.append("fault", "drop-time", drop_ms, baseline_ms)
     if not muted:
         hearing.start()
@@ -71,10 +71,13 @@ def run(board, slots, baseline_ms):
     # A dead rail's pump may still hold charge: the one edge of the next step would pull the relay in again.
     for _ in range(circuit.DROP_MAX_MS // _STEP_MS):
         board.pause()
-    bits |= _dead(board, GUARDED_DEAD, SENTINEL_DEAD)
+    if board.guarded_mv() <= circuit.RAIL_LIVE_MV:
+        bits |= _GUARDED_DEAD
+    if board.sentinel_mv() <= circuit.RAIL_LIVE_MV:
+        bits |= _SENTINEL_DEAD
     board.hold_pumps(1)
     if _highest(board, _STUCK_STEPS) <= circuit.RAIL_LIVE_MV:
-        bits |= STUCK_HIGH_SAFE
+        bits |= _STUCK_HIGH_SAFE
     board.hold_pumps(0)
     highest = 0
     for edge in range(_SLOW_EDGES):
@@ -82,29 +85,20 @@ def run(board, slots, baseline_ms):
         highest = max(highest, _highest(board, circuit.SLOW_TOGGLE_MS // _STEP_MS))
     board.hold_pumps(0)
     if highest <= circuit.RAIL_LIVE_MV:
-        bits |= SLOW_SAFE
+        bits |= _SLOW_SAFE
     board.hold_clocks(1)
     for _ in range(_CLAMP_STEPS):
         board.pause()
     if board.sentinel_mv() <= circuit.RAIL_CLAMP_MV:
-        bits |= CLAMPED
+        bits |= _CLAMPED
     board.hold_clocks(0)
     arm_mv, mute_mv = board.arm_mv(), board.mute_mv()
     if (arm_mv >= circuit.SENSE_HIGH_MV) != (mute_mv >= circuit.SENSE_HIGH_MV):
-        bits |= SENSE_AGREES
-    if mute_mv >= circuit.SENSE_HIGH_MV or not bits & STUCK_HIGH_SAFE or not bits & SLOW_SAFE:
+        bits |= _SENSE_AGREES
+    if mute_mv >= circuit.SENSE_HIGH_MV or not bits & _STUCK_HIGH_SAFE or not bits & _SLOW_SAFE:
         return bits, 0, mute_mv >= circuit.SENSE_HIGH_MV
-    more, drop_ms = _energise(board, slots, baseline_ms)
-    return bits | more, drop_ms, False
-
-
-def _dead(board, guarded_bit, sentinel_bit):
-    bits = 0
-    if board.guarded_mv() <= circuit.RAIL_LIVE_MV:
-        bits |= guarded_bit
-    if board.sentinel_mv() <= circuit.RAIL_LIVE_MV:
-        bits |= sentinel_bit
-    return bits
+    channel_bits, drop_ms = _test_sentinel(board, slots, baseline_ms)
+    return bits | channel_bits, drop_ms, False
 
 
 def _highest(board, steps):
@@ -115,24 +109,24 @@ def _highest(board, steps):
     return highest
 
 
-def _energise(board, slots, baseline_ms):
+def _test_sentinel(board, slots, baseline_ms):
     bits = 0
     board.listening = True
     for _ in range(2 * circuit.ARM_MAX_MS // _STEP_MS):
         board.pause()
-        board.beat()
+        board.drive_pumps()
         if board.sentinel_mv() >= circuit.RAIL_GOOD_MV:
-            bits |= SENTINEL_RISES
+            bits |= _SENTINEL_RISES
             break
     board.start_microphone()
     first = None
     for hop in range(_WARM_UP_HOPS + _LISTEN_HOPS):
         board.wait_hop(slots)
-        board.beat()
+        board.drive_pumps()
         if hop == _WARM_UP_HOPS:
             first = bytes(slots[:64])
         elif first is not None and slots[:64] != first:
-            bits |= MICROPHONE_LIVES
+            bits |= _MICROPHONE_LIVES
     board.stop_microphone()
     board.listening = False
     drop_ms = 0
@@ -140,11 +134,11 @@ def _energise(board, slots, baseline_ms):
         board.pause()
         drop_ms += _STEP_MS
     if drop_ms <= circuit.DROP_MAX_MS:
-        bits |= SENTINEL_DROPS
+        bits |= _SENTINEL_DROPS
     # Leakage and temperature move it; a lost bleed resistor doubles it. The first time it is held against all healthy boards.
     least_ms, most_ms = circuit.DROP_EARLY_MS, circuit.DROP_LATE_MS
     if baseline_ms:
         least_ms, most_ms = baseline_ms * 6 // 10, baseline_ms * 14 // 10
     if least_ms - _STEP_MS <= drop_ms <= most_ms + _STEP_MS:
-        bits |= DROP_AS_EVER
+        bits |= _DROP_UNCHANGED
     return bits, drop_ms

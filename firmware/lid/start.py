@@ -32,11 +32,11 @@ def run(model_path):
         problems.append(("config-damaged", 0, config.digest(settings)))
     journal.boot += 1
     if board.talk_pressed():
-        _maintain(board, journal, settings)
+        _enter_maintenance(board, journal, settings)
         return
     starts = _count_start(problems)
-    ear = None if starts > _QUICK_STARTS else _load_word(model_path, problems)
-    app = App(board, journal, settings, ear)
+    detector = None if starts > _QUICK_STARTS else _load_word(model_path, problems)
+    app = App(board, journal, settings, detector)
     board.close_repl()
     board.start_watchdog()
     try:
@@ -44,7 +44,7 @@ def run(model_path):
         while True:
             app.hop()
     except Exception as error:
-        _stop(app, board, error)
+        _restart(app, board, error)
 
 
 def _open_journal(board, problems):
@@ -100,12 +100,12 @@ def _begin(app, board, journal, starts, is_new, problems):
     if starts > _QUICK_STARTS:
         app.policy.fail("boot-loop")
     else:
-        selftest.record(board, app.hearing, app.policy, app.recorder)
+        selftest.run_and_record(board, app.hearing, app.policy, app.recorder)
         app.clock.tick()
     app.link.send({"hi": app.status.hello()})
 
 
-def _maintain(board, journal, settings):
+def _enter_maintenance(board, journal, settings):
     # The lid and the sentinel stay off: nothing toggles. The REPL opens when main.py ends.
     board.stop_microphone()
     fields = (board.guarded_mv(), board.sentinel_mv())
@@ -120,10 +120,10 @@ def _maintain(board, journal, settings):
         "seq": journal.seq, "link": binascii.hexlify(journal.link).decode(),
     }})  # fmt: skip
     for _ in range(_DRAIN_HOPS):
-        link.pump()
+        link.drain()
 
 
-def _stop(app, board, error):
+def _restart(app, board, error):
     # An exception anywhere: both contacts open, one record, and a new start; three in a row stay closed.
     board.release()
     board.listening = False
@@ -131,7 +131,7 @@ def _stop(app, board, error):
     try:
         app.recorder.append("fault", "exception", 0, 0)
         for _ in range(_DRAIN_HOPS):
-            app.link.pump()
+            app.link.drain()
             board.pause()
     finally:
         board.reset()

@@ -6,7 +6,6 @@ import json
 
 from lid.portable import const
 
-PROTOCOL = const(1)
 SEQ_WRAP = const(1000000)
 BOARD_LINE_MAX = const(640)  # longest request a board takes
 HOST_LINE_MAX = const(2048)  # longest line a host takes
@@ -51,7 +50,7 @@ class Decoder:
 
     def feed(self, data):
         """A list of (seq, body) for every good line completed by these bytes."""
-        found = []  # type: list[tuple[int, dict]]
+        messages = []  # type: list[tuple[int, dict]]
         line = self._line
         used = self._used
         for c in data:
@@ -61,7 +60,7 @@ class Decoder:
                 self._skipping = False
             if c == 10:
                 if not self._skipping and used:
-                    self._take(used, found)
+                    self._decode_line(used, messages)
                 used = 0
                 self._skipping = False
             elif c == 13 or self._skipping:
@@ -75,13 +74,13 @@ class Decoder:
                 line[used] = c
                 used += 1
         self._used = used
-        return found
+        return messages
 
     def _in_string(self, used):
         # '#' starts a frame wherever it stands, except inside a frame's own text, where encode() may have put one.
         return used and self._line[0] == 35
 
-    def _take(self, used, found):
+    def _decode_line(self, used, messages):
         line = self._line
         start = 0
         if line[0] != 35:
@@ -90,7 +89,7 @@ class Decoder:
         # A frame cut short and then another on the same line: the last '#' that decodes wins.
         while True:
             try:
-                found.append(decode(memoryview(line)[start:used]))
+                messages.append(decode(memoryview(line)[start:used]))
                 self.noise_bytes += start
                 return
             except ValueError:

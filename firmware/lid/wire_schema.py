@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 U8, U16, U32, U48 = (2**bits - 1 for bits in (8, 16, 32, 48))
@@ -182,7 +183,7 @@ EVENTS = {
         ),
         "measured", "threshold",
     ),
-    "selftest": Event(("passed", "failed"), "bits, see `firmware/README.md`", "drop time, ms"),
+    "selftest": Event(("passed", "failed"), "bits: table below", "drop time, ms"),
     "config": Event(
         ("changed", "rolled-back", "refused", "paired", "first-start"),
         "digest before; of `refused`: place of the request in the table of requests, from 0", "digest after",
@@ -191,6 +192,36 @@ EVENTS = {
     "maintenance": Event(("entered",)),
     "lost": Event(("overwritten", "torn"), "how many records", "number of the first of them"),
 }  # fmt: skip
+
+
+class SelfTestBit(IntFlag):
+    """What a self-test found to hold."""
+
+    GUARDED_DEAD = 1
+    SENTINEL_DEAD = 2
+    STUCK_HIGH_SAFE = 4
+    SENTINEL_RISES = 8
+    SENTINEL_DROPS = 16
+    DROP_UNCHANGED = 32
+    SENSE_AGREES = 64
+    MICROPHONE_LIVES = 128
+    SLOW_SAFE = 256
+    CLAMPED = 512
+    ALL = 1023
+
+
+SELF_TEST = {
+    SelfTestBit.GUARDED_DEAD: "guarded rail dead at rest",
+    SelfTestBit.SENTINEL_DEAD: "sentinel rail dead at rest",
+    SelfTestBit.STUCK_HIGH_SAFE: "both pump pins held high for 300 ms energise nothing",
+    SelfTestBit.SENTINEL_RISES: "the sentinel's relay closes and its rail rises",
+    SelfTestBit.SENTINEL_DROPS: "and drops in time without pump edges",
+    SelfTestBit.DROP_UNCHANGED: "as fast as at this board's first time, which had to be a healthy board's",
+    SelfTestBit.SENSE_AGREES: "the mute switch's two throws contradict each other, as they should",
+    SelfTestBit.MICROPHONE_LIVES: "the microphone's samples move",
+    SelfTestBit.SLOW_SAFE: "pump edges every 50 ms energise nothing",
+    SelfTestBit.CLAMPED: "with the I2S clocks high the sentinel's rail stays below 220 mV",
+}
 
 
 # --- host to board: arguments, and what the reply has beside `re` and `ok` -------------------------------------------
@@ -301,7 +332,7 @@ class TelemetryArguments(TypedDict):
 class SelftestReply(Reply):
     """Of `selftest`."""
 
-    bits: Annotated[int, Field("verdict, see `firmware/README.md`", high=U16)]
+    bits: Annotated[int, Field("what held: table of the self-test's bits", high=U16)]
     drop_ms: DropTime
 
 

@@ -296,7 +296,7 @@ def plant():
             file.flush()
             file.write(data[len(data) // 2 :])
 
-    files.write_whole = write_in_place
+    files.write_atomically = write_in_place
 
 
 def torn():

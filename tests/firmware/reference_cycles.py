@@ -7,7 +7,7 @@ from lid.journal import NoJournal
 
 
 class Board:
-    guarding = listening = False
+    guarded_on = sentinel_on = False
 
 
 def walk(thing, path, above, done):

@@ -12,8 +12,9 @@ import lid
 import pytest
 import serial
 from earlid.virtual.circuit import Constants
-from lid import circuit, record, selftest
+from lid import circuit, record
 from lid.clock import Clock
+from lid.wire_schema import SelfTestBit
 
 from tests.firmware.kit import FIRST_HOP_MS, Bench
 
@@ -27,7 +28,7 @@ def test_a_healthy_start_is_closed_and_says_so():
         assert bench.told()[0] == ("boot", "power-on")
         assert ("selftest", "passed") in bench.told()
         assert bench.hello()["state"] == "closed"
-        assert bench.last("selftest").a == selftest.ALL
+        assert bench.last("selftest").a == SelfTestBit.ALL
         assert not bench.board.events("guarded_relay"), "the self-test touched the guarded microphone"
 
 
@@ -176,7 +177,7 @@ def test_a_relay_that_drops_more_slowly_than_it_used_to_is_told():
         channel.constants = dataclasses.replace(channel.constants, pump_decay_us=channel.constants.pump_decay_us * 1.6)
         reply = bench.ask("selftest", limit_ms=8000)
         assert reply["drop_ms"] > first * 1.4
-        assert not reply["bits"] & selftest.DROP_AS_EVER
+        assert not reply["bits"] & SelfTestBit.DROP_UNCHANGED
         bench.board.run_ms(300)
         fault = bench.last("fault")
         assert (fault.reason, fault.b) == ("drop-time", first)
@@ -185,7 +186,7 @@ def test_a_relay_that_drops_more_slowly_than_it_used_to_is_told():
 
 def test_a_self_test_on_request_needs_a_closed_lid_and_leaves_it_listening():
     with Bench() as bench:
-        assert bench.ask("selftest", limit_ms=8000)["bits"] == selftest.ALL
+        assert bench.ask("selftest", limit_ms=8000)["bits"] == SelfTestBit.ALL
         bench.board.mute(True)
         bench.board.run_ms(500)
         assert bench.ask("selftest")["err"] == "state"
@@ -231,7 +232,7 @@ def test_a_pump_that_a_pin_held_high_feeds_is_latched_at_start(name):
         bench.board.start()
         bench.board.run_ms(FIRST_HOP_MS)
         verdict = bench.last("selftest")
-        assert (verdict.reason, verdict.a & selftest.STUCK_HIGH_SAFE) == ("failed", 0)
+        assert (verdict.reason, verdict.a & SelfTestBit.STUCK_HIGH_SAFE) == ("failed", 0)
         assert bench.last("fault").reason == "pump-stuck"
         assert (bench.hello()["state"], bench.hello()["why"]) == ("fault", "pump-stuck")
         bench.press()
@@ -244,7 +245,7 @@ def test_a_pump_that_slow_edges_feed_is_latched_at_start():
     with Bench(start=False, constants=dataclasses.replace(Constants(), pump_decay_us=3_000_000.0)) as bench:
         bench.board.start()
         bench.board.run_ms(FIRST_HOP_MS)
-        assert not bench.last("selftest").a & selftest.SLOW_SAFE
+        assert not bench.last("selftest").a & SelfTestBit.SLOW_SAFE
         assert bench.hello()["why"] == "pump-stuck"
         bench.press()
         bench.board.run_ms(4000)
@@ -287,7 +288,7 @@ def test_a_counter_that_goes_far_ahead_closes_the_lid():
 
 
 def test_every_reason_of_the_fault_table_has_a_test():
-    table = (FIRMWARE / "README.md").read_text().partition("## Faults")[2].partition("Bits of the self-test")[0]
+    table = (FIRMWARE / "README.md").read_text().partition("## Faults")[2].partition("The guarded microphone is never")[0]
     rows = [row for row in table.splitlines() if row.startswith("| ") and not row.startswith(("| fault", "| ---"))]
     reasons = {word for row in rows for cell in re.findall(r"`([^`]+)`", row) for word in cell.split() if word in record.REASONS}
     tests = "".join((Path(__file__).parent / f"test_{name}.py").read_text() for name in ("faults", "starts", "invariants"))

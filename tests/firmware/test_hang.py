@@ -14,17 +14,17 @@ LID = Path(lid.__file__).parent
 HANG_AT_MS = 9000  # of board time: the lid is open by then
 # The loop's phases: what runs in a hop while the lid is open.
 PHASES = {
-    "app": ("hop", "_read_back", "_keep_house", "_act"),
+    "app": ("hop", "_read_back", "_maintain_flash", "_act"),
     "contact": ("read_back",),
     "hearing": ("push",),
     "policy": ("step", "_step_open"),
     "inputs": ("push",),
     "health": ("push", "_watch_open"),
     "requests": ("poll",),
-    "link": ("pump", "requests"),
+    "link": ("drain", "receive"),
     "clock": ("tick", "hops"),
-    "lights": ("lamp", "buzz"),
-    "board": ("wait_hop", "beat", "guarded_mv", "lamp", "talk_pressed"),
+    "lights": ("status_led", "buzzer"),
+    "board": ("wait_hop", "drive_pumps", "guarded_mv", "status_led", "talk_pressed"),
 }
 LONG = config.dump(config.check({"open_ms": 60000, "silence_ms": 60000}))
 

@@ -30,7 +30,7 @@ def test_1_closed_is_what_happens_when_nothing_happens():
 
 def test_1_code_that_has_ended_holds_nothing():
     """An exception in any module of the loop: contact open in time, a record, a new start."""
-    for module, line in (("messages", "    def telemetry(self):\n"), ("lights", "def lamp(state, hop, dim):\n")):
+    for module, line in (("messages", "    def telemetry(self):\n"), ("lights", "def status_led(state, hop, dim):\n")):
         source = (FIRMWARE / "lid" / f"{module}.py").read_text()
         crash = line + ("        " if line.startswith("    ") else "    ") + "if crash_now(): raise RuntimeError('planted')\n"
         assert line in source

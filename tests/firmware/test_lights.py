@@ -8,7 +8,7 @@ from tests.firmware.kit import Bench
 
 
 def lit(state: str, dim: int, hops: int = 400) -> list[bool]:
-    return [lights.lamp(state, hop, dim) for hop in range(hops)]
+    return [lights.status_led(state, hop, dim) for hop in range(hops)]
 
 
 def flashes(pattern: list[bool]) -> int:
@@ -31,8 +31,8 @@ def test_dim_is_a_quarter_and_never_off(state):
 
 
 def test_only_a_fault_is_heard():
-    assert any(lights.buzz("fault", hop) for hop in range(lights.CHIRP_HOPS))
-    assert not any(lights.buzz(state, hop) for state in ("closed", "open", "muted") for hop in range(600))
+    assert any(lights.buzzer("fault", hop) for hop in range(300))
+    assert not any(lights.buzzer(state, hop) for state in ("closed", "open", "muted") for hop in range(600))
 
 
 def test_the_boards_pins_follow_and_the_red_light_is_the_switchs():

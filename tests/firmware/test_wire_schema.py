@@ -33,7 +33,7 @@ MESSAGES = [
     message
     for message in vars(wire_schema).values()
     if isinstance(message, type) and message.__module__ == wire_schema.__name__ and hasattr(message, "__annotations__")
-    and message not in (wire_schema.Field, wire_schema.Event, wire_schema.Request)
+    and message not in (wire_schema.Field, wire_schema.Event, wire_schema.Request, wire_schema.SelfTestBit)
 ]  # fmt: skip
 
 
@@ -148,6 +148,15 @@ def test_records_are_those_of_the_journal():
             assert (kinds[name][0], kinds[name][1].high) == (int, limit), name
     assert tuple(EVENTS) == record.EVENTS
     assert {reason for event in EVENTS.values() for reason in event.reasons} == set(record.REASONS)
+
+
+def test_self_test_bits_are_the_firmwares():
+    source = (FIRMWARE / "lid" / "selftest.py").read_text()
+    bits = dict(re.findall(r"^_([A-Z_]+) = const\((\d+)\)", source, re.MULTILINE))
+    assert {name: bits.get(name) for name in wire_schema.SelfTestBit.__members__} == {
+        name: str(int(bit)) for name, bit in wire_schema.SelfTestBit.__members__.items()
+    }
+    assert list(wire_schema.SELF_TEST) == list(wire_schema.SelfTestBit)[:10]
 
 
 def test_what_came_after_the_first_version_may_be_absent():

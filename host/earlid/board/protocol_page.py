@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin, is_typeddict
 
 from lid import wire_schema
-from lid.wire_schema import ERRORS, EVENTS, REQUESTS, TEXT_MAX, U32, Field
+from lid.wire_schema import ERRORS, EVENTS, REQUESTS, SELF_TEST, TEXT_MAX, U32, Field
 
 from earlid import firmware
 
@@ -41,6 +41,7 @@ def tables() -> dict[str, str]:
             ("event", "reasons", "`a`", "`b`"),
             [(f"`{name}`", _words(event.reasons), event.a, event.b) for name, event in EVENTS.items()],
         ),
+        "bits": _table(("bit", "what held"), [(str(int(bit)), meaning) for bit, meaning in SELF_TEST.items()]),
         "requests": _table(
             ("`do`", "what the board does", "arguments", "reply beside `re` and `ok`", "needs the talk button"),
             [
