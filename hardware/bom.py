@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 
-from hardware.parts import CATALOGUE, PRICE_DATE, Board, Item, Part
+from hardware.parts import CATALOGUE, PRICE_DATE, Item, Netlist, Part
 
 HEAD = ["refs", "count", "value", "tolerance", "mpn", "alternatives", "rating", "price_each_eur_estimate", "source"]
 
@@ -25,7 +25,7 @@ def item(part: Part) -> Item:
     return Item(f"X7R {part.value} 50 V radial", "any X7R, 5 mm pitch", 0.10, "16 V or more")
 
 
-def rows(board: Board) -> list[list[str]]:
+def rows(board: Netlist) -> list[list[str]]:
     groups: dict[tuple[str, str], list[Part]] = {}
     for part in board.parts:
         groups.setdefault((item(part).mpn, f"{part.tolerance * 100:.0f} %" if part.tolerance else ""), []).append(part)
@@ -53,11 +53,11 @@ def rows(board: Board) -> list[list[str]]:
     return groups_text
 
 
-def total_eur(board: Board) -> float:
+def total_eur(board: Netlist) -> float:
     return sum(int(row[1]) * float(row[7]) for row in rows(board))
 
 
-def as_csv(board: Board) -> str:
+def as_csv(board: Netlist) -> str:
     """CSV text with a last line that dates the estimate."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hardware import fmea
 from hardware.headline import PAUSE_S, Sample
 from hardware.netlist import build
-from hardware.parts import Board
+from hardware.parts import Netlist
 from hardware.recipes import RECIPES
 
 HEAD = """\
@@ -24,7 +24,7 @@ PINS = {
 }  # fmt: skip
 
 
-def scale_q10(board: Board, top: str, bottom: str) -> int:
+def scale_q10(board: Netlist, top: str, bottom: str) -> int:
     """A divider's ratio, source over pin, times 1024."""
     high, low = board.part(top).value_si, board.part(bottom).value_si
     return round(1024 * (high + low) / low)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 
-from hardware.parts import Board
+from hardware.parts import Netlist
 
 LIMITS: dict[str, tuple[float, float]] = {
     "temp_c": (0.0, 50.0),
@@ -58,7 +58,7 @@ class Corner:
         return replace(self, env={**self.env, **changes})
 
 
-def draw(board: Board, seed: int) -> Corner:
+def draw(board: Netlist, seed: int) -> Corner:
     """Sample number `seed`, uniform within every limit; the same seed gives the same board on every machine."""
     rng = random.Random(f"earlid-{seed}")
     env = {name: rng.uniform(low, high) for name, (low, high) in LIMITS.items()}
@@ -71,7 +71,7 @@ def draw(board: Board, seed: int) -> Corner:
     return Corner(f"sample {seed}", env, scale)
 
 
-def _end(board: Board, name: str, signs: dict[str, int], env: dict[str, int]) -> Corner:
+def _end(board: Netlist, name: str, signs: dict[str, int], env: dict[str, int]) -> Corner:
     """All parts whose reference ends in a key of `signs` at that end of their tolerance."""
     values = dict(NOMINAL)
     for key, sign in env.items():
@@ -85,7 +85,7 @@ def _end(board: Board, name: str, signs: dict[str, int], env: dict[str, int]) ->
     return Corner(name, values, scale)
 
 
-def extremes(board: Board) -> list[Corner]:
+def extremes(board: Netlist) -> list[Corner]:
     """Two worst boards: every spread set so that the relay holds longest ('slow'), and shortest ('quick')."""
     hold = {"C03": 1, "C04": 1, "R04": 1, "C01": 1, "C02": 1, "R03": 1, "R8": 1, "R9": -1, "R14": 1, "C05": 1}
     env = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hardware.parts import Board, Part
+from hardware.parts import Netlist, Part
 
 GND = "GND"
 STRAPPING = {0, 2, 5, 12, 15}
@@ -19,7 +19,7 @@ LEAST_BACKFEED_OHM = 1000.0
 CLAMP_OHM = 4.7
 
 
-def connected(board: Board) -> Iterator[str]:
+def connected(board: Netlist) -> Iterator[str]:
     """Every net has two ends, every pin that must be connected is."""
     for net, ends in board.nets().items():
         if len(ends) < 2:
@@ -30,7 +30,7 @@ def connected(board: Board) -> Iterator[str]:
                 yield f"{part.ref} pin {pin} is not connected"
 
 
-def gpio_roles(board: Board) -> Iterator[str]:
+def gpio_roles(board: Netlist) -> Iterator[str]:
     """Every GPIO has a role that it can play, also while the chip boots."""
     for number, (net, role) in board.gpio.items():
         if role not in ROLES:
@@ -48,14 +48,14 @@ def gpio_roles(board: Board) -> Iterator[str]:
         yield f"net {net} is on two GPIOs"
 
 
-def senses_cannot_drive(board: Board) -> Iterator[str]:
+def senses_cannot_drive(board: Netlist) -> Iterator[str]:
     """A pin that reads a microphone rail must be input-only: firmware could drive the rail through any other."""
     for number, (net, role) in board.gpio.items():
         if role == "adc" and number not in INPUT_ONLY:
             yield f"GPIO{number} reads {net} and could drive it: use GPIO 34 to 39"
 
 
-def coil_supply(board: Board) -> Iterator[str]:
+def coil_supply(board: Netlist) -> Iterator[str]:
     """Nothing stores charge on the coil supply, and only the switch feeds it."""
     for part in board.parts:
         if part.kind == "C" and "VCOIL" in part.nets:
@@ -89,7 +89,7 @@ def _edges(part: Part, relay_closed: bool, armed: bool) -> Iterator[tuple[str, s
                 yield pins[f"{pole}_COM"], pins[f"{pole}_{'ARM' if armed else 'MUTE'}"], 0.0
 
 
-def _feeds(board: Board, rail: str, relay_closed: bool, armed: bool) -> list[tuple[str, list[str]]]:
+def _feeds(board: Netlist, rail: str, relay_closed: bool, armed: bool) -> list[tuple[str, list[str]]]:
     """Sources that reach `rail` over less than LEAST_BACKFEED_OHM, with the parts on the way."""
     sources = {net for net in board.supplies if net != GND}
     sources |= {net for net, role in board.gpio.values() if role not in ("adc", "button")}
@@ -113,7 +113,7 @@ def _feeds(board: Board, rail: str, relay_closed: bool, armed: bool) -> list[tup
     return found
 
 
-def rails_break_twice(board: Board) -> Iterator[str]:
+def rails_break_twice(board: Netlist) -> Iterator[str]:
     """Either break alone, contact or switch pole, leaves no source with less than 1 kilohm to the rail."""
     for rail in board.mic_rails:
         for closed, armed, what in ((False, True, "the released contact"), (True, False, "the thrown switch")):
@@ -121,7 +121,7 @@ def rails_break_twice(board: Board) -> Iterator[str]:
                 yield f"{rail} is fed from {source} around {what}, through {' '.join(path)}"
 
 
-def rails_are_held_down(board: Board) -> Iterator[str]:
+def rails_are_held_down(board: Netlist) -> Iterator[str]:
     """Every rail has a bleeder and two clamps: the relay's resting contact and the switch's MUTE throw."""
     for rail in board.mic_rails:
         to_ground = [p for p in board.parts if p.kind == "R" and set(p.nets) == {rail, GND}]
@@ -138,7 +138,7 @@ def rails_are_held_down(board: Board) -> Iterator[str]:
             yield f"{rail} has {clamps} of two clamps to ground"
 
 
-def gate_has_one_source(board: Board) -> Iterator[str]:
+def gate_has_one_source(board: Netlist) -> Iterator[str]:
     """The relay's transistor gets its gate charge from the power pump alone; the comparator can only take it away."""
     for n in range(1, board.channels + 1):
         for part in board.parts:
@@ -152,7 +152,7 @@ def gate_has_one_source(board: Board) -> Iterator[str]:
                 yield f"{part.ref} feeds the power tank from {' '.join(part.nets)}"
 
 
-def pump_is_ac_coupled(board: Board) -> Iterator[str]:
+def pump_is_ac_coupled(board: Netlist) -> Iterator[str]:
     """No direct current gets from a pump pin to either tank."""
     for n in range(1, board.channels + 1):
         reached, todo = {f"PUMP{n}"}, [f"PUMP{n}"]
@@ -174,7 +174,7 @@ def pump_is_ac_coupled(board: Board) -> Iterator[str]:
             yield f"PUMP{n} has no pull-down of 22k or less: mains hum could move a floating pin"
 
 
-def coils_have_flyback(board: Board) -> Iterator[str]:
+def coils_have_flyback(board: Netlist) -> Iterator[str]:
     for part in board.parts:
         if part.kind == "RELAY":
             supply, drain = part.pins["CA"], part.pins["CB"]
@@ -184,7 +184,7 @@ def coils_have_flyback(board: Board) -> Iterator[str]:
                 yield f"{part.ref}: no diode and zener across the coil"
 
 
-def power_ratings(board: Board) -> Iterator[str]:
+def power_ratings(board: Netlist) -> Iterator[str]:
     """No resistor outside a clamp burns at the highest supply straight across it."""
     for part in board.parts:
         if part.kind != "R" or part.value_si <= CLAMP_OHM or part.value == "47R" or part.ref.endswith("13"):
@@ -198,12 +198,12 @@ def power_ratings(board: Board) -> Iterator[str]:
             yield f"{part.ref} burns when its rail is shorted"
 
 
-RULES: list[Callable[[Board], Iterator[str]]] = [
+RULES: list[Callable[[Netlist], Iterator[str]]] = [
     connected, gpio_roles, senses_cannot_drive, coil_supply, rails_break_twice, rails_are_held_down, gate_has_one_source,
     pump_is_ac_coupled, coils_have_flyback, power_ratings,
 ]  # fmt: skip
 
 
-def check(board: Board) -> list[str]:
+def check(board: Netlist) -> list[str]:
     """All findings of all rules as 'rule: finding'; empty when the board may be built."""
     return [f"{rule.__name__}: {finding}" for rule in RULES for finding in rule(board)]

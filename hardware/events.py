@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware import scenes
+from hardware import stimuli
 from hardware.corners import LIMITS, Corner, extremes
 from hardware.netlist import build
-from hardware.parts import Board
-from hardware.spice import Fault, Scene, simulate
+from hardware.parts import Netlist
+from hardware.spice import Fault, Stimulus, simulate
 
 LIVE_V = 0.3
 SLOW_HZ = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40)
@@ -32,7 +32,7 @@ class Row:
     figures: tuple[str, ...]
 
 
-def corner_of(name: str, board: Board) -> Corner:
+def corner_of(name: str, board: Netlist) -> Corner:
     return {c.name: c for c in [Corner(), *extremes(board)]}[name]
 
 
@@ -46,28 +46,28 @@ def _after(w: dict[str, np.ndarray], net: str, start_s: float) -> str:
 
 
 def _open_until(end_s: float) -> Points:
-    return {f"pump{n}": scenes.join(scenes.edges(0.02, end_s)[0]) for n in (1, 2)}
+    return {f"pump{n}": stimuli.join(stimuli.edges(0.02, end_s)[0]) for n in (1, 2)}
 
 
-def supply_loss(board: Board, corner: Corner, lost: tuple[str, ...]) -> str:
+def supply_loss(board: Netlist, corner: Corner, lost: tuple[str, ...]) -> str:
     """Supplies fall to nothing in 1 ms at 0.3 s while the pins toggle on."""
     points = _open_until(0.6)
     points |= {name: [(0.0, 1.0), (0.3, 1.0), (0.301, 0.0)] for name in lost}
-    w = simulate(board, corner, Scene("loss", 0.6, points), ["RAIL1", "RAIL2"])
+    w = simulate(board, corner, Stimulus("loss", 0.6, points), ["RAIL1", "RAIL2"])
     return " / ".join(_after(w, rail, 0.3) for rail in board.mic_rails)
 
 
-def brown_out(board: Board, corner: Corner) -> str:
+def brown_out(board: Netlist, corner: Corner) -> str:
     """5 V at 60 % and 3.3 V at 80 % for 100 ms, then back; the pins stop when the dip begins, as a brown-out reset makes them."""
     points = _open_until(0.3)
     points["v5"] = [(0.0, 1.0), (0.3, 1.0), (0.305, 0.6), (0.4, 0.6), (0.405, 1.0)]
     points["v33"] = [(0.0, 1.0), (0.3, 1.0), (0.305, 0.8), (0.4, 0.8), (0.405, 1.0)]
-    points |= {f"float{n}": scenes.levels([(0.0, 0.0), (0.3, 1.0)]) for n in (1, 2)}
-    w = simulate(board, corner, Scene("brown-out", 0.7, points), ["RAIL1", "RAIL2"])
+    points |= {f"float{n}": stimuli.levels([(0.0, 0.0), (0.3, 1.0)]) for n in (1, 2)}
+    w = simulate(board, corner, Stimulus("brown-out", 0.7, points), ["RAIL1", "RAIL2"])
     return " / ".join(_after(w, rail, 0.3) for rail in board.mic_rails)
 
 
-def power_up(board: Board, corner: Corner, pins: str) -> str:
+def power_up(board: Netlist, corner: Corner, pins: str) -> str:
     """Supplies rise in 5 ms at 20 ms; pins 'float', are 'high' from the first, or give 'three' rising edges 2 ms apart."""
     points: Points = {name: [(0.0, 0.0), (0.02, 0.0), (0.025, 1.0)] for name in ("v5", "v33")}
     for n in (1, 2):
@@ -76,16 +76,16 @@ def power_up(board: Board, corner: Corner, pins: str) -> str:
         elif pins == "high":
             points[f"pump{n}"] = [(0.0, 1.0)]
         else:
-            points[f"pump{n}"] = scenes.join(scenes.edges(0.06, 0.0705, 0.002)[0])
-    w = simulate(board, corner, Scene("power up", 0.3, points), ["RAIL1", "RAIL2"])
+            points[f"pump{n}"] = stimuli.join(stimuli.edges(0.06, 0.0705, 0.002)[0])
+    w = simulate(board, corner, Stimulus("power up", 0.3, points), ["RAIL1", "RAIL2"])
     return f"{max(w[rail].max() for rail in board.mic_rails):.3f} V"
 
 
-def bouncing(board: Board, corner: Corner) -> str:
+def bouncing(board: Netlist, corner: Corner) -> str:
     """Contacts that bounce at closing and at release: when rail 1 is steady after the first edge, and dead after the last."""
-    changes, last, _ = scenes.edges(0.02, 0.4)
-    points = {f"pump{n}": scenes.join(changes) for n in (1, 2)}
-    w = simulate(board, corner.with_env(contact_ring=RING), Scene("bounce", last + 0.3, points, 2e-4), ["RAIL1"])
+    changes, last, _ = stimuli.edges(0.02, 0.4)
+    points = {f"pump{n}": stimuli.join(changes) for n in (1, 2)}
+    w = simulate(board, corner.with_env(contact_ring=RING), Stimulus("bounce", last + 0.3, points, 2e-4), ["RAIL1"])
     before = w["t"] < last
     low = w["t"][before & (w["RAIL1"] < STEADY_V)]
     first = w["t"][before & (w["RAIL1"] > STEADY_V)]
@@ -94,31 +94,31 @@ def bouncing(board: Board, corner: Corner) -> str:
     return f"{(first[0] - 0.02) * 1e3:.0f} to {(low[-1] - 0.02) * 1e3:.0f} ms / {_after(w, 'RAIL1', last)}"
 
 
-def least_supply(board: Board, corner: Corner) -> str:
+def least_supply(board: Netlist, corner: Corner) -> str:
     """Both coils at 4.5 V and 50 C, every spread of the coil and of the fuse against it: do the lids open, and hold?"""
     limits = {"temp_c": 50.0, "v5": 4.5, "coil_r": 1.1, "operate": 0.75, "ptc_ohm": LIMITS["ptc_ohm"][1], "vth": LIMITS["vth"][1]}
-    w = simulate(board, corner.with_env(**limits), Scene("least supply", 0.4, _open_until(0.4), 2e-3), ["RAIL1", "RAIL2"])
+    w = simulate(board, corner.with_env(**limits), Stimulus("least supply", 0.4, _open_until(0.4), 2e-3), ["RAIL1", "RAIL2"])
     held = [w[rail][w["t"] > 0.3].min() > STEADY_V for rail in board.mic_rails]
     return " / ".join("opens and holds" if yes else "does not hold" for yes in held)
 
 
-def slow_toggle(board: Board, corner: Corner, hz: float) -> tuple[float, float]:
+def slow_toggle(board: Netlist, corner: Corner, hz: float) -> tuple[float, float]:
     """Highest rail 1, and the part of the time it is live, once the rate has settled after a proper hold."""
-    scene, begin = scenes.slow(hz, warm=True, length_s=max(1.0, 3.5 / hz))
-    w = simulate(board, corner, Scene(scene.name, scene.end_s, scene.points, 2e-3), ["RAIL1"])
-    grid = np.linspace(begin + 0.45, scene.end_s, 2000)
+    stimulus, begin = stimuli.slow(hz, warm=True, length_s=max(1.0, 3.5 / hz))
+    w = simulate(board, corner, Stimulus(stimulus.name, stimulus.end_s, stimulus.points, 2e-3), ["RAIL1"])
+    grid = np.linspace(begin + 0.45, stimulus.end_s, 2000)
     rail = np.interp(grid, w["t"], w["RAIL1"])
     return float(rail.max()), float((rail > LIVE_V).mean())
 
 
-def holds_through(board: Board, corner: Corner, gap_ms: float, rest_high: bool) -> bool:
-    scene, start, end = scenes.pause(gap_ms * 1e-3, rest_high)
-    w = simulate(board, corner, scene, ["RAIL1"])
+def holds_through(board: Netlist, corner: Corner, gap_ms: float, rest_high: bool) -> bool:
+    stimulus, start, end = stimuli.pause(gap_ms * 1e-3, rest_high)
+    w = simulate(board, corner, stimulus, ["RAIL1"])
     inside = (w["t"] >= start) & (w["t"] <= end + 0.05)
     return bool(w["RAIL1"][inside].min() > 2.0)
 
 
-def longest_pause_ms(board: Board, corner: Corner) -> int:
+def longest_pause_ms(board: Netlist, corner: Corner) -> int:
     """The longest gap between two edges, in 10 ms steps, that no resting level lets drop."""
     best = 0
     for gap in range(60, 160, 10):
@@ -131,18 +131,18 @@ def longest_pause_ms(board: Board, corner: Corner) -> int:
 CLOCKS: dict[str, Callable[[], list[tuple[float, float]]]] = {
     "parked low": lambda: [(0.0, 0.0)],
     "driven high": lambda: [(0.0, 0.0), (1e-5, 1.0)],
-    "running": lambda: scenes.join(scenes.edges(1e-5, 4e-3, 0.5 / CLOCK_HZ)[0], edge_s=2e-8),
+    "running": lambda: stimuli.join(stimuli.edges(1e-5, 4e-3, 0.5 / CLOCK_HZ)[0], edge_s=2e-8),
 }
 
 
-def back_feed(board: Board, corner: Corner, clocks: str, muted: bool, lost: tuple[Fault, ...] = ()) -> float:
+def back_feed(board: Netlist, corner: Corner, clocks: str, muted: bool, lost: tuple[Fault, ...] = ()) -> float:
     """Rail 1, mean of the last millisecond, lid closed, with SCK and WS as named; pulses are shortened so 5 ms settle it."""
     shape = CLOCKS[clocks]()
     points: Points = {"sck": shape, "ws": shape}
     if muted:
         points |= {f"arm_{p}": [(0.0, 0.0)] for p in "abc"} | {f"mute_{p}": [(0.0, 1.0)] for p in "abc"}
     end = 5e-3 if clocks != "running" else 4e-3
-    w = simulate(board, corner, Scene("back-feed", end, points, 2e-5), ["RAIL1"], lost)
+    w = simulate(board, corner, Stimulus("back-feed", end, points, 2e-5), ["RAIL1"], lost)
     grid = np.linspace(end - 1e-3, end, 500)
     return float(np.interp(grid, w["t"], w["RAIL1"]).mean())
 

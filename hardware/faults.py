@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from hardware import layout
-from hardware.parts import Board, Part
+from hardware.parts import Netlist, Part
 from hardware.spice import Fault
 
 DRIFT = {"R": (0.5, 2.0), "C": (0.5, 1.5), "NMOS": (0.6, 1.4)}
@@ -37,7 +37,7 @@ def _opens(part: Part) -> list[str]:
     return pins[:1] if len(part.pins) == 2 else pins
 
 
-def part_faults(board: Board) -> list[Fault]:
+def part_faults(board: Netlist) -> list[Fault]:
     """Opens, shorts (shorts between pins on one net change nothing and are left out) and drifts of every part."""
     found = []
     for part in board.parts:
@@ -49,7 +49,7 @@ def part_faults(board: Board) -> list[Fault]:
     return found
 
 
-def switch_faults(board: Board) -> list[Fault]:
+def switch_faults(board: Netlist) -> list[Fault]:
     """A pole that stays behind in ARM or in MUTE when the lever moves; and the broken actuator, all poles in ARM."""
     poles = "abc"[: board.channels + 1]
     return [Fault(f"stuck in {side}", f"SW1 pole {pole.upper()}", pole) for pole in poles for side in ("ARM", "MUTE")] + [
@@ -57,21 +57,21 @@ def switch_faults(board: Board) -> list[Fault]:
     ]
 
 
-def bridges(board: Board) -> dict[Fault, str]:
+def bridges(board: Netlist) -> dict[Fault, str]:
     """Bridges of neighbouring nets that no part's own short already makes -> where they lie."""
     pairs = layout.neighbours(board, layout.place(board))
     own = {tuple(sorted(part.pins.values())) for part in board.parts if len(part.pins) == 2}
     return {Fault("bridge", a, b): where for (a, b), where in pairs.items() if (a, b) not in own}
 
 
-def all_faults(board: Board) -> list[Fault]:
+def all_faults(board: Netlist) -> list[Fault]:
     return part_faults(board) + switch_faults(board) + list(bridges(board))
 
 
 GUARDED_NETS = {"RAIL2", "FEED2", "SRC2", "KCLAMP2", "SCLAMP2", "SENSE2", "LIVEA2", "MICBUS2", "SLOW2", "VBUS", "LINE"}
 
 
-def is_of_guarded_feed(board: Board, fault: Fault) -> bool:
+def is_of_guarded_feed(board: Netlist, fault: Fault) -> bool:
     """Whether a fault lies between the guarded source and its microphone: what the three recipes do differently."""
     if fault.kind == "bridge":
         return bool(GUARDED_NETS & {fault.a, fault.b})

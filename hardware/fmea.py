@@ -17,12 +17,12 @@ from functools import cache
 import numpy as np
 
 from hardware import faults as fault_list
-from hardware import scenes
+from hardware import stimuli
 from hardware.corners import Corner, extremes
 from hardware.netlist import build
-from hardware.parts import Board
+from hardware.parts import Netlist
 from hardware.recipes import RECIPES
-from hardware.spice import COARSE, Fault, Scene, simulate
+from hardware.spice import COARSE, Fault, Stimulus, simulate
 
 LIVE_V = 0.3
 ADC_FLOOR_V = 0.15
@@ -72,30 +72,30 @@ class Outcome:
         return "works" if not self.tests else "works, noticed"
 
 
-def selftest_scene() -> Scene:
+def selftest_stimulus() -> Stimulus:
     """Idle, both pins high, 10 Hz on both, clocks high, open and drop channel 1 (ends high), then channel 2 (ends low)."""
-    both = [(HIGH[0], 1.0), (HIGH[1], 0.0)] + scenes.edges(*SLOW, gap_s=0.05)[0]
+    both = [(HIGH[0], 1.0), (HIGH[1], 0.0)] + stimuli.edges(*SLOW, gap_s=0.05)[0]
     points = {}
     for n in (1, 2):
         start, stop = OPEN[n]
-        own, _, level = scenes.edges(start, stop + 0.001)
+        own, _, level = stimuli.edges(start, stop + 0.001)
         assert level == (1.0 if n == 1 else 0.0), "channel 1 ends high, channel 2 low"
-        points[f"pump{n}"] = scenes.join(both, own)
+        points[f"pump{n}"] = stimuli.join(both, own)
     for clock in ("sck", "ws"):
-        points[clock] = scenes.levels([(0.0, 0.0), (CLOCKS[0], 1.0), (CLOCKS[1], 0.0)])
-    return Scene("self-test", OPEN[2][1] + DROP_S, points, 4e-3)
+        points[clock] = stimuli.levels([(0.0, 0.0), (CLOCKS[0], 1.0), (CLOCKS[1], 0.0)])
+    return Stimulus("self-test", OPEN[2][1] + DROP_S, points, 4e-3)
 
 
-def mute_scene(stuck: str, side: str) -> Scene:
+def mute_stimulus(stuck: str, side: str) -> Stimulus:
     """Open, clocks high, MUTE thrown at MUTE_AT, pumps toggling on; poles in `stuck` stay where `side` says."""
-    changes, _, _ = scenes.edges(0.01, 0.4)
-    points = {f"pump{n}": scenes.join(changes) for n in (1, 2)}
-    points |= scenes.throw(MUTE_AT, 2.0, 2.0, 1)
+    changes, _, _ = stimuli.edges(0.01, 0.4)
+    points = {f"pump{n}": stimuli.join(changes) for n in (1, 2)}
+    points |= stimuli.throw(MUTE_AT, 2.0, 2.0, 1)
     for pole in stuck:
         points[f"arm_{pole}"] = [(0.0, 1.0 if side == "ARM" else 0.0)]
         points[f"mute_{pole}"] = [(0.0, 0.0 if side == "ARM" else 1.0)]
-    points |= {clock: scenes.levels([(0.0, 0.0), (MUTE_AT - 0.02, 1.0)]) for clock in ("sck", "ws")}
-    return Scene("mute", 0.36, points)
+    points |= {clock: stimuli.levels([(0.0, 0.0), (MUTE_AT - 0.02, 1.0)]) for clock in ("sck", "ws")}
+    return Stimulus("mute", 0.36, points)
 
 
 Waves = dict[str, np.ndarray]
@@ -109,7 +109,7 @@ class Readout:
     good_v: dict[int, float]
 
     @staticmethod
-    def of(board: Board) -> Readout:
+    def of(board: Netlist) -> Readout:
         scale = {n: 1 + board.part(f"R{n}15").value_si / board.part(f"R{n}16").value_si for n in (1, 2)}
         return Readout(scale, {1: GOOD_V, 2: RECIPES[board.recipe].good_mv * 1e-3})
 
@@ -186,7 +186,7 @@ def judge_mute(w: Waves, read: Readout, out: Outcome) -> None:
         out.tests.append("msense")
 
 
-def inject(board: Board, corner: Corner, fault: Fault | None, baseline_ms: float = 0.0) -> Outcome:
+def inject(board: Netlist, corner: Corner, fault: Fault | None, baseline_ms: float = 0.0) -> Outcome:
     """Both runs of one fault on one board (None: the healthy board); `baseline_ms` its first drop time, 0 when unknown.
 
     Raises SimulatorError.
@@ -195,12 +195,12 @@ def inject(board: Board, corner: Corner, fault: Fault | None, baseline_ms: float
     stuck = fault is not None and fault.kind.startswith("stuck")
     wired = () if fault is None or stuck else (fault,)
     side = fault.kind[-3:].strip().replace("UTE", "MUTE") if stuck and fault else ""
-    test, mute = selftest_scene(), mute_scene(fault.b if stuck and fault else "", side)
+    test, mute = selftest_stimulus(), mute_stimulus(fault.b if stuck and fault else "", side)
     if stuck and fault and side == "MUTE":
         test.points.update({k: v for k, v in mute.points.items() if k[-2:] in {f"_{p}" for p in fault.b}})
     save = [*SAVE, "MICBUS2"] if board.recipe == "usb" else SAVE
-    for scene, judge in ((test, judge_selftest), (mute, judge_mute)):
-        w = simulate(board, corner, scene, save, wired, COARSE)
+    for stimulus, judge in ((test, judge_selftest), (mute, judge_mute)):
+        w = simulate(board, corner, stimulus, save, wired, COARSE)
         if "MICBUS2" in w:  # what the microphone gets, and what the contact feeds: both must be dead
             w["RAIL2"] = np.maximum(w["RAIL2"], w["MICBUS2"])
         judge(w, read, out)
@@ -220,7 +220,7 @@ def _baseline_ms(corner: str, recipe: str) -> float:
     return inject(board, _corner(board, corner), None).seen_ms
 
 
-def _corner(board: Board, name: str) -> Corner:
+def _corner(board: Netlist, name: str) -> Corner:
     return {c.name: c for c in [Corner(), *extremes(board)]}[name]
 
 

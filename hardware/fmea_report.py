@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hardware.fmea import LIVE_V
 from hardware.netlist import build
-from hardware.parts import Board
+from hardware.parts import Netlist
 
 BROKEN_ACTUATOR = "SW1 all poles stuck in ARM"
 IN_MUTE_ONLY = {"muted", "msense"}
@@ -82,14 +82,14 @@ def latent(lines: list[Line]) -> list[str]:
     return [fault for fault, tested in seen.items() if not tested and fault != "none" and fault not in HEARD]
 
 
-def _group(fault: str, board: Board) -> str:
+def _group(fault: str, board: Netlist) -> str:
     if fault.startswith("bridge"):
         return "bridge"
     block = board.part(fault.split()[0]).block
     return re.sub(r"\d$", "", block)
 
 
-def _latent_lists(lines: list[Line], board: Board) -> list[str]:
+def _latent_lists(lines: list[Line], board: Netlist) -> list[str]:
     groups: dict[str, list[str]] = {}
     for fault in latent(lines):
         groups.setdefault(_group(fault, board), []).append(fault)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware import scenes
+from hardware import stimuli
 from hardware.events import CORNERS, RING, corner_of
 from hardware.models import PTC_USB_OHM
 from hardware.netlist import build
 from hardware.recipes import RECIPES
-from hardware.spice import Fault, Scene, simulate
+from hardware.spice import Fault, Stimulus, simulate
 
 LIVE_V = 0.3
 
@@ -52,15 +52,15 @@ def measure(recipe: str, name: str) -> Figures:
     ohm = source.value_si or PTC_USB_OHM
     mic = "MICBUS2" if recipe == "usb" else "RAIL2"
     feed = next(net for net in source.nets if net != "SRC2")
-    changes, last, _ = scenes.edges(0.02, 0.32)
-    points = {f"pump{n}": scenes.join(changes) for n in (1, 2)}
-    w = simulate(board, corner, Scene("open", last + 0.3, points, 2e-4), ["RAIL2", mic, feed, "SRC2"], faults)
+    changes, last, _ = stimuli.edges(0.02, 0.32)
+    points = {f"pump{n}": stimuli.join(changes) for n in (1, 2)}
+    w = simulate(board, corner, Stimulus("open", last + 0.3, points, 2e-4), ["RAIL2", mic, feed, "SRC2"], faults)
     inrush = float(((w[feed] - w["SRC2"]) / ohm).max())
     grid = np.linspace(last - 0.03, last, 50)
     open_v = float(np.interp(grid, w["t"], w[mic]).min())
     drop = _last(w, last)
-    scene, lever = scenes.muted_while_open(3, corner.env["throw_ms"], corner.env["bounce_ms"], 5.0)
-    w = simulate(board, corner, scene, ["RAIL2", mic], faults)
+    stimulus, lever = stimuli.muted_while_open(3, corner.env["throw_ms"], corner.env["bounce_ms"], 5.0)
+    w = simulate(board, corner, stimulus, ["RAIL2", mic], faults)
     late = w["t"] > lever + 0.03
     return Figures(recipe, name, open_v, inrush, drop, max(_last(w, lever), _last(w, lever, mic)), float(w[mic][late].max()))
 

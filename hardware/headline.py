@@ -15,11 +15,11 @@ from dataclasses import astuple, dataclass, fields, replace
 
 import numpy as np
 
-from hardware import scenes
+from hardware import stimuli
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
-from hardware.parts import Board
-from hardware.spice import COARSE, Scene, simulate
+from hardware.parts import Netlist
+from hardware.spice import COARSE, Stimulus, simulate
 
 LIVE_V = 0.3
 PAUSE_S = 0.060
@@ -54,44 +54,44 @@ def _window(w: dict[str, np.ndarray], net: str, start_s: float, end_s: float) ->
     return w[net][(w["t"] >= start_s) & (w["t"] <= end_s)]
 
 
-def pump_scene(end: str, rest_high: bool) -> tuple[Scene, float, float, float]:
-    """Arm, hold, one pause of 60 ms, hold, then stuck as `end`. Returns scene, pause start, resumption, last edge."""
-    first, pause_from, level = scenes.edges(ARM_AT_S, 0.36)
+def pump_stimulus(end: str, rest_high: bool) -> tuple[Stimulus, float, float, float]:
+    """Arm, hold, one pause of 60 ms, hold, then stuck as `end`. Returns stimulus, pause start, resumption, last edge."""
+    first, pause_from, level = stimuli.edges(ARM_AT_S, 0.36)
     if (level == 1.0) != rest_high:
-        first, pause_from, level = scenes.edges(ARM_AT_S, 0.36 + scenes.TOGGLE_S)
+        first, pause_from, level = stimuli.edges(ARM_AT_S, 0.36 + stimuli.TOGGLE_S)
     resume = pause_from + PAUSE_S
-    second, last, after = scenes.edges(resume, resume + 0.30, level=level)
+    second, last, after = stimuli.edges(resume, resume + 0.30, level=level)
     if end != "float" and after != (1.0 if end == "high" else 0.0):
-        second, last, after = scenes.edges(resume, resume + 0.30 + scenes.TOGGLE_S, level=level)
-    points = {f"pump{n}": scenes.join(first, second) for n in (1, 2)}
+        second, last, after = stimuli.edges(resume, resume + 0.30 + stimuli.TOGGLE_S, level=level)
+    points = {f"pump{n}": stimuli.join(first, second) for n in (1, 2)}
     if end == "float":
-        points |= {f"float{n}": scenes.levels([(0.0, 0.0), (last + 0.005, 1.0)]) for n in (1, 2)}
-    return Scene(f"arm, pause, stuck {end}", last + 0.27, points), pause_from, resume, last
+        points |= {f"float{n}": stimuli.levels([(0.0, 0.0), (last + 0.005, 1.0)]) for n in (1, 2)}
+    return Stimulus(f"arm, pause, stuck {end}", last + 0.27, points), pause_from, resume, last
 
 
-def measure(one: Board, two: Board, corner: Corner, number: int) -> Sample:
+def measure(one: Netlist, two: Netlist, corner: Corner, number: int) -> Sample:
     """Three transients of one board."""
-    scene, pause_from, resume, last = pump_scene(ENDS[number % 3], bool(number // 3 % 2))
-    w = simulate(one, corner, scene, ["RAIL1"])
+    stimulus, pause_from, resume, last = pump_stimulus(ENDS[number % 3], bool(number // 3 % 2))
+    w = simulate(one, corner, stimulus, ["RAIL1"])
     rises = w["t"][w["RAIL1"] > LIVE_V]
     arm_ms = float(rises[0] - ARM_AT_S) * 1e3 if len(rises) else 1e9
     dip_v = float(_window(w, "RAIL1", pause_from, resume + 0.03).min())
     drop_ms = above(w, "RAIL1", last)
-    scene, begin = scenes.slow(10.0, warm=True, length_s=0.8, hold_s=0.2)
-    w = simulate(one, corner, replace(scene, step_s=2e-3), ["RAIL1", "RATE1", "REF"])
+    stimulus, begin = stimuli.slow(10.0, warm=True, length_s=0.8, hold_s=0.2)
+    w = simulate(one, corner, replace(stimulus, step_s=2e-3), ["RAIL1", "RATE1", "REF"])
     late = begin + 0.45
     peak = float((_window(w, "RATE1", late, 9.0) / _window(w, "REF", late, 9.0)).max())
     slow_v = float(_window(w, "RAIL1", late, 9.0).max())
     env = corner.env
-    scene, lever = scenes.muted_while_open(number, env["throw_ms"], env["bounce_ms"], env["phase_ms"])
-    w = simulate(two, corner, scene, ["RAIL1", "RAIL2"], first=COARSE)
+    stimulus, lever = stimuli.muted_while_open(number, env["throw_ms"], env["bounce_ms"], env["phase_ms"])
+    w = simulate(two, corner, stimulus, ["RAIL1", "RAIL2"], first=COARSE)
     mutes = [above(w, f"RAIL{n}", lever) for n in (1, 2)]
     rail_v = min(float(_window(w, f"RAIL{n}", lever - 0.04, lever).min()) for n in (1, 2))
     after = max(float(_window(w, f"RAIL{n}", lever + 0.03, 9.0).max()) for n in (1, 2))
     return Sample(corner.name, arm_ms, rail_v, dip_v, drop_ms, peak, slow_v, mutes[0], mutes[1], after)
 
 
-def boards() -> tuple[Board, Board]:
+def boards() -> tuple[Netlist, Netlist]:
     """Both boards less what cannot move the figures: lights, buttons, and for the pumps the microphone."""
     return build(1).without("lamp", "controls", "sentinel"), build(2).without("lamp", "controls")
 

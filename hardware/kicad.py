@@ -10,7 +10,7 @@ import re
 import uuid
 
 from hardware.bom import item
-from hardware.parts import PINS, Board, Part
+from hardware.parts import PINS, Netlist, Part
 
 VERSION = 20211123
 LIBRARY_VERSION = 20211014
@@ -29,17 +29,17 @@ def _font(size: float = 1.27, extra: str = "") -> str:
     return f"(effects (font (size {size} {size})){extra})"
 
 
-def _kinds(board: Board) -> dict[str, tuple[str, ...]]:
+def _kinds(board: Netlist) -> dict[str, tuple[str, ...]]:
     kinds = {part.kind: PINS[part.kind] for part in board.parts}
     kinds[_devkit_kind(board)] = tuple(pin for pin, _net in devkit_pins(board))
     return kinds
 
 
-def _devkit_kind(board: Board) -> str:
+def _devkit_kind(board: Netlist) -> str:
     return board.name.replace("earlid", "DEVKIT")
 
 
-def devkit_pins(board: Board) -> list[tuple[str, str]]:
+def devkit_pins(board: Netlist) -> list[tuple[str, str]]:
     """(pin, net) of the DevKit and of every cable that brings a supply."""
     return [(f"IO{n}", net) for n, (net, _role) in sorted(board.gpio.items())] + [(net, net) for net in board.supplies]
 
@@ -72,7 +72,7 @@ def _symbol(kind: str, pins: tuple[str, ...], nickname: str = "earlid:") -> list
     return [*lines, "      )", "    )"]
 
 
-def _place(board: Board, ref: str, kind: str, value: str, mpn: str, nets: list[str], x: float, y: float) -> list[str]:
+def _place(board: Netlist, ref: str, kind: str, value: str, mpn: str, nets: list[str], x: float, y: float) -> list[str]:
     at = f"(at {x:.2f} {y:.2f} 0)"
     count = len(nets)
     bottom = y + GRID * ((count + 1) // 2) + 1.27
@@ -100,7 +100,7 @@ def _place(board: Board, ref: str, kind: str, value: str, mpn: str, nets: list[s
     return lines
 
 
-def _entries(board: Board) -> list[tuple[str, str, str, str, list[str]]]:
+def _entries(board: Netlist) -> list[tuple[str, str, str, str, list[str]]]:
     def entry(part: Part) -> tuple[str, str, str, str, list[str]]:
         return part.ref, part.kind, part.value, item(part).mpn, list(part.pins.values())
 
@@ -114,7 +114,7 @@ def _entries(board: Board) -> list[tuple[str, str, str, str, list[str]]]:
     return [devkit, *map(entry, board.parts)]
 
 
-def schematic(board: Board) -> str:
+def schematic(board: Netlist) -> str:
     """Text of a `.kicad_sch` file in KiCad 6's format."""
     root = _id(board.name)
     lines = [
@@ -141,7 +141,7 @@ def schematic(board: Board) -> str:
     return "\n".join(lines) + "\n"
 
 
-def library(boards: list[Board]) -> str:
+def library(boards: list[Netlist]) -> str:
     """Text of a `.kicad_sym` library with every symbol of these boards."""
     kinds = {kind: pins for board in boards for kind, pins in _kinds(board).items()}
     lines = [f"(kicad_symbol_lib (version {LIBRARY_VERSION}) (generator earlid)"]
@@ -167,7 +167,7 @@ def nets_of(text: str) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
-def numbered_nets(board: Board) -> dict[str, set[tuple[str, str]]]:
+def numbered_nets(board: Netlist) -> dict[str, set[tuple[str, str]]]:
     """The same of our own netlist, with the pin numbers of the symbols."""
     found: dict[str, set[tuple[str, str]]] = {}
     for ref, _kind, _value, _mpn, nets in _entries(board):

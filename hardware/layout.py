@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hardware.parts import Board, Part
+from hardware.parts import Netlist, Part
 
 COLUMNS, ROWS = 58, 34
 NEAR_HOLES = 2  # pads this close, along a row or a column, count as neighbours
@@ -66,7 +66,7 @@ def _column(part: Part, x: int, y: int) -> list[Pad]:
     return [Pad(part.ref, first[0], first[1], x, y), Pad(part.ref, second[0], second[1], x, y + SPAN[part.kind])]
 
 
-def _strip(board: Board, refs: str, x: int, y: int, step: int = 2) -> list[Pad]:
+def _strip(board: Netlist, refs: str, x: int, y: int, step: int = 2) -> list[Pad]:
     pads: list[Pad] = []
     have = {part.ref: part for part in board.parts}
     for i, ref in enumerate(refs.split()):
@@ -87,7 +87,7 @@ def _dip8(part: Part, x: int, y: int) -> list[Pad]:
     return [Pad(part.ref, pin, net, x + (i if i < 4 else 7 - i), y + (3 if i < 4 else 0)) for i, (pin, net) in enumerate(pins)]
 
 
-def _devkit(board: Board, x: int, y: int) -> list[Pad]:
+def _devkit(board: Netlist, x: int, y: int) -> list[Pad]:
     nets = {"3V3": "V3V3", "5V": "V5", "GND": "GND"} | {str(n): net for n, (net, _role) in board.gpio.items()}
     return [
         Pad("A1", pin, nets.get(pin, ""), x + i, row)
@@ -118,7 +118,7 @@ STRIPS = (  # references, column, row, step
 RELAYS = {"K1": (24, 15), "K2": (39, 15)}
 
 
-def place(board: Board) -> list[Pad]:
+def place(board: Netlist) -> list[Pad]:
     """All pads of the board. Raises ValueError when two share a hole, one lies outside or a part is forgotten."""
     have = {part.ref: part for part in board.parts}
     pads = _devkit(board, 1, 1)
@@ -134,7 +134,7 @@ def place(board: Board) -> list[Pad]:
     return pads
 
 
-def _check(board: Board, pads: list[Pad]) -> None:
+def _check(board: Netlist, pads: list[Pad]) -> None:
     taken: dict[tuple[int, int], Pad] = {}
     for pad in pads:
         if not (1 <= pad.x <= COLUMNS and 1 <= pad.y <= ROWS):
@@ -166,7 +166,7 @@ def wires(pads: list[Pad]) -> list[Wire]:
     return found
 
 
-def neighbours(board: Board, pads: list[Pad]) -> dict[tuple[str, str], str]:
+def neighbours(board: Netlist, pads: list[Pad]) -> dict[tuple[str, str], str]:
     """Pairs of nets that a solder blob could join -> where: close pads, neighbouring lugs, pole to pole in a relay."""
     found: dict[tuple[str, str], str] = {}
 
@@ -195,7 +195,7 @@ def neighbours(board: Board, pads: list[Pad]) -> dict[tuple[str, str], str]:
     return dict(sorted(found.items()))
 
 
-def supplies_near_rails(board: Board, pads: list[Pad]) -> list[str]:
+def supplies_near_rails(board: Netlist, pads: list[Pad]) -> list[str]:
     """The layout's own rule: no hole of a supply is a neighbour of a hole of a microphone rail or of its clamps.
 
     A clamp counts: in MUTE it hangs on the rail. SRC2 counts where no resistor stands before it.

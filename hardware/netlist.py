@@ -7,12 +7,12 @@ Nets of channel n end in n. A reference's hundreds digit is its channel, so R104
 from __future__ import annotations
 
 from hardware import recipes
-from hardware.parts import Board
+from hardware.parts import Netlist
 
 GND = "GND"
 
 
-def dead_man(board: Board, n: int) -> None:
+def dead_man(board: Netlist, n: int) -> None:
     """Two pumps off one pin. The power pump is the gate's only source; the rate pump may only veto."""
     h, block = n * 100, f"pump{n}"
 
@@ -45,7 +45,7 @@ def dead_man(board: Board, n: int) -> None:
     board.add(f"D{h + 6}", "Z", "5V1", ["VCOIL", f"FLY{n}"], block)
 
 
-def contact(board: Board, n: int) -> None:
+def contact(board: Netlist, n: int) -> None:
     """The relay: pole 1 normally open in the feed, pole 2 normally closed across the rail.
 
     The source is on the working contact, not on the common: the two commons face each other inside the relay, and a bridge
@@ -59,7 +59,7 @@ def contact(board: Board, n: int) -> None:
     board.add(f"R{h + 12}", "R", "2R2", [f"SCLAMP{n}", GND], block)
 
 
-def switch(board: Board, channels: int) -> None:
+def switch(board: Netlist, channels: int) -> None:
     """The mute switch, its read-back, and the red light.
 
     The commons are on the load side. So a solder bridge between neighbouring lugs never joins a supply to a rail in MUTE.
@@ -83,7 +83,7 @@ def switch(board: Board, channels: int) -> None:
         board.add(f"Q{number}", "NMOS", "TN0702N3-G", [GND, f"DARK{number}", "LAMP"], "lamp")
 
 
-def veto(board: Board, channels: int) -> None:
+def veto(board: Netlist, channels: int) -> None:
     """The comparator: one reference, one half a channel; an unused half is tied off."""
     second = ["WEIGH2", "REF", "GATE2"] if channels == 2 else [GND, "REF", ""]
     board.add("U1", "CMP", "LM393", ["GATE1", "REF", "WEIGH1", GND, *second, "V3V3"], "veto")
@@ -92,7 +92,7 @@ def veto(board: Board, channels: int) -> None:
     board.add("C1", "C", "100n", ["V3V3", GND], "veto")
 
 
-def sentinel(board: Board) -> None:
+def sentinel(board: Netlist) -> None:
     """Rail 1: the board's own microphone, with resistors in every line that could feed it."""
     recipes.rail_3v3(board, 1)
     board.add("MIC1", "MIC", "INMP441", ["RAIL1", GND, "MSD", "MWS", "MSCK", GND], "sentinel")
@@ -101,7 +101,7 @@ def sentinel(board: Board) -> None:
     board.add("R24", "R", "100k", ["SD", GND], "sentinel")
 
 
-def controls(board: Board) -> None:
+def controls(board: Netlist) -> None:
     board.add("R25", "R", "1k", ["STATUS", "STATUSA"], "controls")
     board.add("LED2", "LED", "amber", ["STATUSA", GND], "controls")
     board.add("BZ1", "BUZZER", "buzzer", ["BUZZ", GND], "controls")
@@ -116,7 +116,7 @@ GPIO_ONE = {
 GPIO_TWO = {19: ("PUMP2", "pump"), 35: ("SENSE2", "adc")}
 
 
-def build(channels: int = 2, recipe: str = "digital") -> Board:
+def build(channels: int = 2, recipe: str = "digital") -> Netlist:
     """The board: `channels` 1 (its own microphone is the guarded one) or 2, `recipe` one of recipes.RECIPES.
 
     Raises ValueError on another number or name.
@@ -125,7 +125,7 @@ def build(channels: int = 2, recipe: str = "digital") -> Board:
         raise ValueError(f"{channels} channels: build 1 or 2")
     if recipe not in recipes.RECIPES:
         raise ValueError(f"no recipe '{recipe}': choose {', '.join(recipes.RECIPES)}")
-    board = Board(f"earlid-{channels}ch" + (f"-{recipe}" if channels == 2 else ""), channels=channels, recipe=recipe)
+    board = Netlist(f"earlid-{channels}ch" + (f"-{recipe}" if channels == 2 else ""), channels=channels, recipe=recipe)
     board.supplies = {"V5": "DevKit 5V pin", "V3V3": "DevKit 3V3 pin", GND: "DevKit GND pins"}
     board.gpio = dict(GPIO_ONE)
     if channels == 2:
@@ -143,6 +143,6 @@ def build(channels: int = 2, recipe: str = "digital") -> Board:
     return board
 
 
-def devices(board: Board) -> list[str]:
+def devices(board: Netlist) -> list[str]:
     """Blocks of the board in drawing order."""
     return list(dict.fromkeys(part.block for part in board.parts))

@@ -135,7 +135,7 @@ def si(value: str) -> float:
 
 
 @dataclass
-class Board:
+class Netlist:
     """A netlist. `gpio` maps an ESP32 GPIO number to (net, role); roles are those `erc` knows."""
 
     name: str
@@ -158,7 +158,7 @@ class Board:
         value_si = si(value) if kind in ("R", "C") else 0.0
         self.parts.append(Part(ref, kind, value, dict(zip(PINS[kind], nets, strict=True)), block, value_si, **fixed))  # type: ignore[arg-type]
 
-    def without(self, *blocks: str) -> Board:
+    def without(self, *blocks: str) -> Netlist:
         """The same board less some blocks, and less the GPIOs that then lead nowhere: a lighter deck."""
         parts = [part for part in self.parts if part.block not in blocks]
         used = {net for part in parts for net in part.nets}

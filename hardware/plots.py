@@ -15,11 +15,11 @@ mpl.rcParams.update({"svg.hashsalt": "earlid", "svg.fonttype": "none", "font.siz
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
-from hardware import headline, scenes  # noqa: E402
+from hardware import headline, stimuli  # noqa: E402
 from hardware.corners import Corner, extremes  # noqa: E402
 from hardware.headline import Sample  # noqa: E402
 from hardware.netlist import build  # noqa: E402
-from hardware.spice import Fault, Scene, simulate  # noqa: E402
+from hardware.spice import Fault, Stimulus, simulate  # noqa: E402
 
 NETS = {"RAIL1": "#d62728", "POWER1": "#2a8f3c", "RATE1": "#1f5fbf", "REF": "#8a8a8a"}
 
@@ -32,9 +32,9 @@ def _text(figure: plt.Figure) -> str:
     return re.sub(r"[ \t]+\n", "\n", out.getvalue())
 
 
-def _draw(axis: plt.Axes, title: str, corner: Corner, scene: Scene, mark_s: float, faults: tuple[Fault, ...] = ()) -> None:
-    w = simulate(build(1), corner, scene, list(NETS), faults)
-    grid = np.arange(0.0, scene.end_s, 2e-3)
+def _draw(axis: plt.Axes, title: str, corner: Corner, stimulus: Stimulus, mark_s: float, faults: tuple[Fault, ...] = ()) -> None:
+    w = simulate(build(1), corner, stimulus, list(NETS), faults)
+    grid = np.arange(0.0, stimulus.end_s, 2e-3)
     for net, ink in NETS.items():
         axis.plot(grid * 1e3, np.interp(grid, w["t"], w[net]).round(3), color=ink, lw=1.2, label=net)
     axis.axvline(mark_s * 1e3, color="black", ls=":", lw=0.8)
@@ -45,19 +45,19 @@ def _draw(axis: plt.Axes, title: str, corner: Corner, scene: Scene, mark_s: floa
 
 
 def waveforms() -> str:
-    """Six scenes of channel 1, nominal and worst."""
+    """Six stimuli of channel 1, nominal and worst."""
     slow_board = extremes(build(2))[0]
     figure, axes = plt.subplots(3, 2, figsize=(10, 9))
-    pump, _, _, last = headline.pump_scene("high", True)
+    pump, _, _, last = headline.pump_stimulus("high", True)
     _draw(axes[0][0], "nominal: arm, pause of 60 ms, then the pin stuck high", Corner(), pump, last)
     _draw(axes[0][1], "slowest board: the same", slow_board, pump, last)
-    scene, begin = scenes.slow(10.0, warm=True, length_s=0.8)
-    _draw(axes[1][0], "nominal: rate falls to 10 Hz", Corner(), scene, begin)
-    _draw(axes[1][1], "slowest board: rate falls to 10 Hz", slow_board, scene, begin)
-    scene, lever = scenes.muted_while_open(3, 2.0, 2.0, 5.0)
-    _draw(axes[2][0], "nominal: MUTE thrown, pin toggling on", Corner(), scene, lever)
-    scene, last = scenes.hold_then("high")
-    _draw(axes[2][1], "nominal: comparator dead, power pump alone", Corner(), scene, last, (Fault("open", "U1", "OUT1"),))
+    stimulus, begin = stimuli.slow(10.0, warm=True, length_s=0.8)
+    _draw(axes[1][0], "nominal: rate falls to 10 Hz", Corner(), stimulus, begin)
+    _draw(axes[1][1], "slowest board: rate falls to 10 Hz", slow_board, stimulus, begin)
+    stimulus, lever = stimuli.muted_while_open(3, 2.0, 2.0, 5.0)
+    _draw(axes[2][0], "nominal: MUTE thrown, pin toggling on", Corner(), stimulus, lever)
+    stimulus, last = stimuli.hold_then("high")
+    _draw(axes[2][1], "nominal: comparator dead, power pump alone", Corner(), stimulus, last, (Fault("open", "U1", "OUT1"),))
     axes[2][1].legend(loc="upper right", fontsize=7)
     return _text(figure)
 

@@ -6,25 +6,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hardware.parts import Board
+from hardware.parts import Netlist
 
 GND = "GND"
 
 
-def _sense(board: Board, n: int, top: str, bottom: str) -> None:
+def _sense(board: Netlist, n: int, top: str, bottom: str) -> None:
     h, block = n * 100, f"rail{n}"
     board.add(f"R{h + 15}", "R", top, [f"RAIL{n}", f"SENSE{n}"], block)
     board.add(f"R{h + 16}", "R", bottom, [f"SENSE{n}", GND], block)
     board.add(f"C{h + 6}", "C", "100n", [f"SENSE{n}", GND], block)
 
 
-def _live_light(board: Board, n: int, series: str) -> None:
+def _live_light(board: Netlist, n: int, series: str) -> None:
     h, block = n * 100, f"rail{n}"
     board.add(f"R{h + 17}", "R", series, [f"RAIL{n}", f"LIVEA{n}"], block)
     board.add(f"LED{h + 1}", "LED", "amber", [f"LIVEA{n}", GND], block)
 
 
-def rail_3v3(board: Board, n: int) -> None:
+def rail_3v3(board: Netlist, n: int) -> None:
     """3.3 V out of the DevKit through 33 ohms: a digital microphone, up to 5 mA and 10 uF of its own."""
     h, block = n * 100, f"rail{n}"
     board.add(f"R{h + 13}", "R", "33R", ["V3V3", f"SRC{n}"], block, watts=1.0, note="1 W: survives a shorted rail")
@@ -34,7 +34,7 @@ def rail_3v3(board: Board, n: int) -> None:
     _live_light(board, n, "1k5")
 
 
-def rail_usb(board: Board, n: int) -> None:
+def rail_usb(board: Netlist, n: int) -> None:
     """VBUS of a USB microphone: 500 mA through a PTC, the contact, the pole, and a slow-start after them."""
     h, block = n * 100, f"rail{n}"
     board.supplies["VBUS"] = "VBUS of the host's cable"
@@ -50,7 +50,7 @@ def rail_usb(board: Board, n: int) -> None:
     board.add(f"D{h + 7}", "D", "1N4148", [f"SLOW{n}", f"RAIL{n}"], block)
 
 
-def rail_electret(board: Board, n: int) -> None:
+def rail_electret(board: Netlist, n: int) -> None:
     """The line of an electret capsule, biased by the host it belongs to: the lid breaks the line and shorts the capsule."""
     h, block = n * 100, f"rail{n}"
     board.supplies["LINE"] = "the host's microphone input, tip and ring"
@@ -63,7 +63,7 @@ def rail_electret(board: Board, n: int) -> None:
 class Recipe:
     """`good_mv`: a rail under it, while the lid is open, is sagging."""
 
-    build: Callable[[Board, int], None]
+    build: Callable[[Netlist, int], None]
     what: str
     source_v: float
     source_ohm: float

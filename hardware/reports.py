@@ -13,10 +13,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hardware import bom, constants, corners, erc, fmea, fmea_report, headline, kicad, scenes, spice, wiring
+from hardware import bom, constants, corners, erc, fmea, fmea_report, headline, kicad, spice, stimuli, wiring
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
-from hardware.parts import Board
+from hardware.parts import Netlist
 from hardware.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parent
@@ -25,7 +25,7 @@ CIRCUIT = ROOT.parent / "firmware" / "lid" / "circuit.py"
 BOARDS = ((2, "digital"), (2, "usb"), (2, "electret"), (1, "digital"))
 
 
-def pin_map(board: Board) -> str:
+def pin_map(board: Netlist) -> str:
     """The pin map as a table."""
     lines = [
         "# Pin map",
@@ -86,12 +86,12 @@ def headline_digest() -> str:
     one, two = headline.boards()
     boards = [Corner(), *extremes(build(2)), *(draw(build(2), n) for n in range(4))]
     decks = [
-        spice.deck(one, c, headline.pump_scene(end, high)[0], ["RAIL1"])
+        spice.deck(one, c, headline.pump_stimulus(end, high)[0], ["RAIL1"])
         for c in boards
         for end, high in (("high", False), ("low", True), ("float", False))
     ]
-    decks += [spice.deck(one, c, scenes.slow(10.0, True, 0.8, 0.2)[0], ["RATE1"]) for c in boards]
-    decks += [spice.deck(two, c, scenes.muted_while_open(3, 2.0, 2.0, 5.0)[0], ["RAIL2"]) for c in boards]
+    decks += [spice.deck(one, c, stimuli.slow(10.0, True, 0.8, 0.2)[0], ["RATE1"]) for c in boards]
+    decks += [spice.deck(two, c, stimuli.muted_while_open(3, 2.0, 2.0, 5.0)[0], ["RAIL2"]) for c in boards]
     return _digest(
         *decks, inspect.getsource(headline.measure), str(headline.SAMPLES), str(corners.LIMITS), _source(ROOT / "plots.py")
     )
@@ -104,17 +104,19 @@ def fmea_digest(recipe: str = "digital") -> str:
     decks = []
     for fault, name, _recipe in fmea.jobs(recipe):
         stuck = fault is not None and fault.kind.startswith("stuck")
-        decks.append(str(fault) if stuck or fault is None else spice.deck(board, named[name], spice.Scene("", 1.0), [], (fault,)))
-    scene = str(fmea.selftest_scene()) + str(fmea.mute_scene("", ""))
+        decks.append(
+            str(fault) if stuck or fault is None else spice.deck(board, named[name], spice.Stimulus("", 1.0), [], (fault,))
+        )
+    stimulus = str(fmea.selftest_stimulus()) + str(fmea.mute_stimulus("", ""))
     judges = [
         inspect.getsource(f) for f in (fmea.Readout, fmea._open_and_drop, fmea.judge_selftest, fmea.judge_mute, fmea.inject)
     ]
-    return _digest(*decks, scene, *judges)
+    return _digest(*decks, stimulus, *judges)
 
 
 def events_digest() -> str:
-    decks = [spice.deck(build(*b), c, spice.Scene("", 1.0), []) for b in BOARDS for c in [Corner(), *extremes(build(*b))]]
-    return _digest(*decks, *(_source(ROOT / f"{name}.py") for name in ("events", "guarded", "scenes")))
+    decks = [spice.deck(build(*b), c, spice.Stimulus("", 1.0), []) for b in BOARDS for c in [Corner(), *extremes(build(*b))]]
+    return _digest(*decks, *(_source(ROOT / f"{name}.py") for name in ("events", "guarded", "stimuli")))
 
 
 DIGESTS: dict[str, Callable[[], str]] = {

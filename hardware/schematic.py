@@ -10,7 +10,7 @@ import schemdraw
 import schemdraw.elements as elm
 from schemdraw import Drawing
 
-from hardware.parts import Board
+from hardware.parts import Netlist
 
 schemdraw.use("svg")
 schemdraw.svgconfig.text = "text"
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 class Sheet:
     """A drawing that remembers which references it has drawn."""
 
-    def __init__(self, board: Board, unit: float = 2.2, font: float = 10) -> None:
+    def __init__(self, board: Netlist, unit: float = 2.2, font: float = 10) -> None:
         self.board = board
         self.have = {part.ref: part for part in board.parts}
         self.used: set[str] = set()
@@ -159,7 +159,7 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     s.used |= {"U1", "K1", "K2"} & set(s.have)
 
 
-def reference_v(board: Board) -> float:
+def reference_v(board: Netlist) -> float:
     top, bottom = board.part("R8").value_si, board.part("R9").value_si
     return 3.3 * bottom / (top + bottom)
 
@@ -372,7 +372,7 @@ def electret(s: Sheet, x: float, y: float) -> None:
     s.net((r + 11.6, y), "RAIL2: to the capsule")
 
 
-def draw(board: Board) -> str:
+def draw(board: Netlist) -> str:
     """The whole board as SVG."""
     s = Sheet(board)
     dead_man(s, 0, 0)

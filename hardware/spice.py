@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A deck from a netlist, a corner, a scene and faults; ngspice runs it; waveforms come back as arrays."""
+"""A deck from a netlist, a corner, a stimulus and faults; ngspice runs it; waveforms come back as arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from hardware.corners import Corner
 from hardware.models import LINES, cards
-from hardware.parts import Board, Part
+from hardware.parts import Netlist, Part
 from hardware.recipes import RECIPES
 
 OPEN_OHM = 1e9
@@ -54,7 +54,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Stimulus:
     """What happens: piecewise-linear points (s, 0..1) by signal name; 'v5' and 'v33' are factors of the corner's supply.
 
     Signals: pump1 pump2 sck ws (0..1 of 3V3), float1 float2 (1 = the pin is an input), arm_X mute_X for poles a b c, v5, v33.
@@ -90,11 +90,11 @@ def _part_nodes(part: Part, faults: tuple[Fault, ...], extra: list[str]) -> list
     return nodes
 
 
-def _signals(board: Board, corner: Corner, scene: Scene) -> list[str]:
+def _signals(board: Netlist, corner: Corner, stimulus: Stimulus) -> list[str]:
     env = corner.env
     lines = []
     for net, name in (("V5", "v5"), ("V3V3", "v33")):
-        shape = [(t, v * env[name]) for t, v in scene.points.get(name, [(0.0, 1.0)])]
+        shape = [(t, v * env[name]) for t, v in stimulus.points.get(name, [(0.0, 1.0)])]
         ohm = 0.2 if net == "V5" else 0.1
         lines += [f"v{name} s_{name} 0 {_pwl(shape)}", f"rs{name} s_{name} {_node(net)} {ohm}", f"rl{name} {_node(net)} 0 47"]
     for net in ("VBUS", "LINE"):
@@ -105,10 +105,10 @@ def _signals(board: Board, corner: Corner, scene: Scene) -> list[str]:
     for net, name in GPIO_NETS.items():
         if not any(net == used for used, _role in board.gpio.values()):
             continue
-        lines.append(f"vc{name} c_{name} 0 {_pwl(scene.points.get(name, [(0.0, 0.0)]))}")
+        lines.append(f"vc{name} c_{name} 0 {_pwl(stimulus.points.get(name, [(0.0, 0.0)]))}")
         lines.append(f"b{name} g_{name} 0 v=v(c_{name})*v({_node('V3V3')})")
         if name.startswith("pump"):
-            floating = scene.points.get("float" + name[-1], [(0.0, 0.0)])
+            floating = stimulus.points.get("float" + name[-1], [(0.0, 0.0)])
             lines.append(f"vf{name} f_{name} 0 {_pwl([(t, 1.0 - v) for t, v in floating])}")
             lines += [f"rg{name} g_{name} h_{name} {env['gpio_ohm']:.4g}", f"sg{name} h_{name} {_node(net)} f_{name} 0 con"]
         else:
@@ -117,13 +117,13 @@ def _signals(board: Board, corner: Corner, scene: Scene) -> list[str]:
         lines += [f"desd{net} {_node(net)} {_node('V3V3')} desd", f"desg{net} 0 {_node(net)} desd"]
     for pole in "abc"[: board.channels + 1]:
         for side, rest in (("arm", 1.0), ("mute", 0.0)):
-            lines.append(f"v{side}{pole} sw_{side}_{pole} 0 {_pwl(scene.points.get(f'{side}_{pole}', [(0.0, rest)]))}")
+            lines.append(f"v{side}{pole} sw_{side}_{pole} 0 {_pwl(stimulus.points.get(f'{side}_{pole}', [(0.0, rest)]))}")
     for n in range(1, board.channels + 1):
         lines.append(f"rpb{n} {_node(f'RATE{n}')} 0 {10 ** env['board_leak_log10']:.4g}")
     return lines
 
 
-def _load(board: Board) -> list[str]:
+def _load(board: Netlist) -> list[str]:
     """The guarded microphone: a current that stops below about a third of its supply, and its own capacitor."""
     if board.channels < 2:
         return []
@@ -146,14 +146,14 @@ OPTIONS = (  # tried in this order, should a run stop early: switches that bounc
 
 
 def deck(
-    board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = (), options: str = OPTIONS[0]
+    board: Netlist, corner: Corner, stimulus: Stimulus, save: list[str], faults: tuple[Fault, ...] = (), options: str = OPTIONS[0]
 ) -> str:
     """The text of a deck; `save` names nets, or 'i:K1' for a coil's current."""
     for fault in faults:
         if fault.kind == "scale":
             scale = {**corner.scale, fault.a: corner.scale.get(fault.a, 1.0) * fault.factor}
             corner = Corner(corner.name, corner.env, scale)
-    lines = [f"* {board.name} {corner.name} {scene.name}", *cards(corner)]
+    lines = [f"* {board.name} {corner.name} {stimulus.name}", *cards(corner)]
     extra: list[str] = []
     for part in board.parts:
         nodes = _part_nodes(part, faults, extra)
@@ -170,12 +170,12 @@ def deck(
         if fault.kind == "bridge":
             lines.append(f"rbridge{number} {_node(fault.a)} {_node(fault.b)} {BRIDGE_OHM}")
     vectors = [f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})" for name in save]
-    lines += [*extra, *_signals(board, corner, scene), *_load(board)]
+    lines += [*extra, *_signals(board, corner, stimulus), *_load(board)]
     lines += [
         f".temp {corner.env['temp_c']:.4g}",
         f".options {options}",
         f".save {' '.join(vectors)}",
-        f".tran {scene.step_s:g} {scene.end_s:g} 0 {scene.step_s:g} uic",
+        f".tran {stimulus.step_s:g} {stimulus.end_s:g} 0 {stimulus.step_s:g} uic",
         ".end",
     ]
     return "\n".join(lines) + "\n"
@@ -205,9 +205,9 @@ def _run(text: str) -> tuple[dict[str, np.ndarray], str]:
 
 
 def simulate(
-    board: Board, corner: Corner, scene: Scene, save: list[str], faults: tuple[Fault, ...] = (), first: str = OPTIONS[0]
+    board: Netlist, corner: Corner, stimulus: Stimulus, save: list[str], faults: tuple[Fault, ...] = (), first: str = OPTIONS[0]
 ) -> dict[str, np.ndarray]:
-    """Run ngspice to the scene's end. Returns {'t': seconds, name: values} on the simulator's own time grid.
+    """Run ngspice to the stimulus's end. Returns {'t': seconds, name: values} on the simulator's own time grid.
 
     A run that stops early is repeated with the next of OPTIONS. Raises SimulatorError when all of them stop.
     """
@@ -215,9 +215,9 @@ def simulate(
         raise SimulatorError("ngspice is not installed: apt install ngspice")
     complaint, reached = "", 0.0
     for options in (first, *OPTIONS[1:]):
-        vectors, complaint = _run(deck(board, corner, scene, save, faults, options))
+        vectors, complaint = _run(deck(board, corner, stimulus, save, faults, options))
         reached = float(vectors["time"][-1]) if "time" in vectors and len(vectors["time"]) else 0.0
-        if reached >= scene.end_s * 0.9999:
+        if reached >= stimulus.end_s * 0.9999:
             found = {"t": vectors["time"]}
             for name in save:
                 vector = f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})"
@@ -225,5 +225,5 @@ def simulate(
             return found
     named = ", ".join(fault.name for fault in faults)
     raise SimulatorError(
-        f"{scene.name} on board '{corner.name}' with {named or 'no fault'} stopped at {reached:.4f} s: {complaint}"
+        f"{stimulus.name} on board '{corner.name}' with {named or 'no fault'} stopped at {reached:.4f} s: {complaint}"
     )

@@ -8,7 +8,7 @@ import io
 
 from hardware import layout
 from hardware.layout import COLUMNS, ROWS, Pad
-from hardware.parts import Board
+from hardware.parts import Netlist
 
 PITCH = 24
 MARGIN = 46
@@ -29,7 +29,7 @@ def _row_name(y: int) -> str:
     return Pad("", "", "", 1, y).hole[:-1]
 
 
-def wire_list(board: Board) -> str:
+def wire_list(board: Netlist) -> str:
     """CSV: net, from hole, to hole, colour, and which pins these are."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -62,7 +62,7 @@ def _grid() -> list[str]:
     return [f'<path d="{holes}" stroke="#c8b98f" stroke-width="3"/>', *lines]
 
 
-def _bodies(board: Board, pads: list[Pad]) -> tuple[list[str], list[str]]:
+def _bodies(board: Netlist, pads: list[Pad]) -> tuple[list[str], list[str]]:
     """Outlines of the parts, and their names, which are drawn over the wires."""
     kinds = {part.ref: part.kind for part in board.parts} | {"A1": "DEVKIT"}
     values = {part.ref: part.value for part in board.parts} | {"A1": "ESP32-DevKitC (USB at the right)"}
@@ -106,7 +106,7 @@ def _wires(pads: list[Pad]) -> list[str]:
     return lines
 
 
-def svg(board: Board) -> str:
+def svg(board: Netlist) -> str:
     """The diagram, seen from the component side; a wire's tip names its net and holes in a browser."""
     pads = layout.place(board)
     bodies, names = _bodies(board, pads)

@@ -49,7 +49,7 @@ def test_every_recipe_has_its_own_guarded_rail(boards: list[Sample], recipe: str
 
 
 def test_times_leave_every_simulated_board_inside(firmware: ModuleType, boards: list[Sample]) -> None:
-    assert round(1e3 * __import__("hardware.scenes", fromlist=["TOGGLE_S"]).TOGGLE_S) == firmware.TOGGLE_MS
+    assert round(1e3 * __import__("hardware.stimuli", fromlist=["TOGGLE_S"]).TOGGLE_S) == firmware.TOGGLE_MS
     assert round(headline.PAUSE_S * 1e3) == firmware.TOLERATED_PAUSE_MS
     assert max(b.drop_ms for b in boards) < firmware.DROP_LATE_MS < firmware.DROP_MAX_MS
     assert min(b.drop_ms for b in boards) > firmware.DROP_EARLY_MS

@@ -9,7 +9,7 @@ import pytest
 
 from hardware import bom, erc
 from hardware.netlist import build
-from hardware.parts import Board, si
+from hardware.parts import Netlist, si
 
 BOARDS = [(2, "digital"), (2, "usb"), (2, "electret"), (1, "digital")]
 
@@ -19,23 +19,23 @@ def test_boards_pass_every_rule(channels: int, recipe: str) -> None:
     assert erc.check(build(channels, recipe)) == []
 
 
-def rewire(board: Board, ref: str, pin: str, net: str) -> Board:
+def rewire(board: Netlist, ref: str, pin: str, net: str) -> Netlist:
     board.parts = [replace(p, pins={**p.pins, pin: net}) if p.ref == ref else p for p in board.parts]
     return board
 
 
-def without(board: Board, ref: str) -> Board:
+def without(board: Netlist, ref: str) -> Netlist:
     board.parts = [p for p in board.parts if p.ref != ref]
     return board
 
 
-def plus(ref: str, kind: str, value: str, *nets: str) -> Board:
+def plus(ref: str, kind: str, value: str, *nets: str) -> Netlist:
     board = build()
     board.add(ref, kind, value, list(nets), "test")
     return board
 
 
-def on_gpio(number: int, net: str, role: str) -> Board:
+def on_gpio(number: int, net: str, role: str) -> Netlist:
     board = build()
     board.gpio = {n: v for n, v in board.gpio.items() if v[0] != net}
     board.gpio[number] = (net, role)

@@ -10,12 +10,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from hardware import events, fmea, fmea_report, headline, reports, scenes
+from hardware import events, fmea, fmea_report, headline, reports, stimuli
 from hardware.corners import LIMITS, Corner, draw, extremes
 from hardware.faults import bridges
 from hardware.netlist import build
 from hardware.recipes import RECIPES
-from hardware.spice import Fault, Scene, SimulatorError, simulate
+from hardware.spice import Fault, SimulatorError, Stimulus, simulate
 
 pytestmark = pytest.mark.skipif(shutil.which("ngspice") is None, reason="ngspice is not installed: apt install ngspice")
 
@@ -134,12 +134,12 @@ def test_clocks_do_not_feed_a_closed_microphone(clocks: str, muted: bool) -> Non
 
 
 def test_one_pump_alone_does_not_hold_the_other_channel() -> None:
-    changes, _, _ = scenes.edges(0.02, 0.3)
-    w = simulate(build(), Corner(), Scene("one", 0.3, {"pump1": scenes.join(changes)}), ["RAIL1", "RAIL2"])
+    changes, _, _ = stimuli.edges(0.02, 0.3)
+    w = simulate(build(), Corner(), Stimulus("one", 0.3, {"pump1": stimuli.join(changes)}), ["RAIL1", "RAIL2"])
     assert np.interp(0.28, w["t"], w["RAIL1"]) > 2.8
     assert w["RAIL2"].max() < 0.05
 
 
 def test_a_deck_that_cannot_run_says_so() -> None:
     with pytest.raises(SimulatorError, match="stopped at"):
-        simulate(build(1), Corner(), Scene("broken", 0.01, {"v5": [(0.0, float("nan"))]}), ["RAIL1"])
+        simulate(build(1), Corner(), Stimulus("broken", 0.01, {"v5": [(0.0, float("nan"))]}), ["RAIL1"])

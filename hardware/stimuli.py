@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 
-from hardware.spice import Scene
+from hardware.spice import Stimulus
 
 TOGGLE_S = 0.010  # one edge a hop
 EDGE_S = 2e-4  # of a pin: far under the pumps' 10 ms, and kind to the solver
@@ -64,8 +64,8 @@ def throw(at_s: float, throw_ms: float, bounce_ms: float, seed: int, poles: str 
     return found
 
 
-def hold_then(end_level: str, start_s: float = 0.05, stop_s: float = 0.55, tail_s: float = 0.40) -> tuple[Scene, float]:
-    """Toggle, then stuck 'high', 'low' or 'float'. Returns the scene and the time of the last edge."""
+def hold_then(end_level: str, start_s: float = 0.05, stop_s: float = 0.55, tail_s: float = 0.40) -> tuple[Stimulus, float]:
+    """Toggle, then stuck 'high', 'low' or 'float'. Returns the stimulus and the time of the last edge."""
     changes, last, level = edges(start_s, stop_s)
     wanted = 1.0 if end_level == "high" else 0.0
     if end_level != "float" and level != wanted:
@@ -74,21 +74,21 @@ def hold_then(end_level: str, start_s: float = 0.05, stop_s: float = 0.55, tail_
     if end_level == "float":
         last += TOGGLE_S / 2
         points |= {f"float{n}": levels([(0.0, 0.0), (last, 1.0)]) for n in (1, 2)}
-    return Scene(f"stuck {end_level}", last + tail_s, points), last
+    return Stimulus(f"stuck {end_level}", last + tail_s, points), last
 
 
-def pause(gap_s: float, rest_high: bool, start_s: float = 0.05, stop_s: float = 0.45) -> tuple[Scene, float, float]:
-    """Toggle, one gap of `gap_s` between two edges, toggle again. Returns scene, start and end of the gap."""
+def pause(gap_s: float, rest_high: bool, start_s: float = 0.05, stop_s: float = 0.45) -> tuple[Stimulus, float, float]:
+    """Toggle, one gap of `gap_s` between two edges, toggle again. Returns stimulus, start and end of the gap."""
     changes, last, level = edges(start_s, stop_s)
     if (level == 1.0) != rest_high:
         changes, last, level = edges(start_s, stop_s + TOGGLE_S)
     more, _, _ = edges(last + gap_s, last + gap_s + 0.25, level=level)
     points = {f"pump{n}": join(changes, more) for n in (1, 2)}
-    return Scene(f"pause {gap_s * 1e3:.0f} ms", last + gap_s + 0.2, points), last, last + gap_s
+    return Stimulus(f"pause {gap_s * 1e3:.0f} ms", last + gap_s + 0.2, points), last, last + gap_s
 
 
-def slow(hz: float, warm: bool, length_s: float = 0.0, hold_s: float = 0.4) -> tuple[Scene, float]:
-    """A square wave of `hz` (two edges a period), from rest or after a proper 50 Hz hold. Returns scene and its start."""
+def slow(hz: float, warm: bool, length_s: float = 0.0, hold_s: float = 0.4) -> tuple[Stimulus, float]:
+    """A square wave of `hz` (two edges a period), from rest or after a proper 50 Hz hold. Returns stimulus and its start."""
     begin, groups, level = 0.05, [], 0.0
     if warm:
         first, last, level = edges(0.05, 0.05 + hold_s)
@@ -98,13 +98,13 @@ def slow(hz: float, warm: bool, length_s: float = 0.0, hold_s: float = 0.4) -> t
     more, _, _ = edges(begin, begin + length, 0.5 / hz, level)
     groups.append(more)
     points = {f"pump{n}": join(*groups) for n in (1, 2)}
-    return Scene(f"{hz:g} Hz {'after holding' if warm else 'from rest'}", begin + length, points, 1e-3), begin
+    return Stimulus(f"{hz:g} Hz {'after holding' if warm else 'from rest'}", begin + length, points, 1e-3), begin
 
 
-def muted_while_open(seed: int, throw_ms: float, bounce_ms: float, phase_ms: float) -> tuple[Scene, float]:
-    """MUTE thrown at any phase while the pump keeps toggling and the clocks rest high. Returns scene and lever's start."""
+def muted_while_open(seed: int, throw_ms: float, bounce_ms: float, phase_ms: float) -> tuple[Stimulus, float]:
+    """MUTE thrown at any phase while the pump keeps toggling and the clocks rest high. Returns stimulus and lever's start."""
     at = 0.20 + phase_ms * 1e-3
     changes, _, _ = edges(0.01, 0.40)
     points = {f"pump{n}": join(changes) for n in (1, 2)}
     points |= throw(at, throw_ms, bounce_ms, seed)
-    return Scene("mute thrown", at + 0.08, points, 5e-4), at
+    return Stimulus("mute thrown", at + 0.08, points, 5e-4), at
