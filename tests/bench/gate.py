@@ -44,8 +44,8 @@ def instructions(part: str, path: Path, seconds: int) -> int:
     """Native instructions of the whole process, by valgrind's callgrind."""
     with tempfile.TemporaryDirectory() as folder:
         prefix = ["valgrind", "--tool=callgrind", "--smc-check=all-non-file", f"--callgrind-out-file={folder}/out"]
-        told = run_part(part, path, speech(seconds), prefix)
-    line = next(line for line in told.splitlines() if "Collected" in line)
+        report = run_part(part, path, speech(seconds), prefix)
+    line = next(line for line in report.splitlines() if "Collected" in line)
     return int(line.split(":")[1].split()[0])
 
 

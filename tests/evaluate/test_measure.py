@@ -46,7 +46,7 @@ def test_sliding_scores_equal_a_plain_loop(outputs, window):
 def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, gate):
     pcm = measure.build_stream(make_tasks(recordings, model)[0])
     ours = measure.run_gate(pcm, model, gate)
-    energy = score.EnergyGate(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
+    energy = score.EnergyThresholds(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
     theirs = list(score.run(pcm, model, gate.on, energy=energy))
     own = model.cutoff_sum // model.manifest.window
     for value, item in zip(ours.values, theirs, strict=True):

@@ -67,7 +67,7 @@ class BadType(CheckError):
     """Viper would refuse this, or take it for an object."""
 
 
-class Memory:
+class CheckedMemory:
     """The buffers that one call was given, at addresses that fit a signed 32-bit integer."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ def bad_shift(count: int, where: str) -> int:
     raise BadShift(f"{where}: shift by {count}")
 
 
-class Translator:
+class CheckingTranslator:
     """One viper function -> Python source that checks."""
 
     def __init__(self, function: ast.FunctionDef, constants: dict[str, int], file: str) -> None:
@@ -371,14 +371,14 @@ def check_source(text: str, file: str = "source") -> types.ModuleType:
     tree = ast.parse(text)
     constants = _constants(tree)
     module = types.ModuleType(file)
-    tools = {"_Memory": Memory, "_overflow": overflow, "_bad_shift": bad_shift}
+    tools = {"_Memory": CheckedMemory, "_overflow": overflow, "_bad_shift": bad_shift}
     module.__dict__.update(tools, __builtins__={**vars(builtins), "__import__": _import})
 
     class Replace(ast.NodeTransformer):
         def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
             if not _is_viper(node):
                 return node
-            return ast.parse(Translator(node, constants, file).source()).body[0]
+            return ast.parse(CheckingTranslator(node, constants, file).source()).body[0]
 
     whole = ast.fix_missing_locations(Replace().visit(tree))
     exec(compile(whole, file, "exec"), module.__dict__)

@@ -10,7 +10,7 @@ from typing import Any
 
 import checked
 
-from tests.xtensa.board import Board
+from tests.xtensa.board import EmulatedBoard
 from tests.xtensa.gate import FIRMWARE
 
 
@@ -31,7 +31,7 @@ class Emulated:
     """The kernels' machine code; buffers lie between guards."""
 
     def __init__(self) -> None:
-        self.board = Board(FIRMWARE)
+        self.board = EmulatedBoard(FIRMWARE)
 
     def module(self, name: str) -> ModuleType:
         return self.board.module(f"lid.gate.{name}")

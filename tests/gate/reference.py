@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from earlid.gate.network import Layer, Network, View
-from earlid.gate.quantise import add_tables, layer_multipliers, logistic_table, multiply_by_quantized
+from earlid.gate.quantise import add_tables, layer_multipliers, logistic_table, multiply_by_quantised
 
 HOP = 160
 CHANNELS = 40
@@ -253,10 +253,10 @@ def quantised_feature(feature: int, scale: float, zero: int) -> int:
 
 def requantised(total: int, multiplier: int, shift: int, layer: Layer) -> int:
     """A 32-bit sum times multiplier * 2**(shift - 31), rounded (once by a dense layer, else twice), as int8."""
-    if layer.dense:
+    if layer.fully_connected:
         scaled = (total * multiplier + (1 << (30 - shift))) >> (31 - shift)
     else:
-        scaled = multiply_by_quantized(total, multiplier, shift)
+        scaled = multiply_by_quantised(total, multiplier, shift)
     return clamp(scaled + layer.zero_out, layer.lowest, 127)
 
 
@@ -275,7 +275,7 @@ def layer_output(layer: Layer, rows: list[list[list[int]]]) -> list[int]:
     assert layer.bias is not None
     assert layer.weight_scales is not None
     out = []
-    scales = layer_multipliers(layer.scales_in[0], layer.weight_scales, layer.scale_out, layer.dense)
+    scales = layer_multipliers(layer.scales_in[0], layer.weight_scales, layer.scale_out, layer.fully_connected)
     for number, (bias, (multiplier, shift)) in enumerate(zip(layer.bias.tolist(), scales, strict=True)):
         total = bias
         for place, row in enumerate(rows[0]):

@@ -33,7 +33,7 @@ def blob() -> bytes:
 
 
 def compile_file(data: bytes) -> bytes:
-    return blob_writer.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
+    return blob_writer.encode(graph.build_network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
 
 
 edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=6)

@@ -45,7 +45,7 @@ def test_published_network_stays_inside_32_bits(name: str) -> None:
 def test_addition_and_pooling_stay_inside_32_bits(pool: str) -> None:
     shape = Shape(first_filters=16, blocks=[Block(16, [3], True), Block(16, [2, 4])], pool=pool)
     data = network(shape, SEED)
-    blob = blob_writer.blob(graph.network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
+    blob = blob_writer.encode(graph.build_network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
     columns = np.concatenate([loudest(), loudest()[::-1]])
     assert outputs(blob, columns) == networks.reference(data, columns), f"seed {SEED}"
 
@@ -53,9 +53,9 @@ def test_addition_and_pooling_stay_inside_32_bits(pool: str) -> None:
 def test_largest_weights_stay_inside_32_bits() -> None:
     """Every weight 127 or -128: no network has larger sums."""
     graphs = tflite.read(models.load("alexa").manifest.model.read_bytes())
-    made = graph.network(graphs)
+    made = graph.build_network(graphs)
     for number, layer in enumerate(made.layers):
         if layer.weights is not None:
             layer.weights = np.full_like(layer.weights, 127 if number % 2 else -128)
-    found = outputs(blob_writer.blob(made, "word", [], 5, 1000, bytes(32)), loudest())
+    found = outputs(blob_writer.encode(made, "word", [], 5, 1000, bytes(32)), loudest())
     assert len(found) == len(loudest()) // made.stride

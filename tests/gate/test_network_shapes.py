@@ -29,7 +29,7 @@ SHAPES = {
 
 
 def blob_of(data: bytes) -> bytes:
-    return blob_writer.blob(graph.network(tflite.read(data)), "word", ["en"], 5, 1000, bytes(32))
+    return blob_writer.encode(graph.build_network(tflite.read(data)), "word", ["en"], 5, 1000, bytes(32))
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -33,7 +33,7 @@ def test_feature_ring_columns_equal_the_formula(machine: Any, rng: random.Random
     ring = machine.module("feature_ring")
     capacity, stride = 6, 3
     columns = machine.buffer(bytes(ring.COLUMN_BYTES * capacity))
-    state = machine.buffer(words([0, 0, capacity, stride, 0, *quantise.feature_formula(scale, zero)]))
+    state = machine.buffer(words([0, 0, capacity, stride, 0, *quantise.feature_scale(scale, zero)]))
     features = machine.buffer(bytes(80))
     near_ties = sorted(range(65536), key=lambda feature: abs(feature * 0.0390625 / scale % 1 - 0.5))[:200]
     unread: list[tuple[list[int], int]] = []
@@ -95,7 +95,7 @@ def test_arena_rows_keep_their_history(machine: Any, rng: random.Random) -> None
 
 def plain_layer(dense: bool, relu: bool, zero_out: int) -> Layer:
     view = View(Buffer(0, 1, 0), 1, 0, 1)
-    return Layer("conv", "a test", [view], view, [1.0], [0], 1.0, zero_out, zero_out if relu else -128, dense=dense)
+    return Layer("conv", "a test", [view], view, [1.0], [0], 1.0, zero_out, zero_out if relu else -128, fully_connected=dense)
 
 
 @pytest.mark.parametrize("dense", [False, True], ids=["rounded twice", "rounded once"])
@@ -112,8 +112,8 @@ def test_requantisation_equals_the_formula(machine: Any, rng: random.Random, den
             total = reference.clamp(
                 (2 * rng.randint(-130, 130) + 1 << 30 - shift) // multiplier + rng.randint(-1, 1), -limit, limit
             )
-        record = blob_writer._records(layer, [0], [(multiplier, shift)], [limit])
-        least, reversed_below = blob_writer._thresholds(layer)
+        record = blob_writer._encode_records(layer, [0], [(multiplier, shift)], [limit])
+        least, reversed_below = blob_writer._requantise_limits(layer)
         fields = {4: 1, 9: 1, 13: layer.zero_out + 128, 14: least, 15: reversed_below, 16: 64}
         arena[:] = bytes(128)
         arena[0:8] = words([0, 32])
@@ -147,7 +147,7 @@ def test_pooling_equals_the_formula(machine: Any, rng: random.Random, kind: str)
 def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> None:
     """Run both over columns of uint16 features and compare every layer's output after every inference."""
     ring = machine.module("feature_ring")
-    blob = blob_writer.blob(made, "word", [], 5, 1000, bytes(32))
+    blob = blob_writer.encode(made, "word", [], 5, 1000, bytes(32))
     ours = machine.module("wakeword").WakeWord(machine.buffer(blob))
     theirs = reference.StreamingNetwork(made)
     content, state = ours.new_ring(made.stride)
@@ -179,7 +179,7 @@ def columns_of(rng: random.Random, count: int) -> list[list[int]]:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_layers_of_random_networks_equal_the_formulas(machine: Any, rng: random.Random, name: str) -> None:
-    made = graph.network(tflite.read(network(SHAPES[name], SEED)))
+    made = graph.build_network(tflite.read(network(SHAPES[name], SEED)))
     assert_layers_equal(machine, made, columns_of(rng, 8 * made.stride))
 
 

@@ -3,8 +3,8 @@
 
 Prints instructions per hop and per second of audio for every kernel, with the network always on and with the energy
 gate closed, beside the goals, and the bytes of machine code; of the other published networks the sum alone. Kernels are
-counted exactly; the C helpers they call and the interpreted code between them are estimates (runtime.py and glue.py say
-how).
+counted exactly; the C helpers they call and the interpreted code between them are estimates (runtime.py and
+interpreter_cost.py say how).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from rich.table import Table
 
 from . import gate as gates
 from . import sounds
+from .instruction_mix import KINDS, mix
 from .measure import HOPS_A_SECOND, Measurement, measure
-from .mix import KINDS, mix
 from .sounds import Samples
 
 SPEECH = Path(earlid.demo.__path__[0]) / "speech"
@@ -52,34 +52,42 @@ def gate_closed(gate: gates.Gate, model: str, pcm: Samples) -> Measurement:
     return measure("energy gate closed", gate.board, gate.ear(detector), gates.slots_of(pcm), 2 * WARM_HOPS)
 
 
-def kernel_table(found: Measurement) -> Table:
-    table = Table(title=f"{found.title}, {found.hops} hops of 10 ms", title_justify="left")
+def kernel_table(measured: Measurement) -> Table:
+    table = Table(title=f"{measured.title}, {measured.hops} hops of 10 ms", title_justify="left")
     table.add_column("")
     for heading in ("calls / hop", "instructions / hop", "helpers / hop", "million / s"):
         table.add_column(heading, justify="right")
-    for kernel in sorted(found.kernels, key=lambda kernel: -kernel.own - kernel.helpers):
+    for kernel in sorted(measured.kernels, key=lambda kernel: -kernel.own - kernel.helpers):
         million = (kernel.own + kernel.helpers) * HOPS_A_SECOND / 1e6
         table.add_row(kernel.name, f"{kernel.calls:.2f}", f"{kernel.own:,.0f}", f"{kernel.helpers:,.0f}", f"{million:.2f}")
-    million = found.glue * HOPS_A_SECOND / 1e6
-    table.add_row(f"interpreted: {found.bytecodes:.0f} bytecodes / hop", "", "", f"{found.glue:,.0f}", f"{million:.2f}")
+    million = measured.interpreted * HOPS_A_SECOND / 1e6
+    table.add_row(
+        f"interpreted: {measured.bytecodes:.0f} bytecodes / hop", "", "", f"{measured.interpreted:,.0f}", f"{million:.2f}"
+    )
     table.add_section()
-    table.add_row("total", "", f"{found.own:,.0f}", f"{found.helpers + found.glue:,.0f}", f"{found.millions_a_second:.2f}")
+    table.add_row(
+        "total",
+        "",
+        f"{measured.own:,.0f}",
+        f"{measured.helpers + measured.interpreted:,.0f}",
+        f"{measured.millions_a_second:.2f}",
+    )
     return table
 
 
-def verdict(found: Measurement, goal: float) -> str:
+def verdict(measured: Measurement, goal: float) -> str:
     """One line: the sum, the goal, and the share of a core."""
-    low, high = (found.millions_a_second * cycles / CLOCK_MHZ for cycles in CYCLES_AN_INSTRUCTION)
-    word = "within" if found.millions_a_second <= goal else "OVER"
-    boxed = f"; {found.boxed} integers beyond 31 bits: each allocates" if found.boxed else ""
+    low, high = (measured.millions_a_second * cycles / CLOCK_MHZ for cycles in CYCLES_AN_INSTRUCTION)
+    word = "within" if measured.millions_a_second <= goal else "OVER"
+    boxed = f"; {measured.boxed} integers beyond 31 bits: each allocates" if measured.boxed else ""
     return (
-        f"{found.title}: {found.millions_a_second:.1f} million instructions per second of audio, {word} the goal of "
+        f"{measured.title}: {measured.millions_a_second:.1f} million instructions per second of audio, {word} the goal of "
         f"{goal:.0f}; {low:.0%} to {high:.0%} of one core at {CLOCK_MHZ} MHz; "
-        f"the largest hop {found.largest_hop:,}{boxed}"
+        f"the largest hop {measured.largest_hop:,}{boxed}"
     )
 
 
-def print_profile(console: Console, gate: gates.Gate, found: Measurement) -> None:
+def print_profile(console: Console, gate: gates.Gate, measured: Measurement) -> None:
     """The kinds of instructions of each kernel, in per cent; the functions of interpreted code."""
     console.print("share of each kind of instruction, in per cent")
     console.print(f"{'':24}{' '.join(f'{kind:>11}' for kind in KINDS)}")
@@ -89,7 +97,7 @@ def print_profile(console: Console, gate: gates.Gate, found: Measurement) -> Non
             values = " ".join(f"{100 * shares[kind] / shares.total():11.0f}" for kind in KINDS)
             console.print(f"{function.name.removeprefix('lid.gate.'):24}{values}")
     console.print("interpreted code, instructions per hop")
-    for name, spent in found.glue_by_function.items():
+    for name, spent in measured.interpreted_by_function.items():
         console.print(f"{name:32}{spent:8,.0f}")
 
 
@@ -104,8 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.profile:
         print_profile(console, gate, on)
     closed = gate_closed(gate, chosen.model, sounds.room(seed=7, seconds=3.0))
-    for found in (on, closed):
-        console.print(kernel_table(found))
+    for measured in (on, closed):
+        console.print(kernel_table(measured))
     native = {name.removeprefix("lid.gate."): size for name, size in gate.board.native_bytes.items() if size}
     console.print(f"machine code: {sum(native.values()):,} bytes ({', '.join(f'{n} {s:,}' for n, s in native.items())})")
     console.print(verdict(on, GOAL_ON), verdict(closed, GOAL_CLOSED), sep="\n")

@@ -4,7 +4,7 @@
 Modules of `lid.gate` are loaded from their source into namespaces of their own, where `micropython`, `array` and
 `bytearray` are stand-ins: `@micropython.viper` gives the emulated function, buffers lie in emulated RAM.
 
-    board = Board(Path("firmware"))
+    board = EmulatedBoard(Path("firmware"))
     frontend = board.module("lid.gate.frontend").Frontend()
     frontend.push(board.machine.memory.bytearray(320))
 """
@@ -22,7 +22,7 @@ from . import mpyfile
 from .memory import view_of
 
 
-class Board:
+class EmulatedBoard:
     def __init__(self, firmware: Path, ram_bytes: int = 1 << 20, *, profiled: bool = False) -> None:
         self.firmware = firmware
         self.machine = machine_module.Machine(ram_bytes, profiled=profiled)

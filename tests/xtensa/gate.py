@@ -14,7 +14,7 @@ from earlid.gate import models
 from numpy.typing import NDArray
 from pymicro_features import MicroFrontend
 
-from .board import Board
+from .board import EmulatedBoard
 from .sounds import Samples
 
 HOP_SAMPLES = 160
@@ -40,7 +40,7 @@ class Gate:
     """Makes the gate's parts on one emulated board."""
 
     def __init__(self, *, profiled: bool = False) -> None:
-        self.board = Board(FIRMWARE, profiled=profiled)
+        self.board = EmulatedBoard(FIRMWARE, profiled=profiled)
         self.machine = self.board.machine
         self._hop = self.machine.memory.bytearray(2 * HOP_SAMPLES)
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from . import mpyfile
-from .memory import Memory, misaligned
+from .memory import EmulatedMemory, misaligned
 from .runtime import FUN_TABLE_BASE, MASK, Runtime
-from .translate import Translator
+from .translate import XtensaTranslator
 
 _OBJECTS_BASE = 0xE0000000  # where pointers to host objects seem to point: 16 bytes apart
 _STACK_BYTES = 16384
@@ -31,7 +31,7 @@ _MISSING = object()
 
 @functools.cache
 def _translated(code: bytes, name: str, check_alignment: bool, profiled: bool) -> Callable[..., Callable[..., int]]:
-    source = Translator(code, name, check_alignment=check_alignment, profiled=profiled).source()
+    source = XtensaTranslator(code, name, check_alignment=check_alignment, profiled=profiled).source()
     space: dict[str, Any] = {}
     exec(compile(source, f"<{name}>", "exec"), space)
     return space["make"]  # type: ignore[no-any-return]
@@ -124,7 +124,7 @@ class Module:
 
 class Machine:
     def __init__(self, ram_bytes: int = 1 << 20, *, check_alignment: bool = True, profiled: bool = False) -> None:
-        self.memory = Memory(ram_bytes)
+        self.memory = EmulatedMemory(ram_bytes)
         self.check_alignment, self.profiled = check_alignment, profiled
         self.counts: list[int] = []  # instructions, per function
         self.helper_counts: list[int] = []  # allowances for helpers, per calling function
@@ -232,7 +232,7 @@ class Machine:
         if nested:
             raise RuntimeError("a Python function that emulated code called calls emulated code again")
         base = self._arguments >> 2
-        tracer = sys.gettrace()  # whoever watches Python code (glue.py) is not to watch, and slow down, emulated code
+        tracer = sys.gettrace()  # whoever watches Python code (interpreter_cost.py) is not to watch, and slow down, emulated code
         sys.settrace(None)
         try:
             for place, value in enumerate(arguments):

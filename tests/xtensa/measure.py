@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .board import Board
-from .glue import Watch
+from .board import EmulatedBoard
+from .interpreter_cost import BytecodeCounter
 
 HOPS_A_SECOND = 100
 
@@ -30,8 +30,8 @@ class Measurement:
     hops: int
     kernels: list[Kernel]
     bytecodes: float
-    glue: float  # instructions allowed for interpreted code
-    glue_by_function: dict[str, float]
+    interpreted: float  # instructions allowed for interpreted code
+    interpreted_by_function: dict[str, float]
     largest_hop: int  # instructions, all of them
     boxed: int  # integer objects beyond 31 bits made by kernels in all hops: each is an allocation
     helper_calls: dict[str, float]
@@ -46,17 +46,17 @@ class Measurement:
 
     @property
     def per_hop(self) -> float:
-        return self.own + self.helpers + self.glue
+        return self.own + self.helpers + self.interpreted
 
     @property
     def millions_a_second(self) -> float:
         return self.per_hop * HOPS_A_SECOND / 1e6
 
 
-def measure(title: str, board: Board, step: Callable[[bytes], object], hops: Iterable[bytes], warm: int) -> Measurement:
+def measure(title: str, board: EmulatedBoard, step: Callable[[bytes], object], hops: Iterable[bytes], warm: int) -> Measurement:
     """Run `step` on every hop; count from hop number `warm` on."""
     machine = board.machine
-    watch = Watch(board.sources)
+    watch = BytecodeCounter(board.sources)
     counted = largest = before = 0
     for number, hop in enumerate(hops):
         if number < warm:
@@ -78,6 +78,6 @@ def measure(title: str, board: Board, step: Callable[[bytes], object], hops: Ite
         if f.calls
     ]
     helper_calls = {name: times / counted for name, times in machine.helper_calls.most_common()}
-    glue = {name: spent / counted for name, spent in watch.by_function.most_common()}
+    interpreted = {name: spent / counted for name, spent in watch.by_function.most_common()}
     spent, bytecodes = watch.instructions / counted, watch.bytecodes / counted
-    return Measurement(title, counted, kernels, bytecodes, spent, glue, largest, machine.boxed, helper_calls)
+    return Measurement(title, counted, kernels, bytecodes, spent, interpreted, largest, machine.boxed, helper_calls)

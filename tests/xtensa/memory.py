@@ -21,7 +21,7 @@ class Misaligned(RuntimeError):
     """A 16- or 32-bit access at an address that is not a multiple of its size."""
 
 
-class Memory:
+class EmulatedMemory:
     def __init__(self, size: int = 1 << 20) -> None:
         assert sys.byteorder == "little", "the emulated memory is shared with the host as it is"
         self.area = bytearray(size)
@@ -40,7 +40,7 @@ class Memory:
         guard = at + size
         self._next = (guard + len(_GUARD) + _BLOCK - 1) // _BLOCK * _BLOCK
         if self._next > len(self.area):
-            raise MemoryError(f"the emulated RAM of {len(self.area)} bytes is full: give Memory a larger size")
+            raise MemoryError(f"the emulated RAM of {len(self.area)} bytes is full: give EmulatedMemory a larger size")
         self.m8[guard : guard + len(_GUARD)] = _GUARD
         self._guards.append(guard)
         return at
@@ -70,7 +70,7 @@ class Memory:
         at = ctypes.addressof(ctypes.c_char.from_buffer(buffer)) - self._host if len(buffer) else 0
         if not 0 <= at < len(self.area):
             raise TypeError(
-                f"{type(buffer).__name__} does not lie in emulated RAM: make it with bytearray() or array() of Memory"
+                f"{type(buffer).__name__} does not lie in emulated RAM: make it with bytearray() or array() of EmulatedMemory"
             )
         return at
 
@@ -84,7 +84,7 @@ class Memory:
 class Array:
     """An array that lies in emulated RAM; growing moves it. 'l' and 'L' have 4 bytes there."""
 
-    def __init__(self, memory: Memory, typecode: str, source: Iterable[Any]) -> None:
+    def __init__(self, memory: EmulatedMemory, typecode: str, source: Iterable[Any]) -> None:
         self._memory = memory
         self._typecode = {"l": "i", "L": "I"}.get(typecode, typecode)
         self.view = self._placed(source)

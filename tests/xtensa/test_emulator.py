@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from . import viper32
 from .decode import Unsupported, decode
+from .instruction_mix import mix
 from .machine import Machine, load
 from .memory import Misaligned
-from .mix import mix
 
 MICROPYTHON = Path(sys.executable).with_name("micropython")  # the wheel puts it beside this Python
 EDGES = [0, 1, -1, 2, 127, 128, 255, 256, 32767, -32768, 65535, 65536, 2**30, -(2**30), 2**31 - 1, -(2**31)]

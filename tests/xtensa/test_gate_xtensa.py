@@ -62,11 +62,11 @@ def test_emulated_network_outputs_equal_the_oracle(model: str) -> None:
     assert_nothing_spilled(gate)
 
 
-def said_by(detector: Any, hop: Any, ran: int) -> list[int]:
+def outputs_of(detector: Any, hop: Any, ran: int) -> list[int]:
     """All that the detector says after a hop, and a checksum of the hop that the pcm_input made."""
-    said = [ran, int(detector.gate_open), detector.energy_log2_q8, detector.floor_log2_q8]
-    said += [detector.prob, detector.mean_q8, int(detector.hit)]
-    return [*said, sum((place + 1) * value for place, value in enumerate(bytes(hop))) & 0xFFFFF]
+    values = [ran, int(detector.gate_open), detector.energy_log2_q8, detector.floor_log2_q8]
+    values += [detector.prob, detector.mean_q8, int(detector.hit)]
+    return [*values, sum((place + 1) * value for place, value in enumerate(bytes(hop))) & 0xFFFFF]
 
 
 ON_MICROPYTHON = """
@@ -82,13 +82,13 @@ with open(sys.argv[2], "rb") as file:
     while file.readinto(slots) == 640:
         hop = pcm_input.push(slots)
         ran = detector.push(hop)
-        said = [ran, int(detector.gate_open), detector.energy_log2_q8, detector.floor_log2_q8]
-        said += [detector.prob, detector.mean_q8, int(detector.hit)]
-        print(said + [sum((place + 1) * value for place, value in enumerate(hop)) & 0xFFFFF])
+        values = [ran, int(detector.gate_open), detector.energy_log2_q8, detector.floor_log2_q8]
+        values += [detector.prob, detector.mean_q8, int(detector.hit)]
+        print(values + [sum((place + 1) * value for place, value in enumerate(hop)) & 0xFFFFF])
 """
 
 
-def rows_on_micropython(folder: Path, pcm: Samples, energy_gate: bool) -> list[list[int]]:
+def outputs_on_micropython(folder: Path, pcm: Samples, energy_gate: bool) -> list[list[int]]:
     """The same on the unix MicroPython, whose viper integers have 64 bits."""
     (folder / "blob").write_bytes(models.load("alexa").blob)
     (folder / "slots").write_bytes(b"".join(gates.slots_of(pcm)))
@@ -115,8 +115,8 @@ def test_emulated_gate_equals_micropython(tmp_path: Path, energy_gate: bool) -> 
     for content in gates.slots_of(pcm):
         slots[:] = content
         hop = pcm_input.push(slots)
-        rows.append(said_by(detector, hop, detector.push(hop)))
-    assert rows == rows_on_micropython(tmp_path, pcm, energy_gate), f"seed {SEED}"
+        rows.append(outputs_of(detector, hop, detector.push(hop)))
+    assert rows == outputs_on_micropython(tmp_path, pcm, energy_gate), f"seed {SEED}"
     assert {row[1] for row in rows} == {0, 1}, "the energy gate was always open, or never: the test sees one half only"
     assert max(row[4] for row in rows) > 200, "the word was not heard"
     assert_nothing_spilled(gate)

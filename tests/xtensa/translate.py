@@ -76,7 +76,7 @@ class _Known:
 
 
 class _Trace:
-    def __init__(self, owner: Translator, head: int) -> None:
+    def __init__(self, owner: XtensaTranslator, head: int) -> None:
         self.owner, self.head = owner, head
         self.lines: list[str] = []
         self.known = _Known()
@@ -333,7 +333,7 @@ class _Trace:
                 self.straight(insn)
 
 
-class Translator:
+class XtensaTranslator:
     """Makes the Python source of one function; see the module's text."""
 
     def __init__(self, code: bytes, name: str, *, check_alignment: bool = True, profiled: bool = False) -> None:

@@ -53,13 +53,13 @@ def load(path):
 
 class BufferEntry:
     def __init__(self, blob, at, start):
-        self.channels, self.rows, self.zero, self.moving, self.row = struct.unpack_from("<HHBBH", blob, at)
+        self.channels, self.rows, self.zero, self.sliding, self.row = struct.unpack_from("<HHBBH", blob, at)
         bad = self.row < self.channels or self.row % 8 or not self.channels
-        bad = bad or (self.moving and self.rows == 1 and self.row > start)
-        if bad or not 0 < self.rows < 1024 or self.moving > 1 or (self.rows > 1 and not self.moving):
+        bad = bad or (self.sliding and self.rows == 1 and self.row > start)
+        if bad or not 0 < self.rows < 1024 or self.sliding > 1 or (self.rows > 1 and not self.sliding):
             raise ValueError("network: damaged buffer table")
         self.start = start
-        self.end = start + self.row * (self.rows + _EXTRA_ROWS if self.moving else 1)
+        self.end = start + self.row * (self.rows + _EXTRA_ROWS if self.sliding else 1)
 
 
 class LayerEntry:
@@ -104,7 +104,7 @@ class Layout:
             self.layers.append(layer)
         self._place_corrections(end)
         entry, last = self.buffers[0], self.buffers[self.layers[-1].out]
-        if entry.channels != 40 or not entry.moving or (last.channels, last.moving) != (1, 0):
+        if entry.channels != 40 or not entry.sliding or (last.channels, last.sliding) != (1, 0):
             raise ValueError("network: damaged first or last buffer")
 
     def _check_whole(self, blob):

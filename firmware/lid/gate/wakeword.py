@@ -36,9 +36,9 @@ class WakeWord:
 
     def _add_buffer(self, number, buffer):
         history = (buffer.rows - 1) * buffer.row
-        head = buffer.start + history - (buffer.row if buffer.moving else 0)
+        head = buffer.start + history - (buffer.row if buffer.sliding else 0)
         self._initial.append((number, head, buffer))
-        if buffer.moving:
+        if buffer.sliding:
             self._slides.extend(array("i", (number, buffer.row, buffer.start, buffer.end, history)))
             self._others += 1
 

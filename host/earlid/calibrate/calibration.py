@@ -107,11 +107,11 @@ def identify(model_hex: str, name: str | None) -> BoardModel:
     """
     names = [name] if name else models.builtin_names()
     for candidate in names:
-        manifest = models.read_manifest(models.find(candidate))
+        manifest = models.read_manifest(models.find_manifest(candidate))
         data = manifest.model.read_bytes() if manifest.model.is_file() else b""
         if hashlib.sha256(data).hexdigest()[:MODEL_HEX] == model_hex:
             own = models.cutoff_sum(manifest.probability_cutoff, manifest.window) // manifest.window
-            return BoardModel(models.find(candidate).stem, own, manifest.window)
+            return BoardModel(models.find_manifest(candidate).stem, own, manifest.window)
     if name:
         raise UserError(f"the board's network is not {name}: its digest begins {model_hex}", USAGE)
     return BoardModel("", GENERIC_CUTOFF_Q8)

@@ -21,7 +21,7 @@ def pymicro_scores(pcm: NDArray[np.int16], model: models.Model) -> NDArray[np.in
     """The score of every inference that pymicro-wakeword makes, as `measure.Scores.values` has it."""
     from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
 
-    word = MicroWakeWord.from_config(models.find(str(model.manifest.model)))
+    word = MicroWakeWord.from_config(models.find_manifest(str(model.manifest.model)))
     window = model.manifest.window
     means = []
     for number, column in enumerate(MicroWakeWordFeatures().process_streaming(pcm.tobytes()), 1):

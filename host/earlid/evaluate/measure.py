@@ -88,7 +88,7 @@ class Scores:
 
 def run_gate(pcm: NDArray[np.int16], model: models.Model, gate: GateSetting) -> Scores:
     """The firmware's gate over samples, on MicroPython."""
-    energy = score.EnergyGate(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
+    energy = score.EnergyThresholds(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
     found = [item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference)]
     t_ms = np.array([item.t_ms for item in found], dtype=np.int64)
     probs = np.array([item.prob for item in found], dtype=np.int64)

@@ -5,18 +5,18 @@ Layout, little endian (version 1):
 
     0   magic "ELWW", u16 version, u16 bytes of this header, u32 bytes of the whole blob, u32 CRC-32 of bytes 16 on
     16  u8 stride, u8 window, u8 buffers, u8 layers, u32 cutoff sum (a hit is a window sum above it)
-    24  i32 x 4 feature formula (quantise.feature_formula), 32 bytes SHA-256 of the .tflite file
+    24  i32 x 4 feature formula (quantise.feature_scale), 32 bytes SHA-256 of the .tflite file
     72  u16 bytes of name, u16 bytes of languages, u16 features a column, u16 zero, then the two texts, padded to 4
-        buffers, 8 bytes each: u16 channels, u16 rows, u8 first value, u8 moving, u16 bytes a row
+        buffers, 8 bytes each: u16 channels, u16 rows, u8 first value, u8 sliding, u16 bytes a row
         layers, 36 bytes each: u8 kind, in, second in, out; u16 first channel of in, second in, out; u16 rows, outputs,
-        lanes to skip; u8 zero, bytes from record to record; u16 zero; u32 least, odd (see below), weights, records
+        lanes to skip; u8 zero, bytes from record to record; u16 zero; u32 least, reversed_below (see below), weights, records
         256 output bytes, one a logit; then weights and records, each layer's on a multiple of 4
 
 Activations and weights are biased by 128 to be unsigned; the corrections are folded into the records' bias. A record is
 i32 x 4, none negative: bias + 2**29, multiplier, addend, right shift. With x = sum + bias, an output is
 
     zero                                            where x <= least - 2**29, else, clamped to 0 .. 255,
-    ((x * multiplier >> 30) + addend) >> shift      where 2 is taken from the product if it is below odd - 2**29.
+    ((x * multiplier >> 30) + addend) >> shift      where 2 is taken from the product if it is below reversed_below - 2**29.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlid.gate.network import Buffer, Layer, Network
-from earlid.gate.quantise import add_tables, feature_formula, layer_multipliers, logistic_table
+from earlid.gate.quantise import add_tables, feature_scale, layer_multipliers, logistic_table
 from earlid.gate.tflite import ModelError
 
 MAGIC = b"ELWW"
@@ -44,18 +44,18 @@ BIAS_OFFSET = 1 << 29  # keeps records positive
 ADD_OFFSET = 1 << 28  # keeps the tables of an ADD positive
 RECORD_BYTES = 16
 HEADS_BYTES = 64  # where each buffer's newest row is
-EXTRA_ROWS = 4  # rows a moving buffer slides through before its history is copied back
+EXTRA_ROWS = 4  # rows a sliding buffer moves through before its history is copied back
 BOARD_BYTES = 100_000  # blob and activations: an ESP32 without PSRAM has about 165 KB, code and the rest need 60
 
 
-def _padded(count: int, step: int) -> int:
+def _round_up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
 def row_bytes(buffer: Buffer, network: Network) -> int:
     """Bytes a row takes on the board: whole groups of 16 lanes, except for columns that only a convolution reads."""
     by_lanes = any(layer.kind == "depthwise" and layer.inputs[0].buffer is buffer for layer in network.layers)
-    return buffer.channels if buffer.index == 0 and not by_lanes else _padded(buffer.channels, LANES)
+    return buffer.channels if buffer.index == 0 and not by_lanes else _round_up(buffer.channels, LANES)
 
 
 def arena_bytes(network: Network) -> int:
@@ -63,15 +63,15 @@ def arena_bytes(network: Network) -> int:
     total = max(HEADS_BYTES, 4 * len(network.buffers)) + LANES
     widest = LANES
     for buffer in network.buffers:
-        total += row_bytes(buffer, network) * (_kept(buffer, network) + EXTRA_ROWS if _moving(buffer, network) else 1)
+        total += row_bytes(buffer, network) * (_rows_kept(buffer, network) + EXTRA_ROWS if _slides(buffer, network) else 1)
     for layer in network.layers:
-        widest = max(widest, _padded(layer.output.width, LANES))
+        widest = max(widest, _round_up(layer.output.width, LANES))
         if layer.kind == "depthwise":
-            total += 4 * _padded(layer.output.width, LANES)
+            total += 4 * _round_up(layer.output.width, LANES)
     return total + 4 * widest
 
 
-def _kept(buffer: Buffer, network: Network) -> int:
+def _rows_kept(buffer: Buffer, network: Network) -> int:
     """Rows a buffer must hold: those looked at, and one more that leaves a depthwise layer's running sums."""
     rows = buffer.rows
     for layer in network.layers:
@@ -80,11 +80,11 @@ def _kept(buffer: Buffer, network: Network) -> int:
     return rows
 
 
-def _moving(buffer: Buffer, network: Network) -> bool:
-    return buffer.moving or _kept(buffer, network) > 1
+def _slides(buffer: Buffer, network: Network) -> bool:
+    return buffer.sliding or _rows_kept(buffer, network) > 1
 
 
-class _Data:
+class _DataSection:
     """The weights part of a blob, each piece on a multiple of 4."""
 
     def __init__(self, start: int) -> None:
@@ -99,7 +99,7 @@ class _Data:
         return position
 
 
-def _records(layer: Layer, biases: Iterable[int], pairs: Iterable[tuple[int, int]], largest: Iterable[int]) -> bytes:
+def _encode_records(layer: Layer, biases: Iterable[int], pairs: Iterable[tuple[int, int]], largest: Iterable[int]) -> bytes:
     out = bytearray()
     for bias, (multiplier, shift), bound in zip(biases, pairs, largest, strict=True):
         if bound >= ACCUMULATOR_LIMIT or abs(bias) > BIAS_OFFSET or shift < -20:
@@ -115,32 +115,32 @@ def _records(layer: Layer, biases: Iterable[int], pairs: Iterable[tuple[int, int
 
 def _rounds_once(layer: Layer) -> bool:
     """TensorFlow Lite's int8 FULLY_CONNECTED with one scale for all its weights rounds once, everything else twice."""
-    return layer.dense
+    return layer.fully_connected
 
 
-def _thresholds(layer: Layer) -> tuple[int, int]:
-    """(least, odd), both with 2**29 added; 0 where they never apply."""
+def _requantise_limits(layer: Layer) -> tuple[int, int]:
+    """(least, reversed_below), both with 2**29 added; 0 where they never apply."""
     relu = layer.lowest == layer.zero_out
     return (BIAS_OFFSET if relu else 0), (0 if relu or _rounds_once(layer) else BIAS_OFFSET - 1)
 
 
-def _weighted(layer: Layer, network: Network, data: _Data) -> tuple[int, int, int]:
+def _encode_weights(layer: Layer, network: Network, data: _DataSection) -> tuple[int, int, int]:
     """(kind, weights offset, records offset) of a convolution, dense or depthwise layer."""
     assert layer.weights is not None
     assert layer.bias is not None
     assert layer.weight_scales is not None
     weights = layer.weights.astype(np.int64)
     view, zero = layer.inputs[0], layer.zeros_in[0] + 128
-    pairs = layer_multipliers(layer.scales_in[0], layer.weight_scales, layer.scale_out, layer.dense)
+    pairs = layer_multipliers(layer.scales_in[0], layer.weight_scales, layer.scale_out, layer.fully_connected)
     axes = 0 if layer.kind == "depthwise" else (1, 2)
     bias = layer.bias.astype(np.int64)
     largest = np.abs(weights).sum(axis=axes) * 255 + np.abs(bias)
     folded = bias - zero * weights.sum(axis=axes)
     if layer.kind == "depthwise":
         folded -= 128 * 255 * view.rows  # the board's running sums have it added
-    records = _records(layer, folded.tolist(), pairs, largest.tolist())
+    records = _encode_records(layer, folded.tolist(), pairs, largest.tolist())
     if layer.kind == "depthwise":
-        return DEPTHWISE, data.add(_lanes(weights, _skip(layer, network))), data.add(records)
+        return DEPTHWISE, data.add(_interleave_lanes(weights, _skipped_lanes(layer, network))), data.add(records)
     matrix = np.zeros((layer.output.width, view.rows, row_bytes(view.buffer, network)), np.uint8)
     matrix[:, :, : view.width] = (weights + 128).astype(np.uint8)
     flat = matrix.reshape(layer.output.width, -1)
@@ -148,50 +148,50 @@ def _weighted(layer: Layer, network: Network, data: _Data) -> tuple[int, int, in
         raise ModelError(f"{layer.where}: {flat.shape[1]} inputs: their sum needs more than 32 bits")
     if layer.output.width <= DOT_OUTPUTS:
         return DOT, data.add(flat.tobytes()), data.add(records)
-    blocks = np.zeros((_padded(flat.shape[0], LANES), flat.shape[1]), np.uint8)
+    blocks = np.zeros((_round_up(flat.shape[0], LANES), flat.shape[1]), np.uint8)
     blocks[: flat.shape[0]] = flat
     return DENSE, data.add(blocks.reshape(-1, LANES, flat.shape[1]).transpose(0, 2, 1).tobytes()), data.add(records)
 
 
-def _skip(layer: Layer, network: Network) -> int:
+def _skipped_lanes(layer: Layer, network: Network) -> int:
     """Lanes in front of a depthwise layer's first channel, so that its last group of 16 stays inside the row."""
     view = layer.inputs[0]
-    return max(0, view.first + _padded(view.width, LANES) - row_bytes(view.buffer, network))
+    return max(0, view.first + _round_up(view.width, LANES) - row_bytes(view.buffer, network))
 
 
-def _lanes(weights: NDArray[np.int64], skip: int) -> bytes:
+def _interleave_lanes(weights: NDArray[np.int64], skip: int) -> bytes:
     """Depthwise weights [taps, channels] as [group of 16][tap][lane], biased by 128; lanes without a channel are 0."""
     taps, channels = weights.shape
-    padded = np.zeros((taps, _padded(channels, LANES)), np.uint8)
+    padded = np.zeros((taps, _round_up(channels, LANES)), np.uint8)
     padded[:, skip : skip + channels] = (weights + 128).astype(np.uint8)
     return padded.reshape(taps, -1, LANES).transpose(1, 0, 2).tobytes()
 
 
-def _layer(layer: Layer, network: Network, data: _Data) -> bytes:
+def _encode_layer(layer: Layer, network: Network, data: _DataSection) -> bytes:
     first, second = layer.inputs[0], layer.inputs[-1]
     skip, step = 0, RECORD_BYTES
     if layer.kind in ("conv", "depthwise"):
         if layer.kind == "conv" and not first.whole():
             raise ModelError(f"{layer.where}: takes only some channels of its input: not supported on the board")
-        kind, weights, records = _weighted(layer, network, data)
-        skip = _skip(layer, network) if layer.kind == "depthwise" else 0
+        kind, weights, records = _encode_weights(layer, network, data)
+        skip = _skipped_lanes(layer, network) if layer.kind == "depthwise" else 0
     elif layer.kind == "add":
         tables, pair = add_tables(layer.scales_in, layer.zeros_in, layer.scale_out)
         bound = int(np.abs(tables.astype(np.int64)).max(axis=1).sum())
         kind, weights, step = ADD, data.add((tables + ADD_OFFSET).astype("<i4").tobytes()), 0
-        records = data.add(_records(layer, [-2 * ADD_OFFSET], [pair], [bound]))
+        records = data.add(_encode_records(layer, [-2 * ADD_OFFSET], [pair], [bound]))
     else:
         kind, weights, step = (MAXPOOL if layer.kind == "maxpool" else AVGPOOL), 0, 0
         records = data.add(struct.pack("<4i", BIAS_OFFSET, 1 << 30, 0, 0))  # the sums are the outputs
-    least, odd = _thresholds(layer) if layer.kind not in ("maxpool", "avgpool") else (0, 0)
+    least, reversed_below = _requantise_limits(layer) if layer.kind not in ("maxpool", "avgpool") else (0, 0)
     return struct.pack(
         "<4B6HBBHIIII", kind, first.buffer.index, second.buffer.index, layer.output.buffer.index, first.first - skip,
         second.first, layer.output.first, first.rows, layer.output.width, skip, layer.zero_out + 128, step, 0,
-        least, odd, weights, records,
+        least, reversed_below, weights, records,
     )  # fmt: skip
 
 
-def blob(network: Network, name: str, languages: list[str], window: int, cutoff_sum: int, digest: bytes) -> bytes:
+def encode(network: Network, name: str, languages: list[str], window: int, cutoff_sum: int, digest: bytes) -> bytes:
     """The board's file for a network.
 
     Args:
@@ -207,22 +207,22 @@ def blob(network: Network, name: str, languages: list[str], window: int, cutoff_
         raise ModelError(f"window {window}, cutoff sum {cutoff_sum}: a window of 1 to 255 and a cutoff below 1 are needed")
     if len(network.layers) > 64 or len(network.buffers) > 64:
         raise ModelError(f"{len(network.layers)} layers: the board takes 64")
-    front = _padded(HEADER_BYTES + sum(map(len, texts)), 4)
+    front = _round_up(HEADER_BYTES + sum(map(len, texts)), 4)
     tables_end = front + 8 * len(network.buffers) + LAYER_BYTES * len(network.layers)
-    data = _Data(tables_end + 256)
-    layers = b"".join(_layer(layer, network, data) for layer in network.layers)
+    data = _DataSection(tables_end + 256)
+    layers = b"".join(_encode_layer(layer, network, data) for layer in network.layers)
     buffers = b"".join(
-        struct.pack("<HHBBH", b.channels, _kept(b, network), b.zero + 128, _moving(b, network), row_bytes(b, network))
+        struct.pack("<HHBBH", b.channels, _rows_kept(b, network), b.zero + 128, _slides(b, network), row_bytes(b, network))
         for b in network.buffers
     )
     logits = logistic_table(
         network.logit_scale, network.logit_zero, network.logistic_out, (network.output_scale, network.output_zero)
     )
     body = struct.pack("<4BI", network.stride, window, len(network.buffers), len(network.layers), cutoff_sum)
-    body += struct.pack("<4i", *feature_formula(network.input_scale, network.input_zero)) + digest
-    body += struct.pack("<4H", len(texts[0]), len(texts[1]), network.columns, 0) + b"".join(texts)
+    body += struct.pack("<4i", *feature_scale(network.input_scale, network.input_zero)) + digest
+    body += struct.pack("<4H", len(texts[0]), len(texts[1]), network.features, 0) + b"".join(texts)
     body = body.ljust(front - 16, b"\0") + buffers + layers + logits + bytes(data.parts)
-    body += bytes(_padded(len(body), 4) - len(body))
+    body += bytes(_round_up(len(body), 4) - len(body))
     head = MAGIC + struct.pack("<HHII", VERSION, HEADER_BYTES, 16 + len(body), zlib.crc32(body))
     needed = len(head) + len(body) + arena_bytes(network)
     if needed > BOARD_BYTES:

@@ -11,27 +11,27 @@ from __future__ import annotations
 import numpy as np
 
 from earlid.gate.network import Buffer, Layer, Network, View
-from earlid.gate.quantise import lowest_output
+from earlid.gate.quantise import activation_minimum
 from earlid.gate.tflite import ModelError, Operator, Subgraph, Tensor
 
 NO_PADDING, ANY_PADDING = 1, 0  # schema: VALID = 1, SAME = 0
 COMPUTE = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MAX_POOL_2D", "AVERAGE_POOL_2D")
 
 
-class _Builder:
+class _NetworkBuilder:
     def __init__(self, graphs: list[Subgraph]) -> None:
         self.graphs = graphs
         self.graph = graphs[0]
         self.buffers: list[Buffer] = []
         self.layers: list[Layer] = []
         self.views: dict[int, View] = {}
-        self.handles: dict[int, str] = {}  # tensor -> variable
-        self.past: dict[int, str] = {}  # tensor that holds what a variable held -> variable
-        self.initial: dict[str, Tensor] = {}
-        self.history: dict[str, tuple[View, int]] = {}  # variable -> rows it must become, how many
+        self.variable_handles: dict[int, str] = {}  # tensor -> variable
+        self.variable_reads: dict[int, str] = {}  # tensor that holds what a variable held -> variable
+        self.initial_values: dict[str, Tensor] = {}
+        self.variable_rows: dict[str, tuple[View, int]] = {}  # variable -> rows it must become, how many
         self.assigned: set[str] = set()
-        self.placed: dict[int, tuple[int, int]] = {}  # tensor -> (joined tensor, first channel)
-        self.tail: list[Operator] = []
+        self.concat_places: dict[int, tuple[int, int]] = {}  # tensor -> (joined tensor, first channel)
+        self.output_operators: list[Operator] = []
 
     # -- small helpers ---------------------------------------------------------------------------------------------
     def tensor(self, operator: Operator, number: int) -> Tensor:
@@ -46,10 +46,10 @@ class _Builder:
 
     def view(self, operator: Operator, number: int) -> View:
         tensor = self.tensor(operator, number)
-        found = self.views.get(tensor.index)
-        if found is None:
+        view = self.views.get(tensor.index)
+        if view is None:
             raise ModelError(f"{operator.where()}: its input, tensor {tensor.index} ({tensor.name}), is not a row of activations")
-        return found
+        return view
 
     def new_buffer(self, channels: int, zero: int) -> Buffer:
         if len(self.buffers) >= 255:
@@ -68,14 +68,14 @@ class _Builder:
             if operator.name == "CONCATENATION" and operator.option(0, "<i") in (3, -1):
                 first = 0
                 for index in operator.inputs:
-                    self.placed[index] = (self.result(operator).index, first)
+                    self.concat_places[index] = (self.result(operator).index, first)
                     first += self.graph.tensors[index].shape[-1] if self.graph.tensors[index].shape else 0
         for operator in self.graph.operators:
             self._operator(operator)
-        for name, (view, rows) in self.history.items():
+        for name, (view, rows) in self.variable_rows.items():
             if name not in self.assigned:
                 raise ModelError(f"variable {name}: {rows} rows are read and never kept: not a streaming network")
-            view.buffer.moving = True
+            view.buffer.sliding = True
         return self._finish(entry)
 
     def _entry(self) -> Tensor:
@@ -89,25 +89,25 @@ class _Builder:
         if not 1 <= entry.shape[1] <= 16:
             raise ModelError(f"input {entry.name}: stride {entry.shape[1]}, 1 to 16 are supported")
         buffer = self.new_buffer(40, entry.zero_point())
-        buffer.rows, buffer.moving = entry.shape[1], True
+        buffer.rows, buffer.sliding = entry.shape[1], True
         self.views[entry.index] = View(buffer, entry.shape[1], 0, 40)
         return entry
 
     def _operator(self, operator: Operator) -> None:
         name = operator.name
-        if self.tail and name not in ("QUANTIZE", "STRIDED_SLICE", "ASSIGN_VARIABLE"):
+        if self.output_operators and name not in ("QUANTIZE", "STRIDED_SLICE", "ASSIGN_VARIABLE"):
             raise ModelError(f"{operator.where()}: nothing but QUANTIZE is supported after LOGISTIC")
-        steps = {
+        handlers = {
             "CALL_ONCE": self._initialise, "VAR_HANDLE": self._handle, "READ_VARIABLE": self._read,
-            "RESHAPE": self._reshape, "CONCATENATION": self._join, "STRIDED_SLICE": self._slice,
+            "RESHAPE": self._reshape, "CONCATENATION": self._concatenate, "STRIDED_SLICE": self._slice,
             "ASSIGN_VARIABLE": self._assign, "SPLIT": self._split, "SPLIT_V": self._split,
         }  # fmt: skip
-        if name in steps:
-            steps[name](operator)
+        if name in handlers:
+            handlers[name](operator)
         elif name in COMPUTE:
             self._compute(operator)
         elif name in ("LOGISTIC", "QUANTIZE"):
-            self.tail.append(operator)
+            self.output_operators.append(operator)
         else:
             raise ModelError(f"{operator.where()} is not supported on the board")
 
@@ -125,15 +125,15 @@ class _Builder:
             if step.name == "VAR_HANDLE":
                 names[step.outputs[0] if step.outputs else -1] = self._variable(graph, step)
             elif step.name == "ASSIGN_VARIABLE" and len(step.inputs) == 2 and step.inputs[0] in names:
-                self.initial[names[step.inputs[0]]] = graph.tensors[step.inputs[1]]
+                self.initial_values[names[step.inputs[0]]] = graph.tensors[step.inputs[1]]
             else:
                 raise ModelError(f"subgraph {number}, {step.where()} is not supported where variables get their first value")
 
     def _handle(self, operator: Operator) -> None:
-        self.handles[self.result(operator).index] = self._variable(self.graph, operator)
+        self.variable_handles[self.result(operator).index] = self._variable(self.graph, operator)
 
     def _variable_of(self, operator: Operator) -> str:
-        name = self.handles.get(self.tensor(operator, 0).index)
+        name = self.variable_handles.get(self.tensor(operator, 0).index)
         if name is None:
             raise ModelError(f"{operator.where()}: its first input is not a variable")
         return name
@@ -142,20 +142,20 @@ class _Builder:
         name = self._variable_of(operator)
         if name in self.assigned:
             raise ModelError(f"{operator.where()}: variable {name} is read after it was written: not supported")
-        self.past[self.result(operator).index] = name
+        self.variable_reads[self.result(operator).index] = name
 
     def _assign(self, operator: Operator) -> None:
         name, view = self._variable_of(operator), self.view(operator, 1)
-        known = self.history.get(name)
-        if known is None or name in self.assigned:
+        rows_to_keep = self.variable_rows.get(name)
+        if rows_to_keep is None or name in self.assigned:
             raise ModelError(f"{operator.where()}: variable {name} is not kept the way a streaming layer does")
-        if known != (View(view.buffer, known[0].rows, view.first, view.last), view.rows):
+        if rows_to_keep != (View(view.buffer, rows_to_keep[0].rows, view.first, view.last), view.rows):
             raise ModelError(
-                f"{operator.where()}: variable {name} must keep the newest {known[1]} rows of what it was joined with"
+                f"{operator.where()}: variable {name} must keep the newest {rows_to_keep[1]} rows of what it was joined with"
             )
         self.assigned.add(name)
 
-    def _join(self, operator: Operator) -> None:
+    def _concatenate(self, operator: Operator) -> None:
         result, axis = self.result(operator), operator.option(0, "<i")
         if operator.option(1):
             raise ModelError(f"{operator.where()}: an activation inside it is not supported")
@@ -164,31 +164,31 @@ class _Builder:
         if len(result.shape) == 4 and axis in (3, -1):
             buffer = self.views.get(result.index)
             widths = [self.tensor(operator, number).shape[-1] for number in range(len(operator.inputs))]
-            made = all(index in self.views and self.views[index].buffer.channels == sum(widths) for index in operator.inputs)
-            if buffer is None or not made or result.shape[-1] != sum(widths):
+            computed = all(index in self.views and self.views[index].buffer.channels == sum(widths) for index in operator.inputs)
+            if buffer is None or not computed or result.shape[-1] != sum(widths):
                 raise ModelError(f"{operator.where()}: joins channels that no layer has just made: not supported")
             return
-        if axis != 1 or len(operator.inputs) != 2 or self.tensor(operator, 0).index not in self.past:
+        if axis != 1 or len(operator.inputs) != 2 or self.tensor(operator, 0).index not in self.variable_reads:
             raise ModelError(f"{operator.where()}: only old rows before new rows, or channels, can be joined (axis {axis})")
         old, new = self.tensor(operator, 0), self.view(operator, 1)
-        name = self.past[old.index]
+        name = self.variable_reads[old.index]
         if len(old.shape) != 4 or old.shape[3] != new.width or old.shape[1] < 1:
             raise ModelError(f"{operator.where()}: old rows {list(old.shape)} do not fit new rows of {new.width} channels")
         self._check_initial(operator, name, old)
         whole = View(new.buffer, old.shape[1] + new.rows, new.first, new.last)
         new.buffer.rows = max(new.buffer.rows, whole.rows)
-        self.history[name] = (whole, old.shape[1])
+        self.variable_rows[name] = (whole, old.shape[1])
         self.views[result.index] = whole
 
     def _check_initial(self, operator: Operator, name: str, old: Tensor) -> None:
-        first = self.initial.get(name)
+        first = self.initial_values.get(name)
         if first is None:
             raise ModelError(f"{operator.where()}: variable {name} has no first value")
         if first.shape != old.shape or np.any(first.value() != old.zero_point()):
             raise ModelError(
                 f"{operator.where()}: variable {name} does not begin as zeros of shape {list(old.shape)}: not supported"
             )
-        if name in self.history:
+        if name in self.variable_rows:
             raise ModelError(f"{operator.where()}: variable {name} is used twice: not supported")
 
     def _reshape(self, operator: Operator) -> None:
@@ -204,20 +204,20 @@ class _Builder:
         masks = [operator.option(n, "<i") for n in range(5)]
         if not len(begin) == len(end) == len(step) == 4 or step != [1, 1, 1, 1] or any(masks[2:]):
             raise ModelError(f"{operator.where()}: only plain slices of rows are supported")
-        kept = []
+        bounds = []
         for axis, size in enumerate((1, view.rows, 1, view.width)):
             start = 0 if masks[0] >> axis & 1 else begin[axis] + (size if begin[axis] < 0 else 0)
             stop = size if masks[1] >> axis & 1 else end[axis] + (size if end[axis] < 0 else 0)
-            kept.append((max(start, 0), min(stop, size)))
-        rows = view.rows - kept[1][0]
-        if kept[0] != (0, 1) or kept[2] != (0, 1) or kept[1][1] != view.rows or rows < 1 or kept[3][0] >= kept[3][1]:
-            raise ModelError(f"{operator.where()}: keeps rows {kept[1]} of {view.rows}: only the newest rows can be kept")
-        self.views[result.index] = View(view.buffer, rows, view.first + kept[3][0], view.first + kept[3][1])
+            bounds.append((max(start, 0), min(stop, size)))
+        rows = view.rows - bounds[1][0]
+        if bounds[0] != (0, 1) or bounds[2] != (0, 1) or bounds[1][1] != view.rows or rows < 1 or bounds[3][0] >= bounds[3][1]:
+            raise ModelError(f"{operator.where()}: keeps rows {bounds[1]} of {view.rows}: only the newest rows can be kept")
+        self.views[result.index] = View(view.buffer, rows, view.first + bounds[3][0], view.first + bounds[3][1])
 
     def _split(self, operator: Operator) -> None:
-        plain = operator.name == "SPLIT"
-        view = self.view(operator, 1 if plain else 0)
-        axis = int(self.tensor(operator, 0 if plain else 2).value().ravel()[0])
+        is_split = operator.name == "SPLIT"
+        view = self.view(operator, 1 if is_split else 0)
+        axis = int(self.tensor(operator, 0 if is_split else 2).value().ravel()[0])
         if axis not in (3, -1):
             raise ModelError(f"{operator.where()}: splits axis {axis}, only channels (3) are supported")
         first = view.first
@@ -236,7 +236,7 @@ class _Builder:
             raise ModelError(
                 f"{operator.where()}: makes {result.kind} {list(result.shape)}, one int8 row of {channels} channels is supported"
             )
-        joined, first = self.placed.get(result.index, (result.index, 0))
+        joined, first = self.concat_places.get(result.index, (result.index, 0))
         if joined not in self.views:
             whole = self.graph.tensors[joined]
             buffer = self.new_buffer(whole.shape[-1], whole.zero_point())
@@ -250,7 +250,7 @@ class _Builder:
     def _compute(self, operator: Operator) -> None:
         view, result = self.view(operator, 0), self.result(operator)
         option = {"ADD": 0, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0}.get(operator.name, 5)
-        lowest = lowest_output(operator.option(option), result.zero_point(), operator.where())
+        lowest = activation_minimum(operator.option(option), result.zero_point(), operator.where())
         sources = [self.tensor(operator, 0)] + ([self.tensor(operator, 1)] if operator.name == "ADD" else [])
         layer = Layer(
             "", operator.where(), [view], view, [t.scale() for t in sources], [t.zero_point() for t in sources],
@@ -282,11 +282,11 @@ class _Builder:
         values, shape = filters.value(), filters.shape
         if filters.kind != "int8" or np.any(filters.zero_points != 0):
             raise ModelError(f"{operator.where()}: weights are {filters.kind} with zero points: int8 around zero is supported")
-        layer.dense = operator.name == "FULLY_CONNECTED"
+        layer.fully_connected = operator.name == "FULLY_CONNECTED"
         if operator.name == "DEPTHWISE_CONV_2D":
             ok = shape == (1, view.rows, 1, view.width) and self._unstrided(operator, 5, view.rows)
             layer.kind, layer.weights, channels = "depthwise", values.reshape(view.rows, -1), view.width
-        elif layer.dense:
+        elif layer.fully_connected:
             ok = len(shape) == 2 and shape[1] == view.rows * view.width and operator.option(1) == 0
             layer.kind, channels = "conv", shape[0] if shape else 0
             layer.weights = values.reshape(channels, view.rows, view.width) if ok else values
@@ -302,7 +302,7 @@ class _Builder:
         if len(filters.scales) not in (1, channels) or not np.all(np.isfinite(filters.scales) & (filters.scales > 0)):
             raise ModelError(f"{operator.where()}: {len(filters.scales)} weight scales for {channels} channels")
         layer.weight_scales = np.broadcast_to(filters.scales, (channels,)).copy()
-        layer.dense = layer.dense and len(filters.scales) == 1
+        layer.fully_connected = layer.fully_connected and len(filters.scales) == 1
         layer.bias = self._bias(operator, channels)
         return channels
 
@@ -321,15 +321,15 @@ class _Builder:
         return bias.value()
 
     def _finish(self, entry: Tensor) -> Network:
-        names = [operator.name for operator in self.tail]
+        names = [operator.name for operator in self.output_operators]
         if names not in (["LOGISTIC", "QUANTIZE"], ["LOGISTIC"]) or not self.layers:
             raise ModelError(f"the network must end in LOGISTIC and QUANTIZE, it ends in {names or 'neither'}")
-        logistic = self.tail[0]
-        logits, middle, final = self.tensor(logistic, 0), self.result(logistic), self.result(self.tail[-1])
+        logistic = self.output_operators[0]
+        logits, middle, final = self.tensor(logistic, 0), self.result(logistic), self.result(self.output_operators[-1])
         view = self.view(logistic, 0)
         if (view.buffer.channels, view.rows) != (1, 1) or self.layers[-1].output != view:
             raise ModelError(f"{logistic.where()}: {view.width} values at the end, one is needed")
-        chained = len(self.tail) == 1 or self.tensor(self.tail[1], 0).index == middle.index
+        chained = len(self.output_operators) == 1 or self.tensor(self.output_operators[1], 0).index == middle.index
         if not chained or final.index != self.graph.outputs[0] or middle.kind != "int8" or final.kind not in ("uint8", "int8"):
             raise ModelError(f"output {final.name} is {final.kind}: one uint8 made from LOGISTIC is needed")
         if final.kind != "uint8":
@@ -340,6 +340,6 @@ class _Builder:
         )  # fmt: skip
 
 
-def network(graphs: list[Subgraph]) -> Network:
+def build_network(graphs: list[Subgraph]) -> Network:
     """The layers of a microWakeWord v2 streaming network. Raises ModelError naming the operator that does not fit."""
-    return _Builder(graphs).build()
+    return _NetworkBuilder(graphs).build()

@@ -13,7 +13,7 @@ from typing import Any
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.files import read_json
 from earlid.gate import blob_writer
-from earlid.gate.graph import network
+from earlid.gate.graph import build_network
 from earlid.gate.network import Network
 from earlid.gate.tflite import ModelError, read
 
@@ -53,17 +53,17 @@ class Model:
 
 def builtin_dir() -> Path:
     """The folder of the networks that the package `pymicro-wakeword` carries."""
-    found = find_spec("pymicro_wakeword")
-    if found is None or found.origin is None:
+    spec = find_spec("pymicro_wakeword")
+    if spec is None or spec.origin is None:
         raise UserError("the published networks are missing: `pip install pymicro-wakeword` brings them", FAILED)
-    return Path(found.origin).parent / "models"
+    return Path(spec.origin).parent / "models"
 
 
 def builtin_names() -> list[str]:
     return sorted(path.stem for path in builtin_dir().glob("*.json"))
 
 
-def find(name: str) -> Path:
+def find_manifest(name: str) -> Path:
     """The manifest of a model given by name, or by the path of its `.json` or `.tflite` file."""
     path = Path(name)
     if path.suffix in (".json", ".tflite"):
@@ -84,10 +84,10 @@ def cutoff_sum(probability_cutoff: float, window: int) -> int:
 
     It compares the mean, rounded to a float, with the cutoff: a sum is too small while `mean > cutoff` is false.
     """
-    total = int(Fraction(probability_cutoff) * 256 * window)
-    while float(Fraction(total + 1, 256 * window)) <= probability_cutoff:
-        total += 1
-    return total
+    cutoff = int(Fraction(probability_cutoff) * 256 * window)
+    while float(Fraction(cutoff + 1, 256 * window)) <= probability_cutoff:
+        cutoff += 1
+    return cutoff
 
 
 def _number(micro: dict[str, Any], key: str, kinds: tuple[type, ...], path: Path) -> Any:
@@ -134,17 +134,17 @@ def read_manifest(path: Path) -> Manifest:
 
 def load(name: str) -> Model:
     """A model by name or path, compiled for the board. Raises UserError naming the file and what is wrong with it."""
-    path = find(name)
+    path = find_manifest(name)
     manifest = read_manifest(path)
     try:
         data = manifest.model.read_bytes()
     except OSError as error:
         raise UserError(f"{manifest.model}: {error.strerror or error}; the manifest {path.name} names it", USAGE) from error
     digest = hashlib.sha256(data).digest()
-    total = cutoff_sum(manifest.probability_cutoff, manifest.window)
+    cutoff = cutoff_sum(manifest.probability_cutoff, manifest.window)
     try:
-        layers = network(read(data))
-        blob = blob_writer.blob(layers, manifest.wake_word, manifest.languages, manifest.window, total, digest)
+        layers = build_network(read(data))
+        blob = blob_writer.encode(layers, manifest.wake_word, manifest.languages, manifest.window, cutoff, digest)
     except ModelError as error:
         raise UserError(f"{manifest.model.name}: {error}", USAGE) from error
-    return Model(path.stem, manifest, layers, digest, total, blob)
+    return Model(path.stem, manifest, layers, digest, cutoff, blob)

@@ -16,7 +16,7 @@ class Buffer:
     channels: int
     zero: int
     rows: int = 1
-    moving: bool = False  # True when rows older than the newest are needed
+    sliding: bool = False  # True when rows older than the newest are needed
 
 
 @dataclass
@@ -52,15 +52,15 @@ class Layer:
     weights: np.ndarray | None = None  # conv: int8 [out, rows, in]; depthwise: int8 [taps, channels]
     weight_scales: np.ndarray | None = None  # float32 [out]
     bias: np.ndarray | None = None  # int32 [out]
-    dense: bool = False  # FULLY_CONNECTED: its scale is computed in another order
+    fully_connected: bool = False  # FULLY_CONNECTED: its scale is computed in another order
 
 
 @dataclass
 class Network:
-    """A streaming network: `stride` columns of `columns` features in, one byte out."""
+    """A streaming network: `stride` columns of `features` features in, one byte out."""
 
     stride: int
-    columns: int
+    features: int  # of a column
     input_scale: float
     input_zero: int
     buffers: list[Buffer]

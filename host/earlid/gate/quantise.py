@@ -19,18 +19,18 @@ ADD_SHIFT = 20  # bits the int8 ADD gives its inputs before it scales them
 PIECE_BITS = 15
 
 
-def quantize_multiplier(real: float) -> tuple[int, int]:
+def quantise_multiplier(real: float) -> tuple[int, int]:
     """(multiplier, shift) with real = multiplier * 2 ** (shift - 31) and the multiplier in 2**30 .. 2**31 - 1."""
     if real == 0:
         return 0, 0
     fraction, shift = math.frexp(real)
-    fixed = math.floor(fraction * (1 << 31) + 0.5)
-    if fixed == 1 << 31:
-        fixed, shift = fixed >> 1, shift + 1
-    return (0, 0) if shift < -31 else (fixed, shift)
+    scale_q30 = math.floor(fraction * (1 << 31) + 0.5)
+    if scale_q30 == 1 << 31:
+        scale_q30, shift = scale_q30 >> 1, shift + 1
+    return (0, 0) if shift < -31 else (scale_q30, shift)
 
 
-def multiply_by_quantized(value: int, multiplier: int, shift: int) -> int:
+def multiply_by_quantised(value: int, multiplier: int, shift: int) -> int:
     """TensorFlow Lite's MultiplyByQuantizedMultiplier with its two roundings, in Python's integers."""
     high = ((value << max(shift, 0)) * multiplier + (1 << 30)) >> 31
     down = max(-shift, 0)
@@ -47,11 +47,11 @@ def layer_multipliers(
             product = float(np.float32(scale_in) * np.float32(scale))
         else:
             product = float(scale_in) * float(scale)
-        pairs.append(quantize_multiplier(product / float(scale_out)))
+        pairs.append(quantise_multiplier(product / float(scale_out)))
     return pairs
 
 
-def lowest_output(activation: int, zero: int, where: str) -> int:
+def activation_minimum(activation: int, zero: int, where: str) -> int:
     """Lowest int8 output of a fused activation (schema: 0 none, 1 RELU)."""
     if activation == 0:
         return -128
@@ -60,7 +60,7 @@ def lowest_output(activation: int, zero: int, where: str) -> int:
     raise ModelError(f"{where}: activation {activation} is not supported: none and RELU are")
 
 
-def round_away(value: float) -> int:
+def round_half_away(value: float) -> int:
     """Round half away from zero, as C's round()."""
     return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
@@ -80,35 +80,35 @@ def logistic_table(scale: float, zero: int, middle: tuple[float, int], final: tu
         with np.errstate(over="ignore"):  # exp of a large number is infinite in float32, as there
             probability = np.float32(1) / (np.float32(1) + np.float32(math.exp(-float(value))))
         scaled = float(np.float32(probability * (np.float32(1) / np.float32(middle[0]))))
-        table.append(min(max(round_away(scaled) + middle[1], -128), 127) + 128)
+        table.append(min(max(round_half_away(scaled) + middle[1], -128), 127) + 128)
     return bytes(table)
 
 
-def expected_column(scale: float, zero: int) -> NDArray[np.uint8]:
+def quantised_features(scale: float, zero: int) -> NDArray[np.uint8]:
     """What pymicro-wakeword makes of each uint16 feature, plus 128: half to even, and wrapped to int8."""
     features = np.arange(65536, dtype=np.float64) * FEATURE_SCALE
     rounded = np.round(features / scale + zero).astype(np.int64)
     return ((rounded + 128) & 255).astype(np.uint8)
 
 
-def feature_formula(scale: float, zero: int) -> tuple[int, int, int, int]:
-    """(high, low, offset, low_offset) such that each uint16 feature f becomes the byte
-    ((f * high + offset + ((f * low + low_offset) >> 15)) >> 15) & 255, exactly, with no step outside 31 bits.
+def feature_scale(scale: float, zero: int) -> tuple[int, int, int, int]:
+    """(scale_high, scale_low, offset_high, offset_low) such that each uint16 feature f becomes the byte
+    ((f * scale_high + offset_high + ((f * scale_low + offset_low) >> 15)) >> 15) & 255, exactly, with no step outside 31 bits.
     """
     features = np.arange(65536, dtype=np.int64)
-    wanted = np.round(features * FEATURE_SCALE / scale + zero).astype(np.int64) + 128
-    fixed = round(FEATURE_SCALE / scale * (1 << (2 * PIECE_BITS)))
-    # the whole is (f * fixed + constant) >> 30: the constants that are right for every f form an interval
-    least = int(((wanted << (2 * PIECE_BITS)) - features * fixed).max())
-    most = int((((wanted + 1) << (2 * PIECE_BITS)) - features * fixed).min()) - 1
-    constant = (least + most) // 2
-    high, low = fixed >> PIECE_BITS, fixed & ((1 << PIECE_BITS) - 1)
-    offset, low_offset = constant >> PIECE_BITS, constant & ((1 << PIECE_BITS) - 1)
-    total = features * high + offset + ((features * low + low_offset) >> PIECE_BITS)
-    exact = np.array_equal(((total >> PIECE_BITS) & 255).astype(np.uint8), expected_column(scale, zero))
-    if least > most or offset < 0 or total.max() >= 1 << 31 or not exact:
+    expected = np.round(features * FEATURE_SCALE / scale + zero).astype(np.int64) + 128
+    scale_q30 = round(FEATURE_SCALE / scale * (1 << (2 * PIECE_BITS)))
+    # the whole is (f * scale_q30 + offset_q30) >> 30: the constants that are right for every f form an interval
+    lowest = int(((expected << (2 * PIECE_BITS)) - features * scale_q30).max())
+    highest = int((((expected + 1) << (2 * PIECE_BITS)) - features * scale_q30).min()) - 1
+    offset_q30 = (lowest + highest) // 2
+    scale_high, scale_low = scale_q30 >> PIECE_BITS, scale_q30 & ((1 << PIECE_BITS) - 1)
+    offset_high, offset_low = offset_q30 >> PIECE_BITS, offset_q30 & ((1 << PIECE_BITS) - 1)
+    total = features * scale_high + offset_high + ((features * scale_low + offset_low) >> PIECE_BITS)
+    exact = np.array_equal(((total >> PIECE_BITS) & 255).astype(np.uint8), quantised_features(scale, zero))
+    if lowest > highest or offset_high < 0 or total.max() >= 1 << 31 or not exact:
         raise ModelError(f"input scale {scale}, zero point {zero}: features cannot be converted exactly in 32 bits")
-    return high, low, offset, low_offset
+    return scale_high, scale_low, offset_high, offset_low
 
 
 def add_tables(scales: list[float], zeros: list[int], scale_out: float) -> tuple[NDArray[np.int32], tuple[int, int]]:
@@ -116,7 +116,7 @@ def add_tables(scales: list[float], zeros: list[int], scale_out: float) -> tuple
     largest = 2.0 * max(scales)
     tables = np.zeros((2, 256), np.int32)
     for number, (scale, zero) in enumerate(zip(scales, zeros, strict=True)):
-        multiplier, shift = quantize_multiplier(scale / largest)
+        multiplier, shift = quantise_multiplier(scale / largest)
         for value in range(256):
-            tables[number, value] = multiply_by_quantized((value - 128 - zero) << ADD_SHIFT, multiplier, shift)
-    return tables, quantize_multiplier(largest / ((1 << ADD_SHIFT) * scale_out))
+            tables[number, value] = multiply_by_quantised((value - 128 - zero) << ADD_SHIFT, multiplier, shift)
+    return tables, quantise_multiplier(largest / ((1 << ADD_SHIFT) * scale_out))

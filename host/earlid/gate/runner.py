@@ -55,16 +55,16 @@ def run_script(name: str, pcm: NDArray[np.int16] | bytes, *args: str) -> bytes:
         args: further arguments of the script.
 
     Raises:
-        UserError: when MicroPython is not installed, or the script failed; the message ends with its last words.
+        UserError: when MicroPython is not installed, or the script failed; the message ends with its last lines.
     """
     data = pcm if isinstance(pcm, bytes) else np.ascontiguousarray(pcm, dtype="<i2").tobytes()
     command = micropython_command(Path(__file__).parent / name, *args)
     done = subprocess.run(command, input=data, capture_output=True, env=micropython_environment(), check=False)
     if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines()
-        if any("micropython_unix" in line for line in words):
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        if any("micropython_unix" in line for line in lines):
             raise UserError(MISSING, FAILED)
-        raise UserError(f"MicroPython stopped in {name}: {' | '.join(words[-3:]) or done.returncode}", FAILED)
+        raise UserError(f"MicroPython stopped in {name}: {' | '.join(lines[-3:]) or done.returncode}", FAILED)
     return done.stdout
 
 

@@ -32,7 +32,7 @@ _FEATURE_BYTES = 4 + 2 * FEATURES
 
 
 @dataclass(frozen=True)
-class EnergyGate:
+class EnergyThresholds:
     """Thresholds of the energy gate over its noise floor, in 1/256 of log2 energy, and its hang-over in hops."""
 
     on_q8: int
@@ -75,7 +75,7 @@ def run(
     model: Model,
     energy_gate: bool = True,
     features: bool = False,
-    energy: EnergyGate | None = None,
+    energy: EnergyThresholds | None = None,
 ) -> Iterator[Inference | Column]:
     """Run the firmware's gate, on MicroPython, over samples from a fresh start.
 
@@ -89,13 +89,13 @@ def run(
     Yields:
         Inferences, in order of their time, and columns.
     """
-    words = ["gate" if energy_gate else "always", "features" if features else "outputs"]
+    arguments = ["gate" if energy_gate else "always", "features" if features else "outputs"]
     if energy is not None:
-        words += [str(energy.on_q8), str(energy.off_q8), str(energy.hang_hops)]
+        arguments += [str(energy.on_q8), str(energy.off_q8), str(energy.hang_hops)]
     with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
         path = Path(folder) / f"{model.name}.elww"
         path.write_bytes(model.blob)
-        data = run_script("mp_score.py", pcm, str(path), *words)
+        data = run_script("mp_score.py", pcm, str(path), *arguments)
     yield from _columns_and_inferences(data) if features else _inferences(data)
 
 

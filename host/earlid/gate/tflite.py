@@ -30,7 +30,7 @@ class ModelError(ValueError):
     """A model file that cannot be used; the text names the operator, the offset or the bytes missing."""
 
 
-class Table:
+class FlatTable:
     """One FlatBuffer table at a byte position of the file."""
 
     def __init__(self, data: bytes, position: int) -> None:
@@ -62,9 +62,9 @@ class Table:
         position = self._field(number)
         return default if position is None else self._unpack(code, position)
 
-    def table(self, number: int) -> Table | None:
+    def table(self, number: int) -> FlatTable | None:
         position = self._field(number)
-        return None if position is None else Table(self.data, position + self._unpack("<I", position))
+        return None if position is None else FlatTable(self.data, position + self._unpack("<I", position))
 
     def vector(self, number: int, item_bytes: int) -> tuple[int, int]:
         """(position, count) of a vector whose items are all inside the file; (0, 0) when there is none."""
@@ -90,11 +90,11 @@ class Table:
         start, count = self.vector(number, 1)
         return self.data[start : start + count].decode("utf-8", "replace")
 
-    def tables(self, number: int) -> list[Table]:
+    def tables(self, number: int) -> list[FlatTable]:
         start, count = self.vector(number, 4)
         if count > MAX_ITEMS:
             raise ModelError(f"offset {start}: a list of {count} tables: more than {MAX_ITEMS}, the file is damaged")
-        return [Table(self.data, at + self._unpack("<I", at)) for at in range(start, start + 4 * count, 4)]
+        return [FlatTable(self.data, at + self._unpack("<I", at)) for at in range(start, start + 4 * count, 4)]
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Operator:
     name: str
     inputs: list[int]
     outputs: list[int]
-    options: Table | None
+    options: FlatTable | None
     offset: int
 
     def option(self, number: int, code: str = "<b", default: int = 0) -> int:
@@ -165,7 +165,7 @@ def read(data: bytes) -> list[Subgraph]:
         raise ModelError(f"not a TensorFlow Lite file: {8 - len(data)} bytes missing of its first 8")
     if data[4:8] != b"TFL3":
         raise ModelError(f"not a TensorFlow Lite file: bytes 4 to 7 are {data[4:8]!r}, not b'TFL3'")
-    model = Table(data, struct.unpack_from("<I", data)[0])
+    model = FlatTable(data, struct.unpack_from("<I", data)[0])
     version = model.scalar(0, "<I")
     if version != 3:
         raise ModelError(f"TensorFlow Lite schema version {version}: only version 3 is understood")
@@ -177,13 +177,13 @@ def read(data: bytes) -> list[Subgraph]:
     return graphs
 
 
-def _operator_name(code: Table) -> str:
+def _operator_name(code: FlatTable) -> str:
     number = max(code.scalar(0, "<b"), code.scalar(3, "<i"))
     name = OPERATORS.get(number, f"number {number}")
     return f"CUSTOM {code.text(1)}" if name == "CUSTOM" else name
 
 
-def _subgraph(table: Table, names: list[str], buffers: list[Table]) -> Subgraph:
+def _subgraph(table: FlatTable, names: list[str], buffers: list[FlatTable]) -> Subgraph:
     tensors = [_tensor(item, index, buffers) for index, item in enumerate(table.tables(0))]
     inputs, outputs = table.array(1, "<i4").tolist(), table.array(2, "<i4").tolist()
     graph = Subgraph(tensors, inputs, outputs)
@@ -212,7 +212,7 @@ def _check_indices(indices: list[int], count: int, where: str, optional: bool) -
             raise ModelError(f"{where}: names tensor {index}, the file has {count}")
 
 
-def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
+def _tensor(table: FlatTable, index: int, buffers: list[FlatTable]) -> Tensor:
     shape = tuple(table.array(0, "<i4").tolist())
     kind = TENSOR_TYPES.get(table.scalar(1, "<b"), f"type {table.scalar(1, '<b')}")
     quantisation = table.table(4)
@@ -227,7 +227,7 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     return Tensor(index, name, shape, kind, scales, zero_points, _constant(buffers[number], shape, kind, index, name))
 
 
-def _constant(buffer: Table, shape: tuple[int, ...], kind: str, index: int, name: str) -> np.ndarray | None:
+def _constant(buffer: FlatTable, shape: tuple[int, ...], kind: str, index: int, name: str) -> np.ndarray | None:
     start, count = buffer.vector(0, 1)
     if count == 0 or kind not in _NUMPY_TYPES:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import glue, mpyfile
+from . import interpreter_cost, mpyfile
 
 SOURCE = """\
 class Adder:
@@ -20,7 +20,7 @@ class Adder:
 def test_bytecodes_are_counted_by_line() -> None:
     mpy = mpyfile.compile_source(SOURCE, "adder.py")
     total = next(code for code in mpy.body.walk() if code.name == "Adder.total")
-    assert glue.lines_of(total) == {
+    assert interpreter_cost.lines_of(total) == {
         3: Counter({"local or constant": 2}),  # the constant, the store
         4: Counter({"local or constant": 2, "iterator": 2}),  # the list; GET_ITER, FOR_ITER; the store
         5: Counter({"local or constant": 3, "operator": 1, "jump": 1}),  # with the jump back
@@ -33,9 +33,9 @@ def test_executed_bytecodes_are_counted() -> None:
     exec(compile(SOURCE, "adder.py", "exec"), space)
     adder = space["Adder"]()
     adder.base = 1
-    with glue.Watch({"adder.py": mpyfile.compile_source(SOURCE, "adder.py")}) as watch:
+    with interpreter_cost.BytecodeCounter({"adder.py": mpyfile.compile_source(SOURCE, "adder.py")}) as watch:
         assert adder.total([1, 2, 3]) == 7
     assert watch.executed["operator"] == 3 + 1
     assert watch.executed["frame"] == 1
     assert watch.bytecodes == 2 + 4 * 4 + 3 * 5 + 5
-    assert watch.instructions == sum(glue.ALLOWANCE[kind] * count for kind, count in watch.executed.items())
+    assert watch.instructions == sum(interpreter_cost.ALLOWANCE[kind] * count for kind, count in watch.executed.items())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Estimates what MicroPython's interpreter spends between the kernels: the bytecode of the gate's classes.
 
-Which lines execute is watched while CPython runs the classes (`Watch`); how many bytecodes of which kind MicroPython
+Which lines execute is watched while CPython runs the classes (`BytecodeCounter`); how many bytecodes of which kind MicroPython
 has for a line is read from the .mpy file, whose functions carry line numbers (py/bc.h). A line with a loop or a
 conditional expression in it counts as if it ran in full.
 
@@ -137,7 +137,7 @@ def lines_of(code: mpyfile.Code) -> dict[int, Counter[str]]:
     return dict(found)
 
 
-class Watch:
+class BytecodeCounter:
     """While it is entered, counts executed bytecodes of the given modules' functions.
 
     `modules` maps the file name that CPython knows a module by to its compiled form.
@@ -164,7 +164,7 @@ class Watch:
             self._hits[frame.f_code.co_filename, frame.f_lineno] += 1
         return self._trace
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> BytecodeCounter:
         self._before = sys.gettrace()
         sys.settrace(self._trace)
         return self
