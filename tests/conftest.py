@@ -33,8 +33,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of this test's port proxies (a short path, which a socket needs); no port and no terminal are given."""
-    for name in ("EARLID_PORT", "ESPTOOL_PORT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+    """The folder of this test's port proxies (a short path, which a socket needs); no ledger, port or terminal is given."""
+    for name in ("EARLID_LEDGER", "EARLID_PORT", "ESPTOOL_PORT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
         monkeypatch.setenv("EARLID_RUNTIME", folder)

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import struct
-import tempfile
 import termios
 import threading
 import time
@@ -23,20 +22,15 @@ from earlid.virtual.board import VirtualBoard
 SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "speech"
 RATE_HZ = 16000
 START_MS = 5000
-# Of properties: the same examples every time, however slow the machine
 STEP_MS = 10
 SPEED = 4.0  # of a board's time, at most; below what this machine can do, idle
 
 
 @pytest.fixture(autouse=True)
 def own_data_dir(tmp_path, monkeypatch):
-    """No test may touch real profiles, nor a real board, nor other tests' sockets."""
+    """No test may touch real profiles."""
     monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-    for name in ("EARLID_PORT", "ESPTOOL_PORT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    with tempfile.TemporaryDirectory(prefix="earlid-") as runtime:  # a socket's path must be short
-        monkeypatch.setenv("EARLID_RUNTIME", runtime)
-        yield tmp_path / "data"
+    return tmp_path / "data"
 
 
 @pytest.fixture(scope="session")

@@ -231,8 +231,7 @@ def test_settings_are_not_written_without_the_talk_button(make_room, monkeypatch
 
 
 @pytest.mark.parametrize("when", ["listening", "asking"])
-def test_safe_closes_the_lid_during_a_session(make_room, tmp_path, monkeypatch, when):
-    monkeypatch.setenv("EARLID_RUNTIME", str(tmp_path))
+def test_safe_closes_the_lid_during_a_session(make_room, when):
     room = make_room(-65.0)
     verdicts = []
 

@@ -39,8 +39,6 @@ LIMIT_S = 90.0
 @pytest.fixture(autouse=True)
 def own_data_dir(tmp_path, monkeypatch):
     monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-    for name in ("EARLID_LEDGER", "EARLID_PORT", "ESPTOOL_PORT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -21,8 +21,6 @@ BOARD = "00112233aabbccdd"
 def own_data_dir(tmp_path, monkeypatch):
     """No test may touch the real ledger or keys."""
     monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-    for name in ("EARLID_LEDGER", "EARLID_PORT", "ESPTOOL_PORT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
