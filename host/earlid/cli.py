@@ -27,8 +27,8 @@ class _Version(argparse.Action):
 
 def _names() -> list[str]:
     modules = [name.removesuffix(".py") for name in os.listdir(verbs.__path__[0]) if name.endswith(".py")]
-    found = sorted(name for name in modules if name != "__init__")
-    return [*FIRST, *(name for name in found if name not in FIRST)]
+    names = sorted(name for name in modules if name != "__init__")
+    return [*FIRST, *(name for name in names if name not in FIRST)]
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

@@ -95,14 +95,14 @@ class Room:
 @pytest.fixture
 def make_room(model):
     """Makes rooms that are closed after the test."""
-    made = []
+    rooms = []
 
     def make(*args, **options):
-        made.append(Room(model, *args, **options))
-        return made[-1]
+        rooms.append(Room(model, *args, **options))
+        return rooms[-1]
 
     yield make
-    for room in made:
+    for room in rooms:
         room.close()
 
 
@@ -113,12 +113,12 @@ class Actor(Guide):
         super().__init__()
         self.board = room.board
         self.talk, self.sayings, self.ordinary, self.hold = talk, list(sayings), ordinary, hold
-        self.told = []
+        self.events = []
         self._next = None  # what is heard from the next reading on
 
     def report(self, event, text, **values):
         json.dumps(values)  # every event can be a line of --json
-        self.told.append((event, values))
+        self.events.append((event, values))
         if event == "step":
             self._next = {"voice": self.talk, "noise": self.ordinary}.get(values["step"])
         elif event == "now" and values.get("hold"):
@@ -137,9 +137,9 @@ class Actor(Guide):
 
     def values(self, event):
         """The values of the last event of a name."""
-        matching = [values for name, values in self.told if name == event]
-        assert matching, f"no {event}; there were {[name for name, _ in self.told]}"
+        matching = [values for name, values in self.events if name == event]
+        assert matching, f"no {event}; there were {[name for name, _ in self.events]}"
         return matching[-1]
 
     def names(self, event):
-        return [values for name, values in self.told if name == event]
+        return [values for name, values in self.events if name == event]

@@ -25,7 +25,7 @@ QUICK = SessionPlan(room_s=3, voice_s=4, words=4, word_s=2.5, noise_s=6)
 
 
 def calibrate(room, actor, plan=QUICK, **options):
-    return Calibration(room.board.serial_port, CalibrationOptions(plan, ask=False, **options), actor).run()
+    return Calibration(room.board.serial_port, CalibrationOptions(plan, interactive=False, **options), actor).run()
 
 
 def only(*steps):
@@ -136,7 +136,7 @@ def test_silence_is_not_measured_as_speech(make_room):
     actor = Actor(room)
     calibrate(room, actor, only("room", "voice"), write=False)
     assert actor.values("finding")["name"] == "no speech"
-    assert "voice" not in [name for name, _ in actor.told]
+    assert "voice" not in [name for name, _ in actor.events]
 
 
 def test_session_writes_the_boards_settings(make_room, own_data_dir, tmp_path):
@@ -155,18 +155,18 @@ def test_session_writes_the_boards_settings(make_room, own_data_dir, tmp_path):
     assert actor.values("noise")["false_openings"] == 1
     with room.link() as link:
         after = link.request("config-get")
-        records = link.request("sync", from_=1, max=64)
-        told = [(item.event, item.reason) for item in link.pop_records()]
-    assert records["ok"]
+        reply = link.request("sync", from_=1, max=64)
+        records = [(item.event, item.reason) for item in link.pop_records()]
+    assert reply["ok"]
     assert after["digest"] == actor.values("written")["digest"]
     assert after["previous"] == before["digest"], "the old one is kept on the board"
     assert after["config"]["gain_q8"] > 256
     levels = {level["name"]: level for level in actor.values("levels")["levels"]}
     assert after["config"]["cutoff_q8"] == levels["balanced"]["cutoff_q8"]
-    assert ("config", "changed") in told
-    assert ("open", "word") in told
-    assert told.count(("open", "button")) == 1, "the button that proves presence opens the lid"
-    assert told.count(("open", "word")) + 1 == told.count(("close", "host"))
+    assert ("config", "changed") in records
+    assert ("open", "word") in records
+    assert records.count(("open", "button")) == 1, "the button that proves presence opens the lid"
+    assert records.count(("open", "word")) + 1 == records.count(("close", "host"))
     with room.link() as link:
         files = SessionFiles(own_data_dir / "calibration", link.request("hello")["hi"]["board"])
     newest = files.profiles()[0]

@@ -29,7 +29,7 @@ from earlid.ledger.chain import count_linked
 from earlid.ledger.location import Location, locate
 from earlid.ledger.store import Ledger
 from lid import record, wire
-from made import BOARD, fields, life
+from synthetic_chains import BOARD, fields, life
 
 CHUNK = 65536
 COMMIT = 10_000

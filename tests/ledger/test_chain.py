@@ -12,7 +12,7 @@ from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, T
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
-from made import BOARD, KEY, fields, life, rows_of, seal_all
+from synthetic_chains import BOARD, KEY, fields, life, rows_of, seal_all
 
 SLOTS = life(60)
 

@@ -16,7 +16,7 @@ from earlid.ledger.wall_clock import UNBOUNDED_MS, BootClock, BootExtent, Bounde
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
-from made import BOARD, dump, fields, life, seal_all
+from synthetic_chains import BOARD, dump, fields, life, seal_all
 
 T = 1_800_000_000_000
 DAY = 86_400_000
@@ -36,9 +36,9 @@ def test_drift_between_two_clock_points_is_removed():
 
 
 def test_newest_clock_point_wins_over_inconsistent_ones():
-    right, wrong, again = ClockPoint(0, T, 50), ClockPoint(DAY, T + 9 * DAY, 50), ClockPoint(2 * DAY, T + 2 * DAY, 50)
+    right, wrong, reread = ClockPoint(0, T, 50), ClockPoint(DAY, T + 9 * DAY, 50), ClockPoint(2 * DAY, T + 2 * DAY, 50)
     assert consistent_points([right, wrong]) == [wrong]
-    assert consistent_points([again, right, wrong]) == [right, again]
+    assert consistent_points([reread, right, wrong]) == [right, reread]
 
 
 @given(
@@ -80,7 +80,7 @@ def test_milliseconds_beyond_32_and_48_bits_are_kept(location):
 
 
 def test_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
-    told = {"flags": record.CLOCK_SET, "unc_ms": 60}
+    clock_fields = {"flags": record.CLOCK_SET, "unc_ms": 60}
     wrong = T + 30 * DAY
     with Ledger(location) as ledger:
         ledger.add(
@@ -88,8 +88,8 @@ def test_wrong_clock_is_corrected_by_a_later_sync_without_rewriting(location):
             seal_all(
                 [
                     fields(1, 1000, "boot", "power-on"),
-                    fields(2, 5000, "clock", "set", wall_ms=wrong + 5000, **told),
-                    fields(3, 9000, "mute", wall_ms=wrong + 9000, **told),
+                    fields(2, 5000, "clock", "set", wall_ms=wrong + 5000, **clock_fields),
+                    fields(3, 9000, "mute", wall_ms=wrong + 9000, **clock_fields),
                 ]
             ),
         )

@@ -25,6 +25,6 @@ errors = pytest.importorskip("psycopg").errors
     ],
 )
 def test_server_errors_are_recognised_in_any_language(kind, part, code):
-    said = explain(kind("Fehler: nichts geht mehr"), "the house's ledger")
-    assert part in str(said)
-    assert said.code == code
+    output = explain(kind("Fehler: nichts geht mehr"), "the house's ledger")
+    assert part in str(output)
+    assert output.code == code

@@ -15,7 +15,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
-from made import BOARD, KEY, dump, life
+from synthetic_chains import BOARD, KEY, dump, life
 
 T = 1_780_000_000_000
 TABLES = ("records", "purges", "anchors", "labels", "clock_points", "tallies", "boots")
@@ -110,7 +110,7 @@ def _header_damaged(lines):
 
 
 @pytest.mark.parametrize(
-    ("change", "code", "said"),
+    ("change", "code", "output"),
     [
         (_edit_record, 4, "Altered at"),
         (_drop_record, 4, "cut short or records were taken out"),
@@ -122,7 +122,7 @@ def _header_damaged(lines):
         (_header_damaged, 4, "header of a board is damaged"),
     ],
 )
-def test_altered_export_is_refused(exported, tmp_path, capsys, change, code, said):
+def test_altered_export_is_refused(exported, tmp_path, capsys, change, code, output):
     lines = exported.read_text().splitlines(keepends=True)
     change(lines)
     exported.write_text("".join(lines))
@@ -130,7 +130,7 @@ def test_altered_export_is_refused(exported, tmp_path, capsys, change, code, sai
     for words in (["verify", str(exported)], ["export", "--import", str(exported), "--ledger", str(other)]):
         assert main(words) == code
         captured = capsys.readouterr()
-        assert said in captured.out + captured.err
+        assert output in captured.out + captured.err
     with Reader(locate(str(other))) as reader:
         assert reader.rows("SELECT COUNT(*) FROM records") == [(0,)]
 

@@ -18,7 +18,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from made import BOARD, KEY, life
+from synthetic_chains import BOARD, KEY, life
 
 from tests.board.fake_board import FakeBoard, seal_records
 
@@ -59,10 +59,10 @@ def test_watch_survives_a_full_disk(small_disk, sqlite_location):
         assert child.stdin is not None
         assert child.stderr is not None
         try:
-            said = ""
-            while "is full. Nothing acknowledged is lost" not in said:
-                said = child.stderr.readline()
-                assert said, "watch ended by itself"
+            output = ""
+            while "is full. Nothing acknowledged is lost" not in output:
+                output = child.stderr.readline()
+                assert output, "watch ended by itself"
             acked = board.acked
             assert acked < SIZE
             child.stdin.write("\n")

@@ -20,7 +20,7 @@ from earlid.ledger.reader import Reader
 from earlid.ledger.report import BAR_CELLS, make_report
 from earlid.ledger.store import Ledger
 from earlid.verbs import review as review_verb
-from made import BOARD, life
+from synthetic_chains import BOARD, life
 
 OTHER = "ffff0123456789ab"
 
@@ -145,25 +145,25 @@ def review(location, capsys, *words):
 
 def test_period_without_an_option_is_accepted(sqlite_location, zero_ms, capsys):
     for words in (["yesterday"], ["--until", "yesterday"], ["--since", "yesterday", "--until", "yesterday"]):
-        code, said = review(sqlite_location, capsys, *words)
+        code, output = review(sqlite_location, capsys, *words)
         assert code == 0
-        assert said.out.count(" openings (") == 1
-        assert said.out.splitlines()[2].startswith(datetime.fromtimestamp(zero_ms / 1000).strftime("%a"))
+        assert output.out.count(" openings (") == 1
+        assert output.out.splitlines()[2].startswith(datetime.fromtimestamp(zero_ms / 1000).strftime("%a"))
     assert review(sqlite_location, capsys, "day", "before", "yesterday")[1].out.count("Nothing was recorded.") == 1
-    code, said = review(sqlite_location, capsys, "lable", "2", "true")
+    code, output = review(sqlite_location, capsys, "lable", "2", "true")
     assert code == 2
-    assert "no such time: 'lable 2 true'" in said.err
-    assert "earlid review label" in said.err
+    assert "no such time: 'lable 2 true'" in output.err
+    assert "earlid review label" in output.err
     assert review(sqlite_location, capsys, "yesterday", "--since", "today")[0] == 2
     assert review(sqlite_location, capsys, "--since", "today", "--until", "yesterday")[0] == 2
 
 
 def test_long_report_counts_quiet_days(sqlite_location, zero_ms, capsys):
-    code, said = review(sqlite_location, capsys, "--since", "30 years ago")
+    code, output = review(sqlite_location, capsys, "--since", "30 years ago")
     assert code == 0
-    assert "days on which nothing happened" in said.out
-    assert "For single records ask about fewer days" in said.out
-    assert len(said.out.splitlines()) < 15
+    assert "days on which nothing happened" in output.out
+    assert "For single records ask about fewer days" in output.out
+    assert len(output.out.splitlines()) < 15
     assert "For single" not in review(sqlite_location, capsys, "--since", "1 year ago", "--event", "open")[1].out
 
 
@@ -180,6 +180,6 @@ def test_invalid_names_and_numbers_are_usage_errors(sqlite_location, zero_ms, ca
         (["label", "1", "true", "--board", "kitchen"], "is a boot"),
         (["--board", "cellar"], "no board is called"),
     ):
-        code, said = review(sqlite_location, capsys, *words)
-        assert (code, say in said.err) == (2, True), said.err
+        code, output = review(sqlite_location, capsys, *words)
+        assert (code, say in output.err) == (2, True), output.err
     assert review(sqlite_location, capsys, "name", "kitchen", "")[1].err.endswith("has no name now\n")

@@ -16,7 +16,7 @@ from earlid.ledger.queries import entries, totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
 from earlid.verbs import purge as purge_verb
-from made import BOARD, KEY, dump, life
+from synthetic_chains import BOARD, KEY, dump, life
 
 HOUR_MS = 3_600_000
 
@@ -134,9 +134,9 @@ def test_retention_defaults_to_six_months(sqlite_location, capsys, stop_clock):
     fill(sqlite_location, 400, 24 * HOUR_MS, now.timestamp())
     where = ["--ledger", str(sqlite_location.path)]
     assert main(["purge", "--dry-run", *where]) == 0
-    said = capsys.readouterr().err
-    assert "would be removed" in said
-    assert said.split(": ")[1].split()[0] == "216"  # but for the 184 since 22 May
+    output = capsys.readouterr().err
+    assert "would be removed" in output
+    assert output.split(": ")[1].split()[0] == "216"  # but for the 184 since 22 May
     assert main(["purge", *where]) == 2  # nobody is there to ask
     assert "--yes" in capsys.readouterr().err
     assert main(["purge", "--yes", *where]) == 0

@@ -13,7 +13,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from made import BOARD, KEY, life
+from synthetic_chains import BOARD, KEY, life
 
 COUNT = "SELECT COUNT(*) FROM records"
 SLOTS = life(120)

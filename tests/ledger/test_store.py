@@ -28,7 +28,7 @@ from earlid.ledger.queries import RecordTotals, totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.schema import metadata
 from earlid.ledger.store import Ledger
-from made import BOARD, KEY, dump, life
+from synthetic_chains import BOARD, KEY, dump, life
 
 SLOTS = life(200)
 
@@ -121,7 +121,7 @@ def test_names_labels_notes_and_settings_persist(location):
 _WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
-from made import BOARD, life
+from synthetic_chains import BOARD, life
 from earlid.ledger.location import locate
 from earlid.ledger.schema import metadata
 from earlid.ledger.store import Ledger
@@ -261,9 +261,9 @@ def test_read_only_disk_can_be_read_and_writing_is_an_error(sqlite_location, tmp
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
     finally:
         os.chmod(tmp_path, 0o700)
-    said = capfd.readouterr()
-    assert "Intact" in said.out
-    assert "cannot be written" in said.err
+    output = capfd.readouterr()
+    assert "Intact" in output.out
+    assert "cannot be written" in output.err
 
 
 def test_file_that_is_no_ledger_is_an_error(tmp_path):

@@ -25,7 +25,7 @@ from earlid.ledger.store import Ledger
 from tests.page.chromium import browser, wait
 from tests.page.heavy import heavy_page
 from tests.page.interactions import WATCH, costs
-from tests.page.made import CUTOFF, KITCHEN, SyntheticBoard
+from tests.page.synthetic import CUTOFF, KITCHEN, SyntheticBoard
 
 FIRST_MS_MAX = 2000
 TASK_MS_MAX = 100

@@ -13,7 +13,7 @@ from datetime import datetime
 import pytest
 
 from tests.page import chromium
-from tests.page.made import household
+from tests.page.synthetic import household
 
 ZONE = "Europe/Berlin"
 PATIENCE_MS = 90_000  # a busy machine is slow, not wrong
@@ -101,13 +101,13 @@ def opened(browser):
     from playwright.sync_api import expect
 
     expect.set_options(timeout=PATIENCE_MS)
-    pages, said = [], []
+    pages, console_lines = [], []
 
     def open_page(url, ready=True, **options):
         page = browser.new_page(**{"viewport": {"width": 1100, "height": 900}} | options)
         page.set_default_timeout(PATIENCE_MS)
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: console_lines.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: console_lines.append(str(error)))
         pages.append(page)
         page.goto(url)
         if not ready:
@@ -116,8 +116,8 @@ def opened(browser):
         expect(page.locator("#page-number")).to_contain_text("Page ")
         return page
 
-    open_page.said, open_page.may_say = said, []
+    open_page.console_lines, open_page.may_say = console_lines, []
     yield open_page
     for page in pages:
         page.close()
-    assert [line for line in said if not any(part in line for part in open_page.may_say)] == []
+    assert [line for line in console_lines if not any(part in line for part in open_page.may_say)] == []

@@ -16,7 +16,7 @@ from earlid.page.report import make_report
 from PIL import Image
 
 from tests.page.chromium import browser
-from tests.page.made import household
+from tests.page.synthetic import household
 
 FOLDER = Path(__file__).parents[2] / "host" / "earlid" / "page" / "screenshots"
 SHOTS = (("light", 1100, 1195, 1), ("dark", 1100, 1195, 1), ("phone", 360, 800, 2))

@@ -23,7 +23,7 @@ from earlid.page.feed import Feed
 from earlid.page.pack import pack, unpack
 from earlid.page.tz_table import offsets, zone_name
 
-from tests.page.made import CUTOFF, KITCHEN, household, keep, last_ms
+from tests.page.synthetic import CUTOFF, KITCHEN, household, last_ms, store
 
 
 def ms(*parts):
@@ -145,7 +145,7 @@ def test_feed_reports_new_records_and_labels(home, tmp_path):
     with Ledger(location) as ledger:
         at_ms = last_ms(kitchen) + 5000
         number = kitchen.opening(at_ms, "word", 4000, "silence", 230)
-        keep(ledger, kitchen)
+        store(ledger, kitchen)
         assert feed.poll() == 1
         ((_, change),) = feed.changes_since(0)
         assert next(row for row in change["openings"] if row[4] == number)[5] == 4000

@@ -16,7 +16,7 @@ from earlid.page.feed import Feed
 from earlid.page.serve import serve
 
 from tests.page.chromium import beyond_its_card, wait
-from tests.page.made import KITCHEN, keep, last_ms
+from tests.page.synthetic import KITCHEN, last_ms, store
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -69,16 +69,16 @@ def test_new_records_appear_without_reload(served, opened):
     with Ledger(location) as ledger:
         at_ms = last_ms(kitchen) + 3000
         number = kitchen.add(at_ms, "open", "button", a=8000, b=200)
-        keep(ledger, kitchen)
+        store(ledger, kitchen)
         page.wait_for_selector("#boards [data-state=open]")
         row = page.locator(f"#list tr[data-key='0.{kitchen.boot}.{number}']")  # the first, where the office has no later one
         expect(row).to_contain_text("not recorded yet")
         kitchen.add(at_ms + 4000, "close", "button", a=4000, b=14)
-        keep(ledger, kitchen)
+        store(ledger, kitchen)
         expect(row).to_contain_text("4.0 s")
         assert page.locator("#boards [data-state=open]").count() == 0
         kitchen.add(at_ms + 5000, "mute")
-        keep(ledger, kitchen)
+        store(ledger, kitchen)
         page.wait_for_selector("#boards [data-state=muted]")
         ledger.set_name(KITCHEN, "<b>scullery</b>")
         expect(page.locator("#boards")).to_contain_text("<b>scullery</b>")

@@ -15,7 +15,7 @@ from earlid.page.report import make_report
 
 from tests.page.chromium import wait
 from tests.page.heavy import heavy_page
-from tests.page.made import KITCHEN, household
+from tests.page.synthetic import KITCHEN, household
 
 expect = pytest.importorskip("playwright.sync_api").expect
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>\'&amp;'

@@ -16,10 +16,10 @@ from earlid.page.pack import unpack
 from earlid.page.serve import bind, parse_listen
 from earlid.page.web import allowed_host
 
-from tests.page.made import KITCHEN, keep, last_ms
+from tests.page.synthetic import KITCHEN, last_ms, store
 
 
-def ask(url, path="", *, method="GET", body=None, headers=None, absolute=False):
+def request(url, path="", *, method="GET", body=None, headers=None, absolute=False):
     """(status, headers, body) of a request below the page's address."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
@@ -32,7 +32,7 @@ def ask(url, path="", *, method="GET", body=None, headers=None, absolute=False):
 
 
 def label(url, value, **headers):
-    return ask(url, "label", method="POST", body=json.dumps(value), headers={"content-type": "application/json"} | headers)
+    return request(url, "label", method="POST", body=json.dumps(value), headers={"content-type": "application/json"} | headers)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_requests_without_token_or_of_other_sites_are_refused(served):
     assert urlsplit(url).hostname == "127.0.0.1"
     token = urlsplit(url).path
     assert len(token) >= 32
-    status, headers, body = ask(url)
+    status, headers, body = request(url)
     assert status == 200
     assert b"<h1>Earlid" in body
     for name, value in {
@@ -76,21 +76,21 @@ def test_requests_without_token_or_of_other_sites_are_refused(served):
         assert headers[name].startswith(value)
     assert "server" not in headers
     for path in ("/", "/data", "/wrong/", "/wrong/data", token.upper(), token[:-2] + "/", token[:-1], "//", "/favicon.ico"):
-        status, _, body = ask(url, path, absolute=True)
+        status, _, body = request(url, path, absolute=True)
         assert status == 404, path
         assert token.strip("/").encode() not in body
-    assert ask(url, headers={"host": "evil.example"})[0] == 403
-    assert ask(url, "data", headers={"host": "earlid.evil.example:80"})[0] == 403
-    assert ask(url, "data", headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"})[0] == 403
-    assert ask(url, "data", headers={"origin": "http://evil.example"})[0] == 403
-    assert ask(url, headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"})[0] == 200
-    assert ask(url, "no-such")[0] == 404
-    assert ask(url, method="POST")[0] == 405
+    assert request(url, headers={"host": "evil.example"})[0] == 403
+    assert request(url, "data", headers={"host": "earlid.evil.example:80"})[0] == 403
+    assert request(url, "data", headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"})[0] == 403
+    assert request(url, "data", headers={"origin": "http://evil.example"})[0] == 403
+    assert request(url, headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"})[0] == 200
+    assert request(url, "no-such")[0] == 404
+    assert request(url, method="POST")[0] == 405
 
 
 def test_label_requests_are_checked_and_stored(served):
     url, location, _ = served
-    header, tables = unpack(ask(url, "data")[2])
+    header, tables = unpack(request(url, "data")[2])
     opening = {name: int(values[-1]) for name, values in tables["openings"].items()}
     board, boot, number = header["boards"][opening["board"]]["board"], opening["boot"], opening["seq"]
     good = {"board": board, "boot": boot, "seq": number, "label": False}
@@ -109,7 +109,7 @@ def test_label_requests_are_checked_and_stored(served):
         answer = label(url, value)
         assert (answer[0], bool(json.loads(answer[2])["say"])) == (status, True), value
     assert label(url, {**good, "label": True}, origin="http://evil.example")[0] == 403
-    assert ask(url, "label", method="POST", body=json.dumps(good), headers={"content-type": "text/plain"})[0] == 400
+    assert request(url, "label", method="POST", body=json.dumps(good), headers={"content-type": "text/plain"})[0] == 400
     assert kept() is False
     assert label(url, {**good, "label": None})[0] == 200
     assert kept() is None
@@ -120,7 +120,7 @@ def test_events_are_sent_at_once_and_after_a_reconnect(served):
     from earlid.ledger.store import Ledger
 
     parts = urlsplit(url)
-    revision = unpack(ask(url, "data")[2])[0]["revision"]
+    revision = unpack(request(url, "data")[2])[0]["revision"]
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     connection.request("GET", f"{parts.path}events?since={revision}")
     answer = connection.getresponse()
@@ -137,7 +137,7 @@ def test_events_are_sent_at_once_and_after_a_reconnect(served):
 
     with Ledger(location) as ledger:
         number = kitchen.opening(last_ms(kitchen) + 2000, "button", 3000, "button")
-        keep(ledger, kitchen)
+        store(ledger, kitchen)
         first, change = event()
         assert number in [row[4] for row in change["openings"]]
         ledger.set_label(KITCHEN, kitchen.boot, number, True)

@@ -55,7 +55,7 @@ class CalibrationOptions:
     report: Path | None = None
     plot: Path | None = None
     as_json: bool = False
-    ask: bool = True
+    interactive: bool = True
 
 
 def read_options(script: Path | None, given: Mapping[str, Any], **rest: Any) -> CalibrationOptions:
@@ -122,7 +122,7 @@ class Calibration:
 
     def __init__(self, port: str, options: CalibrationOptions, guide: Guide | None = None) -> None:
         self._port, self._options = port, options
-        self._guide = guide or (TerminalGuide() if options.ask else Guide(options.as_json))
+        self._guide = guide or (TerminalGuide() if options.interactive else Guide(options.as_json))
 
     def run(self) -> int:
         """From greeting to writing; 0 when it came to its end.
@@ -146,10 +146,10 @@ class Calibration:
             result = results.compute_result(measurements, network, current)
             self._show(result)
             level = self._guide.choose_level(result.levels, options.level)
-            wanted = settings.changed_settings(current, result.settings_for(level))
-            self._report_changes(wanted, current)
-            if options.write and wanted:
-                self._write_settings(link, files, result, level, wanted, hello["config"])
+            changes = settings.changed_settings(current, result.settings_for(level))
+            self._report_changes(changes, current)
+            if options.write and changes:
+                self._write_settings(link, files, result, level, changes, hello["config"])
         self._files(result, level)
         return 0
 
@@ -187,15 +187,15 @@ class Calibration:
         for line in results.caveats(result):
             console.print(line, markup=False)
 
-    def _report_changes(self, wanted: dict[str, int], current: dict[str, int]) -> None:
-        lines = [f"  {name}: {current.get(name)} -> {value}" for name, value in wanted.items()]
+    def _report_changes(self, changes: dict[str, int], current: dict[str, int]) -> None:
+        lines = [f"  {name}: {current.get(name)} -> {value}" for name, value in changes.items()]
         head = "Settings that change:" if lines else "No setting changes."
-        self._guide.report("changes", "\n".join([head, *lines]), changes=wanted)
+        self._guide.report("changes", "\n".join([head, *lines]), changes=changes)
 
     def _write_settings(
-        self, link: Link, files: SessionFiles, result: CalibrationResult, level: str | None, wanted: dict[str, int], before: str
+        self, link: Link, files: SessionFiles, result: CalibrationResult, level: str | None, changes: dict[str, int], before: str
     ) -> None:
-        digest = write_config(link, self._guide, wanted)
+        digest = write_config(link, self._guide, changes)
         written = {"date": now_text(), "config_digest": digest, "previous_digest": before, "previous": result.current}
         files.finish(results.profile(result, level, written))
         self._guide.report(

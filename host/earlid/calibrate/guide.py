@@ -63,15 +63,15 @@ class Guide:
     def on_reading(self, level_dbfs: float, seconds: float) -> None:
         """One reading: its level, and how long this has been going on."""
 
-    def choose_level(self, levels: Sequence[Level], wanted: str | None) -> str | None:
+    def choose_level(self, levels: Sequence[Level], preset: str | None) -> str | None:
         """The name of the level to write; None for none."""
-        return wanted
+        return preset
 
 
 class _MessageColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
-        say: Text = task.fields["say"]
-        return say
+        message: Text = task.fields["message"]
+        return message
 
 
 class TerminalGuide(Guide):
@@ -104,7 +104,7 @@ class TerminalGuide(Guide):
 
     def cue(self, text: str, **values: Any) -> None:
         if self._bars is not None:
-            self._bars.update(self._bars.task_ids[0], say=Text(text, "bold reverse"), refresh=True)  # at this very moment
+            self._bars.update(self._bars.task_ids[0], message=Text(text, "bold reverse"), refresh=True)  # at this very moment
             self._cue_since_s = None
         else:
             self._console.print(text, markup=False)
@@ -116,7 +116,7 @@ class TerminalGuide(Guide):
         )  # fmt: skip
         self._idle_text, self._cue_since_s = text, float("inf")
         with Progress(*columns, console=self._console, transient=True) as bars:
-            bars.add_task("", total=total_s, say=Text(text), level="")
+            bars.add_task("", total=total_s, message=Text(text), level="")
             self._bars = bars
             try:
                 yield self
@@ -129,13 +129,13 @@ class TerminalGuide(Guide):
         if self._cue_since_s is None:
             self._cue_since_s = seconds
         elif seconds > self._cue_since_s + CUE_S:
-            self._bars.update(self._bars.task_ids[0], say=Text(self._idle_text), refresh=True)
+            self._bars.update(self._bars.task_ids[0], message=Text(self._idle_text), refresh=True)
             self._cue_since_s = float("inf")
         self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs, 20)} {level_dbfs:6.1f} dBFS")
 
-    def choose_level(self, levels: Sequence[Level], wanted: str | None) -> str | None:
-        if wanted:
-            return wanted
+    def choose_level(self, levels: Sequence[Level], preset: str | None) -> str | None:
+        if preset:
+            return preset
         while True:
             answer = self._ask(f"Which level, {', '.join(NAMES)}? (Enter: none) ")
             if not answer:

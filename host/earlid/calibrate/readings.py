@@ -58,8 +58,8 @@ class Readings:
         """The readings without those of the first `skip_ms`."""
         if not len(self):
             return self
-        kept = self.ms >= self.ms[0] + skip_ms
-        return Readings(*(getattr(self, name)[kept] for name in NAMES))
+        settled = self.ms >= self.ms[0] + skip_ms
+        return Readings(*(getattr(self, name)[settled] for name in NAMES))
 
 
 def readings(lines: Sequence[Mapping[str, Any]]) -> Readings:
@@ -73,5 +73,5 @@ def per_second(values: Ints, ms: Ints) -> list[float]:
     if not len(ms):
         return []
     second = (ms - ms[0]) // 1000
-    whole = range(int(second[-1]) + (ms[-1] - ms[0] - 1000 * second[-1] >= 500 or second[-1] == 0))
-    return [float(np.median(values[second == number])) for number in whole if np.any(second == number)]
+    full_seconds = range(int(second[-1]) + (ms[-1] - ms[0] - 1000 * second[-1] >= 500 or second[-1] == 0))
+    return [float(np.median(values[second == number])) for number in full_seconds if np.any(second == number)]

@@ -114,11 +114,11 @@ def wiring_findings(probe: Mapping[str, Any]) -> list[MicrophoneFinding]:
                 True,
             )
         ]
-    found = []
+    findings = []
     stuck = stuck_bits(int(str(probe["any"]), 16), int(str(probe["all"]), 16))
     if stuck:
         text = ", ".join(f"bit {bit} always {value}" for bit, value in stuck.items())
-        found.append(
+        findings.append(
             MicrophoneFinding(
                 "stuck bit",
                 f"{text} (of 24, 23 is the sign)",
@@ -127,7 +127,7 @@ def wiring_findings(probe: Mapping[str, Any]) -> list[MicrophoneFinding]:
         )
     samples = int(probe["ms"]) * 16
     if probe["clipped"] > samples * CLIPPED_SHARE:
-        found.append(
+        findings.append(
             MicrophoneFinding(
                 "clipped microphone",
                 f"{probe['clipped'] / samples:.1%} of the samples are at the end of the scale in a quiet room",
@@ -136,14 +136,14 @@ def wiring_findings(probe: Mapping[str, Any]) -> list[MicrophoneFinding]:
         )
     offset = probe["dc_q4"] / 16
     if abs(offset) > DC_STEPS:
-        found.append(
+        findings.append(
             MicrophoneFinding(
                 "DC offset",
                 f"the mean is {offset:+.0f} steps of 16 bits ({abs(offset) / 327.68:.1f} % of full scale)",
                 "it is taken out before the gate hears it, but costs headroom: if it is above 10 %, replace the microphone",
             )
         )
-    return found
+    return findings
 
 
 def stuck_bits(any_bits: int, all_bits: int) -> dict[int, int]:
@@ -176,12 +176,12 @@ def hum_findings(probe: Mapping[str, Any], rms_steps: float) -> list[MicrophoneF
         rms_steps: the room's RMS in 16-bit steps at the microphone.
     """
     at50, at60, at100, at120 = (amplitude / 16 for amplitude in probe["hum_q4"])
-    found = []
+    findings = []
     for hertz, mains, others in ((50, (at50, at100), (at60, at120)), (60, (at60, at120), (at50, at100))):
         strength = math.hypot(*mains) / math.sqrt(2)
         enough = strength > HUM_STEPS and strength > HUM_SHARE * rms_steps
         if enough and max(mains) > HUM_CONTRAST * max(others):
-            found.append(
+            findings.append(
                 MicrophoneFinding(
                     f"hum {hertz} Hz",
                     f"mains hum of {20 * math.log10(strength / 32768):.0f} dBFS",
@@ -189,7 +189,7 @@ def hum_findings(probe: Mapping[str, Any], rms_steps: float) -> list[MicrophoneF
                     "grounds at one point. The gate's features begin at 125 Hz: hum costs headroom rather than words",
                 )
             )
-    return found
+    return findings
 
 
 def _tone_dbfs(probe: Mapping[str, Any], place: int) -> float | None:

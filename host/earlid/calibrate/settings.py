@@ -44,18 +44,18 @@ def new_settings(current: dict[str, int], room: QuietRoom | None, voice: Speech 
     Raises:
         ValueError: the board would refuse it.
     """
-    wanted = dict(current)
+    proposed = dict(current)
     if room is not None:
-        wanted |= energy_thresholds(room, voice)
+        proposed |= energy_thresholds(room, voice)
     if voice is not None and not any(finding.fatal for finding in voice.findings):
-        wanted["gain_q8"] = voice.gain_q8
+        proposed["gain_q8"] = voice.gain_q8
     if level is not None:
-        wanted["cutoff_q8"] = level.cutoff_q8
-        wanted["near_miss_q8"] = level.near_miss_q8
-        wanted["rearm_q8"] = min(current["rearm_q8"], level.near_miss_q8)
-    return dict(config.check(wanted))
+        proposed["cutoff_q8"] = level.cutoff_q8
+        proposed["near_miss_q8"] = level.near_miss_q8
+        proposed["rearm_q8"] = min(current["rearm_q8"], level.near_miss_q8)
+    return dict(config.check(proposed))
 
 
-def changed_settings(current: dict[str, int], wanted: dict[str, int]) -> dict[str, int]:
+def changed_settings(current: dict[str, int], proposed: dict[str, int]) -> dict[str, int]:
     """Only the settings that differ."""
-    return {name: value for name, value in wanted.items() if current.get(name) != value}
+    return {name: value for name, value in proposed.items() if current.get(name) != value}

@@ -54,8 +54,8 @@ def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Speech:
         return Speech(room_dbfs, 0.0, room_dbfs, share, gain_q8, talk.span_ms / 1000, [finding])
     speech = 10 * math.log10(float(np.mean(10 ** (active / 10))))
     peak = 20 * math.log10(max(1, int(talk.peak.max())) / 32768) - boost
-    wanted_db = min(TARGET_DBFS - speech, PEAK_DBFS - peak)
-    gain = round(GAIN_ONE_Q8 * 10 ** (wanted_db / 20))
+    needed_gain_db = min(TARGET_DBFS - speech, PEAK_DBFS - peak)
+    gain = round(GAIN_ONE_Q8 * 10 ** (needed_gain_db / 20))
     findings = []
     if speech - room_dbfs < SNR_LEAST_DB:
         findings.append(

@@ -91,8 +91,8 @@ def run_dask(tasks: Sequence[Task], address: str) -> Iterator[dict[str, Any]]:
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        say = "a Dask cluster needs the package distributed, here and on its workers: `pip install distributed`"
-        raise UserError(say, USAGE) from error
+        message = "a Dask cluster needs the package distributed, here and on its workers: `pip install distributed`"
+        raise UserError(message, USAGE) from error
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

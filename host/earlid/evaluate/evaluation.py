@@ -123,8 +123,8 @@ class Evaluation:
                             run_now_s += result["audio_s"]
                             advance(seconds[result["key"]])
             except KeyboardInterrupt:
-                kept = sum(cache.get(task.key) is not None for task in tasks)
-                print(f"{kept} of {len(tasks)} streams are kept: the same command goes on from here", file=sys.stderr)
+                done = sum(cache.get(task.key) is not None for task in tasks)
+                print(f"{done} of {len(tasks)} streams are kept: the same command goes on from here", file=sys.stderr)
                 raise
             # By a task's own names: settings with the same numbers share a result
             results = [(cache.get(task.key) or {}) | task.describe() for task in tasks]

@@ -89,9 +89,9 @@ class Scores:
 def run_gate(pcm: NDArray[np.int16], model: models.Model, gate: GateSetting) -> Scores:
     """The firmware's gate over samples, on MicroPython."""
     energy = score.EnergyThresholds(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
-    found = [item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference)]
-    t_ms = np.array([item.t_ms for item in found], dtype=np.int64)
-    probs = np.array([item.prob for item in found], dtype=np.int64)
+    inferences = [item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference)]
+    t_ms = np.array([item.t_ms for item in inferences], dtype=np.int64)
+    probs = np.array([item.prob for item in inferences], dtype=np.int64)
     return Scores(t_ms, mean_ceilings(t_ms, probs, model.manifest.window, model.network.stride * HOP_MS))
 
 

@@ -53,11 +53,11 @@ class ResultCache:
 
     def _load(self) -> None:
         self._file.seek(0)
-        whole = 0
+        complete_bytes = 0
         for line in self._file:
             if not line.endswith(b"\n"):
                 break
-            whole += len(line)
+            complete_bytes += len(line)
             try:
                 entry = json.loads(line)
             except ValueError:
@@ -66,7 +66,7 @@ class ResultCache:
                 self._digests[entry["path"], entry["size"], entry["mtime_ns"]] = entry["digest"]
             elif "key" in entry:
                 self._results[entry["key"]] = entry
-        self._file.truncate(whole)
+        self._file.truncate(complete_bytes)
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The result of a task, or None."""

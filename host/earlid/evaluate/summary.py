@@ -74,8 +74,8 @@ def sum_results(results: Iterable[Result], cutoffs: Iterable[int] = ()) -> Evalu
         broken.update(dict(result["broken"]))
         audio_s += result["audio_s"]
         cpu_s += result["cpu_s"]
-    wanted = list(cutoffs)
-    sides = [_condition_result(condition, gate, found, wanted) for (condition, gate), found in order.items()]
+    named_cutoffs = list(cutoffs)
+    sides = [_condition_result(condition, gate, of_condition, named_cutoffs) for (condition, gate), of_condition in order.items()]
     return EvaluationTotals(sides, audio_s, cpu_s, sorted(broken.items()))
 
 
@@ -92,8 +92,8 @@ def _condition_result(condition: str, gate: str, results: list[Result], cutoffs:
                 missed = [name for name, peak in result["trials"] if peak <= cutoff]
                 side.missed_names.setdefault(cutoff, []).extend(missed)
         else:
-            found = result["events"]
-            events[: len(found)] += np.asarray(found, dtype=np.int64)
+            counts = result["events"]
+            events[: len(counts)] += np.asarray(counts, dtype=np.int64)
             hours += result["audio_s"] / 3600
             side.kinds.setdefault(result["kind"], NetworkShare()).add(result)
     side.curve = Curve(misses_by_cutoff(peaks), len(peaks), events, hours)

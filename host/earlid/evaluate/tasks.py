@@ -86,17 +86,17 @@ class Task:
 
 def cut_into_streams(recordings: Iterable[Recording], role: Role) -> list[tuple[Recording, ...]]:
     """Cut a sorted list into streams: of one kind each, so many words or so many seconds at most."""
-    found: list[tuple[Recording, ...]] = []
+    streams: list[tuple[Recording, ...]] = []
     stream: list[Recording] = []
     for recording in recordings:
         full = len(stream) >= WORDS_IN_STREAM if role == "positive" else sum(r.seconds for r in stream) >= STREAM_S
         if stream and (full or stream[0].kind != recording.kind):
-            found.append(tuple(stream))
+            streams.append(tuple(stream))
             stream = []
         stream.append(recording)
     if stream:
-        found.append(tuple(stream))
-    return found
+        streams.append(tuple(stream))
+    return streams
 
 
 def plan_tasks(

@@ -31,17 +31,17 @@ def boards(reader: Reader) -> list[KnownBoard]:
     return [KnownBoard(*row) for row in rows]
 
 
-def pick_boards(reader: Reader, wanted: Sequence[str]) -> list[KnownBoard]:
+def pick_boards(reader: Reader, names: Sequence[str]) -> list[KnownBoard]:
     """The boards with one of these names, or beginnings of identifiers; all when there is none.
 
     Raises:
         UserError: code 2 when a word fits no board, or several identifiers.
     """
     known = boards(reader)
-    if not wanted:
+    if not names:
         return known
     chosen = []
-    for word in wanted:
+    for word in names:
         fitting = [board for board in known if board.name and board.name.lower() == word.lower()]
         fitting = fitting or [board for board in known if board.identifier.startswith(word.lower())]
         if len(fitting) != 1:

@@ -60,8 +60,8 @@ def _export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -
     for board in chosen:
         head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.identifier, "name": board.name}
         for table, columns in _HEADER_TABLES.items():
-            found = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE board_id = :id ORDER BY 1, 2", id=board.id)
-            head[table] = [_links_in_hex(dict(zip(columns, row, strict=True))) for row in found]
+            table_rows = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE board_id = :id ORDER BY 1, 2", id=board.id)
+            head[table] = [_links_in_hex(dict(zip(columns, row, strict=True))) for row in table_rows]
         _write_line(out, head)
         count, last = 0, (0, b"")
         sql = f"SELECT {', '.join(rows.COLUMNS)} FROM records WHERE board_id = :id ORDER BY boot, seq"
@@ -238,7 +238,7 @@ def import_file(path: Path, ledger: Ledger) -> dict[str, int]:
 
 
 def _restore_tables(section: Section, ledger: Ledger) -> None:
-    for table, found in section.tables.items():
-        ledger.restore_rows(section.board, schema.metadata.tables[table], found)
+    for table, table_rows in section.tables.items():
+        ledger.restore_rows(section.board, schema.metadata.tables[table], table_rows)
     if section.name:
         ledger.set_name(section.board, section.name)

@@ -72,12 +72,12 @@ def set_retention(ledger: Ledger, span: str) -> None:
     ledger.set_setting("retention", span)
 
 
-def find_runs(ledger: Ledger, wanted: Sequence[KnownBoard], selection: Selection) -> list[Run]:
+def find_runs(ledger: Ledger, selected_boards: Sequence[KnownBoard], selection: Selection) -> list[Run]:
     """The runs of records whose wall time lies in the range. One whose time is uncertain counts by its best guess."""
     from_ms, to_ms, _ = selection
     runs = []
     with Reader(ledger.location) as reader:
-        for board in wanted:
+        for board in selected_boards:
             clocks = LedgerClocks(reader, [board])
             chosen: list[tuple[int, int]] = []
             for boot, first, last, _clock in clocks.ranges(board.id, from_ms, to_ms):

@@ -69,8 +69,8 @@ class Opening(NamedTuple):
 
 def labels(reader: Reader, board: KnownBoard) -> dict[tuple[int, int], bool]:
     """(boot, seq) -> the owner's word on that record."""
-    found = reader.integer_rows("SELECT boot, seq, label FROM labels WHERE board_id = :id", id=board.id)
-    return {(boot, seq): bool(label) for boot, seq, label in found}
+    rows = reader.integer_rows("SELECT boot, seq, label FROM labels WHERE board_id = :id", id=board.id)
+    return {(boot, seq): bool(label) for boot, seq, label in rows}
 
 
 def entries(
@@ -148,11 +148,11 @@ def openings_among(
 ) -> list[Opening]:
     """The openings of `wide_entries` that reach into the range; sorted by start."""
     newest = {board.identifier: _newest_boot(reader, board) for board in chosen}
-    found = pair_openings((entry for entry in around if entry.event in OPENING_EVENTS), newest)
+    paired = pair_openings((entry for entry in around if entry.event in OPENING_EVENTS), newest)
     return sorted(
         (
             opening
-            for opening in found
+            for opening in paired
             if (to_ms is None or opening.start_ms < to_ms)
             and (from_ms is None or opening.start_ms + (opening.live_ms or 0) >= from_ms)
         ),
@@ -161,8 +161,8 @@ def openings_among(
 
 
 def _newest_boot(reader: Reader, board: KnownBoard) -> int:
-    found = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)
-    return found[0][0] or 0
+    rows = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)
+    return rows[0][0] or 0
 
 
 def pair_openings(around: Iterable[Entry], newest_boot: dict[str, int]) -> Iterator[Opening]:
@@ -256,20 +256,20 @@ def labelable(reader: Reader, chosen: Sequence[KnownBoard], seq: int) -> tuple[K
     Raises:
         UserError: code 2 when no board, or several, has it, or it is of another kind.
     """
-    found = []
+    matches = []
     for board in chosen:
         rows = reader.rows(
             "SELECT boot, event FROM records WHERE board_id = :id AND seq = :seq "
             "AND boot IN (SELECT boot FROM boots WHERE board_id = :id AND first_seq <= :seq AND last_seq >= :seq) "
             "ORDER BY boot DESC LIMIT 1", id=board.id, seq=seq,
         )  # fmt: skip
-        found += [(board, boot, record.EVENTS[event]) for boot, event in rows]
-    if len(found) > 1:
+        matches += [(board, boot, record.EVENTS[event]) for boot, event in rows]
+    if len(matches) > 1:
         raise UserError(f"several boards have a record {seq}: add --board NAME.", USAGE)
-    if not found or found[0][2] not in LABELABLE:
-        what = f"is a {found[0][2]}" if found else "is not in the ledger (see the first column of `earlid review`)"
+    if not matches or matches[0][2] not in LABELABLE:
+        what = f"is a {matches[0][2]}" if matches else "is not in the ledger (see the first column of `earlid review`)"
         raise UserError(f"record {seq} {what}: only openings and near misses can be labelled.", USAGE)
-    return found[0][:2]
+    return matches[0][:2]
 
 
 def is_labelable(reader: Reader, board: KnownBoard, boot: int, seq: int) -> bool:

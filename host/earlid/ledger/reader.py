@@ -71,8 +71,8 @@ class Reader:
         """
         with self._lock, self._explained_errors():
             if self.location.path:
-                found: list[tuple[Any, ...]] = self._connection.execute(sql, values).fetchall()
-                return found
+                result: list[tuple[Any, ...]] = self._connection.execute(sql, values).fetchall()
+                return result
             return [tuple(row) for row in self._server_rows(sql, values, 0)]
 
     def integer_rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -81,10 +81,10 @@ class Reader:
         Raises:
             UserError: code 4 when there is something else.
         """
-        found = self.rows(sql, **values)
-        if self.location.path and not all(value is None or type(value) is int for row in found for value in row):
+        result = self.rows(sql, **values)
+        if self.location.path and not all(value is None or type(value) is int for row in result for value in row):
             raise UserError(f"the ledger {self.location} is damaged: see `earlid verify`.", LEDGER_BROKEN)
-        return found
+        return result
 
     def stream(self, sql: str, **values: Any) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one after another, for results too large to hold."""

@@ -54,15 +54,15 @@ class TextOutput:
 
     def table(self, names: Sequence[str], rows: Iterable[tuple[Sequence[str], str]]) -> None:
         """Rows of (cells, style) under their names; a row of one cell goes across. Columns without content are left out."""
-        kept = list(rows)
-        full = [cells for cells, _ in kept if len(cells) > 1]
+        all_rows = list(rows)
+        full = [cells for cells, _ in all_rows if len(cells) > 1]
         widths = {i: max(map(len, column)) for i, column in enumerate(zip(names, *full, strict=True)) if any(column[1:])}
         hidden = []
         for name in _DROP_ORDER:
             if sum(widths.values()) + 2 * (len(widths) - 1) > self.columns and (i := names.index(name)) in widths:
                 hidden.append(name)
                 del widths[i]
-        for cells, style in [(names, "bold"), *kept]:
+        for cells, style in [(names, "bold"), *all_rows]:
             if len(cells) == 1:
                 self.line(cells[0], style)
                 continue

@@ -78,8 +78,8 @@ class Ledger:
                         raise not_a_ledger(location)
                     schema.metadata.create_all(connection)
                     connection.execute(self._insert(schema.meta), [{"key": "version", "value": str(VERSION)}])
-                found = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
-            check_version(str(found), location)
+                version = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
+            check_version(str(version), location)
 
     def __enter__(self) -> Self:
         return self
@@ -163,14 +163,14 @@ class Ledger:
 
     def _known(self, connection: sa.Connection, board_id: int, batch: list[tuple[Any, ...]]) -> dict[tuple[int, int], bytes]:
         table = schema.records
-        found: dict[tuple[int, int], bytes] = {}
+        links: dict[tuple[int, int], bytes] = {}
         for boot in {row[1] for row in batch}:
             numbers = [row[2] for row in batch if row[1] == boot]
             query = sa.select(table.c.seq, table.c.link).where(
                 table.c.board_id == board_id, table.c.boot == boot, table.c.seq.between(min(numbers), max(numbers))
             )
-            found.update({(boot, seq): link for seq, link in connection.execute(query)})
-        return found
+            links.update({(boot, seq): link for seq, link in connection.execute(query)})
+        return links
 
     def _store(self, connection: sa.Connection, board_id: int, fresh: list[tuple[Any, ...]]) -> None:
         # The driver's own executemany: SQLAlchemy's per-row work would halve the ingest rate.
@@ -237,8 +237,8 @@ class Ledger:
             .order_by(table.c.boot.desc(), table.c.seq.desc())
             .limit(1)
         )
-        found = connection.execute(query).first()
-        return Head(*found) if found else None
+        row = connection.execute(query).first()
+        return Head(*row) if row else None
 
     def purged_head(self, board: str) -> Head | None:
         """The last record that a purge removed: where to go on when nothing newer is kept."""
@@ -250,8 +250,8 @@ class Ledger:
                 .order_by(table.c.boot_to.desc(), table.c.seq_to.desc())
                 .limit(1)
             )
-            found = connection.execute(query).first()
-        return Head(*found) if found else None
+            row = connection.execute(query).first()
+        return Head(*row) if row else None
 
     def link_of(self, board: str, boot: int, seq: int) -> bytes | None:
         """The link of one record; None when it is not in the ledger."""
@@ -268,7 +268,7 @@ class Ledger:
         self._upsert(board, schema.anchors, boot=head.boot, seq=head.seq, link=head.link)
 
     def add_note(self, board: str, kind: str, say: str) -> None:
-        """Remember something odd that a sync found."""
+        """Remember something odd that a sync saw."""
         self._upsert(board, schema.notes, kind=kind, say=say)
 
     def set_label(self, board: str, boot: int, seq: int, label: bool | None) -> None:
@@ -285,15 +285,17 @@ class Ledger:
         with self.transaction() as connection:
             row = {"board_id": self.board_id(connection, board), "at_ms": now_ms()} | values
             new = self._insert(table)
-            kept = {name: new.excluded[name] for name in row if name not in table.primary_key.columns}
-            connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=kept), [row])
+            updates = {name: new.excluded[name] for name in row if name not in table.primary_key.columns}
+            connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=updates), [row])
 
-    def restore_rows(self, board: str, table: sa.Table, found: Sequence[dict[str, Any]]) -> None:
+    def restore_rows(self, board: str, table: sa.Table, table_rows: Sequence[dict[str, Any]]) -> None:
         """Put rows of an export back into one of the board's tables; those there already stay."""
         with self.transaction() as connection:
             number = self.board_id(connection, board)
-            if found:
-                connection.execute(self._insert(table).on_conflict_do_nothing(), [{"board_id": number} | row for row in found])
+            if table_rows:
+                connection.execute(
+                    self._insert(table).on_conflict_do_nothing(), [{"board_id": number} | row for row in table_rows]
+                )
 
     def set_name(self, board: str, name: str | None) -> None:
         """What its owner calls a board; None takes the name away."""

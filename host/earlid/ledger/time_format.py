@@ -21,11 +21,11 @@ def local_day(wall_ms: int) -> date:
 def days_between(from_ms: int, to_ms: int) -> list[tuple[date, int, int]]:
     """(date, first ms, end ms) of every local day that a range touches; days of 23 and 25 hours come out so."""
     day = local_day(from_ms)
-    found = []
+    days = []
     while (start_ms := day_start_ms(day)) < to_ms:
-        found.append((day, start_ms, day_start_ms(day + timedelta(days=1))))
+        days.append((day, start_ms, day_start_ms(day + timedelta(days=1))))
         day += timedelta(days=1)
-    return found
+    return days
 
 
 def clock_text(wall_ms: int) -> str:

@@ -44,12 +44,12 @@ def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
     words = _normalised(text)
     try:
         named = _calendar_period(words, now)
-        found_ms = None if named else _span_ms(words, now)
-        if found_ms is None:
+        result_ms = None if named else _span_ms(words, now)
+        if result_ms is None:
             period = named or _period(words, text.strip(), now)
-            found_ms = int(period[end].timestamp() * 1000) if period else -1
-        if found_ms >= 0:
-            return found_ms
+            result_ms = int(period[end].timestamp() * 1000) if period else -1
+        if result_ms >= 0:
+            return result_ms
     except (ValueError, OverflowError, OSError):  # the 32nd, or long before any computer
         pass
     raise UserError(f"no such time: {text!r}. Say for example {EXAMPLES}.", USAGE)
@@ -90,12 +90,12 @@ def parse_range(since: str | None, until: str | None, now: datetime, default: st
 def parse_age(text: str, now: datetime) -> int:
     """Unix ms that lies a span (`6 months`, `90 days`, `2w`) before now; UserError, code 2, when it is no span."""
     try:
-        found = _span_ms(_normalised(text), now)
+        start_ms = _span_ms(_normalised(text), now)
     except (ValueError, OverflowError, OSError):
-        found = None
-    if found is None or found < 0:
+        start_ms = None
+    if start_ms is None or start_ms < 0:
         raise UserError(f"no such span: {text!r}. Say for example '6 months', '90 days' or 2w.", USAGE)
-    return found
+    return start_ms
 
 
 def _normalised(text: str) -> str:
@@ -105,11 +105,11 @@ def _normalised(text: str) -> str:
 
 def _span_ms(words: str, now: datetime) -> int | None:
     """Unix ms that lies a span before now: `3 days ago`, `past hour`, `half an hour ago`, `6mo`."""
-    found = re.fullmatch(r"((?:last |past )?(?:half )?)(?:([a-z]+) |(\d+(?:\.\d+)?) ?)?([a-z]+?)s?(?: ago)?", words)
-    if not found or not any(found.groups()[:3]) or (found[2] and found[2] not in _NUMBERS):
+    match = re.fullmatch(r"((?:last |past )?(?:half )?)(?:([a-z]+) |(\d+(?:\.\d+)?) ?)?([a-z]+?)s?(?: ago)?", words)
+    if not match or not any(match.groups()[:3]) or (match[2] and match[2] not in _NUMBERS):
         return None
-    unit = found[4]
-    number = float(found[3] or _NUMBERS.get(found[2], "1")) / (2 if "half" in found[1] else 1)
+    unit = match[4]
+    number = float(match[3] or _NUMBERS.get(match[2], "1")) / (2 if "half" in match[1] else 1)
     if unit in _UNIT_MS:
         return int(now.timestamp() * 1000 - number * _UNIT_MS[unit])
     if unit in _UNIT_DAYS:
@@ -160,13 +160,13 @@ def _calendar_period(words: str, now: datetime) -> _Period | None:
     if month:
         first = datetime(int(month[1]), int(month[2]), 1)
         return _Period(first, _add_months(first, 1))
-    found = re.fullmatch(r"(this|last) (week|month|year)", words)
-    if not found:
+    match = re.fullmatch(r"(this|last) (week|month|year)", words)
+    if not match:
         return None
-    back = int(found[1] == "last")
-    if found[2] == "week":
+    back = int(match[1] == "last")
+    if match[2] == "week":
         return _whole_days(now.date() - timedelta(days=now.weekday() + 7 * back), 7)
-    months = 1 if found[2] == "month" else 12
+    months = 1 if match[2] == "month" else 12
     first = datetime(now.year, now.month if months == 1 else 1, 1)
     return _Period(_add_months(first, -months * back), _add_months(first, months - months * back))
 
@@ -194,27 +194,27 @@ def _day(words: str, now: datetime) -> date | None:
 
 def _index_by_prefix(name: str, names: tuple[str, ...]) -> int | None:
     """Where a name, or its first three letters and any more, stands."""
-    found = [i for i, whole in enumerate(names) if len(name) >= 3 and whole.startswith(name)]
-    return found[0] if len(found) == 1 else None
+    places = [i for i, name_in_full in enumerate(names) if len(name) >= 3 and name_in_full.startswith(name)]
+    return places[0] if len(places) == 1 else None
 
 
 def _most_recent(day: int, month: int, year: str | None, now: datetime) -> date:
     """That day, without a year the last one."""
     if year:
         return date(int(year), month, day)
-    found = date(now.year, month, day)
-    return found if found <= now.date() else date(now.year - 1, month, day)
+    this_year = date(now.year, month, day)
+    return this_year if this_year <= now.date() else date(now.year - 1, month, day)
 
 
 def _time_of_day(word: str) -> time | None:
     if word in ("noon", "midnight"):
         return time(12 if word == "noon" else 0)
-    found = re.fullmatch(r"(\d\d?)(?::(\d\d))?(?::(\d\d))?([ap]m)?", word)
-    if not found or not (found[2] or found[4]):
+    match = re.fullmatch(r"(\d\d?)(?::(\d\d))?(?::(\d\d))?([ap]m)?", word)
+    if not match or not (match[2] or match[4]):
         return None
-    hour = int(found[1])
-    if found[4]:
+    hour = int(match[1])
+    if match[4]:
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + (12 if found[4] == "pm" else 0)
-    return time(hour, int(found[2] or 0), int(found[3] or 0))
+        hour = hour % 12 + (12 if match[4] == "pm" else 0)
+    return time(hour, int(match[2] or 0), int(match[3] or 0))

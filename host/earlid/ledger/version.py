@@ -19,12 +19,12 @@ def check_version(text: str, where: object) -> None:
     Raises:
         UserError: code 2.
     """
-    found = int(text) if text.isdigit() else 0
-    if found > VERSION:
+    version = int(text) if text.isdigit() else 0
+    if version > VERSION:
         raise UserError(
-            f"the ledger {where} was written by a newer Earlid (tables {found}, this one knows {VERSION}). "
+            f"the ledger {where} was written by a newer Earlid (tables {version}, this one knows {VERSION}). "
             "Update Earlid, or name another ledger with --ledger. Nothing was changed.",
             USAGE,
         )
-    if found != VERSION:
+    if version != VERSION:
         raise UserError(f"the ledger {where} carries no version this Earlid knows ({text!r}).", USAGE)

@@ -97,11 +97,11 @@ Clock = BootClock | BoundedClock
 
 def consistent_points(points: Iterable[ClockPoint]) -> list[ClockPoint]:
     """The points that can be true beside the newest one, oldest first."""
-    kept: list[ClockPoint] = []
+    consistent: list[ClockPoint] = []
     for point in sorted(points, reverse=True):
-        if not kept or (point.wall_ms < kept[-1].wall_ms and _consistent(point, kept[-1])):
-            kept.append(point)
-    return kept[::-1]
+        if not consistent or (point.wall_ms < consistent[-1].wall_ms and _consistent(point, consistent[-1])):
+            consistent.append(point)
+    return consistent[::-1]
 
 
 def _consistent(one: ClockPoint, other: ClockPoint) -> bool:

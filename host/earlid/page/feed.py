@@ -27,7 +27,7 @@ class Feed:
 
     Args:
         location: the ledger.
-        wanted: boards, as `pick_boards` takes them; all when empty.
+        names: boards, as `pick_boards` takes them; all when empty.
         from_ms: Unix ms, included; None for all.
         to_ms: Unix ms, excluded; None for all, also what is yet to come.
         now_ms: the clock, Unix ms.
@@ -39,11 +39,11 @@ class Feed:
     """
 
     def __init__(
-        self, location: Location, wanted: Sequence[str], from_ms: int | None, to_ms: int | None, now_ms: Callable[[], int]
+        self, location: Location, names: Sequence[str], from_ms: int | None, to_ms: int | None, now_ms: Callable[[], int]
     ) -> None:
         self.location = location
         self.revision = 0
-        self._wanted, self._from_ms, self._to_ms, self._now_ms = list(wanted), from_ms, to_ms, now_ms
+        self._names, self._from_ms, self._to_ms, self._now_ms = list(names), from_ms, to_ms, now_ms
         self._lock = threading.Lock()
         self._changes: list[tuple[int, Change]] = []
         self._tables: dict[str, Columns] | None = None
@@ -53,8 +53,8 @@ class Feed:
         with self._reader.snapshot():
             self._state = self._read_state()
             page_data.check_size(self._reader, self._state.boards, from_ms, to_ms)
-        if wanted:  # a name may change while we look
-            self._wanted = [board.identifier for board in self._state.boards]
+        if names:  # a name may change while we look
+            self._names = [board.identifier for board in self._state.boards]
 
     def close(self) -> None:
         """Close the ledger."""
@@ -114,10 +114,10 @@ class Feed:
         with self._lock:
             if revision == self.revision:
                 return []
-            kept = [item for item in self._changes if item[0] > revision]
-            if revision > self.revision or len(kept) != self.revision - revision:
+            retained = [item for item in self._changes if item[0] > revision]
+            if revision > self.revision or len(retained) != self.revision - revision:
                 return [(self.revision, {"reload": True})]
-            return kept
+            return retained
 
     def can_label(self, board: str, boot: int, seq: int) -> bool:
         """Whether this is an opening or a near miss of the boards shown."""
@@ -126,7 +126,7 @@ class Feed:
             return known is not None and is_labelable(self._reader, known, boot, seq)
 
     def _read_state(self) -> LedgerState:
-        return ledger_state(self._reader, pick_boards(self._reader, self._wanted))
+        return ledger_state(self._reader, pick_boards(self._reader, self._names))
 
     def _poll(self) -> None:
         before, now = self._state, self._read_state()

@@ -52,8 +52,8 @@ def bind(host: str, port: int) -> socket.socket:
         listening.listen(64)
     except OSError as error:
         listening.close()
-        say = f"cannot listen on {host}, port {port} ({error.strerror}): take another port, or 0 for any that is free."
-        raise UserError(say, FAILED) from error
+        message = f"cannot listen on {host}, port {port} ({error.strerror}): take another port, or 0 for any that is free."
+        raise UserError(message, FAILED) from error
     return listening
 
 
@@ -68,8 +68,8 @@ def serve(feed: Feed, listen: str, *, browser: bool, started: Callable[[str], No
     """
     host, port = parse_listen(listen)
     if not ipaddress.ip_address(host).is_loopback:
-        say = f"earlid: {host} is not this computer alone: whoever sees the traffic or the address can read the ledger."
-        print(say, file=sys.stderr)
+        message = f"earlid: {host} is not this computer alone: whoever sees the traffic or the address can read the ledger."
+        print(message, file=sys.stderr)
     listening = bind(host, port)
     token = secrets.token_urlsafe(24)
     shown = f"[{host}]" if ":" in host else host

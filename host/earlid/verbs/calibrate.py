@@ -66,6 +66,6 @@ def run(args: argparse.Namespace) -> int:
         args.script,
         {name: value for name, value in given.items() if value is not None},
         model=args.model, restart=args.restart, report=args.report, plot=args.plot, as_json=args.json,
-        ask=not (args.script or args.json) and sys.stdin.isatty(),
+        interactive=not (args.script or args.json) and sys.stdin.isatty(),
     )  # fmt: skip
     return Calibration(pick_port(args.port), options).run()

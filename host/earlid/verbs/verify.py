@@ -67,7 +67,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     from earlid.ledger.queries import record_count
     from earlid.ledger.reader import Reader
 
-    found = []
+    judgements = []
     with Reader(locate(args.ledger)) as reader:
         chosen = pick_boards(reader, args.board)
         meant = {anchor: board_of_anchor(reader, chosen, anchor) for anchor in typed}
@@ -79,8 +79,8 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
             for board in chosen:
                 anchors = [anchor for anchor, owner in meant.items() if owner == board]
                 key = read_key(board.identifier)
-                found.append(judge(reader, board, key, anchors, lambda count: bars.advance(bar, count)))
-    return found
+                judgements.append(judge(reader, board, key, anchors, lambda count: bars.advance(bar, count)))
+    return judgements
 
 
 def _show(judgements: Sequence[Judgement]) -> None:

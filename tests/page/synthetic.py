@@ -108,7 +108,7 @@ def last_ms(board: SyntheticBoard) -> int:
     return int(record.read_body(board.slots[-1][:40])[10]) if board.slots else 0
 
 
-def keep(ledger: Ledger, board: SyntheticBoard) -> None:
+def store(ledger: Ledger, board: SyntheticBoard) -> None:
     """Give the ledger the records that it lacks, fetched when they were made, and the head as an anchor."""
     new, board.slots = board.slots, board.slots[-1:]
     ledger.add(board.identifier, new, [int(record.read_body(slot[:40])[10]) + 200 for slot in new])
@@ -127,7 +127,7 @@ def household(
         for name, identifier, busy in (("kitchen", KITCHEN, 1.0), ("office", OFFICE, 0.35)):
             board = SyntheticBoard(identifier, 0)
             wrong = days_of(rng, board, end, days, busy)
-            keep(ledger, board)
+            store(ledger, board)
             ledger.set_name(identifier, name)
             for number in wrong[:-1]:
                 boot = record_boot(ledger, identifier, number)

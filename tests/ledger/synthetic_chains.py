@@ -33,18 +33,18 @@ def life(count, *, boot=1, first=1, step_ms=60_000, board=BOARD, prev=None, zero
     rows = []
     for i in range(count):
         seq, ms = first + i, 1000 + i * step_ms
-        told = {} if zero_ms is None else {"flags": record.CLOCK_SET, "wall_ms": zero_ms + ms, "unc_ms": 60}
+        clock_fields = {} if zero_ms is None else {"flags": record.CLOCK_SET, "wall_ms": zero_ms + ms, "unc_ms": 60}
         kind = i % 8
         if i == 0:
-            row = fields(seq, ms, "boot", "power-on", boot=boot, a=256, **told)
+            row = fields(seq, ms, "boot", "power-on", boot=boot, a=256, **clock_fields)
         elif kind in (1, 3):
-            row = fields(seq, ms, "open", ("word", "button")[kind // 2], boot=boot, score=230, a=80, b=200, **told)
+            row = fields(seq, ms, "open", ("word", "button")[kind // 2], boot=boot, score=230, a=80, b=200, **clock_fields)
         elif kind in (2, 4):
-            row = fields(seq, ms, "close", "timeout", boot=boot, a=max(0, step_ms - 20), b=12, **told)
+            row = fields(seq, ms, "close", "timeout", boot=boot, a=max(0, step_ms - 20), b=12, **clock_fields)
         elif kind == 7 and i % 40 == 7:
-            row = fields(seq, ms, "fault", "mic-clipped", boot=boot, a=9, b=5, **told)
+            row = fields(seq, ms, "fault", "mic-clipped", boot=boot, a=9, b=5, **clock_fields)
         else:
-            row = fields(seq, ms, "near-miss", "word", boot=boot, score=150, a=140, b=200, **told)
+            row = fields(seq, ms, "near-miss", "word", boot=boot, score=150, a=140, b=200, **clock_fields)
         rows.append(row)
     return seal_all(rows, board, prev=prev)
 
