@@ -21,7 +21,7 @@ def hear(bench, samples, ms=1000):
     """The probe's numbers while samples are played over and over; they begin before it listens."""
     bench.board.play(np.tile(samples, 1 + (ms + 2000) * 16 // len(samples)).astype(np.int16))
     bench.board.run_ms(200)
-    found = bench.ask("probe", limit_ms=ms + 3000, ms=ms)
+    found = bench.request("probe", limit_ms=ms + 3000, ms=ms)
     bench.board.run_ms(ms + 3000)  # until it is quiet again
     return found
 
@@ -80,19 +80,19 @@ def test_probe_reports_bits_that_never_change(bench):
 
 @pytest.mark.parametrize("ms", [0, 99, 3001, "1000", None, True])
 def test_invalid_probe_length_is_refused(bench, ms):
-    assert bench.ask("probe", ms=ms)["err"] == "argument"
+    assert bench.request("probe", ms=ms)["err"] == "argument"
 
 
 def test_talk_button_ends_the_probe_and_opens_the_lid(bench):
     bench.board.at(bench.board.now_ms + 900, lambda: bench.board.talk(True))
-    reply = bench.ask("probe", limit_ms=5000, ms=3000)
+    reply = bench.request("probe", limit_ms=5000, ms=3000)
     assert reply["err"] == "state"
     bench.board.run_ms(300)
     assert bench.guarded_live(), "the press was lost"
     bench.board.talk(False)
     bench.board.run_ms(200)
     bench.press()
-    bench.closes_within(1000)
+    bench.ms_until_closed(1000)
 
 
 def test_probe_keeps_sentinel_power_and_feeds_the_watchdog(bench):
@@ -100,7 +100,7 @@ def test_probe_keeps_sentinel_power_and_feeds_the_watchdog(bench):
     start = bench.board.now_ms
     for at in range(100, 3400, 50):
         bench.board.at(start + at, lambda: rails.append(bench.board.rails))
-    assert bench.ask("probe", limit_ms=6000, ms=3000)["ok"]
+    assert bench.request("probe", limit_ms=6000, ms=3000)["ok"]
     bench.board.run_ms(500)
     assert len(rails) == 66
     assert min(sentinel for sentinel, _ in rails) > 2900
@@ -109,18 +109,18 @@ def test_probe_keeps_sentinel_power_and_feeds_the_watchdog(bench):
 
 
 def test_gate_hears_again_after_a_probe(bench):
-    assert bench.ask("probe", limit_ms=6000, ms=1000)["ok"]
+    assert bench.request("probe", limit_ms=6000, ms=1000)["ok"]
     assert bench.hello()["overruns"] == 0
-    assert bench.ask("probe", limit_ms=6000, ms=1000)["ok"]
+    assert bench.request("probe", limit_ms=6000, ms=1000)["ok"]
 
 
 def test_probe_while_muted_is_refused(bench):
     bench.board.mute(True)
     bench.board.run_ms(300)
-    assert bench.ask("probe", ms=1000)["err"] == "state"
+    assert bench.request("probe", ms=1000)["err"] == "state"
     bench.board.mute(False)
     bench.board.run_ms(800)
     bench.board.at(bench.board.now_ms + 900, lambda: bench.board.mute(True))
-    assert bench.ask("probe", limit_ms=5000, ms=3000)["err"] == "state"
+    assert bench.request("probe", limit_ms=5000, ms=3000)["err"] == "state"
     bench.board.mute(False)
     bench.board.run_ms(800)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tests that throw dice begin with."""
+"""The seed of randomised tests."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""A virtual board in simulated time, and its line read with the firmware's own `lid.wire`: what the firmware tests stand on."""
+"""Test bench: a virtual board in simulated time, and its line read with the firmware's own `lid.wire`."""
 
 from __future__ import annotations
 
 import functools
-from collections import namedtuple
 from collections.abc import Mapping
 from typing import Any
 
 from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
 from lid import record, wire
+from lid.wire_schema import Record as JournalRecord
 
 FIRST_HOP_MS = 7000  # ROM, MicroPython, the journal's first sectors and the self-test are over
 
@@ -20,12 +20,8 @@ def word_blob() -> bytes:
     return models.load("alexa").blob
 
 
-# One record as the board sent it: the fields by their names, then link and mac in hex.
-Note = namedtuple("Note", (*record.FIELDS, "link", "mac"))
-
-
 class Bench:
-    """A board on the bench: time passes only when asked to."""
+    """A virtual board whose time passes only on demand, with the messages it has sent."""
 
     def __init__(
         self, *, files: Mapping[str, bytes] | None = None, start: bool = True, word: bool = False, **options: Any
@@ -35,7 +31,7 @@ class Bench:
         self._request = 500000
         self._decoder = wire.Decoder(wire.HOST_LINE_MAX)
         self._decoded = 0  # bytes of what the board has sent
-        self._bodies: list[dict[str, Any]] = []
+        self._messages: list[dict[str, Any]] = []
         if start:
             self.board.start()
             self.board.run_ms(FIRST_HOP_MS)
@@ -46,59 +42,59 @@ class Bench:
     def __exit__(self, *exc: object) -> None:
         self.board.stop()
 
-    def bodies(self) -> list[dict[str, Any]]:
+    def messages(self) -> list[dict[str, Any]]:
         """Every good line that the board has sent since power-on; each piece of what it sent is read once."""
         sent = self.board.simulation.uart.transmitter
         fresh = sent.total - self._decoded
         assert fresh <= len(sent.text), "the console forgot what was not read yet"
         if fresh:
             self._decoded = sent.total
-            self._bodies += [body for _, body in self._decoder.feed(bytes(sent.text[-fresh:]))]
-        return self._bodies
+            self._messages += [body for _, body in self._decoder.feed(bytes(sent.text[-fresh:]))]
+        return self._messages
 
-    def notes(self, event: str | None = None) -> list[Note]:
+    def records(self, event: str | None = None) -> list[JournalRecord]:
         """The journal records sent by themselves or in a sync, first sending of each, in order."""
-        seen: dict[tuple[int, int], Note] = {}
-        for body in self.bodies():
+        seen: dict[tuple[int, int], JournalRecord] = {}
+        for body in self.messages():
             if "rec" in body:
-                note = Note(*body["rec"])
-                seen.setdefault((note.boot, note.seq), note)
-        return [note for note in seen.values() if event in (None, note.event)]
+                entry = JournalRecord(*body["rec"])
+                seen.setdefault((entry.boot, entry.seq), entry)
+        return [entry for entry in seen.values() if event in (None, entry.event)]
 
-    def last(self, event: str) -> Note:
-        notes = self.notes(event)
-        assert notes, f"no {event} record; there are {[(n.event, n.reason) for n in self.notes()]}"
-        return notes[-1]
+    def last_record(self, event: str) -> JournalRecord:
+        records = self.records(event)
+        assert records, f"no {event} record; there are {[(n.event, n.reason) for n in self.records()]}"
+        return records[-1]
 
-    def told(self) -> list[tuple[str, str]]:
+    def events(self) -> list[tuple[str, str]]:
         """(event, reason) of every record, in order."""
-        return [(note.event, note.reason) for note in self.notes()]
+        return [(entry.event, entry.reason) for entry in self.records()]
 
-    def ask(self, do: str, limit_ms: float = 3000, **arguments: Any) -> dict[str, Any]:
+    def request(self, do: str, limit_ms: float = 3000, **arguments: Any) -> dict[str, Any]:
         """Send a request as a host would; its reply's body."""
         self._request += 1
         number = self._request
         self.board.send(wire.encode(number, {"id": number, "do": do, **{k.rstrip("_"): v for k, v in arguments.items()}}))
-        return self.reply(number, limit_ms)
+        return self.wait_for_reply(number, limit_ms)
 
-    def reply(self, number: int, limit_ms: float = 3000) -> dict[str, Any]:
+    def wait_for_reply(self, number: int, limit_ms: float = 3000) -> dict[str, Any]:
         found: list[dict[str, Any]] = []
 
         def arrived() -> bool:
-            found[:] = [body for body in self.bodies() if body.get("re") == number]
+            found[:] = [body for body in self.messages() if body.get("re") == number]
             return bool(found)
 
         self.board.run_until(arrived, limit_ms, step_ms=20)
         return found[-1]
 
     def hello(self) -> dict[str, Any]:
-        return self.ask("hello")["hi"]
+        return self.request("hello")["hi"]
 
     def sync(self, batch: int = 64) -> None:
         """Fetch the whole journal."""
         seq, head = 1, 1
         while seq <= head:
-            reply = self.ask("sync", from_=seq, max=batch)
+            reply = self.request("sync", from_=seq, max=batch)
             seq, head = reply["next"], reply["seq"]
 
     def press(self, hold_ms: float = 150) -> None:
@@ -114,20 +110,20 @@ class Bench:
     def guarded_live(self) -> bool:
         return self.board.rails[1] > 300
 
-    def closes_within(self, limit_ms: float) -> float:
+    def ms_until_closed(self, limit_ms: float) -> float:
         """Run until the guarded rail is dead; how many ms that took (AssertionError beyond the limit)."""
         begun = self.board.now_ms
         self.board.run_until(lambda: not self.guarded_live(), limit_ms)
         return self.board.now_ms - begun
 
 
-def check_chain(notes: list[Note], board: str, key: bytes | None = None) -> None:
-    """Every record hangs on the one before it; with the key, its mac is right too."""
+def check_chain(records: list[JournalRecord], board: str, key: bytes | None = None) -> None:
+    """Assert that every record is linked to the one before it; with the key, that its mac is right too."""
     link = record.genesis(board)
-    for note in sorted(notes, key=lambda n: n.seq):
-        body = record.make_body(note[:14])
-        mac = bytes.fromhex(note.mac)
-        assert record.make_link(link, body, mac).hex() == note.link, f"record {note.seq} does not hang on {note.seq - 1}"
+    for entry in sorted(records, key=lambda n: n.seq):
+        body = record.make_body(entry[:14])
+        mac = bytes.fromhex(entry.mac)
+        assert record.make_link(link, body, mac).hex() == entry.link, f"record {entry.seq} is not linked to {entry.seq - 1}"
         if key:
-            assert record.make_mac(key, link, body) == mac, f"record {note.seq} has a false mac"
-        link = bytes.fromhex(note.link)
+            assert record.make_mac(key, link, body) == mac, f"record {entry.seq} has a false mac"
+        link = bytes.fromhex(entry.link)

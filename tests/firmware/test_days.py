@@ -21,8 +21,8 @@ import pytest
 from earlid.demo.scenes import SPEECH
 from earlid.virtual.sound import load
 
-from tests.firmware.book import WALL_AT_START_MS, Book
-from tests.firmware.kit import FIRST_HOP_MS, Bench, Note, check_chain
+from tests.firmware.ground_truth import WALL_AT_START_MS, GroundTruth
+from tests.firmware.kit import FIRST_HOP_MS, Bench, JournalRecord, check_chain
 
 FIRMWARE = Path(lid.__file__).parent.parent
 CLIPS = [load(SPEECH / f"{name}.flac") for name in ("word-slt", "word-rms", "word-m3", "babble-awb", "babble-gb", "request-slt")]
@@ -59,7 +59,7 @@ class Days:
     """A board, the person who lives with it, and the host that reads its journal every night."""
 
     def __init__(self, bench: Bench, seed: int) -> None:
-        self.bench, self.board, self.book = bench, bench.board, Book(bench)
+        self.bench, self.board, self.truth = bench, bench.board, GroundTruth(bench)
         self.rng = random.Random(seed)
         self.synced = 0
         self.heap: dict[int, list[int]] = {}  # free bytes at each day's end, by start
@@ -97,7 +97,7 @@ class Days:
 
     def suffer(self, what: str) -> None:
         board, rng = self.board, self.rng
-        self.book.accidents.append(board.now_ms)
+        self.truth.accidents.append(board.now_ms)
         if what == "reset":
             board.reset_pin()
         elif what == "cut":
@@ -117,10 +117,10 @@ class Days:
         before, frames = self.bench.hello(), capture.position
         self.board.run_ms(quiet_ms)
         after, frames = self.bench.hello(), capture.position - frames
-        assert after["boot"] == before["boot"], f"a start in a quiet room: {self.bench.notes()[-4:]}"
+        assert after["boot"] == before["boot"], f"a start in a quiet room: {self.bench.records()[-4:]}"
         if self.board.simulation.i2s is not capture:
             # Once in a thousand records the sentinel sleeps for a second: a new segment is erased ahead.
-            assert self.segments() == rooms + 1, f"the microphone was stopped: {self.bench.notes()[-4:]}"
+            assert self.segments() == rooms + 1, f"the microphone was stopped: {self.bench.records()[-4:]}"
             return
         hops, passed_ms = after["hops"] - before["hops"], after["ms"] - before["ms"]
         self.quiet_hops += hops
@@ -136,27 +136,27 @@ class Days:
         """Sleep with the switch latched until then; where the counter wraps, wake before it and speak over it."""
         self.board.mute(True)
         self.board.run_ms(300)
-        wrap_ms = (int(self.book.calendar_ms) // TICKS_WRAP_MS + 1) * TICKS_WRAP_MS
+        wrap_ms = (int(self.truth.calendar_ms) // TICKS_WRAP_MS + 1) * TICKS_WRAP_MS
         if day_end_ms > wrap_ms:
-            self.skip(wrap_ms - 2000 - self.book.calendar_ms)
+            self.skip(wrap_ms - 2000 - self.truth.calendar_ms)
             self.board.mute(False)
             self.board.run_ms(800)
-            opened = len(self.bench.notes("open"))
+            opened = len(self.bench.records("open"))
             self.bench.open_by_button()
             self.board.run_ms(12_000)
-            assert len(self.bench.notes("open")) == opened + 1
-            assert self.book.calendar_ms > wrap_ms
+            assert len(self.bench.records("open")) == opened + 1
+            assert self.truth.calendar_ms > wrap_ms
             self.wraps += 1
             self.board.mute(True)
             self.board.run_ms(300)
-        self.skip(day_end_ms - self.book.calendar_ms)
+        self.skip(day_end_ms - self.truth.calendar_ms)
         self.board.mute(False)
         self.board.run_ms(1500)
 
     def skip(self, left_ms: float) -> None:
         if left_ms > 0:
             self.board.step_clock(int(left_ms))
-            self.book.skipped_ms += int(left_ms)
+            self.truth.skipped_ms += int(left_ms)
             self.board.run_ms(100)
 
     def read_journal(self) -> None:
@@ -164,11 +164,11 @@ class Days:
         bench = self.bench
         head = self.synced + 1
         while self.synced < head:
-            reply = bench.ask("sync", from_=self.synced + 1, max=64)
+            reply = bench.request("sync", from_=self.synced + 1, max=64)
             self.synced, head = reply["next"] - 1, reply["seq"]
-        newest = next(note for note in bench.notes() if note.seq == self.synced)
-        assert bench.ask("ack", seq=newest.seq, link=newest.link)["ok"]
-        assert bench.ask("clock", wall_ms=WALL_AT_START_MS + int(self.book.calendar_ms), unc_ms=UNCERTAIN_MS)["ok"]
+        newest = next(entry for entry in bench.records() if entry.seq == self.synced)
+        assert bench.request("ack", seq=newest.seq, link=newest.link)["ok"]
+        assert bench.request("clock", wall_ms=WALL_AT_START_MS + int(self.truth.calendar_ms), unc_ms=UNCERTAIN_MS)["ok"]
 
     def gauge(self) -> None:
         self.board.run_ms(100)
@@ -180,18 +180,18 @@ class Days:
         self.files.append(len(self.board.read_files()))
 
 
-def check_receipts(days: Days, notes: list[Note]) -> dict[str, int]:
+def check_receipts(days: Days, records: list[JournalRecord]) -> dict[str, int]:
     """One receipt for each opening, durable before it; one opening for each receipt, or the reason why there was none."""
-    book = days.book
-    when = {key: stamp.nature_ms for key, stamp in book.stamps.items()}
-    physical = book.openings()
-    receipts = [note for note in notes if note.event == "open"]
-    unused = {(note.boot, note.seq) for note in receipts}
-    ends: dict[tuple[int, int], Note | None] = {}
-    for note, after in zip(notes, [*notes[1:], None], strict=True):
-        if note.event == "open":
-            assert after is None or after.event in ("close", "fault", "boot"), (note, after)
-            ends[note.boot, note.seq] = after
+    truth = days.truth
+    when = {key: record_time.simulated_ms for key, record_time in truth.record_times.items()}
+    physical = truth.openings()
+    receipts = [entry for entry in records if entry.event == "open"]
+    unused = {(entry.boot, entry.seq) for entry in receipts}
+    ends: dict[tuple[int, int], JournalRecord | None] = {}
+    for entry, after in zip(records, [*records[1:], None], strict=True):
+        if entry.event == "open":
+            assert after is None or after.event in ("close", "fault", "boot"), (entry, after)
+            ends[entry.boot, entry.seq] = after
     worst_ms = 0.0
     tails, gone_ms = 0, -DROPS_MS
     for rose_ms, fell_ms in physical:
@@ -211,27 +211,30 @@ def check_receipts(days: Days, notes: list[Note]) -> dict[str, int]:
             assert -PUMP_FILLS_MS <= off_ms <= DROPS_MS, (rose_ms, fell_ms, after)
             worst_ms = max(worst_ms, abs(off_ms))
         else:
-            assert any(rose_ms - PUMP_FILLS_MS <= at and fell_ms <= at + DROPS_MS for at in book.accidents), (rose_ms, fell_ms)
+            assert any(rose_ms - PUMP_FILLS_MS <= at and fell_ms <= at + DROPS_MS for at in truth.accidents), (
+                rose_ms,
+                fell_ms,
+            )
     for key in unused:  # a cut, the switch or a second press before the pump was full
         after = ends[key]
         short = after is not None and after.event == "close" and after.a < PUMP_FILLS_MS
-        assert short or any(0 <= at - when[key] < PUMP_FILLS_MS for at in book.accidents), (key, after)
+        assert short or any(0 <= at - when[key] < PUMP_FILLS_MS for at in truth.accidents), (key, after)
     return {
         "openings": len(physical) - tails, "tails": tails, "receipts": len(receipts), "never live": len(unused),
         "worst ms": round(worst_ms),
     }  # fmt: skip
 
 
-def check_clocks(days: Days, notes: list[Note]) -> float:
+def check_clocks(days: Days, records: list[JournalRecord]) -> float:
     """Every record's time is the calendar's; the widest spread of any start, in ms."""
     widest_ms = 0.0
-    for boot, offsets in days.book.offsets_ms(notes).items():
+    for boot, offsets in days.truth.offsets_ms(records).items():
         spread_ms = max(offsets) - min(offsets)
         assert spread_ms <= CLOCK_MS, f"start {boot}: the records' clock drifted by {spread_ms} ms"
         widest_ms = max(widest_ms, spread_ms)
-    for note in notes:
-        if note.flags & 4:
-            assert days.book.wall_error_ms(note) <= note.wall_unc_ms, note
+    for entry in records:
+        if entry.flags & 4:
+            assert days.truth.wall_error_ms(entry) <= entry.wall_unc_ms, entry
     return widest_ms
 
 
@@ -254,18 +257,18 @@ def check_days(seed: int, count: int, dense_ms: float, quiet_ms: float, night_ms
             days.skip_to((day + 1) * DAY_MS)
             days.read_journal()
             days.gauge()
-        notes = sorted(bench.notes())
-        check_chain(notes, bench.hello()["board"])
-        assert [note.seq for note in notes] == list(range(1, len(notes) + 1)), f"seed {seed}"
-        seen = check_receipts(days, notes)
-        words = sum(note.reason == "word" for note in notes if note.event == "open")
-        faults = sorted({note.reason for note in notes if note.event == "fault"})
-        spread_ms = check_clocks(days, notes)
-        simulated_h, calendar_d = bench.board.now_ms / 3.6e6, days.book.calendar_ms / DAY_MS
+        records = sorted(bench.records())
+        check_chain(records, bench.hello()["board"])
+        assert [entry.seq for entry in records] == list(range(1, len(records) + 1)), f"seed {seed}"
+        seen = check_receipts(days, records)
+        words = sum(entry.reason == "word" for entry in records if entry.event == "open")
+        faults = sorted({entry.reason for entry in records if entry.event == "fault"})
+        spread_ms = check_clocks(days, records)
+        simulated_h, calendar_d = bench.board.now_ms / 3.6e6, days.truth.calendar_ms / DAY_MS
         print(
-            f"{calendar_d:.2f} days of calendar: {simulated_h:.2f} hours in full, {days.book.skipped_ms / 3.6e6:.1f} skipped; "
-            f"{seen}, {words} by word, {len(days.book.accidents)} accidents, {len({n.boot for n in notes})} starts, "
-            f"{len(notes)} records, faults {faults}; {days.wraps} wraps; record clock within {spread_ms:.2f} ms; "
+            f"{calendar_d:.2f} days of calendar: {simulated_h:.2f} hours in full, {days.truth.skipped_ms / 3.6e6:.1f} skipped; "
+            f"{seen}, {words} by word, {len(days.truth.accidents)} accidents, {len({n.boot for n in records})} starts, "
+            f"{len(records)} records, faults {faults}; {days.wraps} wraps; record clock within {spread_ms:.2f} ms; "
             f"{days.quiet_hops} hops in quiet, worst {days.worst_hops} off; files {min(days.files)}..{max(days.files)}; "
             f"free heap {check_heap(days)}"
         )
@@ -274,12 +277,12 @@ def check_days(seed: int, count: int, dense_ms: float, quiet_ms: float, night_ms
         assert seen["receipts"] >= count
 
 
-def test_two_random_days(seed):
+def test_two_random_days_have_a_receipt_for_each_opening(seed):
     check_days(seed, 2, 90_000, 30_000)
 
 
 @pytest.mark.soak
-def test_thirty_random_days(seed):
+def test_thirty_random_days_have_a_receipt_for_each_opening(seed):
     """Two dense minutes and twelve quiet ones for each of 30 days, a night of eight hours; EARLID_SOAK_MINUTES: longer."""
     scale = float(os.environ.get("EARLID_SOAK_MINUTES", "2")) / 2
     check_days(seed, 30, scale * 2 * MINUTE_MS, scale * 12 * MINUTE_MS, night_ms=scale * 480 * MINUTE_MS)

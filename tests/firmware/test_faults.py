@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is wrong with the copper, the microphone or the clock: rows of the fault table in firmware/README.md.
+"""Faults of the circuit, the microphone and the clock: rows of the fault table in firmware/README.md.
 
 The rest of the table is in test_starts.py. Behind both: every failure ends with the lid closed.
 """
@@ -23,35 +23,35 @@ GUARDED_PUMP = circuit.GUARDED_PUMP_PIN
 SENTINEL_PUMP = circuit.SENTINEL_PUMP_PIN
 
 
-def test_a_healthy_start_is_closed_and_says_so():
+def test_healthy_start_is_closed_and_passes_its_self_test():
     with Bench() as bench:
-        assert bench.told()[0] == ("boot", "power-on")
-        assert ("selftest", "passed") in bench.told()
+        assert bench.events()[0] == ("boot", "power-on")
+        assert ("selftest", "passed") in bench.events()
         assert bench.hello()["state"] == "closed"
-        assert bench.last("selftest").a == SelfTestBit.ALL
+        assert bench.last_record("selftest").a == SelfTestBit.ALL
         assert not bench.board.events("guarded_relay"), "the self-test touched the guarded microphone"
 
 
-def test_a_welded_contact_is_found_at_closing():
+def test_welded_contact_is_a_fault_at_closing():
     with Bench() as bench:
         bench.open_by_button()
         bench.board.weld("guarded")
         bench.press()
         bench.board.run_ms(600)
-        assert bench.last("fault").reason == "welded"
-        assert bench.last("fault").a > circuit.RAIL_LIVE_MV
+        assert bench.last_record("fault").reason == "welded"
+        assert bench.last_record("fault").a > circuit.RAIL_LIVE_MV
         hello = bench.hello()
         assert (hello["state"], hello["why"]) == ("fault", "welded")
-        assert ("close", "button") in bench.told(), "the receipt of the opening is missing"
+        assert ("close", "button") in bench.events(), "the receipt of the opening is missing"
         assert bench.board.rails[0] < 300, "the sentinel is still fed in fault"
 
 
-def test_a_welded_contact_is_found_at_start():
+def test_welded_contact_is_a_fault_at_start():
     with Bench(start=False) as bench:
         bench.board.weld("guarded")
         bench.board.start()
         bench.board.run_ms(7000)
-        assert ("selftest", "failed") in bench.told()
+        assert ("selftest", "failed") in bench.events()
         assert bench.hello()["why"] == "welded"
         bench.press()
         assert bench.hello()["state"] == "fault"
@@ -59,7 +59,7 @@ def test_a_welded_contact_is_found_at_start():
 
 @pytest.mark.parametrize("pin", [GUARDED_PUMP, SENTINEL_PUMP])
 @pytest.mark.parametrize("level", [0, 1])
-def test_a_stuck_pump_pin_never_feeds_a_microphone(pin, level):
+def test_stuck_pump_pin_powers_no_microphone(pin, level):
     with Bench() as bench:
         bench.open_by_button()
         bench.board.stuck_pin(pin, level)
@@ -68,25 +68,25 @@ def test_a_stuck_pump_pin_never_feeds_a_microphone(pin, level):
         assert bench.board.rails[rail] < 300
 
 
-def test_a_relay_that_does_not_close_is_told_and_the_lid_listens_on():
+def test_relay_that_does_not_close_is_recorded_and_the_gate_goes_on():
     with Bench() as bench:
         bench.board.relay_open("guarded")
         bench.press()
         bench.board.run_ms(500)
-        assert ("fault", "no-close") in bench.told()
-        assert bench.last("close").reason == "fault"
+        assert ("fault", "no-close") in bench.events()
+        assert bench.last_record("close").reason == "fault"
         assert bench.hello()["state"] == "closed"
         bench.board.relay_open("guarded", False)
         bench.open_by_button()
 
 
-def test_a_sagging_rail_ends_the_opening():
+def test_sagging_rail_ends_the_opening():
     with Bench() as bench:
         bench.open_by_button()
         bench.board.rail_sag(2000)
         bench.board.run_ms(600)
-        assert ("fault", "sagging") in bench.told()
-        assert bench.last("close").reason == "fault"
+        assert ("fault", "sagging") in bench.events()
+        assert bench.last_record("close").reason == "fault"
         assert not bench.guarded_live()
 
 
@@ -95,53 +95,53 @@ def test_closing_by_fault_has_its_own_drop_time():
         bench.open_by_button()
         bench.press()
         bench.board.run_ms(600)
-        assert bench.last("close").b > 20
+        assert bench.last_record("close").b > 20
         bench.board.relay_open("guarded")  # the rail is never live: it is gone in the first hop
         bench.press()
         bench.board.run_ms(800)
-        assert (bench.last("close").reason, bench.last("close").b) == ("fault", 10)
+        assert (bench.last_record("close").reason, bench.last_record("close").b) == ("fault", 10)
 
 
 @pytest.mark.parametrize("level", [0, 1])
-def test_mute_poles_that_disagree_are_a_fault(level):
+def test_disagreeing_mute_poles_are_a_fault(level):
     """Both throws' sense lines say the same: one of them lies."""
     with Bench() as bench:
         bench.open_by_button()
         bench.board.stuck_pin(circuit.MUTE_SENSE_PIN if level else circuit.ARM_SENSE_PIN, level)
-        assert bench.closes_within(250) <= 250
+        assert bench.ms_until_closed(250) <= 250
         bench.board.run_ms(400)
         assert (bench.hello()["state"], bench.hello()["why"]) == ("fault", "mute-poles")
-        assert bench.last("fault").reason == "mute-poles"
+        assert bench.last_record("fault").reason == "mute-poles"
 
 
 @pytest.mark.parametrize(("mode", "reason"), [("dead", "mic-dead"), ("stuck", "mic-stuck"), ("clipped", "mic-clipped")])
-def test_a_broken_microphone_is_named_and_its_recovery_too(mode, reason):
+def test_broken_microphone_and_its_recovery_are_recorded(mode, reason):
     with Bench() as bench:
         bench.board.noise(-20)
         bench.board.run_ms(500)
         bench.board.microphone = mode
         bench.board.run_ms(4000)
-        assert bench.last("fault").reason == reason
+        assert bench.last_record("fault").reason == reason
         bench.board.microphone = "ok"
         bench.board.run_ms(4000)
-        assert bench.last("fault").reason == "recovered"
+        assert bench.last_record("fault").reason == "recovered"
         bench.open_by_button()
 
 
 @pytest.mark.parametrize("when", ["closed", "open"])
-def test_a_hang_closes_the_lid_and_the_watchdog_starts_again(when):
+def test_hang_closes_the_lid_and_the_watchdog_restarts(when):
     with Bench() as bench:
         if when == "open":
             bench.open_by_button()
         bench.board.hang()
-        assert bench.closes_within(250) <= 250
+        assert bench.ms_until_closed(250) <= 250
         bench.board.run_ms(7000)
         assert bench.board.resets[-1][1] == 3
-        assert ("boot", "watchdog") in bench.told()
+        assert ("boot", "watchdog") in bench.events()
         assert bench.hello()["state"] == "closed"
 
 
-def test_pulling_the_plug_of_the_port_changes_nothing():
+def test_unplugged_port_changes_nothing():
     with Bench() as bench, serial.Serial(bench.board.serial_port) as host:
         bench.open_by_button()
         assert host.read(20)
@@ -154,7 +154,7 @@ def test_pulling_the_plug_of_the_port_changes_nothing():
         assert bench.hello()["state"] == "closed"
 
 
-def test_a_loop_that_is_too_late_counts_what_the_driver_lost():
+def test_late_loop_counts_the_samples_that_the_driver_lost():
     """A hop that costs more than 10 ms: the I2S driver drops samples without a word."""
     source = (FIRMWARE / "lid" / "lights.py").read_text()
     slow = source.replace(
@@ -163,41 +163,41 @@ def test_a_loop_that_is_too_late_counts_what_the_driver_lost():
     assert slow != source
     with Bench(files={"lid/lights.py": slow.encode()}) as bench:
         bench.board.run_ms(7000)
-        assert bench.last("fault").reason == "overrun"
-        assert bench.last("fault").a > 0
+        assert bench.last_record("fault").reason == "overrun"
+        assert bench.last_record("fault").a > 0
         lost_ms = bench.board.simulation.lost_frames / 16
         assert abs(bench.hello()["overruns"] * 10 - lost_ms) <= max(60, lost_ms * 0.1), (bench.hello()["overruns"], lost_ms)
-        assert len([note for note in bench.notes("fault") if note.reason == "overrun"]) == 1, "one record a minute"
+        assert len([entry for entry in bench.records("fault") if entry.reason == "overrun"]) == 1, "one record a minute"
 
 
-def test_a_relay_that_drops_more_slowly_than_it_used_to_is_told():
+def test_slower_drop_than_at_first_is_recorded():
     with Bench() as bench:
-        first = bench.last("selftest").b
+        first = bench.last_record("selftest").b
         channel = bench.board.simulation.circuit.sentinel
         channel.constants = dataclasses.replace(channel.constants, pump_decay_us=channel.constants.pump_decay_us * 1.6)
-        reply = bench.ask("selftest", limit_ms=8000)
+        reply = bench.request("selftest", limit_ms=8000)
         assert reply["drop_ms"] > first * 1.4
         assert not reply["bits"] & SelfTestBit.DROP_UNCHANGED
         bench.board.run_ms(300)
-        fault = bench.last("fault")
+        fault = bench.last_record("fault")
         assert (fault.reason, fault.b) == ("drop-time", first)
         assert bench.hello()["state"] == "closed"
 
 
-def test_a_self_test_on_request_needs_a_closed_lid_and_leaves_it_listening():
+def test_requested_self_test_needs_a_closed_lid_and_ends_with_the_gate_running():
     with Bench() as bench:
-        assert bench.ask("selftest", limit_ms=8000)["bits"] == SelfTestBit.ALL
+        assert bench.request("selftest", limit_ms=8000)["bits"] == SelfTestBit.ALL
         bench.board.mute(True)
         bench.board.run_ms(500)
-        assert bench.ask("selftest")["err"] == "state"
+        assert bench.request("selftest")["err"] == "state"
         bench.board.mute(False)
         bench.board.run_ms(1000)
         assert bench.board.rails[0] > 2500
         assert not bench.board.events("guarded_relay")
 
 
-def test_time_never_goes_back_and_never_wraps():
-    """The port's counter wraps at 2 ** 30 ms; a step back is told, and time goes on from there."""
+def test_clock_never_goes_back_and_never_wraps():
+    """The port's counter wraps at 2 ** 30 ms; a step back is reported, and time goes on from there."""
     ticks = [2**30 - 50]
     clock = Clock(lambda: ticks[0], lambda new, old: (new - old + 2**29) % 2**30 - 2**29)
     steps = []
@@ -213,7 +213,7 @@ def test_time_never_goes_back_and_never_wraps():
     assert clock.ms() == 62 * 86_400_000 + 80
 
 
-def test_the_wall_clock_keeps_what_is_not_known_about_it():
+def test_wall_clock_uncertainty_grows_with_drift():
     ticks = [0]
     clock = Clock(lambda: ticks[0], lambda new, old: new - old)
     assert clock.wall() == (0, 0)
@@ -225,27 +225,27 @@ def test_the_wall_clock_keeps_what_is_not_known_about_it():
 
 
 @pytest.mark.parametrize("name", ["sentinel", "guarded"])
-def test_a_pump_that_a_pin_held_high_feeds_is_latched_at_start(name):
+def test_pump_fed_by_a_pin_held_high_is_a_latched_fault_at_start(name):
     """The series capacitor conducts: a hung chip with its pin high would leave the lid open."""
     with Bench(start=False) as bench:
         bench.board.short_pump(name)
         bench.board.start()
         bench.board.run_ms(FIRST_HOP_MS)
-        verdict = bench.last("selftest")
+        verdict = bench.last_record("selftest")
         assert (verdict.reason, verdict.a & SelfTestBit.STUCK_HIGH_SAFE) == ("failed", 0)
-        assert bench.last("fault").reason == "pump-stuck"
+        assert bench.last_record("fault").reason == "pump-stuck"
         assert (bench.hello()["state"], bench.hello()["why"]) == ("fault", "pump-stuck")
         bench.press()
         bench.board.run_ms(500)
         assert max(bench.board.rails) < 300
 
 
-def test_a_pump_that_slow_edges_feed_is_latched_at_start():
+def test_pump_fed_by_slow_edges_is_a_latched_fault_at_start():
     """It hardly leaks: a loop that crawls would keep the lid open."""
     with Bench(start=False, constants=dataclasses.replace(Constants(), pump_decay_us=3_000_000.0)) as bench:
         bench.board.start()
         bench.board.run_ms(FIRST_HOP_MS)
-        assert not bench.last("selftest").a & SelfTestBit.SLOW_SAFE
+        assert not bench.last_record("selftest").a & SelfTestBit.SLOW_SAFE
         assert bench.hello()["why"] == "pump-stuck"
         bench.press()
         bench.board.run_ms(4000)
@@ -253,7 +253,7 @@ def test_a_pump_that_slow_edges_feed_is_latched_at_start():
 
 
 @pytest.mark.parametrize("state", ["closed", "open", "muted"])
-def test_a_counter_that_goes_back_is_told_and_time_goes_on(state):
+def test_counter_that_goes_back_is_recorded_and_time_goes_on(state):
     with Bench() as bench:
         if state == "open":
             bench.open_by_button()
@@ -263,7 +263,7 @@ def test_a_counter_that_goes_back_is_told_and_time_goes_on(state):
         bench.board.step_clock(-5000)
         begun_ms = bench.board.now_ms
         bench.board.run_ms(100)
-        fault = bench.last("fault")
+        fault = bench.last_record("fault")
         assert fault.reason == "clock-back"
         assert 4900 <= fault.a <= 5000
         bench.board.run_ms(3500)
@@ -273,21 +273,21 @@ def test_a_counter_that_goes_back_is_told_and_time_goes_on(state):
         bench.board.mute(False)
         bench.board.run_ms(1000)
         bench.open_by_button()
-        opened = bench.last("open")
+        opened = bench.last_record("open")
         assert opened.ms > fault.ms
         assert opened.ms - fault.ms == pytest.approx(bench.board.now_ms - begun_ms, abs=400)
 
 
-def test_a_counter_that_goes_far_ahead_closes_the_lid():
+def test_counter_that_jumps_ahead_closes_the_lid():
     with Bench() as bench:
         bench.open_by_button()
         bench.board.step_clock(70_000)
-        assert bench.closes_within(250) <= 250
+        assert bench.ms_until_closed(250) <= 250
         bench.board.run_ms(200)
-        assert bench.last("close").reason == "timeout"
+        assert bench.last_record("close").reason == "timeout"
 
 
-def test_every_reason_of_the_fault_table_has_a_test():
+def test_fault_table_has_a_test_for_every_reason():
     table = (FIRMWARE / "README.md").read_text().partition("## Faults")[2].partition("The guarded microphone is never")[0]
     rows = [row for row in table.splitlines() if row.startswith("| ") and not row.startswith(("| fault", "| ---"))]
     reasons = {word for row in rows for cell in re.findall(r"`([^`]+)`", row) for word in cell.split() if word in record.REASONS}

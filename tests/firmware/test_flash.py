@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nothing acknowledged is lost to a power cut: the journal and the configuration on a real littlefs, cut at every write."""
+"""Power cuts: journal and configuration on a real littlefs, cut at every write, lose nothing that was reported durable."""
 
 import os
 import re
@@ -12,12 +12,12 @@ import pytest
 
 FIRMWARE = Path(lid.__file__).parent.parent
 MICROPYTHON = str(Path(sys.executable).parent / "micropython")
-WORLD = Path(__file__).parent / "flash_world.py"
+SCRIPT = Path(__file__).parent / "flash_power_cuts.py"
 
 
-def run_world(seed: int, mode: str, first: int, last: int, step: int = 1) -> tuple[subprocess.CompletedProcess, str]:
+def run_script(seed: int, mode: str, first: int, last: int, step: int = 1) -> tuple[subprocess.CompletedProcess, str]:
     done = subprocess.run(
-        [MICROPYTHON, "-X", "heapsize=64M", str(WORLD), str(seed), mode, str(first), str(last), str(step)],
+        [MICROPYTHON, "-X", "heapsize=64M", str(SCRIPT), str(seed), mode, str(first), str(last), str(step)],
         env={**os.environ, "MICROPYPATH": str(FIRMWARE)},
         capture_output=True,
         text=True,
@@ -32,60 +32,60 @@ def counts(done: subprocess.CompletedProcess) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_a_cut_at_every_write_of_a_scripted_hour(part, seed):
+def test_power_cut_at_every_write_of_a_scripted_hour_loses_nothing_durable(part, seed):
     """Each of the hour's writes in turn is the last one, torn: the odd ones here, the even ones there."""
-    done, told = run_world(seed, "every", 1 + part, 100000, 2)
-    assert done.returncode == 0, told
+    done, report = run_script(seed, "every", 1 + part, 100000, 2)
+    assert done.returncode == 0, report
     seen = counts(done)
-    assert seen["cuts"] == seen["runs"] > 500, told
+    assert seen["cuts"] == seen["runs"] > 500, report
 
 
-def test_cuts_at_random_writes_of_a_long_run(seed):
-    done, told = run_world(seed, "random", 1, 600, 10)
-    assert done.returncode == 0, told
+def test_power_cuts_at_random_writes_lose_nothing_durable(seed):
+    done, report = run_script(seed, "random", 1, 600, 10)
+    assert done.returncode == 0, report
     seen = counts(done)
-    assert seen["cuts"] >= seen["runs"] == 60, told
-    assert seen["again"] > 3, told
+    assert seen["cuts"] >= seen["runs"] == 60, report
+    assert seen["again"] > 3, report
 
 
-def test_a_cut_at_any_write_while_a_full_ring_gives_way(seed):
+def test_power_cut_while_a_full_ring_wraps_loses_nothing_uncounted(seed):
     """The oldest segment goes for a new one: what nobody had read is counted, whenever the power goes."""
-    done, told = run_world(seed, "ring", 1 + seed % 4, 100000, 4)
-    assert done.returncode == 0, told
+    done, report = run_script(seed, "ring", 1 + seed % 4, 100000, 4)
+    assert done.returncode == 0, report
     seen = counts(done)
-    assert seen["cuts"] == seen["runs"] > 100, told
+    assert seen["cuts"] == seen["runs"] > 100, report
 
 
-def test_the_ring_wraps_and_counts_what_nobody_read(seed):
-    done, told = run_world(seed, "wrap", 96, 9000)
-    assert done.returncode == 0, told
+def test_wrapped_ring_counts_unread_records_as_lost(seed):
+    done, report = run_script(seed, "wrap", 96, 9000)
+    assert done.returncode == 0, report
     seen = counts(done)
-    assert seen["oldest"] > 1000, told
+    assert seen["oldest"] > 1000, report
     # What was acknowledged went uncounted; of the rest, before and after, exactly what is gone was counted.
-    assert seen["lost"] == seen["gone"] + max(0, seen["oldest"] - 1 - seen["acked"]), told
-    assert seen["lost"] > 500, told
+    assert seen["lost"] == seen["gone"] + max(0, seen["oldest"] - 1 - seen["acked"]), report
+    assert seen["lost"] > 500, report
 
 
-def test_the_cuts_find_a_planted_careless_write(seed):
-    done, told = run_world(seed, "planted", 1050, 100000, 1)  # the first change of the configuration is not far
-    assert done.returncode != 0, told
-    assert "configuration" in done.stderr or "configuration" in done.stdout, told
+def test_planted_write_in_place_is_found(seed):
+    done, report = run_script(seed, "planted", 1050, 100000, 1)  # the first change of the configuration is not far
+    assert done.returncode != 0, report
+    assert "configuration" in done.stderr or "configuration" in done.stdout, report
 
 
 @pytest.mark.soak
-def test_a_cut_at_every_write_while_a_full_ring_gives_way(seed):
-    done, told = run_world(seed, "ring", 1, 100000)
-    assert done.returncode == 0, told
+def test_power_cut_at_every_write_while_a_full_ring_wraps_loses_nothing_uncounted(seed):
+    done, report = run_script(seed, "ring", 1, 100000)
+    assert done.returncode == 0, report
     seen = counts(done)
-    assert seen["cuts"] == seen["runs"] > 400, told
+    assert seen["cuts"] == seen["runs"] > 400, report
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(10))
-def test_ten_thousand_cuts(part, seed):
+def test_ten_thousand_power_cuts_lose_nothing_durable(part, seed):
     """10,000 runs, each cut at a random write of a long random history; a quarter of them again, soon after the restart."""
-    done, told = run_world(seed, "random", 1, 5000, 5)
-    assert done.returncode == 0, told
+    done, report = run_script(seed, "random", 1, 5000, 5)
+    assert done.returncode == 0, report
     seen = counts(done)
-    assert seen["cuts"] >= seen["runs"] == 1000, told
-    assert seen["again"] > 150, told
+    assert seen["cuts"] >= seen["runs"] == 1000, report
+    assert seen["again"] > 150, report

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A hang at any line of the loop closes the lid: an endless loop is put before a statement, and time goes on without the code."""
+"""Hangs: an endless loop before any statement of the loop closes the lid in time."""
 
 import ast
 from pathlib import Path
@@ -81,7 +81,7 @@ def check(chosen: list[tuple[str, str, int]], least: float) -> None:
     assert len(reached) >= len(chosen) * least
 
 
-def test_a_hang_in_every_phase_closes_the_lid():
+def test_hang_in_every_phase_closes_the_lid():
     """The first statement of each phase; every line of them is the soak's."""
     firsts: dict[tuple[str, str], tuple[str, str, int]] = {}
     for place in places():
@@ -91,5 +91,5 @@ def test_a_hang_in_every_phase_closes_the_lid():
 
 @pytest.mark.soak
 @pytest.mark.parametrize("module", PHASES)
-def test_a_hang_at_every_line_closes_the_lid(module):
+def test_hang_at_every_line_closes_the_lid(module):
     check([place for place in dict.fromkeys(places()) if place[0] == module], 0.2)

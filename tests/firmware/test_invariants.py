@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The nine things that must always hold (firmware/README.md names each test)."""
+"""The invariants (firmware/README.md names the tests of each)."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.firmware.kit import Bench, check_chain
 FIRMWARE = Path(lid.__file__).parent.parent
 
 
-def test_1_closed_is_what_happens_when_nothing_happens():
+def test_1_lost_power_and_resets_close_the_lid():
     """Power cut, reset pin, brown-out: the rail is dead within 250 ms, and no start touches it."""
     for accident in ("power_cut", "reset_pin", "brown_out"):
         with Bench() as bench:
@@ -28,7 +28,7 @@ def test_1_closed_is_what_happens_when_nothing_happens():
             assert len(bench.board.events("guarded_relay")) == changes, f"{accident}: a start closed the contact"
 
 
-def test_1_code_that_has_ended_holds_nothing():
+def test_1_exception_closes_the_lid_and_restarts():
     """An exception in any module of the loop: contact open in time, a record, a new start."""
     for module, line in (("messages", "    def telemetry(self):\n"), ("lights", "def status_led(state, hop, dim):\n")):
         source = (FIRMWARE / "lid" / f"{module}.py").read_text()
@@ -40,14 +40,14 @@ def test_1_code_that_has_ended_holds_nothing():
         )
         probe = "\n\ndef note_crash():\n    open('/crash', 'w').close()\n"
         with Bench(files={f"lid/{module}.py": (planted + probe).encode(), "crash": b""}) as bench:
-            bench.ask("telemetry", every_ms=100) if module == "messages" else None
+            bench.request("telemetry", every_ms=100) if module == "messages" else None
             bench.board.run_ms(4000)
-            assert ("fault", "exception") in bench.told(), module
+            assert ("fault", "exception") in bench.events(), module
             assert len(bench.board.resets) > 1, module
             assert not bench.guarded_live()
 
 
-def test_1_memory_that_runs_out_closes_the_lid():
+def test_1_exhausted_memory_closes_the_lid():
     """The loop eats all memory while the lid is open: it ends in an exception, the contact opens, the board starts anew."""
     source = (FIRMWARE / "lid" / "lights.py").read_text()
     eating = source.replace(
@@ -89,7 +89,7 @@ def test_2_software_cannot_unmute(way):
         assert bench.hello()["state"] == "muted"
 
 
-def test_4_no_opening_without_a_receipt():
+def test_4_opening_has_a_durable_record_before_the_rail_rises():
     """Power cut at every flash write around an opening: where the rail rose, the record is there after the restart."""
     rose = 0
     for write in range(1, 12):
@@ -100,21 +100,21 @@ def test_4_no_opening_without_a_receipt():
             live = [value for _, value in bench.board.events("guarded_rail") if value]
             bench.board.power_on()
             bench.board.run_ms(7000)
-            bench.ask("sync", from_=1, max=64)
-            opens = bench.notes("open")
+            bench.request("sync", from_=1, max=64)
+            opens = bench.records("open")
             assert len(opens) >= len(live[:1]), f"write {write}: opened without a receipt"
             rose += bool(live)
-            check_chain(bench.notes(), bench.hello()["board"])
+            check_chain(bench.records(), bench.hello()["board"])
     assert rose, "the test never opened the lid"
 
 
-def test_4_closing_is_contact_first_record_second():
+def test_4_closing_opens_the_contact_before_it_is_recorded():
     with Bench() as bench:
         bench.open_by_button()
         bench.press()
         bench.board.run_ms(500)
         gone_at = bench.board.events("guarded_rail")[-1][0]
-        opened, closed = bench.last("open"), bench.last("close")
+        opened, closed = bench.last_record("open"), bench.last_record("close")
         start = bench.board.events("power")[0][0]
         assert closed.ms > opened.ms
         assert closed.b > 0, "the drop time was not measured"
@@ -122,7 +122,7 @@ def test_4_closing_is_contact_first_record_second():
         assert gone_at > start
 
 
-def test_5_nothing_of_the_radio_is_imported_and_no_audio_leaves():
+def test_5_firmware_imports_no_radio_and_one_module_the_machine():
     for path in FIRMWARE.rglob("*.py"):
         text = path.read_text()
         assert not re.search(r"^\s*(?:import|from)\s+(?:network|bluetooth|socket|espnow|aioble)\b", text, re.M), path
@@ -130,19 +130,19 @@ def test_5_nothing_of_the_radio_is_imported_and_no_audio_leaves():
             assert not re.search(r"^\s*(?:import|from)\s+(?:machine|esp32)\b", text, re.M), f"{path} touches the machine"
 
 
-def test_5_the_microphones_buffer_is_overwritten_on_mute():
+def test_5_audio_buffer_is_overwritten_on_mute():
     with Bench() as bench:
         bench.board.noise(-20)
         bench.board.run_ms(500)
         bench.board.mute(True)
         bench.board.run_ms(200)
-        bench.ask("telemetry", every_ms=30)
+        bench.request("telemetry", every_ms=30)
         bench.board.run_ms(300)
-        live = [body["tm"] for body in bench.bodies() if "tm" in body][-1]
+        live = [body["tm"] for body in bench.messages() if "tm" in body][-1]
         assert (live["lvl"], live["score"], live["peak"]) == (0, 0, 0)
 
 
-def test_6_lights_tell_what_the_rail_is():
+def test_6_amber_light_follows_the_rail():
     with Bench() as bench:
         assert bench.board.leds["amber_guarded"] == 0
         bench.board.weld("guarded")
@@ -150,13 +150,13 @@ def test_6_lights_tell_what_the_rail_is():
         assert bench.board.leds["amber_guarded"] == 1, "the amber light follows the code, not the rail"
 
 
-def test_9_a_board_is_known_by_a_random_identifier():
+def test_9_board_identifier_is_random():
     identities = set()
     for seed in (1, 2):
         with Bench(seed=seed) as bench:
             hello = bench.hello()
             identities.add(hello["board"])
             assert re.fullmatch("[0-9a-f]{16}", hello["board"])
-            boot = bench.notes()[0]
+            boot = bench.records()[0]
             assert boot.seq == 1
     assert len(identities) == 2

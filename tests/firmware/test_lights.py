@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The truth table of light and sound, row by row, and on a board's pins."""
+"""Status light and buzzer: the pattern of each state, and the board's pins."""
 
 import pytest
 from lid import lights
@@ -18,24 +18,24 @@ def flashes(pattern: list[bool]) -> int:
 @pytest.mark.parametrize(
     ("state", "count", "share"), [("closed", 1, 0.01), ("muted", 2, 0.02), ("fault", 8, 0.5), ("open", 1, 1.0)]
 )
-def test_each_state_has_its_own_pattern(state, count, share):
+def test_status_led_has_a_pattern_for_each_state(state, count, share):
     pattern = lit(state, 0)
     assert flashes(pattern) == count
     assert sum(pattern) / len(pattern) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("state", ["closed", "open", "muted", "fault"])
-def test_dim_is_a_quarter_and_never_off(state):
+def test_dim_led_is_a_quarter_and_never_off(state):
     bright, dim = sum(lit(state, 0)), sum(lit(state, 1))
     assert 0 < dim <= bright * 0.3 + 2
 
 
-def test_only_a_fault_is_heard():
+def test_buzzer_sounds_only_in_fault():
     assert any(lights.buzzer("fault", hop) for hop in range(300))
     assert not any(lights.buzzer(state, hop) for state in ("closed", "open", "muted") for hop in range(600))
 
 
-def test_the_boards_pins_follow_and_the_red_light_is_the_switchs():
+def test_pins_follow_the_state_and_the_red_light_the_switch():
     with Bench() as bench:
         bench.open_by_button()
         assert bench.board.leds["status"] == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lid's policy as a model: random people, words, hosts and faults; the design's invariants in every state reached."""
+"""The lid's policy, model-based: random people, words, hosts and faults; the invariants in every state reached."""
 
 import pytest
 from hypothesis import settings
@@ -141,7 +141,7 @@ TestPolicy.settings = settings(STEPS, max_examples=60)
 
 
 @pytest.mark.soak
-def test_the_policy_with_other_people_every_time():
+def test_policy_keeps_its_invariants_for_other_histories_every_time():
     run_state_machine_as_test(PolicyMachine, settings=settings(STEPS, max_examples=2000, derandomize=False))
 
 
@@ -152,7 +152,7 @@ def make(**values):
     return lid
 
 
-def test_a_word_opens_and_the_window_closes_it():
+def test_word_opens_and_the_window_closes():
     lid = make(open_ms=1000, silence_ms=60000)
     assert lid.step(200, False, False, True, 240, False) == policy.OPEN
     assert [lid.step(200 + i, False, False, False, 0, False) for i in range(1, 100)] == [policy.NOTHING] * 99
@@ -168,7 +168,7 @@ def test_silence_closes_early():
     assert lid.reason == "silence"
 
 
-def test_a_held_button_keeps_it_open_but_never_beyond_the_hard_maximum():
+def test_held_button_keeps_the_lid_open_up_to_the_hard_maximum():
     lid = make(open_ms=1000)
     assert lid.step(200, False, True, False, 0, True) == policy.OPEN
     closed_at = next(now for now in range(201, 20000) if lid.step(now, False, True, False, 0, True) == policy.CLOSE)
@@ -176,7 +176,7 @@ def test_a_held_button_keeps_it_open_but_never_beyond_the_hard_maximum():
     assert all(lid.step(closed_at + i, False, True, False, 0, True) == policy.NOTHING for i in range(1, 500))
 
 
-def test_a_second_press_closes_at_once():
+def test_second_press_closes_at_once():
     lid = make()
     lid.step(200, False, True, False, 0, True)
     lid.step(210, False, False, False, 0, True)
@@ -184,13 +184,13 @@ def test_a_second_press_closes_at_once():
     assert lid.reason == "button"
 
 
-def test_a_score_that_stays_high_opens_once():
+def test_score_that_stays_high_opens_once():
     lid = make(open_ms=500, refractory_ms=1000)
     actions = [lid.step(now, False, False, True, 255, False) for now in range(200, 3000)]
     assert actions.count(policy.OPEN) == 1
 
 
-def test_near_miss_reports_the_peak_once():
+def test_near_miss_is_reported_once_with_its_peak():
     lid = make(near_miss_q8=128)
     scores = [100, 140, 190, 150, 90, 20]
     actions = [lid.step(200 + i, False, False, False, score, False) for i, score in enumerate(scores)]
@@ -198,7 +198,7 @@ def test_near_miss_reports_the_peak_once():
     assert lid.peak == 190
 
 
-def test_a_button_held_since_the_start_is_no_press_and_no_proof():
+def test_button_held_since_the_start_is_neither_press_nor_presence():
     button, lid = TalkButton(), Policy(config.defaults())
     for now in range(1000):
         held = button.push(True)
@@ -212,7 +212,7 @@ def test_a_button_held_since_the_start_is_no_press_and_no_proof():
 
 
 @pytest.mark.parametrize("press_first", [True, False])
-def test_no_unmute_without_the_switch(press_first):
+def test_muted_state_lasts_until_the_switch(press_first):
     lid = make()
     lid.step(200, True, False, False, 0, True)
     for now in range(201, 400):

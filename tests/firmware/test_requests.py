@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The host may close, never open; what loosens needs the talk button; every reply is one, and refusals are journaled."""
+"""Requests: none opens the lid, loosening needs the talk button, refusals are recorded."""
 
 import itertools
 import json
@@ -7,7 +7,7 @@ import json
 import pytest
 from lid import config, wire
 
-from tests.firmware.kit import Bench, Note, check_chain
+from tests.firmware.kit import Bench, JournalRecord, check_chain
 
 ODD = (None, True, -1, 0, 1, 29, 30, 65535, 2**32, 2**48, 1e308, "", "word", [], [1], {}, {"open_ms": 60000})
 ARGUMENTS = ("from", "max", "seq", "link", "wall_ms", "unc_ms", "every_ms", "config", "key", "open_ms", "ms")
@@ -34,7 +34,7 @@ def loosest():
 def test_no_request_opens_the_lid_or_loosens_the_gate():
     """Every verb there is, and some there are not, with every argument in and out of range, from a host without presence."""
     with Bench() as bench:
-        before = bench.ask("config-get")["config"]
+        before = bench.request("config-get")["config"]
         cases = [(verb, {}) for verb in VERBS]
         cases += [(verb, {name: value}) for verb in KNOWN for name in ARGUMENTS for value in ODD]
         cases += [("sync", {"from": a, "max": b}) for a, b in itertools.product(ODD, ODD)]
@@ -47,58 +47,58 @@ def test_no_request_opens_the_lid_or_loosens_the_gate():
             bench.board.run_ms(20)
         bench.board.run_ms(2000)
         assert not bench.board.events("guarded_relay"), "a request opened the lid"
-        after = bench.ask("config-get")["config"]
+        after = bench.request("config-get")["config"]
         assert not config.loosens(before, after)
         assert bench.hello()["state"] == "closed"
-        assert ("config", "refused") in bench.told()
-        assert ("config", "paired") not in bench.told()
-        replies = [body for body in bench.bodies() if "re" in body]
+        assert ("config", "refused") in bench.events()
+        assert ("config", "paired") not in bench.events()
+        replies = [body for body in bench.messages() if "re" in body]
         assert len(replies) > len(cases) * 0.6
         bench.sync()
-        check_chain(bench.notes(), bench.hello()["board"])
+        check_chain(bench.records(), bench.hello()["board"])
 
 
-def test_a_host_can_close_an_open_lid_but_not_keep_it_open():
+def test_host_closes_an_open_lid_and_cannot_keep_it_open():
     with Bench() as bench:
         bench.open_by_button()
-        bench.ask("config-set", config={"silence_ms": 2400})  # closes it first: files are written closed
+        bench.request("config-set", config={"silence_ms": 2400})  # closes it first: files are written closed
         assert not bench.guarded_live()
-        assert bench.last("close").reason == "host"
+        assert bench.last_record("close").reason == "host"
         bench.open_by_button()
-        bench.ask("close")
-        assert bench.closes_within(250) <= 250
-        assert bench.last("close").reason == "host"
+        bench.request("close")
+        assert bench.ms_until_closed(250) <= 250
+        assert bench.last_record("close").reason == "host"
 
 
-def test_loosening_needs_the_button_and_tightening_does_not():
+def test_loosening_needs_the_talk_button_and_tightening_does_not():
     with Bench() as bench:
-        refused = bench.ask("config-set", config={"open_ms": 20000})
+        refused = bench.request("config-set", config={"open_ms": 20000})
         assert (refused["ok"], refused["err"]) == (False, "presence")
         assert "talk button" in refused["say"]
-        assert bench.last("config").reason == "refused"
-        assert bench.ask("config-set", config={"open_ms": 4000})["ok"]
+        assert bench.last_record("config").reason == "refused"
+        assert bench.request("config-set", config={"open_ms": 4000})["ok"]
         bench.board.talk(True)
         bench.board.run_ms(200)
-        assert bench.ask("config-set", config={"open_ms": 20000})["ok"]
-        assert bench.last("config").reason == "changed"
-        assert bench.ask("config-rollback")["ok"]
+        assert bench.request("config-set", config={"open_ms": 20000})["ok"]
+        assert bench.last_record("config").reason == "changed"
+        assert bench.request("config-rollback")["ok"]
         bench.board.talk(False)
-        assert bench.ask("config-get")["config"]["open_ms"] == 4000
-        assert bench.last("config").reason == "rolled-back"
-        assert bench.last("config").b == config.digest(config.check({"open_ms": 4000}))
+        assert bench.request("config-get")["config"]["open_ms"] == 4000
+        assert bench.last_record("config").reason == "rolled-back"
+        assert bench.last_record("config").b == config.digest(config.check({"open_ms": 4000}))
 
 
-def test_a_configuration_outlives_a_power_cut():
+def test_configuration_survives_a_power_cut():
     with Bench() as bench:
-        assert bench.ask("config-set", config={"open_ms": 4000})["ok"]
+        assert bench.request("config-set", config={"open_ms": 4000})["ok"]
         bench.board.power_cut()
         bench.board.run_ms(100)
         bench.board.power_on()
         bench.board.run_ms(7000)
-        assert bench.ask("config-get")["config"]["open_ms"] == 4000
+        assert bench.request("config-get")["config"]["open_ms"] == 4000
 
 
-def test_no_configuration_is_in_force_without_its_record():
+def test_changed_configuration_has_a_record_after_any_power_cut():
     """Power cut at every flash write of a change: where the new one is found afterwards, so is the record of it."""
     line = wire.encode(1, {"id": 1, "do": "config-set", "config": {"open_ms": 4000}})
     found = []
@@ -114,72 +114,72 @@ def test_no_configuration_is_in_force_without_its_record():
             bench.board.power_on()
             bench.board.run_ms(7000)
             bench.sync()
-            found.append(bench.ask("config-get")["config"]["open_ms"])
-            assert found[-1] == 8000 or ("config", "changed") in bench.told(), f"write {len(found)}: changed without a record"
+            found.append(bench.request("config-get")["config"]["open_ms"])
+            assert found[-1] == 8000 or ("config", "changed") in bench.events(), f"write {len(found)}: changed without a record"
     assert found[-1] == 4000
     assert found.count(8000) > 3
 
 
 @pytest.mark.parametrize("bad", [{"open_ms": 100}, {"open_ms": "8000"}, {"window": 3}, {"open_ms": 8000.0}, {"energy_on_q8": 64}])
-def test_a_setting_out_of_range_is_refused_by_name(bad):
+def test_setting_out_of_range_is_refused_by_name(bad):
     with Bench() as bench:
-        reply = bench.ask("config-set", config=bad)
+        reply = bench.request("config-set", config=bad)
         assert reply["err"] == "argument"
         assert next(iter(bad)) in reply["say"] or "energy_off_q8" in reply["say"]
 
 
-def test_the_key_leaves_once_a_press():
+def test_key_is_given_once_a_press():
     with Bench() as bench:
-        assert bench.ask("pair")["err"] == "presence"
+        assert bench.request("pair")["err"] == "presence"
         bench.board.talk(True)
         bench.board.run_ms(200)
-        key = bytes.fromhex(bench.ask("pair")["key"])
-        assert bench.ask("pair")["err"] == "state"
+        key = bytes.fromhex(bench.request("pair")["key"])
+        assert bench.request("pair")["err"] == "state"
         bench.board.talk(False)
         bench.board.run_ms(500)
-        check_chain(bench.notes(), bench.hello()["board"], key)
+        check_chain(bench.records(), bench.hello()["board"], key)
 
 
-def test_sync_brings_every_record_and_ack_is_checked():
+def test_sync_returns_every_record_and_ack_is_checked():
     with Bench() as bench:
         for _ in range(5):
             bench.press(150)
             bench.press(150)
             bench.board.run_ms(400)
-        own = bench.notes()
-        lines = len(bench.bodies())
+        own = bench.records()
+        lines = len(bench.messages())
         bench.sync(batch=7)
-        again = [Note(*body["rec"]) for body in bench.bodies()[lines:] if "rec" in body]
+        again = [JournalRecord(*body["rec"]) for body in bench.messages()[lines:] if "rec" in body]
         assert again == own
         last = own[-1]
-        assert bench.ask("ack", seq=last.seq, link="00" * 12)["err"] == "argument"
-        assert bench.ask("ack", seq=last.seq, link=last.link)["acked"] == last.seq
-        assert bench.ask("ack", seq=10**6, link=last.link)["err"] == "argument"
+        assert bench.request("ack", seq=last.seq, link="00" * 12)["err"] == "argument"
+        assert bench.request("ack", seq=last.seq, link=last.link)["acked"] == last.seq
+        assert bench.request("ack", seq=10**6, link=last.link)["err"] == "argument"
 
 
-def test_a_repeated_request_is_answered_again_and_done_once():
+def test_repeated_request_is_idempotent():
     with Bench() as bench:
         line = wire.encode(1, {"id": 77, "do": "clock", "wall_ms": 1763780000000, "unc_ms": 20})
         for _ in range(3):
             bench.board.send(line)
             bench.board.run_ms(100)
-        assert len([body for body in bench.bodies() if body.get("re") == 77]) == 3
-        assert len(bench.notes("clock")) == 1
+        assert len([body for body in bench.messages() if body.get("re") == 77]) == 3
+        assert len(bench.records("clock")) == 1
 
 
-def test_the_clock_is_journaled_when_set_and_when_stepped():
+def test_clock_is_recorded_when_set_and_when_stepped():
     with Bench() as bench:
-        assert bench.ask("clock", wall_ms=1763780000000, unc_ms=20)["step_ms"] == 0
+        assert bench.request("clock", wall_ms=1763780000000, unc_ms=20)["step_ms"] == 0
         bench.board.run_ms(1000)
-        bench.ask("clock", wall_ms=1763780001000 + 5, unc_ms=20)
-        assert len(bench.notes("clock")) == 1
-        step = bench.ask("clock", wall_ms=1763780000000 - 5000, unc_ms=20)["step_ms"]
+        bench.request("clock", wall_ms=1763780001000 + 5, unc_ms=20)
+        assert len(bench.records("clock")) == 1
+        step = bench.request("clock", wall_ms=1763780000000 - 5000, unc_ms=20)["step_ms"]
         assert -8000 < step < -4000
-        assert bench.last("clock").a == step & 0xFFFFFFFF
-        assert abs(bench.last("clock").wall_ms - 1763779995000) < 100
+        assert bench.last_record("clock").a == step & 0xFFFFFFFF
+        assert abs(bench.last_record("clock").wall_ms - 1763779995000) < 100
 
 
-def test_noise_on_the_line_disturbs_nothing():
+def test_line_noise_changes_nothing():
     with Bench() as bench:
         typed = b"import machine; machine.reset()\r\n"
         for junk in (b"\x03\x03\x04\x01", typed, b"#" * 3000, bytes(range(256)) * 8, b"\n" * 500):
@@ -189,20 +189,20 @@ def test_noise_on_the_line_disturbs_nothing():
         assert len(bench.board.resets) == 1
 
 
-def test_telemetry_is_numbers_only_and_stops_when_told():
+def test_telemetry_is_numbers_only_and_stops_on_request():
     with Bench() as bench:
-        bench.ask("telemetry", every_ms=100)
+        bench.request("telemetry", every_ms=100)
         bench.board.run_ms(1000)
-        lines = [body["tm"] for body in bench.bodies() if "tm" in body]
+        lines = [body["tm"] for body in bench.messages() if "tm" in body]
         assert 8 <= len(lines) <= 11
         assert all(isinstance(value, int) for line in lines for name, value in line.items() if name != "state")
-        bench.ask("telemetry", every_ms=0)
-        count = sum("tm" in body for body in bench.bodies())
+        bench.request("telemetry", every_ms=0)
+        count = sum("tm" in body for body in bench.messages())
         bench.board.run_ms(1000)
-        assert sum("tm" in body for body in bench.bodies()) == count
+        assert sum("tm" in body for body in bench.messages()) == count
 
 
-def test_lines_are_whole_or_not_at_all_when_nobody_drains_them():
+def test_full_queue_drops_whole_lines():
     with Bench() as bench:
         for number in range(60):  # faster than 115200 baud can carry the answers
             bench.board.send(wire.encode(number, {"id": number, "do": "hello"}))
@@ -214,13 +214,13 @@ def test_lines_are_whole_or_not_at_all_when_nobody_drains_them():
         assert all(json.loads(line[line.index(" ") : -9]) for line in frames)
 
 
-def test_maintenance_opens_the_repl_with_everything_off():
+def test_maintenance_opens_the_repl_with_both_relays_off():
     with Bench(start=False) as bench:
         bench.board.talk(True)
         bench.board.start()
         bench.board.run_ms(4000)
-        assert ("maintenance", "entered") in [(n["rec"][3], n["rec"][4]) for n in bench.bodies() if "rec" in n] or any(
-            body.get("hi", {}).get("maintenance") for body in bench.bodies()
+        assert ("maintenance", "entered") in [(n["rec"][3], n["rec"][4]) for n in bench.messages() if "rec" in n] or any(
+            body.get("hi", {}).get("maintenance") for body in bench.messages()
         )
         bench.board.talk(False)
         bench.board.send(b"print(6*7)\r\n")
@@ -230,6 +230,6 @@ def test_maintenance_opens_the_repl_with_everything_off():
         bench.board.power_cut()
         bench.board.power_on()
         bench.board.run_ms(7000)
-        reply = bench.ask("sync", from_=1, max=64)
+        reply = bench.request("sync", from_=1, max=64)
         assert reply["ok"]
-        assert ("maintenance", "entered") in bench.told()
+        assert ("maintenance", "entered") in bench.events()

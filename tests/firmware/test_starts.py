@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Starts and flash that go wrong: rows of the fault table in firmware/README.md. Whatever fails, the board comes up closed."""
+"""Failing starts and flash: rows of the fault table in firmware/README.md. Whatever fails, the board comes up closed."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def refuses_to_open(bench: Bench, why: str) -> None:
     assert bench.board.leds["buzzer"] or any(value for _, value in bench.board.events("buzzer")), "nobody can hear that"
 
 
-def test_three_quick_unclean_starts_stay_closed_and_say_why():
+def test_boot_loop_is_a_latched_fault():
     with Bench() as bench:
         for _ in range(3):
             bench.board.hang()
@@ -26,7 +26,7 @@ def test_three_quick_unclean_starts_stay_closed_and_say_why():
         assert (hello["state"], hello["why"]) == ("fault", "boot-loop")
         bench.press()
         assert not bench.guarded_live()
-        assert bench.last("fault").reason == "boot-loop"
+        assert bench.last_record("fault").reason == "boot-loop"
         # A good minute would have been forgotten by now; only a power cycle and then a good minute helps.
         bench.board.power_cut()
         bench.board.power_on()
@@ -34,7 +34,7 @@ def test_three_quick_unclean_starts_stay_closed_and_say_why():
         assert bench.hello()["why"] == "boot-loop"
 
 
-def test_a_good_minute_forgets_the_starts_before_it():
+def test_good_minute_resets_the_count_of_unclean_starts():
     with Bench() as bench:
         for _ in range(2):
             bench.board.hang()
@@ -45,17 +45,17 @@ def test_a_good_minute_forgets_the_starts_before_it():
         assert bench.hello()["state"] == "closed"
 
 
-def test_a_brown_out_closes_and_starts_again():
+def test_brown_out_closes_the_lid_and_restarts():
     with Bench() as bench:
         bench.open_by_button()
         bench.board.brown_out()
-        assert bench.closes_within(250) <= 250
+        assert bench.ms_until_closed(250) <= 250
         bench.board.run_ms(7000)
-        assert (bench.last("boot").boot, bench.last("boot").reason) == (2, "brown-out")
+        assert (bench.last_record("boot").boot, bench.last_record("boot").reason) == (2, "brown-out")
         assert bench.hello()["state"] == "closed"
 
 
-def test_failing_flash_means_no_opening():
+def test_failing_flash_prevents_openings():
     with Bench() as bench:
         bench.board.flash_error()
         bench.press()
@@ -64,7 +64,7 @@ def test_failing_flash_means_no_opening():
         assert (bench.hello()["state"], bench.hello()["why"]) == ("fault", "flash-error")
 
 
-def test_a_full_flash_at_first_start_means_no_opening():
+def test_full_flash_at_first_start_prevents_openings():
     with Bench(start=False) as bench:
         bench.board.flash_full()
         bench.board.start()
@@ -75,14 +75,14 @@ def test_a_full_flash_at_first_start_means_no_opening():
         refuses_to_open(bench, "flash-full")
 
 
-def test_a_damaged_configuration_means_safe_defaults_and_a_record():
+def test_damaged_configuration_gives_safe_defaults_and_a_record():
     with Bench(files={"config.json": b'{"open_ms": 60000}\n00000000\n'}) as bench:
-        assert ("fault", "config-damaged") in bench.told()
-        assert bench.ask("config-get")["config"]["open_ms"] == 8000
+        assert ("fault", "config-damaged") in bench.events()
+        assert bench.request("config-get")["config"]["open_ms"] == 8000
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known board", "new board"])
-def test_flash_that_fails_at_start_means_no_opening_and_no_repl(known):
+def test_failing_flash_at_start_prevents_openings_and_the_repl(known):
     with Bench(start=known) as bench:
         board = bench.board
         if known:
@@ -101,7 +101,7 @@ def test_flash_that_fails_at_start_means_no_opening_and_no_repl(known):
         assert ">>>" not in board.console.rpartition("rst:")[2], "the REPL is open"
         board.talk(True)
         board.run_ms(200)
-        assert bench.ask("pair")["ok"] is False, "the key was given out without a record"
+        assert bench.request("pair")["ok"] is False, "the key was given out without a record"
         board.talk(False)
         board.flash_error(False)
         board.power_cut()
@@ -111,22 +111,22 @@ def test_flash_that_fails_at_start_means_no_opening_and_no_repl(known):
         bench.open_by_button()
 
 
-def test_flash_that_fails_with_the_lid_closed_keeps_the_old_configuration():
+def test_failing_flash_with_the_lid_closed_keeps_the_old_configuration():
     with Bench() as bench:
-        before = bench.ask("config-get")
+        before = bench.request("config-get")
         bench.board.flash_error()
-        reply = bench.ask("config-set", config={"open_ms": 4000})
+        reply = bench.request("config-set", config={"open_ms": 4000})
         assert (reply["ok"], reply["err"]) == (False, "flash")
-        assert bench.ask("config-get")["digest"] == before["digest"]
+        assert bench.request("config-get")["digest"] == before["digest"]
         bench.board.run_ms(500)
         refuses_to_open(bench, "flash-error")
 
 
-def test_flash_that_fails_with_the_lid_open_closes_it_in_time():
+def test_failing_flash_with_the_lid_open_closes_it_in_time():
     with Bench() as bench:
         bench.open_by_button()
         bench.board.flash_error()
-        bench.ask("close")
+        bench.request("close")
         bench.board.run_ms(400)
         refuses_to_open(bench, "flash-error")
         bench.board.flash_error(False)
@@ -135,54 +135,54 @@ def test_flash_that_fails_with_the_lid_open_closes_it_in_time():
         bench.board.power_on()
         bench.board.run_ms(FIRST_HOP_MS)
         bench.sync()
-        assert ("open", "button") in bench.told()
+        assert ("open", "button") in bench.events()
 
 
 @pytest.mark.parametrize("damage", ["cut short", "a bit", "missing"])
-def test_a_damaged_word_means_button_only(damage):
+def test_damaged_word_leaves_the_button(damage):
     blob = bytearray(word_blob())
     blob[len(blob) // 2] ^= 4
     files = {"cut short": {"model.bin": word_blob()[:-900]}, "a bit": {"model.bin": bytes(blob)}, "missing": {}}[damage]
     with Bench(files=files) as bench:
-        assert ("fault", "model-damaged") in bench.told()
+        assert ("fault", "model-damaged") in bench.events()
         assert (bench.hello()["state"], bench.hello()["word"]) == ("closed", "")
         bench.open_by_button()
 
 
-def test_a_lid_that_is_open_as_the_good_minute_ends_delays_it_only():
+def test_open_lid_delays_the_good_minute():
     with Bench() as bench:
         assert "starts" in bench.board.read_files()
         bench.board.run_ms(62_500 - bench.board.now_ms)  # hop 6000 is at about 64 s
         bench.open_by_button()
         bench.board.run_ms(20_000)
-        assert bench.last("close").ms > 60_000
+        assert bench.last_record("close").ms > 60_000
         assert "starts" not in bench.board.read_files(), "the good minute was never noted"
 
 
-def test_a_damaged_baseline_is_measured_anew():
+def test_damaged_baseline_is_measured_anew():
     with Bench(files={"baseline": b"?"}) as bench:
-        assert bench.last("selftest").reason == "passed"
-        assert int(bench.board.read_files()["baseline"]) == bench.last("selftest").b
+        assert bench.last_record("selftest").reason == "passed"
+        assert int(bench.board.read_files()["baseline"]) == bench.last_record("selftest").b
 
 
-def test_the_slowest_flash_resets_nothing():
+def test_slowest_flash_triggers_no_watchdog_reset():
     """A sector erase may take 400 ms: the first start, a new segment and a configuration have to live with it."""
     with Bench(start=False) as bench:
         bench.board.simulation.flash.erase_us = 400_000
         bench.board.start()
         bench.board.run_ms(40_000)
-        assert bench.ask("config-set", limit_ms=15_000, config={"open_ms": 4000})["ok"]
-        assert bench.ask("ack", seq=bench.notes()[-1].seq, link=bench.notes()[-1].link)["ok"]
+        assert bench.request("config-set", limit_ms=15_000, config={"open_ms": 4000})["ok"]
+        assert bench.request("ack", seq=bench.records()[-1].seq, link=bench.records()[-1].link)["ok"]
         bench.board.run_ms(25_000)
         assert len(bench.board.resets) == 1
         assert bench.hello()["state"] == "closed"
         bench.open_by_button()
         bench.board.run_ms(3500)
-        assert bench.last("close").reason == "silence"
+        assert bench.last_record("close").reason == "silence"
 
 
 @pytest.mark.parametrize("at_ms", [310, 350, 600, 1000, 3000])
-def test_ctrl_c_opens_no_repl_while_the_board_starts(at_ms):
+def test_ctrl_c_during_start_opens_no_repl(at_ms):
     """Who holds the port and its reset line must not get a prompt, which could do anything, without the talk button."""
     with Bench(start=False, word=True) as bench:
         bench.board.start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The wire: whatever bytes come, neither side crashes, and nothing passes that was not sent."""
+"""The codec: no bytes crash a decoder, and none pass that were not sent."""
 
 import binascii
 import hashlib
@@ -40,14 +40,14 @@ fields = st.tuples(
 
 
 @given(seq=st.integers(0, 999999), body=bodies)
-def test_what_is_sent_arrives(seq, body):
+def test_encoded_message_decodes_to_the_same(seq, body):
     line = wire.encode(seq, body)
     assert re.fullmatch(rb"#\d{1,6} [ -~]*\*[0-9a-f]{8}\n", line)
     assert wire.decode(line[:-1]) == (seq, body)
 
 
 @given(noise=st.binary(max_size=3000), cuts=st.lists(st.integers(1, 50), max_size=20))
-def test_no_bytes_crash_the_decoder_or_pass_as_a_line(noise, cuts):
+def test_random_bytes_never_crash_the_decoder_or_pass_as_a_line(noise, cuts):
     decoder = wire.Decoder(200)
     at = 0
     for cut in [*cuts, len(noise)]:
@@ -56,14 +56,14 @@ def test_no_bytes_crash_the_decoder_or_pass_as_a_line(noise, cuts):
 
 
 @given(noise=st.binary(max_size=300), body=bodies, seq=st.integers(0, 999999))
-def test_a_line_after_noise_and_a_newline_is_found(noise, body, seq):
+def test_line_after_noise_and_a_newline_is_decoded(noise, body, seq):
     line = wire.encode(seq, body)
     decoder = wire.Decoder(4096)
     assert decoder.feed(noise + b"\n" + line)[-1] == (seq, body)
 
 
 @given(noise=st.binary(max_size=60).filter(lambda b: b"\n" not in b), body=bodies)
-def test_a_line_after_a_cut_line_is_found(noise, body):
+def test_line_after_a_cut_line_is_decoded(noise, body):
     """A board reset in mid-line: the next line begins on the same one."""
     decoder = wire.Decoder(4096)
     found = decoder.feed(b'#5 {"rec":[1,2' + noise + wire.encode(1, body))
@@ -71,7 +71,7 @@ def test_a_line_after_a_cut_line_is_found(noise, body):
 
 
 @given(fields)
-def test_a_record_keeps_its_meaning_in_flash_and_on_the_wire(values):
+def test_record_is_the_same_in_flash_and_on_the_wire(values):
     body = record.make_body(values)
     assert len(body) == record.BODY_BYTES
     assert tuple(record.read_body(body)) == values
@@ -86,13 +86,13 @@ def test_a_record_keeps_its_meaning_in_flash_and_on_the_wire(values):
 
 
 @given(row=json_values)
-def test_no_json_value_crashes_the_record_reader(row):
+def test_malformed_record_is_a_value_error(row):
     with pytest.raises(ValueError, match="not a record"):
         record.wire_to_slot(row)
 
 
 @given(fields, st.integers(0, 13), st.one_of(st.integers(), st.text(), st.none(), st.floats(), st.booleans()))
-def test_a_changed_field_is_refused_or_is_the_same_record(values, at, other):
+def test_changed_field_is_refused_or_read_back(values, at, other):
     slot, _ = record.seal(bytes(32), bytes(12), record.make_body(values))
     row = record.slot_to_wire(slot)
     row[at] = other
@@ -104,7 +104,7 @@ def test_a_changed_field_is_refused_or_is_the_same_record(values, at, other):
     assert type(other) in (int, str)
 
 
-def test_every_flipped_bit_of_a_slot_is_seen():
+def test_flipped_bit_of_a_slot_fails_its_checksum():
     slot, _ = record.seal(bytes(32), bytes(12), record.make_body([1, 1, 1, "open", "word", 1, 0, 1, 1, 1, 1, 1, 1, 1]))
     for bit in range(512):
         torn = bytearray(slot)
@@ -114,7 +114,7 @@ def test_every_flipped_bit_of_a_slot_is_seen():
 
 @settings(max_examples=50)
 @given(st.integers(1, 10000))
-def test_deep_nesting_is_an_error_not_a_crash(depth):
+def test_deep_nesting_is_a_value_error(depth):
     text = b"1 " + b"[" * depth
     line = b"#" + text + b"*%08x" % binascii.crc32(text)
     with pytest.raises(ValueError, match=r"json|frame"):
@@ -125,13 +125,13 @@ def test_deep_nesting_is_an_error_not_a_crash(depth):
     ("interpreter", "rounds"),
     [pytest.param(MICROPYTHON, 20000, id="micropython"), pytest.param([sys.executable], 20000, id="cpython")],
 )
-def test_mutated_lines_never_pass(interpreter, rounds, seed):
+def test_mutated_lines_are_never_accepted(interpreter, rounds, seed):
     check_fuzz(interpreter, rounds, seed)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("interpreter", [MICROPYTHON, [sys.executable]], ids=["micropython", "cpython"])
-def test_a_million_mutated_lines_never_pass(interpreter, seed):
+def test_a_million_mutated_lines_are_never_accepted(interpreter, seed):
     check_fuzz(interpreter, 1000000, seed)
 
 

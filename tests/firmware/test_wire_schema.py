@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One schema for the wire: what the firmware sends is what `lid.wire_schema` says, field for field, and so is PROTOCOL.md."""
+"""The wire schema: messages of the firmware match `lid.wire_schema` field for field, and so does PROTOCOL.md."""
 
 import ast
 import re
@@ -44,9 +44,9 @@ def check(value, message):
 
 
 def check_record(row):
-    note = wire_schema.Record._make(row)
-    check(note._asdict(), wire_schema.Record)
-    assert note.reason in EVENTS[note.event].reasons, (note.event, note.reason)
+    entry = wire_schema.Record._make(row)
+    check(entry._asdict(), wire_schema.Record)
+    assert entry.reason in EVENTS[entry.event].reasons, (entry.event, entry.reason)
 
 
 def check_all(bodies):
@@ -62,44 +62,44 @@ def check_all(bodies):
             assert len(body) == 1
 
 
-def test_every_request_and_message_of_the_firmware_is_as_the_schema_has_it():
+def test_every_request_and_message_of_the_firmware_matches_the_schema():
     with Bench(word=True) as bench:
-        check(bench.ask("hello", brief=1)["hi"], wire_schema.BriefHello)
+        check(bench.request("hello", brief=1)["hi"], wire_schema.BriefHello)
         bench.press()
         bench.board.run_ms(500)
         bench.board.talk(True)
         bench.board.run_ms(200)
-        newest = bench.notes()[-1]
+        newest = bench.records()[-1]
         arguments = ARGUMENTS | {"ack": {"seq": newest.seq, "link": newest.link}}
         for do in REQUESTS:
             if do in ("selftest", "probe"):
                 bench.board.talk(False)
                 bench.board.run_ms(500)
-            reply = bench.ask(do, limit_ms=8000, **arguments.get(do, {}))
+            reply = bench.request(do, limit_ms=8000, **arguments.get(do, {}))
             if do == "hello":
                 check(reply["hi"], Hello)
             check(reply, REQUESTS[do].reply)
             bench.board.talk(True)
             bench.board.run_ms(300)
-        assert set(bench.ask("config-get")["config"]) == set(config.SCHEMA)
+        assert set(bench.request("config-get")["config"]) == set(config.SCHEMA)
         bench.board.mute(True)
         bench.board.run_ms(300)
         bench.board.mute(False)
         bench.board.run_ms(500)
-        check_all(bench.bodies())
-        sent = {next(iter(set(body) & {"rec", "tm", "hi", "re"})) for body in bench.bodies()}
+        check_all(bench.messages())
+        sent = {next(iter(set(body) & {"rec", "tm", "hi", "re"})) for body in bench.messages()}
         assert sent == {"rec", "tm", "hi", "re"}
 
 
 @pytest.mark.parametrize("err", wire_schema.ERRORS)
-def test_every_refusal_of_the_firmware_is_as_the_schema_has_it(err):
+def test_every_refusal_of_the_firmware_matches_the_schema(err):
     with Bench() as bench:
         if err == "flash":
             bench.board.flash_error()
         elif err == "state":
             bench.board.mute(True)
             bench.board.run_ms(300)
-        reply = bench.ask(
+        reply = bench.request(
             {"presence": "pair", "unknown": "open", "argument": "sync", "state": "selftest", "flash": "config-set"}[err],
             **({"config": {"open_ms": 4000}} if err == "flash" else {}),
         )
@@ -109,14 +109,14 @@ def test_every_refusal_of_the_firmware_is_as_the_schema_has_it(err):
             assert reply["say"].rpartition(": ")[2].split() == list(REQUESTS), "a refused record has a request's place"
 
 
-def test_the_greeting_of_maintenance_is_as_the_schema_has_it():
+def test_maintenance_hello_matches_the_schema():
     with Bench(start=False) as bench:
         bench.board.talk(True)
         bench.board.start()
         bench.board.run_ms(4000)
-        greetings = [body["hi"] for body in bench.bodies() if "hi" in body]
+        greetings = [body["hi"] for body in bench.messages() if "hi" in body]
         assert [greeting["maintenance"] for greeting in greetings] == [True]
-        check_all(bench.bodies())
+        check_all(bench.messages())
 
 
 RANGES = [
@@ -127,20 +127,20 @@ RANGES = [
 ]
 
 
-def test_the_firmware_refuses_what_is_out_of_the_schemas_ranges_and_no_more():
+def test_arguments_out_of_the_schemas_ranges_are_refused_by_the_firmware():
     with Bench() as bench:
         for do, name, field in RANGES:
             rest = ARGUMENTS.get(do, {"seq": 1, "link": "0" * 24})
             for value in (field.low - 1, field.high + 1):
-                reply = bench.ask(do, limit_ms=8000, **{**rest, name: value})
+                reply = bench.request(do, limit_ms=8000, **{**rest, name: value})
                 assert (reply["ok"], reply.get("err")) == (False, "argument"), (do, name, value)
                 assert name in reply["say"]
             if do != "ack":  # in range, but of no record
                 for value in (field.low, field.high):
-                    assert bench.ask(do, limit_ms=8000, **{**rest, name: value})["ok"], (do, name, value)
+                    assert bench.request(do, limit_ms=8000, **{**rest, name: value})["ok"], (do, name, value)
 
 
-def test_records_are_those_of_the_journal():
+def test_record_fields_and_limits_match_the_journals():
     assert wire_schema.Record._fields == (*record.FIELDS, "link", "mac")
     kinds = {name: field_of(annotated) for name, annotated in fields(wire_schema.Record).items()}
     for name, limit in zip(record.FIELDS, record.LIMITS, strict=True):
@@ -150,7 +150,7 @@ def test_records_are_those_of_the_journal():
     assert {reason for event in EVENTS.values() for reason in event.reasons} == set(record.REASONS)
 
 
-def test_self_test_bits_are_the_firmwares():
+def test_self_test_bits_match_the_firmwares():
     source = (FIRMWARE / "lid" / "selftest.py").read_text()
     bits = dict(re.findall(r"^_([A-Z_]+) = const\((\d+)\)", source, re.MULTILINE))
     assert {name: bits.get(name) for name in wire_schema.SelfTestBit.__members__} == {
@@ -159,7 +159,7 @@ def test_self_test_bits_are_the_firmwares():
     assert list(wire_schema.SELF_TEST) == list(wire_schema.SelfTestBit)[:10]
 
 
-def test_what_came_after_the_first_version_may_be_absent():
+def test_fields_newer_than_the_first_version_are_optional():
     for message in MESSAGES:
         for name, annotated in fields(message).items():
             _, field, may_be_absent = field_of(annotated)
@@ -167,7 +167,7 @@ def test_what_came_after_the_first_version_may_be_absent():
             assert field.meaning or name == "hi", (message, name)
 
 
-def test_no_board_pays_for_the_schema():
+def test_schema_is_never_deployed():
     assert "lid/wire_schema" not in firmware_build.source_files(FIRMWARE)
     assert "lid/wire_schema.py" not in littlefs_image.firmware_files(FIRMWARE)
     assert "wire_schema" not in (FIRMWARE / "MANIFEST.json").read_text()
@@ -201,12 +201,12 @@ def hello_of(**changes):
         ({"link": None}, "link is no str"),
     ],
 )
-def test_what_is_wrong_with_a_greeting_is_named(changes, wrong):
+def test_malformed_hello_is_named_by_its_field(changes, wrong):
     assert problem(hello_of(**changes), Hello).startswith(wrong)
     assert bool(problem(hello_of(**changes), Hello)) == bool(wrong)
 
 
-def test_a_missing_field_is_named():
+def test_missing_field_is_named():
     for name in fields(Hello):
         greeting = hello_of()
         del greeting[name]
@@ -214,7 +214,7 @@ def test_a_missing_field_is_named():
 
 
 @given(value=json_values, names=st.lists(st.sampled_from(sorted(fields(Hello))), max_size=3), inner=json_values)
-def test_no_json_value_crashes_the_check(value, names, inner):
+def test_hostile_values_never_crash_the_check(value, names, inner):
     hostile = hello_of() | dict.fromkeys(names, inner)
     for message in MESSAGES:
         assert isinstance(problem(value, message), str)
@@ -224,12 +224,12 @@ def test_no_json_value_crashes_the_check(value, names, inner):
     )
 
 
-def test_protocol_page_has_the_schemas_tables():
+def test_protocol_page_tables_match_the_schema():
     assert protocol_page.render(PAGE) == PAGE, "run `make firmware`"
     assert set(re.findall(r"<!-- table: (\w+) -->", PAGE)) == set(protocol_page.tables())
 
 
-def test_protocol_page_shows_lines_that_decode_and_fit_the_schema():
+def test_protocol_page_examples_decode_and_match_the_schema():
     lines = re.findall(r"^([<>]) (#.*)$", PAGE.partition("## Examples")[2], re.MULTILINE)
     assert len(lines) > 8
     asked = {}
@@ -248,7 +248,7 @@ def test_protocol_page_shows_lines_that_decode_and_fit_the_schema():
             check_all([body])
 
 
-def test_protocol_pages_code_makes_and_reads_the_same_lines():
+def test_protocol_page_code_equals_the_codec():
     scope: dict = {}
     exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], scope)
     body = {"id": 7, "do": "sync", "from": 1, "max": 64}
@@ -260,7 +260,7 @@ def test_protocol_pages_code_makes_and_reads_the_same_lines():
             scope["decode"](line[:at] + bytes([line[at] ^ 1]) + line[at + 1 : -1])
 
 
-def test_the_fake_board_speaks_the_schema():
+def test_fake_board_matches_the_schema():
     slots = fake_board.seal_records("00112233aabbccdd", 3)
     board = fake_board.FakeBoard("00112233aabbccdd", slots)
     board.stop()
@@ -271,7 +271,7 @@ def test_the_fake_board_speaks_the_schema():
         check_record(record.slot_to_wire(slot))
 
 
-def test_the_bug_report_asks_for_fields_that_there_are():
+def test_bug_report_fields_are_in_the_schema():
     assert set(bug_report.HELLO) <= set(fields(Hello))
     assert set(bug_report.TELEMETRY) <= set(fields(wire_schema.Telemetry))
     assert set(bug_report.RECORD) <= set(wire_schema.Record._fields)

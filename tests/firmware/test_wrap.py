@@ -14,7 +14,7 @@ from earlid.demo.scenes import SPEECH
 from earlid.virtual.sound import load
 from lid import config
 
-from tests.firmware.kit import FIRST_HOP_MS, Bench, Note, check_chain
+from tests.firmware.kit import FIRST_HOP_MS, Bench, JournalRecord, check_chain
 
 FIRMWARE = Path(lid.__file__).parent.parent
 TICKS_WRAP_MS = 2**30
@@ -22,7 +22,7 @@ WORD_WRAP_MS = 2**32
 DAY_MS = 86_400_000
 # A window and a silence that both end within the script
 SHORT = config.dump(config.check({"open_ms": 3000, "silence_ms": 1200}))
-Story = tuple[list[tuple[float, str, object]], list[Note], dict[str, Any]]
+Story = tuple[list[tuple[float, str, object]], list[JournalRecord], dict[str, Any]]
 
 
 def live(start_ms: int, files: dict[str, bytes] | None = None) -> Story:
@@ -49,11 +49,11 @@ def live(start_ms: int, files: dict[str, bytes] | None = None) -> Story:
         board.run_ms(9000)
         bench.press()
         board.run_ms(3500)
-        bench.ask("clock", wall_ms=1_763_780_000_000, unc_ms=20)
+        bench.request("clock", wall_ms=1_763_780_000_000, unc_ms=20)
         board.run_ms(500)
         hello = bench.hello()
         bench.sync()
-        return list(board.history), bench.notes(), hello
+        return list(board.history), bench.records(), hello
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +88,12 @@ def moments(story: Story) -> dict[str, int]:
     }
 
 
-def test_the_reference_has_everything_that_is_timed(reference):
-    told = [(note.event, note.reason) for note in reference[1]]
+def test_reference_run_has_every_timed_event_and_is_repeatable(reference):
+    reported = [(entry.event, entry.reason) for entry in reference[1]]
     for seen in (("open", "word"), ("close", "silence"), ("open", "button"), ("close", "timeout"), ("close", "button"),
                  ("mute", ""), ("unmute", ""), ("boot", "watchdog"), ("clock", "set")):  # fmt: skip
-        assert seen in told, seen
-    assert ("fault", "overrun") not in told
+        assert seen in reported, seen
+    assert ("fault", "overrun") not in reported
     assert live(0) == reference, "the virtual board does not repeat itself: nothing here would mean anything"
 
 
@@ -105,14 +105,14 @@ MOMENTS = ("start", "self-test", "word", "pump", "silence", "drop", "refractory"
 @pytest.mark.parametrize(
     ("wrap_ms", "moment"), [*((TICKS_WRAP_MS, m) for m in MOMENTS), (WORD_WRAP_MS, "word"), (WORD_WRAP_MS, "window")]
 )
-def test_nothing_notices_the_wrap(reference, wrap_ms, moment):
-    history, notes, hello = live(wrap_ms - moments(reference)[moment])
-    assert notes == reference[1]
+def test_counter_wrap_changes_nothing(reference, wrap_ms, moment):
+    history, records, hello = live(wrap_ms - moments(reference)[moment])
+    assert records == reference[1]
     assert history == reference[0]
     assert hello == reference[2]
 
 
-def test_a_clock_that_forgets_the_wrap_is_found(reference):
+def test_planted_clock_without_wrap_is_found(reference):
     source = (FIRMWARE / "lid" / "clock.py").read_text()
     careless = source.replace("step = self._diff(now, self._last)", "step = now - self._last")
     assert careless != source
@@ -120,7 +120,7 @@ def test_a_clock_that_forgets_the_wrap_is_found(reference):
     assert story[1] != reference[1]
 
 
-def test_an_opening_across_the_day_when_32_bits_of_milliseconds_end():
+def test_opening_across_32_bits_of_milliseconds_is_recorded_right():
     """The journal's milliseconds since boot pass 2 ** 32: fifty nights with the switch latched, then an opening across it."""
     with Bench() as bench:
         board = bench.board
@@ -134,17 +134,17 @@ def test_an_opening_across_the_day_when_32_bits_of_milliseconds_end():
         board.run_ms(600)
         bench.open_by_button()
         board.run_ms(9500)
-        opened, closed = bench.last("open"), bench.last("close")
+        opened, closed = bench.last_record("open"), bench.last_record("close")
         assert opened.ms < WORD_WRAP_MS < closed.ms
-        assert (closed.reason, closed.b) == ("silence", pytest.approx(bench.last("selftest").b, abs=30))
+        assert (closed.reason, closed.b) == ("silence", pytest.approx(bench.last_record("selftest").b, abs=30))
         assert closed.a == pytest.approx(2650, abs=200)
         assert 0 <= closed.ms - opened.ms - closed.a <= 250
-        assert not [note for note in bench.notes("fault") if note.reason != "model-damaged"], "a night is no fault"
-        head = bench.notes()[-1]
+        assert not [entry for entry in bench.records("fault") if entry.reason != "model-damaged"], "a night is no fault"
+        head = bench.records()[-1]
         board.power_cut()
         board.run_ms(100)
         board.power_on()
         board.run_ms(FIRST_HOP_MS)
         bench.sync()
-        assert head in bench.notes()
-        check_chain(bench.notes(), bench.hello()["board"])
+        assert head in bench.records()
+        check_chain(bench.records(), bench.hello()["board"])

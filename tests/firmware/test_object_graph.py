@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the loop's objects hang together: they are handed what they need, and none reaches back."""
+"""References between the loop's objects: collaborators are arguments, and none refers back."""
 
 import ast
 import os
@@ -14,7 +14,7 @@ MICROPYTHON = str(Path(sys.executable).parent / "micropython")
 WALK = Path(__file__).parent / "reference_cycles.py"
 
 
-def test_objects_of_the_loop_hold_no_cycle_of_references():
+def test_objects_of_the_loop_hold_no_reference_cycle():
     done = subprocess.run(
         [MICROPYTHON, str(WALK)],
         env={**os.environ, "MICROPYPATH": str(FIRMWARE)}, capture_output=True, text=True, check=False,
@@ -25,7 +25,7 @@ def test_objects_of_the_loop_hold_no_cycle_of_references():
         assert f"'{name}'" in done.stdout, "the walk did not come to it"
 
 
-def test_no_class_is_handed_the_whole_app():
+def test_no_class_takes_the_app():
     for path in sorted((FIRMWARE / "lid").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
@@ -34,7 +34,7 @@ def test_no_class_is_handed_the_whole_app():
                 assert "app" not in taken, f"{path.name}: {node.name}"
 
 
-def test_only_the_start_imports_the_loop():
+def test_app_is_imported_by_the_start_only():
     importers = {
         path.name
         for path in (FIRMWARE / "lid").glob("*.py")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nature's own book of what a board did: when each record reached the flash, when the guarded rail was live, what was skipped."""
+"""Ground truth from the simulation: when each record reached the flash, when the guarded rail was live, what was skipped."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 from lid import record
 
-from tests.firmware.kit import Bench, Note
+from tests.firmware.kit import Bench, JournalRecord
 
 WALL_AT_START_MS = 1_763_780_000_000
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """When a record was programmed: by nature's clock, and by the calendar (with the hours that were skipped)."""
+class RecordTime:
+    """When a record was programmed: by simulated time, and by the calendar (with the hours that were skipped)."""
 
-    nature_ms: float
+    simulated_ms: float
     calendar_ms: float
 
 
-class Book:
+class GroundTruth:
     """Watches a board from outside, through its flash chip and its copper."""
 
     def __init__(self, bench: Bench) -> None:
         self.board = bench.board
-        self.stamps: dict[tuple[int, int], Stamp] = {}
-        self.accidents: list[float] = []  # nature's time of every reset, cut and hang that was asked for
+        self.record_times: dict[tuple[int, int], RecordTime] = {}
+        self.accidents: list[float] = []  # simulated ms of every reset, cut and hang that was asked for
         self.skipped_ms = 0.0
         flash = self.board.simulation.flash
         program = flash.program
@@ -35,7 +35,7 @@ class Book:
             done = program(address, data)
             if len(data) == record.SLOT_BYTES and record.slot_is_whole(data):
                 seq, boot = record.read_body(data[: record.BODY_BYTES])[:2]
-                self.stamps[boot, seq] = Stamp(self.board.now_ms, self.calendar_ms)
+                self.record_times[boot, seq] = RecordTime(self.board.now_ms, self.calendar_ms)
             return done
 
         flash.program = watched  # type: ignore[method-assign]
@@ -46,19 +46,19 @@ class Book:
         return self.board.now_ms + self.board.simulation.clock_offset_us / 1000
 
     def openings(self) -> list[tuple[float, float]]:
-        """(from, to) in nature's ms of every time the guarded rail was live, as the copper tells it."""
+        """(from, to) in simulated ms of every time the guarded rail was live, as the copper tells it."""
         edges = [*self.board.events("guarded_rail"), (self.board.now_ms, False)]
         rises = [at for at, live in edges if live]
         falls = [at for at, live in edges if not live and at > (rises[0] if rises else 0)]
         return list(zip(rises, falls, strict=False))
 
-    def offsets_ms(self, notes: list[Note]) -> dict[int, list[float]]:
+    def offsets_ms(self, records: list[JournalRecord]) -> dict[int, list[float]]:
         """For each start of the board: the calendar less the record's own milliseconds, of every record."""
         found: dict[int, list[float]] = {}
-        for note in notes:
-            found.setdefault(note.boot, []).append(self.stamps[note.boot, note.seq].calendar_ms - note.ms)
+        for entry in records:
+            found.setdefault(entry.boot, []).append(self.record_times[entry.boot, entry.seq].calendar_ms - entry.ms)
         return found
 
-    def wall_error_ms(self, note: Note) -> float:
+    def wall_error_ms(self, entry: JournalRecord) -> float:
         """By how much a record's wall clock is off."""
-        return abs(note.wall_ms - WALL_AT_START_MS - self.stamps[note.boot, note.seq].calendar_ms)
+        return abs(entry.wall_ms - WALL_AT_START_MS - self.record_times[entry.boot, entry.seq].calendar_ms)

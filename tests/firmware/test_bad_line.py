@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The journal of a real (virtual) board comes over a bad line complete and identical, into a real ledger."""
+"""Sync over a damaged line: a virtual board's journal arrives in a ledger complete and identical."""
 
 import os
 import subprocess
@@ -55,11 +55,11 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed
     assert judgement.head_seq in (hello["seq"], hello["seq"] - 1, hello["seq"] - 2), f"seed {seed}"
 
 
-def test_a_journal_comes_complete_over_a_bad_line(tmp_path, seed):
+def test_journal_arrives_complete_over_a_bad_line(tmp_path, seed):
     sync_over_a_bad_line(tmp_path, 120, 3e-4, seed)
 
 
 @pytest.mark.soak
-def test_ten_thousand_records_come_complete_over_a_very_bad_line(tmp_path, seed):
+def test_ten_thousand_records_arrive_complete_over_a_very_bad_line(tmp_path, seed):
     """One bit in a thousand: two lines of three are damaged. Most of the time it takes is waiting for replies that were."""
     sync_over_a_bad_line(tmp_path, 10_000, 1e-3, seed)

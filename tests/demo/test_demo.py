@@ -18,7 +18,7 @@ def demo(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run([EARLID, "demo", "--speed", "6", *words], capture_output=True, text=True, check=False, timeout=300)
 
 
-def test_the_story_comes_out_as_told():
+def test_story_ends_as_announced():
     done = demo()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not as expected" not in done.stdout
@@ -31,7 +31,7 @@ def test_the_story_comes_out_as_told():
     assert abs(measured - receipts) < 0.5, "the receipts do not say what the copper did"
 
 
-def test_a_recording_of_any_kind_is_heard(tmp_path):
+def test_recording_of_any_format_is_heard(tmp_path):
     word = load(SPEECH / "word-slt.flac")
     stereo = np.repeat(np.repeat(word, 3)[:, None], 2, axis=1)  # 48 kHz, two channels
     path = tmp_path / "word.wav"
@@ -49,7 +49,7 @@ def test_a_recording_of_any_kind_is_heard(tmp_path):
         (("--model", "nonsense", "--mic"), 2, "nonsense"),
     ],
 )
-def test_what_it_cannot_do_it_says(words, code, say):
+def test_impossible_options_are_named(words, code, say):
     done = demo(*words)
     assert done.returncode in (1, code)
     assert say in done.stderr

@@ -119,18 +119,18 @@ def start(nor):
     return journal
 
 
-def append(journal, kept, n):
+def append(journal, appended, n):
     fields = (n * 10, "open" if n % 2 else "close", "word" if n % 2 else "timeout", n % 256, 0, 3000, (3300, 3300), (0, 0), n, 0)
     journal.append(*fields)
-    kept.append((journal.seq, bytes(journal.find(journal.seq))))
+    appended.append((journal.seq, bytes(journal.find(journal.seq))))
 
 
-def note_lost(journal, kept):
-    def note(count, first):
+def lost_recorder(journal, appended):
+    def record_lost(count, first):
         journal.append(0, "lost", "overwritten", 0, 0, 3000, (3300, 3300), (0, 0), count, first)
-        kept.append((journal.seq, bytes(journal.find(journal.seq))))
+        appended.append((journal.seq, bytes(journal.find(journal.seq))))
 
-    return note
+    return record_lost
 
 
 sound = set()  # link and slot that were checked: every run has the same key, and begins with the same records
@@ -158,12 +158,12 @@ def check_chain(journal, where, newest=4000):
 CHOICES = config.check({"open_ms": 6000}), config.check({"open_ms": 4000, "cutoff_q8": 240})
 
 
-def hour(journal, kept, state, count):
+def scripted_hour(journal, appended, state, count):
     # A scripted hour: openings, an acknowledgement, a new segment, a changed configuration.
     for n in range(count):
-        append(journal, kept, n)
-        if n % 37 == 5 and kept and state["read"]:
-            seq, slot = kept[-1]
+        append(journal, appended, n)
+        if n % 37 == 5 and appended and state["read"]:
+            seq, slot = appended[-1]
             assert journal.acknowledge(seq, slot[40:52])
             state["asked"] = seq
             journal.save_acked()
@@ -175,13 +175,13 @@ def hour(journal, kept, state, count):
             files.save_config(old, new)
             state["config"] = new
         if journal.needs_room():
-            journal.make_room(note_lost(journal, kept))
+            journal.make_room(lost_recorder(journal, appended))
 
 
-def live(nor, kept, state, count, where):
+def run_until_cut(nor, appended, state, count, where):
     # One life of the board, until its power goes or the story ends; whether it went.
     try:
-        hour(start(nor), kept, state, count)
+        scripted_hour(start(nor), appended, state, count)
         return False
     except (PowerCut, OSError, segments.FlashError):
         assert nor.dead, (where, "failed without a cut")
@@ -197,13 +197,13 @@ def lost_ranges(journal, newest):
     return found
 
 
-def check_life(journal, kept, state, where):
+def check_restart(journal, appended, state, where):
     # What the next start finds: everything reported durable, nothing half-read.
     oldest, newest = journal.oldest, journal.seq
-    reported = kept[-1][0] if kept else 0
+    reported = appended[-1][0] if appended else 0
     reported = max(reported, state["newest"])
     assert reported <= newest <= reported + 1, (where, "head", newest, "reported", reported)
-    for seq, slot in kept:
+    for seq, slot in appended:
         if seq >= oldest:
             assert journal.find(seq) == slot, (where, "acknowledged record gone", seq)
     counted = lost_ranges(journal, newest) if oldest > state["oldest"] else []
@@ -225,7 +225,7 @@ def check_life(journal, kept, state, where):
 def run_cuts(base, before, cuts, count):
     # before: (oldest, newest) record of the base; cuts: (write, how much of it is torn off) of each life, one after the other
     # on the same flash; count: records of the first. (writes of the first life, how many lives were cut)
-    kept, content = [], bytearray(base)
+    appended, content = [], bytearray(base)
     state = {"config": config.defaults(), "acked": 0, "asked": 0, "oldest": before[0], "newest": before[1]}
     state["read"] = before[1] == 0  # nobody reads the full ring
     state["checked"] = 4000 if before[1] == 0 else 100  # of a full ring, what the cut could touch
@@ -233,20 +233,20 @@ def run_cuts(base, before, cuts, count):
     for life, (cut_at, torn) in enumerate(cuts):
         where = (life, cut_at, torn)
         nor = Nor(content, cut_at, torn)
-        happened += live(nor, kept, state, count if life == 0 else 30, where)
+        happened += run_until_cut(nor, appended, state, count if life == 0 else 30, where)
         writes = writes or nor.writes
         last = life == len(cuts) - 1
         # Before another cut, read on a copy: the start that follows is the next life's, and may itself be cut.
         nor = Nor(content if last else bytearray(content), 0, 0)
         journal = start(nor)
-        check_life(journal, kept, state, where)
-        if journal.seq > (kept[-1][0] if kept else state["newest"]):
-            kept.append((journal.seq, bytes(journal.find(journal.seq))))  # whole, but its writer never knew
+        check_restart(journal, appended, state, where)
+        if journal.seq > (appended[-1][0] if appended else state["newest"]):
+            appended.append((journal.seq, bytes(journal.find(journal.seq))))  # whole, but its writer never knew
     # And a life without a cut, which writes where littlefs thinks that nothing is.
-    hour(journal, kept, state, 30)
+    scripted_hour(journal, appended, state, 30)
     journal = start(nor)
-    check_life(journal, kept, state, (where, "and a life after it"))
-    assert journal.seq == kept[-1][0], (where, "records after the cut")
+    check_restart(journal, appended, state, (where, "and a life after it"))
+    assert journal.seq == appended[-1][0], (where, "records after the cut")
     return writes, happened
 
 
@@ -256,14 +256,14 @@ def wrap(blocks, records):
     journal = start(nor)
     lost = []
 
-    def note_lost(count, first):
+    def record_lost(count, first):
         lost.append((count, first))
         append(journal, [], count)
 
     for n in range(records):
         append(journal, [], n)
         if journal.needs_room():
-            journal.make_room(note_lost)
+            journal.make_room(record_lost)
         if n == records // 2:
             gone = journal.oldest - 1  # overwritten before anybody read them
             assert journal.acknowledge(journal.seq, journal.link)
@@ -284,7 +284,7 @@ def full_ring():
     while journal.oldest == 1 or journal._segments.used != segments.SLOTS - 20 or os.statvfs("/")[3] > 16:
         append(journal, [], journal.seq)
         if journal.needs_room():
-            journal.make_room(note_lost(journal, []))
+            journal.make_room(lost_recorder(journal, []))
     return nor.content
 
 
