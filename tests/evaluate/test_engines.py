@@ -31,7 +31,7 @@ def tasks(tmp_path_factory):
     found = plan_tasks(
         [], scan_recordings(folder)[0], [Condition()], [ALWAYS], "alexa", model.digest.hex(), measure.code_digest(), 0
     )
-    return found, {task.key: measure.run(task) for task in found}
+    return found, {task.key: measure.run_task(task) for task in found}
 
 
 def alike(result):

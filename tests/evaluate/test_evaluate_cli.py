@@ -26,7 +26,7 @@ def here(monkeypatch, request):
     def run(tasks, workers):
         for task in tasks:
             ran.append(task.key)
-            yield engines.measure.run(task)
+            yield engines.measure.run_task(task)
 
     monkeypatch.setattr(engines, "run_local", run)
     return ran
@@ -74,7 +74,7 @@ def test_second_run_measures_nothing_again(recordings, tmp_path, here, capsys):
 
 def test_ctrl_c_reports_what_is_kept(recordings, tmp_path, monkeypatch, capsys):
     def run(tasks, workers):
-        yield engines.measure.run(tasks[0])
+        yield engines.measure.run_task(tasks[0])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(engines, "run_local", run)

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from earlid.evaluate import measure
-from earlid.evaluate.baseline import compare, pymicro_scores
+from earlid.evaluate.baseline import compare_with_pymicro, pymicro_scores
 from earlid.evaluate.recordings import Recording, scan_recordings
 from earlid.evaluate.tasks import ALWAYS, Condition, GateSetting, cut_into_streams, plan_tasks
 from earlid.gate import models, score
@@ -69,14 +69,14 @@ def test_scores_without_the_energy_gate_equal_pymicro_wakeword(recordings, model
 
 
 def test_yardstick_stops_at_its_limit(recordings, model):
-    found = compare(make_tasks(recordings, model, gates=(ALWAYS, DEFAULT)), model, 8.0)
+    found = compare_with_pymicro(make_tasks(recordings, model, gates=(ALWAYS, DEFAULT)), model, 8.0)
     assert found["audio_s"] == pytest.approx(8.0)
     assert found["scores"] > 200
     assert found["gate_per_s"] > 0 < found["pymicro_per_s"]
 
 
 def test_words_are_detected_and_noise_lets_the_network_sleep(recordings, model):
-    results = [measure.run(task) for task in make_tasks(recordings, model, gates=(DEFAULT,))]
+    results = [measure.run_task(task) for task in make_tasks(recordings, model, gates=(DEFAULT,))]
     peaks = [peak for name, peak in results[0]["trials"]]
     assert len(peaks) == 6
     assert sum(peak > 230 for peak in peaks) >= 4
@@ -110,4 +110,4 @@ def test_worker_with_another_network_refuses(recordings, model):
     task = make_tasks(recordings, model)[0]
     wrong = type(task)(**{**task.__dict__, "model_digest": "00" * 32})
     with pytest.raises(Exception, match="another network"):
-        measure.run(wrong)
+        measure.run_task(wrong)

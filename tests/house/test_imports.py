@@ -81,28 +81,30 @@ def launched(source: Source) -> Iterator[str]:
                 yield "earlid.verbs"
 
 
-def resolve(name: str, module: str, modules: Mapping[str, Source]) -> str | None:
-    """The module that a dotted name leads to; a bare name may be a neighbour's, as MicroPython's scripts have it."""
+def resolve(name: str, modules: Mapping[str, Source]) -> str | None:
+    """The module of ours that a dotted name leads to; None for anything else."""
     parts = name.split(".")
-    for count in range(len(parts), 0, -1):
-        if (known := ".".join(parts[:count])) in modules:
-            return known
+    known = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((module for module in known if module in modules), None)
+
+
+def neighbour(name: str, module: str, modules: Mapping[str, Source]) -> str | None:
+    """The module of a bare name in the same folder, the one above it, or `chip` in it."""
     folder = module.rpartition(".")[0]
-    if folder.startswith("earlid.") and len(parts) <= 2 and parts[-1] != module.rpartition(".")[2]:
-        for place in (folder, folder.rpartition(".")[0], f"{folder}.chip"):
-            if f"{place}.{parts[0]}" in modules and place.count(".") >= 1:
-                return f"{place}.{parts[0]}"
-    return None
+    places = (f"{place}.{name}" for place in (folder, folder.rpartition(".")[0], f"{folder}.chip"))
+    return next((place for place in places if place in modules), None)
 
 
 def arrows(modules: Mapping[str, Source]) -> dict[str, set[str]]:
     """Module -> the modules of ours that it imports or starts."""
     found: dict[str, set[str]] = {}
     for module, source in modules.items():
-        targets = {resolve(name, module, modules) for name in imported(module, source)}
+        targets = {resolve(name, modules) for name in imported(module, source)}
+        if ".chip." in module or ".mp_" in module:  # scripts of MicroPython: their neighbours have bare names
+            targets |= {neighbour(name.split(".")[0], module, modules) for name in imported(module, source)}
         for text in launched(source):
             if text.endswith(".py"):
-                targets.add(resolve(text.removesuffix(".py"), module, modules))
+                targets.add(neighbour(text.removesuffix(".py"), module, modules))
             elif text in modules and (source.name, text) not in LAUNCHED:
                 targets.add(text)
         found[module] = {target for target in targets if target and target != module}

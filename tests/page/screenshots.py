@@ -12,7 +12,7 @@ from pathlib import Path
 
 from earlid.ledger.boards import boards
 from earlid.ledger.reader import Reader
-from earlid.page.report import make_report
+from earlid.page.report import make_page
 from PIL import Image
 
 from tests.page.chromium import browser
@@ -40,7 +40,7 @@ def main(folder: Path, *, full: bool = False) -> None:
         location, _, _ = household(Path(scratch) / "ledger.sqlite", end=END)
         page_file = Path(scratch) / "report.html"
         with Reader(location) as reader:
-            page_file.write_text(make_report(reader, boards(reader), int(END.timestamp() * 1000), None, None), encoding="utf-8")
+            page_file.write_text(make_page(reader, boards(reader), int(END.timestamp() * 1000), None, None), encoding="utf-8")
         with browser() as chromium:
             for name, width, height, sharp in SHOTS:
                 scheme = "dark" if name == "dark" else "light"

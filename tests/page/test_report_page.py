@@ -11,7 +11,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.queries import openings, totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from earlid.page.report import make_report
+from earlid.page.report import make_page
 
 from tests.page.chromium import wait
 from tests.page.heavy import heavy_page
@@ -173,7 +173,7 @@ def test_names_are_inserted_as_text(home, opened, tmp_path):
     with Ledger(location) as ledger:
         ledger.set_name(KITCHEN, HOSTILE)
     with Reader(location) as reader:
-        text = make_report(reader, boards(reader), 1_795_300_000_000, None, None)
+        text = make_page(reader, boards(reader), 1_795_300_000_000, None, None)
         (tmp_path / "report.html").write_text(text, encoding="utf-8")
     page = opened((tmp_path / "report.html").as_uri())
     assert HOSTILE in page.locator("#boards").inner_text()

@@ -33,7 +33,7 @@ def pymicro_scores(pcm: NDArray[np.int16], model: models.Model) -> NDArray[np.in
     return -(-sums // window)
 
 
-def compare(tasks: Sequence[Task], model: models.Model, limit_s: float) -> dict[str, Any]:
+def compare_with_pymicro(tasks: Sequence[Task], model: models.Model, limit_s: float) -> dict[str, Any]:
     """Run both over the streams with the network always on, up to so many seconds of audio.
 
     Returns:

@@ -58,7 +58,7 @@ def _run_in_pool(pool: ProcessPoolExecutor, tasks: list[Task], workers: int) -> 
     queue = iter(tasks)
     while True:
         for task in queue:
-            waiting.add(pool.submit(measure.run, task))
+            waiting.add(pool.submit(measure.run_task, task))
             if len(waiting) >= workers * WAITING_PER_WORKER:
                 break
         if not waiting:
@@ -98,7 +98,7 @@ def run_dask(tasks: Sequence[Task], address: str) -> Iterator[dict[str, Any]]:
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address}: {error}", USAGE) from error
     with client:
-        futures = [client.submit(measure.run, task, key=f"earlid-{task.key}", retries=2) for task in tasks]
+        futures = [client.submit(measure.run_task, task, key=f"earlid-{task.key}", retries=2) for task in tasks]
         for future in as_completed(futures, loop=client.loop):
             failure = future.exception()
             if isinstance(failure, UserError):

@@ -16,7 +16,7 @@ from lid import config
 
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.evaluate import engines, measure, output, summary
-from earlid.evaluate.baseline import compare
+from earlid.evaluate.baseline import compare_with_pymicro
 from earlid.evaluate.recordings import Recording, UnreadableFile, scan_recordings
 from earlid.evaluate.result_cache import ResultCache
 from earlid.evaluate.tasks import ALWAYS, Condition, GateSetting, Task, plan_tasks
@@ -133,7 +133,7 @@ class Evaluation:
         totals.broken += [(item.name, item.reason) for item in self._broken]
         document = self._document(totals, wall_s, run_now_s)
         if options.yardstick_min:
-            document["yardstick"] = compare(tasks, self._model, options.yardstick_min * 60)
+            document["yardstick"] = compare_with_pymicro(tasks, self._model, options.yardstick_min * 60)
         output.write_results(options.out, totals, document, self._cutoff_q8)
         if as_json:
             print(json.dumps(document))

@@ -44,7 +44,7 @@ def _model(name: str) -> models.Model:
     return models.load(name)
 
 
-def run(task: Task) -> dict[str, Any]:
+def run_task(task: Task) -> dict[str, Any]:
     """Measure one task.
 
     Returns:

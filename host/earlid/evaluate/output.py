@@ -55,14 +55,14 @@ def label(side: ConditionResult) -> str:
     return f"{side.condition}, {'network always on' if side.gate == 'always' else 'energy gate'}"
 
 
-def share_text(point: OperatingPoint) -> str:
+def missed_share_text(point: OperatingPoint) -> str:
     missed = point.missed
     if not point.trials:
         return "not tried"
     return f"{missed.value:.1%} ({missed.low:.1%} to {missed.high:.1%})"
 
 
-def rate_text(point: OperatingPoint) -> str:
+def false_rate_text(point: OperatingPoint) -> str:
     rate = point.false_per_h
     if not point.hours:
         return "not tried"
@@ -113,8 +113,8 @@ def print_results(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8:
         rows += [(f"{rate:g}/h", point) for rate, point in points_at_rates(side.curve)]
         for number, (name, point) in enumerate(rows):
             points.add_row(
-                "" if number else label(side), name, str(point.cutoff_q8), share_text(point), str(point.trials),
-                rate_text(point), hours_text(point.hours), end_section=number == len(rows) - 1,
+                "" if number else label(side), name, str(point.cutoff_q8), missed_share_text(point), str(point.trials),
+                false_rate_text(point), hours_text(point.hours), end_section=number == len(rows) - 1,
             )  # fmt: skip
     console.print(points)
     _show_skipped(console, totals)

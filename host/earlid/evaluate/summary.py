@@ -63,7 +63,7 @@ def sum_results(results: Iterable[Result], cutoffs: Iterable[int] = ()) -> Evalu
     """Totals of results, in the order in which conditions and gates first come.
 
     Args:
-        results: of `measure.run`.
+        results: of `measure.run_task`.
         cutoffs: for these, the names of the words missed are kept.
     """
     order: dict[tuple[str, str], list[Result]] = {}

@@ -12,7 +12,7 @@ from earlid.page.document import document
 from earlid.page.pack import pack
 
 
-def make_report(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
+def make_page(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
     """The page's text.
 
     Args:
@@ -25,10 +25,10 @@ def make_report(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_
         UserError: when there are more records than a page can hold, or the ledger is damaged.
     """
     with reader.snapshot():
-        return _make(reader, chosen, now_ms, from_ms, to_ms)
+        return _assemble(reader, chosen, now_ms, from_ms, to_ms)
 
 
-def _make(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
+def _assemble(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
     page_data.check_size(reader, chosen, from_ms, to_ms)
     header = page_data.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
     header["verdicts"] = page_data.verdicts(reader, chosen)

@@ -110,10 +110,10 @@ def _page(args: argparse.Namespace, location: Location) -> int:
     from earlid.files import write_atomically
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import Reader
-    from earlid.page.report import make_report
+    from earlid.page.report import make_page
 
     with Reader(location) as reader:
-        text = make_report(reader, pick_boards(reader, args.board), int(now.timestamp() * 1000), from_ms, to_ms)
+        text = make_page(reader, pick_boards(reader, args.board), int(now.timestamp() * 1000), from_ms, to_ms)
     write_atomically(Path(args.html), text, private=True, next_step="Name another file with --html.")
     print(f"{args.html}: {len(text) / 1e6:.1f} MB, open it in any browser", file=sys.stderr)
     return 0
