@@ -8,6 +8,7 @@ from micropython import const
 _CHANNELS = const(40)
 _HALF_BITS = const(16)
 _HALF_MASK = const((1 << _HALF_BITS) - 1)
+_BYTE_MAX = const((1 << 8) - 1)
 _WEIGHT_BITS = const(12)
 
 # Square root: arguments are scaled to 2^28 .. 2^30 - 1, the guesses' table goes by their upper 8 bits
@@ -60,7 +61,7 @@ def root_guesses():
     return out
 
 
-def bit_lengths():
+def bit_lengths():  # of all bytes
     out = bytearray(256)
     for i in range(1, 256):
         out[i] = out[i >> 1] + 1
@@ -186,10 +187,10 @@ def compress(
         else:
             octave = 0
             reg1 = reg0
-            if reg1 > 65535:
+            if reg1 > _HALF_MASK:
                 reg1 >>= 16
                 octave = 16
-            if reg1 > 255:
+            if reg1 > _BYTE_MAX:
                 reg1 >>= 8
                 octave += 8
             octave += bits[reg1]
@@ -211,10 +212,10 @@ def compress(
         if reg1 > 1:
             octave = 0
             reg0 = reg1
-            if reg0 > 65535:
+            if reg0 > _HALF_MASK:
                 reg0 >>= 16
                 octave = 16
-            if reg0 > 255:
+            if reg0 > _BYTE_MAX:
                 reg0 >>= 8
                 octave += 8
             octave += bits[reg0] - 1

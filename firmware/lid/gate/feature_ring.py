@@ -3,8 +3,10 @@
 import micropython
 from micropython import const
 
-COLUMN_BYTES = const(44)  # 40 features and a tag of 32 bits
-_TAG = const(10)  # the tag's word in a column
+_FEATURES = const(40)
+COLUMN_BYTES = const(_FEATURES + 4)  # with a tag of 32 bits
+_TAG = const(_FEATURES // 4)  # the tag's word in a column
+_BYTE_MASK = const((1 << 8) - 1)
 
 # Words of the ring's state: the column written next, how many are unread, the capacity and how many an inference reads
 # (all in columns), whether unread ones were dropped; the scale and the offset that make a byte of a feature, in Q30,
@@ -31,20 +33,20 @@ def push_column(reg0: int, features: ptr16, ring: ptr8, state: ptr32, tag: int) 
     column = state[_WRITE]
     out = ptr8(int(ring) + column * COLUMN_BYTES)
     ptr32(out)[_TAG] = tag
-    end = int(out) + 40
+    end = int(out) + _FEATURES
     while int(out) < end:
         reg0 = features[0]
         low = reg0 * scale_low + offset_low >> 15
-        out[0] = reg0 * scale_high + offset_high + low >> 15 & 255
+        out[0] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
         reg0 = features[1]
         low = reg0 * scale_low + offset_low >> 15
-        out[1] = reg0 * scale_high + offset_high + low >> 15 & 255
+        out[1] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
         reg0 = features[2]
         low = reg0 * scale_low + offset_low >> 15
-        out[2] = reg0 * scale_high + offset_high + low >> 15 & 255
+        out[2] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
         reg0 = features[3]
         low = reg0 * scale_low + offset_low >> 15
-        out[3] = reg0 * scale_high + offset_high + low >> 15 & 255
+        out[3] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
         out = ptr8(int(out) + 4)
         features = ptr16(int(features) + 8)
     column += 1

@@ -14,6 +14,7 @@ _HALF = const(1 << 14)  # rounds a product in Q15
 _QUARTER = const(32767 // 4)  # the factor 1/4 in Q15
 _STORE = const(2 * _QUARTER)
 _ZERO = const((8192 << 16) + (1 << 15))  # a stored 0, and one half for rounding
+_COMPLEX = const(2 * 2)  # bytes of a complex sample
 _COS_22 = const(30273)  # 32767 * cos(22.5 degrees), rounded
 _SIN_22 = const(12539)
 _COS_45 = const(23170)
@@ -25,9 +26,9 @@ def dft16(reg0: int, reg1: int, a: ptr16, out: ptr32, gain: int):
     # the signed samples and divides them by 4 in one multiplication; samples 480..511 are zero and not read.
     # out[16 * k + place]: value k of each; places in such order that the next stage reads four neighbours.
     # r20 and i20: value 2 of a[0], a[64], a[128], a[192]; r21: of a[16], a[80], ...
-    last = int(a) + 16
+    last = int(a) + 4 * _COMPLEX
     while int(a) < last:
-        pause = int(a) + 64
+        pause = int(a) + 16 * _COMPLEX
         while int(a) < pause:
             far = ptr16(int(a) + 512)
             reg0 = (((a[0] ^ _SIGN) - _SIGN) * gain + _HALF >> 15) * _QUARTER + _HALF

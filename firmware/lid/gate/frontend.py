@@ -7,22 +7,21 @@ from micropython import const
 
 from lid.gate import arena, channels, fft, spectrum, tables, twiddles, window
 
+_HOP_SAMPLES = const(160)
+_CHANNELS = const(40)
 _FIRST_BIN = const(5)  # that the filterbank reads
 _QUARTER = const(32767 // 4)  # the transform's first stage divides by 4: a factor in Q15
 
 
 class Frontend:
-    HOP_SAMPLES = 160
-    CHANNELS = 40
-
     def __init__(self):
-        self.features = array("H", bytes(80))
-        history = bytearray(2 * 3 * self.HOP_SAMPLES)
+        self.features = array("H", bytes(2 * _CHANNELS))
+        history = bytearray(2 * 3 * _HOP_SAMPLES)
         state = bytearray(4 * 2)  # of the history
-        noise = bytearray(4 * self.CHANNELS)
+        noise = bytearray(4 * _CHANNELS)
         a = bytearray(2048)  # window, then the transform: 256 complex values of two words
         b = bytearray(2048)
-        sums = bytearray(8 * self.CHANNELS)
+        sums = bytearray(8 * _CHANNELS)
         self._buffers = history, state, noise, a, b, sums, self.features
         # What push() unpacks: there a local costs a tenth of an attribute, and less still of a name in a module
         self._parts = (
@@ -39,7 +38,7 @@ class Frontend:
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
         for buffer in self._buffers:
-            arena.fill_words(buffer, 0, 0, self.CHANNELS // 2 if buffer is self.features else len(buffer) // 4)
+            arena.fill_words(buffer, 0, 0, _CHANNELS // 2 if buffer is self.features else len(buffer) // 4)
 
     # hop: 160 signed 16-bit samples, little-endian. True when `features` holds a new column.
     def push(self, hop):

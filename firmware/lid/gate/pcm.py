@@ -109,7 +109,7 @@ def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32, gain: 
 
 @micropython.viper
 def liveness(slots: ptr32) -> int:
-    # 0 slots differ (found at once with a live microphone), 1 all the same, 2 all zero
+    # 0 live: slots differ (which shows at once), 1 stuck: all the same, 2 dead: all zero
     end = int(slots) + _SLOTS_BYTES
     first = uint(slots[0])
     while int(slots) < end:
@@ -125,10 +125,6 @@ def extreme(state: ptr32, which: int) -> int:
 
 
 class PcmInput:
-    LIVE = 0
-    STUCK = 1
-    DEAD = 2
-
     # gain_q8: 256 is one, up to 16384 which is 64; kept to nine bits
     def __init__(self, gain_q8=_GAIN_MIN):
         self.hop = bytearray(_HOP_BYTES)
@@ -150,7 +146,7 @@ class PcmInput:
         fill_words(self._state, _OFFSET, 0, 3)  # the mean starts in the middle: 2^10 times 2^19
         fill_words(self.hop, 0, 0, _HOP_BYTES // 4)
         self.clipped = 0
-        self.liveness = self.LIVE
+        self.liveness = 0  # see liveness()
 
     # slots: 160 words of 32 bits as I2S gives them. Returns the hop, the same buffer each time.
     def push(self, slots):

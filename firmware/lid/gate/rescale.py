@@ -37,6 +37,7 @@ _OFFSET = const(1 << 29)  # added to biases and limits, which are kept in words 
 _LOW_BITS = const(14)
 _LOW_MASK = const((1 << _LOW_BITS) - 1)
 _SIGN = const(128)  # bytes are int8 with this added
+_BYTE_MAX = const((1 << 8) - 1)
 _TABLE_BYTES = const(4 * 256)
 
 
@@ -83,8 +84,8 @@ def requantise(reg0: int, record: ptr32, arena: ptr8, params: ptr32):
                     reg0 = 0
             else:
                 reg0 = (record[_ADDEND] + reg0) >> record[_SHIFT]
-                if reg0 > 255:
-                    reg0 = 255
+                if reg0 > _BYTE_MAX:
+                    reg0 = _BYTE_MAX
         out[0] = reg0
         out = ptr8(int(out) + 1)
         sums = ptr32(int(sums) + 4)

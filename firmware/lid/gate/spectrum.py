@@ -4,11 +4,14 @@
 import micropython
 from micropython import const
 
+_ONE = const(32767)  # in Q15
 _HALF = const(1 << 14)  # rounds a product in Q15
+_BUTTERFLY_BYTES = const(4 * 8)
+_VALUES_BYTES = const(64 * _BUTTERFLY_BYTES)
 _BIAS = const(8192)  # in the values of a stage that divides by 4
-_STORE = const(2 * (32767 // 4))
+_STORE = const(2 * (_ONE // 4))
 _ZERO = const((_BIAS << 16) + (1 << 15) - _BIAS * _STORE)  # a stored 0 and one half, less the bias of the value
-_HALF_BIAS = const(32767 // 2)  # in the values of the last stage, which divides by 2 for the split
+_HALF_BIAS = const(_ONE // 2)  # in the values of the last stage, which divides by 2 for the split
 _HALF_STORE = const(2 * _HALF_BIAS)
 _HALF_ZERO = const((_HALF_BIAS << 16) + (1 << 15) - _BIAS * _HALF_STORE)
 _LEAST = const(2)  # the least step of a stored value
@@ -23,7 +26,7 @@ def radix4_stages(reg0: int, reg1: int, a: ptr16, out: ptr32, twiddles: ptr32):
     start = int(a)
     first = twiddles
     # Four in a row share their angles
-    last = int(a) + 2048
+    last = int(a) + _VALUES_BYTES
     while int(a) < last:
         c1 = twiddles[0]
         m1 = twiddles[1] - _BIASED
@@ -35,7 +38,7 @@ def radix4_stages(reg0: int, reg1: int, a: ptr16, out: ptr32, twiddles: ptr32):
         n3 = _BIASED - twiddles[7] - c3
         m3 = 0 - n3 - c3 - c3
         twiddles = ptr32(int(twiddles) + 128)
-        pause = int(a) + 128
+        pause = int(a) + 4 * _BUTTERFLY_BYTES
         while int(a) < pause:
             far = ptr32(int(out) + 1024)
             reg0 = a[5] - _BIAS
@@ -78,7 +81,7 @@ def radix4_stages(reg0: int, reg1: int, a: ptr16, out: ptr32, twiddles: ptr32):
     a = ptr16(again)
     out = ptr32(start)
     twiddles = first
-    end = again + 2048
+    end = again + _VALUES_BYTES
     while int(a) < end:
         far = ptr32(int(out) + 1024)
         reg0 = a[5] - _BIAS
@@ -196,5 +199,5 @@ def power_spectrum(reg0: int, reg1: int, near: ptr16, twiddles: ptr16):
     reg0 = near[1] - _HALF_BIAS
     reg1 = ptr32(near)[1] + _LEAST >> 16
     sum_i = reg1 - near[3]
-    reg1 = ((reg1 + near[3] - 2 * _HALF_BIAS) * 32767 + (_HALF - 1) >> 15) + sum_i + 1 >> 1
+    reg1 = ((reg1 + near[3] - 2 * _HALF_BIAS) * _ONE + (_HALF - 1) >> 15) + sum_i + 1 >> 1
     ptr32(near)[0] = reg0 * reg0 + reg1 * reg1
