@@ -46,29 +46,29 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, or import."""
     if args.source:
-        return _import(args)
+        return _import_file(args)
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import Reader
 
-    shape = args.format or {".csv": "csv", ".parquet": "parquet"}.get(Path(args.output or "").suffix, "jsonl")
-    if shape == "jsonl" and (args.since or args.until or args.event):
+    format_name = args.format or {".csv": "csv", ".parquet": "parquet"}.get(Path(args.output or "").suffix, "jsonl")
+    if format_name == "jsonl" and (args.since or args.until or args.event):
         raise UserError("a jsonl export carries whole chains: --since, --until and --event are for csv and parquet.", USAGE)
     with Reader(locate(args.ledger)) as reader:
-        count = _write(args, shape, reader, pick_boards(reader, args.board))
+        count = _export(args, format_name, reader, pick_boards(reader, args.board))
     print(f"{count} records exported", file=sys.stderr)
     return 0
 
 
-def _write(args: argparse.Namespace, shape: str, reader: Reader, chosen: list[KnownBoard]) -> int:
-    if shape == "jsonl":
+def _export(args: argparse.Namespace, format_name: str, reader: Reader, chosen: list[KnownBoard]) -> int:
+    if format_name == "jsonl":
         from earlid.ledger import jsonl
 
-        with _output(args.output) as out:
+        with _open_output(args.output) as out:
             return jsonl.export_boards(reader, chosen, out)
     from earlid.ledger import tabular
 
-    if shape == "csv":
-        with _output(args.output) as out:
+    if format_name == "csv":
+        with _open_output(args.output) as out:
             return tabular.write_csv(_entries(args, reader, chosen), out)
     if not args.output:
         raise UserError("Parquet goes to a file only: name it with -o FILE.", USAGE)
@@ -86,11 +86,11 @@ def _entries(args: argparse.Namespace, reader: Reader, chosen: list[KnownBoard])
     return entries(reader, chosen, from_ms, to_ms, events=args.event)
 
 
-def _output(name: str | None) -> AbstractContextManager[IO[Any]]:
+def _open_output(name: str | None) -> AbstractContextManager[IO[Any]]:
     return open_atomically(Path(name), private=True, sync=True) if name else nullcontext(sys.stdout)
 
 
-def _import(args: argparse.Namespace) -> int:
+def _import_file(args: argparse.Namespace) -> int:
     from earlid.ledger.jsonl import import_file
     from earlid.ledger.store import Ledger
 

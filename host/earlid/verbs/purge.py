@@ -41,7 +41,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Choose, ask, remove, tell."""
+    """Find the records, ask for confirmation, remove them, print how many."""
     from earlid.ledger import purge
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import Reader
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     location = locate(args.ledger)
     if args.list:
-        return _list(args)
+        return _list_receipts(args)
     with Reader(location) as reader:
         chosen = pick_boards(reader, args.board)
     with Ledger(location) as ledger:
@@ -57,10 +57,10 @@ def run(args: argparse.Namespace) -> int:
         why = selection.why if selection else ""
         runs = purge.find_runs(ledger, chosen, selection) if selection else []
         counts: dict[str, int] = {}
-        for run_ in runs:
-            counts[run_.board] = counts.get(run_.board, 0) + run_.count
+        for purge_run in runs:
+            counts[purge_run.board] = counts.get(purge_run.board, 0) + purge_run.count
         if runs and not args.dry_run:
-            _ask(args, counts)
+            _confirm(args, counts)
             purge.purge(ledger, runs, why)
     if args.json:
         json.dump({"removed": counts, "dry_run": args.dry_run, "why": why}, sys.stdout)
@@ -89,7 +89,7 @@ def _selection(args: argparse.Namespace, ledger: Ledger) -> Selection | None:
     return purge.beyond_retention(ledger, now)
 
 
-def _ask(args: argparse.Namespace, counts: dict[str, int]) -> None:
+def _confirm(args: argparse.Namespace, counts: dict[str, int]) -> None:
     if args.yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
@@ -99,7 +99,7 @@ def _ask(args: argparse.Namespace, counts: dict[str, int]) -> None:
         raise UserError("nothing removed.")
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list_receipts(args: argparse.Namespace) -> int:
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.queries import purge_receipts
     from earlid.ledger.reader import Reader

@@ -16,7 +16,7 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.location import Location, locate
 
 _DETAIL_DAYS = 14  # beyond, only --event or --csv or --json list single records
-_CHANGES = "say `earlid review label 1234 false` or `earlid review name 3fa1 kitchen`."
+_HOW_TO_CHANGE = "say `earlid review label 1234 false` or `earlid review name 3fa1 kitchen`."
 _PAGE_SPAN = "12 months"  # of the page, when nobody says otherwise: it scrolls
 
 
@@ -50,12 +50,12 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the story, or change a label or a name."""
+    """Print a report, show the page, or change a label or a name."""
     location = locate(args.ledger)
     if args.what and args.what[0] in ("label", "name"):
-        return _change(args, location)
+        return _change_ledger(args, location)
     if args.html or args.serve:
-        return _page(args, location)
+        return _show_page(args, location)
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import Reader
     from earlid.ledger.report import make_report
@@ -91,10 +91,10 @@ def _range(args: argparse.Namespace, now: datetime, default: str) -> tuple[int, 
     try:
         return parse_period(" ".join(args.what), now)
     except UserError as error:
-        raise UserError(f"{error} To change the ledger {_CHANGES}", USAGE) from error
+        raise UserError(f"{error} To change the ledger {_HOW_TO_CHANGE}", USAGE) from error
 
 
-def _page(args: argparse.Namespace, location: Location) -> int:
+def _show_page(args: argparse.Namespace, location: Location) -> int:
     if args.event or args.reason:
         raise UserError("the page chooses by itself: leave out --event and --reason.", USAGE)
     now = datetime.now()
@@ -119,7 +119,7 @@ def _page(args: argparse.Namespace, location: Location) -> int:
     return 0
 
 
-def _change(args: argparse.Namespace, location: Location) -> int:
+def _change_ledger(args: argparse.Namespace, location: Location) -> int:
     from earlid.ledger.boards import check_name, pick_boards
     from earlid.ledger.queries import labelable
     from earlid.ledger.reader import Reader
@@ -127,10 +127,10 @@ def _change(args: argparse.Namespace, location: Location) -> int:
 
     match args.what:
         case ["label", number, word]:
-            seq = _number(number)
+            seq = _parse_number(number)
             with Reader(location) as reader:
                 board, boot = labelable(reader, pick_boards(reader, args.board), seq)
-            label = _word(word)
+            label = _parse_label(word)
             with Ledger(location) as ledger:
                 ledger.set_label(board.identifier, boot, seq, label)
             print(f"record {seq} is labelled {str(label).lower()}", file=sys.stderr)
@@ -142,17 +142,17 @@ def _change(args: argparse.Namespace, location: Location) -> int:
                 ledger.set_name(named.identifier, name or None)
             print(f"board {named.identifier} {f'is called {name}' if name else 'has no name now'}", file=sys.stderr)
         case _:
-            raise UserError(_CHANGES, USAGE)
+            raise UserError(_HOW_TO_CHANGE, USAGE)
     return 0
 
 
-def _number(text: str) -> int:
+def _parse_number(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 0xFFFFFFFF:
         raise UserError(f"{text!r} is no record's number: see the first column of `earlid review`.", USAGE)
     return int(text)
 
 
-def _word(word: str) -> bool | None:
+def _parse_label(word: str) -> bool | None:
     try:
         return {"true": True, "yes": True, "false": False, "no": False, "none": None}[word.lower()]
     except KeyError:

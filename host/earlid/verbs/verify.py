@@ -36,7 +36,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge, tell, and return the worst exit code."""
+    """Verify the chains and print the findings; returns the worst exit code."""
     from earlid.ledger.anchor_code import parse_code
 
     typed = [parse_code(code) for code in args.anchor]
@@ -47,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         judgements = _judge_ledger(args, typed)
     if args.json:
-        json.dump([_plain(judgement) for judgement in judgements], sys.stdout)
+        json.dump([_judgement_json(judgement) for judgement in judgements], sys.stdout)
         print()
     else:
-        _show(judgements)
+        _print_judgements(judgements)
     if not judgements:
         print("earlid: there is no board to judge: collect its records with `earlid watch`.", file=sys.stderr)
         return FAILED
@@ -83,7 +83,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     return judgements
 
 
-def _show(judgements: Sequence[Judgement]) -> None:
+def _print_judgements(judgements: Sequence[Judgement]) -> None:
     for judgement in judgements:
         board = judgement.board
         title = f"{board.name} ({board.identifier})" if board and board.name else judgement.identifier
@@ -94,7 +94,7 @@ def _show(judgements: Sequence[Judgement]) -> None:
             print(f"  Anchor to write down or photograph: {judgement.code}  (record {judgement.head_seq})")
 
 
-def _plain(judgement: Judgement) -> dict[str, object]:
+def _judgement_json(judgement: Judgement) -> dict[str, object]:
     return {
         "board": judgement.identifier,
         "records": judgement.records,

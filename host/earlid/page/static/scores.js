@@ -11,7 +11,7 @@
     const size = Math.ceil(256 / STEP);
     const [meant, wrong, near] = [0, 1, 2].map(() => new Uint32Array(size));
     const cutoffs = new Map();
-    const see = ({ table, rows, t, score, cutoff }, into, unmeant) => {
+    const addScores = ({ table, rows, t, score, cutoff }, into, unmeant) => {
       const end = earlid.lowerBound(t, t.length, view.t1);
       let same = 0;
       for (let i = earlid.lowerBound(t, t.length, view.t0); i < end; i += 1) {
@@ -22,8 +22,8 @@
         same = 0;
       }
     };
-    see(derived.word(view.board), meant, wrong);
-    see(derived.near(view.board), near, near);
+    addScores(derived.word(view.board), meant, wrong);
+    addScores(derived.near(view.board), near, near);
     return { meant, wrong, near, cutoffs: [...cutoffs].sort((a, b) => b[1] - a[1]).map((pair) => pair[0]) };
   };
 
