@@ -47,7 +47,9 @@ def make_headline() -> None:
     from hardware import plots
 
     named = headline.named_corners()
-    samples = headline.monte_carlo(tell=lambda done: print(f"headline: {done} of {headline.SAMPLES} boards", file=sys.stderr))
+    samples = headline.monte_carlo(
+        report_progress=lambda done: print(f"headline: {done} of {headline.SAMPLES} boards", file=sys.stderr)
+    )
     _write(MADE / "corners.csv", headline.as_csv(named))
     _write(MADE / "samples.csv", headline.as_csv(samples))
     _write(MADE / "targets.md", reports.targets_page())

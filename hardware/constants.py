@@ -32,7 +32,7 @@ def scale_q10(board: Netlist, top: str, bottom: str) -> int:
 
 def figures(samples: list[Sample], nominal: Sample) -> dict[str, int]:
     """Times (ms) and thresholds (mV). Raises ValueError when a simulated board lies outside one: it must not be written."""
-    found = {
+    limits = {
         "TOLERATED_PAUSE_MS": round(PAUSE_S * 1e3),
         "DROP_MAX_MS": 250,
         "DROP_EARLY_MS": round(fmea.DROP_EARLY_MS),
@@ -43,17 +43,17 @@ def figures(samples: list[Sample], nominal: Sample) -> dict[str, int]:
     }
     outside = [
         name for name, wrong in (
-            ("TOLERATED_PAUSE_MS", any(s.pause_dip_v * 1e3 < found["RAIL_GOOD_MV"] for s in samples)),
-            ("DROP_MAX_MS", any(s.drop_ms > found["DROP_MAX_MS"] for s in samples)),
+            ("TOLERATED_PAUSE_MS", any(s.pause_dip_v * 1e3 < limits["RAIL_GOOD_MV"] for s in samples)),
+            ("DROP_MAX_MS", any(s.drop_ms > limits["DROP_MAX_MS"] for s in samples)),
             ("DROP_EARLY_MS, DROP_LATE_MS",
-             any(not found["DROP_EARLY_MS"] < s.drop_ms < found["DROP_LATE_MS"] for s in samples)),
-            ("ARM_MAX_MS", any(s.arm_ms >= found["ARM_MAX_MS"] for s in samples)),
-            ("RAIL_GOOD_MV", any(s.rail_v * 1e3 < found["RAIL_GOOD_MV"] for s in samples)),
+             any(not limits["DROP_EARLY_MS"] < s.drop_ms < limits["DROP_LATE_MS"] for s in samples)),
+            ("ARM_MAX_MS", any(s.arm_ms >= limits["ARM_MAX_MS"] for s in samples)),
+            ("RAIL_GOOD_MV", any(s.rail_v * 1e3 < limits["RAIL_GOOD_MV"] for s in samples)),
         ) if wrong
     ]  # fmt: skip
     if outside:
         raise ValueError(f"simulated boards lie outside {'; '.join(outside)}: change the circuit, or the limits in fmea.py")
-    return found
+    return limits
 
 
 def text(samples: list[Sample], nominal: Sample, recipe: str = "digital") -> str:

@@ -99,18 +99,18 @@ def _feeds(board: Netlist, rail: str, relay_closed: bool, armed: bool) -> list[t
             if a and b and GND not in (a, b):
                 links.setdefault(a, []).append((b, ohm, part.ref))
                 links.setdefault(b, []).append((a, ohm, part.ref))
-    found, best, todo = [], {rail: 0.0}, [(rail, 0.0, [])]  # type: ignore[var-annotated]
+    paths, best, todo = [], {rail: 0.0}, [(rail, 0.0, [])]  # type: ignore[var-annotated]
     while todo:
         net, ohms, path = todo.pop()
         if net in sources:
-            found.append((net, path))
+            paths.append((net, path))
             continue
         for other, ohm, ref in links.get(net, []):
             total = ohms + ohm
             if total < LEAST_BACKFEED_OHM and total < best.get(other, 1e12):
                 best[other] = total
                 todo.append((other, total, [*path, ref]))
-    return found
+    return paths
 
 
 def rails_break_twice(board: Netlist) -> Iterator[str]:

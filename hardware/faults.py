@@ -39,14 +39,14 @@ def _opens(part: Part) -> list[str]:
 
 def part_faults(board: Netlist) -> list[Fault]:
     """Opens, shorts (shorts between pins on one net change nothing and are left out) and drifts of every part."""
-    found = []
+    faults = []
     for part in board.parts:
-        found += [Fault("open", part.ref, pin) for pin in _opens(part)]
-        found += [Fault("short", part.ref, a, b) for a, b in _shorts(part) if part.pins[a] != part.pins[b]]
+        faults += [Fault("open", part.ref, pin) for pin in _opens(part)]
+        faults += [Fault("short", part.ref, a, b) for a, b in _shorts(part) if part.pins[a] != part.pins[b]]
         if part.kind == "RELAY":
-            found.append(Fault("weld", part.ref))
-        found += [Fault("scale", part.ref, factor=factor) for factor in DRIFT.get(part.kind, ())]
-    return found
+            faults.append(Fault("weld", part.ref))
+        faults += [Fault("scale", part.ref, factor=factor) for factor in DRIFT.get(part.kind, ())]
+    return faults
 
 
 def switch_faults(board: Netlist) -> list[Fault]:

@@ -241,11 +241,11 @@ def jobs(recipe: str = "digital") -> list[Job]:
     Of the other recipes only what differs from the reference board: faults of the guarded feed.
     """
     board = build(2, recipe)
-    found = fault_list.all_faults(board)
+    faults = fault_list.all_faults(board)
     if recipe != "digital":
-        found = [fault for fault in found if fault_list.is_of_guarded_feed(board, fault)]
+        faults = [fault for fault in faults if fault_list.is_of_guarded_feed(board, fault)]
     healthy: list[Job] = [(None, name, recipe) for name in ("nominal", "slow", "quick")]
-    return healthy + [(fault, name, recipe) for name in ("nominal", "slow") for fault in found]
+    return healthy + [(fault, name, recipe) for name in ("nominal", "slow") for fault in faults]
 
 
 HEAD = ["fault", "corner", "effect", "closed_v", "mute_v", "mute_ms", "drop_ms", "tests"]

@@ -102,15 +102,17 @@ def one_sample(number: int) -> Sample:
     return measure(one, two, draw(build(2), number), number)
 
 
-def monte_carlo(samples: int = SAMPLES, workers: int = 2, tell: Callable[[int], None] = lambda done: None) -> list[Sample]:
+def monte_carlo(
+    samples: int = SAMPLES, workers: int = 2, report_progress: Callable[[int], None] = lambda done: None
+) -> list[Sample]:
     """Samples 0 to `samples` - 1, in order: the same list on every run of the same ngspice. Tells how many are done."""
-    found: list[Sample] = []
+    drawn: list[Sample] = []
     with ProcessPoolExecutor(workers) as pool:
         for sample in pool.map(one_sample, range(samples), chunksize=4):
-            found.append(sample)
-            if len(found) % 50 == 0:
-                tell(len(found))
-    return found
+            drawn.append(sample)
+            if len(drawn) % 50 == 0:
+                report_progress(len(drawn))
+    return drawn
 
 
 def named_corners() -> list[Sample]:

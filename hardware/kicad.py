@@ -159,19 +159,19 @@ TABLE = """\
 
 def nets_of(text: str) -> dict[str, set[tuple[str, str]]]:
     """Net name -> {(reference, pin number)} of a netlist that KiCad exported, less the pins that are not connected."""
-    found = {}
+    pins_by_net = {}
     for part in re.split(r"\(net\s+\(code", text[text.index("(nets") :])[1:]:
         name = re.search(r'\(name\s+"([^"]*)"\)', part)
         if name and not name[1].startswith("unconnected-"):
-            found[name[1].lstrip("/")] = set(re.findall(r'\(node\s+\(ref\s+"([^"]+)"\)\s+\(pin\s+"([^"]+)"\)', part))
-    return found
+            pins_by_net[name[1].lstrip("/")] = set(re.findall(r'\(node\s+\(ref\s+"([^"]+)"\)\s+\(pin\s+"([^"]+)"\)', part))
+    return pins_by_net
 
 
 def numbered_nets(board: Netlist) -> dict[str, set[tuple[str, str]]]:
     """The same of our own netlist, with the pin numbers of the symbols."""
-    found: dict[str, set[tuple[str, str]]] = {}
+    pins_by_net: dict[str, set[tuple[str, str]]] = {}
     for ref, _kind, _value, _mpn, nets in _entries(board):
         for number, net in enumerate(nets, start=1):
             if net:
-                found.setdefault(net, set()).add((ref, str(number)))
-    return found
+                pins_by_net.setdefault(net, set()).add((ref, str(number)))
+    return pins_by_net

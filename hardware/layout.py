@@ -153,26 +153,26 @@ def _span(a: Pad, b: Pad) -> tuple[int, str, str]:
 
 def wires(pads: list[Pad]) -> list[Wire]:
     """A shortest tree of wires for every net (Prim's); between neighbouring pads of one net it is a solder bridge."""
-    found = []
+    tree = []
     for net in sorted({pad.net for pad in pads if pad.net}):
         first, *rest = [pad for pad in pads if pad.net == net]
         nearest = dict.fromkeys(rest, first)
         while nearest:
             end = min(nearest, key=lambda pad, near=nearest: _span(near[pad], pad))
-            found.append(Wire(net, nearest.pop(end), end))
+            tree.append(Wire(net, nearest.pop(end), end))
             for pad, so_far in nearest.items():
                 if _span(end, pad) < _span(so_far, pad):
                     nearest[pad] = end
-    return found
+    return tree
 
 
 def neighbours(board: Netlist, pads: list[Pad]) -> dict[tuple[str, str], str]:
     """Pairs of nets that a solder blob could join -> where: close pads, neighbouring lugs, pole to pole in a relay."""
-    found: dict[tuple[str, str], str] = {}
+    places: dict[tuple[str, str], str] = {}
 
     def add(a: str, b: str, where: str) -> None:
         if a and b and a != b:
-            found.setdefault((min(a, b), max(a, b)), where)
+            places.setdefault((min(a, b), max(a, b)), where)
 
     for i, one in enumerate(pads):
         for two in pads[i + 1 :]:
@@ -192,7 +192,7 @@ def neighbours(board: Netlist, pads: list[Pad]) -> dict[tuple[str, str], str]:
             pairs = list(pairwise(part.pins))
         for a, b in pairs:
             add(part.pins[a], part.pins[b], f"{part.ref} {a} and {b}")
-    return dict(sorted(found.items()))
+    return dict(sorted(places.items()))
 
 
 def supplies_near_rails(board: Netlist, pads: list[Pad]) -> list[str]:
@@ -202,11 +202,11 @@ def supplies_near_rails(board: Netlist, pads: list[Pad]) -> list[str]:
     """
     rails = set(board.mic_rails) | {"MICBUS2"} | {f"{clamp}{n}" for clamp in ("KCLAMP", "SCLAMP") for n in "12"}
     supplies = {"V5", "V3V3", "VARM", "VCOIL", "VBUS", "LINE"} | ({"SRC2"} if board.recipe == "usb" else set())
-    found = []
+    clashes = []
     for i, one in enumerate(pads):
         for two in pads[i + 1 :]:
             nets = {one.net, two.net}
             near = max(abs(one.x - two.x), abs(one.y - two.y)) <= NEAR_HOLES
             if near and one.ref != two.ref and nets & rails and nets & supplies:
-                found.append(f"{one.ref} {one.pin} ({one.net}) and {two.ref} {two.pin} ({two.net})")
-    return found
+                clashes.append(f"{one.ref} {one.pin} ({one.net}) and {two.ref} {two.pin} ({two.net})")
+    return clashes

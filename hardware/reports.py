@@ -175,17 +175,17 @@ def circuit(recipe: str = "digital") -> str:
 
 def stale() -> list[str]:
     """Every committed file that is not what today's sources make, in words."""
-    found = []
+    differences = []
     texts = {MADE / name: text for name, text in drawn().items()}
     texts |= {MADE / "targets.md": targets_page(), MADE / "fmea.md": fmea_page(), CIRCUIT: circuit()}
     for path, text in texts.items():
         if not path.exists() or path.read_text() != text:
-            found.append(f"{path.name} differs from what the netlist and the simulated boards make: run make hardware")
+            differences.append(f"{path.name} differs from what the netlist and the simulated boards make: run make hardware")
     known = recorded()
     for group, make in DIGESTS.items():
         if known.get(group) != make():
-            found.append(f"the simulated files of '{group}' are older than the circuit: run make hardware")
+            differences.append(f"the simulated files of '{group}' are older than the circuit: run make hardware")
     present = {path.name for path in MADE.iterdir() if not path.name.endswith("-part.csv")}
     for name in sorted(present - {path.name for path in texts} - SIMULATED):
-        found.append(f"{name} is made by nothing: remove it")
-    return found
+        differences.append(f"{name} is made by nothing: remove it")
+    return differences
