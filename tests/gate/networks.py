@@ -54,7 +54,7 @@ def micropython(script: str, data: bytes, *args: str) -> bytes:
     return done.stdout
 
 
-def board(blob: bytes, columns: Columns) -> list[int]:
+def outputs_on_micropython(blob: bytes, columns: Columns) -> list[int]:
     """The output byte of every inference by the firmware on MicroPython."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.elww"

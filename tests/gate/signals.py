@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signals for the gate's tests: speech made on the spot, music-like sounds, noises, and the odd ends of 16 bits.
+"""Signals for the gate's tests: speech made on the spot, music-like sounds, noises, and the edge cases of 16 bits.
 
 Everything is int16 at 16 kHz and follows from a seed. Speech is made by the Debian packages `espeak-ng` and `flite`
 and kept in a folder of the system's temporary directory; where a synthesiser is missing, the tests that want it skip.
@@ -158,7 +158,7 @@ def mixtures(seed: int, minutes: float) -> Samples:
     return np.concatenate(pieces)
 
 
-def odd_ends(seed: int, seconds: float = 1.0) -> dict[str, Samples]:
+def edge_cases(seed: int, seconds: float = 1.0) -> dict[str, Samples]:
     """Silence, constants, impulses and clipping: whatever sits at an edge of the arithmetic."""
     rng = np.random.default_rng(seed)
     count = int(seconds * RATE_HZ)

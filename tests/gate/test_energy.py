@@ -37,10 +37,10 @@ def hop_bytes(values: np.ndarray) -> bytearray:
 # -- the level -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(signals.odd_ends(signals.SEED, 0.1)))
+@pytest.mark.parametrize("name", list(signals.edge_cases(signals.SEED, 0.1)))
 def test_level_of_edge_cases_is_the_log_of_the_variance(name: str) -> None:
     level = checked.load_checked("lid.gate.energy").level
-    pcm = signals.odd_ends(signals.SEED, 0.16)[name]
+    pcm = signals.edge_cases(signals.SEED, 0.16)[name]
     got = gate(pcm)["energy"]
     for index, hop in enumerate(pcm.reshape(-1, HOP)):
         half = hop[::2].astype(np.int64)

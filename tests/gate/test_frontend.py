@@ -62,13 +62,13 @@ def test_features_at_all_levels_equal_the_oracle(sound) -> None:
     assert_same(np.concatenate(pieces), f"{sound.__name__}, seed {signals.SEED}")
 
 
-@pytest.mark.parametrize("name", list(signals.odd_ends(signals.SEED, 0.1)))
+@pytest.mark.parametrize("name", list(signals.edge_cases(signals.SEED, 0.1)))
 def test_features_of_edge_cases_equal_the_oracle(name: str) -> None:
-    assert_same(signals.odd_ends(signals.SEED, 2.0)[name], f"{name}, seed {signals.SEED}")
+    assert_same(signals.edge_cases(signals.SEED, 2.0)[name], f"{name}, seed {signals.SEED}")
 
 
 def test_features_of_edge_cases_in_a_row_equal_the_oracle() -> None:
-    assert_same(np.concatenate(list(signals.odd_ends(signals.SEED).values())), f"all odd ends, seed {signals.SEED}")
+    assert_same(np.concatenate(list(signals.edge_cases(signals.SEED).values())), f"all edge cases, seed {signals.SEED}")
 
 
 @pytest.mark.parametrize("part", range(6))

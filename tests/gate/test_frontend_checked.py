@@ -17,9 +17,9 @@ def run_checked(pcm: np.ndarray) -> np.ndarray:
     return np.array([list(frontend.features) for hop in hops if frontend.push(bytearray(hop.astype("<i2").tobytes()))])
 
 
-@pytest.mark.parametrize("name", list(signals.odd_ends(signals.SEED, 0.1)))
+@pytest.mark.parametrize("name", list(signals.edge_cases(signals.SEED, 0.1)))
 def test_features_of_edge_cases_stay_inside_32_bits(name: str) -> None:
-    pcm = signals.odd_ends(signals.SEED, 0.16)[name]
+    pcm = signals.edge_cases(signals.SEED, 0.16)[name]
     assert np.array_equal(run_checked(pcm), reference(pcm)), f"{name}, seed {signals.SEED}"
 
 

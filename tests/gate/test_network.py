@@ -48,7 +48,7 @@ def test_network_outputs_equal_the_reference_kernels(name: str, kind: str) -> No
     columns = heard() if kind == "heard" else invented()
     model = models.load(name)
     expected = networks.reference(model.manifest.model.read_bytes(), columns)
-    found = networks.board(model.blob, columns)
+    found = networks.outputs_on_micropython(model.blob, columns)
     assert len(found) == len(expected) == len(columns) // model.network.stride
     wrong = [at for at in range(len(expected)) if found[at] != expected[at]]
     assert not wrong, f"{len(wrong)} of {len(expected)} differ, first at inference {wrong[0]}; seed {SEED}"
