@@ -15,7 +15,7 @@ from enum import IntFlag
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 U8, U16, U32, U48 = (2**bits - 1 for bits in (8, 16, 32, 48))
-TEXT_MAX = 1024  # characters of a string without a pattern
+TEXT_MAX = 1024  # characters of a string without a pattern, all of them printable
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Field:
         unit: of a number; empty for a plain count.
         low: the least value of an integer.
         high: its greatest value.
-        pattern: regular expression that the whole of a string matches; empty for any text up to TEXT_MAX characters.
+        pattern: regular expression that the whole of a string matches; empty for any printable text.
         since: the protocol version that brought it. What came after the first is `NotRequired`: older boards lack it.
     """
 
@@ -452,6 +452,14 @@ def problem(value: object, expected: Any) -> str:
     return ""
 
 
+def known_fields(value: object, message: Any) -> dict[str, Any]:
+    """The fields of a received message that are as the schema has them, without any other: of whatever firmware it is."""
+    if not isinstance(value, dict):
+        return {}
+    known = {name: field_of(annotated)[:2] for name, annotated in fields(message).items()}
+    return {name: item for name, item in value.items() if name in known and not _value_problem(item, *known[name])}
+
+
 def _value_problem(value: object, plain: Any, field: Field) -> str:
     origin = get_origin(plain)
     if is_typeddict(plain):
@@ -472,6 +480,8 @@ def _value_problem(value: object, plain: Any, field: Field) -> str:
         return f"is no {plain.__name__}"
     if isinstance(value, int) and not isinstance(value, bool) and not field.low <= value <= field.high:
         return f"is not from {field.low} to {field.high}"
-    if isinstance(value, str) and (len(value) > TEXT_MAX or (field.pattern and not re.fullmatch(field.pattern, value))):
+    if isinstance(value, str) and not (
+        len(value) <= TEXT_MAX and value.isprintable() and re.fullmatch(field.pattern or ".*", value)
+    ):
         return "has another form"
     return ""

@@ -14,7 +14,7 @@ from earlid.virtual import littlefs_image
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import config, record, wire, wire_schema
-from lid.wire_schema import EVENTS, REQUESTS, Hello, field_of, fields, problem
+from lid.wire_schema import EVENTS, REQUESTS, Hello, field_of, fields, known_fields, problem
 
 from tests.board import fake_board
 from tests.firmware.kit import Bench
@@ -198,12 +198,21 @@ def hello_of(**changes):
         ({"board": "00112233AABBCCDD"}, "board has another form"),
         ({"board": "00112233aabbccdd\n"}, "board has another form"),
         ({"word": "x" * 5000}, "word has another form"),
+        ({"word": "\x1b[2J"}, "word has another form"),
         ({"link": None}, "link is no str"),
     ],
 )
 def test_malformed_hello_is_named_by_its_field(changes, wrong):
     assert problem(hello_of(**changes), Hello).startswith(wrong)
     assert bool(problem(hello_of(**changes), Hello)) == bool(wrong)
+
+
+def test_known_fields_leave_out_what_the_schema_does_not_have():
+    hello = hello_of(humidity=40, word="\x1b[2J", guarded_mv="0", sentinel_mv=-1)
+    assert known_fields(hello, Hello) == {
+        name: value for name, value in hello_of().items() if name not in ("word", "guarded_mv", "sentinel_mv")
+    }
+    assert known_fields([hello], Hello) == {}
 
 
 def test_missing_field_is_named():

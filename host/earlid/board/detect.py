@@ -15,6 +15,7 @@ from typing import Any
 
 import serial
 from lid import wire
+from lid.wire_schema import Hello, known_fields
 from serial.tools.list_ports_common import ListPortInfo
 
 from earlid.board import port_proxy
@@ -142,13 +143,13 @@ def _open_failed(port: str, error: UserError) -> ProbeResult:
     text = str(cause).lower()
     if code in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY) or (os.name == "nt" and "denied" in text):
         reply = port_proxy.request(port, "hello")
-        hello = reply.get("hi") if reply else None
+        hello = known_fields(reply.get("hi"), Hello) if reply else None
         return ProbeResult(
             port,
             "busy",
             holder=port_holder(port) or "",
             error=str(error),
-            hello=hello if isinstance(hello, dict) else None,
+            hello=hello or None,
         )
     if code in (errno.EACCES, errno.EPERM):
         return ProbeResult(port, "no-permission", error=str(error))
@@ -174,8 +175,8 @@ def _identify(opened: serial.Serial, port: str, timeout_s: float) -> ProbeResult
         data = opened.read(max(1, min(opened.in_waiting, 4096)))
         received = (received + data)[-2000:]
         for _, body in reader.feed(data):
-            hello = body.get("hi")
-            if isinstance(hello, dict) and "board" in hello:
+            hello = known_fields(body.get("hi"), Hello)
+            if "board" in hello:
                 return ProbeResult(port, "earlid", hello=hello)
         if PROMPT.search(received):
             return ProbeResult(port, "micropython", console_text=_text(received))

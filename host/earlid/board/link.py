@@ -292,7 +292,8 @@ class Link:
 
 def _accepted(reply: dict[str, Any]) -> dict[str, Any]:
     if reply.get("ok") is not True:
-        raise BoardRefused(str(reply.get("err", "unknown")), str(reply.get("say", "")))
+        refusal = wire_schema.known_fields(reply, wire_schema.Refusal)
+        raise BoardRefused(refusal.get("err", "unknown"), refusal.get("say", ""))
     return reply
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import serial
 from lid import circuit, wire
+from lid.wire_schema import Hello, known_fields
 
 from earlid.board import port_proxy
 from earlid.board.detect import probe
@@ -89,8 +90,7 @@ def _request_close(port: str, send: SendRequest) -> CloseResult:
     # The contact opens within 250 ms; what counts is the rail behind it, not what the board's code wished.
     end_s = time.monotonic() + READ_BACK_S
     while True:
-        hello = send("hello").get("hi")
-        result = read_back(port, hello if isinstance(hello, dict) else {})
+        result = read_back(port, known_fields(send("hello").get("hi"), Hello))
         if result.closed or time.monotonic() > end_s:
             return result
         time.sleep(0.05)
@@ -105,7 +105,7 @@ def read_back(port: str, hello: Mapping[str, Any]) -> CloseResult:
     """
     state = str(hello.get("state", "unknown"))
     rail_mv = hello.get("guarded_mv")
-    if not isinstance(rail_mv, int):
+    if rail_mv is None:
         return CloseResult(port, state, False, f"{port}: the board says {state}, and no more. {MANUAL_HINT}")
     if rail_mv > circuit.RAIL_LIVE_MV:
         return CloseResult(
@@ -152,6 +152,6 @@ def _await_hello(port: str, opened: serial.Serial, reader: LineReader, number: i
     """The result that the reply with this number gives; None when it was not seen in time."""
     for _ in range(int(REPLY_S / READ_TIMEOUT_S / TRIES)):
         for _, body in reader.feed(opened.read(4096)):
-            if body.get("re") == number and isinstance(body.get("hi"), dict):
-                return read_back(port, body["hi"])
+            if body.get("re") == number and "hi" in body:
+                return read_back(port, known_fields(body["hi"], Hello))
     return None

@@ -16,6 +16,7 @@ import serial
 from lid import circuit, wire
 from lid import config as settings
 from lid.record import FIELDS
+from lid.wire_schema import Hello, known_fields
 
 from earlid import firmware
 from earlid.board.detect import PROMPT, ProbeResult, probe
@@ -98,8 +99,8 @@ class StartupMessages:
 
     def add(self, body: dict[str, Any]) -> None:
         """Add one line's body; all but `hi` and `rec` is ignored."""
-        if isinstance(body.get("hi"), dict):
-            self.hello, self.booted = body["hi"], True
+        if hello := known_fields(body.get("hi"), Hello):
+            self.hello, self.booted = hello, True
         record = body.get("rec")
         if isinstance(record, list) and len(record) == len(FIELDS) + 2:
             row = dict(zip(FIELDS, record[: len(FIELDS)], strict=True))
