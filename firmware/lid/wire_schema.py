@@ -480,8 +480,8 @@ def _value_problem(value: object, plain: Any, field: Field) -> str:
         return f"is no {plain.__name__}"
     if isinstance(value, int) and not isinstance(value, bool) and not field.low <= value <= field.high:
         return f"is not from {field.low} to {field.high}"
-    if isinstance(value, str) and not (
-        len(value) <= TEXT_MAX and value.isprintable() and re.fullmatch(field.pattern or ".*", value)
-    ):
+    if isinstance(value, str) and (len(value) > TEXT_MAX or not value.isprintable()):
+        return "is too long or not printable"
+    if isinstance(value, str) and field.pattern and not re.fullmatch(field.pattern, value):
         return "has another form"
     return ""

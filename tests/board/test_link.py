@@ -132,6 +132,13 @@ def test_malformed_reply_is_an_error_that_names_the_field(board, monkeypatch, re
         link.request("ack", seq=1, link="0" * 24)
 
 
+def test_hostile_refusal_is_quoted_only_where_printable(board, monkeypatch):
+    say = board.say
+    monkeypatch.setattr(board, "say", lambda body: say({"re": body["re"], "ok": False, "err": ["x"], "say": "\x1b[2J"}))
+    with Link(board.path) as link, pytest.raises(BoardRefused, match=r"^the board refused: unknown$"):
+        link.request("close")
+
+
 def test_typed_requests_are_those_of_the_schema():
     typed = {}
     for overload in get_overloads(Link.request):

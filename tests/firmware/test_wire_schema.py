@@ -196,9 +196,9 @@ def hello_of(**changes):
         ({"state": "ajar"}, "state is none of"),
         ({"state": ["open"]}, "state is none of"),
         ({"board": "00112233AABBCCDD"}, "board has another form"),
-        ({"board": "00112233aabbccdd\n"}, "board has another form"),
-        ({"word": "x" * 5000}, "word has another form"),
-        ({"word": "\x1b[2J"}, "word has another form"),
+        ({"board": "00112233aabbccdd\n"}, "board is too long or not printable"),
+        ({"word": "x" * 5000}, "word is too long"),
+        ({"word": "\x1b[2J"}, "word is too long or not printable"),
         ({"link": None}, "link is no str"),
     ],
 )
