@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Boards in rooms of known noise, and a guide that plays the person's part."""
+"""Fixtures: virtual boards in rooms of known noise, and a guide that plays the person's part."""
 
 import contextlib
 import fcntl

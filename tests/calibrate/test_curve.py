@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The curve counted in numpy against a plain count, and the three levels."""
+"""The detection error trade-off against a plain count, the priors, and the three levels."""
 
 import itertools
 

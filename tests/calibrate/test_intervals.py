@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exact intervals against tables in print, against their definition, and by drawing lots."""
+"""Exact confidence intervals against printed tables, their definition, and simulation."""
 
 import math
 
@@ -25,40 +25,40 @@ SEED = 5
     ],
 )
 def test_binomial_limits_equal_published_tables(events, trials, low, high):
-    found = binomial(events, trials)
-    assert found.value == events / trials
-    assert found.low == pytest.approx(low, abs=5e-5)
-    assert found.high == pytest.approx(high, abs=5e-5)
+    interval = binomial(events, trials)
+    assert interval.value == events / trials
+    assert interval.low == pytest.approx(low, abs=5e-5)
+    assert interval.high == pytest.approx(high, abs=5e-5)
 
 
 @pytest.mark.parametrize(
     ("events", "low", "high"), [(0, 0.0, 3.6889), (1, 0.0253, 5.5716), (5, 1.6235, 11.6683), (10, 4.7954, 18.3904)]
 )
 def test_poisson_limits_equal_published_tables(events, low, high):
-    found = poisson(events, 2.0)
-    assert found.value == events / 2
-    assert found.low == pytest.approx(low / 2, abs=5e-5)
-    assert found.high == pytest.approx(high / 2, abs=5e-5)
+    interval = poisson(events, 2.0)
+    assert interval.value == events / 2
+    assert interval.low == pytest.approx(low / 2, abs=5e-5)
+    assert interval.high == pytest.approx(high / 2, abs=5e-5)
 
 
 @given(st.integers(1, 400), st.data())
 def test_binomial_limits_leave_the_right_tails(trials, data):
     events = data.draw(st.integers(0, trials))
-    found = binomial(events, trials)
-    assert found.low <= found.value <= found.high
+    interval = binomial(events, trials)
+    assert interval.low <= interval.value <= interval.high
     if events:
-        assert stats.binom.sf(events - 1, trials, found.low) == pytest.approx(0.025, rel=1e-6)
+        assert stats.binom.sf(events - 1, trials, interval.low) == pytest.approx(0.025, rel=1e-6)
     if events < trials:
-        assert stats.binom.cdf(events, trials, found.high) == pytest.approx(0.025, rel=1e-6)
+        assert stats.binom.cdf(events, trials, interval.high) == pytest.approx(0.025, rel=1e-6)
 
 
 @given(st.integers(0, 500), st.floats(0.01, 1000))
 def test_poisson_limits_leave_the_right_tails(events, hours):
-    found = poisson(events, hours)
-    assert found.low <= found.value <= found.high
+    interval = poisson(events, hours)
+    assert interval.low <= interval.value <= interval.high
     if events:
-        assert stats.poisson.sf(events - 1, found.low * hours) == pytest.approx(0.025, rel=1e-6)
-    assert stats.poisson.cdf(events, found.high * hours) == pytest.approx(0.025, rel=1e-6)
+        assert stats.poisson.sf(events - 1, interval.low * hours) == pytest.approx(0.025, rel=1e-6)
+    assert stats.poisson.cdf(events, interval.high * hours) == pytest.approx(0.025, rel=1e-6)
 
 
 @pytest.mark.parametrize(("truth", "trials"), [(0.03, 15), (0.2, 15), (0.5, 8)])

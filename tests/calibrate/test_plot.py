@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Plots: every curve that can be counted can be drawn, and a point is where its numbers say."""
+"""Plots: any curve can be drawn, and each point lies at its coordinates."""
 
 import math
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The board's own look at its microphone's wires, against the sound that the simulation plays."""
+"""The board's probe of its microphone, against the sound that the simulation plays."""
 
 import numpy as np
 import pytest
@@ -21,9 +21,9 @@ def hear(bench, samples, ms=1000):
     """The probe's numbers while samples are played over and over; they begin before it listens."""
     bench.board.play(np.tile(samples, 1 + (ms + 2000) * 16 // len(samples)).astype(np.int16))
     bench.board.run_ms(200)
-    found = bench.request("probe", limit_ms=ms + 3000, ms=ms)
+    reply = bench.request("probe", limit_ms=ms + 3000, ms=ms)
     bench.board.run_ms(ms + 3000)  # until it is quiet again
-    return found
+    return reply
 
 
 def tone(hertz, amplitude, seconds=1.0):
@@ -32,50 +32,50 @@ def tone(hertz, amplitude, seconds=1.0):
 
 @pytest.mark.parametrize(("place", "hertz"), list(enumerate((50, 60, 100, 120))))
 def test_probe_measures_each_tone_alone(bench, place, hertz):
-    found = hear(bench, tone(hertz, 120))["hum_q4"]
-    assert found[place] == pytest.approx(120 * 16, rel=0.03)
-    assert all(other < 20 for at, other in enumerate(found) if at != place)
+    reply = hear(bench, tone(hertz, 120))["hum_q4"]
+    assert reply[place] == pytest.approx(120 * 16, rel=0.03)
+    assert all(other < 20 for at, other in enumerate(reply) if at != place)
 
 
 def test_probe_finds_hum_under_noise(bench):
     noise = np.random.default_rng(SEED).normal(0, 100, RATE_HZ)
-    found = hear(bench, noise + tone(50, 60), ms=3000)["hum_q4"]
-    assert found[0] == pytest.approx(60 * 16, rel=0.1), f"seed {SEED}"
-    assert max(found[1:]) < 8 * 16, f"seed {SEED}"
+    reply = hear(bench, noise + tone(50, 60), ms=3000)["hum_q4"]
+    assert reply[0] == pytest.approx(60 * 16, rel=0.1), f"seed {SEED}"
+    assert max(reply[1:]) < 8 * 16, f"seed {SEED}"
 
 
 def test_full_scale_speech_does_not_overflow_the_probe(bench):
-    found = hear(bench, np.sign(tone(50, 1)) * 32767)
-    assert found["hum_q4"][0] == pytest.approx(32767 * 4 / np.pi * 16, rel=0.02)
-    assert found["clipped"] == pytest.approx(8000, abs=8), "the upper half: -32767 is not the end"
-    assert abs(found["dc_q4"]) < 600
+    reply = hear(bench, np.sign(tone(50, 1)) * 32767)
+    assert reply["hum_q4"][0] == pytest.approx(32767 * 4 / np.pi * 16, rel=0.02)
+    assert reply["clipped"] == pytest.approx(8000, abs=8), "the upper half: -32767 is not the end"
+    assert abs(reply["dc_q4"]) < 600
 
 
 @pytest.mark.parametrize("offset", [-3000, 40, 900])
 def test_probe_reports_mean_and_extremes(bench, offset):
-    found = hear(bench, np.round(offset + tone(440, 500)))
-    assert found["dc_q4"] == pytest.approx(offset * 16, abs=24)
-    assert found["high"] == pytest.approx((offset + 500) * 256, abs=512)
-    assert found["low"] == pytest.approx((offset - 500) * 256, abs=512)
+    reply = hear(bench, np.round(offset + tone(440, 500)))
+    assert reply["dc_q4"] == pytest.approx(offset * 16, abs=24)
+    assert reply["high"] == pytest.approx((offset + 500) * 256, abs=512)
+    assert reply["low"] == pytest.approx((offset - 500) * 256, abs=512)
 
 
 @pytest.mark.parametrize(("mode", "other"), [("swapped", 1), ("dead", 0), ("ok", 0)])
 def test_probe_reports_sound_in_the_other_slot(bench, mode, other):
     bench.board.microphone = mode
     try:
-        found = hear(bench, tone(440, 900))
+        reply = hear(bench, tone(440, 900))
     finally:
         bench.board.microphone = "ok"
-    assert found["other"] == other
-    assert (found["low"] == found["high"]) == (mode != "ok")
+    assert reply["other"] == other
+    assert (reply["low"] == reply["high"]) == (mode != "ok")
 
 
 def test_probe_reports_bits_that_never_change(bench):
     samples = np.round(tone(440, 900)).astype(np.int16)
-    found = hear(bench, samples | 0x10)
-    assert int(found["all"], 16) == 0x10 << 8
-    found = hear(bench, samples & ~0x20)
-    assert 0xFFFFFF & ~int(found["any"], 16) == (0x20 << 8) | 0xFF
+    reply = hear(bench, samples | 0x10)
+    assert int(reply["all"], 16) == 0x10 << 8
+    reply = hear(bench, samples & ~0x20)
+    assert 0xFFFFFF & ~int(reply["any"], 16) == (0x20 << 8) | 0xFF
 
 
 @pytest.mark.parametrize("ms", [0, 99, 3001, "1000", None, True])

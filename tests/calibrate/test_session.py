@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The guided session on virtual boards: what it measures is what the simulation knows, and each defect has its name."""
+"""The guided session on virtual boards: its measurements equal the simulation's values, and each fault is named."""
 
 import threading
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The guided session as a person has it: a real terminal, real keys, a virtual board.
+"""The guided session on a pseudo-terminal with real keys and a virtual board.
 
 The board's time goes on only while the person waits for something to be shown: nobody is too late on a busy machine.
 """

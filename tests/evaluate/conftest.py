@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Small folders of recordings: the demo's spoken words, and noise."""
+"""Fixtures: small folders of recordings, the demo's spoken words and noise."""
 
 from pathlib import Path
 

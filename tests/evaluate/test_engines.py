@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes and a Dask cluster: a worker killed in the middle loses nothing and counts nothing twice."""
+"""Parallel runs in processes and on a Dask cluster: a killed worker loses no result, and none counts twice."""
 
 import contextlib
 import json
@@ -28,20 +28,20 @@ def tasks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("streams")
     write_noise(folder, files=[f"{kind}_1" for kind in ("a", "b", "c", "d", "e", "f", "talk", "talker")])
     model = models.load("alexa")
-    found = plan_tasks(
+    planned = plan_tasks(
         [], scan_recordings(folder)[0], [Condition()], [ALWAYS], "alexa", model.digest.hex(), measure.code_digest(), 0
     )
-    return found, {task.key: measure.run_task(task) for task in found}
+    return planned, {task.key: measure.run_task(task) for task in planned}
 
 
 def alike(result):
     return {name: value for name, value in result.items() if name not in ("wall_s", "cpu_s")}
 
 
-def check(found, expected):
-    keys = [result["key"] for result in found]
+def check(results, expected):
+    keys = [result["key"] for result in results]
     assert sorted(keys) == sorted(expected), "a stream is missing or counted twice"
-    for result in found:
+    for result in results:
         assert alike(result) == alike(expected[result["key"]])
 
 
@@ -51,12 +51,12 @@ def kill_one_child():
 
 
 def test_killed_worker_loses_no_result(tasks):
-    found = []
+    results = []
     for result in engines.run_local(tasks[0], 2):
-        if not found:
+        if not results:
             kill_one_child()
-        found.append(result)
-    check(found, tasks[1])
+        results.append(result)
+    check(results, tasks[1])
 
 
 def test_workers_that_keep_dying_are_an_error(tasks):
@@ -119,17 +119,17 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path):
     pytest.importorskip("distributed")
-    made = Cluster(tmp_path)
-    yield made
-    made.close()
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
 
 
 def test_cluster_that_loses_a_worker_loses_no_result(tasks, cluster):
     victim, _ = cluster.worker(), cluster.worker()
-    found = []
+    results = []
     for result in engines.run_dask(tasks[0], cluster.address):
-        if not found:
+        if not results:
             victim.kill()
-        found.append(result)
-    check(found, tasks[1])
+        results.append(result)
+    check(results, tasks[1])
     assert victim.wait() == -signal.SIGKILL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid evaluate` as a user types it: results, broken files, interruption, and going on."""
+"""`earlid evaluate` on the command line: results, unreadable files, interruption, resumption."""
 
 import csv
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The score that an evaluation counts with is the board's and the oracle's."""
+"""Scores of an evaluation equal the firmware's and pymicro-wakeword's."""
 
 import numpy as np
 import pytest
@@ -38,8 +38,8 @@ def test_sliding_scores_equal_a_plain_loop(outputs, window):
         recent = [*recent, prob][-window:]
         t_ms.append(now)
         expected.append(-(-sum(recent) // window) if len(recent) == window else 0)
-    found = measure.mean_ceilings(np.array(t_ms, dtype=np.int64), np.array([p for p, _ in outputs], dtype=np.int64), window, 30)
-    assert found.tolist() == expected
+    scores = measure.mean_ceilings(np.array(t_ms, dtype=np.int64), np.array([p for p, _ in outputs], dtype=np.int64), window, 30)
+    assert scores.tolist() == expected
 
 
 @pytest.mark.parametrize("gate", [ALWAYS, DEFAULT], ids=lambda gate: gate.name)
@@ -69,10 +69,10 @@ def test_scores_without_the_energy_gate_equal_pymicro_wakeword(recordings, model
 
 
 def test_yardstick_stops_at_its_limit(recordings, model):
-    found = compare_with_pymicro(make_tasks(recordings, model, gates=(ALWAYS, DEFAULT)), model, 8.0)
-    assert found["audio_s"] == pytest.approx(8.0)
-    assert found["scores"] > 200
-    assert found["gate_per_s"] > 0 < found["pymicro_per_s"]
+    comparison = compare_with_pymicro(make_tasks(recordings, model, gates=(ALWAYS, DEFAULT)), model, 8.0)
+    assert comparison["audio_s"] == pytest.approx(8.0)
+    assert comparison["scores"] > 200
+    assert comparison["gate_per_s"] > 0 < comparison["pymicro_per_s"]
 
 
 def test_words_are_detected_and_noise_lets_the_network_sleep(recordings, model):
@@ -88,8 +88,8 @@ def test_words_are_detected_and_noise_lets_the_network_sleep(recordings, model):
 def test_streams_hold_one_kind_and_are_bounded():
     make = lambda kind, number, seconds: Recording(f"/{number}", f"{number}", kind, f"{number:08x}", seconds)  # noqa: E731
     talk = [make("talk", n, 200.0) for n in range(7)] + [make("tap", 9, 5.0)]
-    found = cut_into_streams(talk, "negative")
-    assert [len(stream) for stream in found] == [3, 3, 1, 1]
+    streams = cut_into_streams(talk, "negative")
+    assert [len(stream) for stream in streams] == [3, 3, 1, 1]
     words = cut_into_streams([make("word", n, 1.0) for n in range(45)], "positive")
     assert [len(stream) for stream in words] == [20, 20, 5]
     assert [r for stream in words for r in stream] == [make("word", n, 1.0) for n in range(45)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Streams: words lie where they are said to, at the ratio asked for, and nothing is lost at their edges."""
+"""Mixed streams: words lie at their spans, at the given ratio, complete to their edges."""
 
 import numpy as np
 import pytest

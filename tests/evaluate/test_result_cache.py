@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results survive crashes: torn lines, double results, two writers."""
+"""The result cache: torn lines, duplicate results, two writers."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the ledger does in a second. Prints figures; asserts nothing about time.
+"""Benchmark of the ledger: ingest and query rates. Prints figures; asserts nothing about time.
 
     python tests/ledger/bench_ledger.py [--records 5000000] [--ingest 100000] [--folder DIR]
 

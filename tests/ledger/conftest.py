@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ledgers in temporary files and on a PostgreSQL started for the tests, and boards that never existed."""
+"""Fixtures: ledgers in temporary files and on a PostgreSQL started for the tests."""
 
 from __future__ import annotations
 

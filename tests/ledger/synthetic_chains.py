@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Boards that never existed: chains with a plausible life, and ledgers of them."""
+"""Synthetic boards: hash chains of plausible records, and ledgers of them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The chain's verdicts: each kind of attack and accident is named for what it is."""
+"""Verification of the hash chain: each kind of alteration and accident gets its own verdict."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Wall time: worked out of clock points, with an uncertainty, and corrected later without rewriting a record."""
+"""Wall time: computed from clock points, with an uncertainty, and corrected later without rewriting a record."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a database complains of is understood in whatever language it complains."""
+"""Database errors: recognised by SQLSTATE, whatever language the server speaks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exports: whole, verified, taken back as they were; and refused when altered, cut or in conflict."""
+"""Exports: complete, verifiable, imported unchanged; refused when altered, cut or in conflict."""
 
 from __future__ import annotations
 

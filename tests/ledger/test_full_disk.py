@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A disk that is really full: the kernel refuses the write, and nothing that was acknowledged is lost."""
+"""A full disk: the kernel refuses the write, and no acknowledged record is lost."""
 
 from __future__ import annotations
 

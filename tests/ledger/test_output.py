@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid review` and its like in the hands of somebody in a hurry: narrow, piped, misspelt, over-asked."""
+"""Output of `earlid review` and its like: narrow terminals, pipes, full disks, misspelt arguments, long ranges."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Purging is real: the values are gone from the files, the chain holds over the hole, a receipt stays."""
+"""Purges: the values are gone from the files, the chain still verifies, a receipt stays."""
 
 from __future__ import annotations
 

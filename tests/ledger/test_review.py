@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid review`: the day's story, whole and in parts, over midnight and daylight saving; labels; clear words."""
+"""`earlid review`: reports over midnight and daylight saving, filters, labels, names, errors."""
 
 from __future__ import annotations
 

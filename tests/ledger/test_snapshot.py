@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who reads while another writes sees one moment: no verdict, export or page may be made of two."""
+"""Snapshots: a reader sees one state of the ledger while another program writes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The store, on SQLite and PostgreSQL: idempotent, durable, one of many writers, and clear about every trouble."""
+"""The ledger open for writing, on SQLite and PostgreSQL: idempotent, durable, safe beside other writers, clear errors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Times as people say them."""
+"""Parsing of times as people say them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How quick the page is with very many records: `python -m tests.page.bench_page [--records 200000] [--check]`.
+"""Benchmark of the page with very many records: `python -m tests.page.bench_page [--records 200000] [--check]`.
 
 First paint and first drawing of the data, for a file and for the live server (its ledger made for this, sealed records);
 then how long a frame takes while the view moves, and for each kind of interaction what the browser says the worst took

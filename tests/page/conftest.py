@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A household's ledger, its page in a file and on a server of its own, and a browser to open both."""
+"""Fixtures: a household's ledger, its page in a file and on a server, and a browser to open both."""
 
 from __future__ import annotations
 

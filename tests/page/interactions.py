@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What each thing one does to the page costs: browser's time from input to screen, and processor time of its longest task."""
+"""Costs of interactions with the page: time from input to screen, and processor time of the longest task."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A household that never was: two boards, half a year, sealed records as boards seal them."""
+"""A synthetic household: two boards, half a year, records sealed as boards seal them."""
 
 from __future__ import annotations
 

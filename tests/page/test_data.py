@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page's data: packed and opened again, local hours, changes of a ledger, and a file that lets nothing in or out."""
+"""Data of the page: packing, UTC offsets, change feed, size limit, Content-Security-Policy, the report's file."""
 
 from __future__ import annotations
 

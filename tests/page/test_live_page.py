@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The live page in a real browser: labels that stay, records that come by themselves, a server that goes away."""
+"""The live page in a real browser: labels persist, new records appear, a lost server is reported."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A phone's width: nothing sticks out, whatever the records say and however wide the reader's letters are."""
+"""Layout at a phone's width: nothing overflows, with long words and wide letters too."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page of a file in a real browser: what it shows, by mouse, by keys, to a screen reader, on a phone, and to nobody else."""
+"""The report's page in a real browser: figures, mouse, keyboard, accessibility, contrast, security."""
 
 from __future__ import annotations
 

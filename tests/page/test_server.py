@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who the live page's server answers, and with what: strangers, other names, other sites, bad labels."""
+"""Access rules and replies of the live page's server: token, host names, other sites, labels, events."""
 
 from __future__ import annotations
 
