@@ -114,7 +114,7 @@ class Board:
         if self._watchdog:
             self._watchdog.feed()
 
-    # --- what the copper says ------------------------------------------------------------------------------------
+    # --- readings and lights ------------------------------------------------------------------------------------
 
     def guarded_mv(self):
         return self._guarded.read_uv() // 1000 * circuit.GUARDED_SCALE_Q10 >> 10

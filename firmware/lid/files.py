@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Small files that must survive a power cut: written beside the old, read back, switched in one rename.
+# Atomic writes of small files: written beside the old, read back, switched in one rename.
 import binascii
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What is wrong with the copper or the microphone, judged from numbers. Pure: no input, no output. Each verdict is a
+# Fault detection: the guarded rail, the sentinel microphone, I2S overruns. Pure: no input, no output. Each verdict is a
 # reason of lid.record.
 from lid import circuit
 from lid.portable import const

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# From the microphone's slots to "heard the word": conversion, gate, and the watch over the microphone itself.
+# The sentinel's input, from the microphone's slots to "heard the word": conversion, gate, and faults of the microphone itself.
 import binascii
 
 from micropython import const

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Switches as people mean them: pure filters over what the pins say once a hop.
+# Talk button and mute switch, debounced: pure filters over what the pins read once a hop.
 from lid import circuit
 from lid.portable import const
 

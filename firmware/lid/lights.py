@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The truth table of light and sound. The red MUTED and amber LIVE lights are wired to the rails and not ours to move;
-# this is the status light (and the buzzer) only. Pure: state and hop in, on or off out.
+# Status light and buzzer: the pattern of each state. The red MUTED and amber LIVE lights are wired to
+# the rails and not ours to move. Pure: state and hop in, on or off out.
 from lid.portable import const
 
 _DIM_HOPS = const(4)  # dim: one hop in four

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What the board says by itself: journal records (durable, then sent), and the numbers of greeting and telemetry.
+# What the board sends: journal records (durable first), and the numbers of hello and telemetry.
 import binascii
 
 from micropython import const

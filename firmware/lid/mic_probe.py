@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What the sentinel's wires carry, in numbers: hum, mean, extremes, bits that never change, sound in the slot that should
+# Probe of the sentinel's raw I2S slots: hum, mean, extremes, bits that never change, sound in the slot that should
 # be empty.
 # Read raw, both slots, before any gain. For calibration, with the lid closed; nothing of it is kept or sent but the numbers.
 import math

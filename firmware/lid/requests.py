@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What a host may ask. Closing and reading are free; whatever loosens needs the talk button, and is journaled, refused or not.
+# Requests of the host. Closing and reading are free; whatever loosens needs the talk button, and is journaled, refused or not.
 import binascii
 
 from micropython import const

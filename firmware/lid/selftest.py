@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The copper, asked to prove itself: at start and on request, with the lid closed. Only the sentinel's channel is ever energised.
+# Self-test of the circuit: at start and on request, with the lid closed. Only the sentinel's channel is ever energised.
 from lid import circuit, files
 from lid.portable import const
 
