@@ -59,6 +59,6 @@ class BackgroundSound:
 
 
 def curve(trials: Sequence[Trial], ordinary: BackgroundSound) -> Curve:
-    """Own trials as a curve. A window in which nothing was heard is no trial: nobody spoke."""
+    """The curve of the trials. A window without sound is no trial: nobody spoke."""
     peaks = [trial.peak for trial in trials if trial.heard_sound]
     return Curve(misses_by_cutoff(peaks), len(peaks), ordinary.counts, ordinary.hours)

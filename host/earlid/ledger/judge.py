@@ -114,7 +114,7 @@ def anchors_of(reader: Reader, board: KnownBoard) -> dict[tuple[int, int], bytes
 
 
 def board_of_anchor(reader: Reader, chosen: Sequence[KnownBoard], anchor: Anchor) -> KnownBoard | None:
-    """The board that an anchor fits, or the only one there is; None when it cannot be told."""
+    """The board that an anchor fits, or the only one there is; None when it is ambiguous."""
     for board in chosen:
         boots = "boot IN (SELECT boot FROM boots WHERE board_id = :id AND first_seq <= :seq AND last_seq >= :seq)"
         links = reader.rows(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Conversion of a board's milliseconds since start to wall time, from moments at which somebody told it the time.
+"""Conversion of a board's milliseconds since start to wall time, from clock points.
 
 A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or take `unc_ms`. The newest point is
 believed; older ones that cannot be true beside it (a clock set wrongly) are passed over. No record is rewritten.
@@ -69,7 +69,7 @@ class BootClock:
 
 
 class BoundedClock:
-    """A start during which nobody told the time: it lies after the start before it and before the one behind it.
+    """A start without clock points: it lies after the start before it and before the one behind it.
 
     Args:
         earliest_ms: Unix ms before which millisecond 0 of this start cannot be; None when nothing says.

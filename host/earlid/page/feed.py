@@ -93,7 +93,7 @@ class Feed:
         return pack(header | {"live": True, "whole": whole, "revision": self.revision}, tables)
 
     def verdicts(self) -> list[dict[str, Any]]:
-        """What holds of the boards' chains now; slow, so it waits for nobody and nobody for it."""
+        """The verdicts on the boards' chains now, cached by revision; takes seconds, so it runs outside the lock on a reader of its own."""
         with self._lock:
             revision, boards = self.revision, self._state.boards
             if self._verdicts and self._verdicts[0] == revision:
