@@ -93,7 +93,7 @@ class Feed:
         return pack(header | {"live": True, "whole": whole, "revision": self.revision}, tables)
 
     def verdicts(self) -> list[dict[str, Any]]:
-        """The verdicts on the boards' chains now, cached by revision; takes seconds, so it runs outside the lock on a reader of its own."""
+        """The verdicts on the boards' chains now, cached by revision; slow, so it holds no lock and has its own reader."""
         with self._lock:
             revision, boards = self.revision, self._state.boards
             if self._verdicts and self._verdicts[0] == revision:
