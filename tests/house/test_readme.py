@@ -41,3 +41,8 @@ def test_costs_are_those_of_the_parts_lists() -> None:
     wires = sorted(len(path.read_text().splitlines()) - 1 for path in reports.MADE.glob("*-wires.csv"))
     assert f"{parts[0]} to {parts[-1]} parts, [about EUR {euros[0]} to {euros[-1]}]" in README
     assert f"{wires[0]} to {wires[-1]} wires" in README
+
+
+def test_number_of_fault_injections_is_that_of_the_results() -> None:
+    results = sum(len(path.read_text().splitlines()) - 1 for path in reports.MADE.glob("fmea-*.csv"))
+    assert f"{results:,} fault injections" in README

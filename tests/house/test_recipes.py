@@ -69,6 +69,7 @@ def test_recipe_does_what_it_says(name: str, tree: Path) -> None:
         if kind == "new":
             assert not (tree / file).exists()
             (tree / file).write_text(text, encoding="utf-8")
+            run(tree, f"ruff check {file} && ruff format --check {file}")
         elif kind == "changed":
             apply(tree, file, text)
         elif language == "console":
