@@ -14,7 +14,20 @@ try:
 except (OSError, ValueError):
     pass
 try:
-    import lid.start
+    from lid.gate import weights
+
+    if _model != "-":
+        weights.preload(_model)  # before the code, which would leave no block large enough
+except (ImportError, SyntaxError, ValueError, MemoryError):
+    weights = None  # a version that reads them later
+try:
+    try:
+        import lid.start
+    except MemoryError:
+        if weights is None:
+            raise
+        weights.drop()  # without the word: the button still opens
+        import lid.start
 except (ImportError, SyntaxError, ValueError, MemoryError) as _error:
     print("earlid: the firmware does not load (%s); the lid stays closed. Flash the board again." % _error)
 else:

@@ -58,9 +58,9 @@ class Board:
             )  # fmt: skip
 
     def stop_microphone(self):
-        # Clocks low: a microphone without supply must not be fed through them.
+        # Clocks low: a microphone without supply must not be fed through them. The driver keeps its buffers, see boot.py:
+        # once given back, they would become heap.
         if self._i2s is not None:
-            self._i2s.deinit()
             self._i2s = None
             machine.Pin(circuit.I2S_SCK_PIN, machine.Pin.OUT, value=0)
             machine.Pin(circuit.I2S_WS_PIN, machine.Pin.OUT, value=0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # From power to the first hop: identity, journal, word, self-test. Whatever is missing, the board comes up closed and says why.
 import binascii
+import gc
 
 from micropython import const
 
@@ -18,12 +19,14 @@ from lid.segments import FlashError, Segments
 
 _QUICK_STARTS = const(3)  # so many in a row without a good minute, and another try will not mend it
 _DRAIN_HOPS = const(50)
+_START_GARBAGE = const(1024)  # collected so often, what lives stays packed and one large block stays free
 _ENOSPC = const(28)
 _LATCHED = ("flash-full", "flash-error")
 
 
 def run(model_path):
     """Runs until the power goes. Returns only into maintenance: talk button held through the reset."""
+    gc.threshold(_START_GARBAGE)
     board = Board()
     problems = []  # type: list[tuple[str, int, int]]
     journal, is_new = _open_journal(board, problems)
@@ -41,6 +44,8 @@ def run(model_path):
     board.start_watchdog()
     try:
         _begin(app, board, journal, starts, is_new, problems)
+        gc.collect()
+        gc.threshold(-1)
         while True:
             app.hop()
     except Exception as error:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Runs on MicroPython: reads network files from standard input, each after its length in 4 bytes, and writes for each one
 # what became of it in one line: the text of the ValueError, or the outputs over a few columns.
+import io
 import struct
 import sys
 from array import array
 
+from lid.gate import weights
 from lid.gate.feature_ring import pop_columns, push_column
+from lid.gate.model_file import Layout
 from lid.gate.wakeword import WakeWord
 
 read = sys.stdin.buffer.read
@@ -15,7 +18,7 @@ while True:
         break
     data = bytearray(read(struct.unpack("<I", head)[0]))
     try:
-        network = WakeWord(data)
+        network = WakeWord(Layout(weights.read(io.BytesIO(data), len(data))))
         ring, state = network.new_ring(network.stride)
         outputs = []
         for i in range(12):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from array import array
 
 import checked
@@ -16,7 +17,9 @@ SEED = 9
 
 
 def outputs(blob: bytes, columns: networks.Columns) -> list[int]:
-    network = checked.load_checked("lid.gate.wakeword").WakeWord(bytearray(blob))
+    pieces = checked.load_checked("lid.gate.weights").read(io.BytesIO(blob), len(blob))
+    layout = checked.load_checked("lid.gate.model_file").Layout(pieces)
+    network = checked.load_checked("lid.gate.wakeword").WakeWord(layout)
     feature_ring = checked.load_checked("lid.gate.feature_ring")
     ring, state = network.new_ring(network.stride)
     probs = []

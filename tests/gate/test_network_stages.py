@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from typing import Any
 
@@ -148,7 +149,8 @@ def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> No
     """Run both over columns of uint16 features and compare every layer's output after every inference."""
     ring = machine.module("feature_ring")
     blob = blob_writer.encode(made, "word", [], 5, 1000, bytes(32))
-    ours = machine.module("wakeword").WakeWord(machine.buffer(blob))
+    pieces = machine.module("weights").read(io.BytesIO(blob), len(blob))
+    ours = machine.module("wakeword").WakeWord(machine.module("model_file").Layout(pieces))
     theirs = reference.StreamingNetwork(made)
     content, state = ours.new_ring(made.stride)
     features = machine.buffer(bytes(80))

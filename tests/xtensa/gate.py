@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,16 @@ class Gate:
     def frontend(self) -> Any:
         return self.board.module("lid.gate.frontend").Frontend()
 
-    def _blob(self, model: str) -> memoryview:
-        return self.machine.memory.bytearray(models.load(model).blob)
+    def _layout(self, model: str) -> Any:
+        blob = models.load(model).blob
+        pieces = self.board.module("lid.gate.weights").read(io.BytesIO(blob), len(blob))
+        return self.board.module("lid.gate.model_file").Layout(pieces)
 
     def wakeword(self, model: str) -> Any:
-        return self.board.module("lid.gate.wakeword").WakeWord(self._blob(model))
+        return self.board.module("lid.gate.wakeword").WakeWord(self._layout(model))
 
     def detector(self, model: str) -> Any:
-        return self.board.module("lid.gate.detector").Detector(self._blob(model))
+        return self.board.module("lid.gate.detector").Detector(self._layout(model))
 
     def ear(self, detector: Any) -> Callable[[bytes], Any]:
         """What the app does with each hop's slots: pcm_input, then detector. Returns what the detector says."""

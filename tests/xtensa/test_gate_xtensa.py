@@ -71,10 +71,10 @@ def outputs_of(detector: Any, hop: Any, ran: int) -> list[int]:
 
 ON_MICROPYTHON = """
 import sys
+from lid.gate import model_file
 from lid.gate.detector import Detector
 from lid.gate.pcm import PcmInput
-with open(sys.argv[1], "rb") as file:
-    detector = Detector(bytearray(file.read()))
+detector = Detector(model_file.load(sys.argv[1]))
 detector.energy_gate = sys.argv[3] == "1"
 pcm_input = PcmInput()
 slots = bytearray(640)

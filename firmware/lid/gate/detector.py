@@ -26,10 +26,11 @@ _FLOOR_MASK = const((1 << _ENERGY_SHIFT - _FLOOR_SHIFT) - 1)
 
 
 class Detector:
-    def __init__(self, blob):
+    # layout: lid.gate.model_file.Layout
+    def __init__(self, layout):
         self.energy = EnergyGate()
         self.frontend = Frontend()
-        self.network = network = WakeWord(blob)
+        self.network = network = WakeWord(layout)
         self.name = network.name
         self.digest = network.digest
         self.energy_gate = True  # False: the network always runs

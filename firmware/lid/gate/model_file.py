@@ -2,17 +2,13 @@
 # Reads the network files that the host writes (host: earlid/gate/blob_writer.py has the layout). Every number is checked
 # before use: a damaged file ends in a ValueError that says what is wrong, never in a kernel that writes elsewhere.
 import binascii
-import gc
-import os
 import struct
 
 from micropython import const
 
-_HEADER = const(80)
+from lid.gate import weights
+
 _VERSION = const(1)
-_BUFFER = const(8)
-_LAYER = const(36)
-_LOGITS = const(256)  # output bytes, one a logit
 LANES = const(16)
 _HEADS = const(64)  # at least a row of columns: a head may stand one row before its buffer
 _OFFSET = const(1 << 29)
@@ -26,29 +22,11 @@ DEPTHWISE = const(3)
 _ADD = const(4)
 _MAXPOOL = const(5)
 _AVGPOOL = const(6)
-_SPARE_BYTES = const(2048)  # for what loading itself allocates
 
 
 def load(path):
-    # the one copy of the weights in memory; the caller hands it to WakeWord
-    try:
-        size = os.stat(path)[6]
-    except OSError:
-        raise ValueError("no network file " + path)
-    if size < _HEADER:
-        raise ValueError("%s: %d bytes missing of the header" % (path, _HEADER - size))
-    gc.collect()
-    free = gc.mem_free() - _SPARE_BYTES
-    if size > free:
-        raise ValueError("%s: %d bytes of memory missing" % (path, size - free))
-    try:
-        blob = bytearray(size)
-    except MemoryError:
-        raise ValueError("%s: no free block of %d bytes" % (path, size))
-    with open(path, "rb") as file:
-        if file.readinto(blob) != size:
-            raise ValueError(path + ": cut short while being read")
-    return blob
+    """The network in a file; OSError, ValueError with what is wrong, or MemoryError."""
+    return Layout(weights.load(path))
 
 
 class BufferEntry:
@@ -63,7 +41,8 @@ class BufferEntry:
 
 
 class LayerEntry:
-    def __init__(self, blob, at):
+    # data: its weights and records; start: where in the file they begin
+    def __init__(self, blob, at, data, start):
         (
             self.kind, self.source, self.second, self.out, self.first, self.second_first, self.out_first, self.rows,
             self.width, self.skip, self.zero, self.record_step, _, self.least, self.reversed, self.weights, self.records,
@@ -72,57 +51,71 @@ class LayerEntry:
         self.length = self.rows  # over which a kernel sums
         self.corrected = 0  # bytes of input that correct the sums
         self.corrections = 0  # where those of a depthwise layer go; 1 for an average pool
+        self.data = data
+        self.weights = max(self.weights - start, 0)  # 0 in the file where there are none
+        self.records -= start
 
 
 class Layout:
-    def __init__(self, blob):
-        self._check_whole(blob)
-        self.stride, self.window, buffers, layers, self.cutoff_sum = struct.unpack_from("<4BI", blob, 16)
-        self.feature_scale = struct.unpack_from("<4i", blob, 24)
-        self.digest = bytes(blob[40:72])
-        name, languages, columns, _ = struct.unpack_from("<4H", blob, 72)
-        at = (_HEADER + name + languages + 3) & -4
-        self.logits = at + _BUFFER * buffers + _LAYER * layers
-        if columns != 40 or not (self.stride and self.window and buffers and layers) or name > 255 or languages > 255:
+    # pieces: as lid.gate.weights reads them
+    def __init__(self, pieces):
+        head, tables, self.logits = pieces[:3]
+        self._check_whole(pieces)
+        self.stride, self.window, buffers, layers, self.cutoff_sum = struct.unpack_from("<4BI", head, 16)
+        self.feature_scale = struct.unpack_from("<4i", head, 24)
+        self.digest = bytes(head[40:72])
+        name, languages, columns, _ = struct.unpack_from("<4H", head, 72)
+        if columns != 40 or not (self.stride and self.window and buffers and layers):
             raise ValueError("network: damaged header")
-        if self.logits + _LOGITS > len(blob):
-            raise ValueError("network: %d bytes missing of its tables" % (self.logits + _LOGITS - len(blob)))
-        self.name = str(bytes(blob[_HEADER : _HEADER + name]), "utf-8")
+        self.name = str(bytes(tables[:name]), "utf-8")
         self.buffers = []
         self.layers = []
+        at = (name + languages + 3) & -4
         end = max(_HEADS, 4 * buffers)
         for number in range(buffers):
-            self.buffers.append(BufferEntry(blob, at + _BUFFER * number, end))
+            self.buffers.append(BufferEntry(tables, at, end))
+            at += weights.BUFFER_BYTES
             end = self.buffers[-1].end
             if end > _MAX_ARENA:
                 raise ValueError("network: %d bytes of activations, %d too many" % (end, end - _MAX_ARENA))
-        at += _BUFFER * buffers
+        start = weights.HEADER_BYTES + len(tables) + weights.LOGITS_BYTES
         for number in range(layers):
-            layer = LayerEntry(blob, at + _LAYER * number)
-            if not self._fits(layer, len(blob)):
+            layer = LayerEntry(tables, at, pieces[3 + number], start)
+            if not self._fits(layer, len(layer.data)):
                 raise ValueError("network: damaged layer %d" % number)
             self.layers.append(layer)
+            at += weights.LAYER_BYTES
+            start += len(layer.data)
         self._place_corrections(end)
         entry, last = self.buffers[0], self.buffers[self.layers[-1].out]
         if entry.channels != 40 or not entry.sliding or (last.channels, last.sliding) != (1, 0):
             raise ValueError("network: damaged first or last buffer")
 
-    def _check_whole(self, blob):
-        if len(blob) < _HEADER:
-            raise ValueError("network: %d bytes missing of the header" % (_HEADER - len(blob)))
-        magic, version, header, size, check = struct.unpack_from("<4sHHII", blob, 0)
+    def _check_whole(self, pieces):
+        magic, version, header, stated, checksum = struct.unpack_from("<4sHHII", pieces[0], 0)
         if magic != b"ELWW":
             raise ValueError("not a network file: it begins with %s" % magic)
-        if version != _VERSION or header != _HEADER:
+        if version != _VERSION or header != weights.HEADER_BYTES:
             raise ValueError("network file version %d, this firmware reads version %d" % (version, _VERSION))
-        if size != len(blob):
-            raise ValueError("network: %d bytes of %d, %d missing" % (len(blob), size, size - len(blob)))
-        if binascii.crc32(memoryview(blob)[16:]) & 0xFFFFFFFF != check:
+        size = 0
+        crc = 0
+        for piece in pieces:
+            crc = binascii.crc32(piece if size else piece[16:], crc)
+            size += len(piece)
+        if size != stated:
+            raise ValueError("network: %d bytes of %d, %d missing" % (size, stated, stated - size))
+        if crc & 0xFFFFFFFF != checksum:
             raise ValueError("network: checksum does not match, the file is damaged")
 
     def _fits(self, layer, size):
         count = len(self.buffers)
-        if max(layer.source, layer.second) >= count or not 0 < layer.out < count or not layer.width or not layer.rows:
+        if (
+            layer.records < 0
+            or max(layer.source, layer.second) >= count
+            or not 0 < layer.out < count
+            or not layer.width
+            or not layer.rows
+        ):
             return False
         source, second, out = self.buffers[layer.source], self.buffers[layer.second], self.buffers[layer.out]
         if layer.out_first + layer.width > out.channels or layer.rows > source.rows or max(layer.least, layer.reversed) > _OFFSET:

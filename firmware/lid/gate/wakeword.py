@@ -9,14 +9,13 @@ from lid.gate.smoothing import sliding_mean
 
 
 class WakeWord:
-    def __init__(self, blob):
-        layout = model_file.Layout(blob)
+    # layout: lid.gate.model_file.Layout, the network as its file says
+    def __init__(self, layout):
         self.name = layout.name
         self.digest = layout.digest
         self.stride = layout.stride
         self.window = layout.window
         self.cutoff_sum = layout.cutoff_sum
-        self._blob = blob
         self._logits = layout.logits
         self._feature_scale = layout.feature_scale
         self._recent = bytearray(layout.window)  # outputs, for the sliding mean
@@ -60,7 +59,7 @@ class WakeWord:
         dense = layer.kind == model_file.DENSE
         pool = rescale.pool
         kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add, pool, pool)[layer.kind]
-        self._steps.append((kernel, 0 if dense else self._arena, params))
+        self._steps.append((kernel, 0 if dense else self._arena, layer.data, params))
 
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
@@ -85,13 +84,12 @@ class WakeWord:
     # one inference, from the `stride` columns at this byte of a ring on
     def infer(self, columns, at):
         arena = self._arena
-        blob = self._blob
         advance(arena, columns, arena, self._slides, at, self.stride, self._others)
         final = requantise
-        for kernel, reg0, params in self._steps:
-            kernel(reg0, blob, arena, params)
-            final(0, blob, arena, params)
-        prob = blob[self._logits + arena[self._logit]]
+        for kernel, reg0, data, params in self._steps:
+            kernel(reg0, data, arena, params)
+            final(0, data, arena, params)
+        prob = self._logits[arena[self._logit]]
         mean = sliding_mean(prob, 0, self._recent, self._mean_state, self.cutoff_sum)
         self.prob = prob
         self.mean_q8 = mean >> 1

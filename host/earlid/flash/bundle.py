@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""Joins modules of the firmware into one with short names: what a board with little memory loads.
+
+Every module costs a board a dictionary, a table of names and its own copies of constants; every name costs about 20 bytes, once.
+So the modules are written one after the other, those imported first, and then
+
+* their globals become one namespace, in which `const()` has no global left and is folded across modules;
+* globals, functions, classes, attributes and arguments are called by one or two letters; imports of each other and docstrings go.
+
+What is not ours keeps its name: attributes of builtins and of imported modules, and whatever a module that imports `machine`
+or `esp32` asks of others than `self` and the firmware's own modules; so do keyword arguments and dunder names. An attribute
+that is neither defined in the modules nor known from elsewhere is an error: nothing is renamed by half.
+"""
+
+from __future__ import annotations
+
+import array
+import ast
+import builtins
+import hashlib
+import io
+import keyword
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from itertools import count, product
+
+_VALUES: tuple[object, ...] = (
+    [], {}, (), "", b"", bytearray(), memoryview(b""), 0, set(), array.array("i"), hashlib.sha256(), io.BytesIO(), io.StringIO(),
+    BaseException(), property(),
+)  # fmt: skip
+_BUILTIN_ATTRIBUTES = frozenset(name for value in _VALUES for name in dir(value)) | {"ipoll"}  # ipoll: MicroPython's own
+_MACHINE_MODULES = frozenset({"machine", "esp32"})
+_ARGUMENTS = "abcdefghijklmnop"  # what arguments are called; each function begins anew
+_VIPER_TYPES = frozenset({"ptr", "ptr8", "ptr16", "ptr32", "uint", "const"})
+
+
+class BundleError(ValueError):
+    """A construct that cannot be joined or renamed safely; the text names module and line."""
+
+
+def join(sources: Mapping[str, str], entry: str, exports: Iterable[str], separate: Iterable[str] = ()) -> str:
+    """One module's source that does what `entry` and everything it imports do.
+
+    Args:
+        sources: source text by module name, as `lid.app`.
+        entry: the module that starts it all, as `lid.start`.
+        exports: globals of `entry` that others use by name.
+        separate: modules that stay files of their own; imported, and their names left alone.
+
+    Raises:
+        BundleError: for what cannot be joined, and for a circle of imports.
+    """
+    inside = {name: text for name, text in sources.items() if name not in separate}
+    ordered = _in_import_order(inside, entry)
+    names = _Names(ordered, entry, frozenset(exports))
+    lines = sorted({line for module in ordered for line in module.outside_imports})
+    body = [ast.parse(line).body[0] for line in ("from micropython import const", *lines)]
+    for module in ordered:
+        body += _Renamer(module, names).statements(module.body)
+    return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
+
+
+class _Module:
+    """A module's statements, what they import from inside and outside the bundle, and the globals they define."""
+
+    def __init__(self, name: str, tree: ast.Module, inside: Mapping[str, str]) -> None:
+        self.name = name
+        self.body = tree.body
+        self.modules: dict[str, str] = {}  # local name: module of the bundle
+        self.imported: dict[str, tuple[str, str]] = {}  # local name: module of the bundle and its global
+        self.outside_imports: list[str] = []
+        self.outside_names: set[str] = set()
+        for node in self.nodes():
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    self._from_outside(node, f"import {alias.name}", alias.asname or alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    self._read_from(node, alias, inside)
+        self.uses_machine = bool(self.outside_names & _MACHINE_MODULES)
+        self.globals = dict.fromkeys(_defined(self.body))
+        self.constants = {name for node in self.body if _is_constant(node) for name in _defined([node])}
+
+    def _read_from(self, node: ast.ImportFrom, alias: ast.alias, inside: Mapping[str, str]) -> None:
+        origin, here = node.module or "", alias.asname or alias.name
+        if f"{origin}.{alias.name}" in inside:
+            self.modules[here] = f"{origin}.{alias.name}"
+        elif alias.name == "const":
+            pass  # one import serves all
+        elif origin in inside:
+            self.imported[here] = (origin, alias.name)
+        else:
+            self._from_outside(node, f"from {origin} import {alias.name}", here)
+
+    def _from_outside(self, node: ast.stmt, line: str, here: str) -> None:
+        if not line.endswith(f" {here}") or "." in here:
+            raise BundleError(f"{self.name}:{node.lineno}: `{line}` under another name cannot be joined")
+        self.outside_imports.append(line)
+        self.outside_names.add(here)
+
+    def nodes(self) -> Iterator[ast.AST]:
+        for statement in self.body:
+            yield from ast.walk(statement)
+
+    def needs(self) -> set[str]:
+        return {*self.modules.values(), *(module for module, _ in self.imported.values())}
+
+
+def _defined(body: Iterable[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.For | ast.If | ast.Try | ast.With):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                    yield part.id
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    # With an underscore before its name the compiler folds it and makes no global.
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return False
+    return isinstance(node.value.func, ast.Name) and node.value.func.id == "const"
+
+
+def _in_import_order(inside: Mapping[str, str], entry: str) -> list[_Module]:
+    modules: dict[str, _Module] = {}
+    waiting = [entry]
+    while waiting:
+        name = waiting.pop()
+        if name not in modules:
+            modules[name] = _Module(name, ast.parse(inside[name]), inside)
+            waiting += modules[name].needs()
+    graph = {name: sorted(modules[name].needs()) for name in sorted(modules)}
+    try:
+        return [modules[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        raise BundleError("a circle of imports: " + " -> ".join(error.args[1])) from error
+
+
+class _Names:
+    """What everything is called afterwards: `attributes` by old name, `globals` by module and old name."""
+
+    def __init__(self, modules: list[_Module], entry: str, exports: frozenset[str]) -> None:
+        own: dict[str, None] = {}
+        foreign = set(_BUILTIN_ATTRIBUTES)
+        locals_: set[str] = set()
+        self.keywords: set[str] = set()
+        for module in modules:
+            for node in module.nodes():
+                if isinstance(node, ast.ClassDef):
+                    own |= dict.fromkeys(_defined(node.body))
+                elif isinstance(node, ast.Attribute):
+                    if _is_self(node.value) and isinstance(node.ctx, ast.Store):
+                        own[node.attr] = None
+                    elif _is_foreign(node.value, module):
+                        foreign.add(node.attr)
+                elif isinstance(node, ast.keyword) and node.arg:
+                    self.keywords.add(node.arg)
+                elif isinstance(node, ast.Name):
+                    locals_.add(node.id)
+                elif isinstance(node, ast.arg):
+                    locals_.add(node.arg)
+        self.known = foreign | set(own)
+        taken = locals_ | {*_ARGUMENTS, *dir(builtins), *_VIPER_TYPES, *exports}
+        taken |= {name for module in modules for name in module.outside_names}
+        letters = [name for _, name in zip(range(4000), _short_names(), strict=False) if name not in taken]
+        renamed = [name for name in own if name not in foreign and not name.startswith("__")]
+        self.attributes = dict(zip(renamed, letters, strict=False))
+        free = iter(letters)  # from the first on again: a global is never an attribute, and a name is paid once
+        self.globals: dict[tuple[str, str], str] = {}
+        for module in modules:
+            for name in module.globals:
+                if module.name == entry and name in exports:
+                    self.globals[module.name, name] = name
+                else:
+                    self.globals[module.name, name] = "_" * (name in module.constants) + next(free)
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+def _is_foreign(base: ast.expr, module: _Module) -> bool:
+    if isinstance(base, ast.Name) and base.id in module.outside_names:
+        return True
+    return module.uses_machine and not _is_self(base) and not (isinstance(base, ast.Name) and base.id in module.modules)
+
+
+def _short_names() -> Iterator[str]:
+    alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    for size in count(1):
+        yield from (name for name in map("".join, product(alphabet, repeat=size)) if not keyword.iskeyword(name))
+
+
+class _Renamer(ast.NodeTransformer):
+    """Rewrites one module's statements with the new names."""
+
+    def __init__(self, module: _Module, names: _Names) -> None:
+        self._module = module
+        self._names = names
+        self._locals: list[dict[str, str]] = []  # of the functions around, innermost last: old name, new name
+        self._in_class = False
+
+    def statements(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
+        """Without imports and docstrings."""
+        return [self.visit(node) for node in body if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node)]
+
+    def _global(self, name: str) -> str:
+        module = self._module
+        if name in module.modules:
+            raise BundleError(f"{module.name}: the module {name} is used as a value")
+        return self._names.globals.get(module.imported.get(name, (module.name, name)), name)
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        known = self._locals[-1] if self._locals else {}
+        return ast.Name(known[node.id] if node.id in known else self._global(node.id), node.ctx)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        base = node.value
+        if isinstance(base, ast.Name) and not (self._locals and base.id in self._locals[-1]):
+            if base.id in self._module.modules:
+                return ast.Name(self._names.globals[self._module.modules[base.id], node.attr], node.ctx)
+            if base.id in self._module.outside_names:
+                return node
+        if node.attr not in self._names.known and not node.attr.startswith("__"):
+            raise BundleError(f"{self._module.name}:{node.lineno}: whose attribute is {node.attr}?")
+        return ast.Attribute(self.visit(base), self._names.attributes.get(node.attr, node.attr), node.ctx)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Global | ast.Nonlocal | ast.Lambda | ast.ClassDef | ast.AsyncFunctionDef):
+                raise BundleError(f"{self._module.name}:{part.lineno}: {type(part).__name__} in a function cannot be renamed")
+        if self._in_class:
+            name = self._names.attributes.get(node.name, node.name)
+        else:
+            name = node.name if self._locals else self._global(node.name)
+        decorators, defaults = ([self.visit(part) for part in parts] for parts in (node.decorator_list, node.args.defaults))
+        in_class, self._in_class = self._in_class, False
+        self._locals.append(self._name_locals(node))
+        args = [ast.arg(self._locals[-1][arg.arg], arg.annotation) for arg in node.args.args]
+        body = self.statements(node.body) or [ast.Pass()]
+        self._locals.pop()
+        self._in_class = in_class
+        arguments = ast.arguments([], args, node.args.vararg, [], [], None, defaults)
+        return ast.FunctionDef(name, arguments, body, decorators, node.returns, None)
+
+    def _name_locals(self, node: ast.FunctionDef) -> dict[str, str]:
+        if node.args.kwonlyargs or node.args.posonlyargs or node.args.kwarg:
+            raise BundleError(f"{self._module.name}:{node.lineno}: only plain arguments and *args can be renamed")
+        outer = self._locals[-1] if self._locals else {}
+        bound = {arg.arg for arg in [*node.args.args, *filter(None, [node.args.vararg])]}
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                bound.add(part.id)
+            elif isinstance(part, ast.ExceptHandler) and part.name:
+                bound.add(part.name)
+            elif isinstance(part, ast.FunctionDef) and part is not node:
+                bound |= {part.name, *(arg.arg for arg in part.args.args)}
+        letters = (letter for letter in _ARGUMENTS if letter not in bound and letter not in outer.values())
+        renamed = [arg.arg for arg in node.args.args if arg.arg != "self" and arg.arg not in self._names.keywords]
+        return {**outer, **{name: name for name in bound}, **{name: next(letters) for name in renamed}}
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        bases = [self.visit(base) for base in node.bases]
+        self._in_class = True
+        body: list[ast.stmt] = []
+        for part in node.body:
+            if isinstance(part, ast.Assign):
+                targets = [self._class_name(target) for target in part.targets]
+                body.append(ast.Assign(targets, self.visit(part.value)))
+            elif isinstance(part, ast.FunctionDef):
+                body.append(self.visit(part))
+            elif not _is_text(part) and not isinstance(part, ast.Pass):
+                raise BundleError(f"{self._module.name}:{part.lineno}: a class may hold assignments and functions")
+        self._in_class = False
+        return ast.ClassDef(self._global(node.name), bases, [], body or [ast.Pass()], [])
+
+    def _class_name(self, target: ast.expr) -> ast.expr:
+        if not isinstance(target, ast.Name):
+            raise BundleError(f"{self._module.name}:{target.lineno}: a class may assign plain names")
+        return ast.Name(self._names.attributes.get(target.id, target.id), ast.Store())
+
+    def visit_Import(self, node: ast.Import) -> ast.stmt:
+        return ast.Pass()  # inside a function: the bundle has it
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
+        return ast.Pass()
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
