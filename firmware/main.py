@@ -19,7 +19,7 @@ try:
     if _model != "-":
         weights.preload(_model)  # before the code, which would leave no block large enough
 except (ImportError, SyntaxError, ValueError, MemoryError):
-    weights = None  # a version that reads them later
+    weights = None  # type: ignore[assignment]  # a version that reads them later
 try:
     try:
         import lid.start

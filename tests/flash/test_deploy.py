@@ -243,5 +243,5 @@ def test_build_directory_follows_the_content_and_holds_no_path(builds: Builds, t
 def test_module_that_does_not_compile_is_reported(tmp_path: Path) -> None:
     harness.small_build(tmp_path, "x")
     (tmp_path / "lid" / "start.py").write_text("def run(:\n")
-    with pytest.raises(UserError, match=r"lid/start\.py does not compile for xtensawin"):
+    with pytest.raises(UserError, match=r"the firmware does not compile for xtensawin: lid\.start:1: "):
         firmware_build.build(tmp_path, "xtensawin")

@@ -13,7 +13,8 @@ LAYER_BYTES = const(36)
 LOGITS_BYTES = const(256)  # output bytes, one a logit
 OFFSETS_AT = const(28)  # in a layer's entry: where in the file its weights and its records begin
 
-_early = {}  # path: pieces, or the exception that says why there are none
+# path: pieces, or the exception that says why there are none
+_early = {}  # type: dict[str, list[bytearray] | Exception]
 
 
 def preload(path):
@@ -46,7 +47,7 @@ def _read_file(path):
 
 
 def read(file, size):
-    pieces = []
+    pieces = []  # type: list[bytearray]
     _take(pieces, file, HEADER_BYTES, size)
     buffers, layers = pieces[0][18:20]
     name, languages = struct.unpack_from("<HH", pieces[0], 72)

@@ -129,7 +129,11 @@ def _in_import_order(inside: Mapping[str, str], entry: str) -> list[_Module]:
     while waiting:
         name = waiting.pop()
         if name not in modules:
-            modules[name] = _Module(name, ast.parse(inside[name]), inside)
+            try:
+                tree = ast.parse(inside[name])
+            except SyntaxError as error:
+                raise BundleError(f"{name}:{error.lineno}: {error.msg}") from error
+            modules[name] = _Module(name, tree, inside)
             waiting += modules[name].needs()
     graph = {name: sorted(modules[name].needs()) for name in sorted(modules)}
     try:

@@ -82,17 +82,19 @@ def build(root: Path, arch: str) -> FirmwareBuild:
         arch: mpy-cross's name of the processor, as `xtensawin`.
 
     Raises:
-        UserError: code 1 with mpy-cross's message when a module does not compile.
-        bundle.BundleError: when modules cannot be joined.
+        UserError: code 1 when a module does not compile or cannot be joined with the others.
     """
     sources = {name: path.read_text(encoding="utf-8") for name, path in source_files(root).items()}
     texts = {name: text for name, text in sources.items() if name in SEPARATE}
-    texts[ENTRY] = bundle.join(
-        {name.replace("/", "."): text for name, text in sources.items()},
-        ENTRY.replace("/", "."),
-        exports=("run",),
-        separate=[name.replace("/", ".") for name in SEPARATE],
-    )
+    try:
+        texts[ENTRY] = bundle.join(
+            {name.replace("/", "."): text for name, text in sources.items()},
+            ENTRY.replace("/", "."),
+            exports=("run",),
+            separate=[name.replace("/", ".") for name in SEPARATE],
+        )
+    except bundle.BundleError as error:
+        raise UserError(f"the firmware does not compile for {arch}: {error}") from error
     files = {name + ".mpy": compile_module(text, name, arch) for name, text in texts.items()}
     return FirmwareBuild(arch, files, {name: (root / name).read_bytes() for name in LOADERS})
 
