@@ -7,12 +7,21 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from earlid import firmware
+from earlid.flash import firmware_build
 from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
 from lid import record, wire
 from lid.wire_schema import Record as JournalRecord
 
 FIRST_HOP_MS = 7000  # ROM, MicroPython, the journal's first sectors and the self-test are over
+
+
+@functools.cache
+def deployed_files() -> dict[str, bytes]:
+    """What `earlid flash` puts on a board. Tests that plant code of their own run the sources instead."""
+    build = firmware_build.build(firmware.root(), "x64")
+    return {**build.files, **build.loaders}
 
 
 @functools.cache
@@ -26,7 +35,10 @@ class Bench:
     def __init__(
         self, *, files: Mapping[str, bytes] | None = None, start: bool = True, word: bool = False, **options: Any
     ) -> None:
-        self.board = VirtualBoard(files={**({"model.bin": word_blob()} if word else {}), **(files or {})}, **options)
+        content = {**({"model.bin": word_blob()} if word else {}), **(files or {})}
+        if options.get("deploy", True) and not any(name.startswith("lid/") for name in content):
+            options["firmware"], content = None, {**deployed_files(), **content}
+        self.board = VirtualBoard(files=content, **options)
         self.board.noise(-70)  # a room is never silent, and a living microphone less so
         self._request = 500000
         self._decoder = wire.Decoder(wire.HOST_LINE_MAX)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from earlid import firmware
 from earlid.demo import narrator
 from earlid.demo.interactive import run_interactive
 from earlid.demo.scenes import QUIET_ROOM_DBFS, WORD
+from earlid.flash import firmware_build
 from earlid.gate.models import Model
 from earlid.ledger.location import Location
 from earlid.virtual.board import VirtualBoard
@@ -37,7 +39,8 @@ def run_session(
     as_expected = True
     with tempfile.TemporaryDirectory(prefix="earlid-demo-") as folder:
         location = Location(Path(folder) / "ledger.sqlite", "")
-        board = VirtualBoard(files={"model.bin": model.blob})
+        build = firmware_build.build(firmware.root(), "x64")  # what `earlid flash` would put on it
+        board = VirtualBoard(firmware=None, files={**build.files, **build.loaders, "model.bin": model.blob})
         board.noise(QUIET_ROOM_DBFS)
         out.print(
             f'[bold]Earlid demo[/]: a virtual board that listens for "{model.manifest.wake_word}". The firmware, MicroPython, '
