@@ -27,8 +27,8 @@ def run(argument):
     tally = Tally(argument, limit=LIMIT)
     for _ in range(4):
         tally.advance(_STEP)
-    doubles = [parts.double(x) for x in (1, 2)]
-    return tally.total, tally.name.upper(), parts.double(tally.total), binascii.crc32(b"x") & 0xFF, doubles
+    pairs = [parts.double(x) for x in (1, 2)]
+    return tally.total, tally.name.upper(), parts.double(tally.total), binascii.crc32(b"x") & 0xFF, pairs
 '''
 PARTS = """
 from lid.portable import const
