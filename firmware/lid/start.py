@@ -20,6 +20,7 @@ from lid.segments import FlashError, Segments
 _QUICK_STARTS = const(3)  # so many in a row without a good minute, and another try will not mend it
 _DRAIN_HOPS = const(50)
 _START_GARBAGE = const(1024)  # collected so often, what lives stays packed and one large block stays free
+_LOOP_GARBAGE = const(4096)  # once in some 100 hops; left to fill the heap, it would get long-lived objects among it
 _ENOSPC = const(28)
 _LATCHED = ("flash-full", "flash-error")
 
@@ -45,7 +46,7 @@ def run(model_path):
     try:
         _begin(app, board, journal, starts, is_new, problems)
         gc.collect()
-        gc.threshold(-1)
+        gc.threshold(_LOOP_GARBAGE)
         while True:
             app.hop()
     except Exception as error:
