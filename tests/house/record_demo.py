@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes `docs/demo.svg`, a picture of what `earlid demo` prints on a terminal: `python -m tests.house.record_demo`."""
+"""Writes `host/earlid/demo/recording.svg`, a picture of what `earlid demo` prints on a terminal: `python -m tests.house.record_demo`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tests.terminal import Terminal
 
-PICTURE = Path(__file__).parents[2] / "docs" / "demo.svg"
+PICTURE = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "recording.svg"
 COLUMNS = 112
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)  # they would be fetched from a network
 

@@ -73,7 +73,7 @@ def test_make_targets_exist(path: Path) -> None:
 def known_files() -> tuple[set[str], set[str]]:
     """(paths from the root, bare names) of all files that a document may name."""
     paths = [path for path in ROOT.iterdir() if path.is_file()]
-    paths += [path for folder in (*FOLDERS, "docs") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    paths += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
     return {path.relative_to(ROOT).as_posix() for path in paths}, {path.name for path in paths}
 
 
@@ -94,5 +94,5 @@ def test_modules_that_documents_start_exist() -> None:
 
 
 def test_pictures_of_the_main_documents_are_well_formed() -> None:
-    for path in sorted((ROOT / "docs").glob("*.svg")):
+    for path in (ROOT / "firmware" / "architecture.svg", ROOT / "host" / "earlid" / "demo" / "recording.svg"):
         assert ElementTree.parse(path).getroot().tag.endswith("svg"), path.name

@@ -15,8 +15,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def recorded() -> str:
-    """The text of docs/demo.svg, lines joined, spaces as one."""
-    texts = re.findall(r"<text[^>]*>(.*?)</text>", (ROOT / "docs" / "demo.svg").read_text(encoding="utf-8"))
+    """The text of host/earlid/demo/recording.svg, lines joined, spaces as one."""
+    texts = re.findall(
+        r"<text[^>]*>(.*?)</text>", (ROOT / "host" / "earlid" / "demo" / "recording.svg").read_text(encoding="utf-8")
+    )
     return " ".join(" ".join(html.unescape(text).split()) for text in texts)
 
 
