@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes `host/earlid/demo/recording.svg`, a picture of what `earlid demo` prints on a terminal: `python -m tests.house.record_demo`."""
+"""Writes the picture of what `earlid demo` prints on a terminal: `python -m tests.house.record_demo`."""
 
 from __future__ import annotations
 
