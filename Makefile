@@ -45,6 +45,7 @@ firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.gate.kernel_generator
 	$(BIN)/python -m earlid.flash.manifest
 	$(BIN)/python -m earlid.board.protocol_page
+	$(BIN)/python -m earlid.flash.memory_plan
 
 hardware: $(VENV)/installed-test debian
 	$(BIN)/python -m hardware

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 HOST_ONLY = ("lid/wire_schema.py",)  # part of the package, for hosts; never put on a board
+MICROPYTHON = (1, 26, 1)  # the release that the firmware was measured on and that `flash` writes
 _HERE = Path(__file__).parent
 
 

@@ -122,6 +122,7 @@ NOTICES: list[tuple[str, Observation]] = [
     ("brltty-soon", at("silent", HostSystem("linux", frozenset({"brltty"})), vid_pid="1a86:7523")),
     ("muted", board(hello={"state": "muted", "mute": True}, self_test=None)),
     ("mic-was", board(records=(record("fault", "mic-dead"),))),
+    ("other-release", at("micropython", console_text="MicroPython v1.24.1 on 2024-11-29; Generic ESP32 module with ESP32\n>>> ")),
     ("no-word", board(hello={"word": ""})),
     ("overruns", board(hello={"overruns": 4})),
 ]

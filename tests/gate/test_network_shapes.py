@@ -6,6 +6,8 @@ from __future__ import annotations
 import networks
 import numpy as np
 import pytest
+from earlid.errors import UserError
+from earlid.flash import memory_plan
 from earlid.gate import blob_writer, graph, tflite
 from earlid.gate.tflite import ModelError
 from synthetic import Block, Shape, network
@@ -47,6 +49,17 @@ def test_unsupported_operator_is_refused_by_name() -> None:
         blob_of(network(Shape(multiply=True), SEED))
 
 
-def test_oversized_network_error_states_the_excess() -> None:
-    with pytest.raises(ModelError, match=r"needs \d+ bytes on the board, \d+ more than there are"):
-        blob_of(network(Shape(first_filters=160, blocks=[Block(256, [5]), Block(256, [9])]), SEED))
+def test_oversized_network_error_states_the_missing_bytes() -> None:
+    blob = blob_of(network(Shape(first_filters=160, blocks=[Block(256, [5]), Block(256, [9])]), SEED))
+    with pytest.raises(
+        UserError, match=r"large.elww does not fit .*: [\d,]{6,} bytes are missing. Nothing was written"
+    ) as caught:
+        memory_plan.check_word(blob, "large.elww")
+    assert caught.value.code == 1
+
+
+def test_network_of_44_kb_with_stride_2_fits_the_board() -> None:
+    blocks = [Block(64, [kernel]) for kernel in (5, 7, 9, 11, 13)]
+    blob = blob_of(network(Shape(stride=2, first_filters=48, blocks=blocks, last_rows=17), SEED))
+    assert 44_000 < len(blob) < 49_000
+    memory_plan.check_word(blob, "stride 2")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from earlid import firmware
 from earlid.board.port import NO_SERIAL_PORT
 from earlid.doctor.model import NOTICE, Diagnosis, ExaminedPort, Observation, Rule
 
@@ -241,7 +242,20 @@ def other_firmware(observation: Observation) -> Iterator[Diagnosis]:
             )  # fmt: skip
 
 
+def other_release(observation: Observation) -> Iterator[Diagnosis]:
+    """A MicroPython release that the firmware's memory was not measured on."""
+    measured = ".".join(map(str, firmware.MICROPYTHON))
+    for port in observation.ports:
+        banner = re.search(r"MicroPython v(\d+(?:\.\d+)+)\S* on .* with ESP32", port.probe.console_text)
+        if banner and banner[1] != measured:
+            yield Diagnosis(
+                "other-release", port.probe.port, f"MicroPython {banner[1]}.",
+                f"The firmware's memory was measured on {measured} only: on another release it may start without its word.",
+                "Run `earlid flash --micropython`.", NOTICE,
+            )  # fmt: skip
+
+
 RULES: tuple[Rule, ...] = (
-    no_port, driver, permission, busy, wrong_chip, mac_name, gone, boot_messages, other_firmware, modem_manager,
+    no_port, driver, permission, busy, wrong_chip, mac_name, gone, boot_messages, other_firmware, other_release, modem_manager,
     brltty_runs,
 )  # fmt: skip

@@ -20,9 +20,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from earlid import firmware
 from earlid.errors import USAGE, UserError
 from earlid.flash import transfer
-from earlid.flash.firmware_build import LOADERS, FirmwareBuild, arch_of
+from earlid.flash.firmware_build import ESP32_ARCH, LOADERS, FirmwareBuild, arch_of
 from earlid.flash.repl import Repl
 
 ACTIVE = "/active"
@@ -39,6 +40,7 @@ class Inventory:
     """What a board is and has, as its REPL reports it."""
 
     arch: str
+    version: tuple[int, ...]
     machine: str
     free_bytes: int
     active: str
@@ -95,11 +97,22 @@ def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
     fields = (raw["active"] or "").split()
     main = raw["main"]
     return Inventory(
-        arch=arch_of(int(raw["mpy"])), machine=str(raw["machine"]), free_bytes=int(raw["free"]),
+        arch=arch_of(int(raw["mpy"])), version=version, machine=str(raw["machine"]), free_bytes=int(raw["free"]),
         active=fields[0] if len(fields) == 2 else "", model=fields[1] if len(fields) == 2 else NO_MODEL,
         identity=_identity(raw["identity"]), foreign_main=main is not None and LOADER_MARK not in main.lower(),
         files=tuple(raw["files"]), root_entries=tuple(raw["tops"]),
     )  # fmt: skip
+
+
+def release_note(board: Inventory) -> str:
+    """A sentence for an ESP32 whose MicroPython is not the release that the memory plan was measured on; else nothing."""
+    if board.arch != ESP32_ARCH or board.version == firmware.MICROPYTHON:
+        return ""
+    here, measured = (".".join(map(str, version)) for version in (board.version, firmware.MICROPYTHON))
+    return (
+        f"Its MicroPython is {here}; memory was measured on {measured} only. If it does not start with its word, "
+        "run `earlid flash --micropython`. "
+    )
 
 
 def _identity(text: str | None) -> str:

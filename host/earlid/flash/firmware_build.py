@@ -21,6 +21,7 @@ ARCHITECTURES = (
     "", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
     "xtensa", "xtensawin", "rv32imc", "rv64imc",
 )  # fmt: skip
+ESP32_ARCH = "xtensawin"
 MPY_VERSION = 6
 LOADERS = ("boot.py", "main.py")
 ENTRY = "lid/start"  # what main.py imports

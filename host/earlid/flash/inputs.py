@@ -41,10 +41,16 @@ def image_loader(path: str | None) -> Callable[[Callable[[int, int], None]], ima
 
 
 def word_blob(name: str) -> bytes:
-    """The compiled word of a name of `earlid model list`, or of a .tflite file with its .json beside it."""
+    """The compiled word of a name of `earlid model list`, or of a .tflite file with its .json beside it.
+
+    Raises:
+        UserError: code 2 when there is no such word, code 1 when it does not fit the board.
+    """
     from earlid.gate import models  # reads a whole network, which an update does not need
 
-    return models.load(name).blob
+    blob = models.load(name).blob
+    _check_fits(blob, name)
+    return blob
 
 
 def read_word(name: str | None) -> bytes | None:
@@ -54,7 +60,7 @@ def read_word(name: str | None) -> bytes | None:
         name: as `word_blob` takes it, an .elww file, NO_WORD, or None.
 
     Raises:
-        UserError: code 2 when there is no such word, or the file is no compiled word.
+        UserError: code 2 when there is no such word, or the file is no compiled word; code 1 when it does not fit the board.
     """
     if name is None or name == NO_WORD:
         return None
@@ -66,7 +72,14 @@ def read_word(name: str | None) -> bytes | None:
         raise UserError(f"cannot read {name}: {error.strerror}.", USAGE) from error
     if not blob.startswith(BLOB_MAGIC):
         raise UserError(f"{name} is no compiled word: make one of a .tflite file with `earlid model import`.", USAGE)
+    _check_fits(blob, name)
     return blob
+
+
+def _check_fits(blob: bytes, name: str) -> None:
+    from earlid.flash import memory_plan  # compiles the firmware, which an update without a word need not do twice
+
+    memory_plan.check_word(blob, name)
 
 
 def read_config(path: str | None) -> dict[str, int] | None:

@@ -18,7 +18,7 @@ from earlid.files import read_json, write_atomically
 from earlid.flash import firmware_build, image
 
 NAME = "MANIFEST.json"
-PUBLISHED_ARCHITECTURES = ("xtensawin", "x64")  # the ESP32, and the virtual board
+PUBLISHED_ARCHITECTURES = (firmware_build.ESP32_ARCH, "x64")  # the ESP32, and the virtual board
 
 
 def make_manifest(root: Path) -> dict[str, Any]:

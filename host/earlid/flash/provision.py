@@ -132,6 +132,7 @@ class Provisioner:
     def run(self) -> FlashResult:
         """Run all stages; errors become a result, so that one board's failure does not stop another's run."""
         self._stage = "look"
+        self._release_note = ""
         begin_s = time.monotonic()
         try:
             result = self._run()
@@ -245,6 +246,7 @@ class Provisioner:
             self._enter("deploy")
             board = deploy.parse_inventory(repl.inventory())
             deploy.check_target(board, self.options.expected, self.options.force)
+            self._release_note = deploy.release_note(board)
             build = firmware_build.build(firmware.root(), board.arch)
             config = None
             if self.options.config is not None:
@@ -308,7 +310,7 @@ class Provisioner:
     def _result(self, hello: dict[str, Any], sent_bytes: int, self_test: str, code: int, say: str) -> FlashResult:
         name = str(hello.get("board", ""))
         word = f", listens for {hello['word']!r}" if hello.get("word") else ", has no word" if "word" in hello else ""
-        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}{word}. {say}"
+        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}{word}. {self._release_note}{say}"
         return FlashResult(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
 
 

@@ -45,7 +45,6 @@ ADD_OFFSET = 1 << 28  # keeps the tables of an ADD positive
 RECORD_BYTES = 16
 HEADS_BYTES = 64  # where each buffer's newest row is
 EXTRA_ROWS = 4  # rows a sliding buffer moves through before its history is copied back
-BOARD_BYTES = 100_000  # blob and activations: an ESP32 without PSRAM has about 165 KB, code and the rest need 60
 
 
 def _round_up(count: int, step: int) -> int:
@@ -224,7 +223,4 @@ def encode(network: Network, name: str, languages: list[str], window: int, cutof
     body = body.ljust(front - 16, b"\0") + buffers + layers + logits + bytes(data.parts)
     body += bytes(_round_up(len(body), 4) - len(body))
     head = MAGIC + struct.pack("<HHII", VERSION, HEADER_BYTES, 16 + len(body), zlib.crc32(body))
-    needed = len(head) + len(body) + arena_bytes(network)
-    if needed > BOARD_BYTES:
-        raise ModelError(f"the network needs {needed} bytes on the board, {needed - BOARD_BYTES} more than there are")
     return head + body

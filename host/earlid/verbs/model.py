@@ -116,11 +116,13 @@ def run_import(args: argparse.Namespace) -> int:
 
     from earlid.errors import USAGE, UserError
     from earlid.files import write_atomically
+    from earlid.flash import memory_plan
     from earlid.gate import blob_writer, models
 
     if Path(args.file).suffix not in (".tflite", ".json"):
         raise UserError(f"{args.file}: give a .tflite file, or the .json next to it", USAGE)
     model = models.load(args.file)
+    memory_plan.check_word(model.blob, args.file)
     out = Path(args.out) if args.out else Path(f"{model.name}.elww")
     write_atomically(out, model.blob)
     Console(file=sys.stderr, highlight=False).print(

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Memory plan: it equals what a stock image was measured to have left, and the words keep what they need."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from earlid import firmware
+from earlid.errors import UserError
+from earlid.flash import deploy, firmware_build, image, inputs, memory_plan, mpy
+from earlid.gate import blob_writer, models
+
+from tests.flash.test_deploy import raw_inventory
+
+# MicroPython 1.26.1 on emulated cores, the compiled code (what measured among it) being CODE_BYTES of heap: left when it is
+# loaded, with the journal, after 600 hops; and the largest block then.
+CODE_BYTES = 54_632
+MEASURED = {
+    None: (99_536, 98_608, 90_960, 43_004),
+    "alexa": (66_576, 65_328, 36_272, 26_671),
+    "hey_jarvis": (67_088, 65_840, 36_784, 26_671),
+    "hey_mycroft": (65_936, 64_688, 34_992, 26_024),
+    "okay_nabu": (51_120, 49_872, 18_272, 12_218),
+}
+GROWN_BYTES = 10_240
+
+
+def blob_of(name: str | None) -> bytes | None:
+    return models.load(name).blob if name else None
+
+
+def grown(build: firmware_build.FirmwareBuild) -> firmware_build.FirmwareBuild:
+    """The firmware with 10 KB more of code."""
+    function = "def f{0}(a, b):\n    return [a + {0}, b - {0}, a * b, a // 3, b // 7, a ^ b, a | b]\n"
+    source = "".join(function.format(number) for number in range(1000, 1120))
+    more = firmware_build.compile_module(source, "more", firmware_build.ESP32_ARCH)
+    assert GROWN_BYTES * 0.7 < mpy.measure(more).heap < GROWN_BYTES
+    return dataclasses.replace(build, files={**build.files, "lid/more.mpy": more})
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_plan_is_within_5_percent_of_the_measured_chip(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = memory_plan.deployed()
+    sizes = {data: mpy.measure(data) for data in build.files.values()}
+    code = build.files["lid/start.mpy"]
+    sizes[code] = dataclasses.replace(sizes[code], heap=CODE_BYTES)  # the firmware has changed since
+    monkeypatch.setattr(mpy, "measure", sizes.__getitem__)
+    steps = memory_plan.predict(build, blob_of(name))
+    predicted = steps[3].free, steps[4].free, steps[-1].free, steps[-1].largest
+    assert predicted == pytest.approx(MEASURED[name], rel=0.05)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("alexa", 24 * 1024), ("okay_nabu", 8 * 1024)])
+def test_words_keep_a_large_block(name: str, kept: int) -> None:
+    build = memory_plan.deployed()
+    assert memory_plan.predict(build, blob_of(name))[-1].largest >= kept
+    assert memory_plan.predict(grown(build), blob_of(name))[-1].largest < kept, "10 KB more of code would go unnoticed"
+
+
+@pytest.mark.parametrize("name", models.builtin_names())
+def test_blob_sizes_equal_the_network_and_every_published_word_fits(name: str) -> None:
+    model = models.load(name)
+    sizes = memory_plan.word_sizes(model.blob)
+    assert sum(sizes.pieces) == len(model.blob)
+    assert sizes.arena == blob_writer.arena_bytes(model.network)
+    memory_plan.check_word(model.blob, name)
+
+
+def too_large() -> bytes:
+    """okay_nabu with 40 KB more in its last layer."""
+    blob = models.load("okay_nabu").blob
+    return blob + bytes(40_000)
+
+
+def test_word_that_does_not_fit_is_refused_before_a_port_is_opened(tmp_path) -> None:
+    path = tmp_path / "large.elww"
+    path.write_bytes(too_large())
+    with pytest.raises(
+        UserError, match=r"large\.elww does not fit .* \d\d,\d{3} bytes are missing\. Nothing was written"
+    ) as caught:
+        inputs.read_word(str(path))
+    missing = int(re.search(r"([\d,]+) bytes are", str(caught.value))[1].replace(",", ""))
+    left = memory_plan.predict(memory_plan.deployed(), blob_of("okay_nabu"))[-1].free
+    assert missing == pytest.approx(40_000 + memory_plan.RESERVE_BYTES - left, abs=2_048)
+
+
+@pytest.mark.parametrize("size", [0, 40, 90, 300])
+def test_word_cut_short_is_refused(size: int) -> None:
+    with pytest.raises(UserError, match=r"w: the word's file is (cut short|damaged)"):
+        memory_plan.check_word(models.load("alexa").blob[:size], "w")
+
+
+def test_pinned_image_is_the_measured_release() -> None:
+    assert image.PINNED.name.endswith("v{}.{}.{}.bin".format(*firmware.MICROPYTHON))
+
+
+@pytest.mark.parametrize(
+    ("arch", "version", "noted"),
+    [(10, [1, 26, 1], False), (10, [1, 24, 0], True), (10, [1, 28, 0], True), (2, [1, 24, 0], False)],
+)
+def test_other_release_on_a_chip_is_told(arch: int, version: list[int], noted: bool) -> None:
+    board = deploy.parse_inventory(raw_inventory(mpy=6 | arch << 10, version=version))
+    assert ("--micropython" in deploy.release_note(board)) == noted
+
+
+def test_readme_tables_are_those_of_the_plan() -> None:
+    page = (firmware.root() / memory_plan.PAGE).read_text()
+    there, now = (
+        [
+            int(number.replace(",", ""))
+            for table in memory_plan.TABLE.finditer(text)
+            for number in re.findall(r"\d[\d,]*", table[0])
+        ]
+        for text in (page, memory_plan.render(page))
+    )
+    assert len(there) > 50
+    assert there == pytest.approx(now, abs=1024), "make firmware writes them anew"
