@@ -20,7 +20,9 @@ from lid.segments import FlashError, Segments
 _QUICK_STARTS = const(3)  # so many in a row without a good minute, and another try will not mend it
 _DRAIN_HOPS = const(50)
 _START_GARBAGE = const(1024)  # collected so often, what lives stays packed and one large block stays free
-_LOOP_GARBAGE = const(4096)  # once in some 100 hops; left to fill the heap, it would get long-lived objects among it
+# A collection takes 4 to 5 ms. Frames of calls count as garbage although they are given back at once: this is every
+# 1.6 s, with some 5 KB of true garbage, which has no time to spread over the free blocks.
+_LOOP_GARBAGE = const(131072)
 _ENOSPC = const(28)
 _LATCHED = ("flash-full", "flash-error")
 
