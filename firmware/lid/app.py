@@ -68,6 +68,8 @@ class App:
         talk = self._talk.push(board.talk_pressed())
         if has_audio:
             hearing.push(self.recorder, now, step_ms, waited_ms)
+        else:
+            hearing.skip(self.recorder)
         action = self.policy.step(now, muted, talk, has_audio and hearing.hit, hearing.score, not hearing.gate_open)
         if action:
             self._act(action, now)

@@ -12,6 +12,7 @@ from micropython import const, kbd_intr
 from lid import circuit
 
 _WATCHDOG_MS = const(2000)
+_ENOMEM = const(12)
 _RING_BYTES = const(20000)  # the I2S driver keeps 8 bytes a frame: 156 ms
 _RESET_STATE = const(0x3FF48034)  # ESP32 RTC_CNTL_RESET_STATE_REG: low 6 bits say why the first core was reset
 _BROWN_OUT = const(15)
@@ -37,6 +38,7 @@ class Board:
         self._arm = _adc(circuit.ARM_SENSE_PIN)
         self._mute = _adc(circuit.MUTE_SENSE_PIN)
         self._i2s = None
+        self.microphone_fault = None  # (reason, measured): why start_microphone() started none
         self._watchdog = None
         self._port_in = select.poll()
         self._port_in.register(sys.stdin, select.POLLIN)
@@ -52,10 +54,16 @@ class Board:
     def start_microphone(self, both_slots=False):
         if self._i2s is None:
             shape = machine.I2S.STEREO if both_slots else machine.I2S.MONO
-            self._i2s = machine.I2S(
-                0, sck=machine.Pin(circuit.I2S_SCK_PIN), ws=machine.Pin(circuit.I2S_WS_PIN), sd=machine.Pin(circuit.I2S_SD_PIN),
-                mode=machine.I2S.RX, bits=32, format=shape, rate=16000, ibuf=_RING_BYTES,
-            )  # fmt: skip
+            self.microphone_fault = None
+            try:
+                self._i2s = machine.I2S(
+                    0, sck=machine.Pin(circuit.I2S_SCK_PIN), ws=machine.Pin(circuit.I2S_WS_PIN),
+                    sd=machine.Pin(circuit.I2S_SD_PIN), mode=machine.I2S.RX, bits=32, format=shape, rate=16000, ibuf=_RING_BYTES,
+                )  # fmt: skip
+            except OSError as error:  # hops go by time then: the button still opens
+                no_memory = error.args[0] == _ENOMEM
+                self.microphone_fault = ("no-memory", _RING_BYTES) if no_memory else ("mic-dead", 0)
+                self.hold_clocks(0)
 
     def stop_microphone(self):
         # Clocks low: a microphone without supply must not be fed through them. The driver keeps its buffers, see boot.py:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The sentinel's input, from the microphone's slots to "heard the word": conversion, gate, and faults of the microphone itself.
 import binascii
+import gc
 
 from micropython import const
 
@@ -89,6 +90,14 @@ class Hearing:
             self.floor_log2_q8 = detector.floor_log2_q8
             self.gate_open = detector.gate_open
         self.quiet_hops = 0 if self.gate_open else self.quiet_hops + 1
+
+    def skip(self, recorder):
+        """A hop without samples: muted, or the driver does not start, which is recorded once."""
+        self.quiet_hops += 1
+        fault = self._board.microphone_fault
+        if fault and fault[0] != self._microphone.verdict:
+            self._microphone.verdict = fault[0]
+            recorder.append("fault", fault[0], fault[1], gc.mem_free())
 
     def peak(self):
         return min(65535, max(self.pcm.high(), -self.pcm.low()))

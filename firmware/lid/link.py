@@ -25,17 +25,20 @@ class Link:
 
     def send(self, body):
         """Queue one line; dropped, and counted, when there is no room for the whole of it."""
-        line = wire.encode(self._seq, body)
+        seq = self._seq
         self._seq += 1  # a dropped line leaves a gap in the numbers: the host sees it
-        size = len(line)
-        if self._fill + size > _QUEUE_BYTES:
-            self.dropped += 1
-            return
-        tail = (self._head + self._fill) % _QUEUE_BYTES
-        first = min(size, _QUEUE_BYTES - tail)
-        self._queue[tail : tail + first] = line[:first]
-        self._queue[: size - first] = line[first:]
-        self._fill += size
+        fill = self._fill
+        for piece in wire.encode_pieces(seq, body):
+            size = len(piece)
+            if fill + size > _QUEUE_BYTES:
+                self.dropped += 1
+                return
+            tail = (self._head + fill) % _QUEUE_BYTES
+            first = min(size, _QUEUE_BYTES - tail)
+            self._queue[tail : tail + first] = piece[:first]
+            self._queue[: size - first] = piece[first:]
+            fill += size
+        self._fill = fill  # only now is the line there
 
     def free_bytes(self):
         return _QUEUE_BYTES - self._fill

@@ -14,9 +14,9 @@ SHORTEST_MS = const(100)
 LONGEST_MS = const(3000)
 _TONES_HZ = (50, 60, 100, 120)
 
-_FRAMES = const(160)
+_FRAMES = const(80)  # a read: half a hop of both slots fills the buffer of a hop of one
 _GROUP = const(16)  # samples summed to one: the tones are sought at 1 kHz
-_GROUPS = const(10)
+_GROUPS = const(5)
 _PERIOD = const(100)  # groups, a whole number of cycles of each tone
 _SINE_SCALE = const(255)
 _MIDDLE = const(2097152)  # of a sum of 16 samples of 18 bits
@@ -42,7 +42,7 @@ def accumulate(slots: ptr32, state: ptr32, sums: ptr32):
     other_any = state[6]
     other_all = state[7]
     group = 0
-    while group < 10:
+    while group < 5:
         total = 0
         end = int(slots) + 128
         while int(slots) < end:
@@ -105,15 +105,12 @@ class Tones:
 def run(board, hearing, length_ms):
     """A dict of numbers after length_ms of listening; None when a switch or button was used meanwhile."""
     hearing.stop()
-    slots = bytearray(_FRAMES * 8)
     board.listening = True
     board.start_microphone(True)
     try:
-        return _listen(board, slots, length_ms // SHORTEST_MS * SHORTEST_MS)
+        return _listen(board, hearing.slots, length_ms // SHORTEST_MS * SHORTEST_MS)
     finally:
-        for i in range(len(slots)):
-            slots[i] = 0
-        board.stop_microphone()
+        hearing.stop()
         hearing.start()
 
 
@@ -124,17 +121,18 @@ def _listen(board, slots, length_ms):
     total = 0
     hops = length_ms // health.HOP_MS
     for hop in range(-health.WARM_UP_HOPS, hops):
-        board.wait_hop(slots)
-        if hop >= 0:
-            accumulate(slots, state, sums)
-            tones.push(sums)
-            total += state[_TOTAL]
+        for _ in range(2):
+            board.wait_hop(slots)
+            if hop >= 0:
+                accumulate(slots, state, sums)
+                tones.push(sums)
+                total += state[_TOTAL]
         board.drive_pumps()
         if board.talk_pressed() or board.mute_mv() >= circuit.SENSE_HIGH_MV:
             return None
-    frames = hops * _FRAMES
+    frames = 2 * hops * _FRAMES
     return {
-        "ms": length_ms, "hum_q4": tones.amplitudes_q4(hops * _GROUPS), "dc_q4": total // frames - 524288,
+        "ms": length_ms, "hum_q4": tones.amplitudes_q4(2 * hops * _GROUPS), "dc_q4": total // frames - 524288,
         "low": state[_LOW] - 8388608, "high": state[_HIGH] - 8388608,
         "any": "%06x" % state[_ANY], "all": "%06x" % state[_ALL], "clipped": state[_CLIPPED],
         "other": int(state[_OTHER_ANY] != state[_OTHER_ALL]),

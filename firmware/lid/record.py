@@ -26,6 +26,7 @@ REASONS = (
     "flash-full", "flash-error", "clock-back", "boot-loop", "exception", "config-damaged", "model-damaged",
     "changed", "rolled-back", "refused", "paired", "first-start",
     "set", "entered", "overwritten", "torn", "drop-time", "pump-stuck", "recovered",
+    "no-memory",
 )  # fmt: skip
 
 PRESENCE = const(1)  # flags: talk button held

@@ -16,7 +16,6 @@ from micropython import const
 from lid.record import SLOT_BYTES
 
 _MAGIC = b"EJS1"
-_BLOCK = const(4096)
 _BLOCKS = const(16)  # a segment is 64 KiB
 _SIGNATURE_AT = const(32)  # littlefs's list pointers need up to 20 bytes before it
 _SLOTS_A_BLOCK = const(63)  # 64-byte slots; the first 64 bytes are pointers and signature
@@ -155,7 +154,7 @@ class Segments:
         try:
             with open(path, "wb") as file:
                 for index in range(_BLOCKS):
-                    file.write(self._block_image(segment_id, index))
+                    self._write_block(file, segment_id, index)
                     self._feed()
         except OSError:
             try:
@@ -166,17 +165,16 @@ class Segments:
         self._scan()
         return segment_id in self._blocks
 
-    def _block_image(self, segment_id, index):
+    def _write_block(self, file, segment_id, index):
         # What the file holds in its index-th block: all but the 4 * (1 + trailing zeros of index) bytes that littlefs
-        # keeps in front.
+        # keeps in front. A slot's length at a time: there is no place for a whole block.
         pointers = 0
         rest = index
         while rest:
             pointers += 4
             rest = 0 if rest & 1 else rest >> 1
-        image = bytearray(b"\xff" * (_BLOCK - pointers))
-        at = _SIGNATURE_AT - pointers
         header = struct.pack("<4sIH18x", _MAGIC, segment_id, index)
-        image[at : at + 28] = header
-        image[at + 28 : at + 32] = struct.pack("<I", binascii.crc32(header) & 0xFFFFFFFF)
-        return image
+        file.write(b"\xff" * (_SIGNATURE_AT - pointers) + header + struct.pack("<I", binascii.crc32(header) & 0xFFFFFFFF))
+        erased = b"\xff" * SLOT_BYTES
+        for _ in range(_SLOTS_A_BLOCK):
+            file.write(erased)

@@ -42,7 +42,12 @@ def run(model_path):
         return
     starts = _count_start(problems)
     detector = None if starts > _QUICK_STARTS else _load_word(model_path, problems)
-    app = App(board, journal, settings, detector)
+    try:
+        app = App(board, journal, settings, detector)
+    except MemoryError as error:
+        detector = None
+        _report_no_word(error, problems)
+        app = App(board, journal, settings, None)
     board.close_repl()
     board.start_watchdog()
     try:
@@ -84,9 +89,25 @@ def _load_word(path, problems):
     try:
         return Detector(model_file.load(path))
     except (OSError, ValueError, MemoryError) as error:
-        problems.append(("model-damaged", 0, 0))
-        print("earlid: no word to listen for (%s); the button still opens" % error)
+        _report_no_word(error, problems)
         return None
+
+
+def _report_no_word(error, problems):
+    problems.append(_fault_of(error, "model-damaged"))
+    print("earlid: no word to listen for (%s); the button still opens" % error)
+
+
+def _fault_of(error, otherwise):
+    if type(error) is not MemoryError:
+        return otherwise, 0, 0
+    gc.collect()
+    missing = 0
+    for word in str(error.args[-1] if error.args else "").split():
+        if word.isdigit():
+            missing = int(word)
+            break
+    return "no-memory", missing, gc.mem_free()
 
 
 def _begin(app, board, journal, starts, is_new, problems):
@@ -137,7 +158,7 @@ def _restart(app, board, error):
     board.listening = False
     print("earlid: stopped by %s: %s" % (type(error).__name__, error))
     try:
-        app.recorder.append("fault", "exception", 0, 0)
+        app.recorder.append("fault", *_fault_of(error, "exception"))
         for _ in range(_DRAIN_HOPS):
             app.link.drain()
             board.pause()

@@ -7,14 +7,43 @@ import json
 from lid.portable import const
 
 SEQ_WRAP = const(1000000)
-BOARD_LINE_MAX = const(640)  # longest request a board takes
+BOARD_LINE_MAX = const(512)  # longest request a board takes
 HOST_LINE_MAX = const(2048)  # longest line a host takes
+_FIELDS = const(13)  # of a dict in one piece: only a hello has more
 
 
 def encode(seq, body):
-    """One line as bytes; seq 0..999999, body a dict of JSON values in ASCII."""
-    text = ("%d " % (seq % SEQ_WRAP)).encode() + json.dumps(body, separators=(",", ":")).encode()
-    return b"#" + text + b"*%08x\n" % (binascii.crc32(text) & 0xFFFFFFFF)
+    """One line as bytes; seq counts lines, body a dict of JSON values in ASCII."""
+    return b"".join(encode_pieces(seq, body))
+
+
+def encode_pieces(seq, body):
+    # The same in pieces: a board has no block for the whole of a long line.
+    head = b"#"
+    crc = 0
+    for text in _json_pieces("%d " % (seq % SEQ_WRAP), body):
+        data = text.encode()
+        crc = binascii.crc32(data, crc)
+        yield head + data
+        head = b""
+    yield b"*%08x\n" % (crc & 0xFFFFFFFF)
+
+
+def _json_pieces(before, body):
+    for name in body:
+        if type(body[name]) is dict and len(body[name]) > _FIELDS:
+            break
+    else:
+        yield before + json.dumps(body, separators=(",", ":"))
+        return
+    # The one with many fields comes last.
+    rest = dict(body)
+    fields = list(rest.pop(name).items())
+    before += json.dumps(rest, separators=(",", ":"))[:-1] + ("," if rest else "") + json.dumps(name) + ":{"
+    for at in range(0, len(fields), _FIELDS):
+        yield before + json.dumps(dict(fields[at : at + _FIELDS]), separators=(",", ":"))[1:-1]
+        before = ","
+    yield "}}"
 
 
 def decode(line):

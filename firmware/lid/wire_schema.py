@@ -179,9 +179,9 @@ EVENTS = {
         (
             "welded", "no-close", "sagging", "mute-poles", "mic-dead", "mic-stuck", "mic-clipped", "overrun", "flash-full",
             "flash-error", "clock-back", "boot-loop", "exception", "config-damaged", "model-damaged", "drop-time", "pump-stuck",
-            "recovered",
+            "recovered", "no-memory",
         ),
-        "measured", "threshold",
+        "measured; of `no-memory`: bytes that found no place, 0: not known", "threshold; of `no-memory`: bytes of heap free",
     ),
     "selftest": Event(("passed", "failed"), "bits: table below", "drop time, ms"),
     "config": Event(

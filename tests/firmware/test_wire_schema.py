@@ -91,6 +91,17 @@ def test_every_request_and_message_of_the_firmware_matches_the_schema():
         assert sent == {"rec", "tm", "hi", "re"}
 
 
+def test_longest_request_of_each_kind_fits_a_board():
+    settings = {name: high for name, (_, _, high, _, _) in config.SCHEMA.items()}
+    for do, request in REQUESTS.items():
+        arguments = {}
+        for name, annotated in fields(request.arguments).items():
+            plain, field, _ = field_of(annotated)
+            arguments[name] = settings if name == "config" else field.high if plain is int else "0" * 24
+        line = wire.encode(wire.SEQ_WRAP - 1, {"id": wire.SEQ_WRAP - 1, "do": do, **arguments})
+        assert len(line) <= wire.BOARD_LINE_MAX, f"{do} has {len(line)} bytes"
+
+
 @pytest.mark.parametrize("err", wire_schema.ERRORS)
 def test_every_refusal_of_the_firmware_matches_the_schema(err):
     with Bench() as bench:

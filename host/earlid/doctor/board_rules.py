@@ -57,6 +57,9 @@ FAULTS = {
     "exception": ("the firmware stopped itself", "a mistake in the firmware", "Report it with `earlid doctor --bundle`."),
     "config-damaged": ("the configuration was unreadable", "defaults are in force", "Run `earlid calibrate` again."),
     "model-damaged": ("there was no readable word", "only the button opens the lid", "Run `earlid flash --word NAME`."),
+    "no-memory": ("memory ran out (bytes without a place, bytes free)",
+                  "the word or the microphone was left out, and only the button opens the lid",
+                  "Run `earlid flash` again with a current image, or with another word."),
     "pump-stuck": ("a pump pin stuck", "the pin or its wiring is bridged", "Check the pump's wiring."),
 }  # fmt: skip
 MIC_FAULTS = ("mic-dead", "mic-stuck", "mic-clipped")

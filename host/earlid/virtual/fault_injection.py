@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
 
 from earlid.virtual import littlefs_image
@@ -60,6 +61,11 @@ class FaultInjection:
         with self.simulation.lock:
             self.simulation.circuit.sag_mv = millivolts
             self.simulation.circuit.apply(self.simulation.now_us)
+
+    def i2s_error(self, error: int = errno.ENOMEM) -> None:
+        """From its next start on the I2S driver raises OSError(error): its DMA buffers find no memory; 0: it starts again."""
+        with self.simulation.lock:
+            self.simulation.i2s_errno = error
 
     def hang(self, after_requests: int = 1) -> None:
         """The chip hangs at its nth request from now on (a hop has one or more)."""

@@ -72,6 +72,7 @@ class Simulation:
         self.pins = Pins(self.circuit, self._on_change, self.rng)
         self.uart = Uart(port, processor)
         self.i2s: I2sReceiver | None = None
+        self.i2s_errno = 0  # what the driver's constructor raises
         self.resets: list[tuple[float, int]] = []
         self.boots = 0
         self.phase = 0
@@ -335,8 +336,8 @@ class Simulation:
             self._access_flash(op, a, b, payload)
         elif op == p.OP_I2S_START:
             bits, stereo, rate_hz, ibuf = struct.unpack("<4I", payload[:16])
-            self.i2s = I2sReceiver(now_us, bits, bool(stereo), rate_hz, ibuf)
-            self._schedule_answer(op, now_us)
+            self.i2s = None if self.i2s_errno else I2sReceiver(now_us, bits, bool(stereo), rate_hz, ibuf)
+            self._schedule_answer(op, now_us, self.i2s_errno)
         elif op == p.OP_I2S_STOP:
             self.i2s = None
             self._schedule_answer(op, now_us)

@@ -204,7 +204,10 @@ class I2S:
         for i, word in enumerate((bits, format, rate, ibuf)):
             for j in range(4):
                 self._scratch[4 * i + j] = word >> (8 * j) & 0xFF
+        self._running = False
         bridge.call(OP_I2S_START, 0, 0, 0, self._scratch, 0, 16)
+        if bridge.status():
+            raise OSError(bridge.status(), "ESP_ERR_NO_MEM")
         self._running = True
 
     def readinto(self, buf):

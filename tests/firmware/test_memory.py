@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Memory: what the deployed firmware allocates after its first hop is small, and what finds no place is recorded."""
+
+import errno
+import shutil
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from earlid import firmware
+from earlid.flash import firmware_build
+from lid import wire
+from lid.wire_schema import SelfTestBit
+
+from tests.firmware.kit import FIRST_HOP_MS, Bench, check_chain
+
+LARGEST_BYTES = 512  # also on this 64-bit host, whose objects are twice those of a board
+LOOP = "        while True:\n            app.hop()\n"
+
+# After the first hop no free block is larger than the limit, and room enough is left in small ones.
+FILL = f"""
+
+_filling = []
+
+
+def _fill_memory():
+    filling = holes = None
+    try:
+        while True:
+            holes = (bytearray({LARGEST_BYTES} - 64), holes)
+            filling = (bytearray(32), filling)
+    except MemoryError:
+        pass
+    holes = None
+    gc.collect()
+    try:
+        while True:
+            filling = (bytearray({LARGEST_BYTES} + 1), filling)
+    except MemoryError:
+        pass
+    _filling.append(filling)
+"""
+
+
+@cache
+def patched(*changes: tuple[str, str, str]) -> dict[str, bytes]:
+    """The deployed files of a firmware with some text replaced: (module, old, new)."""
+    with TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        shutil.copytree(firmware.root(), root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        for name, old, new in changes:
+            text = (root / name).read_text(encoding="utf-8")
+            assert text.count(old) == 1, f"{name} has {text.count(old)} of {old!r}"
+            (root / name).write_text(text.replace(old, new), encoding="utf-8")
+        build = firmware_build.build(root, "x64")
+    return {**build.files, **build.loaders}
+
+
+def filled(*, then: str = "") -> dict[str, bytes]:
+    return patched(
+        ("lid/start.py", LOOP, "        app.hop()\n        _fill_memory()\n" + then + LOOP),
+        ("lid/start.py", "\n\ndef _open_journal(", FILL + "\n\ndef _open_journal("),
+    )
+
+
+def goes_on(bench: Bench) -> None:
+    assert "stopped by" not in bench.board.console
+    assert [reason for event, reason in bench.events() if event == "boot"] == ["power-on"]
+    assert not [entry for entry in bench.records("fault") if entry.reason in ("no-memory", "exception")]
+    check_chain(bench.records(), bench.hello()["board"])
+
+
+def test_planted_large_allocation_stops_a_board_whose_memory_is_filled():
+    files = filled(then=f"        if journal.boot == 1:\n            bytearray({LARGEST_BYTES} + 32)\n")
+    with Bench(files=files, firmware=None, word=True) as bench:
+        assert "stopped by MemoryError" in bench.board.console
+        bench.board.run_ms(FIRST_HOP_MS)
+        bench.sync()
+        fault = bench.records("fault")[0]
+        assert (fault.reason, fault.a) == ("no-memory", LARGEST_BYTES + 32)
+        assert fault.b > 10_000
+
+
+def test_every_request_is_answered_from_small_blocks():
+    with Bench(files=filled(), firmware=None, word=True) as bench:
+        hello = bench.hello()
+        assert hello["word"] == "Alexa"
+        assert bench.request("hello", brief=1)["hi"]["boot"] == 1
+        assert bench.request("telemetry", every_ms=30)["ok"]
+        bench.board.run_ms(1000)
+        assert sum("tm" in body for body in bench.messages()) > 20
+        assert bench.request("clock", wall_ms=1763780000000, unc_ms=20)["ok"]
+        settings = bench.request("config-get")["config"]
+        bench.board.talk(True)
+        bench.board.run_ms(200)
+        assert bench.request("config-set", config={**settings, "open_ms": 9000, "telemetry_ms": 60000})["ok"]
+        assert bench.request("config-rollback")["ok"]
+        assert len(bench.request("pair")["key"]) == 64
+        bench.board.talk(False)
+        bench.board.run_ms(200)
+        assert bench.request("probe", 9000, ms=3000)["ms"] == 3000
+        assert bench.request("selftest", 9000)["bits"] == SelfTestBit.ALL
+        longest = wire.encode(1, {"id": 1, "do": "hello", "x": ""})
+        longest = wire.encode(1, {"id": 1, "do": "hello", "x": "x" * (wire.BOARD_LINE_MAX + 1 - len(longest))})
+        for line in (longest[:-1] + b"0\n", b"x" * 600 + b"\n", longest):
+            for at in range(0, len(line), 64):  # what a hop takes in
+                bench.board.send(line[at : at + 64])
+                bench.board.run_ms(20)
+        assert bench.wait_for_reply(1)["ok"]
+        assert bench.request("open-please")["err"] == "unknown"
+        assert bench.request("config-set", config={"open_ms": 1})["err"] == "argument"
+        bench.sync()
+        head = bench.records()[-1]
+        assert bench.request("ack", seq=head.seq, link=head.link)["acked"] == head.seq
+        assert bench.request("close")["ok"]
+        goes_on(bench)
+
+
+def test_openings_mute_and_fault_need_only_small_blocks():
+    with Bench(files=filled(), firmware=None, word=True) as bench:
+        bench.open_by_button()
+        bench.board.run_ms(1000)
+        bench.press()
+        bench.board.mute(True)
+        bench.board.run_ms(500)
+        bench.board.mute(False)
+        bench.board.run_ms(40_000)  # collected and saved meanwhile, and the good minute
+        assert bench.board.rails[0] > 2500
+        bench.open_by_button()
+        bench.board.weld("guarded")
+        bench.press()
+        bench.board.run_ms(1000)
+        assert bench.hello()["why"] == "welded"
+        goes_on(bench)
+
+
+def test_room_in_the_journal_is_made_from_small_blocks():
+    with Bench(files=filled(then="        app.make_room()\n        app.hearing.start()\n"), firmware=None, word=True) as bench:
+        bench.board.run_ms(3000)
+        assert sum(name.startswith("journal/0") for name in bench.board.read_files()) == 3
+        bench.open_by_button()
+        goes_on(bench)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("lid/start.py", "        return Detector(model_file.load(path))", "        return bytearray(1000000)"),
+        (
+            "lid/app.py",
+            "        self.board = board\n",
+            "        if detector:\n            bytearray(1000000)\n        self.board = board\n",
+        ),
+    ],
+    ids=["word", "loop"],
+)
+def test_word_without_memory_is_recorded_and_the_button_opens(name, old, new):
+    with Bench(files=patched((name, old, new)), firmware=None, word=True) as bench:
+        hello = bench.hello()
+        assert (hello["word"], hello["state"], hello["boot"]) == ("", "closed", 1)
+        assert "no word to listen for" in bench.board.console
+        faults = bench.records("fault")
+        assert [(fault.reason, fault.a) for fault in faults] == [("no-memory", 1000000)]
+        assert 10_000 < faults[0].b < 1_000_000
+        bench.open_by_button()
+        bench.board.mute(True)
+        assert bench.ms_until_closed(50) <= 50
+
+
+@pytest.mark.parametrize(("error", "reason"), [(errno.ENOMEM, "no-memory"), (errno.EIO, "mic-dead")])
+@pytest.mark.parametrize("word", [True, False])
+def test_microphone_driver_that_does_not_start_is_recorded_and_the_button_opens(error, reason, word):
+    with Bench(start=False, word=word) as bench:
+        bench.board.i2s_error(error)
+        bench.board.start()
+        bench.board.run_ms(FIRST_HOP_MS)
+        assert bench.hello()["boot"] == 1
+        assert bench.last_record("selftest").reason == "failed"
+        assert bench.last_record("selftest").a == SelfTestBit.ALL & ~SelfTestBit.MICROPHONE_LIVES
+        bench.open_by_button()
+        bench.press()
+        bench.board.mute(True)
+        bench.board.run_ms(500)
+        bench.board.mute(False)
+        bench.board.run_ms(10_000)
+        assert [entry.reason for entry in bench.records("fault") if entry.reason != "model-damaged"] == [reason]
+        fault = bench.last_record("fault")
+        assert (fault.a > 10_000) == (reason == "no-memory")
+        assert fault.b > 10_000
+        assert len(bench.board.resets) == 1
+        bench.open_by_button()
+        bench.press()
+        bench.board.run_ms(500)
+        bench.board.i2s_error(0)
+        assert bench.request("selftest", 9000)["bits"] == SelfTestBit.ALL
+        bench.board.run_ms(1000)
+        assert bench.last_record("fault").reason == "recovered"
