@@ -116,6 +116,10 @@ class Journal:
                 return None
         return None
 
+    def last_reason(self):
+        slot = self.find(self.seq)
+        return record.read_body(slot[: record.BODY_BYTES])[record.REASON_AT] if slot else ""
+
     def acknowledge(self, seq, link):
         """The host holds everything up to seq, whose link it must show. False when that is not this journal's record."""
         if seq <= self.acked:
@@ -159,6 +163,9 @@ class NoJournal:
 
     def find(self, seq):
         return None
+
+    def last_reason(self):
+        return ""
 
     def acknowledge(self, seq, link):
         return False

@@ -10,7 +10,7 @@ from lid import config, files, selftest
 # Native code first, large buffers after it: both come from the same block of memory.
 from lid.app import App
 from lid.board import Board
-from lid.gate import model_file
+from lid.gate import model_file, weights
 from lid.gate.detector import Detector
 from lid.journal import Journal, NoJournal
 from lid.link import Link
@@ -36,6 +36,8 @@ def run(model_path):
     settings, damaged = files.load_config()
     if damaged:
         problems.append(("config-damaged", 0, config.digest(settings)))
+    if journal.last_reason() == "no-memory":
+        weights.drop()  # the last start was ended by that: this one goes without the word
     journal.boot += 1
     if board.talk_pressed():
         _enter_maintenance(board, journal, settings)

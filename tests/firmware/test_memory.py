@@ -2,7 +2,10 @@
 """Memory: what the deployed firmware allocates after its first hop is small, and what finds no place is recorded."""
 
 import errno
+import os
 import shutil
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +19,13 @@ from lid.wire_schema import SelfTestBit
 from tests.firmware.kit import FIRST_HOP_MS, Bench, check_chain
 
 LARGEST_BYTES = 512  # also on this 64-bit host, whose objects are twice those of a board
+SLOTS = 1008  # of a segment
+FILL = Path(__file__).parent / "fill_journal.py"
+MICROPYTHON = str(Path(sys.executable).parent / "micropython")
 LOOP = "        while True:\n            app.hop()\n"
 
 # After the first hop no free block is larger than the limit, and room enough is left in small ones.
-FILL = f"""
+PLANT = f"""
 
 _filling = []
 
@@ -60,7 +66,7 @@ def patched(*changes: tuple[str, str, str]) -> dict[str, bytes]:
 def filled(*, then: str = "") -> dict[str, bytes]:
     return patched(
         ("lid/start.py", LOOP, "        app.hop()\n        _fill_memory()\n" + then + LOOP),
-        ("lid/start.py", "\n\ndef _open_journal(", FILL + "\n\ndef _open_journal("),
+        ("lid/start.py", "\n\ndef _open_journal(", PLANT + "\n\ndef _open_journal("),
     )
 
 
@@ -71,15 +77,23 @@ def goes_on(bench: Bench) -> None:
     check_chain(bench.records(), bench.hello()["board"])
 
 
-def test_planted_large_allocation_stops_a_board_whose_memory_is_filled():
+def test_large_allocation_in_filled_memory_is_recorded_and_the_next_start_goes_without_the_word():
     files = filled(then=f"        if journal.boot == 1:\n            bytearray({LARGEST_BYTES} + 32)\n")
     with Bench(files=files, firmware=None, word=True) as bench:
         assert "stopped by MemoryError" in bench.board.console
         bench.board.run_ms(FIRST_HOP_MS)
         bench.sync()
-        fault = bench.records("fault")[0]
-        assert (fault.reason, fault.a) == ("no-memory", LARGEST_BYTES + 32)
-        assert fault.b > 10_000
+        faults = bench.records("fault")
+        assert [(fault.reason, fault.boot, fault.a) for fault in faults] == [
+            ("no-memory", 1, LARGEST_BYTES + 32),
+            ("no-memory", 2, 0),
+        ]
+        assert min(fault.b for fault in faults) > 10_000
+        assert (bench.hello()["word"], bench.hello()["boot"]) == ("", 2)
+        bench.open_by_button()
+        bench.board.reset_pin()
+        bench.board.run_ms(FIRST_HOP_MS)
+        assert (bench.hello()["word"], bench.hello()["boot"]) == ("Alexa", 3)
 
 
 def test_every_request_is_answered_from_small_blocks():
@@ -133,6 +147,34 @@ def test_openings_mute_and_fault_need_only_small_blocks():
         bench.board.run_ms(1000)
         assert bench.hello()["why"] == "welded"
         goes_on(bench)
+
+
+def test_full_journal_gives_way_and_is_synced_from_small_blocks(tmp_path):
+    image = tmp_path / "flash.bin"
+    with Bench(flash=image, files=filled(), firmware=None, word=True):
+        pass
+    done = subprocess.run(
+        [MICROPYTHON, "-X", "heapsize=16M", str(FILL), str(image), str(22 * SLOTS - 11)],
+        env={**os.environ, "MICROPYPATH": str(firmware.root())}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    with Bench(flash=image, firmware=None, deploy=False) as bench:
+        bench.board.run_ms(3000)
+        oldest = bench.hello()["oldest"]
+        for _ in range(5):
+            bench.press()
+            bench.board.run_ms(500)
+            bench.press()
+            bench.board.run_ms(1000)
+        bench.board.run_ms(5000)
+        assert ("lost", "overwritten") in bench.events(), "no room was made"
+        assert bench.hello()["oldest"] == oldest + SLOTS
+        seq = oldest + SLOTS
+        for _ in range(16):
+            seq = bench.request("sync", from_=seq, max=64)["next"]
+        assert seq == oldest + SLOTS + 16 * 64
+        assert "stopped by" not in bench.board.console
+        assert len(bench.board.resets) == 1
 
 
 def test_room_in_the_journal_is_made_from_small_blocks():
