@@ -14,16 +14,17 @@ from earlid.gate import blob_writer, models
 
 from tests.flash.test_deploy import raw_inventory
 
-# MicroPython 1.26.1 on emulated cores, the compiled code (what measured among it) being CODE_BYTES of heap: left when it is
+# MicroPython 1.26.1 on emulated cores: word, heap that the compiled code took (what measured among it); bytes left when it is
 # loaded, with the journal, after 600 hops; and the largest block then.
-CODE_BYTES = 54_632
-MEASURED = {
-    None: (99_536, 98_608, 90_960, 43_004),
-    "alexa": (66_576, 65_328, 36_272, 26_671),
-    "hey_jarvis": (67_088, 65_840, 36_784, 26_671),
-    "hey_mycroft": (65_936, 64_688, 34_992, 26_024),
-    "okay_nabu": (51_120, 49_872, 18_272, 12_218),
-}
+MEASURED = [
+    (None, 54_632, 99_536, 98_608, 90_960, 43_004),
+    ("alexa", 54_632, 66_576, 65_328, 36_272, 26_671),
+    ("hey_jarvis", 54_632, 67_088, 65_840, 36_784, 26_671),
+    ("hey_mycroft", 54_632, 65_936, 64_688, 34_992, 26_024),
+    ("okay_nabu", 54_632, 51_120, 49_872, 18_272, 12_218),
+    ("okay_nabu", 55_547, 49_920, 48_672, 17_200, 9_387),
+]
+MODULES_BYTES = 71_872  # what `mpy.measure` said of those 39 modules, names counted once
 GROWN_BYTES = 10_240
 
 
@@ -40,16 +41,35 @@ def grown(build: firmware_build.FirmwareBuild) -> firmware_build.FirmwareBuild:
     return dataclasses.replace(build, files={**build.files, "lid/more.mpy": more})
 
 
-@pytest.mark.parametrize("name", MEASURED)
-def test_plan_is_within_5_percent_of_the_measured_chip(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "code_bytes", "code", "journal", "hops", "largest"), MEASURED)
+def test_plan_is_within_5_percent_of_the_measured_chip(
+    name: str | None, code_bytes: int, code: int, journal: int, hops: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build = memory_plan.deployed()
     sizes = {data: mpy.measure(data) for data in build.files.values()}
-    code = build.files["lid/start.mpy"]
-    sizes[code] = dataclasses.replace(sizes[code], heap=CODE_BYTES)  # the firmware has changed since
+    entry = build.files["lid/start.mpy"]
+    sizes[entry] = dataclasses.replace(sizes[entry], heap=code_bytes)  # the firmware has changed since
     monkeypatch.setattr(mpy, "measure", sizes.__getitem__)
     steps = memory_plan.predict(build, blob_of(name))
-    predicted = steps[3].free, steps[4].free, steps[-1].free, steps[-1].largest
-    assert predicted == pytest.approx(MEASURED[name], rel=0.05)
+    assert [steps[3].free, steps[4].free, steps[-1].free] == pytest.approx([code, journal, hops], rel=0.05)
+    assert 0.8 * largest < steps[-1].largest < 1.05 * largest  # where holes lie differs from build to build
+
+
+def test_start_that_opened_the_microphone_last_finds_no_memory_for_it() -> None:
+    """39 modules, one blob, the driver after all else: that failed on the chip. Left after import, journal, word and loop."""
+    chip = memory_plan._Chip()
+    word = memory_plan.word_sizes(models.load("alexa").blob)
+    code = mpy.measure(memory_plan.deployed().files["lid/start.mpy"])
+    small = memory_plan._GATE_BYTES + word.layers * memory_plan._LAYER_BYTES + word.buffers * memory_plan._BUFFER_BYTES
+    chip.step("prompt", "", heap=[memory_plan._MICROPYTHON_BYTES])
+    chip.step("import", "", native=code.native, heap=memory_plan._small(MODULES_BYTES))
+    chip.step("journal", "", heap=memory_plan._small(memory_plan._BOARD_BYTES))
+    chip.step("word", "", heap=[sum(word.pieces), word.arena, *memory_plan._small(small)])
+    chip.step("loop", "", heap=memory_plan._small(memory_plan._LOOP_BYTES))
+    assert [step.free for step in chip.steps[1:]] == pytest.approx([91_360, 90_240, 44_512, 37_168], rel=0.05)
+    assert chip.missing == 0
+    chip.step("microphone", "", dma=[memory_plan._DRIVER_BYTES, *[memory_plan._DMA_BUFFER] * 9])
+    assert chip.missing >= memory_plan._DMA_BUFFER
 
 
 @pytest.mark.parametrize(("name", "kept"), [("alexa", 24 * 1024), ("okay_nabu", 8 * 1024)])
@@ -82,8 +102,8 @@ def test_word_that_does_not_fit_is_refused_before_a_port_is_opened(tmp_path) -> 
     ) as caught:
         inputs.read_word(str(path))
     missing = int(re.search(r"([\d,]+) bytes are", str(caught.value))[1].replace(",", ""))
-    left = memory_plan.predict(memory_plan.deployed(), blob_of("okay_nabu"))[-1].free
-    assert missing == pytest.approx(40_000 + memory_plan.RESERVE_BYTES - left, abs=2_048)
+    largest = memory_plan.predict(memory_plan.deployed(), blob_of("okay_nabu"))[-1].largest
+    assert missing == pytest.approx(40_000 + memory_plan.RESERVE_BYTES - largest, abs=8_192)
 
 
 @pytest.mark.parametrize("size", [0, 40, 90, 300])

@@ -4,8 +4,8 @@
 An ESP32's memory fails in three places separately: MicroPython's heap, whose areas are added when it is full; the system's
 pieces, which those areas, the I2S driver's buffers and machine code are all taken from; and executable memory. `predict`
 takes from all three what a start takes. Code and word are measured in the files themselves, what they make while they start
-is a constant below; those, and the pieces, were measured on stock images on emulated cores, never on a board.
-`python -m earlid.flash.memory_plan` writes the tables of firmware/README.md.
+is a constant below; those, and the pieces, were measured on a stock 1.26.1 (`firmware.MICROPYTHON`) on emulated cores, never
+on a board. `python -m earlid.flash.memory_plan` writes the tables of firmware/README.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 from earlid import firmware
 from earlid.errors import FAILED, UserError
@@ -24,17 +25,14 @@ from earlid.flash import firmware_build, mpy
 from earlid.flash.mpy import blocks
 from earlid.gate import blob_writer, models
 
-RESERVE_BYTES = 8192  # what must stay free: messages, a sync, a probe, and some error of this plan
+RESERVE_BYTES = 4096  # the least of the largest block; running, the firmware asks for 512 bytes at most
 
 _DMA, _EXECUTABLE, _HEAP = "dma", "executable", "heap"
 _DATA = frozenset((_DMA, _HEAP))
 _BOTH = frozenset((_DMA, _HEAP, _EXECUTABLE))
 _CODE = frozenset((_EXECUTABLE,))
 # The system's pieces behind the first heap area, in the order in which an allocation tries them.
-_PIECES: dict[tuple[int, ...], tuple[tuple[int, frozenset[str]], ...]] = {
-    (1, 26, 1): ((4552, _DATA), (11848, _DATA), (14656, _BOTH), (112968, _BOTH), (13472, _CODE)),
-    (1, 23, 0): ((3344, _DATA), (12944, _DATA), (14656, _BOTH), (112968, _BOTH), (2416, _CODE)),
-}
+_PIECES = ((4552, _DATA), (11848, _DATA), (14656, _BOTH), (112968, _BOTH), (13472, _CODE))
 _FIRST_AREA = 57344
 _AREA_RECORD = 36  # at the start of an added area
 _GROWTH_BYTES = 2048  # more than the request must be there for a new area
@@ -49,7 +47,7 @@ _GATE_BYTES = 12090  # energy gate, frontend with its tables, ring of columns
 _LAYER_BYTES = 160  # parameters and a step
 _BUFFER_BYTES = 160  # parameters and how it begins
 _LOOP_BYTES = 7670  # App: policy, recorder, link with its queue, status; and the first hops
-_HOLES_BYTES = 4608  # of the first two areas: code does not fill it
+_HOLES_BYTES = 6400  # of the first two areas: code does not fill it
 _ALL_HOLES_BYTES = 8192  # of the first two areas: what comes after code does not fill it, if code left so much
 
 
@@ -131,8 +129,8 @@ class _Piece:
 class _Chip:
     """Memory of a chip while it starts. What finds no place is counted as missing, and the start goes on."""
 
-    def __init__(self, version: tuple[int, ...]) -> None:
-        self.pieces = [_Piece(size, kinds) for size, kinds in _PIECES[version]]
+    def __init__(self) -> None:
+        self.pieces = [_Piece(size, kinds) for size, kinds in _PIECES]
         self.areas = [_pool(_FIRST_AREA)]  # free bytes of each
         self.total = self.areas[0]
         self.scattered = 0
@@ -212,15 +210,12 @@ def _pool(area: int) -> int:
     return (area - 1) * 8 // 524 * 64
 
 
-def predict(
-    build: firmware_build.FirmwareBuild, blob: bytes | None, version: tuple[int, ...] = firmware.MICROPYTHON
-) -> tuple[Step, ...]:
+def predict(build: firmware_build.FirmwareBuild, blob: bytes | None) -> tuple[Step, ...]:
     """What is left after each step of a start.
 
     Args:
         build: the deployed firmware, compiled for `firmware_build.ESP32_ARCH`.
         blob: the word's, or None.
-        version: of MicroPython, one of those whose memory is known.
 
     Raises:
         ValueError: when the blob's tables are damaged.
@@ -229,7 +224,7 @@ def predict(
     ring = int(re.findall(rb"ibuf=(\d+)", build.loaders["boot.py"])[0])
     sizes = {path: mpy.measure(data) for path, data in build.files.items()}
     code = sizes.pop(firmware_build.ENTRY + ".mpy")
-    chip = _Chip(version)
+    chip = _Chip()
     first, later = "first heap area, then the second", "what is left of both, then a third area"
     chip.step("MicroPython at its prompt", "first heap area", heap=[_MICROPYTHON_BYTES])
     buffers = [_DMA_BUFFER] * max(2, ring // _DMA_BUFFER)
@@ -252,10 +247,14 @@ def _small(size: int) -> list[int]:
     return [64] * (size // 64)
 
 
-@cache
 def deployed() -> firmware_build.FirmwareBuild:
     """The firmware as `flash` writes it on an ESP32."""
-    return firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH)
+    return _build(firmware.root())
+
+
+@cache
+def _build(root: Path) -> firmware_build.FirmwareBuild:
+    return firmware_build.build(root, firmware_build.ESP32_ARCH)
 
 
 def check_word(blob: bytes, name: str) -> None:
@@ -272,7 +271,7 @@ def check_word(blob: bytes, name: str) -> None:
         last = predict(deployed(), blob)[-1]
     except ValueError as error:
         raise UserError(f"{name}: {error}: make it anew with `earlid model import`.", FAILED) from error
-    missing = last.missing + max(0, RESERVE_BYTES - last.free)
+    missing = last.missing + max(0, RESERVE_BYTES - last.largest)
     if missing:
         raise UserError(
             f"{name} does not fit an ESP32's memory beside the firmware: {missing:,} bytes are missing. Nothing was written. "
@@ -302,12 +301,11 @@ def _start_table() -> str:
 
 
 def _words_table() -> str:
-    releases = {".".join(map(str, version)): version for version in _PIECES}
-    rows = [["word", "blob", "arena", *(f"left (largest) on {release}" for release in releases)]]
+    rows = [["word", "blob", "arena", "left", "largest"]]
     for name in models.builtin_names():
         blob = models.load(name).blob
-        ends = [predict(deployed(), blob, version)[-1] for version in releases.values()]
-        rows.append([name, f"{len(blob):,}", f"{word_sizes(blob).arena:,}", *(f"{end.free:,} ({end.largest:,})" for end in ends)])
+        end = predict(deployed(), blob)[-1]
+        rows.append([name, *(f"{size:,}" for size in (len(blob), word_sizes(blob).arena, end.free, end.largest))])
     return _table(rows)
 
 
