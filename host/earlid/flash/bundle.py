@@ -246,8 +246,9 @@ class _Renamer(ast.NodeTransformer):
         body = self.statements(node.body) or [ast.Pass()]
         self._locals.pop()
         self._in_class = in_class
-        arguments = ast.arguments([], args, node.args.vararg, [], [], None, defaults)
-        return ast.FunctionDef(name, arguments, body, decorators, node.returns, None)
+        node.name, node.body, node.decorator_list, node.type_comment = name, body, decorators, None
+        node.args.args, node.args.defaults = args, defaults
+        return node
 
     def _name_locals(self, node: ast.FunctionDef) -> dict[str, str]:
         if node.args.kwonlyargs or node.args.posonlyargs or node.args.kwarg:
@@ -278,7 +279,8 @@ class _Renamer(ast.NodeTransformer):
             elif not _is_text(part) and not isinstance(part, ast.Pass):
                 raise BundleError(f"{self._module.name}:{part.lineno}: a class may hold assignments and functions")
         self._in_class = False
-        return ast.ClassDef(self._global(node.name), bases, [], body or [ast.Pass()], [])
+        node.name, node.bases, node.body = self._global(node.name), bases, body or [ast.Pass()]
+        return node
 
     def _class_name(self, target: ast.expr) -> ast.expr:
         if not isinstance(target, ast.Name):
