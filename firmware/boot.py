@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # earlid: before anything else, no coil is fed and no Ctrl-C ends the start in a REPL (MicroPython allows it anew for each
 # file that it runs). Then the microphone's driver takes its buffers, while memory is in one piece: lid/board.py starts it
-# again in the same place and never gives it back. The pins and the ring's size are those of lid/circuit.py.
+# again in the same place and never gives it back. A test holds the numbers to lid/circuit.py and lid/board.py.
 import machine
 import micropython
 
