@@ -92,6 +92,11 @@ def genesis(board):
     return hashlib.sha256(b"earlid chain 1 " + board.encode()).digest()[:LINK_BYTES]
 
 
+def next_key(key):
+    """The key of the next segment. One way: who takes a key cannot seal what was sealed before it."""
+    return hashlib.sha256(b"earlid ratchet 1 " + key).digest()
+
+
 def make_mac(key, prev_link, body):
     """HMAC-SHA-256 (RFC 2104) of prev_link + body, truncated to 64 bits: a forger without the key cannot test guesses."""
     inner = hashlib.sha256(bytes(b ^ 0x36 for b in key) + b"\x36" * (64 - KEY_BYTES))
