@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 
@@ -171,6 +172,75 @@ def test_reset_causes_are_the_esp32_ports(make_board: Make) -> None:
     board.brown_out(20)
     board.wait_for("BROWN_OUT")
     board.wait_for("cause 1")
+
+
+RTC_KEEPER = b"""
+import machine
+rtc = machine.RTC()
+held = rtc.memory()
+print("held", len(held), held)
+try:
+    rtc.memory(bytes(2049))
+except ValueError as error:
+    print("refused", error)
+data = bytearray(b"mark")
+rtc.memory(data)
+data[0] = 0
+print("now", rtc.memory())
+"""
+
+
+def test_rtc_memory_survives_what_keeps_its_supply(make_board: Make) -> None:
+    board = make_board(None, files={"main.py": RTC_KEEPER + b"machine.WDT(timeout=500)\nwhile True: pass\n"})
+    board.simulation.timing.hang_cpu_s = 0.3
+    board.wait_for(r"held 0 b''")
+    board.wait_for("refused buffer too long")
+    board.wait_for("now b'mark'")
+    board.wait_for("held 4 b'mark'", 3000)  # the watchdog
+    assert board.resets[-1][1] == 3
+
+
+def test_rtc_memory_survives_software_resets_alone(make_board: Make) -> None:
+    board = make_board(None, files={"main.py": RTC_KEEPER})
+    for reset in ("machine.reset()", "machine.soft_reset()"):
+        board.wait_for(">>> ")
+        board.send(reset.encode() + b"\r")
+        board.wait_for("held 4 b'mark'")
+    for lose in (board.reset_pin, board.brown_out, lambda: (board.power_cut(), board.power_on())):
+        board.wait_for(">>> ")
+        lose()
+        board.wait_for(r"held 0 b''")
+
+
+def test_rtc_memory_corruption_and_lingering_charge_are_injected(make_board: Make) -> None:
+    board = make_board(None, files={"main.py": RTC_KEEPER})
+    board.wait_for(">>> ")
+    board.corrupt_rtc(3)
+    board.send(b"machine.reset()\r")
+    held = board.wait_for(r"held 4 (b'.*?')\r")
+    before, after = int.from_bytes(b"mark"), int.from_bytes(ast.literal_eval(held.group(1)))
+    assert (before ^ after).bit_count() == 3
+    board.rtc_lingers(0)
+    board.wait_for(">>> ")
+    board.brown_out()
+    board.wait_for("held 4 b'mark'")
+
+
+def test_rtc_memory_write_allocates_nothing(make_board: Make) -> None:
+    source = b"""
+import gc, machine
+rtc = machine.RTC()
+data = bytearray(64)
+def write(n):
+    for _ in range(n):
+        rtc.memory(data)
+write(3)
+before = gc.mem_alloc()
+write(500)
+print("allocated", gc.mem_alloc() - before)
+"""
+    board = make_board(None, files={"main.py": source})
+    assert board.wait_for(r"allocated (-?\d+)", 30_000).group(1) == "0"
 
 
 def test_stuck_talk_button_reads_as_pressed(make_board: Make) -> None:

@@ -67,6 +67,16 @@ class FaultInjection:
         with self.simulation.lock:
             self.simulation.i2s_errno = error
 
+    def corrupt_rtc(self, bits: int = 1) -> None:
+        """So many bits of the RTC's memory flip, now."""
+        with self.simulation.lock:
+            self.simulation.rtc_memory.flip(bits)
+
+    def rtc_lingers(self, flipped_bits: int | None) -> None:
+        """From now on the RTC's memory outlives power-off, reset pin and brown-out, so many bits flipped; None: it is lost."""
+        with self.simulation.lock:
+            self.simulation.rtc_memory.lingering_flips = flipped_bits
+
     def hang(self, after_requests: int = 1) -> None:
         """The chip hangs at its nth request from now on (a hop has one or more)."""
         with self.simulation.lock:

@@ -33,8 +33,11 @@ OP_FLASH_ERASE = const(10)  # a: address, b: length
 OP_WDT_START = const(11)  # a: timeout in milliseconds
 OP_RESET = const(12)  # no answer
 OP_SOFT_RESET = const(13)  # no answer
+OP_RTC_WRITE = const(14)  # a: length, payload
+OP_RTC_READ = const(15)  # answer: status is the length, payload of RTC_BYTES
 
 HELLO_BYTES = const(16)
+RTC_BYTES = const(2048)  # of the RTC's memory that the port gives to Python
 
 PHASE_CODE = const(1)  # boot.py or main.py
 PHASE_REPL = const(2)

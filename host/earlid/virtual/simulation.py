@@ -20,6 +20,7 @@ from earlid.virtual.nor_flash import NorFlash, PowerLost
 from earlid.virtual.pins import Pins
 from earlid.virtual.processor import Processor
 from earlid.virtual.pty_port import PtyPort
+from earlid.virtual.rtc_memory import RtcMemory
 from earlid.virtual.sound import RATE_HZ, Sound
 from earlid.virtual.uart import Uart
 
@@ -68,6 +69,7 @@ class Simulation:
         self.state = OFF
         self.history: list[tuple[float, str, object]] = []
         self.microphone_power = MicrophonePower()
+        self.rtc_memory = RtcMemory(seed)
         self.circuit = Circuit(constants, self._on_change)
         self.pins = Pins(self.circuit, self._on_change, self.rng)
         self.uart = Uart(port, processor)
@@ -218,6 +220,8 @@ class Simulation:
         number, name, micropython_cause = _ROM_CAUSES[cause]
         self.record("reset", micropython_cause)
         self.resets.append((self.now_us / 1000, micropython_cause))
+        if cause in (POWER_ON, BROWN_OUT):
+            self.rtc_memory.lose_supply()
         self.state = BOOTING
         self._boot_at_us = self.now_us + after_us
         if name:
@@ -354,6 +358,12 @@ class Simulation:
             if a == p.PHASE_REPL and self.uart.transmitter.raw_repl:
                 self.uart.start_raw()
             self._schedule_answer(op, now_us)
+        elif op == p.OP_RTC_WRITE:
+            self.rtc_memory.write(payload[:a])
+            self._schedule_answer(op, now_us)
+        elif op == p.OP_RTC_READ:
+            content = self.rtc_memory.content
+            self._schedule_answer(op, now_us, len(content), content.ljust(p.RTC_BYTES, b"\0"))
         elif op == p.OP_RESET:
             self.reset(HARD)
         elif op == p.OP_SOFT_RESET:

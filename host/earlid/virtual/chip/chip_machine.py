@@ -15,8 +15,11 @@ from protocol import (
     OP_I2S_START,
     OP_I2S_STOP,
     OP_RESET,
+    OP_RTC_READ,
+    OP_RTC_WRITE,
     OP_SOFT_RESET,
     OP_WDT_START,
+    RTC_BYTES,
 )
 
 PWRON_RESET = 1
@@ -228,6 +231,16 @@ class I2S:
         if self._running:
             self._running = False
             bridge.call(OP_I2S_STOP)
+
+
+class RTC:
+    def memory(self, data=None):
+        if data is None:
+            bridge.call(OP_RTC_READ, 0, 0, RTC_BYTES)
+            return bytes(memoryview(bridge.answer)[ANSWER_HEADER : ANSWER_HEADER + bridge.status()])
+        if len(data) > RTC_BYTES:
+            raise ValueError("buffer too long")
+        bridge.call(OP_RTC_WRITE, len(data), 0, 0, data, 0, len(data))
 
 
 class WDT:
