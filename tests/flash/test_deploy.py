@@ -72,7 +72,7 @@ def test_incompatible_mpy_number_is_refused(mpy: int, words: str) -> None:
 def raw_inventory(**changes: object) -> dict[str, object]:
     """The inventory of a bare board, with changes."""
     raw = {"mpy": 6 | 2 << 10, "version": [1, 26, 1], "machine": "x", "tops": [], "free": 2_000_000, "active": None,
-            "main": None, "identity": None, "files": []}  # fmt: skip
+            "main": None, "files": []}  # fmt: skip
     return raw | changes
 
 
@@ -83,21 +83,29 @@ def test_unsuitable_boards_are_refused(
         deploy.parse_inventory(raw_inventory(version=[1, 22, 2]))
     foreign = deploy.parse_inventory(raw_inventory(main="import network\n"))
     with pytest.raises(UserError, match=r"another project's main\.py.*--force") as raised:
-        deploy.check_target(foreign, None, force=False)
+        deploy.check_target(foreign, "", None, force=False)
     assert raised.value.code == 2
-    deploy.check_target(foreign, None, force=True)
+    deploy.check_target(foreign, "", None, force=True)
     with pytest.raises(UserError, match="this board is an ESP32S3"):
         deploy.check_target(
-            deploy.parse_inventory(raw_inventory(machine="Generic ESP32S3 module with ESP32S3")), None, force=False
+            deploy.parse_inventory(raw_inventory(machine="Generic ESP32S3 module with ESP32S3")), "", None, force=False
         )
-    deploy.check_target(deploy.parse_inventory(raw_inventory(machine="Generic ESP32 module with ESP32")), None, force=False)
-    other = deploy.parse_inventory(raw_inventory(identity='{"board": "00112233aabbccdd", "key": "0"}'))
-    with pytest.raises(UserError, match="this board is 00112233aabbccdd, not ffffffffffffffff"):
-        deploy.check_target(other, "ffffffffffffffff", force=False)
-    deploy.check_target(other, "00112233aabbccdd", force=False)
-    deploy.check_target(other, "ffffffffffffffff", force=True)
+    deploy.check_target(deploy.parse_inventory(raw_inventory(machine="Generic ESP32 module with ESP32")), "", None, force=False)
     with pytest.raises(UserError, match="KB free"):
         deploy.make_plan(deploy.parse_inventory(raw_inventory(free=50_000)), {}, builds[0], None, None)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "words"),
+    [("00112233aabbccdd", "this board is 00112233aabbccdd; f{16} was named"), ("", "does not say in maintenance mode which")],
+)
+def test_board_that_is_not_known_to_be_the_named_one_is_refused(identifier: str, words: str) -> None:
+    board = deploy.parse_inventory(raw_inventory(active="/lid-0 -"))
+    with pytest.raises(UserError, match=words):
+        deploy.check_target(board, identifier, "f" * 16, force=False)
+    deploy.check_target(board, identifier, "f" * 16, force=True)
+    deploy.check_target(board, "f" * 16, "f" * 16, force=False)
+    deploy.check_target(deploy.parse_inventory(raw_inventory()), "", "f" * 16, force=False)  # a bare one is nobody yet
 
 
 def test_deploy_is_idempotent(

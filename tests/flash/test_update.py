@@ -55,6 +55,7 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
             assert row.slot == record.seal(key, link, body)[0], f"record {row.seq}"
             link = bytes.fromhex(row.link)
         assert board.read_files()["identity.json"] == files["identity.json"]
+        assert key.hex() not in board.console, "the key left the board"
         with Link(board.serial_port) as asking:
             assert asking.request("config-get")["config"]["open_ms"] == 4000
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"

@@ -15,7 +15,6 @@ stays at its prompt, with the lid closed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +44,6 @@ class Inventory:
     free_bytes: int
     active: str
     model: str
-    identity: str
     foreign_main: bool
     files: tuple[str, ...]
     root_entries: tuple[str, ...]
@@ -99,7 +97,7 @@ def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
     return Inventory(
         arch=arch_of(int(raw["mpy"])), version=version, machine=str(raw["machine"]), free_bytes=int(raw["free"]),
         active=fields[0] if len(fields) == 2 else "", model=fields[1] if len(fields) == 2 else NO_MODEL,
-        identity=_identity(raw["identity"]), foreign_main=main is not None and LOADER_MARK not in main.lower(),
+        foreign_main=main is not None and LOADER_MARK not in main.lower(),
         files=tuple(raw["files"]), root_entries=tuple(raw["tops"]),
     )  # fmt: skip
 
@@ -115,18 +113,12 @@ def release_note(board: Inventory) -> str:
     )
 
 
-def _identity(text: str | None) -> str:
-    try:
-        return str(json.loads(text)["board"]) if text else ""
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def check_target(board: Inventory, expected: str | None, force: bool) -> None:
+def check_target(board: Inventory, identifier: str, expected: str | None, force: bool) -> None:
     """Refuse a board that is not the one meant, before anything on it is changed.
 
     Args:
         board: its inventory.
+        identifier: what the board called itself; empty when it said nothing: nothing of it is read at its prompt.
         expected: the identifier the user named, or None.
         force: go on all the same.
 
@@ -135,10 +127,11 @@ def check_target(board: Inventory, expected: str | None, force: bool) -> None:
     """
     if force:
         return
-    if expected and board.identity and board.identity != expected:
+    if expected and board.active and identifier != expected:
+        found = f"is {identifier}" if identifier else "does not say in maintenance mode which it is"
         raise UserError(
-            f"this board is {board.identity}, not {expected}. Nothing was changed. Plug in the other one, "
-            "or say --force.", USAGE,
+            f"this board {found}; {expected} was named. Nothing was changed. Plug in the other one, "
+            "press its reset button and run `earlid flash` again, or say --force.", USAGE,
         )  # fmt: skip
     chip = board.machine.split()[-1] if board.machine else ""
     if chip.startswith("ESP32") and chip != "ESP32":

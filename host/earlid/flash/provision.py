@@ -132,7 +132,7 @@ class Provisioner:
     def run(self) -> FlashResult:
         """Run all stages; errors become a result, so that one board's failure does not stop another's run."""
         self._stage = "look"
-        self._release_note = ""
+        self._release_note = self._identifier = ""
         begin_s = time.monotonic()
         try:
             result = self._run()
@@ -161,6 +161,7 @@ class Provisioner:
         if forced or (probed.state == "silent" and not self._has_repl()):
             self._write_image()
             probed = self._probe_after_image()
+            self._identifier = probed.board
         if probed.state == "earlid":
             self._wait_for_maintenance()
         port = open_port(self.port)
@@ -175,6 +176,7 @@ class Provisioner:
                 port.close()
 
     def _check_expected(self, probed: ProbeResult) -> None:
+        self._identifier = probed.board
         expected = self.options.expected
         if expected and probed.board and probed.board != expected and not self.options.force:
             raise UserError(
@@ -214,6 +216,7 @@ class Provisioner:
         while True:
             self._enter("maintenance")
             probed = probe(self.port)
+            self._identifier = probed.board or self._identifier
             if probed.state == "micropython" or (probed.hello or {}).get("maintenance"):
                 return
             if time.monotonic() > end_s:
@@ -245,7 +248,7 @@ class Provisioner:
         with Repl(port) as repl:
             self._enter("deploy")
             board = deploy.parse_inventory(repl.inventory())
-            deploy.check_target(board, self.options.expected, self.options.force)
+            deploy.check_target(board, self._identifier, self.options.expected, self.options.force)
             self._release_note = deploy.release_note(board)
             build = firmware_build.build(firmware.root(), board.arch)
             config = None

@@ -130,7 +130,7 @@ m=sys.implementation
 tops=os.listdir('/')
 s=os.statvfs('/')
 print(json.dumps({'mpy':getattr(m,'_mpy',0),'version':m[1][:3],'machine':getattr(m,'_machine',''),'tops':tops,'free':s[0]*s[3],
-'active':text('/active'),'main':text('/main.py'),'identity':text('/identity.json'),
+'active':text('/active'),'main':text('/main.py'),
 'files':[p for t in tops if t[:4]=='lid-' or t[:6]=='model-' for p in (under('/'+t) if t[:4]=='lid-' else ['/'+t])]}))
 """
 
