@@ -7,8 +7,8 @@ from micropython import const
 from lid import config, record
 from lid.segments import FlashError
 
-VERSION = "0.1.0"
-VERSION_CODE = const(0x000100)  # major << 16, minor << 8, patch
+VERSION = "0.2.0"
+VERSION_CODE = const(0x000200)  # major << 16, minor << 8, patch
 
 
 class _Reporter:
@@ -56,7 +56,7 @@ class Status(_Reporter):
     def hello(self):
         journal, hearing = self._journal, self._hearing
         return {
-            "board": journal.board, "fw": VERSION, "proto": 1, "boot": journal.boot, "ms": self._clock.ms(),
+            "board": journal.board, "fw": VERSION, "proto": 2, "boot": journal.boot, "ms": self._clock.ms(),
             "state": self._policy.state, "mute": self._mute.muted, "why": self._policy.reason,
             "seq": journal.seq, "link": binascii.hexlify(journal.link).decode(), "oldest": journal.oldest, "acked": journal.acked,
             "word": hearing.word, "model": hearing.model, "config": "%08x" % config.digest(self._settings),

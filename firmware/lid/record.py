@@ -17,6 +17,7 @@ KEY_BYTES = const(32)
 EVENTS = (
     "boot", "mute", "unmute", "open", "close", "near-miss", "fault",
     "selftest", "config", "clock", "maintenance", "lost",
+    "live", "dead", "mark", "limited",
 )  # fmt: skip
 REASONS = (
     "", "word", "button", "timeout", "silence", "host", "mute", "fault",
@@ -26,7 +27,7 @@ REASONS = (
     "flash-full", "flash-error", "clock-back", "boot-loop", "exception", "config-damaged", "model-damaged",
     "changed", "rolled-back", "refused", "paired", "first-start",
     "set", "entered", "overwritten", "torn", "drop-time", "pump-stuck", "recovered",
-    "no-memory",
+    "no-memory", "reset", "start", "unexpected", "open", "live", "refractory", "hint", "repaired", "key-lost",
 )  # fmt: skip
 
 PRESENCE = const(1)  # flags: talk button held

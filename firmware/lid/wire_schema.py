@@ -172,9 +172,11 @@ EVENTS = {
     "unmute": Event(("",)),
     "open": Event(("word", "button"), "window granted, ms", "cutoff, 1/255"),
     "close": Event(
-        ("timeout", "silence", "button", "host", "mute", "fault"), "time the lid was open, ms", "drop time of its rail, ms",
+        ("timeout", "silence", "button", "host", "mute", "fault", "reset"),
+        "from `open` until the contact was let go, ms; of `reset`: least ms that the rail was live",
+        "ms that the rail was live: most << 16, plus least; of `reset`: most ms; firmware 0.1: drop time of the rail, ms",
     ),
-    "near-miss": Event(("word",), "near-miss level, 1/255", "cutoff, 1/255"),
+    "near-miss": Event(("word", "refractory"), "near-miss level, 1/255", "cutoff, 1/255"),
     "fault": Event(
         (
             "welded", "no-close", "sagging", "mute-poles", "mic-dead", "mic-stuck", "mic-clipped", "overrun", "flash-full",
@@ -185,12 +187,21 @@ EVENTS = {
     ),
     "selftest": Event(("passed", "failed"), "bits: table below", "drop time, ms"),
     "config": Event(
-        ("changed", "rolled-back", "refused", "paired", "first-start"),
+        ("changed", "rolled-back", "refused", "paired", "first-start", "repaired", "key-lost"),
         "digest before; of `refused`: place of the request in the table of requests, from 0", "digest after",
     ),
-    "clock": Event(("set",), "correction, ms (two's complement)"),
+    "clock": Event(("set", "hint"), "correction, ms (two's complement)"),
     "maintenance": Event(("entered",)),
     "lost": Event(("overwritten", "torn"), "how many records", "number of the first of them"),
+    "live": Event(
+        ("welded", "start", "unexpected"),
+        "rail, mV", "how long it may have been live before this record, ms; 4294967295: not known, since before this start",
+    ),
+    "dead": Event(
+        ("", "mute", "reset"), "least ms that the rail was live since its `live`", "most ms of it; 4294967295: not known",
+    ),
+    "mark": Event(("open", "live"), "ms since the `open` or `live`: the rail is still meant to be live, or still is", "rail, mV"),
+    "limited": Event(("",), "how many records of a host found no room", "since when, ms"),
 }  # fmt: skip
 
 
