@@ -33,6 +33,7 @@ REASONS = (
 PRESENCE = const(1)  # flags: talk button held
 MUTED = const(2)  # flags: mute switch latched
 CLOCK_SET = const(4)  # flags: wall_ms is known
+CLOCK_VOUCHED = const(8)  # flags: and a paired host said so
 
 # Field order of body and wire; event and reason are names outside flash.
 FIELDS = (
@@ -98,14 +99,19 @@ def next_key(key):
     return hashlib.sha256(b"earlid ratchet 1 " + key).digest()
 
 
-def make_mac(key, prev_link, body):
-    """HMAC-SHA-256 (RFC 2104) of prev_link + body, truncated to 64 bits: a forger without the key cannot test guesses."""
+def hmac(key, first, second):
+    """HMAC-SHA-256 (RFC 2104) of first + second under a key of 32 bytes."""
     inner = hashlib.sha256(bytes(b ^ 0x36 for b in key) + b"\x36" * (64 - KEY_BYTES))
-    inner.update(prev_link)
-    inner.update(body)
+    inner.update(first)
+    inner.update(second)
     outer = hashlib.sha256(bytes(b ^ 0x5C for b in key) + b"\x5c" * (64 - KEY_BYTES))
     outer.update(inner.digest())
-    return outer.digest()[:MAC_BYTES]
+    return outer.digest()
+
+
+def make_mac(key, prev_link, body):
+    """HMAC of prev_link + body, truncated to 64 bits: a forger without the key cannot test guesses."""
+    return hmac(key, prev_link, body)[:MAC_BYTES]
 
 
 def make_link(prev_link, body, mac):

@@ -8,7 +8,7 @@ from lid import config, files, health, record, selftest
 
 VERBS = (
     "hello", "sync", "ack", "clock", "close", "telemetry", "selftest", "config-get", "config-set", "config-rollback", "pair",
-    "probe",
+    "probe", "cancel",
 )  # fmt: skip
 _SYNC_MAX = const(64)
 _REFUSED_EVERY_MS = const(10000)  # a host that keeps asking must not fill the journal
@@ -221,6 +221,9 @@ class Requests:
             raise Refused("state", "the talk button or the mute switch was used meanwhile; ask again")
         return result
 
+    def _cancel(self, body, request_id):
+        return {}  # nothing waits
+
 
 _BRIEF = ("board", "boot", "ms", "seq", "oldest", "link")  # a short line, for a bad one
 _CLOSED_ONLY = ("config-set", "config-rollback", "pair", "selftest", "probe")
@@ -237,6 +240,7 @@ _HANDLERS = (  # in the order of VERBS
     Requests._config_rollback,
     Requests._pair,
     Requests._probe,
+    Requests._cancel,
 )
 
 

@@ -63,6 +63,10 @@ Score = Annotated[int, Field("sliding mean of the network's outputs", "1/255", h
 DropTime = Annotated[int, Field("from the last pump edge to a dead rail; 0: not measured", "ms")]
 Settings = Annotated[dict[str, int], Field("settings of `lid.config.SCHEMA` by name")]
 RequestId = Annotated[int, Field("`id` of the request", high=999_999)]
+Nonce = NotRequired[Annotated[str, Field("what the next signed request is signed with", pattern="[0-9a-f]{16}", since=2)]]
+RequestDigest = Annotated[
+    str, Field("digest of the request: first 32 bits of SHA-256(its canonical text)", pattern="[0-9a-f]{8}")
+]
 
 
 # --- board to host ---------------------------------------------------------------------------------------------------
@@ -77,6 +81,14 @@ class BriefHello(TypedDict):
     seq: Head
     oldest: Oldest
     link: HeadLink
+
+
+class Ask(TypedDict):
+    """`ask`: a request that waits for somebody's consent. Sent when it is announced; in `hi` while it waits."""
+
+    do: Annotated[str, Field("its name", pattern="[a-z-]{1,24}")]
+    digest: RequestDigest
+    ms: Annotated[int, Field("how long it still waits", "ms", high=60_000)]
 
 
 class Hello(BriefHello):
@@ -99,6 +111,8 @@ class Hello(BriefHello):
     overruns: Annotated[int, Field("audio that was lost since the start", "hops of 10 ms")]
     maintenance: Maintenance
     presence: Annotated[bool, Field("whether the talk button is held")]
+    nonce: Nonce
+    ask: NotRequired[Annotated[Ask, Field("the request that waits for consent: table below; absent when none does", since=2)]]
 
 
 class MaintenanceHello(TypedDict):
@@ -141,7 +155,7 @@ class Record(NamedTuple):
     event: Annotated[str, Field("what happened: table below", pattern="[a-z-]{1,24}")]
     reason: Annotated[str, Field("why: table below", pattern="[a-z-]{0,24}")]
     score: Score
-    flags: Annotated[int, Field("1 talk button held, 2 mute switch latched, 4 clock set", high=U8)]
+    flags: Annotated[int, Field("1 talk button held, 2 mute switch latched, 4 clock set, 8 by a paired host", high=U8)]
     energy_log2_q8: Energy
     guarded_mv: Annotated[
         int, Field("guarded rail when the record is written: of an `open`, before its contact closes", "mV", high=U16)
@@ -243,6 +257,20 @@ class Reply(TypedDict):
 
     re: RequestId
     ok: Annotated[Literal[True], Field("done")]
+    nonce: Nonce
+
+
+class Wait(TypedDict):
+    """`wait`: the request is announced, and waits for consent."""
+
+    ask: RequestDigest
+    ms: Annotated[int, Field("how long it waits at most", "ms", high=60_000)]
+
+
+class WaitReply(Reply):
+    """The first of two replies to a request that needs consent; the second follows the consent, or its refusal."""
+
+    wait: Annotated[Wait, Field("announced; the reply proper comes later, with the same `re`", since=2)]
 
 
 class Refusal(TypedDict):
@@ -250,8 +278,11 @@ class Refusal(TypedDict):
 
     re: RequestId
     ok: Annotated[Literal[False], Field("refused")]
-    err: Annotated[Literal["presence", "unknown", "argument", "state", "flash"], Field("why: table below")]
+    err: Annotated[
+        Literal["presence", "unknown", "argument", "state", "flash", "consent", "mac", "busy"], Field("why: table below")
+    ]
     say: Annotated[str, Field("the same for people, and what to do")]
+    ms: NotRequired[Annotated[int, Field("of `busy`: when to ask again", "ms", since=2)]]
 
 
 ERRORS = {
@@ -260,7 +291,26 @@ ERRORS = {
     "argument": "an argument is missing or out of range",
     "state": "not in this state of the lid, or not twice during one press",
     "flash": "what has to be durable first could not be written",
+    "consent": "nobody consented in time, or another request took its place",
+    "mac": "the request's `mac` is not right for the board's key and newest `nonce`; nothing was changed",
+    "busy": "asked too often; `ms` says when to ask again",
 }
+
+
+class Signature(TypedDict):
+    """What any request may carry beside its arguments."""
+
+    client: NotRequired[Annotated[str, Field("who asks: random, of one run of one program", pattern="[0-9a-f]{1,16}", since=2)]]
+    mac: NotRequired[
+        Annotated[
+            str,
+            Field(
+                'first 64 bits of HMAC-SHA-256(key, "earlid request ", `nonce`, " ", canonical text)',
+                pattern="[0-9a-f]{16}",
+                since=2,
+            ),
+        ]
+    ]
 
 
 class NoArguments(TypedDict):
@@ -419,6 +469,7 @@ REQUESTS = {
     "config-rollback": Request(NoArguments, DigestReply, "bring back the settings before the last change", "**yes**"),
     "pair": Request(NoArguments, PairReply, "give out the key, once per press", "**yes**"),
     "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires, lid closed; a press or the switch ends it"),
+    "cancel": Request(NoArguments, Reply, "withdraw the request of the same `client` that waits for consent"),
 }  # fmt: skip
 
 

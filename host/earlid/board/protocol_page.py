@@ -35,6 +35,9 @@ def tables() -> dict[str, str]:
     replies = [(f"`{do}`", *row) for do, request in REQUESTS.items() for row in _rows(request.reply, leave_out=beside)]
     return {
         "hi": _table(HEAD, _rows(wire_schema.Hello)),
+        "ask": _table(HEAD, _rows(wire_schema.Ask)),
+        "signature": _table(HEAD, _rows(wire_schema.Signature)),
+        "wait": _table(HEAD, _rows(wire_schema.Wait)),
         "tm": _table(HEAD, _rows(wire_schema.Telemetry)),
         "rec": _table(("place", *HEAD), [(str(n), *row) for n, row in enumerate(_rows(wire_schema.Record))]),
         "events": _table(
