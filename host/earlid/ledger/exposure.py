@@ -2,28 +2,25 @@
 """Bounds of the time in which a board's guarded microphone had power, from its journal. No input or output.
 
 An exposure is one time in which the guarded rail was live: an opening of the lid, or a time outside any opening (a welded
-contact, a rail that was live at the start). What the journal says of it (PROTOCOL.md has the fields):
+contact, a rail that was live at the start). What a record says of it (PROTOCOL.md has the fields):
 
-    open       the lid may open from here on: the rail is not live yet, unless a `live` says so
-    close      how long until the contact was released, when the rail was first read live, when dead. Firmware 0.1 recorded no
-               first reading, which shows in its being 0: no rail is live when `open` is durable, before the pump's first edge
-    live, dead the same outside an opening
-    mark       it still was live
-    close reset, dead reset    what a start knows of what the reset before it ended: least and most
+    open            the lid may open from here on. The rail is not live yet, unless a `live` says so
+    close           least and most ms that the rail was live. A most of NOT_GONE: it did not go, and a `live` follows at once
+    live .. dead    the same outside an opening; `live` tells how long it may have been live before
+    mark            the rail is still live, so long after the beginning
+    close reset, dead reset    what a start knows of the exposure that the reset before it ended
 
-The rail is read once a hop. So the bounds leave room for:
+The board's own bounds are taken as they are. The rest leaves room for what nobody recorded:
 
-    READ_GAP_MS   between two readings: a hop of 10 ms, in which one record of up to 16 ms may be written (`lid.app`)
-    SLACK_MS      a hop: times are whole ms of the hop they were taken in, and an ADC sees a falling rail pass its threshold late
-    ARM_MAX_MS    `lid.circuit`: from the first edge to a live rail. A rail that stays away longer ends the opening
-    UNSEEN_MS     how long the rail may have been gone before the board releases the contact: 10 hops low are `no-close`, a
-                  mute switch takes 30 ms to be believed. It is allowed for where the rail was found dead sooner after the
-                  release than a contact can fall (`lid.circuit.DROP_EARLY_MS`)
-    HARD_MAX_MS   `lid.policy`: no lid stays open longer; DROP_MAX_MS (`lid.circuit`) later the rail is gone or a `live` tells
+    HARD_MAX_MS     no lid stays open longer (`lid.policy`); after DROP_MAX_MS (`lid.circuit`) more the rail is gone
+    SLACK_MS        two hops: a record's time is that of its hop, and the rail is read once a hop
+    NO_RAIL_MS      how long an open lid may have no rail before the board closes it: ARM_MAX_MS until it must have come, 10
+                    hops and one more of its absence until it is `no-close` or `sagging` (`lid.circuit`, `lid.health`)
+    firmware 0.1    recorded how long the lid was open and when the rail was first read dead after that (0: not waited for). Its
+                    records show by having no most. Live was the rail at most SLACK_MS longer, at least NO_RAIL_MS less
 
-An upper bound is None where nothing bounds it: a rail that was live before the start, or live when records end at a reset.
-What is not bounded: a rail that goes and comes back within UNSEEN_MS during an opening counts as live; what stood in records
-that are missing is not known (`gaps` and `verify` tell of those).
+An upper bound is None where nothing bounds it: a rail that was live before the start, or live when the records end at a
+reset. What stood in records that are missing is not known: `gaps` and `verify` tell of those.
 """
 
 from __future__ import annotations
@@ -33,12 +30,11 @@ from typing import NamedTuple, Protocol
 
 from lid import circuit
 
-READ_GAP_MS = 30
-SLACK_MS = 10
-UNSEEN_MS = 110
 HARD_MAX_MS = 60_000
-NOT_READ = 0xFFFF  # close: never read live, or not read dead
-NOT_KNOWN = 0xFFFFFFFF  # live: since when
+SLACK_MS = 20
+NO_RAIL_MS = circuit.ARM_MAX_MS + 110
+NOT_GONE = 0xFFFF  # most of a `close`
+NOT_KNOWN = 0xFFFFFFFF  # before a `live`, most of a `dead`
 EVENTS = ("boot", "open", "close", "live", "mark", "dead", "fault")  # the records that count here
 _SAME_MS = 1000  # two records of one exposure agree on its beginning to this
 
@@ -133,6 +129,10 @@ class _Part:
         self.ended = ""
         self.covered = False  # an opening of a rail that was live already: that exposure's least counts it
 
+    def upper(self, most_ms: int | None) -> int | None:
+        """The upper bound, with what was before its first record."""
+        return None if most_ms is None or most_ms == NOT_KNOWN or self.before_ms is None else self.before_ms + most_ms
+
     def end(self, last_seq: int, ended: str, least_ms: int, most_ms: int | None) -> None:
         self.last_seq, self.ended = last_seq, ended
         self.least_ms = max(self.least_ms, least_ms)
@@ -143,8 +143,7 @@ class _Part:
         bounds = [] if until_ms is None else [max(0, until_ms - self.origin_ms) + SLACK_MS]
         if not self.outside:
             bounds.append(HARD_MAX_MS + circuit.DROP_MAX_MS + SLACK_MS)
-        most_ms = min(bounds, default=None)
-        self.end(self.last_seq, ended, 0, None if most_ms is None or self.before_ms is None else self.before_ms + most_ms)
+        self.end(self.last_seq, ended, 0, self.upper(min(bounds, default=None)))
 
     def exposure(self) -> Exposure:
         return Exposure(
@@ -190,8 +189,8 @@ class _Walk:
             if part and part.boot != self._boot:
                 part.end_without(RESTART, None)
             elif part:
-                lasted_ms = None if known_ms is None or part.before_ms is None else known_ms - part.origin_ms + part.before_ms
-                part.end(part.last_seq, ended, 0, None if lasted_ms is None else lasted_ms + SLACK_MS)
+                lasted_ms = None if known_ms is None else max(0, known_ms - part.origin_ms) + SLACK_MS
+                part.end(part.last_seq, ended, 0, part.upper(lasted_ms))
         return [part.exposure() for part in self._parts]
 
     def _add(self, item: JournalRecord, origin_ms: int, reason: str, before_ms: int | None, *, outside: bool) -> _Part:
@@ -233,35 +232,30 @@ class _Walk:
                 part.covered = self._outside is not None
         part.last_seq = item.seq
         if item.b > circuit.RAIL_LIVE_MV:
-            unseen_ms = 0 if outside else circuit.ARM_MAX_MS + UNSEEN_MS
-            part.least_ms = max(part.least_ms, item.a - unseen_ms - SLACK_MS)
+            part.least_ms = max(part.least_ms, item.a - SLACK_MS - (0 if outside else NO_RAIL_MS))
 
     def _take_close(self, item: JournalRecord) -> None:
-        rise_ms, drop_ms = item.b >> 16, item.b & 0xFFFF
+        most_ms: int | None = item.b >> 16
+        least_ms = item.b & 0xFFFF
+        gone = most_ms != NOT_GONE
+        if not gone:
+            most_ms = None
+        elif most_ms == 0:
+            drop_ms = least_ms
+            gone = drop_ms > 0
+            least_ms = item.a - NO_RAIL_MS
+            # A fault, or another record before the drop: closed without waiting for the rail. A weld has a `fault` next.
+            most_ms = None if item.reason == "fault" and not gone else item.a + (drop_ms or circuit.DROP_MAX_MS) + SLACK_MS
         opening = self._opening
-        settle_ms = 0 if opening is None else item.ms - opening.origin_ms - item.a
-        if opening and (opening.boot != item.boot or not -READ_GAP_MS <= settle_ms <= _SAME_MS):
+        if opening and (opening.boot != item.boot or not -SLACK_MS <= item.ms - opening.origin_ms - item.a <= _SAME_MS):
             self._cut(opening, item)  # that of another opening, of which the `open` is missing
             opening = None
         if opening is None:
-            origin_ms = item.ms - item.a - (0 if drop_ms == NOT_READ else drop_ms)
-            opening = self._add(item, origin_ms, "", 0, outside=False)
+            opening = self._add(item, item.ms - item.a, "", 0, outside=False)
             opening.covered = self._outside is not None
-        gone = drop_ms != NOT_READ and not (rise_ms == 0 and drop_ms == 0)
-        early_ms = max(0, rise_ms - READ_GAP_MS)  # how much sooner the contact closed than the reading
-        least_ms = item.a - (rise_ms or circuit.ARM_MAX_MS) - SLACK_MS
-        if gone:
-            least_ms += drop_ms - READ_GAP_MS if drop_ms >= circuit.DROP_EARLY_MS else -UNSEEN_MS
-        most_ms: int | None = item.a - early_ms + (drop_ms if gone else circuit.DROP_MAX_MS) + SLACK_MS
-        if rise_ms == NOT_READ:
-            least_ms, most_ms = 0, READ_GAP_MS + SLACK_MS
-        if not gone:
-            # 0.2 tells at once by a `live`. 0.1 closes for a fault, or before another record, without waiting for the rail.
-            if rise_ms or item.reason == "fault":
-                most_ms = None
-            self._undropped = opening
         opening.end(item.seq, item.reason, least_ms, most_ms)
         self._opening = None
+        self._undropped = None if gone else opening
         self._ended_ms = item.ms
 
     def _take_dead(self, item: JournalRecord) -> None:
@@ -269,12 +263,11 @@ class _Walk:
         if part and (part.boot != item.boot or item.a > item.ms - part.origin_ms + _SAME_MS):
             self._cut(part, item)
             part = None
-        least_ms = item.a - READ_GAP_MS
+        least_ms = item.a
         if part is None:  # its `live` is missing: an opening since then counts by itself
             part = self._add(item, item.ms - item.a, "", None, outside=True)
             least_ms = min(least_ms, item.ms - self._ended_ms)
-        most_ms = None if part.before_ms is None else part.before_ms + max(item.a, item.ms - part.origin_ms) + SLACK_MS
-        part.end(item.seq, item.reason or DEAD, least_ms, most_ms)
+        part.end(item.seq, item.reason or DEAD, least_ms, part.upper(item.b))
         self._outside = None
         self._ended_ms = item.ms
 
@@ -288,10 +281,10 @@ class _Walk:
             self._cut(part, item)
             part = None
         if part is None:
-            part = self._add(item, -most_ms, "", None if outside else 0, outside=outside)
+            part = self._add(item, -least_ms if most_ms == NOT_KNOWN else -most_ms, "", None if outside else 0, outside=outside)
         if other and other.boot != item.boot:
             self._cut(other, item)
-        part.end(item.seq, item.reason, least_ms, None if part.before_ms is None else part.before_ms + most_ms)
+        part.end(item.seq, item.reason, least_ms, part.upper(most_ms))
         if outside:
             self._outside = None
         else:
