@@ -11,7 +11,7 @@ for _pin in (18, 19):
 try:
     machine.I2S(
         0, sck=machine.Pin(26), ws=machine.Pin(25), sd=machine.Pin(33),
-        mode=machine.I2S.RX, bits=32, format=machine.I2S.MONO, rate=16000, ibuf=20000,
+        mode=machine.I2S.RX, bits=32, format=machine.I2S.MONO, rate=16000, ibuf=12288,
     )  # fmt: skip
 except (OSError, ValueError, TypeError, AttributeError):
     pass  # lid/board.py tries again, and says what came of it

@@ -13,7 +13,7 @@ from lid import circuit
 
 _WATCHDOG_MS = const(2000)
 _ENOMEM = const(12)
-_RING_BYTES = const(20000)  # the I2S driver keeps 8 bytes a frame: 156 ms
+_RING_BYTES = const(12288)  # the I2S driver makes 6 buffers of 256 frames of it, 8 bytes a frame: 96 ms
 _RESET_STATE = const(0x3FF48034)  # ESP32 RTC_CNTL_RESET_STATE_REG: low 6 bits say why the first core was reset
 _BROWN_OUT = const(15)
 _CAUSES = {1: "power-on", 2: "reset-pin", 3: "watchdog", 4: "deep-sleep", 5: "soft-reset"}

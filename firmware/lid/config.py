@@ -11,21 +11,21 @@ TIGHTER_DOWN = const(-1)  # a smaller value loosens nothing
 _NEITHER = const(0)  # any change asks for presence
 _FREE = const(2)  # no change asks for presence
 
-# name: (default, lowest, highest, which way tightens, what it is)
+# name: (default, lowest, highest, which way tightens); what each is stands in lid.wire_schema, which stays off the board
 SCHEMA = {
-    "cutoff_q8": (0, 0, 255, _NEITHER, "mean score that opens, of 255; 0: the model's own"),
-    "near_miss_q8": (128, 1, 255, _FREE, "mean score worth a near-miss record, of 255"),
-    "rearm_q8": (64, 1, 255, TIGHTER_DOWN, "mean score that must be left before the word counts again, of 255"),
-    "energy_gate": (1, 0, 1, _NEITHER, "1: the network sleeps in silence, 0: it always runs"),
-    "energy_on_q8": (512, 64, 4096, TIGHTER_UP, "log2 energy over the noise floor that wakes the network, in 1/256"),
-    "energy_off_q8": (320, 0, 4096, TIGHTER_UP, "log2 energy over the noise floor that lets it sleep, in 1/256"),
-    "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN, "how long the network stays awake after the last sound"),
-    "gain_q8": (256, 256, 16384, _NEITHER, "microphone gain, in 1/256"),
-    "open_ms": (8000, 500, 60000, TIGHTER_DOWN, "how long the lid stays open"),
-    "silence_ms": (2500, 500, 60000, TIGHTER_DOWN, "silence that closes it early"),
-    "refractory_ms": (1000, 200, 60000, TIGHTER_UP, "how long the score must have been low before the word counts again"),
-    "telemetry_ms": (0, 0, 60000, _FREE, "live numbers every so often; 0: none unless a host asks"),
-    "dim": (0, 0, 1, _FREE, "1: status light dim"),
+    "cutoff_q8": (0, 0, 255, _NEITHER),
+    "near_miss_q8": (128, 1, 255, _FREE),
+    "rearm_q8": (64, 1, 255, TIGHTER_DOWN),
+    "energy_gate": (1, 0, 1, _NEITHER),
+    "energy_on_q8": (512, 64, 4096, TIGHTER_UP),
+    "energy_off_q8": (320, 0, 4096, TIGHTER_UP),
+    "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN),
+    "gain_q8": (256, 256, 16384, _NEITHER),
+    "open_ms": (8000, 500, 60000, TIGHTER_DOWN),
+    "silence_ms": (2500, 500, 60000, TIGHTER_DOWN),
+    "refractory_ms": (1000, 200, 60000, TIGHTER_UP),
+    "telemetry_ms": (0, 0, 60000, _FREE),
+    "dim": (0, 0, 1, _FREE),
 }
 
 
@@ -43,7 +43,7 @@ def check(values):
             raise ValueError("no setting is called %r" % (name,))
         low, high = SCHEMA[name][1], SCHEMA[name][2]
         if type(values[name]) is not int or not low <= values[name] <= high:
-            raise ValueError("%s must be a whole number from %d to %d (%s)" % (name, low, high, SCHEMA[name][4]))
+            raise ValueError("%s must be a whole number from %d to %d" % (name, low, high))
         complete[name] = values[name]
     if complete["energy_off_q8"] > complete["energy_on_q8"]:
         raise ValueError("energy_off_q8 must not be above energy_on_q8")

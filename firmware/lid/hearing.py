@@ -9,7 +9,7 @@ from lid import health
 from lid.gate.pcm import PcmInput
 
 HOP_SAMPLES = const(160)
-_RING_MS = const(150)  # what the I2S driver holds
+_RING_MS = const(96)  # what the I2S driver holds
 _OVERRUN_HOPS = const(6000)  # one record a minute, however many
 
 

@@ -62,6 +62,21 @@ Energy = Annotated[int, Field("log2 of the hop's mean square", "1/256", high=U16
 Score = Annotated[int, Field("sliding mean of the network's outputs", "1/255", high=U8)]
 DropTime = Annotated[int, Field("from the last pump edge to a dead rail; 0: not measured", "ms")]
 Settings = Annotated[dict[str, int], Field("settings of `lid.config.SCHEMA` by name")]
+SETTINGS = {
+    "cutoff_q8": "mean score that opens, of 255; 0: the model's own",
+    "near_miss_q8": "mean score worth a near-miss record, of 255",
+    "rearm_q8": "mean score that must be left before the word counts again, of 255",
+    "energy_gate": "1: the network sleeps in silence, 0: it always runs",
+    "energy_on_q8": "log2 energy over the noise floor that wakes the network, in 1/256",
+    "energy_off_q8": "log2 energy over the noise floor that lets it sleep, in 1/256",
+    "energy_hang_ms": "how long the network stays awake after the last sound",
+    "gain_q8": "microphone gain, in 1/256",
+    "open_ms": "how long the lid stays open",
+    "silence_ms": "silence that closes it early",
+    "refractory_ms": "how long the score must have been low before the word counts again",
+    "telemetry_ms": "live numbers every so often; 0: none unless a host asks",
+    "dim": "1: status light dim",
+}
 RequestId = Annotated[int, Field("`id` of the request", high=999_999)]
 Nonce = NotRequired[Annotated[str, Field("what the next signed request is signed with", pattern="[0-9a-f]{16}", since=2)]]
 RequestDigest = Annotated[

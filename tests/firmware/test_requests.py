@@ -24,7 +24,7 @@ VERBS = (
 def loosest():
     """A configuration with every setting at its loosest end."""
     values = {}
-    for name, (default, low, high, way, _) in config.SCHEMA.items():
+    for name, (default, low, high, way) in config.SCHEMA.items():
         values[name] = {config.TIGHTER_UP: low, config.TIGHTER_DOWN: high}.get(way, default)
     values["energy_off_q8"] = 0
     values["cutoff_q8"] = 1

@@ -94,7 +94,7 @@ def test_every_request_and_message_of_the_firmware_matches_the_schema():
 
 
 def test_longest_request_of_each_kind_fits_a_board():
-    settings = {name: high for name, (_, _, high, _, _) in config.SCHEMA.items()}
+    settings = {name: high for name, (_, _, high, _) in config.SCHEMA.items()}
     for do, request in REQUESTS.items():
         arguments = {}
         for name, annotated in fields(request.arguments).items():
@@ -170,6 +170,10 @@ def test_self_test_bits_match_the_firmwares():
         name: str(int(bit)) for name, bit in wire_schema.SelfTestBit.__members__.items()
     }
     assert list(wire_schema.SELF_TEST) == list(wire_schema.SelfTestBit)[:10]
+
+
+def test_every_setting_is_described():
+    assert list(wire_schema.SETTINGS) == list(config.SCHEMA)
 
 
 def test_fields_newer_than_the_first_version_are_optional():

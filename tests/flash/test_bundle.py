@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 import types
 from typing import Any
 
 import pytest
 from earlid import firmware
-from earlid.flash import bundle, firmware_build
+from earlid.flash import bundle, firmware_build, mpy
 
 START = '''
 """Entry."""
@@ -74,7 +75,7 @@ def test_joined_modules_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     assert space["run"](1) == (10, "COUNTER", 20, 131, [2, 4])
 
 
-def test_joined_names_are_short_and_exports_are_kept() -> None:
+def test_joined_names_are_the_images_and_exports_are_kept() -> None:
     text = bundle.join(SOURCES, "lid.start", ["run", "VERSION"])
     for gone in ("Counter", "double", "advance", "total", "LIMIT", "Twice", "argument", "from lid"):
         assert gone not in text
@@ -82,6 +83,55 @@ def test_joined_names_are_short_and_exports_are_kept() -> None:
         assert kept in text
     assert text.count("= const(") == 2
     assert all(line.startswith("_") for line in text.splitlines() if "const(" in line), "constants leave no global"
+
+
+HOSTILE = """
+from lid.portable import const
+
+e = const(2)
+TX = 5
+
+
+class RX:
+    on = TX
+
+    def append(self, IN):
+        return IN + self.on + e
+
+    @property
+    def gc(self):
+        on = 7
+        return on * TX
+
+
+def run(id):
+    on, pi = RX(), [1]
+    pi.append(id)
+    return on.append(id), on.gc, pi, [abs(IN) for IN in (-1, 2)]
+"""
+
+
+def test_names_of_ours_that_the_image_has_do_not_collide(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = bundle.join({"lid.start": HOSTILE, "lid.portable": SOURCES["lid.portable"]}, "lid.start", ["run"])
+    assert executed(text, monkeypatch)["run"](3) == (10, 35, [1, 3], [1, 2])
+
+
+def test_deployed_names_are_given_once_and_shadow_nothing() -> None:
+    sources = {name.replace("/", "."): path.read_text() for name, path in firmware_build.source_files(firmware.root()).items()}
+    separate = {name.replace("/", ".") for name in firmware_build.SEPARATE}
+    modules = bundle._in_import_order({name: text for name, text in sources.items() if name not in separate}, "lid.start")
+    names = bundle._Names(modules, "lid.start", frozenset({"run"}))
+    new = [*names.arguments, *names.globals.values(), *names.attributes.values()]
+    assert len(new) == len(set(new)) > 300
+    kept = names.known - set(names.attributes)
+    assert not kept & set(names.attributes.values()), "two attributes under one name"
+    assert not set(dir(builtins)) & set(new)
+    assert {name for name in new if name not in mpy.IMAGE_NAMES and not name.startswith("_")} == set(), "names that cost memory"
+
+
+def test_list_of_the_images_names_holds_names_once() -> None:
+    assert len(set(mpy.IMAGE_NAMES)) == len(mpy.IMAGE_NAMES) > 700
+    assert all(name.isidentifier() and not name.startswith("_") for name in mpy.IMAGE_NAMES)
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,16 @@ from earlid.gate import blob_writer, models
 from tests.flash.test_deploy import raw_inventory
 
 # MicroPython 1.26.1 on emulated cores: word, heap that the compiled code took (what measured among it); bytes left when it is
-# loaded, with the journal, after 600 hops; and the largest block then.
+# loaded, with the journal, when the loop begins; and the largest block then.
 MEASURED = [
-    (None, 54_632, 99_536, 98_608, 90_960, 43_004),
-    ("alexa", 54_632, 66_576, 65_328, 36_272, 26_671),
-    ("hey_jarvis", 54_632, 67_088, 65_840, 36_784, 26_671),
-    ("hey_mycroft", 54_632, 65_936, 64_688, 34_992, 26_024),
-    ("okay_nabu", 54_632, 51_120, 49_872, 18_272, 12_218),
-    ("okay_nabu", 55_547, 49_920, 48_672, 17_200, 9_387),
+    (None, 51_773, 108_656, 107_456, 100_128, 49_144),
+    ("alexa", 51_773, 75_392, 74_176, 45_136, 34_752),
+    ("hey_jarvis", 51_773, 75_904, 74_688, 45_888, 36_278),
+    ("hey_mycroft", 51_773, 74_752, 73_536, 44_096, 34_105),
+    ("okay_nabu", 51_773, 59_856, 58_656, 27_136, 19_200),
 ]
 MODULES_BYTES = 71_872  # what `mpy.measure` said of those 39 modules, names counted once
-GROWN_BYTES = 10_240
+GROWN_BYTES = 14_336
 
 
 def blob_of(name: str | None) -> bytes | None:
@@ -33,9 +32,9 @@ def blob_of(name: str | None) -> bytes | None:
 
 
 def grown(build: firmware_build.FirmwareBuild) -> firmware_build.FirmwareBuild:
-    """The firmware with 10 KB more of code."""
+    """The firmware with 14 KB more of code."""
     function = "def f{0}(a, b):\n    return [a + {0}, b - {0}, a * b, a // 3, b // 7, a ^ b, a | b]\n"
-    source = "".join(function.format(number) for number in range(1000, 1120))
+    source = "".join(function.format(number) for number in range(1000, 1150))
     more = firmware_build.compile_module(source, "more", firmware_build.ESP32_ARCH)
     assert GROWN_BYTES * 0.7 < mpy.measure(more).heap < GROWN_BYTES
     return dataclasses.replace(build, files={**build.files, "lid/more.mpy": more})
@@ -76,7 +75,7 @@ def test_start_that_opened_the_microphone_last_finds_no_memory_for_it() -> None:
 def test_words_keep_a_large_block(name: str, kept: int) -> None:
     build = memory_plan.deployed()
     assert memory_plan.predict(build, blob_of(name))[-1].largest >= kept
-    assert memory_plan.predict(grown(build), blob_of(name))[-1].largest < kept, "10 KB more of code would go unnoticed"
+    assert memory_plan.predict(grown(build), blob_of(name))[-1].largest < kept, "14 KB more of code would go unnoticed"
 
 
 @pytest.mark.parametrize("name", models.builtin_names())

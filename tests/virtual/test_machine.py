@@ -56,7 +56,7 @@ def test_sound_arrives_sample_for_sample(make_board: Make) -> None:
 from machine import I2S, Pin
 import binascii
 pump = Pin(18, Pin.OUT, value=0)
-i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=20000)
+i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=12288)
 slots = bytearray(640)
 heard = bytearray(20 * 320)
 for hop in range(120):
@@ -301,7 +301,7 @@ import gc, time
 from machine import ADC, I2S, WDT, Pin
 pump = Pin(18, Pin.OUT, value=0)
 adc = ADC(Pin(34))
-i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=20000)
+i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=12288)
 slots = bytearray(640)
 dog = WDT(timeout=1000)
 def hop():

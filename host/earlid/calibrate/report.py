@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from lid import config
+from lid.wire_schema import SETTINGS
 
 from earlid.accuracy.curve import OperatingPoint
 from earlid.accuracy.plot import figure_as_svg
@@ -127,7 +128,7 @@ def _settings(result: CalibrationResult, level: str | None) -> str:
     settings = result.settings_for(level)
     rows = []
     for name, value in settings.items():
-        _, low, high, _, what = config.SCHEMA[name]
+        _, low, high, _ = config.SCHEMA[name]
         before = result.current.get(name)
-        rows.append([name, str(value), "" if before == value else str(before), f"{low} to {high}", what])
+        rows.append([name, str(value), "" if before == value else str(before), f"{low} to {high}", SETTINGS[name]])
     return _table(["setting", "value", "before", "range", "what it is"], rows)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lid import config
+from lid.wire_schema import SETTINGS
 
 from earlid.accuracy.curve import Curve, point_json
 from earlid.accuracy.plot import PlotLine
@@ -120,7 +121,7 @@ def profile(result: CalibrationResult, level: str | None, written: dict[str, Any
     measurements = result.measurements
     proposed = result.settings_for(level)
     units = {
-        name: {"value": value, "range": list(config.SCHEMA[name][1:3]), "what": config.SCHEMA[name][4]}
+        name: {"value": value, "range": list(config.SCHEMA[name][1:3]), "what": SETTINGS[name]}
         for name, value in proposed.items()
     }
     return {

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Joins modules of the firmware into one with short names: what a board with little memory loads.
 
-Every module costs a board a dictionary, a table of names and its own copies of constants; every name costs about 20 bytes, once.
+Every module costs a board a dictionary, a table of names and its own copies of constants; every name costs about 20 bytes,
+once, except those that its MicroPython carries in flash.
 So the modules are written one after the other, those imported first, and then
 
 * their globals become one namespace, in which `const()` has no global left and is folded across modules;
-* globals, functions, classes, attributes and arguments are called by one or two letters; imports of each other and docstrings go.
+* globals, functions, classes, attributes and arguments get names that MicroPython carries; imports of each other and docstrings
+  go. No new name is given twice, or is one that anything keeps: nothing can collide.
 
 What is not ours keeps its name: attributes of builtins and of imported modules, and whatever a module that imports `machine`
 or `esp32` asks of others than `self` and the firmware's own modules; so do keyword arguments and dunder names. An attribute
@@ -22,15 +24,18 @@ import io
 import keyword
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from itertools import count, product
+from itertools import chain, count, product
+
+from earlid.flash.mpy import IMAGE_NAMES
 
 _VALUES: tuple[object, ...] = (
     [], {}, (), "", b"", bytearray(), memoryview(b""), 0, set(), array.array("i"), hashlib.sha256(), io.BytesIO(), io.StringIO(),
     BaseException(), property(),
 )  # fmt: skip
-_BUILTIN_ATTRIBUTES = frozenset(name for value in _VALUES for name in dir(value)) | {"ipoll"}  # ipoll: MicroPython's own
+_MICROPYTHON_ATTRIBUTES = frozenset({"ipoll", "errno", "value"})  # of its builtins; the rest are CPython's too
+_BUILTIN_ATTRIBUTES = frozenset(name for value in _VALUES for name in dir(value)) | _MICROPYTHON_ATTRIBUTES
 _MACHINE_MODULES = frozenset({"machine", "esp32"})
-_ARGUMENTS = "abcdefghijklmnop"  # what arguments are called; each function begins anew
+_ARGUMENTS = 16  # so many names for arguments; each function begins anew
 _VIPER_TYPES = frozenset({"ptr", "ptr8", "ptr16", "ptr32", "uint", "const"})
 
 
@@ -166,19 +171,23 @@ class _Names:
                 elif isinstance(node, ast.arg):
                     locals_.add(node.arg)
         self.known = foreign | set(own)
-        taken = locals_ | {*_ARGUMENTS, *dir(builtins), *_VIPER_TYPES, *exports}
+        taken = {*dir(builtins), *_VIPER_TYPES, *exports, *keyword.kwlist}
         taken |= {name for module in modules for name in module.outside_names}
-        letters = [name for _, name in zip(range(4000), _short_names(), strict=False) if name not in taken]
-        renamed = [name for name in own if name not in foreign and not name.startswith("__")]
-        self.attributes = dict(zip(renamed, letters, strict=False))
-        free = iter(letters)  # from the first on again: a global is never an attribute, and a name is paid once
+        free = (name for name in chain(IMAGE_NAMES, _short_names()) if name not in taken | locals_ | self.known)
+        self.arguments = [next(free) for _ in range(_ARGUMENTS)]
         self.globals: dict[tuple[str, str], str] = {}
+        constants = count()
         for module in modules:
             for name in module.globals:
                 if module.name == entry and name in exports:
-                    self.globals[module.name, name] = name
+                    new = name
                 else:
-                    self.globals[module.name, name] = "_" * (name in module.constants) + next(free)
+                    new = f"_{next(constants)}" if name in module.constants else next(free)
+                self.globals[module.name, name] = new
+        taken |= {*foreign, *self.arguments, *self.globals.values()}  # a class body sees globals and its own names
+        renamed = [name for name in own if name not in foreign and not name.startswith("__")]
+        free = (name for name in chain(IMAGE_NAMES, _short_names()) if name not in taken)
+        self.attributes = dict(zip(renamed, free, strict=False))
 
 
 def _is_self(node: ast.expr) -> bool:
@@ -194,7 +203,7 @@ def _is_foreign(base: ast.expr, module: _Module) -> bool:
 def _short_names() -> Iterator[str]:
     alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     for size in count(1):
-        yield from (name for name in map("".join, product(alphabet, repeat=size)) if not keyword.iskeyword(name))
+        yield from map("".join, product(alphabet, repeat=size))
 
 
 class _Renamer(ast.NodeTransformer):
@@ -262,9 +271,9 @@ class _Renamer(ast.NodeTransformer):
                 bound.add(part.name)
             elif isinstance(part, ast.FunctionDef) and part is not node:
                 bound |= {part.name, *(arg.arg for arg in part.args.args)}
-        letters = (letter for letter in _ARGUMENTS if letter not in bound and letter not in outer.values())
+        free = (name for name in self._names.arguments if name not in outer.values())
         renamed = [arg.arg for arg in node.args.args if arg.arg != "self" and arg.arg not in self._names.keywords]
-        return {**outer, **{name: name for name in bound}, **{name: next(letters) for name in renamed}}
+        return {**outer, **{name: name for name in bound}, **{name: next(free) for name in renamed}}
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         bases = [self.visit(base) for base in node.bases]

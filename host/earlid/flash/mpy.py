@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 BLOCK_BYTES = 16
+
+
+def _image_names() -> tuple[str, ...]:
+    lines = (Path(__file__).parent / "image_names.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(name for line in lines if not line.startswith("#") for name in line.split())
+
+
+IMAGE_NAMES = _image_names()  # in a stock image's flash: they take nothing of the heap; the shortest first
 
 _TUPLE, _TEXT, _BYTES, _INT = 10, 5, 6, 7
 _LOAD_NAME, _STORE_NAME = 0x11, 0x16
 _CLASS_BODY = (23, 22)  # numbers of __name__ and __module__, which a class body begins with
 _DICT_SIZES = (0, 2, 4, 6, 8, 10, 12, 17, 23, 29, 37, 47, 59, 73, 97, 127, 167, 223, 293, 389, 521, 691, 919, 1223)
 _FIRST_POOL = 20  # names; each further pool holds twice as many
-_IMAGE_NAMES = 83  # of the firmware's names, MicroPython itself has so many in flash: measured on 1.26.1
-_IMAGE_NAME_BYTES = 7  # on average, with its end
 
 
 @dataclass(frozen=True)
@@ -71,9 +78,8 @@ def _dict_bytes(entries: int) -> int:
 
 
 def _name_bytes(names: set[str]) -> int:
-    new = max(0, len(names) - _IMAGE_NAMES)
-    text = sum(len(name) + 1 for name in names) - _IMAGE_NAME_BYTES * min(len(names), _IMAGE_NAMES)
-    total, pool, left = max(0, text) * 13 // 12, _FIRST_POOL, new
+    new = names.difference(IMAGE_NAMES)
+    total, pool, left = sum(len(name) + 1 for name in new) * 13 // 12, _FIRST_POOL, len(new)
     while left > 0:
         total += blocks(20 + 6 * pool)
         left -= pool

@@ -7,6 +7,7 @@ import re
 from collections import deque
 
 BYTES_PER_US = 115_200 / 10 / 1e6
+HOP_BYTES = 115  # that come in 10 ms
 TX_FIFO_BYTES = 128
 RX_BUFFER_BYTES = 260  # the port's input ring: what the firmware does not take in time is lost
 RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
@@ -87,6 +88,7 @@ class Receiver:
     def __init__(self) -> None:
         self.queue: deque[int] = deque()
         self.overrun = 0
+        self._idle = True
         self._credit = 0.0
         self._since_us = 0
 
@@ -99,11 +101,13 @@ class Receiver:
         if not paced:
             count = min(len(self.queue), max(0, room))
         else:
-            self._credit = min(RX_BUFFER_BYTES, self._credit + (now_us - self._since_us) * BYTES_PER_US)
+            limit = HOP_BYTES if self._idle else RX_BUFFER_BYTES  # a line that was idle comes at its speed, not at once
+            self._credit = min(limit, self._credit + (now_us - self._since_us) * BYTES_PER_US)
             count = min(len(self.queue), int(self._credit))
             self._credit -= count
         self._since_us = now_us
         data = bytes(self.queue.popleft() for _ in range(count))
+        self._idle = not self.queue
         if len(data) > room:
             self.overrun += len(data) - max(0, room)
             data = data[: max(0, room)]

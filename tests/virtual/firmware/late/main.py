@@ -4,7 +4,7 @@ import time
 
 from machine import I2S, Pin
 
-i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=20000)
+i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=12288)
 slots = bytearray(640)
 for _ in range(10):
     i2s.readinto(slots)

@@ -10,7 +10,7 @@ pumps = (Pin(18, Pin.OUT, value=0), Pin(19, Pin.OUT, value=0))
 lamp = Pin(27, Pin.OUT, value=0)
 talk = Pin(32, Pin.IN, Pin.PULL_UP)
 rails = [ADC(Pin(n), atten=ADC.ATTN_11DB) for n in (34, 35, 36, 39)]
-i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=20000)
+i2s = I2S(0, sck=Pin(26), ws=Pin(25), sd=Pin(33), mode=I2S.RX, bits=32, format=I2S.MONO, rate=16000, ibuf=12288)
 slots = bytearray(640)
 dog = WDT(timeout=1000)
 hops = 0
