@@ -78,7 +78,8 @@ SETTINGS = {
     "dim": "1: status light dim",
 }
 RequestId = Annotated[int, Field("`id` of the request", high=999_999)]
-Nonce = NotRequired[Annotated[str, Field("what the next signed request is signed with", pattern="[0-9a-f]{16}", since=2)]]
+Nonce = Annotated[str, Field("what the next signed request is signed with", pattern="[0-9a-f]{16}", since=2)]
+Epoch = Annotated[int, Field("which key is in force: 0 for the first, one more for each that followed it", since=2)]
 RequestDigest = Annotated[
     str, Field("digest of the request: first 32 bits of SHA-256(its canonical text)", pattern="[0-9a-f]{8}")
 ]
@@ -96,6 +97,8 @@ class BriefHello(TypedDict):
     seq: Head
     oldest: Oldest
     link: HeadLink
+    nonce: NotRequired[Nonce]
+    epoch: NotRequired[Epoch]
 
 
 class Ask(TypedDict):
@@ -126,7 +129,6 @@ class Hello(BriefHello):
     overruns: Annotated[int, Field("audio that was lost since the start", "hops of 10 ms")]
     maintenance: Maintenance
     presence: Annotated[bool, Field("whether the talk button is held")]
-    nonce: Nonce
     ask: NotRequired[Annotated[Ask, Field("the request that waits for consent: table below; absent when none does", since=2)]]
 
 
@@ -272,7 +274,7 @@ class Reply(TypedDict):
 
     re: RequestId
     ok: Annotated[Literal[True], Field("done")]
-    nonce: Nonce
+    nonce: NotRequired[Nonce]
 
 
 class Wait(TypedDict):
@@ -437,7 +439,9 @@ class DigestReply(Reply):
 class PairReply(Reply):
     """Of `pair`."""
 
-    key: Annotated[str, _hex(64, "the key of every record's `mac`")]
+    key: Annotated[str, _hex(64, "the key of the epoch: of records' and requests' `mac`")]
+    epoch: NotRequired[Epoch]
+    seq: NotRequired[Annotated[int, Field("number of the first record that it seals", low=1, since=2)]]
 
 
 class ProbeArguments(TypedDict):

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from lid import record, wire
+from lid import record, signing, wire
 
 KEY = bytes(range(32))
-BRIEF = ("board", "boot", "ms", "seq", "oldest", "link")  # what a short greeting has
+BRIEF = ("board", "boot", "ms", "seq", "oldest", "link", "nonce", "epoch")  # what a short greeting has
+CONSENT_MS = 60_000
 LOOK_MS = 20  # how often a board with nothing to do looks whether it shall stop
 
 
@@ -44,23 +45,29 @@ def seal_records(
 
 
 class FakeBoard:
-    """Serves `slots` at `path` until `stop()`. Knobs: noise, drop, double (chances), restart_every (records)."""
+    """Serves `slots` at `path` until `stop()`. Knobs: noise, drop, double (chances), restart_every (records).
 
-    def __init__(self, board: str, slots: list[bytes], *, seed: int = 1) -> None:
-        self.board, self.slots = board, slots
+    Of protocol version 2 it takes signed requests, and announces others until `consent` or `refuse` is called.
+    """
+
+    def __init__(self, board: str, slots: list[bytes], *, seed: int = 1, proto: int = 1) -> None:
+        self.board, self.slots, self.proto = board, slots, proto
+        self.key, self.epoch, self.nonce = KEY, 0, "00" * 8
+        self.waiting: dict[str, Any] | None = None  # the announced request
+        self.clock_signed = False
         self.random = random.Random(seed)
         self.bit_error = self.drop = self.double = 0.0
         self.restart_every = 0
         self.chatter: list[bytes] = []
         self.acked = 0
         self.boot = 1
-        self.present = True
         self.wall_ms: int | None = None
         self.started_s = time.monotonic()
         self.requests: list[dict[str, Any]] = []
         self.received = b""
         self.before_reply: Callable[[dict[str, Any]], None] | None = None
         self._seq = 0
+        self._done: dict[str, Any] = {}  # the reply to the newest request that was consented to
         self._records_sent = 0
         self.master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -95,14 +102,33 @@ class FakeBoard:
     def hello(self) -> dict[str, Any]:
         oldest = record.read_body(self.slots[0][:40])[0] if self.slots else 1
         head = self.slots[-1] if self.slots else None
+        second = {"nonce": self.nonce, "epoch": self.epoch} | ({"ask": self.ask()} if self.waiting else {})
         return {
-            "board": self.board, "fw": "0.1.0", "proto": 1, "boot": self.boot,
+            "board": self.board, "fw": f"0.{self.proto}.0", "proto": self.proto, "boot": self.boot,
             "ms": int((time.monotonic() - self.started_s) * 1000), "state": "closed", "mute": False, "why": "",
             "seq": oldest + len(self.slots) - 1, "link": (head[40:52] if head else record.genesis(self.board)).hex(),
             "oldest": oldest, "acked": self.acked, "word": "alexa", "model": "0" * 16, "config": "0" * 8,
             "guarded_mv": 0, "sentinel_mv": 3300, "dropped": 0, "overruns": 0, "maintenance": False,
-            "presence": self.present,
+            "presence": False, **(second if self.proto > 1 else {}),
         }  # fmt: skip
+
+    def ask(self) -> dict[str, Any]:
+        """The announced request as `hi` and the line of its own have it."""
+        assert self.waiting is not None
+        return {"do": self.waiting["do"], "digest": signing.digest(signing.canonical(self.waiting)), "ms": CONSENT_MS}
+
+    def consent(self, **reply: Any) -> None:
+        """Somebody makes the gesture: the request that waits gets this reply."""
+        assert self.waiting is not None
+        body, self.waiting = self.waiting, None
+        self._done = {"re": body["id"], "ok": True, **reply}
+        self.say(self._done)
+
+    def refuse(self, say: str) -> None:
+        """Nobody consents, or another program's request takes its place."""
+        assert self.waiting is not None
+        body, self.waiting = self.waiting, None
+        self.say({"re": body["id"], "ok": False, "err": "consent", "say": say})
 
     def telemetry(self) -> dict[str, Any]:
         return {
@@ -180,9 +206,19 @@ class FakeBoard:
             self.before_reply(body)
         reply: dict[str, Any] = {"re": body["id"], "ok": True}
         do = body["do"]
+        signed = self.proto > 1 and "mac" in body
+        if body["id"] == self._done.get("re"):
+            self.say(self._done)
+            return
+        if signed:
+            text = signing.canonical(body)
+            if body["mac"] != signing.request_mac(self.key, self.nonce, text):
+                self.say({"re": body["id"], "ok": False, "err": "mac", "say": "not the right mac"})
+                return
+            reply["nonce"] = self.nonce = signing.digest(self.nonce) * 2
         if do == "hello":
             hello = self.hello()
-            reply["hi"] = {name: hello[name] for name in BRIEF} if body.get("brief") else hello
+            reply["hi"] = {name: hello[name] for name in BRIEF if name in hello} if body.get("brief") else hello
         elif do == "sync":
             seq = body["from"]
             while seq < body["from"] + body["max"] and (slot := self.row(seq)):
@@ -199,15 +235,19 @@ class FakeBoard:
             if slot is None or slot[40:52].hex() != body["link"]:
                 reply = {"re": body["id"], "ok": False, "err": "argument", "say": "not that record's link"}
             else:
-                self.acked = reply["acked"] = body["seq"]
+                if signed or self.proto == 1:
+                    self.acked = body["seq"]
+                reply["acked"] = self.acked
         elif do == "clock":
-            self.wall_ms = body["wall_ms"]
+            self.wall_ms, self.clock_signed = body["wall_ms"], signed
             reply["step_ms"] = 0
-        elif do == "pair":
-            if not self.present:
-                reply = {"re": body["id"], "ok": False, "err": "presence", "say": "hold the talk button and ask again"}
-            else:
-                reply["key"] = KEY.hex()
+        elif do in ("pair", "config-set", "config-rollback") and self.proto > 1:
+            again, self.waiting = self.waiting == body, body
+            reply["wait"] = {"ask": self.ask()["digest"], "ms": CONSENT_MS}
+            if not again:
+                self.say({"ask": self.ask()})
+        elif do == "cancel":
+            self.waiting = None
         elif do != "telemetry":
             reply = {"re": body["id"], "ok": False, "err": "unknown", "say": f"no request {do}"}
         self.say(reply)

@@ -12,12 +12,12 @@ from typing import get_args, get_overloads, get_type_hints
 
 import pytest
 from earlid.board import link as link_module
-from earlid.board.link import BoardGone, BoardRefused, Link, Record, Started, TelemetryMessage
+from earlid.board.link import Asked, BoardGone, BoardRefused, Link, Record, Started, TelemetryMessage
 from earlid.errors import UserError
 from lid import record, wire_schema
 from lid.wire_schema import REQUESTS, field_of, fields
 
-from tests.board.fake_board import FakeBoard, seal_records
+from tests.board.fake_board import KEY, FakeBoard, seal_records
 
 
 @pytest.fixture
@@ -43,10 +43,9 @@ def test_records_are_typed_and_carry_their_slot(board):
 
 
 def test_refusal_carries_error_word_and_sentence(board):
-    board.present = False
-    with Link(board.path) as link, pytest.raises(BoardRefused, match="hold the talk button") as caught:
-        link.request("pair")
-    assert caught.value.err == "presence"
+    with Link(board.path) as link, pytest.raises(BoardRefused, match="not that record's link") as caught:
+        link.request("ack", seq=1, link="0" * 24)
+    assert caught.value.err == "argument"
 
 
 def test_lost_reply_is_requested_again_with_the_same_id(board):
@@ -173,6 +172,76 @@ def test_link_sends_no_control_characters(board):
     assert board.received
     assert all(c == 10 or 32 <= c <= 126 for c in board.received)
     assert all(line.startswith(b"#") for line in board.received.splitlines())
+
+
+@pytest.fixture
+def second():
+    """A board of protocol version 2."""
+    with FakeBoard("00112233aabbccdd", seal_records("00112233aabbccdd", 20), proto=2) as made:
+        yield made
+
+
+def own_key(board, epoch):
+    return KEY if (board, epoch) == ("00112233aabbccdd", 0) else None
+
+
+def test_requests_that_change_something_are_signed_once_the_board_is_known(second):
+    with Link(second.path, own_key) as link:
+        assert link.authority is None
+        link.request("hello")
+        assert link.authority
+        for _ in range(3):
+            link.request("clock", wall_ms=1_800_000_000_000, unc_ms=20)
+        link.request("telemetry", every_ms=0)
+    assert second.clock_signed
+    assert [("mac" in body, body["do"]) for body in second.requests] == [
+        (False, "hello"), (True, "clock"), (True, "clock"), (True, "clock"), (False, "telemetry"),
+    ]  # fmt: skip
+    (client,) = {body["client"] for body in second.requests}
+    assert wire_schema.problem({"client": client}, wire_schema.Signature) == ""
+    assert len({body["mac"] for body in second.requests if "mac" in body}) == 3
+
+
+def test_refused_mac_is_made_anew_with_the_newest_nonce_and_epoch(second):
+    with Link(second.path, lambda board, epoch: KEY[epoch:] + KEY[:epoch]) as link:
+        link.request("hello")
+        second.nonce = "ab" * 8  # another program's signed request
+        assert link.request("ack", seq=20, link=second.slots[19][40:52].hex())["acked"] == 20
+        second.epoch, second.key = 1, KEY[1:] + KEY[:1]
+        link.request("clock", wall_ms=1_800_000_000_000, unc_ms=20)
+        assert second.clock_signed
+        assert link.authority
+
+
+def test_key_that_the_board_does_not_take_leaves_requests_unsigned(second):
+    second.key = bytes(32)
+    with Link(second.path, own_key) as link:
+        link.request("hello")
+        link.request("clock", wall_ms=1_800_000_000_000, unc_ms=20)
+        assert link.authority is False
+    assert not second.clock_signed
+    assert second.wall_ms == 1_800_000_000_000
+
+
+@pytest.mark.parametrize(("proto", "keys", "authority"), [(1, own_key, None), (2, lambda board, epoch: None, False)])
+def test_old_board_and_board_without_a_key_get_unsigned_requests(proto, keys, authority):
+    with FakeBoard("00112233aabbccdd", [], proto=proto) as made, Link(made.path, keys) as link:
+        link.request("hello")
+        assert (link.authority, link.proto, link.fw) == (authority, proto, f"0.{proto}.0")
+        link.request("clock", wall_ms=1_800_000_000_000, unc_ms=20)
+        assert made.wall_ms is not None
+        assert not any("mac" in body for body in made.requests)
+
+
+def test_announcement_of_any_program_is_a_message(second):
+    ask = {"do": "pair", "digest": "1a2b3c4d", "ms": 60_000}
+    with Link(second.path) as link:
+        link.request("hello")
+        for body in ({"ask": ask}, {"ask": ask | {"digest": "\x1b[2J"}}, {"ask": None}):
+            second.say(body)
+        link.request("hello")
+        assert list(link.messages(0)) == [Asked(ask)]
+        assert link.bad_messages == 2
 
 
 def test_unplugged_board_raises_board_gone():

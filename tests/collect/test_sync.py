@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -11,13 +12,14 @@ from earlid.board.link import Link, Record
 from earlid.collect import sync as sync_module
 from earlid.collect.sync import Sync
 from earlid.errors import UserError
+from earlid.ledger import keys
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import COLUMNS, body_of
 from earlid.ledger.store import Ledger
 from lid import record
 
-from tests.board.fake_board import FakeBoard, seal_records
+from tests.board.fake_board import KEY, FakeBoard, seal_records
 
 BOARD = "00112233aabbccdd"
 
@@ -62,6 +64,37 @@ def test_acknowledgement_follows_the_commit(ledger):
         sync_once(board, ledger)
     assert stored_at_ack
     assert all(stored >= seq for seq, stored in stored_at_ack)
+
+
+@pytest.mark.parametrize(("paired", "acked", "words"), [(True, 150, None), (False, 0, "not paired: .* `earlid pair`")])
+def test_only_a_paired_computer_frees_records(ledger, tmp_path, monkeypatch, paired, acked, words):
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
+    if paired:
+        keys.save_key(BOARD, KEY, epoch=0, seq=1)
+    with FakeBoard(BOARD, seal_records(BOARD, 150), proto=2) as board:
+        result = sync_module.sync_once(board.path, ledger, lambda sync, item: None)
+        assert (board.acked, board.clock_signed) == (acked, paired)
+        assert board.wall_ms is not None, "an unsigned clock is a hint all the same"
+        assert paired == any(body["do"] == "ack" for body in board.requests)
+    assert result.stored == 150
+    assert [note for note in result.notes if words and re.search(words, note)] == result.notes
+
+
+def test_board_of_the_first_version_is_collected_from_as_before(ledger):
+    with FakeBoard(BOARD, seal_records(BOARD, 5)) as board:
+        result = sync_module.sync_once(board.path, ledger, lambda sync, item: None)
+        assert (board.acked, result.stored) == (5, 5)
+    assert result.notes == ["this board's firmware is 0.1.0: `earlid flash` updates it."]
+
+
+def test_acknowledgements_follow_the_boards_key_through_its_epochs(ledger, tmp_path, monkeypatch):
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
+    keys.save_key(BOARD, KEY, epoch=3, seq=1)
+    with FakeBoard(BOARD, seal_records(BOARD, 10), proto=2) as board:
+        board.epoch, board.key = 5, record.next_key(record.next_key(KEY))
+        sync_module.sync_once(board.path, ledger, lambda sync, item: None)
+        assert board.acked == 10
+    assert [keys.key_at(BOARD, epoch) for epoch in (2, 3, 5)] == [None, KEY, board.key]
 
 
 @pytest.mark.parametrize(

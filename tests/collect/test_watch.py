@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import pytest
 from earlid.board import link as link_module
 from earlid.cli import main
-from earlid.collect import liveview, pairing, watcher
+from earlid.collect import liveview, watcher
 from earlid.collect.watcher import BoardStatus, Watcher, WatchEvent
 from earlid.errors import UserError
 from earlid.ledger import keys
@@ -229,7 +229,7 @@ def test_clock_steps_and_sleep_are_corrected(location, monkeypatch):
         wait_until(lambda: abs(clock_lead_s() - night_ms / 1000) < 60, state)
         board.append(slots[2])
         log.wait_for(lambda item: item.record and item.record.seq == 3)
-    assert {item.kind for item in log.events} == {"connected", "record"}
+    assert {item.kind for item in log.events} == {"connected", "record", "note"}
     with Reader(location) as reader:
         rows = list(entries(reader, boards(reader)))
     for entry, ms in zip(rows, (1000, 2000, night_ms + 2000), strict=True):
@@ -238,23 +238,63 @@ def test_clock_steps_and_sleep_are_corrected(location, monkeypatch):
     assert abs(log.events[-1].wall_ms - rows[-1].wall_ms) < 1000 + rows[-1].unc_ms
 
 
-def test_pairing_waits_for_the_button_and_saves_the_key_privately(monkeypatch, capsys):
-    monkeypatch.setattr(pairing, "RETRY_S", 0.01)
-    with FakeBoard(BOARD, []) as board:
-        board.present = False
-        with pytest.raises(UserError, match="nobody held"):
-            pairing.pair(board.path, timeout_s=0.1)
-        board.present = True
-        assert pairing.pair(board.path) == BOARD
-    assert keys.read_key(BOARD) == KEY
+def test_pairing_waits_for_consent_and_saves_the_key_privately(capsys):
+    with FakeBoard(BOARD, [], proto=2) as board:
+        board.before_reply = lambda body: board.waiting and board.consent(key=KEY.hex(), epoch=7, seq=4711)
+        assert main(["pair", "-p", board.path]) == 0
+    assert keys.read_pairing(BOARD) == (KEY, 7, 4711)
     assert os.stat(keys.key_path(BOARD)).st_mode & 0o777 == 0o600
-    assert KEY.hex() not in capsys.readouterr().err
-    keys.key_path(BOARD).write_text("no key")
-    with pytest.raises(UserError, match="pair again"):
-        keys.read_key(BOARD)
+    printed = capsys.readouterr().err
+    assert KEY.hex() not in printed
+    assert "latch the mute switch, then hold the talk button for 3 seconds" in printed
+    assert f"Board {BOARD} is paired" in printed
+
+
+def test_board_of_the_first_version_is_not_paired(capsys):
+    with FakeBoard(BOARD, []) as board:
+        assert main(["pair", "-p", board.path]) == 1
+    assert "firmware is 0.1.0: `earlid flash` updates it" in capsys.readouterr().err
+    assert keys.read_pairing(BOARD) is None
+
+
+def test_key_file_of_the_first_version_is_read_and_a_damaged_one_is_named():
+    keys.save_key(BOARD, KEY)
+    keys.key_path(BOARD).write_text(KEY.hex() + "\n")
+    assert keys.read_pairing(BOARD) == (KEY, 0, 1)
+    for text in ("no key", "", "ab", KEY.hex() + " x 1", KEY.hex() + " -1 1", KEY.hex() + " 1 2 3"):
+        keys.key_path(BOARD).write_text(text)
+        with pytest.raises(UserError, match="`earlid pair` again"):
+            keys.read_key(BOARD)
+        assert keys.key_at(BOARD, 0) is None
     with pytest.raises(UserError, match="no board's identifier"):
         keys.read_key("../../etc/passwd")
     assert keys.read_key("ffff") is None
+
+
+def test_watch_shows_what_any_program_asks_consent_for(location):
+    log = EventLog()
+    asked = {"id": 1, "do": "pair"}
+    with FakeBoard(BOARD, seal_records(BOARD, 3), proto=2) as board, Ledger(location) as ledger:
+        board.waiting = asked
+        with watching(board.path, ledger, log):
+            log.wait_for(lambda item: item.kind == "ask")
+            assert "pair, request 47d8bd46" in log.events[-1].text
+            log.events.clear()
+            board.say({"ask": board.ask() | {"do": "config-set", "digest": "1a2b3c4d"}})
+            log.wait_for(lambda item: item.kind == "ask")
+        assert "config-set, request 1a2b3c4d, for 60 s more" in log.events[-1].text
+    assert not any("mac" in body for body in board.requests)
+
+
+def test_watch_says_once_a_connection_what_it_may_not_do(location):
+    log = EventLog()
+    with FakeBoard(BOARD, seal_records(BOARD, 4)[:3], proto=2) as board, Ledger(location) as ledger:
+        with watching(board.path, ledger, log):
+            log.wait_for(lambda item: item.kind == "note")
+            board.append(seal_records(BOARD, 4)[3])
+            log.wait_for(lambda item: item.record and item.record.seq == 4)
+        assert board.acked == 0
+    assert [item.text[:10] for item in log.events if item.kind == "note"] == ["not paired"]
 
 
 def test_live_view_shows_state_level_and_events():

@@ -39,7 +39,7 @@ class Sent(dict[str, Any]):
 
 
 HELLO: dict[str, Any] = {
-    "board": "00112233445566aa", "fw": "0.1.0", "proto": 1, "boot": 3, "ms": 70_000, "state": "closed", "mute": False, "why": "",
+    "board": "00112233445566aa", "fw": "0.2.0", "proto": 2, "boot": 3, "ms": 70_000, "state": "closed", "mute": False, "why": "",
     "seq": 9, "oldest": 1, "acked": 9, "link": "c840d94427bb296c3267b124", "word": "alexa", "model": "0011223344556677",
     "config": "1cc362a8", "guarded_mv": 180, "sentinel_mv": 3290, "dropped": 0, "overruns": 0, "maintenance": False,
     "presence": False,
@@ -151,6 +151,12 @@ def test_healthy_board_has_no_diagnoses() -> None:
 def test_muted_board_is_not_diagnosed_for_its_relay() -> None:
     keys = {diagnosis.key for diagnosis in diagnose(board(hello={"state": "muted", "mute": True}, self_test=0b1101000111))}
     assert keys == {"muted"}
+
+
+def test_firmware_of_the_first_version_is_told_to_update() -> None:
+    (found,) = diagnose(board(hello=HELLO | {"proto": 1, "fw": "0.1.0"}))
+    assert (found.key, found.level) == ("old-firmware", "notice")
+    assert "`earlid flash`" in found.do
 
 
 def test_faults_of_an_earlier_start_are_ignored() -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import itertools
 import random
+import secrets
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, overload
 
 import serial
-from lid import record, wire, wire_schema
-from lid.wire_schema import Hello, MaintenanceHello, Telemetry
+from lid import record, signing, wire, wire_schema
+from lid.wire_schema import Ask, Hello, MaintenanceHello, Telemetry, Wait, WaitReply
 
 from earlid.board.framing import LineReader
 from earlid.board.port import open_port
+from earlid.board.signer import KeyAt, Signer
 from earlid.errors import FAILED, NO_BOARD, UserError
 
 REPLY_TIMEOUT_S = 5.0
@@ -24,6 +27,9 @@ RETRY_S = 0.5
 QUIET_S = 0.25  # no byte for so long in the middle of an answer: the rest of it was lost
 QUEUE_MAX = 65536
 DUPLICATE_WINDOW = 64  # a number at most so far behind the last is a repeated line; further behind, a start whose hello was lost
+CONSENT_RETRY_S = 2.0  # how often to ask whether somebody consented: boards remember a reply for 10 s
+CLIENT = secrets.token_hex(8)  # who asks: this run of this program
+SIGN_TRIES = 2  # another program's signed request takes our nonce away
 
 
 class Record(wire_schema.Record):
@@ -44,7 +50,13 @@ class Started(NamedTuple):
     hello: Hello | MaintenanceHello
 
 
-Message = Record | TelemetryMessage | Started
+class Asked(NamedTuple):
+    """Some program's request waits for the consent of whoever stands at the board."""
+
+    ask: Ask
+
+
+Message = Record | TelemetryMessage | Started | Asked
 
 
 class BoardGone(UserError):
@@ -55,7 +67,7 @@ class BoardGone(UserError):
 
 
 class BoardRefused(UserError):
-    """The board refused a request; `err` is the protocol's word: presence, unknown, argument, state, flash."""
+    """The board refused a request; `err` is the protocol's word, one of `lid.wire_schema.ERRORS`."""
 
     def __init__(self, err: str, say: str) -> None:
         super().__init__(say or f"the board refused: {err}", FAILED)
@@ -69,12 +81,13 @@ class Link:
 
     Args:
         port: a device name, opened exclusively and without resetting the board, or an open serial port.
+        key_at: keys to sign requests with, as `earlid.ledger.keys.key_at`; without, they go unsigned.
 
     Raises:
         UserError: code 3 when the port cannot be opened.
     """
 
-    def __init__(self, port: str | serial.Serial) -> None:
+    def __init__(self, port: str | serial.Serial, key_at: KeyAt = lambda board, epoch: None) -> None:
         self._port = open_port(port) if isinstance(port, str) else port
         self.path = str(self._port.port or "port")
         self._reader = LineReader(wire.HOST_LINE_MAX)
@@ -85,6 +98,9 @@ class Link:
         self._ids = itertools.count(random.randrange(wire.SEQ_WRAP))
         self._last_seq: int | None = None
         self._progress_s = time.monotonic()
+        self._lock: AbstractContextManager[object] = nullcontext()  # held while the port is used
+        self._announced: int | None = None  # the request that waits for consent
+        self._signer = Signer(key_at)
         self.missed_lines = 0
         self.bad_records = 0
         self.bad_messages = 0  # telemetry and greetings that are not as `lid.wire_schema` has them
@@ -110,6 +126,21 @@ class Link:
     def bad_lines(self) -> int:
         """Lines that looked like frames and were damaged."""
         return self._reader.bad_lines
+
+    @property
+    def proto(self) -> int:
+        """The board's protocol version; 0 until it has said it."""
+        return self._signer.proto
+
+    @property
+    def fw(self) -> str:
+        """The board's firmware version; empty until it has said it."""
+        return self._signer.fw
+
+    @property
+    def authority(self) -> bool | None:
+        """Whether our signed requests count with the board: its key is here; None where it asks for no signature."""
+        return self._signer.signs if self._signer.wanted else None
 
     # The replies' types, one overload a request: as `lid.wire_schema.REQUESTS` has them, which a test compares.
     @overload
@@ -164,6 +195,22 @@ class Link:
 
     def exchange(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
         """As `request`, for any verb and any firmware: the reply as it came. Asked again with the same id while none comes."""
+        return self._signed(lambda: self._exchange(do, timeout_s, arguments))
+
+    def _signed(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Send a request that may be signed, again with the newest nonce and epoch, and at last unsigned."""
+        for tries_left in reversed(range(SIGN_TRIES)):
+            try:
+                return send()
+            except BoardRefused as refused:
+                if refused.err != "mac":
+                    raise
+                self._exchange("hello", REPLY_TIMEOUT_S, {})
+                if not tries_left:
+                    self._signer.give_up()
+        return send()
+
+    def _exchange(self, do: str, timeout_s: float, arguments: dict[str, Any]) -> dict[str, Any]:
         number, body = self._compose(do, arguments)
         self._progress_s = time.monotonic()
         send_at_s = self._progress_s
@@ -183,9 +230,68 @@ class Link:
             self._receive()
             if self._progress_s > now:  # records are on their way: the reply comes behind them
                 send_at_s = self._progress_s + RETRY_S
-        reply = self._replies.pop(number)
-        self._replies.clear()
-        return _accepted(reply)
+        return _accepted(self._take_reply(number))
+
+    def request_consent(self, do: str, on_wait: Callable[[Wait], None], **arguments: Any) -> dict[str, Any]:
+        """Ask for what a person at the board has to consent to, and wait for that; withdrawn when it is interrupted.
+
+        Args:
+            do: `pair`, `config-rollback` or `config-set`.
+            on_wait: called again and again while the request waits, with how long it still does; what it raises, as Ctrl-C
+                does, withdraws the request.
+            arguments: as of `request`.
+
+        Returns:
+            The reply's body, checked as by `request`; at once when the board asks for no consent.
+
+        Raises:
+            BoardRefused: `consent` when nobody consented in time, or another program's request took its place.
+            BoardGone: no reply in time, or the port is gone.
+            UserError: the board restarted, or announced something else than was asked.
+        """
+        try:
+            reply = self._signed(lambda: self._await_consent(do, on_wait, arguments))
+        except BaseException as error:
+            if not isinstance(error, BoardRefused | BoardGone):
+                with suppress(UserError):
+                    self.exchange("cancel")
+            raise
+        finally:
+            self._announced = None
+        return _checked(do, arguments, reply)
+
+    def _await_consent(self, do: str, on_wait: Callable[[Wait], None], arguments: dict[str, Any]) -> dict[str, Any]:
+        number, body = self._compose(do, arguments)
+        self._announced, restarts = number, self.restarts
+        digest = signing.digest(signing.canonical(body))
+        end_s = give_up_s = time.monotonic() + REPLY_TIMEOUT_S
+        send_at_s, waiting = 0.0, False
+        while (now_s := time.monotonic()) < give_up_s:
+            with self._lock:
+                if now_s >= send_at_s:
+                    self._send(body)
+                    send_at_s = now_s + (CONSENT_RETRY_S if waiting else RETRY_S)
+                self._receive()
+                reply = self._replies.pop(number, None)
+            if reply and wire_schema.problem(reply, WaitReply):
+                return _accepted(reply)
+            if reply:
+                if reply["wait"]["ask"] != digest:
+                    raise UserError(f"the board announces {reply['wait']['ask']}, not what was asked ({digest}).", FAILED)
+                left_s = reply["wait"]["ms"] / 1000
+                end_s = min(end_s, now_s + left_s) if waiting else now_s + left_s
+                give_up_s, waiting = end_s + REPLY_TIMEOUT_S, True
+            if self.restarts != restarts:
+                raise UserError("the board restarted meanwhile; nothing was changed. Ask again.", FAILED)
+            if waiting:
+                on_wait({"ask": digest, "ms": max(0, round((end_s - now_s) * 1000))})
+        raise BoardGone(f"the board at {self.path} does not answer. `earlid doctor` looks for the cause.")
+
+    def _take_reply(self, number: int) -> dict[str, Any]:
+        """The reply with this number, {} for none; forgets all others but that of the request that waits for consent."""
+        reply = self._replies.pop(number, {})
+        self._replies = {kept: body for kept, body in self._replies.items() if kept == self._announced}
+        return reply
 
     def request_once(self, do: str, **arguments: Any) -> dict[str, Any] | None:
         """Send a request once, for requests that matter for the records they bring.
@@ -203,8 +309,7 @@ class Link:
         while number not in self._replies and time.monotonic() < quiet_at_s:
             if self._receive():
                 quiet_at_s = time.monotonic() + QUIET_S
-        reply = self._replies.pop(number, None)
-        self._replies.clear()
+        reply = self._take_reply(number)
         return _checked(do, arguments, _accepted(reply)) if reply else None
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
@@ -227,7 +332,8 @@ class Link:
 
     def _compose(self, do: str, arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         number = next(self._ids) % wire.SEQ_WRAP
-        return number, {"id": number, "do": do} | {name.rstrip("_"): value for name, value in arguments.items()}
+        named = {name.rstrip("_"): value for name, value in arguments.items()}
+        return number, self._signer.sign({"id": number, "do": do} | named | {"client": CLIENT})
 
     def _send(self, body: dict[str, Any]) -> None:
         line = wire.encode(next(self._send_seq), body)
@@ -282,8 +388,13 @@ class Link:
             in_maintenance = isinstance(hello, dict) and hello.get("maintenance") is True
             if not self._is_bad(hello, MaintenanceHello if in_maintenance else Hello):
                 self.restarts += 1
+                self._signer.learn(hello)
                 self._queue.append(Started(hello))
+        elif "ask" in body and "re" not in body:
+            if not self._is_bad(body["ask"], Ask):
+                self._queue.append(Asked(body["ask"]))
         elif type(body.get("re")) is int:
+            self._signer.learn_reply(body)
             self._replies[body["re"]] = body
 
     def _is_bad(self, value: object, expected: object) -> bool:

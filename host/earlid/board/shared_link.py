@@ -11,6 +11,7 @@ from typing import Any
 
 from earlid.board.link import REPLY_TIMEOUT_S, Link, Message
 from earlid.board.port_proxy import PortProxy, open_proxy
+from earlid.board.signer import KeyAt
 from earlid.errors import UserError
 
 SLICE_S = 0.02  # how long `messages` keeps other threads, and what it received, waiting
@@ -19,8 +20,8 @@ SLICE_S = 0.02  # how long `messages` keeps other threads, and what it received,
 class SharedLink(Link):
     """A `Link` that a port proxy's thread uses between the calls of the thread that owns it."""
 
-    def __init__(self, port: str) -> None:
-        super().__init__(port)
+    def __init__(self, port: str, key_at: KeyAt) -> None:
+        super().__init__(port, key_at)
         self._lock = threading.RLock()
 
     def exchange(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles, now
 from earlid.errors import USAGE, UserError
 from earlid.files import read_json
 from earlid.gate import models
+from earlid.ledger.keys import key_at
 from earlid.ledger.location import data_dir
 
 SCRIPT_KEYS = {
@@ -131,7 +132,7 @@ class Calibration:
             UserError: with what to do; what was measured is kept.
         """
         options = self._options
-        with SharedLink(self._port) as link, link.proxy():
+        with SharedLink(self._port, key_at) as link, link.proxy():
             hello = link.request("hello")["hi"]
             files = SessionFiles(data_dir() / "calibration", hello["board"])
             current = dict(link.request("config-get")["config"])

@@ -1,48 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Pairing: fetches a board's key while a person holds its talk button, and saves it for `earlid verify`."""
+"""Pairing: a board gives out its key to this computer when the person at the board consents; saved for all that needs it."""
 
 from __future__ import annotations
 
-import sys
-import time
+from pathlib import Path
 
-from earlid.board.link import BoardRefused, Link
-from earlid.errors import FAILED, UserError
+from earlid.board.consent import request_with_consent, require_version_2
+from earlid.board.link import Link
 from earlid.ledger.keys import save_key
 
-BUTTON_TIMEOUT_S = 60.0
-RETRY_S = 0.5
+WHAT = (
+    "The board is to give this computer its key: with it `earlid watch` sets the clock and frees read records, and "
+    "`earlid verify` checks every record's seal."
+)
 
 
-def pair(port: str, timeout_s: float = BUTTON_TIMEOUT_S) -> str:
-    """Request the key until the talk button is held, and save it.
+def pair(port: str) -> tuple[str, Path]:
+    """Request the key, wait for the consent of the person at the board, and save it.
 
     Args:
         port: the board's serial port.
-        timeout_s: how long to wait for the button.
 
     Returns:
-        The board's identifier.
+        The board's identifier, and the file of the key.
 
     Raises:
-        UserError: nobody pressed the button, or the board is not there.
+        UserError: nobody consented, the board's firmware is too old, or it is not there.
     """
     with Link(port) as link:
-        board = link.request("hello")["hi"]["board"]
-        print(f"Hold the talk button of board {board} now.", file=sys.stderr)
-        end_s = time.monotonic() + timeout_s
-        while time.monotonic() < end_s:
-            try:
-                key = link.request("pair")["key"]
-            except BoardRefused as refused:
-                if refused.err != "presence":
-                    raise
-                time.sleep(RETRY_S)
-                continue
-            path = save_key(board, bytes.fromhex(key))
-            print(
-                f"Paired. The key is in {path}; keep a copy where this computer's disk cannot take it along.",
-                file=sys.stderr,
-            )
-            return board
-    raise UserError("nobody held the talk button: hold it down and run `earlid watch --pair` again.", FAILED)
+        hello = link.request("hello")["hi"]
+        require_version_2(hello["fw"], hello["proto"])
+        reply = request_with_consent(link, "pair", what=WHAT, again="earlid pair")
+    return hello["board"], save_key(hello["board"], bytes.fromhex(reply["key"]), reply.get("epoch", 0), reply.get("seq", 1))

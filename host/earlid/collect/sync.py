@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from lid import record
 from lid.wire_schema import BriefHello
 
+from earlid.board.consent import old_firmware_text
 from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Link, Record
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.ledger.chain import count_linked
+from earlid.ledger.keys import key_at
 from earlid.ledger.store import Head, Ledger, now_ms
 
 BATCH = 64  # what the protocol allows at once
@@ -131,8 +133,20 @@ class Sync:
             return self._zero_ms + item.ms
         return item.wall_ms or None
 
+    def standing_text(self) -> str:
+        """What this computer may not do with the board, and what to do about it; empty when it may do all."""
+        if 0 < self._link.proto < 2:
+            return old_firmware_text(self._link.fw, self._link.proto)
+        if self._link.authority is False:
+            return "not paired: the board keeps this computer's clock as a hint and frees no records; `earlid pair`"
+        return ""
+
     def set_clock(self) -> int:
-        """Set the board's clock; returns the step in ms, 0 where the board refuses."""
+        """Set the board's clock, or give it a hint where this computer is not paired.
+
+        Returns:
+            The step in ms; 0 where the board refuses.
+        """
         try:
             reply = self._link.request("clock", wall_ms=self._clock_ms(), unc_ms=HOST_CLOCK_UNC_MS)
         except BoardRefused:
@@ -277,8 +291,11 @@ class Sync:
         return stored[-1]
 
     def _acknowledge(self, last: Record | None, result: SyncResult) -> None:
-        """Acknowledge what the ledger holds. A line too bad for the reply is no error: the next acknowledgement covers it."""
-        if last is None:
+        """Acknowledge what the ledger holds, where that counts: signed, to a board of version 2.
+
+        A line too bad for the reply is no error: the next acknowledgement covers it.
+        """
+        if last is None or self._link.authority is False:
             return
         timeout_s = BAD_LINE_S if self._link.bad_lines else REPLY_TIMEOUT_S
         try:
@@ -297,8 +314,10 @@ class Sync:
 
 def sync_once(port: str, ledger: Ledger, on_stored: Callable[[Sync, Record], None]) -> SyncResult:
     """Set the clock of the board at a port and fetch what the ledger lacks; errors as of `Sync.catch_up`."""
-    with Link(port) as link:
+    with Link(port, key_at) as link:
         sync = Sync(link, ledger, on_stored=on_stored)
         sync.refresh_hello()
         sync.set_clock()
-        return sync.catch_up()
+        result = sync.catch_up()
+        result.notes += filter(None, [sync.standing_text()])
+        return result

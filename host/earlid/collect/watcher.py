@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from earlid.board.link import Link, Record, Started, TelemetryMessage
+from earlid.board.consent import ask_text
+from earlid.board.link import Asked, Link, Record, Started, TelemetryMessage
 from earlid.board.port_proxy import PortProxy, open_proxy
 from earlid.collect.sync import Sync, SyncResult
 from earlid.errors import UserError
+from earlid.ledger.keys import key_at
 from earlid.ledger.store import Ledger, now_ms
 
 RECONNECT_S = (0.5, 0.5, 1.0, 2.0, 5.0)  # waits before each new try
@@ -25,7 +27,7 @@ CLOCK_STEP_MS = 1000  # this computer's clock was set, or it slept: the board's 
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """Something that happened: kind is `connected`, `disconnected`, `record`, `gap`, `restart`, `note` or `error`."""
+    """Something that happened: kind is `connected`, `disconnected`, `record`, `ask`, `gap`, `restart`, `note` or `error`."""
 
     kind: str
     board: str
@@ -78,7 +80,7 @@ class Watcher(threading.Thread):
         failures = 0
         while not self._end.is_set():
             try:
-                with Link(self.status.port) as link, open_proxy(self.status.port) as proxy:
+                with Link(self.status.port, key_at) as link, open_proxy(self.status.port) as proxy:
                     self._session(link, proxy)
             except UserError as error:
                 was_connected, last_error = self.status.connected, self.status.error
@@ -104,6 +106,8 @@ class Watcher(threading.Thread):
                 elif isinstance(message, Started):
                     self._emit("restart", f"started again ({message.hello.get('why') or 'no reason given'})")
                     self._begin(link, sync)
+                elif isinstance(message, Asked):
+                    self._emit("ask", ask_text(message.ask))
                 elif not sync.store_live(message):
                     self._report(sync.catch_up())
                 if self._end.is_set():
@@ -133,6 +137,11 @@ class Watcher(threading.Thread):
         self.status.error, self.status.connected = "", True
         self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}")
         self._report(result)
+        if standing := sync.standing_text():
+            self._emit("note", standing)
+        ask: Any = sync.hello.get("ask")
+        if ask:  # it was announced before we came
+            self._emit("ask", ask_text(ask))
         link.request("telemetry", every_ms=self._telemetry_ms)
 
     def _report(self, result: SyncResult) -> None:

@@ -212,8 +212,19 @@ def has_word(observation: Observation) -> Iterator[Diagnosis]:
             )  # fmt: skip
 
 
+def old_firmware(observation: Observation) -> Iterator[Diagnosis]:
+    """The firmware is older than protocol version 2."""
+    for board in observation.boards:
+        if board.hello.get("proto", 2) < 2:
+            yield Diagnosis(
+                "old-firmware", board.port, f"The board's firmware is {board.hello.get('fw', '?')}.",
+                "Its receipts are collected; pairing and changing its settings need a newer one.",
+                "`earlid flash` updates it and keeps its journal.", NOTICE,
+            )  # fmt: skip
+
+
 def _is_up(board: ExaminedBoard) -> bool:
     return board.hello.get("state") in ("closed", "open", "muted") and not board.hello.get("maintenance")
 
 
-RULES: tuple[Rule, ...] = (state, self_test, rails, microphone, faults, brown_out, has_word, line)
+RULES: tuple[Rule, ...] = (state, self_test, rails, microphone, faults, brown_out, has_word, old_firmware, line)

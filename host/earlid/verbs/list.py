@@ -10,6 +10,7 @@ import sys
 from serial.tools import list_ports
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
+from earlid.board.consent import old_firmware_text
 from earlid.board.detect import ProbeResult, describe_ports, probe_all
 from earlid.board.port import candidate_ports, named_port
 from earlid.errors import NO_BOARD, UserError
@@ -52,7 +53,10 @@ def run(args: argparse.Namespace) -> int:
     if not results:
         raise UserError("no board found. Plug one in with a data cable; `earlid doctor` helps when it is.", NO_BOARD)
     for result in results:
+        hello = result.hello or {}
         hint = result.error or NEXT.get(result.state, "").format(port=result.port)
+        if not hint and "proto" in hello:
+            hint = old_firmware_text(hello.get("fw", ""), hello["proto"])
         if hint and not args.json:
             print(f"earlid: {hint}", file=sys.stderr)
     return NO_BOARD if all(result.state == "gone" for result in results) else 0

@@ -36,7 +36,6 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--once", action="store_true", help="fetch what is missing and end")
     add_json_argument(parser, "one record a line on stdout, once it is durable")
     parser.add_argument("-q", "--quiet", action="store_true", help="only boards coming and going, gaps and troubles")
-    parser.add_argument("--pair", action="store_true", help="fetch the board's key (hold its talk button), then go on")
     parser.add_argument(
         "--service", nargs="?", const="auto", choices=("auto", "systemd", "launchd"), metavar="systemd|launchd",
         help="print the file that makes this a service, and end",
@@ -53,11 +52,6 @@ def run(args: argparse.Namespace) -> int:
 
     location = locate(args.ledger)
     with Ledger(location) as ledger:
-        if args.pair:
-            from earlid.board.port import pick_port
-            from earlid.collect.pairing import pair
-
-            pair((args.port or [None])[0] or pick_port(None))
         if args.once:
             return _once(args, ledger)
         return _watch(args, ledger, location)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""`earlid pair`: the board gives this computer its key, when somebody at the board consents."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from earlid.arguments import Subparsers, add_port_argument
+from earlid.board.consent import GESTURE
+
+
+def add(subparsers: Subparsers) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "pair",
+        help="let this computer set a board's clock, free read records and check their seals",
+        description=f"Asks a board for its key. It gives it out when you consent at the board: {GESTURE}. "
+        "Nothing on this computer can do that for you.",
+    )
+    add_port_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pair one board."""
+    from earlid.board.port import pick_port
+    from earlid.collect.pairing import pair
+
+    print_paired(*pair(pick_port(args.port)))
+    return 0
+
+
+def print_paired(board: str, path: object) -> None:
+    """Say that a board is paired, and where its key is."""
+    print(
+        f"Board {board} is paired. Release its mute switch. The key is in {path}; keep a copy where this computer's disk "
+        "cannot take it along.",
+        file=sys.stderr,
+    )
