@@ -242,7 +242,7 @@ def test_pairing_waits_for_consent_and_saves_the_key_privately(capsys):
     with FakeBoard(BOARD, [], proto=2) as board:
         board.before_reply = lambda body: board.waiting and board.consent(key=KEY.hex(), epoch=7, seq=4711)
         assert main(["pair", "-p", board.path]) == 0
-    assert keys.read_pairing(BOARD) == (KEY, 7, 4711)
+    assert keys.read_keys(BOARD) == ((KEY, 7, 4711),)
     assert os.stat(keys.key_path(BOARD)).st_mode & 0o777 == 0o600
     printed = capsys.readouterr().err
     assert KEY.hex() not in printed
@@ -254,21 +254,21 @@ def test_board_of_the_first_version_is_not_paired(capsys):
     with FakeBoard(BOARD, []) as board:
         assert main(["pair", "-p", board.path]) == 1
     assert "firmware is 0.1.0: `earlid flash` updates it" in capsys.readouterr().err
-    assert keys.read_pairing(BOARD) is None
+    assert keys.read_keys(BOARD) == ()
 
 
 def test_key_file_of_the_first_version_is_read_and_a_damaged_one_is_named():
     keys.save_key(BOARD, KEY)
     keys.key_path(BOARD).write_text(KEY.hex() + "\n")
-    assert keys.read_pairing(BOARD) == (KEY, 0, 1)
+    assert keys.read_keys(BOARD) == ((KEY, 0, 1),)
     for text in ("no key", "", "ab", KEY.hex() + " x 1", KEY.hex() + " -1 1", KEY.hex() + " 1 2 3"):
         keys.key_path(BOARD).write_text(text)
         with pytest.raises(UserError, match="`earlid pair` again"):
-            keys.read_key(BOARD)
+            keys.read_keys(BOARD)
         assert keys.key_at(BOARD, 0) is None
     with pytest.raises(UserError, match="no board's identifier"):
-        keys.read_key("../../etc/passwd")
-    assert keys.read_key("ffff") is None
+        keys.read_keys("../../etc/passwd")
+    assert keys.read_keys("ffff") == ()
 
 
 def test_watch_shows_what_any_program_asks_consent_for(location):
@@ -339,5 +339,5 @@ def test_killed_sync_loses_no_acknowledged_record(location, size):
     assert kills == 6
     with Reader(location) as reader:
         assert reader.rows("SELECT COUNT(*), COUNT(DISTINCT seq), MAX(seq) FROM records") == [(size, size, size)]
-        judged = judge(reader, boards(reader)[0], KEY)
+        judged = judge(reader, boards(reader)[0], (keys.PairedKey(KEY),))
     assert judged.exit_code == 0, judged.findings

@@ -49,7 +49,7 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed
             hello = link.request("hello")["hi"]
     with Reader(location) as reader:
         (row,) = boards(reader)
-        judgement = judge(reader, row, None)
+        judgement = judge(reader, row, ())
     assert judgement.exit_code == 0, f"seed {seed}: {judgement.findings}"
     assert judgement.records >= records, f"seed {seed}"
     assert judgement.head_seq in (hello["seq"], hello["seq"] - 1, hello["seq"] - 2), f"seed {seed}"

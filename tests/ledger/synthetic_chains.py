@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from earlid.ledger.keys import PairedKey
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import row_from_slot
 from lid import record
 
 BOARD = "00112233aabbccdd"
 KEY = bytes(range(32))
+KEYS = (PairedKey(KEY),)
 
 
 def fields(seq, ms, event, reason="", *, boot=1, score=0, flags=0, wall_ms=0, unc_ms=65535, a=0, b=0):

@@ -9,10 +9,12 @@ import pytest
 from earlid.errors import UserError
 from earlid.ledger.anchor_code import DIGITS, Anchor, make_code, parse_code
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, TAIL_CUT, ChainChecker, PurgedRun, count_linked
+from earlid.ledger.keys import PairedKey, key_at, read_keys, save_key
+from earlid.ledger.ratchet import LEAST_RECORDS, SEGMENT_RECORDS
 from hypothesis import given
 from hypothesis import strategies as st
 from lid import record
-from synthetic_chains import BOARD, KEY, fields, life, rows_of, seal_all
+from synthetic_chains import BOARD, KEY, KEYS, fields, life, rows_of, seal_all
 
 SLOTS = life(60)
 
@@ -42,12 +44,12 @@ def restamp(slots, at, key=None, **changes):
 
 def test_intact_chain_is_intact_with_and_without_key():
     assert judge(SLOTS) == [(INTACT, 1, 60)]
-    assert judge(SLOTS, key=KEY) == [(INTACT, 1, 60)]
+    assert judge(SLOTS, keys=KEYS) == [(INTACT, 1, 60)]
 
 
 def test_verdicts_say_what_is_not_known():
-    for key, word in ((None, "without the board's key"), (KEY, "never recorded")):
-        checker = ChainChecker(BOARD, key)
+    for keys, word in (((), "without the board's key"), (KEYS, "never recorded")):
+        checker = ChainChecker(BOARD, keys)
         checker.feed(rows_of(SLOTS))
         assert word in checker.finish()[0].say
 
@@ -56,7 +58,7 @@ def test_verdicts_say_what_is_not_known():
 @pytest.mark.parametrize("key", [None, KEY])
 def test_edited_field_is_altered_at_its_record(at, key):
     slots = [*SLOTS[:at], edited(SLOTS[at], reason="button", a=1), *SLOTS[at + 1 :]]
-    assert judge(slots, key=key) == [(ALTERED, at + 1, at + 1)]
+    assert judge(slots, keys=(PairedKey(key),) if key else ()) == [(ALTERED, at + 1, at + 1)]
 
 
 @pytest.mark.parametrize("where", [slice(40, 52), slice(52, 60)])
@@ -85,13 +87,13 @@ def test_replayed_record_under_a_new_number_is_altered():
 def test_relinked_chain_is_altered_with_key_or_anchor_only():
     forged = restamp(SLOTS, 30, reason="button")
     assert judge(forged) == [(INTACT, 1, 60)]
-    assert judge(forged, key=KEY) == [(ALTERED, 31, 60)]
+    assert judge(forged, keys=KEYS) == [(ALTERED, 31, 60)]
     anchors = {(1, 60): SLOTS[59][40:52]}
     assert judge(forged, anchors=anchors) == [(ALTERED, 60, 60)]
     assert judge(forged, typed=[parse_code(make_code(40, SLOTS[39][40:52]))]) == [(ALTERED, 40, 40)]
     with_key = restamp(SLOTS, 30, KEY, reason="button")
-    assert judge(with_key, key=KEY) == [(INTACT, 1, 60)]
-    assert judge(with_key, key=KEY, anchors=anchors) == [(ALTERED, 60, 60)]
+    assert judge(with_key, keys=KEYS) == [(INTACT, 1, 60)]
+    assert judge(with_key, keys=KEYS, anchors=anchors) == [(ALTERED, 60, 60)]
 
 
 def test_cut_tail_is_found_by_anchors():
@@ -100,7 +102,7 @@ def test_cut_tail_is_found_by_anchors():
     assert judge(SLOTS[:50], anchors=anchors) == [(TAIL_CUT, 51, 55)]
     assert judge(SLOTS[:50], typed=[parse_code(make_code(60, SLOTS[59][40:52]))]) == [(TAIL_CUT, 51, 60)]
     regrown = SLOTS[:50] + life(10, first=51, prev=SLOTS[49][40:52], step_ms=7)
-    assert judge(regrown, key=KEY, anchors=anchors) == [(ALTERED, 55, 55)]
+    assert judge(regrown, keys=KEYS, anchors=anchors) == [(ALTERED, 55, 55)]
 
 
 def test_restarted_chain_is_reported_and_both_parts_are_judged():
@@ -124,8 +126,8 @@ def test_gap_that_the_board_reported_says_so():
 def test_chain_across_purges_is_intact_only_with_true_heads():
     head = SLOTS[29][40:52]
     purges = [PurgedRun(1, 1, 1, 10, None, SLOTS[9][40:52]), PurgedRun(1, 11, 1, 30, SLOTS[9][40:52], head)]
-    assert judge(SLOTS[30:], key=KEY, purges=purges) == [(INTACT, 1, 60)]
-    assert judge(SLOTS[31:], key=KEY, purges=purges) == [(GAP, 31, 31)]
+    assert judge(SLOTS[30:], keys=KEYS, purges=purges) == [(INTACT, 1, 60)]
+    assert judge(SLOTS[31:], keys=KEYS, purges=purges) == [(GAP, 31, 31)]
     assert judge(SLOTS[30:], purges=[PurgedRun(1, 1, 1, 30, None, bytes(12))]) == [(ALTERED, 31, 31)]
     middle = [PurgedRun(1, 21, 1, 30, SLOTS[19][40:52], head)]
     assert judge(SLOTS[:20] + SLOTS[30:], purges=middle) == [(INTACT, 1, 60)]
@@ -150,7 +152,7 @@ def test_random_single_change_is_never_intact():
         row = list(rows[at])
         row[column] ^= 1 << rng.randrange(4)
         rows[at] = tuple(row)
-        checker = ChainChecker(BOARD, KEY)
+        checker = ChainChecker(BOARD, KEYS)
         checker.feed(rows)
         found = [(finding.verdict, finding.first) for finding in checker.finish()]
         assert found == [(ALTERED, at + 1)], f"seed 20261122, trial {trial}, column {column}"
@@ -159,7 +161,103 @@ def test_random_single_change_is_never_intact():
 def test_fast_mac_equals_its_definition():
     body = SLOTS[5][:40]
     assert record.make_mac(KEY, SLOTS[4][40:52], body) == SLOTS[5][52:60]
-    assert judge(SLOTS, key=KEY[::-1]) == [(ALTERED, 1, 60)]
+    assert judge(SLOTS, keys=(PairedKey(KEY[::-1]),)) == [(ALTERED, 1, 60)]
+
+
+def keyed_life(*epochs, first=1, prev=None, event=lambda seq: ("near-miss", "word")):
+    """Records under the keys of epochs: (epoch, how many)."""
+    slots = []
+    for epoch, count in epochs:
+        rows = [fields(first + i, 1000 * (first + i), *event(first + i)) for i in range(count)]
+        slots += seal_all(rows, key=PairedKey(KEY).at(epoch), prev=slots[-1][40:52] if slots else prev)
+        first += count
+    return slots
+
+
+def reseal(slots, first, key):
+    """All records after `first` told anew under a key."""
+    prev = slots[first - 1][40:52] if first else record.genesis(BOARD)
+    made = slots[:first]
+    for slot in slots[first:]:
+        sealed, prev = record.seal(key, prev, edited(slot, score=9)[:40])
+        made.append(sealed)
+    return made
+
+
+FULL = SEGMENT_RECORDS
+
+
+def test_keys_are_followed_forward():
+    slots = keyed_life((0, FULL), (1, FULL), (2, 30))
+    assert judge(slots, keys=KEYS) == [(INTACT, 1, 2 * FULL + 30)]
+    assert judge(slots, keys=()) == [(INTACT, 1, 2 * FULL + 30)]
+    back = keyed_life((0, FULL), (1, FULL), (0, 30))
+    assert judge(back, keys=KEYS) == [(ALTERED, 2 * FULL + 1, 2 * FULL + 30)]
+    short = keyed_life((0, LEAST_RECORDS), (1, 5))  # blocks of its flash died
+    assert judge(short, keys=KEYS) == [(INTACT, 1, LEAST_RECORDS + 5)]
+
+
+def test_earlier_records_resealed_with_a_later_key_are_altered():
+    slots = keyed_life((0, FULL), (1, FULL), (2, 30))
+    stolen = PairedKey(KEY).at(2)
+    whole = reseal(slots, 0, stolen)
+    assert judge(whole, keys=KEYS) == [(ALTERED, 1, 1), (ALTERED, 2, 2 * LEAST_RECORDS)]
+    segment = reseal(slots, FULL, stolen)  # its key is two turns away, of which the second cannot have been
+    assert judge(segment, keys=KEYS) == [(ALTERED, FULL + 1, FULL + 1), (ALTERED, FULL + 2, 2 * LEAST_RECORDS)]
+    most_of_it = reseal(slots, FULL + 10, stolen)  # a record left as it was leads to the next key
+    assert judge(most_of_it, keys=KEYS) == [(ALTERED, FULL + 11, FULL + LEAST_RECORDS)]
+    own_segment = reseal(slots, 2 * FULL, stolen)  # what no ratchet tells: PROTOCOL.md
+    assert judge(own_segment, keys=KEYS) == [(INTACT, 1, len(slots))]
+
+
+def test_keys_are_followed_over_missing_and_purged_records():
+    slots = keyed_life(*((epoch, FULL) for epoch in range(6)), (6, 20))
+    kept = slots[: FULL // 2] + slots[5 * FULL + 7 :]
+    assert judge(kept, keys=KEYS) == [(GAP, FULL // 2 + 1, 5 * FULL + 7)]
+    purges = [PurgedRun(1, 1, 1, 4 * FULL, None, slots[4 * FULL - 1][40:52])]
+    assert judge(slots[4 * FULL :], keys=KEYS, purges=purges) == [(INTACT, 1, 6 * FULL + 20)]
+
+
+def test_records_before_pairing_are_judged_by_their_links():
+    slots = keyed_life((0, FULL), (1, FULL), (2, 30))
+    keys = (PairedKey(PairedKey(KEY).at(1), 1, FULL + 1),)
+    checker = ChainChecker(BOARD, keys)
+    checker.feed(rows_of(slots))
+    (finding,) = checker.finish()
+    assert finding[:3] == (INTACT, 1, len(slots))
+    assert f"each from {FULL + 1} on bears the mark" in finding.say
+    assert f"Before {FULL + 1} this computer was not paired" in finding.say
+    assert judge(restamp(slots[: FULL + 20], FULL - 5, score=9), keys=keys) == [(ALTERED, FULL + 1, FULL + 20)]
+    assert judge(slots[:FULL], keys=keys) == [(INTACT, 1, FULL)]
+
+
+def test_board_that_lost_its_key_cannot_be_judged_until_paired_anew():
+    def event(seq):
+        return ("config", "key-lost") if seq == 11 else ("mute", "")
+
+    first = keyed_life((0, 10))
+    rows = [fields(seq, 1000 * seq, *event(seq)) for seq in range(11, 41)]
+    second = seal_all(rows, key=KEY[::-1], prev=first[-1][40:52])
+    assert judge(first + second, keys=KEYS) == [(CANNOT_JUDGE, 11, 40)]
+    assert judge(first + second, keys=(*KEYS, PairedKey(KEY[::-1], 4, 11))) == [(INTACT, 1, 40)]
+    assert judge(first + second, keys=(*KEYS, PairedKey(KEY[::-1], 4, 31))) == [(CANNOT_JUDGE, 11, 30)]
+    silent = seal_all([fields(seq, 1000 * seq, "mute") for seq in range(11, 41)], key=KEY[::-1], prev=first[-1][40:52])
+    assert judge(first + silent, keys=KEYS) == [(ALTERED, 11, 40)]
+
+
+def test_first_key_that_leads_to_a_later_one_is_kept():
+    save_key(BOARD, PairedKey(KEY).at(3), 3, 3019)
+    save_key(BOARD, PairedKey(KEY).at(5), 5, 5031)
+    assert read_keys(BOARD) == (PairedKey(PairedKey(KEY).at(3), 3, 3019),)
+    assert key_at(BOARD, 7) == PairedKey(KEY).at(7)
+    assert key_at(BOARD, 2) is None
+    save_key(BOARD, KEY, 0, 1)  # an earlier one of the same: it leads to all of them
+    assert read_keys(BOARD) == (PairedKey(KEY),)
+    save_key(BOARD, bytes(32), 9, 9000)
+    assert read_keys(BOARD) == (PairedKey(KEY), PairedKey(bytes(32), 9, 9000))
+    assert key_at(BOARD, 9) == bytes(32)
+    assert key_at("ffff", 0) is None
+    assert PairedKey(KEY).at(1 << 31) is None  # what a board may say, and nobody computes
 
 
 def test_count_linked_counts_up_to_the_first_bad_slot():

@@ -18,7 +18,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from synthetic_chains import BOARD, KEY, life
+from synthetic_chains import BOARD, KEYS, life
 
 from tests.board.fake_board import FakeBoard, seal_records
 
@@ -76,7 +76,7 @@ def test_watch_survives_a_full_disk(small_disk, sqlite_location):
     assert "watch: 0" in out
     assert err.count("is full") == 0, "said again and again"
     with Reader(sqlite_location) as reader:
-        judged = judge(reader, boards(reader)[0], KEY)
+        judged = judge(reader, boards(reader)[0], KEYS)
     assert (judged.exit_code, judged.records) == (0, SIZE), judged.findings
 
 

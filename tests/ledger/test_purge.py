@@ -16,7 +16,7 @@ from earlid.ledger.queries import entries, totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
 from earlid.verbs import purge as purge_verb
-from synthetic_chains import BOARD, KEY, dump, life
+from synthetic_chains import BOARD, KEYS, dump, life
 
 HOUR_MS = 3_600_000
 
@@ -36,7 +36,7 @@ def fill(location, count=300, step_ms=HOUR_MS, now_s=None):
 def verdicts(location):
     with Reader(location) as reader:
         (board,) = boards(reader)
-        return [finding.verdict for finding in judge(reader, board, KEY).findings]
+        return [finding.verdict for finding in judge(reader, board, KEYS).findings]
 
 
 def remove(location, from_ms, to_ms):

@@ -13,7 +13,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from synthetic_chains import BOARD, KEY, life
+from synthetic_chains import BOARD, KEYS, life
 
 COUNT = "SELECT COUNT(*) FROM records"
 SLOTS = life(120)
@@ -49,7 +49,7 @@ def test_records_added_during_verification_do_not_contradict_it(kept, monkeypatc
 
     with Reader(location) as reader:
         (board,) = boards(reader)
-        judged = judge(reader, board, KEY, progress=meanwhile)
+        judged = judge(reader, board, KEYS, progress=meanwhile)
     assert judged.records == 40
     assert [finding.verdict for finding in judged.findings] == ["intact"]
     assert next(more, None) != SLOTS[40], "nothing came meanwhile"

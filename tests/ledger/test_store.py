@@ -28,7 +28,7 @@ from earlid.ledger.queries import RecordTotals, totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.schema import metadata
 from earlid.ledger.store import Ledger
-from synthetic_chains import BOARD, KEY, dump, life
+from synthetic_chains import BOARD, KEYS, dump, life
 
 SLOTS = life(200)
 
@@ -65,7 +65,7 @@ def test_records_in_any_order_give_the_same_ledger(location):
             ledger.add(BOARD, mixed[i : i + 37], 5)
         assert ledger.head(BOARD).seq == 200
     with Reader(location) as reader:
-        judged = judge(reader, boards(reader)[0], KEY)
+        judged = judge(reader, boards(reader)[0], KEYS)
     assert judged.exit_code == 0
     assert judged.records == 200
 
@@ -152,7 +152,7 @@ def test_concurrent_writers_wait_for_each_other(location):
         assert child.communicate()[0].split()[-1] == "600"
         assert child.returncode == 0
     with Reader(location) as reader:
-        assert judge(reader, boards(reader)[0], KEY).exit_code == 0
+        assert judge(reader, boards(reader)[0], KEYS).exit_code == 0
         assert totals(reader, boards(reader)).records == 600
     assert count(location) == 600
 
@@ -216,7 +216,7 @@ def test_killed_writer_loses_and_doubles_no_committed_record(location, commits):
         assert stored % 200 == 0
         ledger.add(BOARD, life(6000))
     with Reader(location) as reader:
-        judged = judge(reader, boards(reader)[0], KEY)
+        judged = judge(reader, boards(reader)[0], KEYS)
     assert (judged.exit_code, judged.records) == (0, max(6000, stored))
 
 
@@ -230,7 +230,7 @@ def test_server_crash_is_an_error_and_loses_no_committed_record(postgres_locatio
         assert count(postgres_location) == 100
         ledger.add(BOARD, SLOTS)  # the same ledger goes on, as `watch` does
     with Reader(postgres_location) as reader:
-        assert judge(reader, boards(reader)[0], KEY).exit_code == 0
+        assert judge(reader, boards(reader)[0], KEYS).exit_code == 0
     assert count(postgres_location) == 200
 
 
@@ -301,7 +301,7 @@ def test_flipped_bit_is_found_and_never_crashes(sqlite_location, tmp_path, capsy
     whole = sqlite_location.path.read_bytes()
     with Reader(sqlite_location) as reader:
         chosen = boards(reader)
-        clean = judge(reader, chosen[0], KEY).exit_code
+        clean = judge(reader, chosen[0], KEYS).exit_code
         assert LedgerClocks(reader, chosen).wall(chosen[0].id, 1, 1000)[0] == zero_ms + 1000
     assert clean == 0
     rng = random.Random(seed)

@@ -149,5 +149,5 @@ def show_receipts(location: Location, out: Console) -> None:
         known = boards(reader)
         print_report(make_report(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), sys.stdout)
         for board in known:
-            for finding in judge(reader, board, None).findings:
+            for finding in judge(reader, board, ()).findings:
                 out.print(f"\nThe chain of records ({finding.verdict}): {finding.say}")

@@ -16,7 +16,7 @@ and below `make_report`, each usable alone (times are Unix ms; ranges include th
     report.live_today(reader, chosen, now_ms)             # board -> ms open since local midnight
     report.entry_json(entry)                              # plain values
     gaps.find_gaps(reader, chosen)                        # numbers that are missing
-    judge.judge(reader, board, keys.read_key(board.identifier))   # the chain's verdict: findings, exit_code, anchor code
+    judge.judge(reader, board, keys.read_keys(board.identifier))   # the chain's verdict: findings, exit_code, anchor code
     time_parse.parse_when / parse_age                     # times as people say them
     time_format.day_start_ms / days_between               # local days, 23 and 25 hours long where they are
 

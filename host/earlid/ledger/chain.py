@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from typing import Any, NamedTuple
 from lid import record
 
 from earlid.ledger.anchor_code import Anchor
+from earlid.ledger.keys import PairedKey
+from earlid.ledger.ratchet import EARLY, FORGED, UNKEYED, Ratchet
 from earlid.ledger.rows import LINK, body_of
 
 # What `verify` can say: ARCHITECTURE.md, invariant 8. "cannot judge" is a failure to judge, not a verdict of guilt.
@@ -20,6 +21,8 @@ INTACT, ALTERED, GAP, TAIL_CUT, RESTARTED, CANNOT_JUDGE = (
     "intact", "altered", "gap", "tail cut", "restarted chain", "cannot judge",
 )  # fmt: skip
 _LOST = record.EVENTS.index("lost")
+_CONFIG = record.EVENTS.index("config")
+_KEY_LOST = record.REASONS.index("key-lost")
 _OVERWRITTEN = record.REASONS.index("overwritten")
 
 
@@ -65,13 +68,13 @@ class ChainChecker:
 
     Args:
         board: the board's identifier, from which its chain begins.
-        key: the pairing key (32 bytes); None when it is not known.
+        keys: the board's keys, as fetched at pairings.
         purges: sorted by boot and number.
         anchors: (boot, seq) -> link of the heads that were seen at syncs.
     """
 
     board: str
-    key: bytes | None = None
+    keys: Sequence[PairedKey] = ()
     purges: Sequence[PurgedRun] = ()
     anchors: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
     typed: Sequence[Anchor] = ()
@@ -82,7 +85,8 @@ class ChainChecker:
         self.head = b""
         self._previous_links: tuple[bytes, ...] = (record.genesis(self.board),)
         self._purges = list(self.purges)
-        self._runs: dict[str, list[_Range]] = {"link": [], "mac": [], "anchor": []}
+        self._ratchet = Ratchet(self.keys)
+        self._runs: dict[str, list[_Range]] = {"link": [], "anchor": [], FORGED: [], EARLY: [], UNKEYED: []}
         self._gaps: list[_Range] = []
         self._restarts: list[tuple[int, int]] = []
         self._lost: list[range] = []
@@ -100,6 +104,7 @@ class ChainChecker:
             self._restarts.append((boot, seq))
             self._previous_links = (record.genesis(self.board),) if seq == 1 else ()
             self.seq = seq - 1
+            self._ratchet.restart()
         self._skip_purged(boot, seq)
         if seq > self.seq + 1:
             self._gaps.append(_Range(self.seq + 1, seq - 1))
@@ -145,15 +150,20 @@ class ChainChecker:
             # Either the body was altered or the link was. The next record was linked to the true one.
             self._previous_links = (link, computed)
             return
-        if self.key and good is not None and hmac.digest(self.key, good + body, "sha256")[: record.MAC_BYTES] != mac:
-            _extend(self._runs["mac"], seq)
+        if self.keys and good is not None:
+            key_lost = row[4] == _CONFIG and row[5] == _KEY_LOST
+            verdict = self._ratchet.check(seq, good, body, mac, key_lost=key_lost)
+            if verdict in self._runs:
+                _extend(self._runs[verdict], seq)
         self._previous_links = (link,)
 
     def finish(self) -> list[ChainFinding]:
         """The findings after the last row; a single INTACT one when nothing is wrong."""
         self._skip_purged(1 << 62, 1 << 62)
         findings = [self._altered(run) for run in self._runs["link"]]
-        findings += [self._forged(run) for run in self._runs["mac"]]
+        findings += [self._forged(run) for run in self._runs[FORGED]]
+        findings += [self._sealed_late(run) for run in self._runs[EARLY]]
+        findings += [self._unkeyed(run) for run in self._runs[UNKEYED]]
         findings += [self._contradicts_anchor(run) for run in self._runs["anchor"]]
         findings += [self._missing(run) for run in self._gaps]
         findings += [
@@ -177,14 +187,18 @@ class ChainChecker:
     def _intact(self) -> ChainFinding:
         first = 1 if not self.purges or self.purges[0].seq_from == 1 else self.first
         past = f" {sum(p.seq_to - p.seq_from + 1 for p in self.purges)} purged in between," if self.purges else ""
-        if self.key:
+        paired_from = self.keys[0].seq if self.keys else self.seq + 1
+        if paired_from <= self.seq:
             limit = "Not known: what the board never recorded, and what whoever held its key may have sealed anew."
+            if paired_from > first:
+                limit += f" Before {paired_from} this computer was not paired: only the links tell."
         else:
             limit = (
                 "Not known without the board's key: whether someone made every link anew; a head you wrote down "
                 "earlier (--anchor) or pairing would tell."
             )
-        marked = " and each bears the mark of the board's key" if self.key else ""
+        each = f"each from {paired_from} on" if paired_from > first else "each"
+        marked = f" and {each} bears the mark of the board's key" if paired_from <= self.seq else ""
         text = f"Intact: records {first} to {self.seq} follow each other link by link,{past} none is missing{marked}. "
         return ChainFinding(INTACT, first, self.seq, text + limit)
 
@@ -200,6 +214,20 @@ class ChainChecker:
             ALTERED, run.first, run.last,
             f"Altered from {_span(run)}: the links fit, but they were made without the board's key. Everything from "
             f"{run.first} on may be invented; what is before it stands.",
+        )  # fmt: skip
+
+    def _sealed_late(self, run: _Range) -> ChainFinding:
+        return ChainFinding(
+            ALTERED, run.first, run.last,
+            f"Altered from {_span(run)}: the links fit, but they were made with a key to which the board came only later. "
+            "Whoever had that one made them anew, or much of the board's flash died.",
+        )  # fmt: skip
+
+    def _unkeyed(self, run: _Range) -> ChainFinding:
+        return ChainFinding(
+            CANNOT_JUDGE, run.first, run.last,
+            f"Cannot judge {_span(run)} by a key: there the board has another than this computer. Its links are judged all "
+            "the same. `earlid pair` fetches the new one.",
         )  # fmt: skip
 
     def _contradicts_anchor(self, run: _Range) -> ChainFinding:

@@ -22,7 +22,7 @@ from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.chain import ALTERED, ChainChecker, PurgedRun
 from earlid.ledger.judge import Judgement, judgement_from
-from earlid.ledger.keys import read_key
+from earlid.ledger.keys import read_keys
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 
@@ -191,7 +191,7 @@ def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] =
             section = batch
             purges = [PurgedRun(*(row[name] for name in PurgedRun._fields)) for row in section.tables["purges"]]
             anchors = {(row["boot"], row["seq"]): row["link"] for row in section.tables["anchors"]}
-            checker = ChainChecker(section.board, read_key(section.board), purges, anchors, typed)
+            checker = ChainChecker(section.board, read_keys(section.board), purges, anchors, typed)
             if not boards or any(section.board.startswith(word) or section.name == word for word in boards):
                 checkers.append(checker)
         checker.feed(rows.row_from_slot(slot, 0, 0) for slot in section.slots)

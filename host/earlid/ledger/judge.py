@@ -10,6 +10,7 @@ from typing import NamedTuple
 from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, ChainFinding, PurgedRun
+from earlid.ledger.keys import PairedKey
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import COLUMNS
 
@@ -42,31 +43,35 @@ def judgement_from(checker: ChainChecker, board: KnownBoard | None, extra: Seque
     if extra:
         findings = [finding for finding in findings if finding.verdict != INTACT]
     code = make_code(checker.seq, checker.head) if checker.count else ""
-    return Judgement(board, checker.board, checker.count, checker.seq, checker.key is not None, findings, code)
+    return Judgement(board, checker.board, checker.count, checker.seq, bool(checker.keys), findings, code)
 
 
 def judge(
     reader: Reader,
     board: KnownBoard,
-    key: bytes | None,
+    keys: Sequence[PairedKey],
     typed: Sequence[Anchor] = (),
     progress: Callable[[int], None] = lambda count: None,
 ) -> Judgement:
     """Walk one board's records as they are now and judge their chain.
 
     Args:
-        key: the board's key (32 bytes); None to judge the links only.
+        keys: the board's, from `keys.read_keys`; none to judge the links only.
         typed: anchors that a person kept.
         progress: told how many records each step took.
     """
     with reader.snapshot():  # records that come while we read are no contradiction
-        return _judge(reader, board, key, typed, progress)
+        return _judge(reader, board, keys, typed, progress)
 
 
 def _judge(
-    reader: Reader, board: KnownBoard, key: bytes | None, typed: Sequence[Anchor], progress: Callable[[int], None]
+    reader: Reader,
+    board: KnownBoard,
+    keys: Sequence[PairedKey],
+    typed: Sequence[Anchor],
+    progress: Callable[[int], None],
 ) -> Judgement:
-    checker = ChainChecker(board.identifier, key, purges_of(reader, board), anchors_of(reader, board), typed)
+    checker = ChainChecker(board.identifier, keys, purges_of(reader, board), anchors_of(reader, board), typed)
     counts: Counter[tuple[int, int]] = Counter()
     chunk: list[tuple[object, ...]] = []
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Files of the boards' secret keys, fetched once at pairing: one each, readable by its owner alone.
+"""Files of the boards' secret keys, fetched at pairing: one for each board, readable by its owner alone.
 
-A file holds one line: the key in hex, its epoch, and the number of the first record that it seals (0 and 1 where the
-two are missing, as in files of Earlid 0.1). Later keys follow from it by `lid.record.next_key`; earlier ones do not.
+A line for each key that the board began to seal with anew: 64 hex digits, the epoch whose key it is, and the number of the
+first record that it sealed. Later epochs' keys follow from it (`lid.record.next_key`), earlier ones do not.
 """
 
 from __future__ import annotations
@@ -16,75 +16,83 @@ from earlid.errors import USAGE, UserError
 from earlid.files import write_atomically
 from earlid.ledger.location import DATA_DIR_STEP, data_dir
 
-EPOCHS_MAX = 1_000_000  # keys followed forward at most: more segments than a board's flash lasts for
+EPOCHS_MAX = 1 << 22  # more segments than a journal of 2^32 records fills
 
 
 class PairedKey(NamedTuple):
-    """What a board gave out at pairing: the key of `epoch` (32 bytes), and the number of the first record it seals."""
+    """A board's key (32 bytes) of an epoch, whose first record is `seq`."""
 
     key: bytes
     epoch: int = 0
     seq: int = 1
 
+    def at(self, epoch: int) -> bytes | None:
+        """The key of a later epoch, or this one; None for one that cannot be known."""
+        if not 0 <= epoch - self.epoch <= EPOCHS_MAX:
+            return None
+        key = self.key
+        for _ in range(epoch - self.epoch):
+            key = record.next_key(key)
+        return key
+
 
 def key_path(board: str) -> Path:
-    """Where the key of a board is kept."""
+    """Where the keys of a board are kept."""
     if not board.isalnum():  # it becomes a file name
         raise UserError(f"{board!r} is no board's identifier.", USAGE)
     return data_dir() / "keys" / f"{board}.key"
 
 
 def save_key(board: str, key: bytes, epoch: int = 0, seq: int = 1) -> Path:
-    """Keep what a board gave out at pairing (`PairedKey`), readable by its owner only; returns the file."""
+    """Keep a board's key, readable by its owner only; returns the file.
+
+    One that follows from a key kept already adds nothing: the older one judges more records.
+
+    Args:
+        key: 32 bytes.
+        epoch: whose key it is; 0 for a board of firmware 0.1.
+        seq: the first record that it sealed.
+    """
+    known = read_keys(board)
     path = key_path(board)
-    text = f"{key.hex()} {epoch} {seq}\n"
-    write_atomically(path, text, private=True, sync=True, make_folder=True, next_step=DATA_DIR_STEP)
+    if not any(held.seq <= seq and held.at(epoch) == key for held in known):
+        kept = [held for held in known if PairedKey(key, epoch, seq).at(held.epoch) != held.key]
+        lines = (f"{held.key.hex()} {held.epoch} {held.seq}\n" for held in (*kept, PairedKey(key, epoch, seq)))
+        write_atomically(path, "".join(lines), private=True, sync=True, make_folder=True, next_step=DATA_DIR_STEP)
     return path
 
 
-def read_pairing(board: str) -> PairedKey | None:
-    """What a board gave out at pairing; None when it was never paired with this computer.
+def read_keys(board: str) -> tuple[PairedKey, ...]:
+    """A board's keys, as they were fetched; none when it was never paired with this computer.
 
     Raises:
-        UserError: code 2 when the file holds no key.
+        UserError: code 2 when the file holds something else.
     """
     path = key_path(board)
     try:
-        digits, *numbers = path.read_text().split() or [""]
-        paired = PairedKey(bytes.fromhex(digits), *map(int, numbers))
+        return tuple(map(_parse, path.read_text(encoding="ascii").splitlines() or [""]))
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError) as error:
+        return ()
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} holds no key ({error}): remove it and run `earlid pair` again.", USAGE) from error
-    if len(paired.key) != record.KEY_BYTES or min(paired[1:]) < 0:
-        raise UserError(f"{path} holds no key of {record.KEY_BYTES} bytes: remove it and run `earlid pair` again.", USAGE)
-    return paired
-
-
-def read_key(board: str) -> bytes | None:
-    """The key of `read_pairing` alone."""
-    paired = read_pairing(board)
-    return paired.key if paired else None
 
 
 def key_at(board: str, epoch: int) -> bytes | None:
-    """The key that a board seals and checks requests with in an epoch.
+    """The key (32 bytes) with which a board seals records and checks requests in an epoch, as its `hi` has it.
 
-    Args:
-        board: its identifier.
-        epoch: as its `hi` has it.
-
-    Returns:
-        32 bytes; None when the board is not paired with this computer, its file is unreadable, or the epoch is an
-        earlier one than that of the pairing.
+    None when the board is not paired with this computer, its file is unreadable, or the epoch is earlier than the pairing's.
     """
     try:
-        paired = read_pairing(board)
+        known = read_keys(board)
     except UserError:  # `earlid verify` says what is wrong with it
         return None
-    if paired is None or not 0 <= epoch - paired.epoch <= EPOCHS_MAX:
-        return None
-    key = paired.key
-    for _ in range(epoch - paired.epoch):
-        key = bytes(record.next_key(key))
-    return key
+    return known[-1].at(epoch) if known else None
+
+
+def _parse(line: str) -> PairedKey:
+    text, *numbers = line.split() or [""]
+    epoch, seq = map(int, numbers) if numbers else (0, 1)  # firmware 0.1 has one key for all records
+    key = bytes.fromhex(text)
+    if len(key) != record.KEY_BYTES or min(epoch, seq) < 0:
+        raise ValueError(f"no line of a key of {record.KEY_BYTES} bytes")
+    return PairedKey(key, epoch, seq)

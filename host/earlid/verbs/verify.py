@@ -63,7 +63,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
 
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.judge import board_of_anchor, judge
-    from earlid.ledger.keys import read_key
+    from earlid.ledger.keys import read_keys
     from earlid.ledger.queries import record_count
     from earlid.ledger.reader import Reader
 
@@ -78,8 +78,8 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
             bar = bars.add_task("verifying", total=record_count(reader))
             for board in chosen:
                 anchors = [anchor for anchor, owner in meant.items() if owner == board]
-                key = read_key(board.identifier)
-                judgements.append(judge(reader, board, key, anchors, lambda count: bars.advance(bar, count)))
+                keys = read_keys(board.identifier)
+                judgements.append(judge(reader, board, keys, anchors, lambda count: bars.advance(bar, count)))
     return judgements
 
 
