@@ -44,6 +44,7 @@ class App:
         self._near_miss_at = -_NEAR_MISS_HOPS
         self._hops = 0
         self._settled = False
+        self._told = 0  # of files.repaired
         self.hearing.configure(settings)
 
     def settle_inputs(self):
@@ -141,6 +142,9 @@ class App:
         if self._hops % _SAVE_HOPS == 0:
             gc.collect()
             self._write_or_fail(journal.save_acked)
+            if self._told < len(files.repaired):  # at most one a file
+                self.recorder.append("config", "repaired", files.repaired[self._told], 0)
+                self._told += 1
             if self._hops >= _SETTLED_HOPS and not self._settled:
                 self._settled = True
                 self._write_or_fail(files.forget_starts)

@@ -66,15 +66,24 @@ def digest(values):
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
+def seal(text):
+    """A small file's bytes: the text, a line, and a CRC-32 over it."""
+    return text + b"\n%08x\n" % (binascii.crc32(text) & 0xFFFFFFFF)
+
+
+def unseal(data):
+    """The text of a small file's bytes; ValueError when they are not as seal() made them."""
+    text = bytes(data).split(b"\n")[0]
+    if seal(text) != data:
+        raise ValueError("file is damaged")
+    return text
+
+
 def dump(values):
-    """The file's bytes: the settings and a CRC-32 over them."""
-    text = json.dumps(values)
-    return ("%s\n%08x\n" % (text, binascii.crc32(text.encode()) & 0xFFFFFFFF)).encode()
+    """The file's bytes of a configuration."""
+    return seal(json.dumps(values).encode())
 
 
 def parse(data):
     """A complete configuration from the file's bytes; ValueError when it is damaged or out of range."""
-    lines = bytes(data).split(b"\n")
-    if len(lines) < 2 or lines[1] != b"%08x" % (binascii.crc32(lines[0]) & 0xFFFFFFFF):
-        raise ValueError("configuration file is damaged")
-    return check(json.loads(lines[0]))
+    return check(json.loads(unseal(data)))

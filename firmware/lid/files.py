@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
-# Atomic writes of small files: written beside the old, read back, switched in one rename.
+# Small files: each in two copies with a CRC-32, each copy written beside the old, read back, switched in one rename.
 import binascii
-import json
 import os
 
 from lid import config
 
 _CONFIG = "/config.json"
 _PREVIOUS = "/config.previous"
-_IDENTITY = "/identity.json"
+_IDENTITY = "/identity"
 _STARTS = "/starts"
+BASELINE = "/baseline"
+ACKED = "/journal/acked"
+OLD_IDENTITY = "/identity.json"  # of firmware 0.1, with the key
+_FILES = (_CONFIG, _PREVIOUS, _IDENTITY, _STARTS, BASELINE, ACKED)
+repaired = []  # type: list[int] # places in _FILES: a copy was damaged since the start
 
 
 def write_atomically(path, content):
@@ -32,66 +36,103 @@ def read_or_none(path):
         return None
 
 
+def save(path, data):
+    """Keep data, as config.seal() makes it, in two copies; OSError when a copy could not be written."""
+    write_atomically(path, data)
+    write_atomically(path + "2", data)
+
+
+def load(path):
+    """What was saved, None when nothing was; ValueError when both copies are damaged. If one is, or is older, it is mended."""
+    paths = (path, path + "2")
+    copies = [read_or_none(paths[0]), read_or_none(paths[1])]
+    whole = None
+    for i in range(2):
+        data = copies[i]
+        if data is not None:
+            try:
+                config.unseal(data)
+                whole = whole or data
+            except ValueError:
+                copies[i] = b""
+    if whole is None and copies != [None, None]:
+        raise ValueError("both copies of %s are damaged" % path)
+    for i in range(2):
+        if copies[i] != whole:
+            if copies[i] == b"" and _FILES.index(path) not in repaired:
+                repaired.append(_FILES.index(path))
+            try:
+                write_atomically(paths[i], whole)
+            except OSError:
+                pass  # the other is whole
+    return whole
+
+
+def load_number(path):
+    """The number kept, 0 when there is none."""
+    try:
+        data = load(path)
+        return int(config.unseal(data)) if data else 0
+    except ValueError:
+        return 0
+
+
+def save_number(path, number):
+    save(path, config.seal(b"%d" % number))
+
+
 def load_config():
     """(configuration, whether a damaged one was put aside for the safe defaults)."""
-    content = read_or_none(_CONFIG)
-    if content is None:
-        return config.defaults(), False
     try:
-        return config.parse(content), False
+        data = load(_CONFIG)
+        return config.parse(data) if data else config.defaults(), False
     except ValueError:
         return config.defaults(), True
 
 
 def load_previous_config():
-    content = read_or_none(_PREVIOUS)
     try:
-        return config.parse(content) if content else None
+        data = load(_PREVIOUS)
+        return config.parse(data) if data else None
     except ValueError:
         return None
 
 
-def save_config(old, new):
-    """Put new in force for the next start; old can be rolled back to."""
-    write_atomically(_PREVIOUS, config.dump(old))
-    write_atomically(_CONFIG, config.dump(new))
+def save_config(old, new, feed):
+    """Put new in force for the next start; old can be rolled back to. feed: called between, four erases can take 1.6 s."""
+    save(_PREVIOUS, config.dump(old))
+    feed()
+    save(_CONFIG, config.dump(new))
 
 
-def load_identity(random_bytes):
-    """({"board": 16 hex digits, "key": 32 bytes}, made now); OSError when not kept. random_bytes(n): from hardware."""
-    content = read_or_none(_IDENTITY)
-    if content:
-        try:
-            values = json.loads(content)
-            key = binascii.unhexlify(values["key"])
-            if len(key) == 32 and len(values["board"]) == 16:
-                return {"board": values["board"], "key": key}, False
-        except (ValueError, KeyError, TypeError):
-            pass
-    identity = make_identity(random_bytes)
-    text = json.dumps({"board": identity["board"], "key": binascii.hexlify(identity["key"]).decode()})
-    write_atomically(_IDENTITY, text.encode())
-    return identity, True
+def load_identity(random_bytes, known=""):
+    """(the board's identifier: 16 hex digits, made now); OSError when not kept. known: of firmware 0.1."""
+    try:
+        data = load(_IDENTITY)
+    except ValueError:
+        data = None
+    if data:
+        return config.unseal(data).decode(), False
+    board = known or make_identity(random_bytes)
+    save(_IDENTITY, config.seal(board.encode()))
+    return board, not known
 
 
 def make_identity(random_bytes):
-    return {"board": binascii.hexlify(random_bytes(8)).decode(), "key": random_bytes(32)}
+    return binascii.hexlify(random_bytes(8)).decode()
 
 
 def count_start():
-    """Starts in a row, this one included, that were not followed by settle()."""
-    content = read_or_none(_STARTS)
-    try:
-        starts = int(content) + 1 if content else 1
-    except ValueError:
-        starts = 1
-    write_atomically(_STARTS, b"%d" % min(starts, 99))
+    """Starts in a row, this one included, that were not followed by forget_starts()."""
+    starts = min(load_number(_STARTS) + 1, 99)
+    save_number(_STARTS, starts)
     return starts
 
 
 def forget_starts():
     """The start went well: forget the ones before it."""
-    try:
-        os.remove(_STARTS)
-    except OSError:
-        pass
+    for path in (_STARTS + "2", _STARTS):  # in this order: a cut between them brings no count back
+        try:
+            os.remove(path)
+        except OSError:
+            pass

@@ -1,28 +1,46 @@
 # SPDX-License-Identifier: MIT
 # The board's own event log: numbered, chained records over lid.segments. append() returns when the record is durable.
-import os
-
-from lid import record
-from lid.segments import SLOTS, FlashError
-
-_ACKED = "/journal/acked"
+# The key that seals them moves forward with every segment, and the one before it is overwritten.
+from lid import files, record
+from lid.segments import KEY_SLOTS, SLOTS, FlashError
 
 
 class Journal:
-    # identity: {"board": text, "key": bytes}; segments: lid.segments.Segments
-    def __init__(self, identity, segments):
-        self.board = identity["board"]
-        self.key = identity["key"]
+    # board: its identifier; segments: lid.segments.Segments; random_bytes(n): from hardware; old_key: of firmware 0.1, or None
+    def __init__(self, board, segments, random_bytes, old_key=None):
+        self.board = board
         self._segments = segments
         segments.find_end()
         self.torn = 0
         self.seq = 0
         self.boot = 0
-        self.link = record.genesis(self.board)
+        self.link = record.genesis(board)
         self._first_seqs = []  # number of each segment's first record, 0 when it has none
         self._index()
-        self.acked = min(self._load_acked(), self.seq)
+        self.key_lost = False
+        self.epoch = 0
+        self._load_key(random_bytes, old_key)
+        self.acked = min(files.load_number(files.ACKED), self.seq)
         self._saved_acked = self.acked
+
+    def _load_key(self, random_bytes, old_key):
+        segments = self._segments
+        found = segments.read_key()
+        self.key = found[:32] if found else old_key or random_bytes(record.KEY_BYTES)
+        if found:
+            self.epoch = int.from_bytes(found[32:], "little")
+        elif old_key:
+            return  # until the next segment, which is not far
+        elif self.seq:
+            self.key_lost = True  # nobody can follow it to the new one
+            segments.has_spare() or segments.make_spare()
+        segments.write_key(self.key, self.epoch, 1 if self.key_lost else 0)
+
+    def _advance(self):
+        key = record.next_key(self.key)
+        self._segments.write_key(key, self.epoch + 1, 1)
+        self.key = key
+        self.epoch += 1
 
     def _index(self):
         segments = self._segments
@@ -34,7 +52,8 @@ class Journal:
                 if record.slot_is_whole(data):
                     self._first_seqs[i] = record.read_body(data[: record.BODY_BYTES])[0]
                     break
-        # The head: the newest whole slot. What is torn behind it was never reported durable.
+        # The head: the newest whole slot. What is torn behind it was never reported durable, and must not look whole one day:
+        # a bit that was being written can read differently from read to read. So it becomes zeros, and the head is written again.
         for i in range(segments.current, -1, -1):
             used = segments.used if i == segments.current else SLOTS
             for slot in range(used - 1, -1, -1):
@@ -42,8 +61,11 @@ class Journal:
                 if record.slot_is_whole(data):
                     self.seq, self.boot = record.read_body(data[: record.BODY_BYTES])[:2]
                     self.link = bytes(data[40:52])
+                    segments.program(i, slot, bytes(data))
                     return
-                self.torn += 1
+                if slot not in KEY_SLOTS and min(data) < 255:
+                    self.torn += 1
+                    segments.clear(i, slot)
 
     @property
     def oldest(self):
@@ -59,9 +81,12 @@ class Journal:
             self.seq + 1, self.boot, ms, event, reason, score, flags, energy_log2_q8,
             rails_mv[0], rails_mv[1], wall[0], wall[1], a & 0xFFFFFFFF, b & 0xFFFFFFFF,
         )  # fmt: skip
-        slot, link = record.seal(self.key, self.link, record.make_body(fields))
+        body = record.make_body(fields)
         segments = self._segments
-        segments.append(slot)
+        slot, link = record.seal(self.key, self.link, body)
+        while not segments.append(slot):
+            self._advance()
+            slot, link = record.seal(self.key, self.link, body)
         self.seq += 1
         self.link = link
         while len(self._first_seqs) < len(segments.ids):
@@ -71,7 +96,8 @@ class Journal:
         return self.seq
 
     def needs_room(self):
-        return not self._segments.has_spare()
+        # A segment that does not hold its key twice is left as soon as there is another.
+        return not self._segments.has_spare() or not self._segments.keyed
 
     def nearly_full(self):
         # The current segment is nearly full: room cannot wait for a quiet moment.
@@ -80,13 +106,16 @@ class Journal:
     def make_room(self, record_lost):
         """Erase ahead: only while the lid is closed. record_lost(count, first) is called before unread records go."""
         segments = self._segments
-        if segments.at_capacity():
-            self._drop_oldest(record_lost)
-        while not segments.make_spare():
-            # The file system is full of other things: a shorter ring, as long as one old segment is left to give.
-            if segments.current < 1:
-                raise FlashError("flash-full")
-            self._drop_oldest(record_lost)
+        if not segments.has_spare():
+            if segments.at_capacity():
+                self._drop_oldest(record_lost)
+            while not segments.make_spare():
+                # The file system is full of other things: a shorter ring, as long as one old segment is left to give.
+                if segments.current < 1:
+                    raise FlashError("flash-full")
+                self._drop_oldest(record_lost)
+        if not segments.keyed:
+            self._advance()
         while len(self._first_seqs) < len(segments.ids):
             self._first_seqs.append(0)
 
@@ -134,26 +163,19 @@ class Journal:
         """Keep the acknowledgement over a restart: a small file of littlefs, so only while the lid is closed."""
         if self.acked == self._saved_acked:
             return
-        with open(_ACKED + ".new", "w") as file:
-            file.write("%d" % self.acked)
-        os.rename(_ACKED + ".new", _ACKED)
+        files.save_number(files.ACKED, self.acked)
         self._saved_acked = self.acked
-
-    def _load_acked(self):
-        try:
-            with open(_ACKED) as file:
-                return int(file.read())
-        except (OSError, ValueError):
-            return 0
 
 
 class NoJournal:
     # Stands in when flash cannot be written: nothing is kept, so nothing is ever opened.
-    def __init__(self, identity):
-        self.board = identity["board"]
-        self.torn = self.seq = self.boot = self.acked = 0
+    def __init__(self, board, random_bytes):
+        self.board = board
+        self.key = random_bytes(record.KEY_BYTES)  # nobody knows it, nobody can sign with it
+        self.key_lost = False
+        self.torn = self.seq = self.boot = self.acked = self.epoch = 0
         self.oldest = 1
-        self.link = record.genesis(self.board)
+        self.link = record.genesis(board)
 
     def append(self, *fields):
         raise FlashError("flash-error")

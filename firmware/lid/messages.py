@@ -60,6 +60,7 @@ class Status(_Reporter):
             "state": self._policy.state, "mute": self._mute.muted, "why": self._policy.reason,
             "seq": journal.seq, "link": binascii.hexlify(journal.link).decode(), "oldest": journal.oldest, "acked": journal.acked,
             "word": hearing.word, "model": hearing.model, "config": "%08x" % config.digest(self._settings),
+            "epoch": journal.epoch,
             "guarded_mv": self._board.guarded_mv(), "sentinel_mv": self._board.sentinel_mv(),
             "dropped": self._link.dropped, "overruns": hearing.overruns, "maintenance": False, "presence": self._talk.presence(),
         }  # fmt: skip

@@ -188,7 +188,7 @@ class Requests:
             if not self._recorder.append("config", reason, before, after):
                 raise OSError(5)
             try:
-                files.save_config(self._settings, complete)
+                files.save_config(self._settings, complete, self._board.feed)
             except OSError:
                 self._recorder.append("config", "rolled-back", after, before)
                 raise

@@ -7,19 +7,24 @@
 # then programmed straight into those erased bytes. littlefs keeps no checksum over a file's data, and never moves a
 # block that is not written through it.
 # The blocks of a segment are found by their signatures; littlefs's directory alone says which segments are alive.
+# The first slot of its first two blocks holds the key that seals the segment's records; of earlier segments it is overwritten.
 import binascii
 import os
 import struct
 
 from micropython import const
 
-from lid.record import SLOT_BYTES
+from lid.record import SLOT_BYTES, slot_is_whole
 
 _MAGIC = b"EJS1"
 _BLOCKS = const(16)  # a segment is 64 KiB
 _SIGNATURE_AT = const(32)  # littlefs's list pointers need up to 20 bytes before it
 _SLOTS_A_BLOCK = const(63)  # 64-byte slots; the first 64 bytes are pointers and signature
 SLOTS = const(1008)
+_KEY_SLOT = const(0)  # the key's two places: key, epoch, padding, and a crc that no record has
+_KEY_SLOT_2 = const(63)
+KEY_SLOTS = (_KEY_SLOT, _KEY_SLOT_2)
+_TRIES = const(4)
 _KEPT = const(20)  # full segments kept: 20,160 records
 _FILE_BYTES = const(65432)  # less 26 list pointers of littlefs
 _PATH = "/journal"
@@ -41,14 +46,15 @@ class Segments:
         self._blocks = {}  # id: its flash blocks, in order
         self.current = -1  # index into ids of the segment being written, -1 before the first
         self.used = 0  # slots used in the current segment
+        self.keyed = False  # the current segment holds its key twice
         try:
             os.mkdir(_PATH)
         except OSError as error:
             if error.args[0] != _EEXIST:
                 raise
-        self._scan()
+        self._scan(-1)
 
-    def _scan(self):
+    def _scan(self, made):
         # A file has its size only once it is closed. Cut before that, its blocks look whole, but littlefs holds them to be free.
         alive = set()  # type: set[int]
         unfinished = set()  # type: set[int]
@@ -71,8 +77,9 @@ class Segments:
                 # Two claims to one place: flash that littlefs had to work around. Neither is trusted.
                 row[index] = block if row[index] == -1 else -2
         self._blocks = {}
-        for segment_id in sorted(alive):
-            if segment_id in blocks and min(blocks[segment_id]) >= 0:
+        for segment_id in alive:
+            # One that was just made has to be perfect; of one in use, a block whose signature is gone is lost and no other.
+            if segment_id in blocks and (segment_id != made or min(blocks[segment_id]) >= 0):
                 self._blocks[segment_id] = blocks[segment_id]
             else:
                 unfinished.add(segment_id)
@@ -81,58 +88,100 @@ class Segments:
         self.ids = sorted(self._blocks)
 
     def find_end(self):
-        # Called once at start: the newest segment with a used slot is the current one.
-        self.current = -1
-        for i in range(len(self.ids)):
-            if not self._erased(i, 0):
-                self.current = i
-        if self.current < 0:
-            if not self.ids and not self.make_spare():
-                raise FlashError("flash-full")
-            self.current = 0
-            self.used = 0
-            return
-        low, high = 1, SLOTS  # slots fill in order: the first erased one is the end
-        while low < high:
-            middle = (low + high) // 2
-            if self._erased(self.current, middle):
-                high = middle
-            else:
-                low = middle + 1
-        self.used = low
+        # Called once at start. Anywhere a slot may have stayed erased although it was programmed: the end is behind the last
+        # one that is not, in the newest segment that has a record or a key.
+        if not self.ids and not self.make_spare():
+            raise FlashError("flash-full")
+        for index in range(len(self.ids) - 1, -1, -1):
+            self.current = index
+            # One slot is left out: it may have been in the making when the power went, and only look erased.
+            end = self._end(index)
+            self.used = min(end + 1, SLOTS)
+            if end > 1 or slot_is_whole(self.read(index, 0)) or self.read_key():
+                break
 
-    def _erased(self, index, slot):
-        self.read(index, slot)
-        for c in self._slot:
-            if c != 0xFF:
-                return False
-        return True
+    def _end(self, index):
+        for slot in range(SLOTS - 1, 0, -1):
+            if slot != _KEY_SLOT_2 and min(self.read(index, slot)) < 255:
+                return slot + 1
+        return 1 if min(self.read(index, 0)) < 255 else 0
 
     def read(self, index, slot):
-        # The slot's 64 bytes, in a buffer that the next read overwrites.
+        # The slot's 64 bytes, in a buffer that the next read overwrites; zeros when its block is lost.
         block = self._blocks[self.ids[index]][slot // _SLOTS_A_BLOCK]
-        self._flash.read(block, SLOT_BYTES * (1 + slot % _SLOTS_A_BLOCK), self._slot)
+        if block >= 0:
+            self._flash.read(block, SLOT_BYTES * (1 + slot % _SLOTS_A_BLOCK), self._slot)
+        else:
+            self._slot[:] = bytes(SLOT_BYTES)
         return self._slot
 
+    def program(self, index, slot, data):
+        """Whether the slot reads back as data; bits only ever go to 0."""
+        block = self._blocks[self.ids[index]][slot // _SLOTS_A_BLOCK]
+        try:
+            if block >= 0:
+                self._flash.program(block, SLOT_BYTES * (1 + slot % _SLOTS_A_BLOCK), data)
+            return self.read(index, slot) == data
+        except OSError:
+            return False
+
     def append(self, data):
-        # Durable when it returns. A slot that does not read back as written is left behind: three of those, and the
-        # flash is failing.
-        for _ in range(3):
-            if self.used == SLOTS:
-                if not self.has_spare():
-                    raise FlashError("flash-full")
-                self.current += 1
-                self.used = 0
+        # True: durable; False: the segment is full. A slot that does not read back is left behind, after the second one the
+        # whole block is; four of those, and the flash is failing.
+        failed = 0
+        while self.used < SLOTS:
             slot = self.used
             self.used += 1
-            block = self._blocks[self.ids[self.current]][slot // _SLOTS_A_BLOCK]
-            try:
-                self._flash.program(block, SLOT_BYTES * (1 + slot % _SLOTS_A_BLOCK), data)
-                if self.read(self.current, slot) == data:
-                    return
-            except OSError:
-                pass
-        raise FlashError("flash-error")
+            if slot in KEY_SLOTS or min(self.read(self.current, slot)) < 255:
+                continue
+            if self.program(self.current, slot, data):
+                return True
+            failed += 1
+            if failed == _TRIES:
+                raise FlashError("flash-error")
+            if failed > 1:
+                self.used = (slot // _SLOTS_A_BLOCK + 1) * _SLOTS_A_BLOCK
+        return False
+
+    def read_key(self):
+        # Key and epoch (36 bytes) of the current segment, None when neither place holds them.
+        for slot in KEY_SLOTS:
+            data = self.read(self.current, slot)
+            if struct.unpack("<I", data[60:])[0] == ~binascii.crc32(data[:60]) & 0xFFFFFFFF:
+                return bytes(data[:36])
+        return None
+
+    def write_key(self, key, epoch, step):
+        # step 0: make sure of the current segment's key; 1: give one to the next, which becomes the current. Then make an end
+        # of those before it. The same again goes on after a cut.
+        index = self.current + step
+        if index >= len(self.ids):
+            raise FlashError("flash-full")
+        data = struct.pack("<32sI24x", key, epoch)
+        data += struct.pack("<I", ~binascii.crc32(data) & 0xFFFFFFFF)
+        places = 0
+        for slot in KEY_SLOTS:
+            for _ in range(_TRIES):
+                if self.program(index, slot, data):
+                    places += 1
+                    break
+        if not places:
+            raise FlashError("flash-error")
+        self.keyed = places == 2
+        if step:
+            self.current = index
+            self.used = 0
+        for older in range(index - 1 if step else 0, index):
+            for slot in KEY_SLOTS:
+                data = self.read(older, slot)
+                if not slot_is_whole(data) and (older == index - 1 or max(data)):  # a record: of firmware 0.1
+                    self.clear(older, slot)
+
+    def clear(self, index, slot):
+        # Whatever it holds, or seems to hold at times: zeros.
+        for _ in range(_TRIES):
+            if self.program(index, slot, bytes(SLOT_BYTES)):
+                break
 
     def has_spare(self):
         return self.current + 1 < len(self.ids)
@@ -148,22 +197,26 @@ class Segments:
         os.remove("%s/%08d" % (_PATH, segment_id))
 
     def make_spare(self):
-        # Erases 16 sectors, about a second: only while the lid is closed. False when the file system is full.
-        segment_id = self.highest + 1
-        path = "%s/%08d" % (_PATH, segment_id)
-        try:
-            with open(path, "wb") as file:
-                for index in range(_BLOCKS):
-                    self._write_block(file, segment_id, index)
-                    self._feed()
-        except OSError:
+        # Erases 16 sectors, about a second: only while the lid is closed. False when the file system is full. Where littlefs
+        # worked around bad flash, two blocks claim one place: another try takes others.
+        for _ in range(_TRIES):
+            segment_id = self.highest + 1
+            path = "%s/%08d" % (_PATH, segment_id)
             try:
-                os.remove(path)
+                with open(path, "wb") as file:
+                    for index in range(_BLOCKS):
+                        self._write_block(file, segment_id, index)
+                        self._feed()
             except OSError:
-                pass
-            return False
-        self._scan()
-        return segment_id in self._blocks
+                try:
+                    os.remove(path)
+                except OSError:
+                    pass
+                return False
+            self._scan(segment_id)
+            if segment_id in self._blocks:
+                return True
+        return False
 
     def _write_block(self, file, segment_id, index):
         # What the file holds in its index-th block: all but the 4 * (1 + trailing zeros of index) bytes that littlefs

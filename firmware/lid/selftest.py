@@ -23,19 +23,18 @@ _SLOW_EDGES = const(10)
 _CLAMP_STEPS = const(5)
 _WARM_UP_HOPS = const(30)
 _LISTEN_HOPS = const(10)
-_BASELINE = "/baseline"
 
 
 def run_and_record(board, hearing, policy, recorder):
     """Stop hearing, run, record the verdict, latch what endangers the lid, hear on; (bits, drop time in ms)."""
-    baseline_ms = _number(files.read_or_none(_BASELINE))
+    baseline_ms = files.load_number(files.BASELINE)
     hearing.stop()
     bits, drop_ms, muted = run(board, hearing.slots, baseline_ms)
     needed = _WHILE_MUTED if muted else _ALL
     passed = bits & needed == needed
     if passed and not muted and not baseline_ms:
         try:
-            files.write_atomically(_BASELINE, b"%d" % drop_ms)
+            files.save_number(files.BASELINE, drop_ms)
         except OSError:
             policy.fail("flash-error")
     recorder.append("selftest", "passed" if passed else "failed", bits, drop_ms)
@@ -50,13 +49,6 @@ def run_and_record(board, hearing, policy, recorder):
     if not muted:
         hearing.start()
     return bits, drop_ms
-
-
-def _number(text):
-    try:
-        return int(text or 0)
-    except ValueError:
-        return 0
 
 
 def run(board, slots, baseline_ms):

@@ -2,6 +2,7 @@
 # From power to the first hop: identity, journal, word, self-test. Whatever is missing, the board comes up closed and says why.
 import binascii
 import gc
+import os
 
 from micropython import const
 
@@ -63,14 +64,30 @@ def run(model_path):
 
 
 def _open_journal(board, problems):
-    identity = None
+    name = None
     try:
-        identity, is_new = files.load_identity(board.random_bytes)
-        return Journal(identity, Segments(board.flash, board.feed)), is_new
+        old = _migration()
+        known, key = old.read() if old else ("", None)
+        name, is_new = files.load_identity(board.random_bytes, known)
+        journal = Journal(name, Segments(board.flash, board.feed), board.random_bytes, key)
+        if old:
+            flash = board.flash
+            getattr(old, "finish")(  # the bundle renames no text
+                journal.needs_room, journal.make_room, journal.append, flash.read, flash.program, flash.block_count, board.feed
+            )
+        return journal, is_new
     except (FlashError, OSError) as error:
         # Flash that cannot be written: nothing is kept, so nothing is opened; a new board is not even known again.
         problems.append((_flash_reason(error), 0, 0))
-        return NoJournal(identity or files.make_identity(board.random_bytes)), False
+        return NoJournal(name or files.make_identity(board.random_bytes), board.random_bytes), False
+
+
+def _migration():
+    try:
+        os.stat(files.OLD_IDENTITY)
+    except OSError:
+        return None
+    return __import__("lid.migration", None, None, ("read",))  # no part of the bundle: it is needed once
 
 
 def _flash_reason(error):
@@ -122,6 +139,8 @@ def _begin(app, board, journal, starts, is_new, problems):
     if is_new:
         digest = config.digest(app.settings)
         append("config", "first-start", digest, digest)
+    if journal.key_lost:
+        append("config", "key-lost", journal.epoch, 0)
     for reason, measured, threshold in problems:
         append("fault", reason, measured, threshold)
     if journal.torn:

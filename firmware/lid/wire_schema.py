@@ -219,7 +219,9 @@ EVENTS = {
     "selftest": Event(("passed", "failed"), "bits: table below", "drop time, ms"),
     "config": Event(
         ("changed", "rolled-back", "refused", "paired", "first-start", "repaired", "key-lost"),
-        "digest before; of `refused`: place of the request in the table of requests, from 0", "digest after",
+        "digest before; of `refused`: place of the request in the table of requests, from 0; of `repaired`: which small file, "
+        "from 0: settings, previous settings, identifier, starts, drop time, acknowledged; of `key-lost`: the new key's epoch",
+        "digest after",
     ),
     "clock": Event(("set", "hint"), "correction, ms (two's complement)"),
     "maintenance": Event(("entered",)),

@@ -45,8 +45,8 @@ image = Image(sys.argv[1])
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(image), "/")
 os.chdir("/")
-identity, _ = files.load_identity(os.urandom)
-journal = Journal(identity, Segments(image, lambda: None))
+board, _ = files.load_identity(os.urandom)
+journal = Journal(board, Segments(image, lambda: None), os.urandom)
 for n in range(int(sys.argv[2])):
     is_open = n % 2 == 0
     if is_open and n % 500 == 0:

@@ -111,10 +111,14 @@ def fresh(blocks):
     return content
 
 
+def random_bytes(count):
+    return bytes(range(count))
+
+
 def start(nor):
     mount(nor)
-    identity, _ = files.load_identity(lambda count: bytes(range(count)))
-    journal = Journal(identity, Segments(Flash(nor), lambda: None))
+    board, _ = files.load_identity(random_bytes)
+    journal = Journal(board, Segments(Flash(nor), lambda: None), random_bytes)
     journal.boot += 1
     return journal
 
@@ -133,12 +137,16 @@ def lost_recorder(journal, appended):
     return record_lost
 
 
-sound = set()  # link and slot that were checked: every run has the same key, and begins with the same records
+sound = set()  # link and slot that were checked: every run has the same first key, and begins with the same records
+keys = [random_bytes(32)]  # of each epoch
 
 
 def check_chain(journal, where, newest=4000):
-    # Every record kept (or the newest of them) is whole and hangs on the one before it.
-    link = None
+    # Every record kept (or the newest of them) is whole, hangs on the one before it, and is sealed with a key no older than its.
+    link, epoch = None, 0
+    while len(keys) <= journal.epoch:
+        keys.append(record.next_key(keys[-1]))
+    assert keys[journal.epoch] == journal.key, (where, "key", journal.epoch)
     for seq in range(max(journal.oldest, journal.seq - newest), journal.seq + 1):
         slot = journal.find(seq)
         assert slot is not None, (where, "record missing", seq)
@@ -147,7 +155,9 @@ def check_chain(journal, where, newest=4000):
             link = record.genesis(journal.board) if seq == 1 else None
         if link is not None and link + slot not in sound:
             body = slot[:40]
-            assert record.make_mac(journal.key, link, body) == slot[52:60], (where, "mac", seq)
+            while record.make_mac(keys[epoch], link, body) != slot[52:60]:
+                epoch += 1
+                assert epoch <= journal.epoch, (where, "mac", seq)
             assert record.make_link(link, body, slot[52:60]) == slot[40:52], (where, "link", seq)
             sound.add(link + slot)
         link = slot[40:52]
@@ -172,7 +182,7 @@ def scripted_hour(journal, appended, state, count):
             old = state["config"]
             new = CHOICES[old == CHOICES[0]]
             state["either"], state["config"] = (old, new), None
-            files.save_config(old, new)
+            files.save_config(old, new, lambda: None)
             state["config"] = new
         if journal.needs_room():
             journal.make_room(lost_recorder(journal, appended))

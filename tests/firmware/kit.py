@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,17 @@ def deployed_files() -> dict[str, bytes]:
 @functools.cache
 def word_blob() -> bytes:
     return models.load("alexa").blob
+
+
+def sealing_key(image: bytes | bytearray) -> tuple[bytes, int]:
+    """The newest key in a flash image, and its epoch, as `lid.segments` keeps it in the first slot of a block."""
+    found = []
+    for block in range(0, len(image), 4096):
+        slot = image[block + 64 : block + 128]
+        if int.from_bytes(slot[60:], "little") == zlib.crc32(slot[:60]) ^ 0xFFFFFFFF:
+            found.append((int.from_bytes(slot[32:36], "little"), bytes(slot[:32])))
+    epoch, key = max(found)
+    return key, epoch
 
 
 class Bench:

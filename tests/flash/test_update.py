@@ -14,6 +14,7 @@ from earlid.flash import image, provision
 from earlid.virtual.board import VirtualBoard
 from lid import record
 
+from tests.firmware.kit import sealing_key
 from tests.flash import harness
 from tests.flash.test_transcripts import running
 
@@ -49,12 +50,13 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
         assert after[: len(before)] == before
         assert [row.event for row in after[len(before) :]][:2] == ["maintenance", "boot"]
         link = record.genesis(name)
-        key = bytes.fromhex(json.loads(files["identity.json"])["key"])
+        key, epoch = sealing_key(board.simulation.flash.data)
+        assert epoch == 0
         for row in after:
             body = row.slot[: record.BODY_BYTES]
             assert row.slot == record.seal(key, link, body)[0], f"record {row.seq}"
             link = bytes.fromhex(row.link)
-        assert board.read_files()["identity.json"] == files["identity.json"]
+        assert board.read_files()["identity"] == files["identity"]
         assert key.hex() not in board.console, "the key left the board"
         with Link(board.serial_port) as asking:
             assert asking.request("config-get")["config"]["open_ms"] == 4000

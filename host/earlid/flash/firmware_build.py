@@ -25,7 +25,8 @@ ESP32_ARCH = "xtensawin"
 MPY_VERSION = 6
 LOADERS = ("boot.py", "main.py")
 ENTRY = "lid/start"  # what main.py imports
-SEPARATE = ("lid/__init__", "lid/gate/__init__", "lid/gate/weights")  # loaded before it, files of their own
+MIGRATION = "lid/migration"  # loaded once, on a board that ran firmware 0.1, and given back
+SEPARATE = ("lid/__init__", "lid/gate/__init__", "lid/gate/weights", MIGRATION)  # files of their own, the others loaded before it
 DIRECTORY_DIGITS = 12
 
 

@@ -222,7 +222,7 @@ def predict(build: firmware_build.FirmwareBuild, blob: bytes | None) -> tuple[St
     """
     word = None if blob is None else word_sizes(blob)
     ring = int(re.findall(rb"ibuf=(\d+)", build.loaders["boot.py"])[0])
-    sizes = {path: mpy.measure(data) for path, data in build.files.items()}
+    sizes = {path: mpy.measure(data) for path, data in build.files.items() if path != firmware_build.MIGRATION + ".mpy"}
     code = sizes.pop(firmware_build.ENTRY + ".mpy")
     chip = _Chip()
     first, later = "first heap area, then the second", "what is left of both, then a third area"
