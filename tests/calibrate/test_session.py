@@ -5,9 +5,10 @@ import threading
 
 import numpy as np
 import pytest
+from earlid.board.level import DB_PER_Q8
 from earlid.board.safe import close_lid
 from earlid.calibrate.calibration import Calibration, CalibrationOptions, identify
-from earlid.calibrate.readings import DB_PER_Q8, readings
+from earlid.calibrate.readings import readings
 from earlid.calibrate.room import measure_room
 from earlid.calibrate.session import MicrophoneFault, SessionPlan
 from earlid.calibrate.session_file import SessionFiles

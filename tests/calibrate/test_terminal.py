@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from earlid.board.level import METER_LOW_DBFS, meter
 from earlid.board.link import Link
-from earlid.calibrate.guide import METER_LOW_DBFS, meter
 from earlid.virtual.board import VirtualBoard
 
 from tests.calibrate.conftest import RATE_HZ, SPEED, START_MS, STEP_MS, pass_time, speech
@@ -145,4 +145,4 @@ def test_ctrl_d_at_a_question_ends_the_session(board, own_data_dir) -> None:
     ("level_dbfs", "filled"), [(METER_LOW_DBFS - 5, 0), (METER_LOW_DBFS, 0), (-45.0, 10), (0.0, 20), (6.0, 20)]
 )
 def test_level_meter_is_clamped_to_its_range(level_dbfs: float, filled: int) -> None:
-    assert meter(level_dbfs, 20) == "█" * filled + "·" * (20 - filled)
+    assert meter(level_dbfs) == "█" * filled + "·" * (20 - filled)

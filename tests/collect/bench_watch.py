@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from termios import TIOCSWINSZ
 
-from earlid.collect.liveview import METER_CELLS
+from earlid.board.level import METER_CELLS
 from earlid.gate import models
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader

@@ -14,18 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from earlid.board.level import meter
 from earlid.calibrate.levels import NAMES, Level
 
-METER_LOW_DBFS = -90.0
-METER_CELLS = 30
 CUE_S = 1.2  # how long the sign to speak stays lit: who is later than that may wait for the next
-
-
-def meter(level_dbfs: float, cells: int = METER_CELLS) -> str:
-    """A level as a bar of text, -90 dBFS to full scale."""
-    filled = round((level_dbfs - METER_LOW_DBFS) / -METER_LOW_DBFS * cells)
-    filled = min(max(filled, 0), cells)
-    return "█" * filled + "·" * (cells - filled)
 
 
 class Guide:
@@ -131,7 +123,7 @@ class TerminalGuide(Guide):
         elif seconds > self._cue_since_s + CUE_S:
             self._bars.update(self._bars.task_ids[0], message=Text(self._idle_text), refresh=True)
             self._cue_since_s = float("inf")
-        self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs, 20)} {level_dbfs:6.1f} dBFS")
+        self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs)} {level_dbfs:6.1f} dBFS")
 
     def choose_level(self, levels: Sequence[Level], preset: str | None) -> str | None:
         if preset:

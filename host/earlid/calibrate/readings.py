@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Telemetry of a stretch of time as arrays, and conversions of the board's units of level."""
+"""Telemetry of a stretch of time as arrays, and its gain in dB."""
 
 from __future__ import annotations
 
@@ -13,20 +13,8 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-FULL_SCALE_LOG2_Q8 = 7680  # log2 of the mean square of a full-scale square wave, in 1/256
-DB_PER_Q8 = 10 * math.log10(2) / 256
 GAIN_ONE_Q8 = 256
 NAMES = ("ms", "lvl", "floor", "score", "gate", "peak", "clip")
-
-
-def dbfs(log2_q8: float) -> float:
-    """A level of the board in dB relative to a full-scale square wave."""
-    return (log2_q8 - FULL_SCALE_LOG2_Q8) * DB_PER_Q8
-
-
-def log2_q8(decibels: float) -> float:
-    """A level in dB full scale as the board has it."""
-    return decibels / DB_PER_Q8 + FULL_SCALE_LOG2_Q8
 
 
 def gain_db(gain_q8: float) -> float:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from earlid.calibrate.readings import Readings, dbfs, gain_db, per_second
+from earlid.board.level import dbfs
+from earlid.calibrate.readings import Readings, gain_db, per_second
 
 SETTLE_MS = 1000  # warming up, and until the mean is taken out
 BITS = 24

@@ -10,9 +10,10 @@ from functools import partial
 
 from lid.wire_schema import LidState, ProbeReply, Telemetry
 
+from earlid.board.level import dbfs
 from earlid.board.link import BoardGone, BoardRefused, Link, Started, TelemetryMessage
 from earlid.calibrate.guide import Guide
-from earlid.calibrate.readings import Readings, dbfs, gain_db, readings
+from earlid.calibrate.readings import Readings, gain_db, readings
 from earlid.calibrate.room import MicrophoneFinding, measure_room
 from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles
 from earlid.calibrate.trials import judge_trial

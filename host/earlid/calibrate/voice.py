@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from earlid.calibrate.readings import DB_PER_Q8, GAIN_ONE_Q8, Readings, dbfs, gain_db
+from earlid.board.level import DB_PER_Q8, dbfs
+from earlid.calibrate.readings import GAIN_ONE_Q8, Readings, gain_db
 from earlid.calibrate.room import MicrophoneFinding
 
 TARGET_DBFS = -26.0  # active speech level, as telephone networks aim at (ITU-T P.56's scale)

@@ -13,27 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from earlid.board.level import dbfs, meter
 from earlid.collect.supervisor import RESCAN_S, Supervisor
 from earlid.collect.watcher import BoardStatus, WatchEvent
 from earlid.ledger.time_format import clock_text, span_text
 
-METER_CELLS = 20
-METER_FULL_DB = 90.0  # of a 16-bit signal's mean square; a full-scale sine has 87.3 dB
-DB_PER_LOG2 = 3.0103
 STALE_S = 3.0
 REDRAW_S = 0.25
 _STATES = {"open": "bold white on red", "muted": "cyan", "closed": "green", "fault": "bold red reverse"}
-
-
-def level_db(level_log2_q8: int) -> float:
-    """Decibels of a mean square given as its log2 in 1/256."""
-    return level_log2_q8 / 256 * DB_PER_LOG2
-
-
-def meter(level_log2_q8: int) -> str:
-    """A bar of METER_CELLS characters for a hop's level."""
-    full = max(0, min(METER_CELLS, round(level_db(level_log2_q8) / METER_FULL_DB * METER_CELLS)))
-    return "█" * full + "·" * (METER_CELLS - full)
 
 
 def state_of(status: BoardStatus) -> str:
@@ -79,7 +66,7 @@ def render(
         table.add_row(
             escape(title_of(status.board or status.port)),
             Text(f" {state} ", style=_STATES.get(state, "dim")),
-            meter(int(numbers.get("lvl", 0))) if numbers else "",
+            meter(dbfs(numbers.get("lvl", 0))) if numbers else "",
             f"{int(numbers.get('score', 0)):3}" if numbers else "",
             span_text(live_ms.get(status.board, 0)),
             escape(last.text) if last else escape(status.error[:60]),
