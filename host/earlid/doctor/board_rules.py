@@ -155,19 +155,22 @@ def microphone(observation: Observation) -> Iterator[Diagnosis]:
     for board in observation.boards:
         if board.hello.get("state") not in ("closed", "open") or not board.telemetry:
             continue
-        past_faults = {row["reason"] for row in board.records if row["event"] == "fault"} & set(MIC_FAULTS)
+        boot = board.hello.get("boot")
+        told = [(row["reason"], row["boot"] == boot) for row in board.records if row["event"] == "fault"]
+        past_faults = {reason for reason, _ in told if reason in MIC_FAULTS}
+        present = [reason for reason, now in told if now and reason in (*MIC_FAULTS, "recovered")][-1:]
         live = board.telemetry
-        if all(row["peak"] == 0 for row in live):
+        silent = all(row["peak"] == 0 for row in live)
+        if silent and present == ["mic-stuck"]:  # the board takes a constant off before it measures a peak
+            yield Diagnosis(
+                "mic-stuck", board.port, "Every sample has the same value, which is not 0.",
+                "The data line is stuck.", "Check SD (GPIO 33): it must come from the microphone, not from a rail.",
+            )  # fmt: skip
+        elif silent:
             yield Diagnosis(
                 "mic-silent", board.port, "Every sample is 0.",
                 "The microphone sends on the other channel (its L/R pin is high), or sends nothing.",
                 "Wire L/R to ground; then check SD (GPIO 33), WS (GPIO 25), SCK (GPIO 26) and VDD.",
-            )  # fmt: skip
-        elif len({row["peak"] for row in live}) == 1 and len(live) > 2:
-            yield Diagnosis(
-                "mic-stuck", board.port, f"Every sample is of size {live[0]['peak']}.",
-                "The data line is stuck or floating.",
-                "Check SD (GPIO 33): it must come from the microphone, not from a rail.",
             )  # fmt: skip
         elif _clips(live):
             yield Diagnosis(
