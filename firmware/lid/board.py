@@ -12,6 +12,7 @@ from micropython import const, kbd_intr
 from lid import circuit
 
 _WATCHDOG_MS = const(2000)
+_SILENT_HOPS = const(50)  # no sample for so long after its start: the I2S driver is dead
 _ENOMEM = const(12)
 _RING_BYTES = const(12288)  # the I2S driver makes 6 buffers of 256 frames of it, 8 bytes a frame: 96 ms
 _RESET_STATE = const(0x3FF48034)  # ESP32 RTC_CNTL_RESET_STATE_REG: low 6 bits say why the first core was reset
@@ -38,6 +39,9 @@ class Board:
         self._arm = _adc(circuit.ARM_SENSE_PIN)
         self._mute = _adc(circuit.MUTE_SENSE_PIN)
         self._i2s = None
+        self._awaited = 0  # hops that the driver still has for its first sample; 0: it came
+        self._driver = select.poll()
+        self._frame = bytearray(8)
         self.microphone_fault = None  # (reason, measured): why start_microphone() started none
         self._watchdog = None
         self._port_in = select.poll()
@@ -55,11 +59,17 @@ class Board:
         if self._i2s is None:
             shape = machine.I2S.STEREO if both_slots else machine.I2S.MONO
             self.microphone_fault = None
+            self._due_ms = time.ticks_ms()
             try:
                 self._i2s = machine.I2S(
                     0, sck=machine.Pin(circuit.I2S_SCK_PIN), ws=machine.Pin(circuit.I2S_WS_PIN),
                     sd=machine.Pin(circuit.I2S_SD_PIN), mode=machine.I2S.RX, bits=32, format=shape, rate=16000, ibuf=_RING_BYTES,
                 )  # fmt: skip
+                # A driver without memory may start and stay silent (MicroPython 1.23), and a read that waits would wait for
+                # ever. The port takes whoever polls for asyncio: reads do not wait then, until irq(None).
+                self._driver.register(self._i2s, select.POLLIN)
+                self._driver.ipoll(0)
+                self._awaited = _SILENT_HOPS
             except OSError as error:  # hops go by time then: the button still opens
                 no_memory = error.args[0] == _ENOMEM
                 self.microphone_fault = ("no-memory", _RING_BYTES) if no_memory else ("mic-dead", 0)
@@ -77,7 +87,7 @@ class Board:
 
     def wait_hop(self, slots):
         # Blocks for 10 ms of sound, or of time when the microphone is off. Returns whether slots were filled.
-        if self._i2s is not None:
+        if self._i2s is not None and (not self._awaited or self._has_begun(self._i2s)):
             self._i2s.readinto(slots)
             return True
         now = time.ticks_ms()
@@ -88,6 +98,22 @@ class Board:
         elif wait > 0:
             time.sleep_ms(wait)
         return False
+
+    def _has_begun(self, i2s):
+        try:
+            begun = i2s.readinto(self._frame)
+        except OSError:
+            begun = 0
+            self._awaited = 1
+        if begun:
+            self._awaited = 0
+            i2s.irq(None)
+        else:
+            self._awaited -= 1
+            if not self._awaited:
+                self.stop_microphone()
+                self.microphone_fault = ("mic-dead", 0)
+        return begun
 
     def drive_pumps(self):
         # The last act of every hop: the charge pumps live by these edges, and the watchdog by this call.

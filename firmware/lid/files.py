@@ -122,9 +122,9 @@ def make_identity(random_bytes):
     return binascii.hexlify(random_bytes(8)).decode()
 
 
-def count_start():
-    """Starts in a row, this one included, that were not followed by forget_starts()."""
-    starts = min(load_number(_STARTS) + 1, 99)
+def count_start(anew):
+    """Starts in a row, this one included, that were not followed by forget_starts(). anew: a power-on, which begins the row."""
+    starts = 1 if anew else min(load_number(_STARTS) + 1, 99)
     save_number(_STARTS, starts)
     return starts
 

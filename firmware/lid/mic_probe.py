@@ -103,7 +103,7 @@ class Tones:
 
 
 def run(board, hearing, length_ms):
-    """A dict of numbers after length_ms of listening; None when a switch or button was used meanwhile."""
+    """A dict of numbers after length_ms of listening; None when a switch or button was used meanwhile or no samples came."""
     hearing.stop()
     board.listening = True
     board.start_microphone(True)
@@ -122,8 +122,10 @@ def _listen(board, slots, length_ms):
     hops = length_ms // health.HOP_MS
     for hop in range(-health.WARM_UP_HOPS, hops):
         for _ in range(2):
-            board.wait_hop(slots)
+            has_audio = board.wait_hop(slots)
             if hop >= 0:
+                if not has_audio:
+                    return None
                 accumulate(slots, state, sums)
                 tones.push(sums)
                 total += state[_TOTAL]

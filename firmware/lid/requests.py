@@ -218,7 +218,7 @@ class Requests:
         result = mic_probe.run(self._board, self._hearing, length_ms)
         self._clock.tick()
         if result is None:
-            raise Refused("state", "the talk button or the mute switch was used meanwhile; ask again")
+            raise Refused("state", "the talk button or the mute switch was used meanwhile, or no samples came; ask again")
         return result
 
     def _cancel(self, body, request_id):

@@ -43,7 +43,7 @@ def run(model_path):
     if board.talk_pressed():
         _enter_maintenance(board, journal, settings)
         return
-    starts = _count_start(problems)
+    starts = _count_start(board.reset_cause() == "power-on", problems)
     detector = None if starts > _QUICK_STARTS else _load_word(model_path, problems)
     try:
         app = App(board, journal, settings, detector)
@@ -94,9 +94,9 @@ def _flash_reason(error):
     return "flash-full" if error.args and error.args[0] in ("flash-full", _ENOSPC) else "flash-error"
 
 
-def _count_start(problems):
+def _count_start(anew, problems):
     try:
-        return files.count_start()
+        return files.count_start(anew)
     except OSError as error:
         problems.append((_flash_reason(error), 0, 0))
         return 1

@@ -113,12 +113,12 @@ class Days:
     def rest(self, quiet_ms: float) -> None:
         """A quiet room, in full. The hops that the firmware counts keep step with its milliseconds."""
         self.board.run_ms(12_000)  # whatever was open is closed, and nobody speaks
-        capture, rooms = self.board.simulation.i2s, self.segments()
+        capture, rooms = self.board.simulation.i2s.receiver, self.segments()
         before, frames = self.bench.hello(), capture.position
         self.board.run_ms(quiet_ms)
         after, frames = self.bench.hello(), capture.position - frames
         assert after["boot"] == before["boot"], f"a start in a quiet room: {self.bench.records()[-4:]}"
-        if self.board.simulation.i2s is not capture:
+        if self.board.simulation.i2s.receiver is not capture:
             # Once in a thousand records the sentinel sleeps for a second: a new segment is erased ahead.
             assert self.segments() == rooms + 1, f"the microphone was stopped: {self.bench.records()[-4:]}"
             return
@@ -175,7 +175,7 @@ class Days:
         hello = self.bench.hello()
         assert hello["state"] == "closed"
         assert hello["overruns"] == 0
-        assert self.board.simulation.lost_frames == 0, "sound was lost that nobody counted"
+        assert self.board.simulation.i2s.lost_frames == 0, "sound was lost that nobody counted"
         self.heap.setdefault(hello["boot"], []).append(hello["heap"])
         self.files.append(len(self.board.read_files()))
 

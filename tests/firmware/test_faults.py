@@ -165,7 +165,7 @@ def test_late_loop_counts_the_samples_that_the_driver_lost():
         bench.board.run_ms(7000)
         assert bench.last_record("fault").reason == "overrun"
         assert bench.last_record("fault").a > 0
-        lost_ms = bench.board.simulation.lost_frames / 16
+        lost_ms = bench.board.simulation.i2s.lost_frames / 16
         assert abs(bench.hello()["overruns"] * 10 - lost_ms) <= max(60, lost_ms * 0.1), (bench.hello()["overruns"], lost_ms)
         assert len([entry for entry in bench.records("fault") if entry.reason == "overrun"]) == 1, "one record a minute"
 

@@ -210,6 +210,68 @@ def test_word_without_memory_is_recorded_and_the_button_opens(name, old, new):
         assert bench.ms_until_closed(50) <= 50
 
 
+SILENT = pytest.mark.parametrize("read_error", [0, -259], ids=["gives nothing", "refuses"])
+
+
+def assert_lid_works_without_microphone(bench):
+    assert len(bench.board.resets) == 1, "a restart"
+    assert [entry.reason for entry in bench.records("fault") if entry.reason != "model-damaged"] == ["mic-dead"]
+    bench.open_by_button()
+    bench.press()
+    bench.board.mute(True)
+    assert bench.ms_until_closed(50) <= 50
+
+
+@SILENT
+@pytest.mark.parametrize("word", [True, False])
+def test_silent_microphone_driver_at_start_is_a_fault_at_once_and_the_button_opens(read_error, word):
+    with Bench(start=False, word=word) as bench:
+        bench.board.i2s_silent(read_error=read_error)
+        bench.board.start()
+        bench.board.run_until(lambda: "selftest" in [kind for kind, _ in bench.events()], FIRST_HOP_MS + 1000, step_ms=100)
+        bench.board.run_ms(700)
+        assert bench.last_record("selftest").a == SelfTestBit.ALL & ~SelfTestBit.MICROPHONE_LIVES
+        assert bench.last_record("fault").ms - bench.last_record("selftest").ms <= 520
+        assert_lid_works_without_microphone(bench)
+
+
+@SILENT
+def test_microphone_driver_silent_after_unmute_is_a_fault_at_once_and_recovers(read_error):
+    with Bench(word=True) as bench:
+        bench.board.mute(True)
+        bench.board.run_ms(500)
+        bench.board.i2s_silent(read_error=read_error)
+        bench.board.mute(False)
+        bench.board.run_ms(700)
+        assert bench.last_record("fault").ms - bench.last_record("unmute").ms <= 520
+        assert bench.request("probe", ms=300)["err"] == "state"
+        bench.board.run_ms(700)
+        assert_lid_works_without_microphone(bench)
+        bench.board.run_ms(500)
+        bench.board.i2s_silent(False)
+        bench.board.mute(False)
+        bench.board.run_ms(1000)
+        assert bench.last_record("fault").reason == "recovered"
+
+
+@SILENT
+def test_microphone_driver_silent_in_the_selftest_fails_it_and_the_button_opens(read_error):
+    with Bench(word=True) as bench:
+        bench.board.i2s_silent(read_error=read_error)
+        assert bench.request("selftest", 9000)["bits"] == SelfTestBit.ALL & ~SelfTestBit.MICROPHONE_LIVES
+        bench.board.run_ms(700)
+        assert_lid_works_without_microphone(bench)
+
+
+def test_microphone_driver_that_falls_silent_costs_one_reset():
+    with Bench(word=True) as bench:
+        bench.board.i2s_silent(at_once=True)
+        bench.board.run_ms(10_000)
+        assert [cause for _, cause in bench.board.resets] == [1, 3]
+        assert bench.last_record("fault").reason == "mic-dead"
+        bench.open_by_button()
+
+
 @pytest.mark.parametrize(("error", "reason"), [(errno.ENOMEM, "no-memory"), (errno.EIO, "mic-dead")])
 @pytest.mark.parametrize("word", [True, False])
 def test_microphone_driver_that_does_not_start_is_recorded_and_the_button_opens(error, reason, word):

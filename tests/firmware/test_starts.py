@@ -2,6 +2,7 @@
 """Failing starts and flash: rows of the fault table in firmware/README.md. Whatever fails, the board comes up closed."""
 
 import pytest
+from earlid.virtual.simulation import HARD
 from lid import config
 
 from tests.firmware.kit import FIRST_HOP_MS, Bench, word_blob
@@ -28,10 +29,38 @@ def test_boot_loop_is_a_latched_fault():
         bench.press()
         assert not bench.guarded_live()
         assert bench.last_record("fault").reason == "boot-loop"
-        # A good minute would have been forgotten by now; only a power cycle and then a good minute helps.
         bench.board.power_cut()
         bench.board.power_on()
         bench.board.run_ms(7000)
+        assert bench.hello()["state"] == "closed"
+
+
+def test_power_ons_within_a_minute_are_no_boot_loop():
+    with Bench() as bench:
+        for _ in range(5):
+            bench.board.power_cut()
+            bench.board.run_ms(100)
+            bench.board.power_on()
+            bench.board.run_ms(FIRST_HOP_MS)
+        assert bench.hello()["state"] == "closed"
+        assert [(entry.reason, entry.b) for entry in bench.records("boot")] == [("power-on", 0)] * 6
+
+
+RESETS = {
+    "watchdog": lambda bench: bench.board.hang(),
+    "brown-out": lambda bench: bench.board.brown_out(),
+    "reset-pin": lambda bench: bench.board.simulation.reset(HARD),
+}
+
+
+@pytest.mark.parametrize("reason", RESETS)
+def test_fourth_start_in_a_row_by_a_reset_is_a_boot_loop(reason):
+    with Bench() as bench:
+        for count in range(1, 4):
+            assert bench.hello()["state"] == "closed"
+            RESETS[reason](bench)
+            bench.board.run_ms(FIRST_HOP_MS)
+            assert (bench.last_record("boot").reason, bench.last_record("boot").b) == (reason, count)
         assert bench.hello()["why"] == "boot-loop"
 
 

@@ -45,7 +45,7 @@ def test_hop_clock_is_exact(make_board: Make) -> None:
     hops = [(int(n), int(ms)) for n, ms, *_ in re.findall(HOP, board.console)]
     (first_n, first_ms), (last_n, last_ms) = hops[0], hops[-1]
     assert abs((last_ms - first_ms) - 10 * (last_n - first_n)) <= 16
-    assert board.simulation.lost_frames == 0
+    assert board.simulation.i2s.lost_frames == 0
 
 
 def test_sound_arrives_sample_for_sample(make_board: Make) -> None:
@@ -106,7 +106,7 @@ def test_microphone_is_silent_until_powered_and_settled(make_board: Make) -> Non
 def test_late_reader_loses_sound_silently(make_board: Make) -> None:
     board = make_board("late")
     took_ms = int(board.wait_for(r"eight hops in (\d+) ms").group(1))
-    assert board.simulation.lost_frames > 0.8 * 16_000
+    assert board.simulation.i2s.lost_frames > 0.8 * 16_000
     assert took_ms < 40, "what was in the ring must come at once"
 
 

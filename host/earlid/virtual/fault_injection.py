@@ -65,7 +65,18 @@ class FaultInjection:
     def i2s_error(self, error: int = errno.ENOMEM) -> None:
         """From its next start on the I2S driver raises OSError(error): its DMA buffers find no memory; 0: it starts again."""
         with self.simulation.lock:
-            self.simulation.i2s_errno = error
+            self.simulation.i2s.start_errno = error
+
+    def i2s_silent(self, silent: bool = True, *, read_error: int = 0, at_once: bool = False) -> None:
+        """From its next start on (or `at_once`) the I2S driver starts, but no sample ever comes.
+
+        A read that waits, waits for ever; one that does not raises `read_error` (MicroPython 1.23: -259) or, if 0, gives nothing.
+        """
+        driver = self.simulation.i2s
+        with self.simulation.lock:
+            driver.starts_silent, driver.read_errno = silent, read_error
+            if at_once:
+                driver.silent = silent
 
     def corrupt_rtc(self, bits: int = 1) -> None:
         """So many bits of the RTC's memory flip, now."""

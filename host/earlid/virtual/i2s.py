@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""I2S receiver with its DMA ring buffer, as the ESP32 port has them: buffers of 256 frames, silent loss when read late."""
+"""I2S driver with its DMA ring buffer, as the ESP32 port has them: buffers of 256 frames, silent loss when read late."""
 
 from __future__ import annotations
 
+import struct
+
+from earlid.virtual.circuit import NEVER
 from earlid.virtual.sound import RATE_HZ, Sound
 
 DMA_FRAMES = 256
@@ -30,6 +33,10 @@ class I2sReceiver:
         buffers = -(-(self.position + count) // DMA_FRAMES)
         return self.start_us + buffers * (DMA_FRAMES * 1_000_000 // RATE_HZ)
 
+    def available(self, now_us: int) -> int:
+        """Frames that have left the DMA and were not read."""
+        return (now_us - self.start_us) // (DMA_FRAMES * 1_000_000 // RATE_HZ) * DMA_FRAMES - self.position
+
     def drop_overrun(self, now_us: int) -> None:
         """Drop what the ring buffer could not hold until now."""
         done = (now_us - self.start_us) // (DMA_FRAMES * 1_000_000 // RATE_HZ)
@@ -44,6 +51,43 @@ class I2sReceiver:
         self.position += count
         data = sound.frames(first, count, self.wide, self.stereo)
         return power.mask(data, first, count, self.frame_bytes)
+
+
+class I2sDriver:
+    """The driver behind `machine.I2S`, and how it fails."""
+
+    def __init__(self) -> None:
+        self.receiver: I2sReceiver | None = None
+        self.lost_frames = 0
+        self.start_errno = 0  # what its constructor raises
+        self.silent = self.starts_silent = False  # it starts, and no sample ever comes
+        self.read_errno = 0  # what a silent one's reads raise, if they do not wait
+
+    def start(self, now_us: int, arguments: bytes) -> int:
+        """Start anew, as the constructor's packed arguments say; an error number or 0."""
+        bits, stereo, rate_hz, ibuf = struct.unpack("<4I", arguments[:16])
+        self.silent = self.starts_silent
+        self.receiver = None if self.start_errno else I2sReceiver(now_us, bits, bool(stereo), rate_hz, ibuf)
+        return self.start_errno
+
+    def due_us(self, receiver: I2sReceiver, size: int, waits: bool, now_us: int) -> int:
+        """When a read of `size` bytes that begins now ends."""
+        if not waits:
+            return now_us
+        if self.silent:
+            return NEVER
+        receiver.drop_overrun(now_us)
+        return max(now_us, receiver.ready_us(size // receiver.frame_bytes))
+
+    def read(self, receiver: I2sReceiver, size: int, now_us: int, sound: Sound, power: MicrophonePower) -> tuple[int, bytes]:
+        """Status for the chip, which is how many bytes came or an error number, and `size` bytes."""
+        if self.silent:
+            return self.read_errno, bytes(size)
+        count = min(size // receiver.frame_bytes, receiver.available(now_us))
+        data = receiver.read(count, sound, power)
+        self.lost_frames += receiver.lost_frames
+        receiver.lost_frames = 0
+        return len(data), data.ljust(size, b"\0")
 
 
 class MicrophonePower:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from earlid.virtual import protocol as p
 from earlid.virtual.affinity import share_cpu
 from earlid.virtual.circuit import NEVER, Circuit, Constants
-from earlid.virtual.i2s import I2sReceiver, MicrophonePower
+from earlid.virtual.i2s import I2sDriver, MicrophonePower
 from earlid.virtual.nor_flash import NorFlash, PowerLost
 from earlid.virtual.pins import Pins
 from earlid.virtual.processor import Processor
@@ -73,15 +73,13 @@ class Simulation:
         self.circuit = Circuit(constants, self._on_change)
         self.pins = Pins(self.circuit, self._on_change, self.rng)
         self.uart = Uart(port, processor)
-        self.i2s: I2sReceiver | None = None
-        self.i2s_errno = 0  # what the driver's constructor raises
+        self.i2s = I2sDriver()
         self.resets: list[tuple[float, int]] = []
         self.boots = 0
         self.phase = 0
         self.cause = POWER_ON
         self.hang_at_request: int | None = None
         self.requests = 0
-        self.lost_frames = 0
         self._boot_at_us = NEVER
         self._answered_us = 0
         self._answer_due_us = NEVER
@@ -200,7 +198,7 @@ class Simulation:
     def _stop_chip(self) -> None:
         self.uart.read_output(self.now_us)
         self.processor.kill()
-        self.i2s = None
+        self.i2s.receiver = None
         self._wdt_timeout_us, self._wdt_at_us = 0, NEVER
         self.uart.reset()
         self.pins.reset(self.now_us)
@@ -209,7 +207,7 @@ class Simulation:
         # As on the ESP32: pins keep their levels and a started watchdog goes on counting
         self.uart.read_output(self.now_us)
         self.processor.kill()
-        self.i2s = None
+        self.i2s.receiver = None
         self.uart.emit(b"MPY: soft reboot\r\n")
         self._restart(SOFT, self.timing.soft_boot_us)
 
@@ -300,7 +298,7 @@ class Simulation:
         elif self._advance(arrive_us):
             self.state = WAITING
             if op == p.OP_I2S_READ:
-                self._schedule_sound(a, arrive_us + self.timing.hop_us)
+                self._schedule_sound(a, bool(b), arrive_us + self.timing.hop_us)
             else:
                 self._dispatch(op, a, b, packet[p.REQUEST_HEADER + 8 * events :])
 
@@ -317,14 +315,12 @@ class Simulation:
         elif kind == p.EVENT_PWM:
             self.pins.set_output(self.now_us, pin, value)
 
-    def _schedule_sound(self, count: int, arrive_us: int) -> None:
-        i2s = self.i2s
-        if i2s is None:
-            self._schedule_answer(p.OP_I2S_READ, arrive_us, payload=bytes(count))
-            return
-        i2s.drop_overrun(arrive_us)
-        self._pending_answer = (p.OP_I2S_READ, count, 0, b"")
-        self._answer_due_us = max(arrive_us, i2s.ready_us(count // i2s.frame_bytes))
+    def _schedule_sound(self, size: int, waits: bool, arrive_us: int) -> None:
+        receiver = self.i2s.receiver
+        if receiver is None:
+            raise RuntimeError("the chip reads sound from a driver that does not run")
+        self._pending_answer = (p.OP_I2S_READ, size, 0, b"")
+        self._answer_due_us = self.i2s.due_us(receiver, size, waits, arrive_us)
 
     def _schedule_answer(self, op: int, due_us: int, status: int = 0, payload: bytes = b"") -> None:
         self._pending_answer = (op, 0, status, payload)
@@ -339,11 +335,9 @@ class Simulation:
         elif op in _FLASH_OPS:
             self._access_flash(op, a, b, payload)
         elif op == p.OP_I2S_START:
-            bits, stereo, rate_hz, ibuf = struct.unpack("<4I", payload[:16])
-            self.i2s = None if self.i2s_errno else I2sReceiver(now_us, bits, bool(stereo), rate_hz, ibuf)
-            self._schedule_answer(op, now_us, self.i2s_errno)
+            self._schedule_answer(op, now_us, self.i2s.start(now_us, payload))
         elif op == p.OP_I2S_STOP:
-            self.i2s = None
+            self.i2s.receiver = None
             self._schedule_answer(op, now_us)
         elif op == p.OP_WDT_START:
             self._wdt_timeout_us = a * 1000
@@ -387,12 +381,10 @@ class Simulation:
         self._schedule_answer(op, self.now_us + took_us, status, data)
 
     def _answer(self) -> None:
-        op, count, status, payload = self._pending_answer
-        i2s = self.i2s
-        if count and i2s is not None:
-            payload = i2s.read(count // i2s.frame_bytes, self.sound, self.microphone_power)
-            self.lost_frames += i2s.lost_frames
-            i2s.lost_frames = 0
+        op, size, status, payload = self._pending_answer
+        receiver = self.i2s.receiver
+        if size and receiver is not None:
+            status, payload = self.i2s.read(receiver, size, self.now_us, self.sound, self.microphone_power)
         flags = 0
         if self.uart.interrupt and op not in _FLASH_OPS and op != p.OP_HELLO:
             self.uart.interrupt = False

@@ -211,7 +211,7 @@ class I2S:
         bridge.call(OP_I2S_START, 0, 0, 0, self._scratch, 0, 16)
         if bridge.status():
             raise OSError(bridge.status(), "ESP_ERR_NO_MEM")
-        self._running = True
+        self._running = self._blocking = True
 
     def readinto(self, buf):
         if not self._running:
@@ -222,10 +222,23 @@ class I2S:
         done = 0
         while done < length:
             some = min(length - done, MAX_PAYLOAD)
-            bridge.call(OP_I2S_READ, some, 0, some)
-            bridge.move(buf, done, bridge.answer, ANSWER_HEADER, some)
-            done += some
-        return length
+            bridge.call(OP_I2S_READ, some, self._blocking, some)
+            got = bridge.status()
+            if got < 0:
+                raise OSError(got, "ESP_ERR_INVALID_STATE")
+            bridge.move(buf, done, bridge.answer, ANSWER_HEADER, got)
+            done += got
+            if got < some:
+                break
+        return done
+
+    def _poll(self):  # called by chip_select alone
+        self._blocking = False  # the port takes whoever polls for asyncio: reads give what there is
+
+    def irq(self, handler):
+        if handler is not None:
+            raise NotImplementedError("the virtual board has no non-blocking mode")
+        self._blocking = True
 
     def deinit(self):
         if self._running:

@@ -17,6 +17,7 @@ def _install():
     import chip_esp32
     import chip_machine
     import chip_os
+    import chip_select
     import chip_time
 
     bridge.call(OP_HELLO, 0, 0, HELLO_BYTES)
@@ -27,7 +28,8 @@ def _install():
     chip_os._seed = hello
     bridge.seed_noise(seed | 1)
     random.seed(seed & 0x3FFFFFFF)
-    for name, module in (("machine", chip_machine), ("time", chip_time), ("esp32", chip_esp32), ("os", chip_os)):
+    for module in (chip_machine, chip_time, chip_esp32, chip_os, chip_select):
+        name = module.__name__[5:]
         sys.modules[name] = sys.modules["u" + name] = module
     return hello[0], chip_esp32
 
@@ -78,7 +80,7 @@ def start(names):
     raw, esp32 = _install()
     _mount(esp32)
     sys.path[:] = ("", ".frozen", "/lib")
-    for name in ("bridge", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "start"):
+    for name in ("bridge", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "chip_select", "start"):
         sys.modules.pop(name, None)
     gc.collect()
     bridge.call(OP_PHASE, PHASE_CODE)
