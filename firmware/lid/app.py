@@ -6,7 +6,7 @@ import time
 
 from micropython import const
 
-from lid import circuit, files, health, inputs, lights, policy
+from lid import circuit, files, inputs, lights, policy
 from lid.clock import Clock
 from lid.contact import Contact
 from lid.hearing import Hearing
@@ -32,12 +32,11 @@ class App:
         self.clock = Clock(time.ticks_ms, time.ticks_diff)
         self.hearing = Hearing(board, detector)
         self.link = Link(board)
-        self.contact = Contact(board)
         self._mute = inputs.MuteSwitch()
         self._talk = inputs.TalkButton()
-        parts = (board, journal, self.link, self.clock, self.policy, self.hearing, self.contact, self._mute, self._talk, settings)
-        self.recorder = Recorder(*parts)
-        self.status = Status(*parts)
+        self.recorder = Recorder(board, journal, self.link, self.clock, self.policy, self.hearing, self._mute, self._talk)
+        self.contact = Contact(board, self.recorder)
+        self.status = Status(self.recorder, self.contact, settings)
         self._requests = Requests(
             board, journal, self.link, self.clock, self.policy, self.hearing, self._talk, self.recorder, self.status, settings
         )
@@ -84,7 +83,7 @@ class App:
             self.link.send({"tm": self.status.telemetry()})
         self.link.drain()
         self._hops += 1
-        if state != "open" and not self.contact.closing:
+        if state != "open" and self.contact.told != "open":
             self._maintain_flash(state)
         board.drive_pumps()
 
@@ -93,43 +92,38 @@ class App:
         reason = self.policy.reason
         if action == policy.OPEN:
             # Durable first. If it cannot be, the relay is never driven.
-            if append("open", reason, self.settings["open_ms"], self._cutoff_q8(), self.policy.peak):
+            if self.contact.tell("open", reason, self.settings["open_ms"], self._cutoff_q8(), self.policy.peak):
                 board.guarding = True
         elif action == policy.CLOSE:
-            self._release(reason)
+            self.contact.release(reason)
         elif action == policy.MUTE:
             self.hearing.stop()
             append("mute", "", 0, 0)
         elif action == policy.UNMUTE:
             append("unmute", "", 0, 0)
-            self.hearing.start()
+            if self.policy.state != "fault":
+                self.hearing.start()
         elif action == policy.FAULT:
-            self._release("fault")
+            self.contact.release("fault")
             self.hearing.stop()
-            append("fault", reason, self.contact.rail_mv, circuit.RAIL_LIVE_MV)
+            append("fault", reason, board.rail.mv, circuit.RAIL_LIVE_MV)
         elif now - self._near_miss_at >= _NEAR_MISS_HOPS:
             self._near_miss_at = now
             append("near-miss", reason, self.settings["near_miss_q8"], self._cutoff_q8(), self.policy.peak)
-
-    def _release(self, reason):
-        self.contact.release(reason, self.policy.open_hops * health.HOP_MS)
 
     def _cutoff_q8(self):
         return self.settings["cutoff_q8"] or self.hearing.cutoff_q8()
 
     def _read_back(self, now):
-        contact = self.contact
-        verdict = contact.read_back()
+        verdict = self.contact.follow(now)
         if verdict == "welded":
             self.policy.fail(verdict)
         elif verdict:
             # No supply behind the contact, or a weak one: this opening is over, the next may be better.
             action = self.policy.abandon("fault", now)
             if action:
-                self.recorder.append("fault", verdict, contact.rail_mv, circuit.GUARDED_GOOD_MV)
+                self.recorder.append("fault", verdict, self.board.rail.mv, circuit.GUARDED_GOOD_MV)
                 self._act(action, now)
-        if contact.closing and (contact.rail.drop_ms or verdict == "welded"):
-            self.recorder.finish_closing()
 
     def _maintain_flash(self, state):
         # Flash may make a hop late here: the lid is closed, and only the sentinel could drop.

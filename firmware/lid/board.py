@@ -9,7 +9,7 @@ import esp32
 import machine
 from micropython import const, kbd_intr
 
-from lid import circuit
+from lid import circuit, health
 
 _WATCHDOG_MS = const(2000)
 _SILENT_HOPS = const(50)  # no sample for so long after its start: the I2S driver is dead
@@ -44,6 +44,9 @@ class Board:
         self._frame = bytearray(8)
         self.microphone_fault = None  # (reason, measured): why start_microphone() started none
         self._watchdog = None
+        self.rail = health.RailMonitor()
+        self._rail_at = time.ticks_ms()
+        self._rtc = machine.RTC()
         self._port_in = select.poll()
         self._port_in.register(sys.stdin, select.POLLIN)
         self._port_out = select.poll()
@@ -120,7 +123,8 @@ class Board:
         self._level ^= 1
         self._pumps[0].value(self._level if self.listening else 0)
         self._pumps[1].value(self._level if self.guarding else 0)
-        self.feed()
+        if self._watchdog:
+            self._watchdog.feed()
 
     def release(self):
         # Contact first: no more edges from here on.
@@ -145,10 +149,17 @@ class Board:
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
     def feed(self):
+        # Where the loop stands still: the rail is watched all the same.
+        self.read_rail()
         if self._watchdog:
             self._watchdog.feed()
 
     # --- readings and lights ------------------------------------------------------------------------------------
+
+    def read_rail(self):
+        now = time.ticks_ms()
+        self.rail.push(time.ticks_diff(now, self._rail_at), self.guarded_mv())
+        self._rail_at = now
 
     def guarded_mv(self):
         return self._guarded.read_uv() // 1000 * circuit.GUARDED_SCALE_Q10 >> 10
@@ -204,6 +215,13 @@ class Board:
         if machine.mem32[_RESET_STATE] & 0x3F == _BROWN_OUT:
             return "brown-out"
         return _CAUSES.get(machine.reset_cause(), "power-on")
+
+    def keep(self, block):
+        # In the RTC's memory, which software and watchdog resets leave alone.
+        self._rtc.memory(block)
+
+    def kept(self):
+        return self._rtc.memory()
 
     def random_bytes(self, count):
         return os.urandom(count)  # the ESP32's hardware generator

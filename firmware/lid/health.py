@@ -5,9 +5,9 @@ from lid import circuit
 from lid.portable import const
 
 HOP_MS = const(10)
-DROP_HOPS = circuit.DROP_MAX_MS // HOP_MS
-ARM_HOPS = circuit.ARM_MAX_MS // HOP_MS
-_SAG_HOPS = const(10)
+_LONG_MS = const(500000000)  # 5.8 days: counters stay small integers
+_STEADY_MS = const(20)  # a rail does not come and go within this
+_EARLY_MS = const(2)  # from a rail's rise to a reading that shows it, and the counter's own step; the fall takes up to 8
 WARM_UP_HOPS = const(30)  # INMP441: the first 250 ms are not audio
 _DEAD = const(2)  # as lid.gate.pcm has it
 _DEAD_HOPS = const(200)  # 2 s of one unchanging value
@@ -16,38 +16,31 @@ _CLIP_HOPS = const(100)  # 1 s of hops with clipped samples, out of the last 2 s
 
 
 class RailMonitor:
-    # Follows the guarded rail: after opening it must be live, after closing it must be gone.
+    # How long the guarded rail has been live since restart(), at least and at most. Between two live readings it was live,
+    # unless there was time for more; between a live and a dead one it may have been.
     def __init__(self):
-        self._open = False
-        self._hops = 0
-        self._low_hops = 0
-        self.drop_ms = 0
+        self.mv = 0
+        self.live = False
+        self.restart()
 
-    def push(self, is_open, rail_mv):
-        # "" or "welded", "no-close" (the relay did not close its contact), "sagging".
-        if is_open != self._open:
-            self._open = is_open
-            self._hops = 0
-            self._low_hops = 0
-            if not is_open:
-                self.drop_ms = 0
-        self._hops += 1
-        if is_open:
-            return self._watch_open(rail_mv)
-        if rail_mv > circuit.RAIL_LIVE_MV:
-            if self._hops > DROP_HOPS:
-                return "welded"
-        elif not self.drop_ms:
-            self.drop_ms = self._hops * HOP_MS
-        return ""
+    def restart(self):
+        self.since_ms = self.least_ms = self.most_ms = 0
 
-    def _watch_open(self, rail_mv):
-        if self._hops <= ARM_HOPS:
-            return ""
-        self._low_hops = self._low_hops + 1 if rail_mv < circuit.GUARDED_GOOD_MV else 0
-        if self._low_hops < _SAG_HOPS:
-            return ""
-        return "no-close" if rail_mv < circuit.RAIL_LIVE_MV else "sagging"
+    def push(self, step_ms, mv):
+        # step_ms: since the reading before; negative when the counter went back.
+        self.mv = mv
+        was, live = self.live, mv > circuit.RAIL_LIVE_MV
+        self.live = live
+        if step_ms > 0 and self.since_ms < _LONG_MS:
+            self.since_ms += step_ms
+            if live or was:
+                self.most_ms += step_ms
+                if live and was:
+                    self.least_ms += min(step_ms, _STEADY_MS)
+        if live and not was:
+            self.most_ms += _EARLY_MS
+        elif was and not live:
+            self.least_ms = max(0, self.least_ms - HOP_MS)
 
 
 class MicrophoneMonitor:

@@ -130,6 +130,7 @@ def _listen(board, slots, length_ms):
                 tones.push(sums)
                 total += state[_TOTAL]
         board.drive_pumps()
+        board.read_rail()
         if board.talk_pressed() or board.mute_mv() >= circuit.SENSE_HIGH_MV:
             return None
     frames = 2 * hops * _FRAMES

@@ -21,7 +21,7 @@ class Policy:
         self.state = "closed"
         self.reason = ""
         self.peak = 0
-        self.open_hops = 0
+        self._muted = False  # as last told
         self._fault = ""
         self._host_close = False
         self._was_pressed = True  # a button held since before the start opens nothing
@@ -65,9 +65,11 @@ class Policy:
         self._host_close = False
         state = self.state
         if state == "fault":
-            return NOTHING
+            if muted == self._muted:
+                return NOTHING
+            self._muted = muted
+            return MUTE if muted else UNMUTE
         if self._fault:
-            self.open_hops = now - self._opened_at if state == "open" else 0
             self.state = "fault"
             self.reason = self._fault
             return FAULT
@@ -77,11 +79,13 @@ class Policy:
             if state == "open":
                 return self._close("mute", now)  # the next step says muted
             self.state = "muted"
+            self._muted = True
             self.reason = ""
             self._near_miss_peak = 0
             return MUTE
         if state == "muted":
             self.state = "closed"
+            self._muted = False
             self.reason = ""
             self._in_refractory = True
             self._low_score_since = now
@@ -143,7 +147,6 @@ class Policy:
     def _close(self, reason, now):
         self.state = "closed"
         self.reason = reason
-        self.open_hops = now - self._opened_at
         self._in_refractory = True
         self._low_score_since = now
         return CLOSE

@@ -115,6 +115,7 @@ def _test_sentinel(board, slots, baseline_ms):
     for hop in range(_WARM_UP_HOPS + _LISTEN_HOPS):
         board.wait_hop(slots)
         board.drive_pumps()
+        board.read_rail()
         if hop == _WARM_UP_HOPS:
             first = bytes(slots[:64])
         elif first is not None and slots[:64] != first:

@@ -3,14 +3,16 @@
 import binascii
 import gc
 import os
+import struct
 
 from micropython import const
 
-from lid import config, files, selftest
+from lid import circuit, config, files, record, selftest
 
 # Native code first, large buffers after it: both come from the same block of memory.
 from lid.app import App
 from lid.board import Board
+from lid.contact import BLOCK, MARK_MS
 from lid.gate import model_file, weights
 from lid.gate.detector import Detector
 from lid.journal import Journal, NoJournal
@@ -25,6 +27,10 @@ _START_GARBAGE = const(1024)  # collected so often, what lives stays packed and 
 # 1.6 s, with some 5 KB of true garbage, which has no time to spread over the free blocks.
 _LOOP_GARBAGE = const(131072)
 _ENOSPC = const(28)
+_LAST_RECORDS = const(200)  # so far back, at most, lies what began the last receipt, or a mark of it
+_HARD_MAX_MS = const(60000)  # lid.policy opens no longer
+_GONE_MS = const(350)  # the rail is gone so long after the last word about it: 250 ms of drop, and a late hop
+_UNKNOWN = const(4294967295)
 _LATCHED = ("flash-full", "flash-error")
 
 
@@ -136,6 +142,7 @@ def _begin(app, board, journal, starts, is_new, problems):
         if reason in _LATCHED:
             app.policy.fail(reason)
     append("boot", board.reset_cause(), VERSION_CODE, starts - 1)
+    _end_receipt(app.contact, append, board, journal)
     if is_new:
         digest = config.digest(app.settings)
         append("config", "first-start", digest, digest)
@@ -153,6 +160,40 @@ def _begin(app, board, journal, starts, is_new, problems):
         selftest.run_and_record(board, app.hearing, app.policy, app.recorder)
         app.clock.tick()
     app.link.send({"hi": app.status.hello()})
+
+
+def _end_receipt(contact, append, board, journal):
+    # What the last life began and a reset ended: by the RTC's memory if that is of it, else by its records. Without edges the
+    # rail is gone in time, unless the contact is welded.
+    for back in range(min(journal.seq, _LAST_RECORDS)):
+        slot = journal.find(journal.seq - back)
+        if slot is None:
+            break
+        entry = record.read_body(slot[: record.BODY_BYTES])
+        event, reason, a, least = entry[record.EVENT_AT], entry[record.REASON_AT], entry[12], entry[13]
+        if event in ("close", "dead") or (event == "selftest" and reason == "passed"):
+            break
+        if event in ("open", "live", "mark"):
+            a, least = (a, least) if event == "mark" else (0, 0)
+            most = min(a + MARK_MS, _HARD_MAX_MS) + _GONE_MS
+            kept = board.kept()
+            if len(kept) == 20 and binascii.crc32(kept[:16]) & 0xFFFFFFFF == int.from_bytes(kept[16:], "little"):
+                boot, seq, kept_least, kept_most = struct.unpack(BLOCK, kept)
+                if boot == entry[1] and (seq == entry[0] or event == "mark"):
+                    least, most = kept_least, kept_most + _GONE_MS
+            if "live" in (event, reason):
+                append("dead", "reset", least, _UNKNOWN)
+            else:
+                append("close", "reset", least, most)
+            break
+    for _ in range(circuit.DROP_MAX_MS // circuit.TOGGLE_MS):
+        if not board.rail.live:
+            break
+        board.pause()
+    if board.rail.live:
+        contact.tell("live", "start", board.rail.mv, _UNKNOWN)
+    else:
+        board.rail.restart()
 
 
 def _enter_maintenance(board, journal, settings):
@@ -175,13 +216,15 @@ def _enter_maintenance(board, journal, settings):
 
 def _restart(app, board, error):
     # An exception anywhere: both contacts open, one record, and a new start; three in a row stay closed.
-    board.release()
     board.listening = False
+    app.contact.release("fault")
     print("earlid: stopped by %s: %s" % (type(error).__name__, error))
     try:
         app.recorder.append("fault", *_fault_of(error, "exception"))
         for _ in range(_DRAIN_HOPS):
             app.link.drain()
             board.pause()
+        app.contact.finish()
+        app.link.drain()
     finally:
         board.reset()

@@ -233,7 +233,7 @@ EVENTS = {
     "dead": Event(
         ("", "mute", "reset"), "least ms that the rail was live since its `live`", "most ms of it; 4294967295: not known",
     ),
-    "mark": Event(("open", "live"), "ms since the `open` or `live`: the rail is still meant to be live, or still is", "rail, mV"),
+    "mark": Event(("open", "live"), "ms since the `open` or `live`, which lasts", "least ms that the rail was live since then"),
     "limited": Event(("",), "how many records of a host found no room", "since when, ms"),
 }  # fmt: skip
 

@@ -90,18 +90,6 @@ def test_sagging_rail_ends_the_opening():
         assert not bench.guarded_live()
 
 
-def test_closing_by_fault_has_its_own_drop_time():
-    with Bench() as bench:
-        bench.open_by_button()
-        bench.press()
-        bench.board.run_ms(600)
-        assert bench.last_record("close").b > 20
-        bench.board.relay_open("guarded")  # the rail is never live: it is gone in the first hop
-        bench.press()
-        bench.board.run_ms(800)
-        assert (bench.last_record("close").reason, bench.last_record("close").b) == ("fault", 10)
-
-
 @pytest.mark.parametrize("level", [0, 1])
 def test_disagreeing_mute_poles_are_a_fault(level):
     """Both throws' sense lines say the same: one of them lies."""

@@ -117,7 +117,6 @@ def test_4_closing_opens_the_contact_before_it_is_recorded():
         opened, closed = bench.last_record("open"), bench.last_record("close")
         start = bench.board.events("power")[0][0]
         assert closed.ms > opened.ms
-        assert closed.b > 0, "the drop time was not measured"
         assert closed.guarded_mv < 300, "the record was written before the rail was gone"
         assert gone_at > start
 

@@ -5,9 +5,9 @@ An exposure is one time in which the guarded rail was live: an opening of the li
 contact, a rail that was live at the start). What a record says of it (PROTOCOL.md has the fields):
 
     open            the lid may open from here on. The rail is not live yet, unless a `live` says so
-    close           least and most ms that the rail was live. A most of NOT_GONE: it did not go, and a `live` follows at once
+    close           least and most ms that the rail was live. A most of NOT_GONE: that or more
     live .. dead    the same outside an opening; `live` tells how long it may have been live before
-    mark            the rail is still live, so long after the beginning
+    mark            it lasts, so long after its beginning, and the rail was live for so long at least
     close reset, dead reset    what a start knows of the exposure that the reset before it ended
 
 The board's own bounds are taken as they are. The rest leaves room for what nobody recorded:
@@ -231,8 +231,7 @@ class _Walk:
                 self._opening = part
                 part.covered = self._outside is not None
         part.last_seq = item.seq
-        if item.b > circuit.RAIL_LIVE_MV:
-            part.least_ms = max(part.least_ms, item.a - SLACK_MS - (0 if outside else NO_RAIL_MS))
+        part.least_ms = max(part.least_ms, min(item.a, item.b))
 
     def _take_close(self, item: JournalRecord) -> None:
         most_ms: int | None = item.b >> 16
