@@ -180,6 +180,7 @@ def test_rail_live_for_a_moment_is_told_in_every_state(state):
 @pytest.mark.parametrize("busy", ["selftest", "probe", "making room"])
 def test_rail_live_while_the_loop_stands_still_is_told(busy):
     with Bench() as bench:
+
         def blip():
             bench.board.weld("guarded")
             bench.board.at(bench.board.now_ms + 60, lambda: bench.board.weld("guarded", False))

@@ -62,11 +62,13 @@ def test_host_closes_an_open_lid_and_cannot_keep_it_open():
     with Bench() as bench:
         bench.open_by_button()
         bench.request("config-set", config={"silence_ms": 2400})  # closes it first: files are written closed
+        bench.board.run_ms(300)
         assert not bench.guarded_live()
         assert bench.last_record("close").reason == "host"
         bench.open_by_button()
         bench.request("close")
         assert bench.ms_until_closed(250) <= 250
+        bench.board.run_ms(50)
         assert bench.last_record("close").reason == "host"
 
 

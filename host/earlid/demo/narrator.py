@@ -115,7 +115,7 @@ def _line(record: Record, width: int) -> str:
     what = f"{record.event} by {record.reason}" if record.event == "open" else f"{record.event} {record.reason}".strip()
     detail = {
         "open": f"receipt written; score {record.score} of 255, at most {record.a / 1000:.0f} s",
-        "close": f"after {record.a / 1000:.1f} s; the rail was gone {record.b} ms later",
+        "close": f"after {record.a / 1000:.1f} s; the rail was live for {record.b >> 16} ms at most",
         "selftest": f"relay drops in {record.b} ms; rails, switch and microphone checked",
         "near-miss": f"score {record.score}, cutoff {record.b}",
     }.get(record.event, "")
