@@ -168,7 +168,7 @@ def _end_receipt(contact, append, board, journal):
     for back in range(min(journal.seq, _LAST_RECORDS)):
         slot = journal.find(journal.seq - back)
         if slot is None:
-            break
+            continue
         entry = record.read_body(slot[: record.BODY_BYTES])
         event, reason, a, least = entry[record.EVENT_AT], entry[record.REASON_AT], entry[12], entry[13]
         if event in ("close", "dead") or (event == "selftest" and reason == "passed"):
