@@ -23,7 +23,7 @@ def walk(thing, path, above, done):
     above.pop()
 
 
-app = App(Board(), NoJournal({"board": "0" * 16}), config.defaults(), None)
+app = App(Board(), NoJournal("0" * 16, bytes), config.defaults(), None)
 done = []
 walk(app, "app", [], done)
 print("objects", len(done), "by", sorted({type(thing).__name__ for thing in done}))
