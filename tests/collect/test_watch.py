@@ -22,10 +22,12 @@ from earlid.collect.watcher import BoardStatus, Watcher, WatchEvent
 from earlid.errors import UserError
 from earlid.ledger import keys
 from earlid.ledger.boards import boards
+from earlid.ledger.exposure import Bounds
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
 from earlid.ledger.queries import entries
 from earlid.ledger.reader import Reader
+from earlid.ledger.report import Today
 from earlid.ledger.store import Ledger
 from rich.console import Console
 
@@ -304,10 +306,22 @@ def test_live_view_shows_state_level_and_events():
     item = link_module.Record._make(link_module.record.slot_to_wire(slot))
     status.last.append(WatchEvent("record", BOARD, "open word", item, 1_800_000_000_000))
     console = Console(width=140, record=True, file=io.StringIO())
-    console.print(liveview.render([status], status.last, lambda board: "kitchen", {BOARD: 8000}))
+    console.print(liveview.render([status], status.last, lambda board: "kitchen", {BOARD: Today(Bounds(8000, 8050))}))
     text = console.export_text()
-    for part in ("kitchen", "open", "█", "130", "8.0 s", "open word", "score 230 of 200"):
+    for part in ("kitchen", "open", "█", "130", "8.1 s", "open word", "score 230 of 200"):
         assert part in text
+    closed = item._replace(event="close", reason="silence", a=7900, b=8040 << 16 | 7000)
+    event = WatchEvent("record", BOARD, "close silence", closed, 1_800_000_000_000)
+    assert liveview.event_text(event, "kitchen").endswith("close silence, after 7.0 to 8.1 s")
+
+
+def test_live_view_says_live_of_a_board_whose_rail_is():
+    status = BoardStatus("/dev/ttyUSB0", BOARD, connected=True, telemetry={"state": "fault"})
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(liveview.render([status], [], lambda board: board, {BOARD: Today(Bounds(5000, None), live=True)}))
+    text = console.export_text()
+    assert "LIVE" in text
+    assert "at least 5.0 s" in text
 
 
 @pytest.mark.parametrize("size", [3000, pytest.param(100_000, marks=pytest.mark.soak)])

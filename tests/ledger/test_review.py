@@ -10,14 +10,18 @@ from datetime import datetime
 import pytest
 from earlid.cli import main
 from earlid.ledger.boards import boards
+from earlid.ledger.exposure import HARD_MAX_MS, SLACK_MS
 from earlid.ledger.gaps import find_gaps
 from earlid.ledger.queries import openings
 from earlid.ledger.reader import Reader
 from earlid.ledger.report import BAR_CELLS, live_today, make_report
 from earlid.ledger.store import Ledger
+from earlid.ledger.time_format import bounds_text
 from earlid.verbs import review as review_verb
-from lid import record
+from lid import circuit, record
 from synthetic_chains import BOARD, fields, seal_all
+
+CUT_MS = HARD_MAX_MS + circuit.DROP_MAX_MS + SLACK_MS
 
 
 @pytest.fixture(autouse=True)
@@ -40,19 +44,24 @@ def keep(location, rows, zero_ms, board=BOARD, taken_ms=None):
             connection.exec_driver_sql("UPDATE boards SET last_seen_ms = ? WHERE board = ?", (seen_ms, board))
 
 
+def receipt(least_ms, most_ms):
+    """`b` of a close."""
+    return most_ms << 16 | least_ms
+
+
 @pytest.fixture
 def sample(berlin, sqlite_location):
-    """A Saturday: word at 7:12 for 8 s, button over midnight, a near miss, a fault, a restart that cuts an opening."""
+    """A Saturday: word at 7:12 for 8 s, button over midnight, a near miss, a fault, a reset that ends an opening."""
     zero_ms = local_ms(2026, 11, 21)
     hour = 3_600_000
     rows = [
         fields(1, 1000, "boot", "power-on"),
         fields(2, 7 * hour + 720_000, "open", "word", score=230, a=80, b=200),
-        fields(3, 7 * hour + 728_000, "close", "timeout", a=8000, b=12),
+        fields(3, 7 * hour + 728_000, "close", "timeout", a=7970, b=receipt(7980, 8040)),
         fields(4, 9 * hour, "near-miss", "word", score=150, a=140, b=200),
         fields(5, 10 * hour, "fault", "mic-clipped", a=9, b=5),
-        fields(6, 24 * hour - 60_000, "open", "button"),
-        fields(7, 24 * hour + 60_000, "close", "button", a=120_000, b=12),
+        fields(6, 24 * hour - 20_000, "open", "button"),
+        fields(7, 24 * hour + 30_000, "close", "button", a=50_000, b=receipt(49_980, 50_040)),
         fields(8, 25 * hour, "open", "word", score=210, b=200),
         fields(9, 2 * hour, "boot", "watchdog", boot=2),
         fields(10, 3 * hour, "open", "button", boot=2),
@@ -69,11 +78,11 @@ def review(sample, capsys, *words):
 def test_openings_pair_with_closes_and_cut_ones_say_so(sample):
     with Reader(sample) as reader:
         listed = openings(reader, boards(reader))
-    assert [(item.seq, item.reason, item.live_ms, item.ended) for item in listed] == [
-        (2, "word", 8000, "timeout"),
-        (6, "button", 120_000, "button"),
-        (8, "word", None, "restart"),
-        (10, "button", None, "open"),
+    assert [(item.seq, item.reason, item.least_ms, item.most_ms, item.ended) for item in listed] == [
+        (2, "word", 7980, 8040, "timeout"),
+        (6, "button", 49_980, 50_040, "button"),
+        (8, "word", 0, CUT_MS, "restart"),
+        (10, "button", 0, 30_000 + SLACK_MS, "open"),
     ]
 
 
@@ -94,10 +103,10 @@ def test_live_time_is_split_at_midnight(sample):
         report = make_report(reader, boards(reader), local_ms(2026, 11, 21), local_ms(2026, 11, 23))
         today = live_today(reader, boards(reader), local_ms(2026, 11, 22, 4))
     first, second = report.days
-    assert first.live_ms == 8000 + 60_000
-    # After midnight: a minute of the button's, nothing known of the one cut short, and 30 s of the last until last seen.
-    assert second.live_ms == 60_000 + 30_000
-    assert today == {BOARD: 90_000}
+    assert first.live == (7980 + 20_000, 8040 + 20_000)
+    # After midnight: half a minute of the button's, of the one cut short what no lid exceeds, and the last until last seen.
+    assert second.live == (29_980, 30_040 + CUT_MS + 30_000 + SLACK_MS)
+    assert today == {BOARD: (second.live, False)}
     assert (first.openings["word"], first.openings["button"], first.near_misses, first.faults) == (1, 1, 1, 1)
     assert first.bar[7 * 4] == "W"
     assert (first.bar[9 * 4], first.bar[10 * 4], first.bar[-1], second.bar[0]) == ("n", "!", "B", "B")
@@ -111,7 +120,7 @@ def test_review_prints_days_entries_and_totals(sample, capsys):
     assert "Sat 21 Nov 2026" in text
     for line in ("2 07:12:00 ±1 s open word 8.0 s timeout 230/200", "5 10:00:00 ±1 s fault mic-clipped (9)"):
         assert line in [" ".join(shown.split()) for shown in text.splitlines()]
-    assert "Live 1 min 08 s in 2 openings (1 by button, 1 by word); 0 labelled false." in text
+    assert "Live 28.0 s in 2 openings (1 by button, 1 by word); 0 labelled false." in text
     assert "1 near miss, 1 start, 1 fault." in text
     assert "\x1b" not in text
 
@@ -123,9 +132,87 @@ def test_filters_select_entries_and_json_has_them(sample, capsys):
     assert code == 0
     assert [entry["seq"] for entry in report["entries"]] == [2, 8]
     assert report["entries"][0]["wall"] == "2026-11-21T07:12:00.000+01:00"
-    assert report["totals"]["live_ms"] == 158_000
+    assert (report["totals"]["live_least_ms"], report["totals"]["live_most_ms"]) == (57_960, 118_080 + CUT_MS - 30_000 + SLACK_MS)
     assert len(report["days"]) == 2
     assert all(len(day["bar"]) == BAR_CELLS for day in report["days"])
+
+
+@pytest.fixture
+def welded(sample):
+    """The same, and a contact that stays welded after an opening."""
+    hour = 3_600_000
+    rows = [
+        fields(11, 3 * hour + 20_000, "close", "button", boot=2, a=19_700, b=receipt(19_900, 20_000)),
+        fields(12, 3 * hour + 20_001, "live", "welded", boot=2, a=3010),
+        fields(13, 3 * hour + 20_002, "fault", "welded", boot=2, a=3010, b=300),
+        fields(14, 3 * hour + 25_001, "mark", "live", boot=2, a=5000, b=4980),
+    ]
+    keep(sample, rows, local_ms(2026, 11, 21), taken_ms=local_ms(2026, 11, 22, 3, 0, 30))
+    return sample
+
+
+def test_welded_contact_is_live_first_and_red_until_a_dead(welded, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    _, output = review(welded, capsys, "--since", "2026-11-22")
+    lines = output.out.splitlines()
+    red = [line.removeprefix("\x1b[1;31m").removesuffix("\x1b[0m") for line in lines if line.startswith("\x1b[1;31m")]
+    assert red[0] == f"{BOARD}: LIVE with the lid closed since Sun 22 Nov 2026, 03:00:20, by its last records."
+    assert "12 03:00:20 live welded 5.0 to 10.1 s live" in [" ".join(line.split()) for line in red]
+    rows = [line for line in lines if " open " in line or "live   welded" in line]
+    assert "live   welded" in rows[0]
+    assert "1 time of it with the lid closed, 5.0 to 10.1 s: see the rows that stand first." in red
+    assert "\x1b[1;31mL\x1b[0m" in output.out
+    with Reader(welded) as reader:
+        assert live_today(reader, boards(reader), local_ms(2026, 11, 22, 4))[BOARD].live
+        before = make_report(reader, boards(reader), local_ms(2026, 11, 21), local_ms(2026, 11, 22))
+        assert not any(opening.outside for opening in before.openings)
+    with Ledger(welded) as ledger:
+        ledger.add(BOARD, seal_all([fields(15, 11 * 3_600_000, "dead", "mute", boot=2, a=28_779_900, b=28_780_030)]))
+    with Reader(welded) as reader:  # long after the range and its margin
+        night = make_report(reader, boards(reader), local_ms(2026, 11, 22), local_ms(2026, 11, 22, 4))
+        (ended,) = [opening for opening in night.openings if opening.outside]
+        assert (ended.ended, ended.most_ms) == ("mute", 28_780_030)
+        assert not live_today(reader, boards(reader), local_ms(2026, 11, 22, 12))[BOARD].live
+        assert live_today(reader, boards(reader), local_ms(2026, 11, 22, 8))[BOARD].bounds.least_ms > 4 * 3_600_000
+
+
+def test_live_time_without_an_upper_bound_says_at_least(sample, capsys):
+    rows = [
+        fields(11, 3 * 3_600_000 + 20_000, "close", "button", boot=2, a=19_700, b=receipt(19_900, 20_000)),
+        fields(12, 900, "boot", "power-on", boot=3),
+        fields(13, 950, "live", "start", boot=3, a=3000, b=0xFFFFFFFF),
+        fields(14, 31_950, "dead", boot=3, a=31_000, b=31_020),
+    ]
+    keep(sample, rows, local_ms(2026, 11, 21), taken_ms=local_ms(2026, 11, 23, 1))
+    _, output = review(sample, capsys, "--since", "2026-11-23", "--until", "2026-11-23", "--json")
+    report = json.loads(output.out)
+    assert (report["totals"]["live_least_ms"], report["totals"]["live_most_ms"]) == (31_000, None)
+    assert (report["openings"][0]["reason"], report["openings"][0]["outside"]) == ("start", True)
+    _, output = review(sample, capsys, "--since", "2026-11-23", "--until", "2026-11-23")
+    assert "Live at least 31.0 s in 0 openings" in output.out
+    assert "LIVE" not in output.out
+    _, output = review(sample, capsys, "--since", "2026-11-23", "--until", "2026-11-23", "--csv")
+    bounds = {row["event"]: (row["live_least_ms"], row["live_most_ms"]) for row in csv.DictReader(output.out.splitlines())}
+    assert bounds == {"boot": ("", ""), "live": ("31000", ""), "dead": ("", "")}
+
+
+@pytest.mark.parametrize(
+    ("least_ms", "most_ms", "text"),
+    [
+        (12_400, 12_400, "12.4 s"),
+        (12_340, 12_440, "12.4 s"),
+        (12_400, 30_910, "12.4 to 31.0 s"),
+        (59_000, 60_250, "59.0 s to 1 min 01 s"),
+        (200_000, 200_900, "3 min 20 s"),
+        (200_000, 241_200, "3 min 20 s to 4 min 02 s"),
+        (31_000, None, "at least 31.0 s"),
+        (0, 0, "0.0 s"),
+    ],
+)
+def test_bounds_are_one_figure_where_they_agree_to_its_digit(least_ms, most_ms, text):
+    assert bounds_text(least_ms, most_ms) == text
 
 
 def test_csv_has_every_record(sample, capsys):
@@ -176,14 +263,14 @@ def test_gaps_are_shown(sample, capsys):
 
 def test_day_of_25_hours_shows_all_of_them(berlin, sqlite_location):
     zero_ms = local_ms(2026, 10, 25)
-    rows = [fields(i + 1, i * 3_600_000, "open" if i % 2 == 0 else "close", "button", a=3_600_000) for i in range(25)]
+    rows = [fields(i + 1, i * 3_600_000, "open", "button") for i in range(25)]
     keep(sqlite_location, rows, zero_ms)
     with Reader(sqlite_location) as reader:
         report = make_report(reader, boards(reader), zero_ms, local_ms(2026, 10, 26))
     assert len(report.days) == 1
     assert len(report.entries) == 25
-    assert report.days[0].live_ms == 12 * 3_600_000
-    assert report.days[0].openings.total() == 13
+    assert report.days[0].live.least_ms == 0
+    assert report.days[0].openings.total() == 25
 
 
 def test_empty_ledger_and_invalid_arguments_are_errors(sqlite_location, capsys):

@@ -25,11 +25,12 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
         return {name: values[name].astype(kind) for name, kind in kinds.items()}
 
     by_word = rng.random(openings) < 0.8
+    live_ms = rng.integers(2000, 20000, openings)
     return {
         "openings": table(
             openings, page_data.OPENING_DTYPES,
             reason=np.where(by_word, code["word"], code["button"]), ended=np.full(openings, code["silence"]),
-            live=rng.integers(2000, 20000, openings), cutoff=np.full(openings, 200),
+            live=live_ms, least=live_ms - 40, most=live_ms, outside=np.zeros(openings), cutoff=np.full(openings, 200),
             score=np.where(by_word, rng.integers(201, 255, openings), 0),
         ),
         "points": table(

@@ -43,9 +43,9 @@ class SyntheticBoard:
         self.add(at_ms, "boot", reason, a=256)
 
     def opening(self, at_ms: int, reason: str, live_ms: int, ended: str, score: int = 0) -> int:
-        """An open and its close; returns the number of the open."""
+        """An open and its close, whose receipt is 20 ms unsure either way; returns the number of the open."""
         number = self.add(at_ms, "open", reason, score=score, a=8000, b=CUTOFF)
-        self.add(at_ms + live_ms, "close", ended, a=live_ms, b=14)
+        self.add(at_ms + live_ms, "close", ended, a=live_ms, b=(live_ms + 20) << 16 | (live_ms - 20))
         return number
 
 
@@ -91,7 +91,7 @@ def days_of(rng: random.Random, board: SyntheticBoard, end: datetime, days: int,
             elif what == "wrong":
                 wrong.append(board.opening(at_ms, "word", rng.randrange(4000, 9000), "silence", int(rng.uniform(201, 214))))
             elif what == "button":
-                board.opening(at_ms, "button", rng.randrange(8, 180) * 1000, rng.choice(["button", "timeout"]))
+                board.opening(at_ms, "button", rng.randrange(8, 60) * 1000, rng.choice(["button", "timeout"]))
             else:
                 score = min(254, max(CUTOFF + 1, int(rng.gauss(234, 11))))
                 board.opening(at_ms, "word", rng.randrange(3000, 15000), rng.choice(["silence", "silence", "timeout"]), score)

@@ -73,13 +73,30 @@ def test_new_records_appear_without_reload(served, opened):
         page.wait_for_selector("#boards [data-state=open]")
         row = page.locator(f"#list tr[data-key='0.{kitchen.boot}.{number}']")  # the first, where the office has no later one
         expect(row).to_contain_text("not recorded yet")
-        kitchen.add(at_ms + 4000, "close", "button", a=4000, b=14)
+        kitchen.add(at_ms + 4000, "close", "button", a=4000, b=4020 << 16 | 3980)
         store(ledger, kitchen)
         expect(row).to_contain_text("4.0 s")
         assert page.locator("#boards [data-state=open]").count() == 0
         kitchen.add(at_ms + 5000, "mute")
         store(ledger, kitchen)
         page.wait_for_selector("#boards [data-state=muted]")
+        kitchen.add(at_ms + 6000, "live", "unexpected", a=3010, b=20)  # a rail that the copper should have cut
+        store(ledger, kitchen)
+        page.wait_for_selector("#boards [data-state=live]")
+        expect(page.locator("#boards [data-state=live]")).to_contain_text("LIVE with its lid closed since")
+        first = page.locator("#list tbody tr").first
+        expect(first).to_have_class("outside")
+        expect(first).to_contain_text("unexpected")
+        expect(page.locator("#tiles")).to_contain_text("1 time with the lid closed")
+        for before in (7000, 3600_000):  # a later opening's row does not push it from its place
+            kitchen.opening(at_ms + before, "button", 2000, "button")
+        store(ledger, kitchen)
+        expect(first).to_have_class("outside")
+        assert page.locator("#boards [data-state=live]").count() == 1
+        kitchen.add(at_ms + 7_200_000, "dead", "mute", a=7_193_990, b=7_194_030)
+        store(ledger, kitchen)
+        page.wait_for_selector("#boards [data-state=live]", state="detached")
+        expect(first).to_contain_text("1 h 59 min")
         ledger.set_name(KITCHEN, "<b>scullery</b>")
         expect(page.locator("#boards")).to_contain_text("<b>scullery</b>")
     page.click("#again")

@@ -29,6 +29,8 @@ WORDY = """() => {
         openings.unc[i] = doubts[i % 4];
         openings.label[i] = i % 2;
         openings.live[i] = i % 5 ? 23 * 36e5 + i : -1;
+        openings.most[i] = openings.live[i];
+        openings.outside[i] = i % 7 === 0;
     }
     for (let i = 0; i < points.rows; i += 1) {
         points.unc[i] = doubts[i % 4];

@@ -8,9 +8,11 @@ from datetime import datetime
 
 import pytest
 from earlid.ledger.boards import boards
-from earlid.ledger.queries import openings, totals
+from earlid.ledger.exposure import Bounds, sum_bounds
+from earlid.ledger.queries import openings
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
+from earlid.ledger.time_format import bounds_text
 from earlid.page.report import make_page
 
 from tests.page.chromium import wait
@@ -36,7 +38,8 @@ def test_page_shows_the_ledgers_figures(page, past):
         known = boards(reader)
         day = int(datetime(2026, 11, 21).timestamp() * 1000)
         found = openings(reader, known, day)
-        everything = totals(reader, known)
+        every = openings(reader, known)
+        everything = sum_bounds(Bounds(opening.least_ms, opening.most_ms) for opening in every)
     lead = text_of(page, "#lead")
     assert lead.startswith("On Sat 21 Nov 2026, your microphones were live for ")
     assert f"in {len(found)} openings" in lead
@@ -45,14 +48,13 @@ def test_page_shows_the_ledgers_figures(page, past):
     expect(page.locator("#range")).to_have_text("Sat 21 Nov 2026")
     newest = found[-1]
     row = page.locator("#list tbody tr").first.inner_text()
-    assert f"{newest.live_ms / 1000:.1f} s" in row
+    assert bounds_text(newest.least_ms, newest.most_ms) in row
     assert datetime.fromtimestamp(newest.start_ms / 1000).strftime("Sat 21 Nov, %H:%M:%S") in re.sub(r"\s+", " ", row)
     page.click("button[data-span=all]")
-    opened_in_all = sum(count for (event, _), count in everything.counts.items() if event == "open")
-    expect(page.locator("#listed")).to_have_text(f"{opened_in_all} records")
-    live = page.evaluate("earlid.ledger.totals(-Infinity, Infinity, -1).live_ms")
-    daily = page.evaluate("earlid.ledger.daily(-1).live_ms.reduce((a, b) => a + b)")
-    assert live == daily == everything.live_ms
+    expect(page.locator("#listed")).to_have_text(f"{len(every)} records")
+    sums = page.evaluate("(({ least_ms, most_ms }) => [least_ms, most_ms])(earlid.ledger.totals(-Infinity, Infinity, -1))")
+    daily = page.evaluate("['least_ms', 'live_ms'].map((name) => earlid.ledger.daily(-1)[name].reduce((a, b) => a + b))")
+    assert sums == daily == list(everything)
     assert "kitchen: Intact" in text_of(page, "#verdicts")
     page.select_option("#board", label="office")
     expect(page.locator("#list")).not_to_contain_text("kitchen")

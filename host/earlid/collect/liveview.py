@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,15 +16,25 @@ from rich.text import Text
 from earlid.board.level import dbfs, meter
 from earlid.collect.supervisor import RESCAN_S, Supervisor
 from earlid.collect.watcher import BoardStatus, WatchEvent
-from earlid.ledger.time_format import clock_text, span_text
+from earlid.ledger.exposure import live_bounds
+from earlid.ledger.report import Today
+from earlid.ledger.time_format import bounds_text, clock_text
 
 STALE_S = 3.0
 REDRAW_S = 0.25
-_STATES = {"open": "bold white on red", "muted": "cyan", "closed": "green", "fault": "bold red reverse"}
+_STATES = {
+    "LIVE": "bold white on red",
+    "open": "bold white on red",
+    "muted": "cyan",
+    "closed": "green",
+    "fault": "bold red reverse",
+}
 
 
-def state_of(status: BoardStatus) -> str:
-    """The lid's state as last received; `away` while the board is not connected."""
+def state_of(status: BoardStatus, *, live: bool = False) -> str:
+    """The lid's state as last received; `LIVE` when the rail is `live` without it, `away` while the board is not connected."""
+    if live:
+        return "LIVE"
     if not status.connected:
         return "away"
     return str(status.telemetry.get("state") or status.hello.get("state") or "?")
@@ -39,13 +49,14 @@ def event_text(event: WatchEvent, title: str) -> str:
     more = ""
     if item.event == "open" and item.reason == "word":
         more = f", score {item.score} of {item.b}"
-    elif item.event == "close":
-        more = f", after {span_text(item.a)}"
+    elif item.event in ("close", "dead"):
+        (found,) = live_bounds([item])
+        more = f", after {bounds_text(found.least_ms, found.most_ms)}"
     return f"{when} {title}: {item.seq} {event.text}{more}"
 
 
 def render(
-    statuses: Sequence[BoardStatus], events: Iterable[WatchEvent], title_of: Callable[[str], str], live_ms: dict[str, int]
+    statuses: Sequence[BoardStatus], events: Iterable[WatchEvent], title_of: Callable[[str], str], today: Mapping[str, Today]
 ) -> RenderableType:
     """The whole display.
 
@@ -53,13 +64,14 @@ def render(
         statuses: one for each board.
         events: the last ones, oldest first.
         title_of: the name to show for a board.
-        live_ms: board -> milliseconds its lid was open today.
+        today: of `ledger.report.live_today`.
     """
     table = Table(box=None, pad_edge=False, expand=False)
     for name in ("board", "lid", "sound", "word", "live today", "last"):
         table.add_column(name, no_wrap=True, justify="right" if name == "live today" else "left")
     for status in statuses:
-        state = state_of(status)
+        so_far = today.get(status.board, Today())
+        state = state_of(status, live=so_far.live)
         fresh = time.monotonic() - status.telemetry_s < STALE_S
         numbers = status.telemetry if fresh and status.connected else {}
         last = next((item for item in reversed(status.last) if item.record), None)
@@ -68,7 +80,7 @@ def render(
             Text(f" {state} ", style=_STATES.get(state, "dim")),
             meter(dbfs(numbers.get("lvl", 0))) if numbers else "",
             f"{int(numbers.get('score', 0)):3}" if numbers else "",
-            span_text(live_ms.get(status.board, 0)),
+            bounds_text(*so_far.bounds),
             escape(last.text) if last else escape(status.error[:60]),
         )
     lines = [Text(event_text(item, title_of(item.board)), style="" if item.record else "dim") for item in events]
@@ -83,5 +95,5 @@ def show(supervisor: Supervisor, ended: threading.Event) -> None:
             if time.monotonic() - scanned_s > RESCAN_S:
                 supervisor.tick()
                 scanned_s = time.monotonic()
-            content = render(supervisor.statuses, list(supervisor.events), supervisor.title, supervisor.live_ms)
+            content = render(supervisor.statuses, list(supervisor.events), supervisor.title, supervisor.today)
             live.update(content, refresh=True)

@@ -14,7 +14,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.location import Location
 from earlid.ledger.purge import keep_retention
 from earlid.ledger.reader import Reader
-from earlid.ledger.report import live_today
+from earlid.ledger.report import Today, live_today
 from earlid.ledger.store import Ledger
 
 TELEMETRY_MS = 200
@@ -32,7 +32,7 @@ class Supervisor:
         ports: returns the ports to watch now.
         on_event: called from the watchers' threads with everything that happens.
         log: called with lines for people that are no events.
-        display: keep what a display shows up to date: telemetry and `live_ms`.
+        display: keep what a display shows up to date: telemetry and `today`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Supervisor:
         self._stale.set()
         self._retention_checked_s = float("-inf")
         self.events: deque[WatchEvent] = deque(maxlen=EVENTS_KEPT)
-        self.live_ms: dict[str, int] = {}
+        self.today: dict[str, Today] = {}
 
     @property
     def statuses(self) -> list[BoardStatus]:
@@ -108,7 +108,7 @@ class Supervisor:
             known = boards(reader)
             self._titles.update({board.identifier: board.title for board in known})
             if self._display:
-                self.live_ms = live_today(reader, known, int(time.time() * 1000))
+                self.today = live_today(reader, known, int(time.time() * 1000))
 
     def _apply_retention(self) -> None:
         try:

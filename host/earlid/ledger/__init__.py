@@ -10,10 +10,10 @@ A program that shows something takes four steps:
 
 and below `make_report`, each usable alone (times are Unix ms; ranges include their start and exclude their end):
 
-    queries.openings(reader, chosen, from_ms, to_ms)      # Opening: start_ms, live_ms, reason, ended, score, label, ...
+    queries.openings(reader, chosen, from_ms, to_ms)      # Opening: start_ms, least_ms, most_ms, reason, ended, label, ...
     queries.entries(reader, chosen, from_ms, to_ms, events=())   # Entry: the fields, wall_ms, unc_ms, label
-    queries.totals(reader, chosen, from_ms, to_ms)        # counts by (event, reason), live_ms; quick on millions
-    report.live_today(reader, chosen, now_ms)             # board -> ms open since local midnight
+    queries.totals(reader, chosen, from_ms, to_ms)        # counts by (event, reason); quick on millions
+    report.live_today(reader, chosen, now_ms)             # board -> bounds of the ms live since local midnight
     report.entry_json(entry)                              # plain values
     gaps.find_gaps(reader, chosen)                        # numbers that are missing
     judge.judge(reader, board, keys.read_keys(board.identifier))   # the chain's verdict: findings, exit_code, anchor code

@@ -10,7 +10,7 @@ from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
 from earlid.ledger.wall_clock import BootExtent, Clock, ClockPoint, clocks_of
 
-MARGIN_MS = 3_600_000  # starts this far outside a range are loaded too
+MARGIN_MS = 2 * 3_600_000  # starts this far outside a range are loaded too
 
 
 class LedgerClocks:

@@ -92,26 +92,32 @@ class Bounds(NamedTuple):
         return Bounds(self.least_ms + least_ms, None if self.most_ms is None or most_ms is None else self.most_ms + most_ms)
 
 
-def live_time(exposures: Iterable[Exposure]) -> Bounds:
-    """The bounds of exposures together."""
+def sum_bounds(times: Iterable[Bounds]) -> Bounds:
+    """The bounds of times together."""
     total = Bounds()
-    for exposure in exposures:
-        total = total.plus(exposure.least_ms, exposure.most_ms)
+    for time in times:
+        total = total.plus(*time)
     return total
 
 
-def live_bounds(records: Iterable[JournalRecord], known_ms: int | None = None) -> list[Exposure]:
+def live_time(exposures: Iterable[Exposure]) -> Bounds:
+    """The bounds of exposures together."""
+    return sum_bounds(Bounds(exposure.least_ms, exposure.most_ms) for exposure in exposures)
+
+
+def live_bounds(records: Iterable[JournalRecord], known_ms: int | None = None, newest_boot: int | None = None) -> list[Exposure]:
     """The exposures of one board, by their first record.
 
     Args:
         records: in the journal's order; those of other EVENTS may be left out, and any may be missing.
         known_ms: ms of the newest record's start up to which these are all the records; None when that is not known. It
             bounds what still lasts.
+        newest_boot: number of that start; None: that of the last record.
     """
     walk = _Walk()
     for item in records:
         walk.take(item)
-    return walk.finish(known_ms)
+    return walk.finish(known_ms, newest_boot)
 
 
 class _Part:
@@ -184,9 +190,10 @@ class _Walk:
             self._undropped.most_ms = None  # firmware 0.1 says no more about it
             self._undropped = None
 
-    def finish(self, known_ms: int | None) -> list[Exposure]:
+    def finish(self, known_ms: int | None, newest_boot: int | None) -> list[Exposure]:
+        boot = self._boot if newest_boot is None else newest_boot
         for part, ended in ((self._opening, OPEN), (self._outside, LIVE)):
-            if part and part.boot != self._boot:
+            if part and part.boot != boot:
                 part.end_without(RESTART, None)
             elif part:
                 lasted_ms = None if known_ms is None else max(0, known_ms - part.origin_ms) + SLACK_MS

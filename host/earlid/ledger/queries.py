@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from lid import record
 
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
+from earlid.ledger import exposure
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import event_name, reason_name
 from earlid.ledger.version import DAY_MS
 
-OPENING_EVENTS = ("open", "close", "boot")  # what an opening is made of, and what cuts it short
 LABELABLE = ("open", "near-miss")
-MARGIN_MS = 3_600_000  # the other half of an opening is looked for this far outside a range
+_LASTING = (exposure.OPEN, exposure.LIVE)
+MARGIN_MS = 2 * 3_600_000  # the rest of an exposure is looked for this far outside a range: a mark comes every hour
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
 _REASON_CODES = {name: code for code, name in enumerate(record.REASONS)}
 
@@ -48,10 +50,11 @@ class Entry(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """One time the lid was open.
+    """One time the guarded microphone was live: an opening of the lid, or, `outside`, a rail that was live without one.
 
-    `live_ms` is None when no close was recorded (`ended` tells why: "open" still, "restart" cut short by one). `seq` is
-    the open record's, or the close's when the open is not kept. `score` and `cutoff` are of 255.
+    It was live for `least_ms` to `most_ms`; that is None when there is no upper bound. `ended` tells why: the reason of its
+    `close` or `dead`, or "open", "live", "restart", "lost" (`exposure`). `seq` is the number of its first record that is kept.
+    `score` and `cutoff` are of 255.
     """
 
     board: str
@@ -59,12 +62,24 @@ class Opening(NamedTuple):
     seq: int
     start_ms: int
     unc_ms: int
-    live_ms: int | None
+    least_ms: int
+    most_ms: int | None
     reason: str
     ended: str
+    outside: bool
     score: int
     cutoff: int
     label: bool | None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether no record ends it."""
+        return self.ended in _LASTING
+
+    @property
+    def drawn_ms(self) -> int:
+        """How long a picture shows it: for as long as it may have been."""
+        return self.least_ms if self.most_ms is None else self.most_ms
 
 
 def labels(reader: Reader, board: KnownBoard) -> dict[tuple[int, int], bool]:
@@ -126,7 +141,7 @@ def _all_integers(row: tuple[object, ...]) -> bool:
 
 def openings(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None = None, to_ms: int | None = None) -> list[Opening]:
     """Every time the lid was open in a range, also those that only reach into it; sorted by start."""
-    return openings_among(reader, chosen, wide_entries(reader, chosen, from_ms, to_ms, events=OPENING_EVENTS), from_ms, to_ms)
+    return openings_among(reader, chosen, wide_entries(reader, chosen, from_ms, to_ms, events=exposure.EVENTS), from_ms, to_ms)
 
 
 def wide_entries(
@@ -147,83 +162,61 @@ def openings_among(
     reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entry], from_ms: int | None, to_ms: int | None
 ) -> list[Opening]:
     """The openings of `wide_entries` that reach into the range; sorted by start."""
-    newest = {board.identifier: _newest_boot(reader, board) for board in chosen}
-    paired = pair_openings((entry for entry in around if entry.event in OPENING_EVENTS), newest)
     return sorted(
         (
             opening
-            for opening in paired
-            if (to_ms is None or opening.start_ms < to_ms)
-            and (from_ms is None or opening.start_ms + (opening.live_ms or 0) >= from_ms)
+            for opening in _bounded(reader, chosen, around, ends=to_ms is not None)
+            if (to_ms is None or opening.start_ms < to_ms) and (from_ms is None or opening.start_ms + opening.drawn_ms >= from_ms)
         ),
         key=lambda opening: opening.start_ms,
     )
 
 
-def _newest_boot(reader: Reader, board: KnownBoard) -> int:
-    rows = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)
-    return rows[0][0] or 0
+def _bounded(reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entry], *, ends: bool) -> Iterator[Opening]:
+    """The exposures of entries that come board by board, with wall time. What lasts does so until the board was last seen.
 
-
-def pair_openings(around: Iterable[Entry], newest_boot: dict[str, int]) -> Iterator[Opening]:
-    """Openings of entries in order, board by board; `newest_boot` tells which start of each board may still be running."""
-    opened: Entry | None = None
-
-    def unfinished(opened: Entry) -> Opening:
-        return _opening(opened, None, "open" if newest_boot.get(opened.board) == opened.boot else "restart")
-
-    for entry in around:
-        if opened and entry.board != opened.board:
-            yield unfinished(opened)
-            opened = None
-        elif opened and (entry.boot != opened.boot or entry.event != "close"):
-            yield _opening(opened, None, "restart")
-            opened = None
-        if entry.event == "open":
-            opened = entry
-        elif entry.event == "close":
-            yield _opening(opened, entry, entry.reason)
-            opened = None
-    if opened:
-        yield unfinished(opened)
-
-
-def _opening(opened: Entry | None, closed: Entry | None, ended: str) -> Opening:
-    first = opened or closed
-    assert first is not None
-    start_ms = opened.wall_ms if opened else first.wall_ms - first.a
-    return Opening(
-        first.board, first.boot, first.seq, start_ms, first.unc_ms, closed.a if closed else None,
-        opened.reason if opened else "", ended, opened.score if opened else 0, opened.b if opened else 0, first.label,
-    )  # fmt: skip
+    Args:
+        ends: whether there may be later entries.
+    """
+    known = {board.identifier: board for board in chosen}
+    for identifier, group in groupby((entry for entry in around if entry.event in exposure.EVENTS), lambda entry: entry.board):
+        entries_of = list(group)
+        board, last = known[identifier], entries_of[-1]
+        (newest_boot,) = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)[0]
+        seen_ms = max(0, board.last_seen_ms - last.wall_ms) + last.ms
+        bounds = exposure.live_bounds(entries_of, seen_ms, newest_boot)
+        if ends and any(found.ended in _LASTING for found in bounds):
+            entries_of += entries(reader, [board], last.wall_ms + 1, events=exposure.EVENTS)
+            bounds = exposure.live_bounds(entries_of, seen_ms, newest_boot)
+        at = {(entry.boot, entry.seq): entry for entry in entries_of}
+        for found in bounds:
+            first = at[found.boot, found.first_seq]
+            opened = first.event == "open"
+            yield Opening(
+                identifier, first.boot, first.seq, first.wall_ms - first.ms + found.start_ms, first.unc_ms, found.least_ms,
+                found.most_ms, found.reason, found.ended, found.outside, first.score if opened else 0,
+                first.b if opened else 0, first.label,
+            )  # fmt: skip
 
 
 class RecordTotals(NamedTuple):
-    """Counts by (event, reason), and milliseconds the lid was open."""
+    """Counts by (event, reason)."""
 
     counts: dict[tuple[str, str], int]
-    live_ms: int
     records: int
 
 
 def totals(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None = None, to_ms: int | None = None) -> RecordTotals:
-    """Totals of a range of wall time, from the tallies where whole days of a start lie in it, else from the records.
-
-    An opening counts where it closed.
-    """
+    """Totals of a range of wall time, from the tallies where whole days of a start lie in it, else from the records."""
     counts: dict[tuple[int, int], int] = defaultdict(int)
-    live_ms = 0
 
     def add(cells: Iterable[tuple[int, ...]]) -> None:
-        nonlocal live_ms
-        for event, reason, count, sum_a in cells:
+        for event, reason, count in cells:
             counts[event, reason] += count
-            live_ms += sum_a or 0
 
-    close = _EVENT_CODES["close"]
-    tallied = "SELECT event, reason, SUM(count), SUM(sum_a) FROM tallies WHERE board_id = :id{} GROUP BY event, reason"
+    tallied = "SELECT event, reason, SUM(count) FROM tallies WHERE board_id = :id{} GROUP BY event, reason"
     counted = (
-        f"SELECT event, reason, COUNT(*), SUM(CASE WHEN event = {close} THEN a ELSE 0 END) FROM records "
+        "SELECT event, reason, COUNT(*) FROM records "
         "WHERE board_id = :id AND boot = :boot AND ms >= :first AND ms < :end GROUP BY event, reason"
     )
     clocks = None if from_ms is None and to_ms is None else LedgerClocks(reader, chosen, from_ms, to_ms)
@@ -242,7 +235,7 @@ def totals(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None = N
             add(reader.integer_rows(counted, **at, first=first, end=low * DAY_MS))
             add(reader.integer_rows(counted, **at, first=high * DAY_MS, end=last + 1))
     named = {(event_name(event), reason_name(reason)): int(n) for (event, reason), n in sorted(counts.items())}
-    return RecordTotals(named, int(live_ms), sum(named.values()))
+    return RecordTotals(named, sum(named.values()))
 
 
 def record_count(reader: Reader) -> int:

@@ -10,18 +10,23 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
+from earlid.ledger.exposure import LIVE, Bounds, sum_bounds
 from earlid.ledger.queries import Entry, Opening
 from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Report
-from earlid.ledger.time_format import clock_text, day_text, local_day, span_text, uncertainty_text
+from earlid.ledger.time_format import bounds_text, clock_text, day_text, local_day, uncertainty_text
 
 ROWS_SHOWN = 500
 SHORT_ID = 8  # so much of an identifier in a table; --board takes it
 QUIET_DAYS = 14  # of more days, those without anything are only counted
 _SGR = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "cyan": "36", "blue": "34"}
-_STYLES = {"fault": "red", "lost": "red", "open": "yellow", "near-miss": "dim", "mute": "cyan", "unmute": "cyan"}
-_BAR_STYLES = {"!": "red", "B": "cyan", "W": "yellow", "n": "dim", "|": "blue"}
+_STYLES = {
+    "fault": "red", "lost": "red", "live": "red", "limited": "yellow", "open": "yellow", "near-miss": "dim", "mute": "cyan",
+    "unmute": "cyan",
+}  # fmt: skip
+_BAR_STYLES = {"L": "red", "!": "red", "B": "cyan", "W": "yellow", "n": "dim", "|": "blue"}
 _MARKS_BY_PRIORITY = "".join(mark for _, mark in MARKS) + QUIET
 _RIGHT = ("number", "live", "ended", "score", "opened")
+_ENDS = ("close", "dead", "mark")
 _DROP_ORDER = ("score", "ended", "board", "label")  # left out in this order where a terminal is too narrow
 _DAY_COLUMNS = 38  # of a day's line before its bar
 _ASCII = str.maketrans({"·": ".", "±": "~"})
@@ -90,6 +95,11 @@ def print_report(report: Report, out: TextIO, *, single: bool = True) -> None:
         output.line("The ledger has no board yet: run `earlid watch` with a board plugged in.")
         return
     output.line(", ".join(board.title for board in report.boards), "bold")
+    for opening in report.openings:
+        if opening.ended == LIVE:
+            title = next(board.title for board in report.boards if board.identifier == opening.board)
+            when = f"{day_text(local_day(opening.start_ms))}, {clock_text(opening.start_ms)}"
+            output.line(f"{title}: LIVE with the lid closed since {when}, by its last records.", "red")
     _show_days(report.days, output)
     if not report.totals.records:
         output.line("\nNothing was recorded.")
@@ -110,18 +120,20 @@ def _show_days(days: Sequence[Day], output: TextOutput) -> None:
     )
     ruler = "".join(f"{hour:02}".ljust(cells // 8) for hour in range(0, 24, 3)).rstrip()
     join = "\n  " if on_next_line else "  "
-    output.line(f"{'day':15}  {'live':>11}  opened{join}{ruler}", "bold")
+    live_of = [bounds_text(*day.live) for day in days]
+    wide = max(11, *map(len, live_of)) if days else 11
+    output.line(f"{'day':15}  {'live':>{wide}}  opened{join}{ruler}", "bold")
     quiet = 0
-    for day in days:
+    for day, live in zip(days, live_of, strict=True):
         if len(days) > QUIET_DAYS and not day.openings and day.bar == QUIET * BAR_CELLS:
             quiet += 1
             continue
         bar = "".join(output.paint(mark, _BAR_STYLES.get(mark, "")) for mark in _downsample(day.bar, BAR_CELLS // cells))
-        figures = f"{day_text(day.day):15}  {span_text(day.live_ms):>11}  {day.openings.total():6}"
+        figures = f"{day_text(day.day):15}  {live:>{wide}}  {day.openings.total():6}"
         output.line(f"{figures}{join}{bar}")
     if quiet:
         output.line(f"{_plural(quiet, 'day')} on which nothing happened.", "dim")
-    output.line("W opened by the word, B by the button, n near miss, ! fault, | start", "dim")
+    output.line("W opened by the word, B by the button, L live with the lid closed, n near miss, ! fault, | start", "dim")
 
 
 def _downsample(bar: str, factor: int) -> str:
@@ -134,29 +146,35 @@ def _show_entries(report: Report, output: TextOutput) -> None:
     opening_of = {(opening.board, opening.boot, opening.seq): opening for opening in report.openings}
     titles = {board.identifier: board.name or board.identifier[:SHORT_ID] for board in report.boards}
     many = len(titles) > 1
-    shown = [entry for entry in report.entries if entry.event != "close"] or report.entries
+    # What ends an opening stands in its row; a rail that was live with the lid closed stands first.
+    shown = [entry for entry in report.entries if entry.event not in _ENDS or _identity(entry) in opening_of] or report.entries
+    outside = {key for key, opening in opening_of.items() if opening.outside}
+    first = [entry for entry in shown if _identity(entry) in outside]
+    shown = [entry for entry in shown if _identity(entry) not in outside]
     names = ["number", "board", "time", "", "what", "why", "live", "ended", "score", "label"]
     rows: list[tuple[list[str], str]] = []
     day = None
-    for entry in shown[-ROWS_SHOWN:]:
+    for entry in [*first, *shown[-ROWS_SHOWN:]]:
         if local_day(entry.wall_ms) != day and len(report.days) > 1:
             day = local_day(entry.wall_ms)
             rows.append(([day_text(day)], "bold"))
-        cells = _entry_cells(entry, opening_of.get((entry.board, entry.boot, entry.seq)))
-        rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], _STYLES.get(entry.event, "")))
+        cells = _entry_cells(entry, opening_of.get(_identity(entry)))
+        style = "red" if _identity(entry) in outside else _STYLES.get(entry.event, "")
+        rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], style))
     output.line()
     output.table(names, rows)
     if len(shown) > ROWS_SHOWN:
         output.line(f"{len(shown) - ROWS_SHOWN} earlier ones not shown: narrow --since/--event, or take --csv.", "dim")
 
 
+def _identity(entry: Entry) -> tuple[str, int, int]:
+    return entry.board, entry.boot, entry.seq
+
+
 def _entry_cells(entry: Entry, opening: Opening | None) -> list[str]:
     live = ended = ""
     if opening:
-        live = span_text(opening.live_ms) if opening.live_ms is not None else "?"
-        ended = opening.ended
-    elif entry.event == "close":
-        live, ended = span_text(entry.a), entry.reason
+        live, ended = bounds_text(opening.least_ms, opening.most_ms), opening.ended
     score = f"{entry.score}/{entry.b}" if entry.event in ("open", "near-miss") and entry.reason == "word" else ""
     label = {True: "true", False: "false", None: ""}[entry.label]
     why = f"{entry.reason} ({entry.a})" if entry.event == "fault" else entry.reason
@@ -177,8 +195,11 @@ def _show_totals(report: Report, output: TextOutput) -> None:
     false = sum(day.false_openings for day in report.days)
     by_reason = ", ".join(f"{count} by {reason}" for reason, count in sorted(openings_by_reason.items()))
     why = f" ({by_reason})" if openings_by_reason else ""
-    live = span_text(report.totals.live_ms)
+    live = bounds_text(*report.live)
     output.line(f"\nLive {live} in {_plural(sum(openings_by_reason.values()), 'opening')}{why}; {false} labelled false.")
+    if outside := [opening for opening in report.openings if opening.outside]:
+        live = bounds_text(*sum_bounds(Bounds(opening.least_ms, opening.most_ms) for opening in outside))
+        output.line(f"{_plural(len(outside), 'time')} of it with the lid closed, {live}: see the rows that stand first.", "red")
     near = _plural(count_of["near-miss"], "near miss", "near misses")
     output.line(f"{near}, {_plural(count_of['boot'], 'start')}, {_plural(count_of['fault'], 'fault')}.")
     titles = {board.identifier: board.title for board in report.boards}

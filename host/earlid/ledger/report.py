@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
+from earlid.ledger.exposure import LIVE, Bounds, sum_bounds
 from earlid.ledger.gaps import Gap, find_gaps
 from earlid.ledger.queries import Entry, Opening, RecordTotals
 from earlid.ledger.reader import Reader
@@ -21,18 +22,19 @@ from earlid.ledger.time_format import day_start_ms, days_between, iso_text, loca
 
 BAR_CELLS = 96  # a quarter of an hour each
 # Marks of a bar, the more telling ones first: a cell shows the first that happened in it.
-MARKS = (("fault", "!"), ("button", "B"), ("word", "W"), ("near-miss", "n"), ("boot", "|"))
+MARKS = (("live", "L"), ("fault", "!"), ("button", "B"), ("word", "W"), ("near-miss", "n"), ("boot", "|"))
 QUIET = "·"
 COUNTED_EVENTS = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
 
 
 class Day:
-    """One local day: `live_ms` counts what of an opening lies in it; `bar` has BAR_CELLS marks."""
+    """One local day: `live` are the bounds of the live time that lies in it; `bar` has BAR_CELLS marks."""
 
     def __init__(self, day: date, start_ms: int, end_ms: int) -> None:
         self.day, self.start_ms, self.end_ms = day, start_ms, end_ms
         self.openings: Counter[str] = Counter()
-        self.live_ms = self.near_misses = self.false_openings = self.boots = self.faults = 0
+        self.live = Bounds()
+        self.near_misses = self.false_openings = self.boots = self.faults = 0
         self.bar = QUIET * BAR_CELLS
 
 
@@ -45,6 +47,7 @@ class Report(NamedTuple):
     days: list[Day]
     entries: list[Entry]
     openings: list[Opening]
+    live: Bounds
     totals: RecordTotals
     gaps: list[Gap]
 
@@ -56,7 +59,7 @@ class Report(NamedTuple):
             "boards": [{"board": board.identifier, "name": board.name} for board in self.boards],
             "days": [
                 {
-                    "day": day.day.isoformat(), "live_ms": day.live_ms, "openings": dict(day.openings),
+                    "day": day.day.isoformat(), **_bounds_json(day.live), "openings": dict(day.openings),
                     "near_misses": day.near_misses, "false_openings": day.false_openings, "boots": day.boots,
                     "faults": day.faults, "bar": day.bar,
                 }
@@ -66,7 +69,7 @@ class Report(NamedTuple):
             "openings": [opening._asdict() | {"start": iso_text(opening.start_ms)} for opening in self.openings],
             "totals": {
                 "records": self.totals.records,
-                "live_ms": self.totals.live_ms,
+                **_bounds_json(self.live),
                 "counts": [
                     {"event": event, "reason": reason, "count": count}
                     for (event, reason), count in self.totals.counts.items()
@@ -74,6 +77,10 @@ class Report(NamedTuple):
             },
             "gaps": [gap._asdict() for gap in self.gaps],
         }  # fmt: skip
+
+
+def _bounds_json(live: Bounds) -> dict[str, int | None]:
+    return {"live_least_ms": live.least_ms, "live_most_ms": live.most_ms}
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:
@@ -103,18 +110,16 @@ def make_report(
     openings = queries.openings_among(reader, chosen, around, from_ms, to_ms)
     days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
     every = sorted((entry for entry in around if from_ms <= entry.wall_ms < to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
-    fill_days(days, every, openings, {board.identifier: min(board.last_seen_ms, to_ms) for board in chosen})
+    fill_days(days, every, openings)
     entries = [entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)]
     counts = Counter((entry.event, entry.reason) for entry in every)
-    totals = RecordTotals(dict(sorted(counts.items())), sum(day.live_ms for day in days), len(every))
-    return Report(from_ms, to_ms, list(chosen), days, entries, openings, totals, find_gaps(reader, chosen))
+    totals = RecordTotals(dict(sorted(counts.items())), len(every))
+    live = sum_bounds(day.live for day in days)
+    return Report(from_ms, to_ms, list(chosen), days, entries, openings, live, totals, find_gaps(reader, chosen))
 
 
-def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Opening], seen_ms: dict[str, int]) -> None:
-    """Count entries and openings into their days, and draw the bars.
-
-    An opening still under way lasts until its board was last seen: `seen_ms`, by board, Unix ms.
-    """
+def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Opening]) -> None:
+    """Count entries and openings into their days, and draw the bars."""
     starts_ms = [day.start_ms for day in days]
 
     def day_of(wall_ms: int) -> Day | None:
@@ -137,35 +142,48 @@ def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Open
             day.faults += 1
         marks[day.day][_cell(day, entry.wall_ms)].add(entry.event)
     for opening in openings:
-        live_ms = opening.live_ms
-        if live_ms is None:
-            live_ms = max(0, seen_ms[opening.board] - opening.start_ms) if opening.ended == "open" else 0
-        end_ms = opening.start_ms + live_ms
-        if home := day_of(opening.start_ms):
+        end_ms = opening.start_ms + opening.drawn_ms
+        if not opening.outside and (home := day_of(opening.start_ms)):
             home.openings[opening.reason or "unknown"] += 1
         for day in days[max(0, bisect_right(starts_ms, opening.start_ms) - 1) :]:
             if day.start_ms > end_ms:
                 break
             first, last = max(opening.start_ms, day.start_ms), min(end_ms, day.end_ms)
             if first <= last and day.start_ms <= first < day.end_ms:
-                day.live_ms += last - first
+                day.live = day.live.plus(*_within(opening, day.start_ms, day.end_ms))
                 for cell in range(_cell(day, first), _cell(day, max(first, last - 1)) + 1):
-                    marks[day.day][cell].add(opening.reason or "word")
+                    marks[day.day][cell].add("live" if opening.outside else opening.reason or "word")
     for day in days:
         if cells := marks.get(day.day):
             day.bar = "".join(next((mark for kind, mark in MARKS if kind in cells.get(i, ())), QUIET) for i in range(BAR_CELLS))
+
+
+def _within(opening: Opening, from_ms: int, to_ms: int) -> tuple[int, int | None]:
+    """Bounds of what of an opening lies in a range that it reaches into; its time counts from its start on."""
+
+    def clipped(span_ms: int) -> int:
+        return max(0, min(opening.start_ms + span_ms, to_ms) - max(opening.start_ms, from_ms))
+
+    return clipped(opening.least_ms), None if opening.most_ms is None else clipped(opening.most_ms)
 
 
 def _cell(day: Day, wall_ms: int) -> int:
     return min(BAR_CELLS - 1, max(0, (wall_ms - day.start_ms) * BAR_CELLS // (day.end_ms - day.start_ms)))
 
 
-def live_today(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int) -> dict[str, int]:
-    """Board -> milliseconds its lid was open since local midnight."""
-    live_ms: dict[str, int] = dict.fromkeys((board.identifier for board in chosen), 0)
+class Today(NamedTuple):
+    """Bounds of a board's live time since local midnight; `live`: by its last records it is live with the lid closed."""
+
+    bounds: Bounds = Bounds()
+    live: bool = False
+
+
+def live_today(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int) -> dict[str, Today]:
+    """What each board's guarded microphone was since local midnight, by identifier."""
+    today = dict.fromkeys((board.identifier for board in chosen), Today())
     from_ms = day_start_ms(local_day(now_ms))
-    seen_ms = {board.identifier: min(board.last_seen_ms, now_ms) for board in chosen}
     for opening in queries.openings(reader, chosen, from_ms, now_ms):
-        end_ms = opening.start_ms + (opening.live_ms or 0) if opening.ended != "open" else seen_ms[opening.board]
-        live_ms[opening.board] += max(0, min(end_ms, now_ms) - max(opening.start_ms, from_ms))
-    return live_ms
+        before = today[opening.board]
+        bounds = before.bounds.plus(*_within(opening, from_ms, now_ms))
+        today[opening.board] = Today(bounds, before.live or opening.ended == LIVE)
+    return today

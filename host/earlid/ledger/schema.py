@@ -121,5 +121,5 @@ tallies = _table(
     _key("event", Integer),
     _key("reason", Integer),
     _number("count"),
-    _number("sum_a"),  # of `close`: milliseconds the lid was open
+    _number("sum_a"),  # of `close`: ms from open to release. Kept for earlier programs: live time is bounded from records
 )

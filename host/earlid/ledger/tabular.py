@@ -9,19 +9,26 @@ from itertools import islice
 from typing import IO, Any
 
 from earlid.errors import USAGE, UserError
-from earlid.ledger.queries import Entry
+from earlid.ledger.queries import Entry, Opening
 from earlid.ledger.time_format import iso_text
 
 GROUP = 50_000
 
 
-def write_csv(entries: Iterable[Entry], out: IO[str]) -> int:
-    """Write entries with a header, times as ISO 8601 with the local offset; returns how many."""
+def write_csv(entries: Iterable[Entry], out: IO[str], openings: Iterable[Opening] | None = None) -> int:
+    """Write entries with a header, times as ISO 8601 with the local offset; returns how many.
+
+    Args:
+        openings: whose bounds of the live time (ms; the upper one empty where there is none) stand at their first record.
+    """
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("wall", *Entry._fields))
+    bounds = {(item.board, item.boot, item.seq): (item.least_ms, item.most_ms) for item in openings or ()}
+    more = () if openings is None else ("live_least_ms", "live_most_ms")
+    writer.writerow(("wall", *Entry._fields, *more))
     count = 0
     for entry in entries:
-        writer.writerow((iso_text(entry.wall_ms), *("" if value is None else value for value in entry)))
+        live = bounds.get((entry.board, entry.boot, entry.seq), (None, None)) if more else ()
+        writer.writerow((iso_text(entry.wall_ms), *("" if value is None else value for value in (*entry, *live))))
         count += 1
     return count
 

@@ -54,6 +54,18 @@ def span_text(span_ms: int) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
 
 
+def bounds_text(least_ms: int, most_ms: int | None) -> str:
+    """A duration between two bounds: `12.4 s` where they agree to the digit shown, else `12.4 to 31.0 s`, `at least 31.0 s`."""
+    if most_ms is None:
+        return f"at least {span_text(least_ms)}"
+    digit_ms = 100 if most_ms < 60_000 else 1000 if most_ms < 3_600_000 else 60_000
+    if most_ms - least_ms <= digit_ms:
+        return span_text(most_ms)
+    most = span_text(-(-most_ms // digit_ms) * digit_ms)  # never less than it was
+    least = span_text(least_ms)
+    return f"{least.removesuffix(' s') if most_ms < 60_000 else least} to {most}"
+
+
 def uncertainty_text(unc_ms: int) -> str:
     """How far off a time may be: empty below a second, else `±3 s`."""
     if unc_ms < 1000:

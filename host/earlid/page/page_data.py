@@ -25,13 +25,16 @@ YEAR_MS = 366 * 86_400_000
 # Every word that a column may hold, by its number: `open` and `restart` also tell how an opening ended.
 NAMES = tuple(dict.fromkeys((*record.EVENTS, *record.REASONS, "restart", "unknown")))
 _CODES = {name: code for code, name in enumerate(NAMES)}
-_OPENING_EVENTS = ("open", "close")
+_OPENING_EVENTS = ("open", "close", "live", "dead", "mark")
 _OTHER_EVENTS = tuple(name for name in record.EVENTS if name not in _OPENING_EVENTS)
 UNKNOWN = -1  # a label nobody gave, a length nobody recorded
 
-# t: Unix ms; unc: ms; board: index into the header's boards; label: 1 meant, 0 not meant.
+# t: Unix ms; unc: ms; live: ms to draw, UNKNOWN of what still lasts; least, most: bounds of the live time in ms, most UNKNOWN
+# where there is none; outside: 1 for a rail that was live with the lid closed; board: index into the header's boards; label:
+# 1 meant, 0 not meant.
 OPENING_DTYPES = {
-    "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "live": "f8", "reason": "u1", "ended": "u1",
+    "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "live": "f8", "least": "f8", "most": "f8",
+    "outside": "u1", "reason": "u1", "ended": "u1",
     "score": "u1", "cutoff": "u4", "label": "i1",
 }  # fmt: skip
 POINT_DTYPES = {
@@ -55,8 +58,9 @@ def load_rows(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None,
     label_code = {True: 1, False: 0, None: UNKNOWN}
     openings = [
         (
-            o.start_ms, o.unc_ms, index_of[o.board], o.boot, o.seq, UNKNOWN if o.live_ms is None else o.live_ms,
-            code[o.reason], code[o.ended], o.score, o.cutoff, label_code[o.label],
+            o.start_ms, o.unc_ms, index_of[o.board], o.boot, o.seq, UNKNOWN if o.lasts else o.drawn_ms,
+            o.least_ms, UNKNOWN if o.most_ms is None else o.most_ms, o.outside, code[o.reason], code[o.ended], o.score,
+            o.cutoff, label_code[o.label],
         )
         for o in queries.openings(reader, chosen, from_ms, to_ms)
     ]  # fmt: skip

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if args.csv:
         from earlid.ledger.tabular import write_csv
 
-        write_csv(report.entries, sys.stdout)
+        write_csv(report.entries, sys.stdout, report.openings)
         return 0
     from earlid.ledger import render
 

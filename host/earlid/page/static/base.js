@@ -43,6 +43,15 @@ const earlid = {};
     return `${Math.floor(seconds / 3600)} h ${twoDigits(Math.floor((seconds % 3600) / 60))} min`;
   };
 
+  // A duration between two bounds, in the command line's words; most is -1 where nothing bounds it.
+  earlid.boundsText = (least, most) => {
+    if (most < 0) return `at least ${earlid.durationText(least)}`;
+    const digit = most < 6e4 ? 100 : most < 36e5 ? 1000 : 6e4;
+    if (most - least <= digit) return earlid.durationText(most);
+    const lower = earlid.durationText(least);
+    return `${most < 6e4 ? lower.replace(/ s$/, "") : lower} to ${earlid.durationText(Math.ceil(most / digit) * digit)}`;
+  };
+
   earlid.uncertaintyText = (ms) => {
     if (ms < 1000) return "";
     if (ms >= 5 * 366 * 864e5) return "or before";

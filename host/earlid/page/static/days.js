@@ -109,11 +109,13 @@
     ctx.strokeRect(LEFT + (day - days.first) * days.column, 5, count * days.column, heat + 24 * ROW - 4);
   };
 
+  const liveText = (all, at) => earlid.boundsText(all.least_ms[at], all.unbounded[at] ? -1 : all.live_ms[at]);
+
   const describeDay = (day) => {
     const all = earlid.ledger.daily(earlid.view.board);
     const at = day - all.first;
     const parts = [
-      `live ${earlid.durationText(all.live_ms[at])} in ${earlid.countText(all.openings[at], "opening")}`,
+      `live ${liveText(all, at)} in ${earlid.countText(all.openings[at], "opening")}`,
       earlid.countText(all.near[at], "near miss", "near misses"),
     ];
     if (all.notMeant[at]) parts.push(`${all.notMeant[at]} labelled not meant`);
@@ -146,7 +148,7 @@
       const at = day - all.first;
       const show = el("button", { type: "button", class: "quiet", onclick: () => earlid.view.showDays(day) });
       show.textContent = earlid.zone.dateText(earlid.zone.dayStart(day));
-      const cells = [earlid.durationText(all.live_ms[at]), all.openings[at], all.notMeant[at], all.near[at]];
+      const cells = [liveText(all, at), all.openings[at], all.notMeant[at], all.near[at]];
       body.append(el("tr", {}, el("th", { scope: "row" }, show), ...cells.map((text) => el("td", { class: "number" }, String(text)))));
     }
     const names = ["Day", "Live", "Openings", "Not meant", "Near misses"];

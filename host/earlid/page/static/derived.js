@@ -76,9 +76,9 @@
 
   // Rows of the openings that have not ended: few.
   const open = memoise("records", () => {
-    const { openings, code } = earlid.ledger;
+    const { openings } = earlid.ledger;
     const found = [];
-    for (let i = 0; i < openings.rows; i += 1) if (openings.live[i] < 0 && openings.ended[i] === code.open) found.push(i);
+    for (let i = 0; i < openings.rows; i += 1) if (openings.live[i] < 0) found.push(i);
     return found;
   });
 
@@ -86,7 +86,7 @@
   // button. Even the shortest counts a millisecond, so that it shows.
   const liveSpans = memoise("records", () => {
     const { openings, boards, code } = earlid.ledger;
-    const { t, board, live, ended, reason } = openings;
+    const { t, board, live, reason } = openings;
     const sizes = new Uint32Array(boards.length);
     for (let i = 0; i < openings.rows; i += 1) sizes[board[i]] += 1;
     const result = boards.map((_, number) => {
@@ -94,7 +94,7 @@
       return { size: 0, rows: new Int32Array(sizes[number]), t: starts, live: long, word: words, button: buttons };
     });
     for (let i = 0; i < openings.rows; i += 1) {
-      if (live[i] < 0 && ended[i] === code.open) continue;
+      if (live[i] < 0) continue;
       const spans = result[board[i]];
       const at = spans.size;
       const ms = Math.max(1, live[i]);

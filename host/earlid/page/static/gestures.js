@@ -18,8 +18,9 @@
     const last = record.filter(Boolean).join(" · ");
     if (item.kind === "opening") {
       const why = ledger.nameOf(table.reason[i]);
-      const long = ledger.isOpen(i) ? "no close recorded yet" : table.live[i] < 0 ? "cut short by a restart" : `live ${earlid.durationText(table.live[i])}`;
-      const ended = table.live[i] < 0 ? "" : `, closed: ${ledger.nameOf(table.ended[i])}`;
+      const long = ledger.isOpen(i) ? "its end is not recorded yet" : `live ${earlid.boundsText(table.least[i], table.most[i])}`;
+      const ended = ledger.isOpen(i) ? "" : `, ended: ${ledger.nameOf(table.ended[i])}`;
+      if (ledger.isOutside(i)) return [`LIVE with the lid closed${why ? ` (${why})` : ""}: ${long}${ended}`, when, last];
       const score = why === "word" ? `Score ${table.score[i]} of 255, cutoff ${table.cutoff[i]}` : null;
       return [`Opened${why ? ` by the ${why}` : ""}: ${long}${ended}`, when, score, last].filter(Boolean);
     }

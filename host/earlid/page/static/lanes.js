@@ -38,7 +38,7 @@
       if (!shown(openings.board[i], board) || ledger.endOf(i) < t0) continue;
       const left = (openings.t[i] - t0) * scale;
       const wide = Math.max(2, (ledger.endOf(i) - openings.t[i]) * scale);
-      ctx.fillStyle = openings.reason[i] === code.button ? colour.button : colour.word;
+      ctx.fillStyle = ledger.isOutside(i) ? colour.fault : openings.reason[i] === code.button ? colour.button : colour.word;
       ctx.beginPath();
       ctx.roundRect(left, y, wide, height, Math.min(3, wide / 2));
       ctx.fill();
@@ -49,7 +49,8 @@
       if (wide > 60) {
         ctx.fillStyle = colour["on-bar"];
         ctx.font = colour.bold;
-        const text = `${ledger.isOpen(i) ? "open, " : ""}${earlid.durationText(ledger.endOf(i) - openings.t[i])}`;
+        const lasts = ledger.isOpen(i) ? (ledger.isOutside(i) ? "LIVE, " : "open, ") : "";
+        const text = lasts ? `${lasts}${earlid.durationText(ledger.endOf(i) - openings.t[i])}` : earlid.boundsText(openings.least[i], openings.most[i]);
         const at = Math.max(left, 0) + 7;
         if (ctx.measureText(text).width < left + wide - at - 4) ctx.fillText(text, at, y + height / 2 + 4);
       }
@@ -209,7 +210,7 @@
     ctx.setLineDash([]);
   };
 
-  const SHAPES = { fault: "fault", lost: "fault", boot: "boot", config: "soft", clock: "soft", maintenance: "soft", selftest: "soft" };
+  const SHAPES = { fault: "fault", lost: "fault", boot: "boot", config: "soft", clock: "soft", maintenance: "soft", selftest: "soft", limited: "soft" };
   lanes.isMark = (event) => earlid.ledger.nameOf(event) in SHAPES;
 
   // Starts, faults and changes; of one kind no more than one in six pixels.

@@ -50,15 +50,21 @@
   ledger.nameOf = (number) => ledger.header.names[number];
   ledger.titleOf = (board) => ledger.boards[board].name || ledger.boards[board].board;
 
-  // The end of an opening: of one still under way, now, or when its board was last seen.
+  // The end of an opening, as late as it may have been: of one still under way, now, or when its board was last seen.
   ledger.endOf = (i) => {
-    const { t, live, ended, board } = ledger.openings;
+    const { t, live, board } = ledger.openings;
     if (live[i] >= 0) return t[i] + live[i];
-    if (ended[i] !== code.open) return t[i];
     const now = ledger.now();
     return Math.max(t[i], ledger.live && now - t[i] < HOUR_MS ? now : Math.min(ledger.boards[board[i]].seen, now));
   };
-  ledger.isOpen = (i) => ledger.openings.live[i] < 0 && ledger.openings.ended[i] === code.open;
+  ledger.isOpen = (i) => ledger.openings.live[i] < 0;
+  ledger.isOutside = (i) => ledger.openings.outside[i] === 1;
+  // Bounds of what of an opening lies in a range: [least, most], most Infinity where nothing bounds it.
+  ledger.boundsOf = (i, t0, t1) => {
+    const { t, least, most } = ledger.openings;
+    const clip = (ms) => Math.max(0, Math.min(t[i] + ms, t1) - Math.max(t[i], t0));
+    return [clip(least[i]), most[i] < 0 ? Infinity : clip(ledger.isOpen(i) ? ledger.endOf(i) - t[i] : most[i])];
+  };
   ledger.anyOpen = () => {
     for (let i = ledger.openings.rows - 1; i >= Math.max(0, ledger.openings.rows - 50); i -= 1) if (ledger.isOpen(i)) return true;
     return false;
@@ -79,14 +85,17 @@
 
   ledger.totals = (t0, t1, only) => {
     const { openings, points } = ledger;
-    const sum = { live_ms: 0, openings: 0, word: 0, button: 0, notMeant: 0, near: 0, faults: 0, boots: 0, mutes: 0 };
+    const sum = { least_ms: 0, most_ms: 0, outside: 0, openings: 0, word: 0, button: 0, notMeant: 0, near: 0, faults: 0, boots: 0, mutes: 0 };
     let [first, end] = ledger.openingsBetween(t0, t1);
     for (let i = first; i < end; i += 1) {
       if (only >= 0 && openings.board[i] !== only) continue;
-      const end_ms = Math.min(ledger.endOf(i), t1);
-      const start_ms = Math.max(openings.t[i], t0);
-      if (end_ms > start_ms) sum.live_ms += end_ms - start_ms;
-      if (openings.t[i] < t0) continue;
+      if (ledger.endOf(i) >= t0) {
+        const [least_ms, most_ms] = ledger.boundsOf(i, t0, t1);
+        sum.least_ms += least_ms;
+        sum.most_ms += most_ms;
+        if (ledger.isOutside(i)) sum.outside += 1;
+      }
+      if (openings.t[i] < t0 || ledger.isOutside(i)) continue;
       sum.openings += 1;
       if (openings.reason[i] === code.word) sum.word += 1;
       else if (openings.reason[i] === code.button) sum.button += 1;
@@ -101,6 +110,7 @@
       else if (event === code.boot) sum.boots += 1;
       else if (event === code.mute) sum.mutes += 1;
     }
+    if (sum.most_ms === Infinity) sum.most_ms = -1; // as in the tables
     return sum;
   };
 
@@ -113,7 +123,7 @@
     const size = earlid.clamp(zone.dayNumber(high) - first + 1, 1, 40000);
     daily = {
       only, first, size,
-      live_ms: new Float64Array(size), hours: new Float64Array(size * 24),
+      live_ms: new Float64Array(size), least_ms: new Float64Array(size), unbounded: new Uint8Array(size), hours: new Float64Array(size * 24),
       openings: new Uint32Array(size), near: new Uint32Array(size), notMeant: new Uint32Array(size),
     };
     const { openings } = ledger;
@@ -123,13 +133,16 @@
       const end = openings.live[i] >= 0 ? t + openings.live[i] : ledger.endOf(i);
       let local = t + zone.offset(t);
       const startDay = Math.floor(local / DAY_MS) - first;
-      daily.openings[startDay] += 1;
+      if (!ledger.isOutside(i)) daily.openings[startDay] += 1;
       if (openings.label[i] === 0) daily.notMeant[startDay] += 1;
       for (let at = t; at < end; local = at + zone.offset(at)) {
         const next = Math.min(end, at + HOUR_MS - (local % HOUR_MS));
         const hour = Math.floor(local / HOUR_MS) - first * 24;
         daily.hours[hour] += next - at;
-        daily.live_ms[Math.floor(hour / 24)] += next - at;
+        const day = Math.floor(hour / 24);
+        daily.live_ms[day] += next - at;
+        daily.least_ms[day] += Math.max(0, Math.min(next, t + openings.least[i]) - at);
+        if (openings.most[i] < 0) daily.unbounded[day] = 1;
         at = next;
       }
     }
@@ -163,6 +176,9 @@
     const { openings, points } = ledger;
     let opened = openings.rows - 1;
     while (opened >= 0 && openings.board[opened] !== board) opened -= 1;
+    for (let i = opened; i >= Math.max(0, opened - 50); i -= 1) {
+      if (openings.board[i] === board && ledger.isOpen(i) && ledger.isOutside(i)) return ["live", openings.t[i]];
+    }
     if (opened >= 0 && ledger.isOpen(opened)) return ["open", openings.t[opened]];
     let last = points.rows - 1;
     const kinds = [code.mute, code.unmute, code.boot];

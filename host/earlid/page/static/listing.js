@@ -9,13 +9,13 @@
 
   const chosenKind = () => {
     const { ledger } = earlid;
-    const { openings, points, code } = ledger;
+    const { openings, points, code, isOutside } = ledger;
     const kind = $("kind").value;
     const tests = {
       openings: () => true,
       word: (i) => openings.reason[i] === code.word,
       button: (i) => openings.reason[i] === code.button,
-      unlabelled: (i) => openings.label[i] < 0,
+      unlabelled: (i) => openings.label[i] < 0 && !isOutside(i),
       false: (i) => openings.label[i] === 0,
     };
     if (kind in tests) return { kind: "opening", table: openings, fits: tests[kind] };
@@ -23,17 +23,20 @@
     return { kind: kind === "near-miss" ? "near-miss" : "other", table: points, fits: kind === "near-miss" ? near : (i) => !near(i) };
   };
 
-  // The rows asked for, newest first: how many there are, and those of one page.
+  // The rows asked for, newest first, a rail that was live with the lid closed before all: how many, and those of one page.
   const rows = ({ table, fits }) => {
     const { view } = earlid;
     const all = $("scope").value === "all";
     const [first, end] = all ? [0, table.rows] : [table.lowerBound(view.t0), table.lowerBound(view.t1)];
     const found = [];
     let count = 0;
-    for (let i = end - 1; i >= first; i -= 1) {
-      if ((view.board >= 0 && table.board[i] !== view.board) || !fits(i)) continue;
-      if (count >= page * PAGE && found.length < PAGE) found.push(i);
-      count += 1;
+    const isOutside = (i) => table === earlid.ledger.openings && earlid.ledger.isOutside(i);
+    for (const outside of [true, false]) {
+      for (let i = end - 1; i >= first; i -= 1) {
+        if (isOutside(i) !== outside || (view.board >= 0 && table.board[i] !== view.board) || !fits(i)) continue;
+        if (count >= page * PAGE && found.length < PAGE) found.push(i);
+        count += 1;
+      }
     }
     return [count, found];
   };
@@ -59,9 +62,10 @@
     if (kind === "other") return [ledger.nameOf(table.event[i]), ledger.nameOf(table.reason[i]), seq];
     const reason = ledger.nameOf(table.reason[i]);
     const ended = ledger.nameOf(table.ended[i]);
-    const live = table.live[i] >= 0 ? earlid.durationText(table.live[i]) : ledger.isOpen(i) ? "open" : "?";
+    const live = ledger.isOpen(i) ? (ledger.isOutside(i) ? "LIVE" : "open") : earlid.boundsText(table.least[i], table.most[i]);
     const score = reason === "word" ? `${table.score[i]} / ${table.cutoff[i]}` : "";
-    return [reasonBadge(reason), live, ledger.isOpen(i) ? "not recorded yet" : ended, score, seq, labelButtons(kind, table, i)];
+    const label = ledger.isOutside(i) ? "" : labelButtons(kind, table, i);
+    return [reasonBadge(reason), live, ledger.isOpen(i) ? "not recorded yet" : ended, score, seq, label];
   };
 
   const labelButtons = (kind, table, i) => {
@@ -97,7 +101,7 @@
     );
     const columns = cells(kind, table, i).map((cell, at) => el("td", { class: COLUMNS[kind][at + 1][1] }, cell));
     const chosen = view.selected && view.selected.seq === item.seq && view.selected.boot === item.boot && view.selected.board === item.board;
-    return el("tr", { "data-key": `${item.board}.${item.boot}.${item.seq}`, class: chosen ? "chosen" : null },
+    return el("tr", { "data-key": `${item.board}.${item.boot}.${item.seq}`, class: [chosen && "chosen", kind === "opening" && ledger.isOutside(i) && "outside"].filter(Boolean).join(" ") || null },
       el("th", { scope: "row" }, when, el("small", {}, why ? el("span", { class: "below" }, why) : null, name)), ...columns);
   };
 

@@ -3,7 +3,7 @@
 {
   const { $, el } = earlid;
   const STATES = {
-    open: "open: live", closed: "closed", muted: "muted by its switch", unknown: "no record of its lid",
+    live: "LIVE with its lid closed", open: "open: live", closed: "closed", muted: "muted by its switch", unknown: "no record of its lid",
   };
 
   const together = (text) => text.replaceAll(" ", "\u00a0");
@@ -25,14 +25,15 @@
     const when = today ? "Today" : `On ${zone.dateText(high)}`;
     const whose = ledger.boards.length > 1 && view.board < 0 ? "your microphones were" : "your microphone was";
     if (!ledger.boards.length) return "The ledger has no board yet: run `earlid watch` with a board plugged in.";
-    if (!sum.openings && !sum.live_ms) {
+    if (!sum.openings && !sum.outside && !sum.most_ms) {
       const near = sum.near ? `, only ${earlid.countText(sum.near, "near miss", "near misses")}` : "";
       return `${when} no opening is recorded${near}.${lastOpening()}`;
     }
     const why = [sum.word && `${sum.word} by the word`, sum.button && `${sum.button} by the button`].filter(Boolean);
+    const outside = sum.outside ? ` ${earlid.countText(sum.outside, "time")} of it with the lid closed: see the table.` : "";
     const wrong = sum.notMeant ? ` You said of ${sum.notMeant} that you did not mean it.` : "";
     const reasons = why.length ? `: ${why.join(", ")}` : "";
-    return `${when}, ${whose} live for ${together(earlid.durationText(sum.live_ms))} in ${together(earlid.countText(sum.openings, "opening"))}${reasons}.${wrong}`;
+    return `${when}, ${whose} live for ${together(earlid.boundsText(sum.least_ms, sum.most_ms))} in ${together(earlid.countText(sum.openings, "opening"))}${reasons}.${outside}${wrong}`;
   };
 
   const boards = () => {
@@ -56,8 +57,9 @@
   const tiles = () => {
     const { ledger, view, zone } = earlid;
     const sum = ledger.totals(view.t0, view.t1, view.board);
+    const live = earlid.boundsText(sum.least_ms, sum.most_ms);
     const shown = [
-      ["Live", earlid.durationText(sum.live_ms).replace(/ (?=[a-z])/g, "\u00a0"), ""],
+      ["Live", live.replace(/(\d) (?=[a-z])/g, "$1\u00a0"), sum.outside ? `${earlid.countText(sum.outside, "time")} with the lid closed` : ""],
       ["Openings", sum.openings.toLocaleString("en"), `${sum.word} word, ${sum.button} button`],
       ["Not meant", sum.notMeant.toLocaleString("en"), "as you labelled them"],
       ["Near misses", sum.near.toLocaleString("en"), "the lid stayed closed"],
@@ -67,7 +69,7 @@
       ...shown.map(([name, value, more]) => el("div", {}, el("dt", {}, name), el("dd", {}, value, more ? el("small", {}, more) : null))),
     );
     const range = zone.rangeText(view.t0, view.t1);
-    const text = `${range}: live ${earlid.durationText(sum.live_ms)} in ${earlid.countText(sum.openings, "opening")}, `
+    const text = `${range}: live ${live} in ${earlid.countText(sum.openings, "opening")}, `
       + `${earlid.countText(sum.near, "near miss", "near misses")}, ${earlid.countText(sum.faults, "fault")}.`;
     $("lanes").setAttribute("aria-label", `Timeline, ${text}`);
     return text;
