@@ -60,10 +60,10 @@ class Board:
 
     def start_microphone(self, both_slots=False):
         if self._i2s is None:
-            shape = machine.I2S.STEREO if both_slots else machine.I2S.MONO
             self.microphone_fault = None
             self._due_ms = time.ticks_ms()
             try:
+                shape = machine.I2S.STEREO if both_slots else machine.I2S.MONO
                 self._i2s = machine.I2S(
                     0, sck=machine.Pin(circuit.I2S_SCK_PIN), ws=machine.Pin(circuit.I2S_WS_PIN),
                     sd=machine.Pin(circuit.I2S_SD_PIN), mode=machine.I2S.RX, bits=32, format=shape, rate=16000, ibuf=_RING_BYTES,
@@ -73,8 +73,8 @@ class Board:
                 self._driver.register(self._i2s, select.POLLIN)
                 self._driver.ipoll(0)
                 self._awaited = _SILENT_HOPS
-            except OSError as error:  # hops go by time then: the button still opens
-                no_memory = error.args[0] == _ENOMEM
+            except (OSError, AttributeError, TypeError, ValueError) as error:  # hops go by time then: the button still opens
+                no_memory = type(error) is OSError and error.args[0] == _ENOMEM
                 self.microphone_fault = ("no-memory", _RING_BYTES) if no_memory else ("mic-dead", 0)
                 self.hold_clocks(0)
 

@@ -20,6 +20,7 @@ class Hearing:
         self._detector = detector
         self.word = detector.name if detector else ""
         self.model = binascii.hexlify(detector.digest[:8]).decode() if detector else ""
+        self.no_word = None  # (reason of a fault, bytes that found no place): why there is none
         self.pcm = PcmInput()
         self.slots = bytearray(HOP_SAMPLES * 4)
         self._microphone = health.MicrophoneMonitor()

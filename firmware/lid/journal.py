@@ -145,9 +145,11 @@ class Journal:
                 return None
         return None
 
-    def last_reason(self):
+    def no_memory(self):
+        """Bytes that found no place, if that is the newest record; else -1."""
         slot = self.find(self.seq)
-        return record.read_body(slot[: record.BODY_BYTES])[record.REASON_AT] if slot else ""
+        fields = record.read_body(slot[: record.BODY_BYTES]) if slot else ()
+        return fields[-2] if "no-memory" in fields else -1
 
     def acknowledge(self, seq, link):
         """The host holds everything up to seq, whose link it must show. False when that is not this journal's record."""
@@ -186,8 +188,8 @@ class NoJournal:
     def find(self, seq):
         return None
 
-    def last_reason(self):
-        return ""
+    def no_memory(self):
+        return -1
 
     def acknowledge(self, seq, link):
         return False

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What the board sends: journal records (durable first), and the numbers of hello and telemetry.
 import binascii
+import gc
 
 from micropython import const
 
@@ -51,6 +52,7 @@ class Status:
     def hello(self):
         parts = self._recorder
         journal, hearing = parts.journal, parts.hearing
+        no_word = hearing.no_word or parts.board.microphone_fault or ("", 0)
         return {
             "board": journal.board, "fw": VERSION, "proto": 2, "boot": journal.boot, "ms": parts.clock.ms(),
             "state": parts.policy.state, "mute": parts.mute.muted, "why": parts.policy.reason,
@@ -59,6 +61,7 @@ class Status:
             "epoch": journal.epoch,
             "guarded_mv": parts.board.guarded_mv(), "sentinel_mv": parts.board.sentinel_mv(),
             "dropped": parts.link.dropped, "overruns": hearing.overruns, "maintenance": False, "presence": parts.talk.presence(),
+            "no_word": no_word[0], "missing": no_word[1], "free": gc.mem_free(),
         }  # fmt: skip
 
     def telemetry(self):

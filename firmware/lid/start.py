@@ -32,6 +32,7 @@ _HARD_MAX_MS = const(60000)  # lid.policy opens no longer
 _GONE_MS = const(350)  # the rail is gone so long after the last word about it: 250 ms of drop, and a late hop
 _UNKNOWN = const(4294967295)
 _LATCHED = ("flash-full", "flash-error")
+_NO_WORD = ("model-damaged", "no-memory")
 
 
 def run(model_path):
@@ -43,8 +44,9 @@ def run(model_path):
     settings, damaged = files.load_config()
     if damaged:
         problems.append(("config-damaged", 0, config.digest(settings)))
-    if journal.last_reason() == "no-memory":
-        weights.drop()  # the last start was ended by that: this one goes without the word
+    missing = journal.no_memory()
+    if missing >= 0:
+        weights.drop(missing)  # the last start was ended by that: this one goes without the word
     journal.boot += 1
     if board.talk_pressed():
         _enter_maintenance(board, journal, settings)
@@ -150,12 +152,15 @@ def _begin(app, board, journal, starts, is_new, problems):
         append("config", "key-lost", journal.epoch, 0)
     for reason, measured, threshold in problems:
         append("fault", reason, measured, threshold)
+        if reason in _NO_WORD:
+            app.hearing.no_word = (reason, measured)
     if journal.torn:
         append("lost", "torn", journal.torn, journal.seq + 1)
     if journal.needs_room():
         app.make_room()
     if starts > _QUICK_STARTS:
         app.policy.fail("boot-loop")
+        app.hearing.no_word = ("boot-loop", 0)
     else:
         selftest.run_and_record(board, app.hearing, app.policy, app.recorder)
         app.clock.tick()

@@ -129,6 +129,16 @@ class Hello(BriefHello):
     overruns: Annotated[int, Field("audio that was lost since the start", "hops of 10 ms")]
     maintenance: Maintenance
     presence: Annotated[bool, Field("whether the talk button is held")]
+    no_word: NotRequired[
+        Annotated[
+            str,
+            Field(
+                "why it listens for no word: reason of a `fault`; empty when it does or has none", pattern="[a-z-]{0,24}", since=2
+            ),
+        ]
+    ]
+    missing: NotRequired[Annotated[int, Field("of `no_word`: memory that found no place; 0: not known", "bytes", since=2)]]
+    free: NotRequired[Annotated[int, Field("free memory, as MicroPython counts it", "bytes", since=2)]]
     ask: NotRequired[Annotated[Ask, Field("the request that waits for consent: table below; absent when none does", since=2)]]
 
 

@@ -213,3 +213,20 @@ def test_list_table_is_aligned() -> None:
         "/dev/ttyUSB2   busy: earlid (7) (Earlid 0.1.0, muted)  00112233445566aa  1a86:7523  -",
         "COM3           no permission                           -                 -          -",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hello", "text"),
+    [
+        ({"no_word": "no-memory", "missing": 2104}, "2,104 bytes found no place"),
+        ({"no_word": "no-memory", "missing": 0}, "there was no memory for it"),
+        ({"no_word": "model-damaged", "missing": 0}, "its file is damaged or missing"),
+        ({"no_word": "new-reason"}, "new-reason"),
+        ({"no_word": ""}, ""),
+        ({"word": "Alexa"}, ""),
+    ],
+)
+def test_list_says_why_there_is_no_word(hello: dict[str, object], text: str) -> None:
+    assert detect.no_word_text(hello) == text
+    result = detect.ProbeResult("P", "earlid", hello={"fw": "0.2.0", "state": "closed", **hello})
+    assert list_verb.state_text(result) == "Earlid 0.2.0, closed" + (f", no word: {text}" if text else "")

@@ -3,6 +3,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,14 +87,18 @@ def test_large_allocation_in_filled_memory_is_recorded_and_the_next_start_goes_w
         faults = bench.records("fault")
         assert [(fault.reason, fault.boot, fault.a) for fault in faults] == [
             ("no-memory", 1, LARGEST_BYTES + 32),
-            ("no-memory", 2, 0),
+            ("no-memory", 2, LARGEST_BYTES + 32),
         ]
         assert min(fault.b for fault in faults) > 10_000
-        assert (bench.hello()["word"], bench.hello()["boot"]) == ("", 2)
+        hello = bench.hello()
+        assert (hello["word"], hello["boot"]) == ("", 2)
+        assert (hello["no_word"], hello["missing"]) == ("no-memory", LARGEST_BYTES + 32)
+        assert 10_000 < hello["free"] < 512 * 1024
         bench.open_by_button()
         bench.board.reset_pin()
         bench.board.run_ms(FIRST_HOP_MS)
-        assert (bench.hello()["word"], bench.hello()["boot"]) == ("Alexa", 3)
+        hello = bench.hello()
+        assert (hello["word"], hello["boot"], hello["no_word"], hello["missing"]) == ("Alexa", 3, "", 0)
 
 
 def test_every_request_is_answered_from_small_blocks():
@@ -201,6 +206,7 @@ def test_word_without_memory_is_recorded_and_the_button_opens(name, old, new):
     with Bench(files=patched((name, old, new)), firmware=None, word=True) as bench:
         hello = bench.hello()
         assert (hello["word"], hello["state"], hello["boot"]) == ("", "closed", 1)
+        assert (hello["no_word"], hello["missing"]) == ("no-memory", 1000000)
         assert "no word to listen for" in bench.board.console
         faults = bench.records("fault")
         assert [(fault.reason, fault.a) for fault in faults] == [("no-memory", 1000000)]
@@ -272,6 +278,51 @@ def test_microphone_driver_that_falls_silent_costs_one_reset():
         bench.open_by_button()
 
 
+def test_start_without_memory_for_the_word_goes_on_without_it():
+    hungry = "    if type(weights._early['/model.bin']) is list:\n        bytearray(1000000)\n    board = Board()\n"
+    with Bench(files=patched(("lid/start.py", "    board = Board()\n", hungry)), firmware=None, word=True) as bench:
+        assert (
+            "earlid: no memory left to start with the word (memory allocation failed, allocating 1000000" in bench.board.console
+        )
+        hello = bench.hello()
+        assert (hello["word"], hello["state"], hello["boot"]) == ("", "closed", 1)
+        assert (hello["no_word"], hello["missing"]) == ("no-memory", 1000000)
+        assert [(fault.reason, fault.a) for fault in bench.records("fault")] == [("no-memory", 1000000)]
+        bench.open_by_button()
+
+
+@pytest.mark.parametrize("missing", ["machine.WDT", "machine.Pin", "esp32.Partition"])
+def test_start_without_what_the_firmware_relies_on_says_so_and_stays_closed(missing):
+    loaders = {name: (firmware.root() / name).read_bytes() for name in firmware_build.LOADERS}
+    loaders["boot.py"] += f"import esp32\ndel {missing}\n".encode()
+    with Bench(files=loaders, word=True) as bench:
+        assert re.search(
+            rf"does not start the firmware \(AttributeError: .*'{missing.split('.')[1]}'\); the lid stays closed",
+            bench.board.console,
+        )
+        bench.press()
+        bench.board.run_ms(3000)
+        assert not bench.guarded_live()
+        assert "rst:" not in bench.board.console.split("does not start")[1], "a restart loop"
+
+
+def test_driver_without_what_the_firmware_relies_on_leaves_the_button():
+    with Bench(
+        files=patched(("lid/board.py", "mode=machine.I2S.RX", "mode=machine.I2S.RECEIVE")), firmware=None, word=True
+    ) as bench:
+        assert bench.hello()["no_word"] == "mic-dead"
+        assert len(bench.board.resets) == 1
+        bench.open_by_button()
+
+
+def test_chip_with_too_little_memory_says_so():
+    source = (firmware.root() / "main.py").read_text()
+    assert source.count("< 150000") == 1
+    with Bench(files={"main.py": source.replace("< 150000", "< 15000000").encode()}) as bench:
+        assert re.search(r"earlid: only \d{6} bytes of memory are free", bench.board.console)
+        assert bench.hello()["state"] == "closed"
+
+
 @pytest.mark.parametrize(("error", "reason"), [(errno.ENOMEM, "no-memory"), (errno.EIO, "mic-dead")])
 @pytest.mark.parametrize("word", [True, False])
 def test_microphone_driver_that_does_not_start_is_recorded_and_the_button_opens(error, reason, word):
@@ -279,7 +330,10 @@ def test_microphone_driver_that_does_not_start_is_recorded_and_the_button_opens(
         bench.board.i2s_error(error)
         bench.board.start()
         bench.board.run_ms(FIRST_HOP_MS)
-        assert bench.hello()["boot"] == 1
+        hello = bench.hello()
+        assert hello["boot"] == 1
+        if word:
+            assert (hello["word"], hello["no_word"], hello["missing"] > 10_000) == ("Alexa", reason, reason == "no-memory")
         assert bench.last_record("selftest").reason == "failed"
         assert bench.last_record("selftest").a == SelfTestBit.ALL & ~SelfTestBit.MICROPHONE_LIVES
         bench.open_by_button()

@@ -35,6 +35,15 @@ def journal(port: str) -> tuple[str, list[Record]]:
         return hello["board"], [records[seq] for seq in sorted(records)]
 
 
+def test_verdict_says_how_many_bytes_the_word_lacks() -> None:
+    hello = {"board": "0123456789abcdef", "fw": "0.2.0", "state": "closed", "word": "", "no_word": "no-memory", "missing": 2104}
+    run = provision.Provisioner("P", provision.FlashOptions(lambda report: image.load(None)), lambda *_: None, threading.Event())
+    run._release_note = ""
+    result = run._startup_result(provision.StartupMessages(hello, True, "passed"), b"", 0)
+    assert result.code == 1
+    assert "does not listen for its word (2,104 bytes found no place)" in result.say
+
+
 @pytest.mark.usefixtures("patient")
 def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[str]) -> None:
     with running() as board:

@@ -24,10 +24,10 @@ def preload(path):
         _early[path] = error
 
 
-def drop():
-    # The code found no memory beside them; the button still opens.
+def drop(missing=0):
+    # The code found no memory beside them, or a start that had them: missing bytes. The button still opens.
     for path in _early:
-        _early[path] = MemoryError(path + ": given up for the firmware's code", 0)
+        _early[path] = MemoryError(path + ": given up for the firmware's code", missing)
     gc.collect()
 
 

@@ -8,7 +8,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -27,6 +27,12 @@ REPLY_TIMEOUT_S = 1.2
 RETRY_S = 0.4
 PROBES_AT_ONCE = 16
 PROMPT = re.compile(rb">>> ?$|raw REPL; CTRL-B to exit\r\n>$")
+_NO_WORD = {
+    "no-memory": "there was no memory for it",
+    "model-damaged": "its file is damaged or missing",
+    "boot-loop": "the last starts failed",
+    "mic-dead": "the microphone's driver does not start",
+}
 BOOT_LOADER_TEXT = b"waiting for download"
 # SYNC of the ROM boot loader in a SLIP frame (esptool's documentation, "Serial Protocol"), and how its reply begins.
 SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20" + b"\x55" * 32 + b"\xc0"
@@ -72,6 +78,14 @@ class ProbeResult:
             "mute": hello.get("mute"),
             "maintenance": hello.get("maintenance"),
         }
+
+
+def no_word_text(hello: Mapping[str, Any]) -> str:
+    """Why a board does not listen for its word, as `2,104 bytes found no place`; empty when it does, or does not say."""
+    reason, missing = str(hello.get("no_word") or ""), hello.get("missing")
+    if reason == "no-memory" and isinstance(missing, int) and missing:
+        return f"{missing:,} bytes found no place"
+    return _NO_WORD.get(reason, reason)
 
 
 def describe_ports(infos: Iterable[ListPortInfo], only: str | None = None) -> list[dict[str, str]]:

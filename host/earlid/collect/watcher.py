@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from earlid.board.consent import ask_text
+from earlid.board.detect import no_word_text
 from earlid.board.link import Asked, Link, Record, Started, TelemetryMessage
 from earlid.board.port_proxy import PortProxy, open_proxy
 from earlid.collect.sync import Sync, SyncResult
@@ -135,7 +136,9 @@ class Watcher(threading.Thread):
         result = sync.catch_up()
         self.status.hello = sync.hello
         self.status.error, self.status.connected = "", True
-        self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}")
+        why = no_word_text(sync.hello)
+        no_word = f"; no word: {why}" if why else ""
+        self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}{no_word}")
         self._report(result)
         if standing := sync.standing_text():
             self._emit("note", standing)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from lid import circuit
 from lid.wire_schema import Telemetry
 
+from earlid.board.detect import no_word_text
 from earlid.doctor.model import NOTICE, Diagnosis, ExaminedBoard, Observation, Rule
 
 # Bits of the self-test's result in the order of lid.selftest (set: this held): key, what was seen, what it means, what
@@ -59,7 +60,7 @@ FAULTS = {
     "model-damaged": ("there was no readable word", "only the button opens the lid", "Run `earlid flash --word NAME`."),
     "no-memory": ("memory ran out (bytes without a place, bytes free)",
                   "the word or the microphone was left out, and only the button opens the lid",
-                  "Run `earlid flash` again with a current image, or with another word."),
+                  "Run `earlid flash --micropython`, or choose a smaller word: `earlid model list`."),
     "pump-stuck": ("a pump pin stuck", "the pin or its wiring is bridged", "Check the pump's wiring."),
 }  # fmt: skip
 MIC_FAULTS = ("mic-dead", "mic-stuck", "mic-clipped")
@@ -208,7 +209,14 @@ def _sentence(text: str) -> str:
 def has_word(observation: Observation) -> Iterator[Diagnosis]:
     """The board has no word to listen for."""
     for board in observation.boards:
-        if _is_up(board) and not board.hello.get("word"):
+        why, reason = no_word_text(board.hello), board.hello.get("no_word")
+        if _is_up(board) and why:
+            yield Diagnosis(
+                "no-word", board.port, f"No word: {why} ({board.hello.get('free', 0):,} bytes of memory are free).",
+                "Only the talk button opens its lid.",
+                FAULTS[reason][2] if reason in FAULTS else "Deal with the other findings.",
+            )  # fmt: skip
+        elif _is_up(board) and not board.hello.get("word"):
             yield Diagnosis(
                 "no-word", board.port, "The board has no word.", "Only the talk button opens its lid.",
                 "Choose one of `earlid model list` and put it on: `earlid flash --word NAME`.", NOTICE,

@@ -19,7 +19,7 @@ from lid.record import FIELDS
 from lid.wire_schema import Hello, known_fields
 
 from earlid import firmware
-from earlid.board.detect import PROMPT, ProbeResult, probe
+from earlid.board.detect import PROMPT, ProbeResult, no_word_text, probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone
 from earlid.board.port import open_port
@@ -312,7 +312,11 @@ class Provisioner:
 
     def _result(self, hello: dict[str, Any], sent_bytes: int, self_test: str, code: int, say: str) -> FlashResult:
         name = str(hello.get("board", ""))
+        why = no_word_text(hello)
         word = f", listens for {hello['word']!r}" if hello.get("word") else ", has no word" if "word" in hello else ""
+        if why:
+            word = f", does not listen for its word ({why})"
+            code = code or FAILED
         text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}{word}. {self._release_note}{say}"
         return FlashResult(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
 

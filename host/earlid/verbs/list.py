@@ -11,7 +11,7 @@ from serial.tools import list_ports
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.consent import old_firmware_text
-from earlid.board.detect import ProbeResult, describe_ports, probe_all
+from earlid.board.detect import ProbeResult, describe_ports, no_word_text, probe_all
 from earlid.board.port import candidate_ports, named_port
 from earlid.errors import NO_BOARD, UserError
 
@@ -66,6 +66,8 @@ def state_text(result: ProbeResult) -> str:
     """The state in words, as `Earlid 0.1.0, closed` or `busy: screen (4711)`."""
     hello = result.hello or {}
     lid = f"Earlid {hello.get('fw', '?')}, {hello.get('state', '?')}" if hello else ""
+    if why := no_word_text(hello):
+        lid += f", no word: {why}"
     if result.state == "earlid":
         return lid
     text = STATES[result.state]
