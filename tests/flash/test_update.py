@@ -136,7 +136,7 @@ def update(board: VirtualBoard, lets_go: bool, monkeypatch: pytest.MonkeyPatch) 
         if stage == "release" and lets_go:
             talk(False)
 
-    options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model(20_000))
+    options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"))
     return provision.Provisioner(board.serial_port, options, report, threading.Event()).run(), stages
 
 
@@ -170,7 +170,7 @@ def test_interrupted_update_boots_the_old_firmware() -> None:
             if stage == "deploy" and done > total / 2 > 0:
                 stop.set()
 
-        options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"), model=harness.fake_model(20_000))
+        options = provision.FlashOptions(image=lambda report: pytest.fail("no image is needed"))
         outcome = provision.Provisioner(board.serial_port, options, report, stop).run()
         assert outcome.code == 130
         assert outcome.say.endswith("run `earlid flash` again to finish.")
