@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lid import config as settings
+from lid.wire_schema import SETTINGS
 
 from earlid.errors import USAGE, UserError
 from earlid.files import read_json
@@ -94,5 +95,6 @@ def read_config(path: str | None) -> dict[str, int] | None:
     try:
         settings.check(values)
     except ValueError as error:
-        raise UserError(f"{path}: {error}.", USAGE) from error
+        what = SETTINGS.get(str(error).split()[0])
+        raise UserError(f"{path}: {error}{f' ({what})' if what else ''}.", USAGE) from error
     return dict(values)

@@ -7,7 +7,7 @@ import re
 from collections import deque
 
 BYTES_PER_US = 115_200 / 10 / 1e6
-HOP_BYTES = 115  # that come in 10 ms
+HALF_HOP_BYTES = 58  # that come in 5 ms
 TX_FIFO_BYTES = 128
 RX_BUFFER_BYTES = 260  # the port's input ring: what the firmware does not take in time is lost
 RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
@@ -101,7 +101,7 @@ class Receiver:
         if not paced:
             count = min(len(self.queue), max(0, room))
         else:
-            limit = HOP_BYTES if self._idle else RX_BUFFER_BYTES  # a line that was idle comes at its speed, not at once
+            limit = HALF_HOP_BYTES if self._idle else RX_BUFFER_BYTES  # on average it was sent half a hop ago
             self._credit = min(limit, self._credit + (now_us - self._since_us) * BYTES_PER_US)
             count = min(len(self.queue), int(self._credit))
             self._credit -= count
