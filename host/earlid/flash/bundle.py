@@ -184,10 +184,24 @@ class _Names:
                 else:
                     new = f"_{next(constants)}" if name in module.constants else next(free)
                 self.globals[module.name, name] = new
-        taken |= {*foreign, *self.arguments, *self.globals.values()}  # a class body sees globals and its own names
+        # A class body sees globals beside its own names; elsewhere no attribute meets a global or an argument of its name.
+        taken |= foreign | {self.globals.get(read, read[1]) for module in modules for read in _class_reads(module)}
         renamed = [name for name in own if name not in foreign and not name.startswith("__")]
         free = (name for name in chain(IMAGE_NAMES, _short_names()) if name not in taken)
         self.attributes = dict(zip(renamed, free, strict=False))
+
+
+def _class_reads(module: _Module) -> Iterator[tuple[str, str]]:
+    """Globals, as module and name, that class bodies read while they run: values, decorators, defaults."""
+    for node in module.nodes():
+        if isinstance(node, ast.ClassDef):
+            for part in node.body:
+                inside = [*part.decorator_list, *part.args.defaults] if isinstance(part, ast.FunctionDef) else [part]
+                for name in chain.from_iterable(map(ast.walk, inside)):
+                    if isinstance(name, ast.Name):
+                        yield module.imported.get(name.id, (module.name, name.id))
+                    elif isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name):
+                        yield module.modules.get(name.value.id, ""), name.attr
 
 
 def _is_self(node: ast.expr) -> bool:
@@ -279,10 +293,13 @@ class _Renamer(ast.NodeTransformer):
         bases = [self.visit(base) for base in node.bases]
         self._in_class = True
         body: list[ast.stmt] = []
+        own = {name: self._names.attributes.get(name, name) for name in _defined(node.body)}
         for part in node.body:
             if isinstance(part, ast.Assign):
                 targets = [self._class_name(target) for target in part.targets]
+                self._locals.append(own)
                 body.append(ast.Assign(targets, self.visit(part.value)))
+                self._locals.pop()
             elif isinstance(part, ast.FunctionDef):
                 body.append(self.visit(part))
             elif not _is_text(part) and not isinstance(part, ast.Pass):
