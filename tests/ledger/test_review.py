@@ -178,6 +178,42 @@ def test_welded_contact_is_live_first_and_red_until_a_dead(welded, capsys, monke
         assert live_today(reader, boards(reader), local_ms(2026, 11, 22, 8))[BOARD].bounds.least_ms > 4 * 3_600_000
 
 
+def test_rail_live_for_days_is_one_row_wherever_one_looks(berlin, sqlite_location):
+    hour = 3_600_000
+    rows = [fields(1, 0, "boot", "power-on"), fields(2, hour, "live", "welded", a=3000)]
+    rows += [fields(3 + i, (2 + i) * hour, "mark", "live", a=(1 + i) * hour, b=(1 + i) * hour - 20) for i in range(70)]
+    rows += [fields(73, 72 * hour, "mute"), fields(74, 72 * hour + 30, "dead", "mute", a=71 * hour, b=71 * hour + 50)]
+    keep(sqlite_location, rows[:-1], local_ms(2026, 11, 19), taken_ms=local_ms(2026, 11, 22))
+    for last in (False, True):
+        with Reader(sqlite_location) as reader:
+            for day in (19, 20, 21):
+                report = make_report(reader, boards(reader), local_ms(2026, 11, day), local_ms(2026, 11, day + 1))
+                (found,) = report.openings
+                assert (found.seq, found.reason, found.ended) == (2, "welded", "mute" if last else "live")
+                assert found.start_ms == local_ms(2026, 11, 19, 1)
+                assert report.live.least_ms > 22 * hour
+        with Ledger(sqlite_location) as ledger:
+            ledger.add(BOARD, seal_all(rows)[-1:])
+
+
+def test_reset_that_a_start_tells_of_days_later_ends_the_opening_it_ended(sample):
+    keep(sample, [fields(11, 900, "boot", "power-on", boot=9), fields(12, 901, "close", "reset", boot=9, a=5000, b=5400)],
+         local_ms(2026, 11, 21))  # fmt: skip
+    with Reader(sample) as reader:
+        every = openings(reader, boards(reader))
+        assert [(item.seq, item.least_ms, item.most_ms) for item in every if item.ended == "reset"] == [(10, 5000, 5400)]
+        assert openings(reader, boards(reader), local_ms(2026, 11, 29)) == []
+
+
+def test_what_was_held_back_of_a_hosts_records_is_told(sample, capsys):
+    keep(sample, [fields(11, 4 * 3_600_000, "limited", boot=2, a=17, b=300_000), fields(12, 4 * 3_600_000, "near-miss",
+         "refractory", boot=2, score=190, a=140, b=180)], local_ms(2026, 11, 21))  # fmt: skip
+    _, output = review(sample, capsys, "--since", "2026-11-22", "--event", "limited", "--event", "near-miss")
+    lines = [" ".join(line.split()) for line in output.out.splitlines()]
+    assert "11 04:00:00 limited 17 records of a host held back" in lines
+    assert "12 04:00:00 near-miss refractory 190/180" in lines
+
+
 def test_live_time_without_an_upper_bound_says_at_least(sample, capsys):
     rows = [
         fields(11, 3 * 3_600_000 + 20_000, "close", "button", boot=2, a=19_700, b=receipt(19_900, 20_000)),

@@ -165,19 +165,17 @@ def openings_among(
     return sorted(
         (
             opening
-            for opening in _bounded(reader, chosen, around, ends=to_ms is not None)
+            for opening in _bounded(reader, chosen, around, from_ms, to_ms)
             if (to_ms is None or opening.start_ms < to_ms) and (from_ms is None or opening.start_ms + opening.drawn_ms >= from_ms)
         ),
         key=lambda opening: opening.start_ms,
     )
 
 
-def _bounded(reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entry], *, ends: bool) -> Iterator[Opening]:
-    """The exposures of entries that come board by board, with wall time. What lasts does so until the board was last seen.
-
-    Args:
-        ends: whether there may be later entries.
-    """
+def _bounded(
+    reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entry], from_ms: int | None, to_ms: int | None
+) -> Iterator[Opening]:
+    """The exposures of entries that come board by board, with wall time. What lasts does so until the board was last seen."""
     known = {board.identifier: board for board in chosen}
     for identifier, group in groupby((entry for entry in around if entry.event in exposure.EVENTS), lambda entry: entry.board):
         entries_of = list(group)
@@ -185,8 +183,14 @@ def _bounded(reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entr
         (newest_boot,) = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)[0]
         seen_ms = max(0, board.last_seen_ms - last.wall_ms) + last.ms
         bounds = exposure.live_bounds(entries_of, seen_ms, newest_boot)
-        if ends and any(found.ended in _LASTING for found in bounds):
-            entries_of += entries(reader, [board], last.wall_ms + 1, events=exposure.EVENTS)
+        # A rail may be live for days, and a start tell of the one before it: then the rest lies far outside the range.
+        more: list[Entry] = []
+        if from_ms is not None and not all(found.reason for found in bounds):
+            more += _back_to_beginning(reader, board, entries_of[0])
+        if to_ms is not None and any(found.ended in _LASTING for found in bounds):
+            more += entries(reader, [board], last.wall_ms + 1, events=exposure.EVENTS)
+        if more:
+            entries_of = sorted({(entry.boot, entry.seq): entry for entry in (*entries_of, *more)}.values(), key=_place)
             bounds = exposure.live_bounds(entries_of, seen_ms, newest_boot)
         at = {(entry.boot, entry.seq): entry for entry in entries_of}
         for found in bounds:
@@ -197,6 +201,22 @@ def _bounded(reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entr
                 found.most_ms, found.reason, found.ended, found.outside, first.score if opened else 0,
                 first.b if opened else 0, first.label,
             )  # fmt: skip
+
+
+def _place(entry: Entry) -> tuple[int, int]:
+    return entry.boot, entry.seq
+
+
+def _back_to_beginning(reader: Reader, board: KnownBoard, first: Entry) -> Iterator[Entry]:
+    """The records that count from the newest `open` or `live` before an entry up to there."""
+    beginning = reader.integer_rows(
+        f"SELECT boot, ms FROM records WHERE board_id = :id AND event IN ({_EVENT_CODES['open']}, {_EVENT_CODES['live']}) "
+        "AND (boot < :boot OR boot = :boot AND seq < :seq) ORDER BY boot DESC, seq DESC LIMIT 1",
+        id=board.id, boot=first.boot, seq=first.seq,
+    )  # fmt: skip
+    for boot, ms in beginning:
+        wall_ms, _ = LedgerClocks(reader, [board]).wall(board.id, boot, ms)
+        yield from entries(reader, [board], wall_ms - 1, first.wall_ms, events=exposure.EVENTS)
 
 
 class RecordTotals(NamedTuple):

@@ -175,9 +175,12 @@ def _entry_cells(entry: Entry, opening: Opening | None) -> list[str]:
     live = ended = ""
     if opening:
         live, ended = bounds_text(opening.least_ms, opening.most_ms), opening.ended
-    score = f"{entry.score}/{entry.b}" if entry.event in ("open", "near-miss") and entry.reason == "word" else ""
+    scored = entry.event == "near-miss" or (entry.event == "open" and entry.reason == "word")
+    score = f"{entry.score}/{entry.b}" if scored else ""
     label = {True: "true", False: "false", None: ""}[entry.label]
     why = f"{entry.reason} ({entry.a})" if entry.event == "fault" else entry.reason
+    if entry.event == "limited":
+        why = f"{entry.a} records of a host held back"
     time = clock_text(entry.wall_ms)
     return [str(entry.seq), time, uncertainty_text(entry.unc_ms), entry.event, why, live, ended, score, label]
 

@@ -25,8 +25,8 @@
       return [`Opened${why ? ` by the ${why}` : ""}: ${long}${ended}`, when, score, last].filter(Boolean);
     }
     const event = ledger.nameOf(table.event[i]);
-    if (event === "near-miss") return ["Near miss: the lid stayed closed", when, `Score ${table.score[i]} of 255, cutoff ${table.b[i]}`, last];
-    return [`${event}${table.reason[i] ? `: ${ledger.nameOf(table.reason[i])}` : ""}`, when, last];
+    if (event === "near-miss") return [`Near miss: the lid stayed closed${ledger.whyOf(i) === "refractory" ? ", so soon after the last word" : ""}`, when, `Score ${table.score[i]} of 255, cutoff ${table.b[i]}`, last];
+    return [`${event}${ledger.whyOf(i) ? `: ${ledger.whyOf(i)}` : ""}`, when, last];
   };
 
   const showTooltip = (item, more, x, y) => {

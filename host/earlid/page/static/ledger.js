@@ -48,6 +48,11 @@
 
   ledger.now = () => (ledger.live ? Date.now() : ledger.header.made);
   ledger.nameOf = (number) => ledger.header.names[number];
+  // Why of a row of the points, for people.
+  ledger.whyOf = (i) => {
+    const { event, reason, a } = ledger.points;
+    return event[i] === code.limited ? `${earlid.countText(a[i], "record")} of a host held back` : ledger.nameOf(reason[i]);
+  };
   ledger.titleOf = (board) => ledger.boards[board].name || ledger.boards[board].board;
 
   // The end of an opening, as late as it may have been: of one still under way, now, or when its board was last seen.

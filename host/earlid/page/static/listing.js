@@ -59,7 +59,7 @@
     const { ledger } = earlid;
     const seq = String(table.seq[i]);
     if (kind === "near-miss") return [`${table.score[i]} / ${table.b[i]}`, seq, labelButtons(kind, table, i)];
-    if (kind === "other") return [ledger.nameOf(table.event[i]), ledger.nameOf(table.reason[i]), seq];
+    if (kind === "other") return [ledger.nameOf(table.event[i]), ledger.whyOf(i), seq];
     const reason = ledger.nameOf(table.reason[i]);
     const ended = ledger.nameOf(table.ended[i]);
     const live = ledger.isOpen(i) ? (ledger.isOutside(i) ? "LIVE" : "open") : earlid.boundsText(table.least[i], table.most[i]);
@@ -92,7 +92,7 @@
     const item = earlid.timeline.itemOf(kind === "opening" ? "opening" : "point", i);
     const name = ledger.boards.length > 1 && view.board < 0 ? ledger.titleOf(item.board) : null;
     const reason = ledger.nameOf(table.reason[i]);
-    const why = kind === "opening" ? reasonBadge(reason) : kind === "other" && reason;
+    const why = kind === "opening" ? reasonBadge(reason) : kind === "other" && ledger.whyOf(i);
     const doubt = earlid.uncertaintyText(table.unc[i]);
     const when = el(
       "button", { type: "button", class: "quiet", title: "Show it in the timeline", onclick: () => show(item) },
