@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Runs on MicroPython: appends records to the journal in a flash image, as a board would over months. argv: image, count.
+# Prints the number of the last, the key before the first, its epoch, and the epoch now.
 import os
 import sys
 
@@ -47,6 +48,7 @@ vfs.mount(vfs.VfsLfs2(image), "/")
 os.chdir("/")
 board, _ = files.load_identity(os.urandom)
 journal = Journal(board, Segments(image, lambda: None), os.urandom)
+first_key, first_epoch = journal.key, journal.epoch
 for n in range(int(sys.argv[2])):
     is_open = n % 2 == 0
     if is_open and n % 500 == 0:
@@ -58,4 +60,4 @@ for n in range(int(sys.argv[2])):
     if journal.needs_room():
         journal.make_room(lambda count, first: None)
 vfs.umount("/")
-print("filled", journal.seq)
+print("filled", journal.seq, first_key.hex(), first_epoch, journal.epoch)

@@ -11,7 +11,9 @@ import pytest
 from earlid.board.link import Link
 from earlid.collect.sync import Sync
 from earlid.ledger.boards import boards
+from earlid.ledger.chain import ALTERED, INTACT
 from earlid.ledger.judge import judge
+from earlid.ledger.keys import PairedKey
 from earlid.ledger.location import Location
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
@@ -22,8 +24,8 @@ MICROPYTHON = str(Path(sys.executable).parent / "micropython")
 FILL = Path(__file__).parent / "fill_journal.py"
 
 
-def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed: int) -> None:
-    image = folder / "flash.bin"
+def make_image(image: Path, records: int) -> tuple[PairedKey, int]:
+    """Make an image with so many records; the key of the first, and the epoch after the last."""
     with VirtualBoard(flash=image) as board:
         board.run_ms(7000)
         before = len([name for name in board.read_files() if name.startswith("journal/0")])
@@ -33,6 +35,13 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed
         env={**os.environ, "MICROPYPATH": str(FIRMWARE)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert filled.returncode == 0, filled.stdout + filled.stderr
+    _, _, key, epoch, last_epoch = filled.stdout.split()
+    return PairedKey(bytes.fromhex(key), int(epoch)), int(last_epoch)
+
+
+def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed: int) -> None:
+    image = folder / "flash.bin"
+    make_image(image, records)
     location = Location(folder / "ledger.sqlite", "")
     with VirtualBoard(flash=image, deploy=False) as board:
         board.run_ms(7000)
@@ -53,6 +62,24 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed
     assert judgement.exit_code == 0, f"seed {seed}: {judgement.findings}"
     assert judgement.records >= records, f"seed {seed}"
     assert judgement.head_seq in (hello["seq"], hello["seq"] - 1, hello["seq"] - 2), f"seed {seed}"
+
+
+def test_boards_key_is_followed_over_its_segments(tmp_path):
+    key, last_epoch = make_image(tmp_path / "flash.bin", 2100)
+    location = Location(tmp_path / "ledger.sqlite", "")
+    with VirtualBoard(flash=tmp_path / "flash.bin", deploy=False) as board:
+        board.run_ms(7000)
+        board.run_background(speed=None)
+        with Ledger(location) as ledger, Link(board.serial_port) as link:
+            Sync(link, ledger).catch_up()
+    assert (key.epoch, last_epoch) == (0, 2)
+    with Reader(location) as reader:
+        (row,) = boards(reader)
+        (finding,) = judge(reader, row, [key]).findings
+        assert finding.verdict == INTACT
+        assert "each bears the mark of the board's key" in finding.say
+        later = judge(reader, row, [PairedKey(key.at(1), 0, 1)]).findings  # that of the second segment, for the first
+        assert [(found.verdict, found.first) for found in later] == [(ALTERED, 1)]
 
 
 def test_journal_arrives_complete_over_a_bad_line(tmp_path, seed):

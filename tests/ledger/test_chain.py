@@ -233,7 +233,7 @@ def test_records_before_pairing_are_judged_by_their_links():
 
 def test_board_that_lost_its_key_cannot_be_judged_until_paired_anew():
     def event(seq):
-        return ("config", "key-lost") if seq == 11 else ("mute", "")
+        return {11: ("boot", "power-on"), 12: ("close", "reset"), 13: ("config", "key-lost")}.get(seq, ("mute", ""))
 
     first = keyed_life((0, 10))
     rows = [fields(seq, 1000 * seq, *event(seq)) for seq in range(11, 41)]

@@ -155,6 +155,8 @@ class ChainChecker:
             verdict = self._ratchet.check(seq, good, body, mac, key_lost=key_lost)
             if verdict in self._runs:
                 _extend(self._runs[verdict], seq)
+            if verdict == UNKEYED and key_lost and (forged := self._runs[FORGED]) and forged[-1].last == seq - 1:
+                self._runs[UNKEYED][-1].first = forged.pop().first  # what a start records before it says so
         self._previous_links = (link,)
 
     def finish(self) -> list[ChainFinding]:
