@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from earlid.ledger.exposure import (
-    HARD_MAX_MS,
+    LONGEST_MS,
     NO_RAIL_MS,
     NOT_GONE,
     NOT_KNOWN,
@@ -19,7 +19,6 @@ from earlid.ledger.exposure import (
 )
 from lid import circuit
 
-LONGEST_MS = HARD_MAX_MS + circuit.DROP_MAX_MS + SLACK_MS
 SEED = 20261126
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 from earlid.cli import main
 from earlid.ledger.boards import boards
-from earlid.ledger.exposure import HARD_MAX_MS, SLACK_MS
+from earlid.ledger.exposure import LONGEST_MS, SLACK_MS
 from earlid.ledger.gaps import find_gaps
 from earlid.ledger.queries import openings
 from earlid.ledger.reader import Reader
@@ -18,10 +18,8 @@ from earlid.ledger.report import BAR_CELLS, live_today, make_report
 from earlid.ledger.store import Ledger
 from earlid.ledger.time_format import bounds_text
 from earlid.verbs import review as review_verb
-from lid import circuit, record
+from lid import record
 from synthetic_chains import BOARD, fields, seal_all
-
-CUT_MS = HARD_MAX_MS + circuit.DROP_MAX_MS + SLACK_MS
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +79,7 @@ def test_openings_pair_with_closes_and_cut_ones_say_so(sample):
     assert [(item.seq, item.reason, item.least_ms, item.most_ms, item.ended) for item in listed] == [
         (2, "word", 7980, 8040, "timeout"),
         (6, "button", 49_980, 50_040, "button"),
-        (8, "word", 0, CUT_MS, "restart"),
+        (8, "word", 0, LONGEST_MS, "restart"),
         (10, "button", 0, 30_000 + SLACK_MS, "open"),
     ]
 
@@ -105,7 +103,7 @@ def test_live_time_is_split_at_midnight(sample):
     first, second = report.days
     assert first.live == (7980 + 20_000, 8040 + 20_000)
     # After midnight: half a minute of the button's, of the one cut short what no lid exceeds, and the last until last seen.
-    assert second.live == (29_980, 30_040 + CUT_MS + 30_000 + SLACK_MS)
+    assert second.live == (29_980, 30_040 + LONGEST_MS + 30_000 + SLACK_MS)
     assert today == {BOARD: (second.live, False)}
     assert (first.openings["word"], first.openings["button"], first.near_misses, first.faults) == (1, 1, 1, 1)
     assert first.bar[7 * 4] == "W"
@@ -132,7 +130,10 @@ def test_filters_select_entries_and_json_has_them(sample, capsys):
     assert code == 0
     assert [entry["seq"] for entry in report["entries"]] == [2, 8]
     assert report["entries"][0]["wall"] == "2026-11-21T07:12:00.000+01:00"
-    assert (report["totals"]["live_least_ms"], report["totals"]["live_most_ms"]) == (57_960, 118_080 + CUT_MS - 30_000 + SLACK_MS)
+    assert (report["totals"]["live_least_ms"], report["totals"]["live_most_ms"]) == (
+        57_960,
+        118_080 + LONGEST_MS - 30_000 + SLACK_MS,
+    )
     assert len(report["days"]) == 2
     assert all(len(day["bar"]) == BAR_CELLS for day in report["days"])
 

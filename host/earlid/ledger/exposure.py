@@ -12,7 +12,8 @@ contact, a rail that was live at the start). What a record says of it (PROTOCOL.
 
 The board's own bounds are taken as they are. The rest leaves room for what nobody recorded:
 
-    HARD_MAX_MS     no lid stays open longer (`lid.policy`); after DROP_MAX_MS (`lid.circuit`) more the rail is gone
+    LONGEST_MS      no lid stays open for more than 60 s (`lid.policy`); after DROP_MAX_MS (`lid.circuit`), and at most 100 ms
+                    of a late hop, the rail is gone
     SLACK_MS        two hops: a record's time is that of its hop, and the rail is read once a hop
     NO_RAIL_MS      how long an open lid may have no rail before the board closes it: ARM_MAX_MS until it must have come, 10
                     hops and one more of its absence until it is `no-close` or `sagging` (`lid.circuit`, `lid.health`)
@@ -30,7 +31,7 @@ from typing import NamedTuple, Protocol
 
 from lid import circuit
 
-HARD_MAX_MS = 60_000
+LONGEST_MS = 60_000 + circuit.DROP_MAX_MS + 100
 SLACK_MS = 20
 NO_RAIL_MS = circuit.ARM_MAX_MS + 110
 NOT_GONE = 0xFFFF  # most of a `close`
@@ -148,7 +149,7 @@ class _Part:
         """Its own end is not known; in its own start it was over at `until_ms`, None when nothing of that start follows."""
         bounds = [] if until_ms is None else [max(0, until_ms - self.origin_ms) + SLACK_MS]
         if not self.outside:
-            bounds.append(HARD_MAX_MS + circuit.DROP_MAX_MS + SLACK_MS)
+            bounds.append(LONGEST_MS)
         self.end(self.last_seq, ended, 0, self.upper(min(bounds, default=None)))
 
     def exposure(self) -> Exposure:
