@@ -37,9 +37,7 @@ class App:
         self.recorder = Recorder(board, journal, self.link, self.clock, self.policy, self.hearing, self._mute, self._talk)
         self.contact = Contact(board, self.recorder)
         self.status = Status(self.recorder, self.contact, settings)
-        self._requests = Requests(
-            board, journal, self.link, self.clock, self.policy, self.hearing, self._talk, self.recorder, self.status, settings
-        )
+        self.requests = Requests(self.recorder, self.status, settings)
         self._near_miss_at = -_NEAR_MISS_HOPS
         self._hops = 0
         self._settled = False
@@ -75,10 +73,13 @@ class App:
             self._act(action, now)
         self._read_back(now)
         state = self.policy.state
-        board.status_led(lights.status_led(state, self._hops, self.settings["dim"]))
-        board.buzzer(lights.buzzer(state, self._hops))
-        self._requests.poll()
-        telemetry_hops = self._requests.telemetry_hops
+        requests = self.requests
+        if requests.consent.request and state != "open":
+            self._show("ask", requests.consent.hops(now))
+        else:
+            self._show(state, self._hops)
+        requests.poll()
+        telemetry_hops = requests.telemetry_hops
         if telemetry_hops and self._hops % telemetry_hops == 0:
             self.link.send({"tm": self.status.telemetry()})
         self.link.drain()
@@ -86,6 +87,10 @@ class App:
         if state != "open" and self.contact.told != "open":
             self._maintain_flash(state)
         board.drive_pumps()
+
+    def _show(self, pattern, hop):
+        self.board.status_led(lights.status_led(pattern, hop, self.settings["dim"]))
+        self.board.buzzer(lights.buzzer(pattern, hop))
 
     def _act(self, action, now):
         board, append = self.board, self.recorder.append

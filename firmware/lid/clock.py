@@ -17,6 +17,7 @@ class Clock:
         self._wall = 0
         self._wall_at = 0
         self._uncertainty = 0
+        self.vouched = False  # a paired host has set it: nobody else sets it again before the next start
 
     def tick(self):
         # Once a hop; the milliseconds since the last one. Never negative, whatever the counter does.
@@ -39,14 +40,15 @@ class Clock:
         # The same in units of 10 ms: small for months. Counts stalls, which a count of hops would not.
         return self._days * 8640000 + self._day_ms // 10
 
-    def set_wall(self, wall_ms, uncertainty_ms):
-        """The host's clock says wall_ms now; the step against what was believed, 0 at the first time."""
-        now = self.ms()
-        step = wall_ms - self.wall()[0] if self._wall else 0
+    def step_to(self, wall_ms):
+        """How far wall_ms is from what is believed; 0 when nothing is."""
+        return wall_ms - self.wall()[0] if self._wall else 0
+
+    def set_wall(self, wall_ms, uncertainty_ms, vouched):
         self._wall = wall_ms
-        self._wall_at = now
+        self._wall_at = self.ms()
         self._uncertainty = uncertainty_ms
-        return step
+        self.vouched = vouched
 
     def wall(self):
         """(Unix milliseconds, uncertainty), (0, 0) before the host has set it."""

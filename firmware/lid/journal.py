@@ -151,15 +151,14 @@ class Journal:
         fields = record.read_body(slot[: record.BODY_BYTES]) if slot else ()
         return fields[-2] if "no-memory" in fields else -1
 
-    def acknowledge(self, seq, link):
-        """The host holds everything up to seq, whose link it must show. False when that is not this journal's record."""
-        if seq <= self.acked:
-            return True
-        data = self.find(seq)
-        if data is None or bytes(data[40:52]) != link:
-            return False
-        self.acked = seq
-        return True
+    def holds(self, seq, link):
+        """Whether record seq is here, or was acknowledged, and has that link."""
+        data = self.find(seq) if seq > self.acked else None
+        return seq <= self.acked or (data is not None and bytes(data[40:52]) == link)
+
+    def acknowledge(self, seq):
+        """A paired host holds everything up to seq."""
+        self.acked = max(self.acked, seq)
 
     def save_acked(self):
         """Keep the acknowledgement over a restart: a small file of littlefs, so only while the lid is closed."""
@@ -191,7 +190,7 @@ class NoJournal:
     def no_memory(self):
         return -1
 
-    def acknowledge(self, seq, link):
+    def holds(self, seq, link):
         return False
 
     def save_acked(self):

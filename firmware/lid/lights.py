@@ -11,20 +11,21 @@ _PATTERN = {
     "open": (100, 100, 1),  # steady
     "muted": (400, 4, 2),  # two short blinks every 4 s: alive, but deaf
     "fault": (50, 25, 1),  # fast: look at the log
+    "ask": (100, 8, 3),  # three flashes every second: a request waits for consent
 }
-_CHIRP_HOPS = const(300)  # a fault chirps every 3 s
+_CHIRP_HOPS = const(300)  # chirps come every 3 s
 
 
 def status_led(state, hop, dim):
     """Whether the status light is lit in this hop."""
     period, lit, flashes = _PATTERN[state]
     phase = hop % period
-    if flashes == 2 and 20 <= phase < 20 + lit:
-        phase -= 20
+    if flashes > 1 and phase < 20 * flashes:
+        phase %= 20
     return phase < lit and not (dim and phase % _DIM_HOPS)
 
 
 def buzzer(state, hop):
-    """Whether the buzzer sounds in this hop: two short chirps while in fault."""
+    """Whether the buzzer sounds in this hop: two short chirps while in fault, three when a request waits for consent."""
     phase = hop % _CHIRP_HOPS
-    return state == "fault" and (phase < 5 or 10 <= phase < 15)
+    return phase % 10 < 5 and phase < (20 if state == "fault" else 30 if state == "ask" else 0)

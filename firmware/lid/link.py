@@ -53,14 +53,13 @@ class Link:
         self._fill -= size
 
     def receive(self):
-        # Once a hop: the requests that are complete, as (id, verb, body); None when there are none.
+        # Once a hop: the requests that are complete; None when there are none.
         used = self._port.read_port(self._input)
         if not used:
             return None
         received = []
         for _, body in self._decoder.feed(self._input_view[:used]):
             request_id = body.get("id")
-            verb = body.get("do")
-            if type(request_id) is int and 0 <= request_id < wire.SEQ_WRAP and type(verb) is str:
-                received.append((request_id, verb, body))
+            if type(request_id) is int and 0 <= request_id < wire.SEQ_WRAP and type(body.get("do")) is str:
+                received.append(body)
         return received

@@ -29,6 +29,7 @@ class Recorder:
         flags = record.PRESENCE if self.talk.presence() else 0
         flags |= record.MUTED if self.mute.muted else 0
         flags |= record.CLOCK_SET if wall[0] else 0
+        flags |= record.CLOCK_VOUCHED if self.clock.vouched else 0
         if score < 0:
             score = self.hearing.score
         rails = (min(self.board.guarded_mv(), 65535), min(self.board.sentinel_mv(), 65535))

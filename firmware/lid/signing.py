@@ -4,6 +4,9 @@ import binascii
 import hashlib
 
 from lid import record
+from lid.portable import const
+
+_TEXT_MAX = const(480)  # the longest has all settings; a board has no block for more
 
 
 def canonical(body):
@@ -19,6 +22,11 @@ def canonical(body):
         else:
             words.append(_word(name, "", value))
     words.sort()
+    size = len(words)
+    for word in words:
+        size += len(word)
+    if size > _TEXT_MAX:
+        raise ValueError("a request to sign or consent to has a short text")
     text = " ".join([body["do"]] + words)
     # Each word is one argument: no two requests have the same text.
     if text.count(" ") != len(words) or text.count("=") != len(words):

@@ -51,11 +51,11 @@ def decode(line):
     if len(line) < 14 or line[0] != 35 or line[-9] != 42:
         raise ValueError("no frame")
     text = bytes(line[1:-9])
+    if bytes(line[-8:]) != b"%08x" % (binascii.crc32(text) & 0xFFFFFFFF):
+        raise ValueError("crc")
     for c in line:
         if not 32 <= c <= 126:
             raise ValueError("unprintable byte")
-    if bytes(line[-8:]) != b"%08x" % (binascii.crc32(text) & 0xFFFFFFFF):
-        raise ValueError("crc")
     space = text.find(b" ")
     if not 1 <= space <= 6 or not text[:space].decode().isdigit():
         raise ValueError("seq")
@@ -111,19 +111,25 @@ class Decoder:
 
     def _decode_line(self, used, messages):
         line = self._line
-        start = 0
         if line[0] != 35:
             self.noise_bytes += used
             return
-        # A frame cut short and then another on the same line: the last '#' that decodes wins.
+        # A frame cut short and then another on the same line: of those behind the first only the last two are tried, so
+        # that no line costs much.
+        last = before = at = 0
         while True:
+            at = line.find(b"#", at + 1, used)
+            if at < 0:
+                break
+            if line.find(b" {", at + 2, at + 9) > 0:
+                before = last
+                last = at
+        for start in (0, last, before):
             try:
                 messages.append(decode(memoryview(line)[start:used]))
                 self.noise_bytes += start
                 return
             except ValueError:
-                start = line.find(b"#", start + 1, used)
-            if start < 0:
-                self.bad_lines += 1
-                self.noise_bytes += used
-                return
+                pass
+        self.bad_lines += 1
+        self.noise_bytes += used

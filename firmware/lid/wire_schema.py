@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
+YEAR_2020, YEAR_2100 = 1_577_836_800_000, 4_102_444_800_000  # Unix time in milliseconds
 U8, U16, U32, U48 = (2**bits - 1 for bits in (8, 16, 32, 48))
 TEXT_MAX = 1024  # characters of a string without a pattern, all of them printable
 
@@ -312,6 +313,7 @@ class Refusal(TypedDict):
     ]
     say: Annotated[str, Field("the same for people, and what to do")]
     ms: NotRequired[Annotated[int, Field("of `busy`: when to ask again", "ms", since=2)]]
+    nonce: Nonce
 
 
 ERRORS = {
@@ -397,7 +399,7 @@ class AckReply(Reply):
 class ClockArguments(TypedDict):
     """Of `clock`."""
 
-    wall_ms: Annotated[int, Field("Unix time", "ms", low=1_577_836_800_000, high=U48)]
+    wall_ms: Annotated[int, Field("Unix time", "ms", low=YEAR_2020, high=YEAR_2100)]
     unc_ms: Annotated[int, Field("its uncertainty", "ms", high=U16)]
 
 

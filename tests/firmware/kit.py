@@ -12,7 +12,7 @@ from earlid import firmware
 from earlid.flash import firmware_build
 from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
-from lid import record, wire
+from lid import record, signing, wire
 from lid.wire_schema import Record as JournalRecord
 
 FIRST_HOP_MS = 7000  # ROM, MicroPython, the journal's first sectors and the self-test are over
@@ -100,6 +100,35 @@ class Bench:
         number = self._request
         self.board.send(wire.encode(number, {"id": number, "do": do, **{k.rstrip("_"): v for k, v in arguments.items()}}))
         return self.wait_for_reply(number, limit_ms)
+
+    def announce(self, do: str, **arguments: Any) -> int:
+        """Send a request that needs consent, and see that it waits for it; its id."""
+        reply = self.request(do, **arguments)
+        assert reply["wait"]["ms"] <= 60_000, reply
+        return int(reply["re"])
+
+    def hold_to_consent(self, held_ms: float = 3300) -> None:
+        """The gesture: the mute switch latched, and then the talk button held; both let go afterwards."""
+        self.board.mute(True)
+        self.board.run_ms(300)
+        self.board.talk(True)
+        self.board.run_ms(held_ms)
+        self.board.talk(False)
+        self.board.run_ms(200)
+        self.board.mute(False)
+        self.board.run_ms(600)
+
+    def request_with_consent(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Announce a request and consent to it; its reply."""
+        number = self.announce(do, **arguments)
+        self.hold_to_consent()
+        return self.wait_for_reply(number)
+
+    def signed(self, key: bytes, do: str, limit_ms: float = 3000, **arguments: Any) -> dict[str, Any]:
+        """A request as a paired host sends it; its reply."""
+        body = {"do": do, "client": "5eed", **arguments}
+        mac = signing.request_mac(key, self.hello()["nonce"], signing.canonical(body))
+        return self.request(do, limit_ms, **arguments, client="5eed", mac=mac)
 
     def wait_for_reply(self, number: int, limit_ms: float = 3000) -> dict[str, Any]:
         found: list[dict[str, Any]] = []

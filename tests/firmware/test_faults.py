@@ -205,11 +205,12 @@ def test_wall_clock_uncertainty_grows_with_drift():
     ticks = [0]
     clock = Clock(lambda: ticks[0], lambda new, old: new - old)
     assert clock.wall() == (0, 0)
-    assert clock.set_wall(1_763_780_000_000, 20) == 0
+    assert clock.step_to(1_763_780_000_000) == 0
+    clock.set_wall(1_763_780_000_000, 20, False)
     ticks[0] = 86_400_000
     clock.tick()
     assert clock.wall() == (1_763_780_000_000 + 86_400_000, 20 + 4320)
-    assert clock.set_wall(1_763_780_000_000 + 86_400_000 - 700, 30) == -700
+    assert clock.step_to(1_763_780_000_000 + 86_400_000 - 700) == -700
 
 
 @pytest.mark.parametrize("name", ["sentinel", "guarded"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Requests: none opens the lid, loosening needs the talk button, refusals are recorded."""
+"""Requests: none opens the lid, loosening needs a gesture, and no host hurts the record."""
 
 import itertools
 import json
@@ -52,8 +52,8 @@ def test_no_request_opens_the_lid_or_loosens_the_gate():
         assert bench.hello()["state"] == "closed"
         assert ("config", "refused") in bench.events()
         assert ("config", "paired") not in bench.events()
-        replies = [body for body in bench.messages() if "re" in body]
-        assert len(replies) > len(cases) * 0.6
+        assert not any("key" in body for body in bench.messages())
+        assert len({body["re"] for body in bench.messages() if "re" in body}) > len(cases) * 0.6
         bench.sync()
         check_chain(bench.records(), bench.hello()["board"])
 
@@ -61,38 +61,28 @@ def test_no_request_opens_the_lid_or_loosens_the_gate():
 def test_host_closes_an_open_lid_and_cannot_keep_it_open():
     with Bench() as bench:
         bench.open_by_button()
-        bench.request("config-set", config={"silence_ms": 2400})  # closes it first: files are written closed
-        bench.board.run_ms(300)
-        assert not bench.guarded_live()
-        assert bench.last_record("close").reason == "host"
-        bench.open_by_button()
+        for do in ("selftest", "config-set", "config-rollback", "pair", "probe"):
+            bench.request(do, **{"config-set": {"config": {"silence_ms": 60000}}, "probe": {"ms": 100}}.get(do, {}))
+        assert bench.guarded_live(), "nothing that a host asks for needs the lid closed first"
         bench.request("close")
         assert bench.ms_until_closed(250) <= 250
-        bench.board.run_ms(50)
+        bench.board.run_ms(300)
         assert bench.last_record("close").reason == "host"
 
 
-def test_loosening_needs_the_talk_button_and_tightening_does_not():
+def test_close_with_the_last_requests_id_still_closes():
     with Bench() as bench:
-        refused = bench.request("config-set", config={"open_ms": 20000})
-        assert (refused["ok"], refused["err"]) == (False, "presence")
-        assert "talk button" in refused["say"]
-        assert bench.last_record("config").reason == "refused"
-        assert bench.request("config-set", config={"open_ms": 4000})["ok"]
-        bench.board.talk(True)
-        bench.board.run_ms(200)
-        assert bench.request("config-set", config={"open_ms": 20000})["ok"]
-        assert bench.last_record("config").reason == "changed"
-        assert bench.request("config-rollback")["ok"]
-        bench.board.talk(False)
-        assert bench.request("config-get")["config"]["open_ms"] == 4000
-        assert bench.last_record("config").reason == "rolled-back"
-        assert bench.last_record("config").b == config.digest(config.check({"open_ms": 4000}))
+        line = wire.encode(1, {"id": 77, "do": "close"})
+        for _ in range(2):
+            bench.open_by_button()
+            bench.board.send(line)
+            assert bench.ms_until_closed(400) <= 400
+            bench.board.run_ms(1000)
 
 
 def test_configuration_survives_a_power_cut():
     with Bench() as bench:
-        assert bench.request("config-set", config={"open_ms": 4000})["ok"]
+        assert bench.request_with_consent("config-set", config={"open_ms": 4000})["ok"]
         bench.board.power_cut()
         bench.board.run_ms(100)
         bench.board.power_on()
@@ -102,16 +92,21 @@ def test_configuration_survives_a_power_cut():
 
 def test_changed_configuration_has_a_record_after_any_power_cut():
     """Power cut at every flash write of a change: where the new one is found afterwards, so is the record of it."""
-    line = wire.encode(1, {"id": 1, "do": "config-set", "config": {"open_ms": 4000}})
     found = []
     cut = True
     while cut:  # until a write that there is none of
         with Bench() as bench:
+            bench.announce("config-set", config={"open_ms": 4000})
+            bench.board.mute(True)
+            bench.board.run_ms(500)
+            bench.board.talk(True)
+            bench.board.run_ms(2900)
             bench.board.power_cut_at_write(len(found) + 1)
-            bench.board.send(line)
             bench.board.run_ms(1500)
-            cut = not bench.board.rails[0]
+            cut = not bench.board.simulation.circuit.powered
             bench.board.power_cut_at_write(None)
+            bench.board.talk(False)
+            bench.board.mute(False)
             bench.board.power_cut()
             bench.board.power_on()
             bench.board.run_ms(7000)
@@ -130,18 +125,6 @@ def test_setting_out_of_range_is_refused_by_name(bad):
         assert next(iter(bad)) in reply["say"] or "energy_off_q8" in reply["say"]
 
 
-def test_key_is_given_once_a_press():
-    with Bench() as bench:
-        assert bench.request("pair")["err"] == "presence"
-        bench.board.talk(True)
-        bench.board.run_ms(200)
-        key = bytes.fromhex(bench.request("pair")["key"])
-        assert bench.request("pair")["err"] == "state"
-        bench.board.talk(False)
-        bench.board.run_ms(500)
-        check_chain(bench.records(), bench.hello()["board"], key)
-
-
 def test_sync_returns_every_record_and_ack_is_checked():
     with Bench() as bench:
         for _ in range(5):
@@ -155,7 +138,7 @@ def test_sync_returns_every_record_and_ack_is_checked():
         assert again == own
         last = own[-1]
         assert bench.request("ack", seq=last.seq, link="00" * 12)["err"] == "argument"
-        assert bench.request("ack", seq=last.seq, link=last.link)["acked"] == last.seq
+        assert bench.request("ack", seq=last.seq, link=last.link)["acked"] == 0, "whoever is not paired frees nothing"
         assert bench.request("ack", seq=10**6, link=last.link)["err"] == "argument"
 
 
@@ -169,7 +152,7 @@ def test_repeated_request_is_idempotent():
         assert len(bench.records("clock")) == 1
 
 
-def test_clock_is_recorded_when_set_and_when_stepped():
+def test_clock_hint_is_recorded_when_set_and_when_stepped():
     with Bench() as bench:
         assert bench.request("clock", wall_ms=1763780000000, unc_ms=20)["step_ms"] == 0
         bench.board.run_ms(1000)
