@@ -317,10 +317,10 @@ class Refusal(TypedDict):
 
 
 ERRORS = {
-    "presence": "needs the talk button, and nobody holds it",
+    "presence": "of version 1: needs the talk button, and nobody holds it",
     "unknown": "this board knows no such request",
     "argument": "an argument is missing or out of range",
-    "state": "not in this state of the lid, or not twice during one press",
+    "state": "not in this state of the lid",
     "flash": "what has to be durable first could not be written",
     "consent": "nobody consented in time, or another request took its place",
     "mac": "the request's `mac` is not right for the board's key and newest `nonce`; nothing was changed",
@@ -486,22 +486,22 @@ class Request(NamedTuple):
     arguments: Any
     reply: Any
     meaning: str
-    presence: str = "no"
+    consent: str = "no"
 
 
 REQUESTS = {
     "hello": Request(HelloArguments, HelloReply, "ask who the board is and how"),
     "sync": Request(SyncArguments, SyncReply, "send the records as `rec` lines, then the reply"),
-    "ack": Request(AckArguments, AckReply, "acknowledge records; refused when the link is not that record's"),
-    "clock": Request(ClockArguments, ClockReply, "set the clock; journaled the first time and when the step is over a second"),
+    "ack": Request(AckArguments, AckReply, "signed: free records for the ring; refused when the link is not that record's"),
+    "clock": Request(ClockArguments, ClockReply, "signed: set the clock; else a hint, taken when none was signed since the start; journaled when the step is over a second"),
     "close": Request(NoArguments, CloseReply, "close the lid; ends nothing else"),
     "telemetry": Request(TelemetryArguments, Reply, "send `tm` lines, until the next start"),
-    "selftest": Request(NoArguments, SelftestReply, "test the circuit; the lid must be closed and not muted"),
+    "selftest": Request(NoArguments, SelftestReply, "test the circuit; lid closed, not muted; 4 times, then once a minute"),
     "config-get": Request(NoArguments, ConfigGetReply, "ask for the settings"),
-    "config-set": Request(ConfigSetArguments, DigestReply, "change settings", "**yes**, but for a change that only tightens"),
+    "config-set": Request(ConfigSetArguments, DigestReply, "change settings; without effect when nothing changes", "**yes**; signed, not to tighten"),
     "config-rollback": Request(NoArguments, DigestReply, "bring back the settings before the last change", "**yes**"),
-    "pair": Request(NoArguments, PairReply, "give out the key, once per press", "**yes**"),
-    "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires, lid closed; a press or the switch ends it"),
+    "pair": Request(NoArguments, PairReply, "give out the key", "**yes**"),
+    "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires, lid closed; a press or the switch ends it; limited as `selftest`"),
     "cancel": Request(NoArguments, Reply, "withdraw the request of the same `client` that waits for consent"),
 }  # fmt: skip
 

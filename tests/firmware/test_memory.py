@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from earlid import firmware
 from earlid.flash import firmware_build
-from lid import wire
+from lid import config, wire
 from lid.wire_schema import SelfTestBit
 
 from tests.firmware.kit import FIRST_HOP_MS, Bench, check_chain
@@ -111,15 +111,21 @@ def test_every_request_is_answered_from_small_blocks():
         assert sum("tm" in body for body in bench.messages()) > 20
         assert bench.request("clock", wall_ms=1763780000000, unc_ms=20)["ok"]
         settings = bench.request("config-get")["config"]
-        bench.board.talk(True)
-        bench.board.run_ms(200)
-        assert bench.request("config-set", config={**settings, "open_ms": 9000, "telemetry_ms": 60000})["ok"]
-        assert bench.request("config-rollback")["ok"]
-        assert len(bench.request("pair")["key"]) == 64
-        bench.board.talk(False)
-        bench.board.run_ms(200)
+        tighter = {name: value - (way == config.TIGHTER_DOWN) for name, (value, _, _, way, *_) in config.SCHEMA.items()}
+        assert bench.request_with_consent("config-set", config={**tighter, "open_ms": 9000, "telemetry_ms": 60000})["ok"]
+        assert bench.request_with_consent("config-rollback")["ok"]
+        key = bytes.fromhex(bench.request_with_consent("pair")["key"])
+        assert bench.signed(key, "clock", wall_ms=1763780000000, unc_ms=20)["ok"]
+        assert bench.signed(key, "config-set", config=tighter)["ok"]
+        assert bench.request("config-get")["config"] == {**settings, **tighter}
+        assert bench.request("config-set", config={"x" * 90: 1})["err"] == "argument"
+        assert (
+            bench.request("ack", seq=1, link="0" * 24, mac="0" * 16, **{"x" * 200: {str(n): n for n in range(9)}})["err"]
+            == "argument"
+        )
         assert bench.request("probe", 9000, ms=3000)["ms"] == 3000
         assert bench.request("selftest", 9000)["bits"] == SelfTestBit.ALL
+        bench.request("telemetry", every_ms=0)
         longest = wire.encode(1, {"id": 1, "do": "hello", "x": ""})
         longest = wire.encode(1, {"id": 1, "do": "hello", "x": "x" * (wire.BOARD_LINE_MAX + 1 - len(longest))})
         for line in (longest[:-1] + b"0\n", b"x" * 600 + b"\n", longest):
@@ -131,7 +137,7 @@ def test_every_request_is_answered_from_small_blocks():
         assert bench.request("config-set", config={"open_ms": 1})["err"] == "argument"
         bench.sync()
         head = bench.records()[-1]
-        assert bench.request("ack", seq=head.seq, link=head.link)["acked"] == head.seq
+        assert bench.signed(key, "ack", seq=head.seq, link=head.link)["acked"] == head.seq
         assert bench.request("close")["ok"]
         goes_on(bench)
 

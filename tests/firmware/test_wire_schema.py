@@ -13,7 +13,7 @@ from earlid.flash import firmware_build
 from earlid.virtual import littlefs_image
 from hypothesis import given
 from hypothesis import strategies as st
-from lid import config, record, wire, wire_schema
+from lid import config, record, signing, wire, wire_schema
 from lid.wire_schema import EVENTS, REQUESTS, Hello, field_of, fields, known_fields, problem
 
 from tests.board import fake_board
@@ -29,6 +29,14 @@ ARGUMENTS = {
     "config-set": {"config": {"open_ms": 4000}},
     "probe": {"ms": 100},
 }
+REFUSED = {  # a request, its limit in ms, its arguments
+    "unknown": ("open", 3000, {}),
+    "argument": ("sync", 3000, {}),
+    "state": ("selftest", 3000, {}),
+    "mac": ("hello", 3000, {"mac": "0" * 16}),
+    "busy": ("probe", 3000, {"ms": 100}),
+}
+CONSENT = [do for do, request in REQUESTS.items() if request.consent != "no"]
 MESSAGES = [
     message
     for message in vars(wire_schema).values()
@@ -58,6 +66,10 @@ def check_all(bodies):
             check_record(body["rec"])
         elif "tm" in body:
             check(body["tm"], wire_schema.Telemetry)
+        elif "ask" in body:
+            check(body["ask"], wire_schema.Ask)
+        elif "wait" in body:
+            check(body, wire_schema.WaitReply)
         elif "hi" in body and "re" not in body:
             check(body["hi"], Hello if not body["hi"]["maintenance"] else wire_schema.MaintenanceHello)
         if "re" not in body:
@@ -69,28 +81,31 @@ def test_every_request_and_message_of_the_firmware_matches_the_schema():
         check(bench.request("hello", brief=1)["hi"], wire_schema.BriefHello)
         bench.press()
         bench.board.run_ms(500)
-        bench.board.talk(True)
-        bench.board.run_ms(200)
+        bench.press()
+        bench.board.run_ms(500)
+        number = bench.announce("pair")
+        check(bench.hello()["ask"], wire_schema.Ask)
+        bench.hold_to_consent()
+        key = bytes.fromhex(bench.wait_for_reply(number)["key"])
         newest = bench.records()[-1]
         arguments = ARGUMENTS | {"ack": {"seq": newest.seq, "link": newest.link}}
         for do in REQUESTS:
-            if do in ("selftest", "probe"):
-                bench.board.talk(False)
-                bench.board.run_ms(500)
-            reply = bench.request(do, limit_ms=8000, **arguments.get(do, {}))
+            if do in CONSENT:
+                reply = bench.request_with_consent(do, **arguments.get(do, {}))
+            else:
+                reply = bench.signed(key, do, limit_ms=8000, **arguments.get(do, {}))
             if do == "hello":
                 check(reply["hi"], Hello)
             check(reply, REQUESTS[do].reply)
-            bench.board.talk(True)
-            bench.board.run_ms(300)
+            assert "nonce" in reply or do in (*CONSENT, "sync")
         assert set(bench.request("config-get")["config"]) == set(config.SCHEMA)
         bench.board.mute(True)
         bench.board.run_ms(300)
         bench.board.mute(False)
         bench.board.run_ms(500)
         check_all(bench.messages())
-        sent = {next(iter(set(body) & {"rec", "tm", "hi", "re"})) for body in bench.messages()}
-        assert sent == {"rec", "tm", "hi", "re"}
+        sent = {next(iter(set(body) & {"rec", "tm", "hi", "re", "ask"})) for body in bench.messages()}
+        assert sent == {"rec", "tm", "hi", "re", "ask"}
 
 
 def test_longest_request_of_each_kind_fits_a_board():
@@ -100,11 +115,13 @@ def test_longest_request_of_each_kind_fits_a_board():
         for name, annotated in fields(request.arguments).items():
             plain, field, _ = field_of(annotated)
             arguments[name] = settings if name == "config" else field.high if plain is int else "0" * 24
-        line = wire.encode(wire.SEQ_WRAP - 1, {"id": wire.SEQ_WRAP - 1, "do": do, **arguments})
+        body = {"id": wire.SEQ_WRAP - 1, "do": do, **arguments}
+        assert signing.canonical(body)
+        line = wire.encode(wire.SEQ_WRAP - 1, body)
         assert len(line) <= wire.BOARD_LINE_MAX, f"{do} has {len(line)} bytes"
 
 
-@pytest.mark.parametrize("err", ["presence", "unknown", "argument", "state", "flash"])
+@pytest.mark.parametrize("err", [err for err in wire_schema.ERRORS if err != "presence"])
 def test_every_refusal_of_the_firmware_matches_the_schema(err):
     with Bench() as bench:
         if err == "flash":
@@ -112,12 +129,19 @@ def test_every_refusal_of_the_firmware_matches_the_schema(err):
         elif err == "state":
             bench.board.mute(True)
             bench.board.run_ms(300)
-        reply = bench.request(
-            {"presence": "pair", "unknown": "open", "argument": "sync", "state": "selftest", "flash": "config-set"}[err],
-            **({"config": {"open_ms": 4000}} if err == "flash" else {}),
-        )
+        if err in ("consent", "flash"):
+            number = bench.announce("pair")
+            if err == "flash":
+                bench.hold_to_consent()
+            else:
+                bench.request("cancel")
+            reply = bench.wait_for_reply(number)
+        else:
+            for _ in range(5 if err == "busy" else 1):
+                reply = bench.request(*REFUSED[err][:2], **REFUSED[err][2])
         check(reply, wire_schema.Refusal)
         assert reply["err"] == err
+        assert ("ms" in reply) == (err == "busy")
         if err == "unknown":
             assert reply["say"].rpartition(": ")[2].split() == list(REQUESTS), "a refused record has a request's place"
 

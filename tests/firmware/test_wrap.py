@@ -92,7 +92,7 @@ def moments(story: Story) -> dict[str, int]:
 def test_reference_run_has_every_timed_event_and_is_repeatable(reference):
     reported = [(entry.event, entry.reason) for entry in reference[1]]
     for seen in (("open", "word"), ("close", "silence"), ("open", "button"), ("close", "timeout"), ("close", "button"),
-                 ("mute", ""), ("unmute", ""), ("boot", "watchdog"), ("clock", "set")):  # fmt: skip
+                 ("mute", ""), ("unmute", ""), ("boot", "watchdog"), ("clock", "hint")):  # fmt: skip
         assert seen in reported, seen
     assert ("fault", "overrun") not in reported
     assert live(0) == reference, "the virtual board does not repeat itself: nothing here would mean anything"

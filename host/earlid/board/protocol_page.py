@@ -46,9 +46,9 @@ def tables() -> dict[str, str]:
         ),
         "bits": _table(("bit", "what held"), [(str(int(bit)), meaning) for bit, meaning in SELF_TEST.items()]),
         "requests": _table(
-            ("`do`", "what the board does", "arguments", "reply beside `re` and `ok`", "needs the talk button"),
+            ("`do`", "what the board does", "arguments", "reply beside `re` and `ok`", "needs consent"),
             [
-                (f"`{do}`", request.meaning, _names(request.arguments), _names(request.reply, leave_out=beside), request.presence)
+                (f"`{do}`", request.meaning, _names(request.arguments), _names(request.reply, leave_out=beside), request.consent)
                 for do, request in REQUESTS.items()
             ],
         ),
