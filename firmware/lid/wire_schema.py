@@ -313,7 +313,7 @@ class Refusal(TypedDict):
     ]
     say: Annotated[str, Field("the same for people, and what to do")]
     ms: NotRequired[Annotated[int, Field("of `busy`: when to ask again", "ms", since=2)]]
-    nonce: Nonce
+    nonce: NotRequired[Nonce]
 
 
 ERRORS = {
@@ -357,7 +357,7 @@ class HelloArguments(TypedDict):
 class HelloReply(Reply):
     """Of `hello`."""
 
-    hi: Annotated[Hello, Field("table above; with `brief` only its `board boot ms seq oldest link`")]
+    hi: Annotated[Hello, Field("table above; with `brief` only its `board boot ms seq oldest link nonce`")]
 
 
 class BriefHelloReply(Reply):
