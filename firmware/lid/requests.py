@@ -3,9 +3,8 @@
 # host; what loosens, or gives out the key, waits for a person's gesture.
 import binascii
 
-from micropython import const
-
 from lid import authority, config, files, health, record, selftest, signing
+from lid.portable import const
 
 VERBS = (
     "hello", "sync", "ack", "clock", "close", "telemetry", "selftest", "config-get", "config-set", "config-rollback", "pair",

@@ -53,6 +53,7 @@ class Bench:
         self.board = VirtualBoard(files=content, **options)
         self.board.noise(-70)  # a room is never silent, and a living microphone less so
         self._request = 500000
+        self.sent: list[dict[str, Any]] = []  # requests
         self._decoder = wire.Decoder(wire.HOST_LINE_MAX)
         self._decoded = 0  # bytes of what the board has sent
         self._messages: list[dict[str, Any]] = []
@@ -98,7 +99,8 @@ class Bench:
         """Send a request as a host would; its reply's body."""
         self._request += 1
         number = self._request
-        self.board.send(wire.encode(number, {"id": number, "do": do, **{k.rstrip("_"): v for k, v in arguments.items()}}))
+        self.sent.append({"id": number, "do": do, **{k.rstrip("_"): v for k, v in arguments.items()}})
+        self.board.send(wire.encode(number, self.sent[-1]))
         return self.wait_for_reply(number, limit_ms)
 
     def announce(self, do: str, **arguments: Any) -> int:
