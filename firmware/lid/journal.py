@@ -75,6 +75,11 @@ class Journal:
                 return first
         return self.seq + 1
 
+    @property
+    def sealed_from(self):
+        """Number of the first record under the key in hand."""
+        return self._first_seqs[self._segments.current] or self.seq + 1
+
     def append(self, ms, event, reason, score, flags, energy_log2_q8, rails_mv, wall, a, b):
         """Write one record; its number. FlashError when it is not durable. rails_mv: (guarded, sentinel), wall: (ms, unknown)."""
         fields = (

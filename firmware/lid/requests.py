@@ -316,7 +316,7 @@ class Requests:
             if not append("config", reason, before, after):
                 raise OSError(5)
             try:
-                files.save_config(self._settings, complete, self._board.feed)
+                files.save_config(self._settings, complete, self._parts.board.feed)
             except OSError:
                 append("config", "rolled-back", after, before)
                 raise
@@ -333,7 +333,8 @@ class Requests:
         digest = config.digest(self._settings)
         if not self._parts.append("config", "paired", digest, digest):
             raise Refused("flash", "the record of it could not be written, so the key stays here")
-        return {"key": binascii.hexlify(self._parts.journal.key).decode()}
+        journal = self._parts.journal
+        return {"key": binascii.hexlify(journal.key).decode(), "epoch": journal.epoch, "seq": journal.sealed_from}
 
     def _probe(self, body):
         from lid import mic_probe  # rarely asked for: its code takes no memory until then

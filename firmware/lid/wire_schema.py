@@ -492,16 +492,16 @@ class Request(NamedTuple):
 REQUESTS = {
     "hello": Request(HelloArguments, HelloReply, "ask who the board is and how"),
     "sync": Request(SyncArguments, SyncReply, "send the records as `rec` lines, then the reply"),
-    "ack": Request(AckArguments, AckReply, "signed: free records for the ring; refused when the link is not that record's"),
-    "clock": Request(ClockArguments, ClockReply, "signed: set the clock; else a hint, taken when none was signed since the start; journaled when the step is over a second"),
+    "ack": Request(AckArguments, AckReply, "signed: free records; refused when the link is not that record's"),
+    "clock": Request(ClockArguments, ClockReply, "signed: set the clock; else a hint, while no signed one came; journaled when over 1 s off"),
     "close": Request(NoArguments, CloseReply, "close the lid; ends nothing else"),
     "telemetry": Request(TelemetryArguments, Reply, "send `tm` lines, until the next start"),
     "selftest": Request(NoArguments, SelftestReply, "test the circuit; lid closed, not muted; 4 times, then once a minute"),
     "config-get": Request(NoArguments, ConfigGetReply, "ask for the settings"),
-    "config-set": Request(ConfigSetArguments, DigestReply, "change settings; without effect when nothing changes", "**yes**; signed, not to tighten"),
+    "config-set": Request(ConfigSetArguments, DigestReply, "change settings", "**yes**; signed, not to tighten"),
     "config-rollback": Request(NoArguments, DigestReply, "bring back the settings before the last change", "**yes**"),
     "pair": Request(NoArguments, PairReply, "give out the key", "**yes**"),
-    "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires, lid closed; a press or the switch ends it; limited as `selftest`"),
+    "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires; limited as `selftest`; a press or the switch ends it"),
     "cancel": Request(NoArguments, Reply, "withdraw the request of the same `client` that waits for consent"),
 }  # fmt: skip
 
