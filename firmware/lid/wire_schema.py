@@ -493,7 +493,7 @@ REQUESTS = {
     "hello": Request(HelloArguments, HelloReply, "ask who the board is and how"),
     "sync": Request(SyncArguments, SyncReply, "send the records as `rec` lines, then the reply"),
     "ack": Request(AckArguments, AckReply, "signed: free records; refused when the link is not that record's"),
-    "clock": Request(ClockArguments, ClockReply, "signed: set the clock; else a hint, while no signed one came; journaled when over 1 s off"),
+    "clock": Request(ClockArguments, ClockReply, "signed: set the clock; else a hint, until one is signed; journaled when over 1 s off"),
     "close": Request(NoArguments, CloseReply, "close the lid; ends nothing else"),
     "telemetry": Request(TelemetryArguments, Reply, "send `tm` lines, until the next start"),
     "selftest": Request(NoArguments, SelftestReply, "test the circuit; lid closed, not muted; 4 times, then once a minute"),

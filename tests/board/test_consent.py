@@ -58,9 +58,9 @@ def test_announcement_names_change_gesture_and_digest(board):
 
 
 def test_refusal_says_what_to_do_next(board):
-    words = r"nobody consented: 60 s are over.*Nothing was changed.*`earlid pair` again"
+    words = r"^60 s are over; nothing was changed\. Run `earlid pair` again, and when the board blinks, latch"
     with Link(board.path) as link, pytest.raises(UserError, match=words):
-        ask_for_pairing(link, Seen(lambda: board.refuse("60 s are over.")))
+        ask_for_pairing(link, Seen(lambda: board.refuse("60 s are over")))
 
 
 def test_ctrl_c_withdraws_the_request(board):

@@ -109,10 +109,10 @@ def make_room(model):
 class Actor(Guide):
     """A person: does what the guide says, on the virtual board, and remembers what was said."""
 
-    def __init__(self, room, talk=None, sayings=(), ordinary=None, hold=True):
+    def __init__(self, room, talk=None, sayings=(), ordinary=None):
         super().__init__()
         self.board = room.board
-        self.talk, self.sayings, self.ordinary, self.hold = talk, list(sayings), ordinary, hold
+        self.talk, self.sayings, self.ordinary = talk, list(sayings), ordinary
         self.events = []
         self._next = None  # what is heard from the next reading on
 
@@ -121,14 +121,20 @@ class Actor(Guide):
         self.events.append((event, values))
         if event == "step":
             self._next = {"voice": self.talk, "noise": self.ordinary}.get(values["step"])
-        elif event == "now" and values.get("hold"):
-            self.board.talk(self.hold)
+        elif event == "consent":
+            self.consent()
         elif event == "now":
             clip = self.sayings[values["trial"] - 1]
             if clip is not None:
                 self.board.play(clip)
         elif event == "written":
             self.board.talk(False)
+            self.board.mute(False)
+
+    def consent(self):
+        """What the person does when the board asks: the gesture."""
+        self.board.mute(True)
+        self.board.at(self.board.now_ms + 100, lambda: self.board.talk(True))
 
     def on_reading(self, level_dbfs, seconds):
         if self._next is not None:

@@ -17,6 +17,13 @@ def bench():
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _rest(bench):
+    """Probes are rationed, one a minute: a while passes before each test."""
+    bench.board.step_clock(4 * 60_000)
+    bench.board.run_ms(50)
+
+
 def hear(bench, samples, ms=1000):
     """The probe's numbers while samples are played over and over; they begin before it listens."""
     bench.board.play(np.tile(samples, 1 + (ms + 2000) * 16 // len(samples)).astype(np.int16))
@@ -109,8 +116,9 @@ def test_probe_keeps_sentinel_power_and_feeds_the_watchdog(bench):
 
 
 def test_gate_hears_again_after_a_probe(bench):
+    before = bench.hello()["overruns"]
     assert bench.request("probe", limit_ms=6000, ms=1000)["ok"]
-    assert bench.hello()["overruns"] == 0
+    assert bench.hello()["overruns"] == before
     assert bench.request("probe", limit_ms=6000, ms=1000)["ok"]
 
 

@@ -15,7 +15,7 @@ from earlid.calibrate.session_file import SessionFiles
 from earlid.errors import UserError
 from earlid.evaluate import measure
 from earlid.evaluate.tasks import GateSetting
-from lid import config
+from lid import config, wire
 
 from tests.calibrate.conftest import RATE_HZ, Actor, speech
 
@@ -166,8 +166,9 @@ def test_session_writes_the_boards_settings(make_room, own_data_dir, tmp_path):
     assert after["config"]["cutoff_q8"] == levels["balanced"]["cutoff_q8"]
     assert ("config", "changed") in records
     assert ("open", "word") in records
-    assert records.count(("open", "button")) == 1, "the button that proves presence opens the lid"
-    assert records.count(("open", "word")) + 1 == records.count(("close", "host"))
+    assert ("open", "button") not in records, "the gesture opened the lid"
+    assert ("config", "refused") not in records
+    assert records.count(("open", "word")) == records.count(("close", "host"))
     with room.link() as link:
         files = SessionFiles(own_data_dir / "calibration", link.request("hello")["hi"]["board"])
     newest = files.profiles()[0]
@@ -218,17 +219,32 @@ def test_interrupted_noise_step_keeps_its_counts(make_room):
     assert 3000 < actor.values("noise")["milliseconds"] < 8000
 
 
-def test_settings_are_not_written_without_the_talk_button(make_room, monkeypatch):
-    monkeypatch.setattr("earlid.calibrate.session.PATIENCE_S", 2.0)
-    monkeypatch.setattr("earlid.calibrate.session.write_config.__defaults__", (2.0,))
+class Refuser(Actor):
+    def consent(self):
+        raise KeyboardInterrupt
+
+
+class Overtaken(Actor):
+    def consent(self):
+        self.board.send(wire.encode(1, {"id": 1, "do": "pair", "client": "5eed"}))  # another program's
+
+
+@pytest.mark.parametrize(
+    ("person", "error", "words"),
+    [(Refuser, KeyboardInterrupt, None), (Overtaken, UserError, "took its place; nothing was changed. Run `earlid calibrate`")],
+    ids=["interrupted", "overtaken"],
+)
+def test_settings_are_not_written_without_consent(make_room, person, error, words):
     room = make_room(-65.0)
-    actor = Actor(room, hold=False)
     with room.link() as link:
         before = link.request("config-get")["config"]
-    with pytest.raises(UserError, match="nobody held the talk button"):
+    actor = person(room)
+    with pytest.raises(error, match=words):
         calibrate(room, actor, only("room"), level="careful")
+    assert actor.values("consent")["digest"]
     with room.link() as link:
         assert link.request("config-get")["config"] == before
+        assert ("ask" in link.request("hello")["hi"]) == (person is Overtaken), "what was withdrawn still waits"
 
 
 @pytest.mark.parametrize("when", ["listening", "asking"])

@@ -96,10 +96,14 @@ def test_guided_session_on_a_terminal_completes(board, own_data_dir) -> None:
         person.expect("There is no 'loud'.")
         person.keys("b\r")
         person.expect("Settings that change:")
-        person.expect("Hold the talk button now")
+        person.expect("latch the mute switch, then hold the talk button for 3 seconds")
+        person.expect("yes to this request only")
+        person.expect(" s left, Ctrl-C withdraws it")
+        board.mute(True)
         board.talk(True)
         person.expect("Written and journaled")
         board.talk(False)
+        board.mute(False)
         assert person.end() == 0
         shown = [line.rstrip() for line in person.text.replace("\r", "\n").splitlines()]
         assert not [line for line in shown if len(line) > 80]

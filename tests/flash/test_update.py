@@ -17,6 +17,7 @@ from lid import record
 from tests.firmware.kit import sealing_key
 from tests.flash import harness
 from tests.flash.test_transcripts import running
+from tests.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,25 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
         with Link(board.serial_port) as asking:
             assert asking.request("config-get")["config"]["open_ms"] == 4000
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
+
+
+@pytest.mark.usefixtures("patient")
+def test_flash_at_a_terminal_ends_with_pairing(tmp_path: Path) -> None:
+    with harness.bare_board() as board:
+        board.noise(-60)
+        data = tmp_path / "data"
+        words = ["flash", "-p", board.serial_port, "--word", "none"]
+        with Terminal(words, environment={"EARLID_DATA_DIR": str(data)}) as person:
+            person.expect("Pair it with this computer now? Enter begins, s skips: ")
+            board.pause()
+            board.run_background(speed=2.0)  # at which a minute is one
+            person.keys("\r")
+            person.expect("hold the talk button for 3 seconds")
+            board.mute(True)
+            board.at(board.now_ms + 200, lambda: board.talk(True))
+            person.expect("is paired. Its key is in")
+            person.end_tidily(0)
+        assert len(list((data / "keys").iterdir())) == 1
 
 
 def test_new_micropython_keeps_the_journal_and_needs_maintenance_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,21 +63,22 @@ def request_with_consent(
         UserError: nobody consented; nothing was changed then.
         KeyboardInterrupt: Ctrl-C; the request is withdrawn.
     """
-    announced = False
+    left_s = -1  # as shown; -1: not announced yet
 
     def on_wait(wait: Wait) -> None:
-        nonlocal announced
-        if not announced:
-            announced = True
+        nonlocal left_s
+        if left_s < 0:
             say(announcement(wait["ask"], what), wait["ask"])
-        _count_down(f"  {-(-wait['ms'] // 1000):3} s left, Ctrl-C withdraws it ")
+        before_s, left_s = left_s, -(-wait["ms"] // 1000)
+        if left_s != before_s:
+            _count_down(f"  {left_s:2} s left, Ctrl-C withdraws it ")
 
     try:
         return link.request_consent(do, on_wait, **arguments)
     except BoardRefused as refused:
         _refuse(refused, again)
     finally:
-        if announced:
+        if left_s >= 0:
             _count_down("")
 
 
@@ -90,8 +91,9 @@ def announcement(digest: str, what: str) -> str:
     """
     return (
         f"{what}\n"
-        f"This needs your consent at the board: {GESTURE}.\n"
-        f"The board blinks and chirps, and takes that as a yes to this request only: {digest}."
+        f"Request {digest} needs your consent at the board, which blinks now:\n"
+        f"{GESTURE}.\n"
+        "That is a yes to this request only. Release the switch afterwards."
     )
 
 
@@ -112,5 +114,5 @@ def _refuse(refused: BoardRefused, again: str) -> NoReturn:
     if refused.err != "consent":
         raise refused
     raise UserError(
-        f"nobody consented: {refused} Nothing was changed. Run `{again}` again; when the board blinks, {GESTURE}.", FAILED
+        f"{refused}; nothing was changed. Run `{again}` again, and when the board blinks, {GESTURE}.", FAILED
     ) from refused

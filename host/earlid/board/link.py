@@ -67,11 +67,14 @@ class BoardGone(UserError):
 
 
 class BoardRefused(UserError):
-    """The board refused a request; `err` is the protocol's word, one of `lid.wire_schema.ERRORS`."""
+    """The board refused a request; `err` is the protocol's word, one of `lid.wire_schema.ERRORS`.
 
-    def __init__(self, err: str, say: str) -> None:
+    Of `busy`, `wait_s` says in how many seconds to ask again.
+    """
+
+    def __init__(self, err: str, say: str, wait_s: float = 0.0) -> None:
         super().__init__(say or f"the board refused: {err}", FAILED)
-        self.err = err
+        self.err, self.wait_s = err, wait_s
 
 
 class Link:
@@ -279,6 +282,8 @@ class Link:
                 if reply["wait"]["ask"] != digest:
                     raise UserError(f"the board announces {reply['wait']['ask']}, not what was asked ({digest}).", FAILED)
                 left_s = reply["wait"]["ms"] / 1000
+                if waiting and now_s + left_s > end_s + REPLY_TIMEOUT_S:
+                    raise UserError("the board's answer was lost on the line: ask again if it was not done.", FAILED)
                 end_s = min(end_s, now_s + left_s) if waiting else now_s + left_s
                 give_up_s, waiting = end_s + REPLY_TIMEOUT_S, True
             if self.restarts != restarts:
@@ -406,7 +411,7 @@ class Link:
 def _accepted(reply: dict[str, Any]) -> dict[str, Any]:
     if reply.get("ok") is not True:
         refusal = wire_schema.known_fields(reply, wire_schema.Refusal)
-        raise BoardRefused(refusal.get("err", "unknown"), refusal.get("say", ""))
+        raise BoardRefused(refusal.get("err", "unknown"), refusal.get("say", ""), refusal.get("ms", 0) / 1000)
     return reply
 
 

@@ -15,6 +15,8 @@ from rich.table import Table
 
 from earlid.accuracy.plot import FORMATS, draw_text, save_figure
 from earlid.accuracy.text import false_text, missed_text
+from earlid.board.configuration import changes_text, write_config
+from earlid.board.consent import require_version_2
 from earlid.board.link import Link
 from earlid.board.shared_link import SharedLink
 from earlid.calibrate import result as results
@@ -23,7 +25,7 @@ from earlid.calibrate.guide import Guide, TerminalGuide
 from earlid.calibrate.levels import NAMES
 from earlid.calibrate.report import write_report
 from earlid.calibrate.result import GENERIC_CUTOFF_Q8, BoardModel, CalibrationResult
-from earlid.calibrate.session import Session, SessionPlan, write_config
+from earlid.calibrate.session import Session, SessionPlan
 from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles, now_text
 from earlid.errors import USAGE, UserError
 from earlid.files import read_json
@@ -134,6 +136,8 @@ class Calibration:
         options = self._options
         with SharedLink(self._port, key_at) as link, link.proxy():
             hello = link.request("hello")["hi"]
+            if options.write:
+                require_version_2(hello["fw"], hello["proto"])
             files = SessionFiles(data_dir() / "calibration", hello["board"])
             current = dict(link.request("config-get")["config"])
             network = identify(hello["model"], options.model)
@@ -189,14 +193,15 @@ class Calibration:
             console.print(line, markup=False)
 
     def _report_changes(self, changes: dict[str, int], current: dict[str, int]) -> None:
-        lines = [f"  {name}: {current.get(name)} -> {value}" for name, value in changes.items()]
-        head = "Settings that change:" if lines else "No setting changes."
-        self._guide.report("changes", "\n".join([head, *lines]), changes=changes)
+        text = "Settings that change:\n" + changes_text(changes, current) if changes else "No setting changes."
+        self._guide.report("changes", text, changes=changes)
 
     def _write_settings(
         self, link: Link, files: SessionFiles, result: CalibrationResult, level: str | None, changes: dict[str, int], before: str
     ) -> None:
-        digest = write_config(link, self._guide, changes)
+        digest = write_config(
+            link, changes, "earlid calibrate", lambda text, request: self._guide.report("consent", text, digest=request)
+        )
         written = {"date": now_text(), "config_digest": digest, "previous_digest": before, "previous": result.current}
         files.finish(results.profile(result, level, written))
         self._guide.report(

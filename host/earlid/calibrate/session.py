@@ -25,7 +25,6 @@ SILENCE_S = 5.0  # without a live line: the board is gone
 PROBE_MS = 2000
 PROBE_TIMEOUT_S = 15.0
 ASK_AGAIN_S = 0.5
-PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -216,8 +215,11 @@ class Session:
             try:
                 return self._link.request("probe", PROBE_TIMEOUT_S, ms=PROBE_MS)
             except BoardRefused as refused:
-                if refused.err != "state" or attempt == 3:
+                if refused.err not in ("state", "busy") or attempt == 3:
                     raise
+                if refused.err == "busy":
+                    self._guide.report("busy", f"The board waits: {refused}.", seconds=refused.wait_s)
+                    time.sleep(refused.wait_s)
                 self._link.request("close")
                 time.sleep(ASK_AGAIN_S)
         raise AssertionError("unreachable")
@@ -294,39 +296,6 @@ class Session:
             self._link.request("telemetry", every_ms=self._config.get("telemetry_ms", 0))
         except (BoardGone, BoardRefused):
             pass  # gone anyway; a restart forgets it
-
-
-def write_config(link: Link, guide: Guide, settings: dict[str, int], patience_s: float = PATIENCE_S) -> str:
-    """Write settings while a person holds the talk button; the board keeps its old ones for `config-rollback`.
-
-    Args:
-        settings: those to change.
-
-    Returns:
-        The new configuration's digest, 8 hex digits.
-
-    Raises:
-        UserError: nobody held the button, or the board does not have what was written.
-    """
-    guide.cue("Hold the talk button now (the lid opens, and closes by itself before the settings are written).", hold=True)
-    end_s = time.monotonic() + patience_s
-    while True:
-        try:
-            digest = str(link.request("config-set", config=settings)["digest"])
-            break
-        except BoardRefused as refused:
-            if refused.err != "presence":
-                raise
-            if time.monotonic() >= end_s:
-                raise UserError(
-                    "nobody held the talk button; nothing was changed. Run `earlid calibrate` again: what was measured is kept.",
-                    FAILED,
-                ) from refused
-            time.sleep(ASK_AGAIN_S)
-    result = link.request("config-get")
-    if any(result["config"].get(name) != value for name, value in settings.items()):
-        raise UserError("the board does not have the settings that were written; run `earlid doctor`.", FAILED)
-    return digest
 
 
 def _duration(seconds: float) -> str:

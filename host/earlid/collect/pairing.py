@@ -9,9 +9,9 @@ from earlid.board.consent import request_with_consent, require_version_2
 from earlid.board.link import Link
 from earlid.ledger.keys import save_key
 
-WHAT = (
-    "The board is to give this computer its key: with it `earlid watch` sets the clock and frees read records, and "
-    "`earlid verify` checks every record's seal."
+PAIRING = (
+    "The board is to give this computer its key. With it `earlid watch` sets the\n"
+    "clock and frees read records, and `earlid verify` checks every record's seal."
 )
 
 
@@ -30,5 +30,10 @@ def pair(port: str) -> tuple[str, Path]:
     with Link(port) as link:
         hello = link.request("hello")["hi"]
         require_version_2(hello["fw"], hello["proto"])
-        reply = request_with_consent(link, "pair", what=WHAT, again="earlid pair")
+        reply = request_with_consent(link, "pair", what=PAIRING, again="earlid pair")
     return hello["board"], save_key(hello["board"], bytes.fromhex(reply["key"]), reply.get("epoch", 0), reply.get("seq", 1))
+
+
+def paired_text(board: str, path: Path) -> str:
+    """What a person reads after `pair`, of what it returned."""
+    return f"Board {board} is paired. Its key is in {path}; keep a copy where this computer's disk cannot take it along."

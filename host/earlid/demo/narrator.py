@@ -9,14 +9,18 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from lid.wire_schema import Wait
 from rich.console import Console
 
+from earlid.board.consent import announcement
 from earlid.board.link import Link, Record
+from earlid.collect.pairing import PAIRING
 from earlid.collect.sync import Sync
 from earlid.demo.pc_microphone import feeding
-from earlid.demo.scenes import SCENES
+from earlid.demo.scenes import SCENES, consent
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
+from earlid.ledger.keys import PairedKey
 from earlid.ledger.location import Location
 from earlid.ledger.reader import Reader
 from earlid.ledger.render import print_report
@@ -30,20 +34,25 @@ WATCH_STEP_MS = 100
 STYLES = {"open": "yellow", "close": "green", "fault": "bold red", "mute": "cyan", "unmute": "cyan"}
 
 
-def play_story(board: VirtualBoard, location: Location, out: Console) -> bool:
-    """Play the scenes; returns whether the lid opened in exactly those in which it must."""
+def play_story(board: VirtualBoard, location: Location, out: Console) -> tuple[bool, bytes | None]:
+    """Play the scenes; returns whether the lid opened in exactly those in which it must, and the board's key."""
     as_expected = True
-    with Ledger(location) as ledger, Link(board.serial_port) as link:
+    key: bytes | None = None
+    with Ledger(location) as ledger, Link(board.serial_port, lambda board, epoch: key) as link:
         sync: Sync | None = None
         for number, scene in enumerate(SCENES, 1):
             out.print(wrapped(f"{number}. {scene.title}", out.width), style="bold", markup=False)
             before = len(board.events("guarded_rail"))
             opened = ""
+            if scene.pairs:
+                key = _pair(board, link, out)
             for record in _watch(board, link, scene.act(board)):
                 _show(record, out)
                 opened = record.reason if record.event == "open" else opened
             if sync is None:
                 sync = _first_sync(board, link, ledger)
+            elif scene.pairs:
+                sync.set_clock()  # no longer a hint
             live = any(value for _, value in board.events("guarded_rail")[before:])
             if (opened or None) != scene.opens or live != bool(scene.opens):
                 as_expected = False
@@ -54,7 +63,21 @@ def play_story(board: VirtualBoard, location: Location, out: Console) -> bool:
         if sync:
             sync.catch_up()
     _print_measured(board, out)
-    return as_expected
+    return as_expected, key
+
+
+def _pair(board: VirtualBoard, link: Link, out: Console) -> bytes:
+    """Ask for the key, and show the announcement; the virtual board's own switches make the gesture."""
+    shown: list[str] = []
+
+    def on_wait(wait: Wait) -> None:
+        if not shown:
+            shown.extend(announcement(wait["ask"], PAIRING).splitlines())
+            for line in shown:
+                out.print(wrapped("   " + line, out.width), style="magenta", markup=False)
+            consent(board)
+
+    return bytes.fromhex(link.request_consent("pair", on_wait)["key"])
 
 
 def listen_along(board: VirtualBoard, location: Location, out: Console, sound: Samples | None) -> None:
@@ -141,13 +164,13 @@ def _print_measured(board: VirtualBoard, out: Console) -> None:
     )
 
 
-def show_receipts(location: Location, out: Console) -> None:
-    """Print the last minutes as `earlid review` does, and whether the chain holds."""
+def show_receipts(location: Location, out: Console, key: bytes | None) -> None:
+    """Print the last minutes as `earlid review` does, and whether the chain holds; with the board's key, the seals too."""
     now = datetime.now()
     since = (now - timedelta(minutes=15)).timestamp() * 1000
     with Reader(location) as reader:
         known = boards(reader)
         print_report(make_report(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), sys.stdout)
         for board in known:
-            for finding in judge(reader, board, ()).findings:
+            for finding in judge(reader, board, [PairedKey(key, 0, 1)] if key else ()).findings:
                 out.print(f"\nThe chain of records ({finding.verdict}): {finding.say}")

@@ -23,6 +23,7 @@ class Scene:
     title: str
     act: Callable[[VirtualBoard], float]  # acts on the board; returns how many ms to let pass
     opens: str | None  # the reason by which the lid must have opened in this scene, None: it must not
+    pairs: bool = False  # this computer asks for the board's key first; `act` is what happens then
 
 
 def _listen(*clips: str, after_ms: float) -> Callable[[VirtualBoard], float]:
@@ -54,8 +55,25 @@ def _wait(duration_ms: float) -> Callable[[VirtualBoard], float]:
     return lambda board: duration_ms
 
 
+def consent(board: VirtualBoard) -> None:
+    """The gesture that consents to what the board announces: mute switch latched, then the talk button held."""
+    board.mute(True)
+    board.at(board.now_ms + 300, lambda: board.talk(True))
+
+
+def _let_go(board: VirtualBoard) -> float:
+    board.talk(False)
+    return _mute(False)(board)
+
+
 SCENES = (
     Scene("Power on. Nothing toggles the relays yet: the lid is closed. The board tests its own copper.", _wait(7000), None),
+    Scene(
+        "This computer asks for the board's key. Somebody at the board says yes: mute switch, then the talk button for 3 s.",
+        _let_go,
+        None,
+        pairs=True,
+    ),
     Scene("A quiet room.", _wait(1500), None),
     Scene("Two people talk. Nobody says the word.", _listen("babble-awb", "babble-gb", after_ms=800), None),
     Scene(

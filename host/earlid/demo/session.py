@@ -37,6 +37,7 @@ def run_session(
     """
     out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     as_expected = True
+    key: bytes | None = None
     with tempfile.TemporaryDirectory(prefix="earlid-demo-") as folder:
         location = Location(Path(folder) / "ledger.sqlite", "")
         build = firmware_build.build(firmware.root(), "x64")  # what `earlid flash` would put on it
@@ -53,8 +54,8 @@ def run_session(
                 if sound is not None or microphone:
                     narrator.listen_along(board, location, out, sound)
                 else:
-                    as_expected = narrator.play_story(board, location, out)
-                narrator.show_receipts(location, out)
+                    as_expected, key = narrator.play_story(board, location, out)
+                narrator.show_receipts(location, out, key)
             if stay or not story:
                 run_interactive(board, out, word=model.name == WORD)
         finally:

@@ -13,7 +13,7 @@ from lid.record import FIELDS
 from lid.wire_schema import Hello, Telemetry
 
 from earlid.board.detect import ProbeResult, describe_ports, probe_described
-from earlid.board.link import Link, TelemetryMessage
+from earlid.board.link import BoardRefused, Link, TelemetryMessage
 from earlid.board.port import BOARD_VENDORS
 from earlid.doctor.model import ExaminedBoard, ExaminedPort, HostSystem, Observation, PortAccess
 from earlid.errors import UserError
@@ -66,7 +66,10 @@ def _newest_records(link: Link, hello: Hello) -> tuple[dict[str, Any], ...]:
 def _self_test(link: Link, hello: Hello) -> tuple[int | None, int]:
     if hello["state"] != "closed":
         return None, 0
-    reply = link.request("selftest", timeout_s=SELF_TEST_S)
+    try:
+        reply = link.request("selftest", timeout_s=SELF_TEST_S)
+    except BoardRefused:  # just muted, or asked for too often
+        return None, 0
     return reply["bits"], reply["drop_ms"]
 
 

@@ -36,7 +36,7 @@ STARTUP_WAIT_S = 30.0
 RELEASE_WAIT_S = 60.0
 RELEASE_POLL_S = 0.2
 TALK_BUTTON = f"import machine\nprint(machine.Pin({circuit.TALK_BUTTON_PIN}, machine.Pin.IN, machine.Pin.PULL_UP).value())\n"
-NEXT_TEXT = "Next: `earlid calibrate`, then `earlid watch` to keep its receipts."
+NEXT_TEXT = "Next: `earlid pair`, `earlid calibrate`, then `earlid watch` to keep its receipts."
 
 
 @dataclass(frozen=True)

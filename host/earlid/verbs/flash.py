@@ -12,6 +12,7 @@ from earlid.board.port import candidate_ports, pick_port
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import image, inputs, progress_bars
 from earlid.flash.provision import FlashOptions, FlashResult, provision_all
+from earlid.ledger.keys import read_pairing
 
 
 def add(subparsers: Subparsers) -> None:
@@ -53,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     _ask_before_erase(args, ports)
     with progress_bars.show(ports, quiet=args.json) as bars:
         results = provision_all(ports, options, bars.reporter)
-    return _print(results, args)
+    code = _print(results, args)
+    if len(results) == 1 and code == 0 and not args.json:
+        _offer_pairing(results[0])
+    return code
 
 
 def _ports(args: argparse.Namespace) -> list[str]:
@@ -79,6 +83,22 @@ def _ask_before_erase(args: argparse.Namespace, ports: list[str]) -> None:
     print("Type 'erase' to go on: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "erase":
         raise UserError("nothing was erased.", FAILED)
+
+
+def _offer_pairing(result: FlashResult) -> None:
+    """Pair a board that this computer has no key of, when somebody is at the terminal and wants to."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or read_pairing(result.board):
+        return
+    print("Pair it with this computer now? Enter begins, s skips: ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer or answer.strip().lower() in ("s", "skip"):
+        return
+    from earlid.collect.pairing import pair, paired_text
+
+    try:
+        print(paired_text(*pair(result.port)), file=sys.stderr)
+    except UserError as error:  # the board is done all the same
+        print(f"earlid: {error}", file=sys.stderr)
 
 
 def _print(results: list[FlashResult], args: argparse.Namespace) -> int:

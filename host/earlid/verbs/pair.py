@@ -25,16 +25,7 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Pair one board."""
     from earlid.board.port import pick_port
-    from earlid.collect.pairing import pair
+    from earlid.collect.pairing import pair, paired_text
 
-    print_paired(*pair(pick_port(args.port)))
+    print(paired_text(*pair(pick_port(args.port))), file=sys.stderr)
     return 0
-
-
-def print_paired(board: str, path: object) -> None:
-    """Say that a board is paired, and where its key is."""
-    print(
-        f"Board {board} is paired. Release its mute switch. The key is in {path}; keep a copy where this computer's disk "
-        "cannot take it along.",
-        file=sys.stderr,
-    )
