@@ -11,7 +11,7 @@ PORT_ARGS := $(if $(PORT),--port $(PORT))
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser.
 DEBIAN := espeak-ng flite ngspice postgresql chromium
 
-.PHONY: demo test test-lowest quick lint bench soak firmware hardware flash calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest quick lint bench soak firmware hardware flash pair calibrate watch review doctor debian clean
 
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
@@ -50,7 +50,7 @@ firmware: $(VENV)/installed
 hardware: $(VENV)/installed-test debian
 	$(BIN)/python -m hardware
 
-flash watch doctor calibrate: $(VENV)/installed
+flash pair watch doctor calibrate: $(VENV)/installed
 	$(BIN)/earlid $@ $(PORT_ARGS) $(ARGS)
 
 review: $(VENV)/installed  # of the ledger, which asks no port
