@@ -349,7 +349,7 @@ class Requests:
         return result
 
 
-_BRIEF = ("board", "boot", "ms", "seq", "oldest", "link", "nonce")  # a short line, for a bad one
+_BRIEF = ("board", "boot", "ms", "seq", "oldest", "link", "nonce", "epoch")  # a short line, for a bad one
 _HANDLERS = (  # in the order of VERBS
     Requests._hello,
     Requests._start_sync,

@@ -12,7 +12,7 @@ from earlid.board.port import candidate_ports, pick_port
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import image, inputs, progress_bars
 from earlid.flash.provision import FlashOptions, FlashResult, provision_all
-from earlid.ledger.keys import read_pairing
+from earlid.ledger.keys import key_path
 
 
 def add(subparsers: Subparsers) -> None:
@@ -87,7 +87,7 @@ def _ask_before_erase(args: argparse.Namespace, ports: list[str]) -> None:
 
 def _offer_pairing(result: FlashResult) -> None:
     """Pair a board that this computer has no key of, when somebody is at the terminal and wants to."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()) or read_pairing(result.board):
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or key_path(result.board).exists():
         return
     print("Pair it with this computer now? Enter begins, s skips: ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
