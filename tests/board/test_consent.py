@@ -186,6 +186,13 @@ def test_config_verb_shows_changes_and_refuses(board, capsys):
     assert "`earlid flash` updates it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("proto", "told"), [(1, True), (2, False)])
+def test_list_tells_of_old_firmware(board, capsys, proto, told):
+    board.proto = proto
+    assert main(["list", "-p", board.path]) == 0
+    assert ("this board's firmware is 0.1.0: `earlid flash` updates it." in capsys.readouterr().err) == told
+
+
 def test_countdown_goes_to_a_terminal_only(board, capsys):
     with Link(board.path) as link:
         ask_for_pairing(link, Seen(lambda: board.consent(key=KEY.hex())))

@@ -2,15 +2,18 @@
 """The guided session on virtual boards: its measurements equal the simulation's values, and each fault is named."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from earlid.board.level import DB_PER_Q8
+from earlid.board.link import BoardRefused
 from earlid.board.safe import close_lid
 from earlid.calibrate.calibration import Calibration, CalibrationOptions, identify
+from earlid.calibrate.guide import Guide
 from earlid.calibrate.readings import readings
 from earlid.calibrate.room import measure_room
-from earlid.calibrate.session import MicrophoneFault, SessionPlan
+from earlid.calibrate.session import MicrophoneFault, Session, SessionPlan
 from earlid.calibrate.session_file import SessionFiles
 from earlid.errors import UserError
 from earlid.evaluate import measure
@@ -293,6 +296,21 @@ def test_board_without_a_word_measures_the_room(make_room):
     actor = Actor(room)
     calibrate(room, actor, QUICK, write=False)
     assert "word" in [values["step"] for values in actor.names("skipped")]
+
+
+def test_probe_waits_as_long_as_the_board_says(monkeypatch, tmp_path):
+    refusals, waits = [BoardRefused("busy", "asked too often; again in 3 s", 3.0)], []
+
+    def request(do, *args, **arguments):
+        if refusals:
+            raise refusals.pop()
+        return {"ms": 2000}
+
+    monkeypatch.setattr("earlid.calibrate.session.time.sleep", waits.append)
+    link = SimpleNamespace(request=request)
+    session = Session(link, Guide(), SessionFiles(tmp_path, "ab"), None, {}, 200, QUICK)
+    assert session._probe() == {"ms": 2000}
+    assert waits[0] == 3.0
 
 
 def test_network_is_identified_by_its_digest(model):

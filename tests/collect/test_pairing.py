@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +13,12 @@ from contextlib import contextmanager
 import pytest
 from earlid.board.link import Link
 from earlid.cli import main
+from earlid.collect.watcher import Watcher, WatchEvent
 from earlid.ledger import keys
+from earlid.ledger.location import locate
+from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
+from lid import signing, wire
 
 from tests.firmware.kit import deployed_files
 
@@ -103,3 +108,22 @@ def test_settings_tighten_by_signature_and_loosen_by_consent_only(board, capsys)
     with person(board):
         assert main(["config", "-p", board.serial_port, "--rollback", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"]["open_ms"] == 4000
+
+
+def test_watch_shows_what_a_program_beside_it_asks_of_the_board(board, tmp_path):
+    asked = {"id": 1, "do": "config-set", "config": {"cutoff_q8": 1, "open_ms": 60_000}, "client": "5eed"}
+    seen: queue.Queue[WatchEvent] = queue.Queue()
+    with Ledger(locate(str(tmp_path / "ledger.sqlite"))) as ledger:
+        watcher = Watcher(board.serial_port, ledger, seen.put)
+        watcher.start()
+        try:
+            while seen.get(timeout=LIMIT_S).kind != "connected":
+                pass
+            board.send(wire.encode(1, asked))  # whoever can write to the port needs not hold it
+            while (event := seen.get(timeout=LIMIT_S)).kind != "ask":
+                pass
+        finally:
+            watcher.stop()
+            watcher.join(LIMIT_S)
+    assert f"config-set, request {signing.digest(signing.canonical(asked))}, for 60 s" in event.text
+    assert hello(board)["ask"]["do"] == "config-set", "it waits, and nothing more"

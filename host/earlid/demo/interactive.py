@@ -20,7 +20,7 @@ def run_interactive(board: VirtualBoard, out: Console, word: bool) -> None:
     board.run_background(speed=1.0)
     port = board.serial_port
     out.print(f"\nThe board stays at {port}. In another terminal:")
-    for verb in ("list", "watch", "doctor", "calibrate", "safe"):
+    for verb in ("list", "pair", "watch", "doctor", "calibrate", "safe"):
         out.print(f"   earlid {verb} --port {port}")
     text = "They keep what they collect beside your real boards' records; EARLID_DATA_DIR=FOLDER keeps it apart."
     out.print(wrapped(text, out.width), markup=False)
