@@ -493,7 +493,9 @@ REQUESTS = {
     "hello": Request(HelloArguments, HelloReply, "ask who the board is and how"),
     "sync": Request(SyncArguments, SyncReply, "send the records as `rec` lines, then the reply"),
     "ack": Request(AckArguments, AckReply, "signed: free records; refused when the link is not that record's"),
-    "clock": Request(ClockArguments, ClockReply, "signed: set the clock; else a hint, until one is signed; journaled when over 1 s off"),
+    "clock": Request(
+        ClockArguments, ClockReply, "signed: set the clock; else a hint, where none was set so; steps over a second are journaled"
+    ),
     "close": Request(NoArguments, CloseReply, "close the lid; ends nothing else"),
     "telemetry": Request(TelemetryArguments, Reply, "send `tm` lines, until the next start"),
     "selftest": Request(NoArguments, SelftestReply, "test the circuit; lid closed, not muted; 4 times, then once a minute"),
@@ -501,7 +503,7 @@ REQUESTS = {
     "config-set": Request(ConfigSetArguments, DigestReply, "change settings", "**yes**; signed, not to tighten"),
     "config-rollback": Request(NoArguments, DigestReply, "bring back the settings before the last change", "**yes**"),
     "pair": Request(NoArguments, PairReply, "give out the key", "**yes**"),
-    "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires; limited as `selftest`; a press or the switch ends it"),
+    "probe": Request(ProbeArguments, ProbeReply, "measure the sentinel's wires; as `selftest`; a press or the switch ends it"),
     "cancel": Request(NoArguments, Reply, "withdraw the request of the same `client` that waits for consent"),
 }  # fmt: skip
 
