@@ -30,7 +30,7 @@ class Consent:
     # One request waits at a time. The gesture that grants it is nobody's habit: the mute switch latched, and then the talk
     # button pressed and held for 3 s, after the request was announced.
     def __init__(self):
-        self.request = None
+        self.request = {}  # type: dict
         self._digest = ""
         self._since = 0
         self._held_hops = -1  # -1: not pressed since the announcement, or not while latched
@@ -44,14 +44,14 @@ class Consent:
 
     def take(self):
         request = self.request
-        self.request = None
+        self.request = {}
         return request
 
     def step(self, now, latched, pressed):
         # Once a hop. Hops are counted, not read off the clock: while the loop stands still, nobody sees a button let go.
         begins = pressed and not self._was_pressed
         self._was_pressed = pressed
-        if self.request is None:
+        if not self.request:
             return 0
         if not latched or not pressed:
             self._held_hops = -1
