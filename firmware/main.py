@@ -14,6 +14,10 @@ try:
     sys.path.insert(0, _tree)
 except (OSError, ValueError):
     pass
+if gc.mem_free() < 150000:
+    print(
+        "earlid: only %d bytes of memory are free; an ESP32 with the image that `earlid flash` writes has 160,000" % gc.mem_free()
+    )
 try:
     from lid.gate import weights
 
@@ -21,10 +25,6 @@ try:
         weights.preload(_model)  # before the code, which would leave no block large enough
 except (ImportError, SyntaxError, ValueError, MemoryError):
     weights = None  # type: ignore[assignment]  # a version that reads them later
-if gc.mem_free() < 150000:
-    print(
-        "earlid: only %d bytes of memory are free; an ESP32 with the image that `earlid flash` writes has 160,000" % gc.mem_free()
-    )
 for _word in (True, False):
     try:
         import lid.start
