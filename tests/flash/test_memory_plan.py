@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import io
 import re
+import sys
+import types
 
 import pytest
 from earlid import firmware
+from earlid.board.port import open_port
 from earlid.errors import UserError
-from earlid.flash import deploy, firmware_build, image, inputs, memory_plan, mpy
-from earlid.gate import blob_writer, models
+from earlid.flash import deploy, firmware_build, image, inputs, memory_plan, mpy, provision
+from earlid.flash.repl import Repl
+from earlid.gate import models
 
+from tests.flash import harness
 from tests.flash.test_deploy import raw_inventory
 
 # MicroPython 1.26.1 on emulated cores: word, heap that the compiled code took (what measured among it); bytes left when it is
@@ -79,12 +86,16 @@ def test_words_keep_a_large_block(name: str, kept: int) -> None:
 
 
 @pytest.mark.parametrize("name", models.builtin_names())
-def test_blob_sizes_equal_the_network_and_every_published_word_fits(name: str) -> None:
-    model = models.load(name)
-    sizes = memory_plan.word_sizes(model.blob)
-    assert sum(sizes.pieces) == len(model.blob)
-    assert sizes.arena == blob_writer.arena_bytes(model.network)
-    memory_plan.check_word(model.blob, name)
+def test_blob_sizes_equal_the_boards_and_every_published_word_fits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "micropython", types.SimpleNamespace(const=int))  # type: ignore[arg-type]
+    weights, model_file = (importlib.import_module("lid.gate." + module) for module in ("weights", "model_file"))
+    blob = models.load(name).blob
+    sizes = memory_plan.word_sizes(blob)
+    pieces = weights.read(io.BytesIO(blob), len(blob))
+    layout = model_file.Layout(pieces)
+    assert sizes.pieces == tuple(map(len, pieces))
+    assert (sizes.arena, sizes.layers, sizes.buffers) == (layout.arena_bytes, len(layout.layers), len(layout.buffers))
+    memory_plan.check_word(blob, name)
 
 
 def too_large() -> bytes:
@@ -103,6 +114,24 @@ def test_word_that_does_not_fit_is_refused_before_a_port_is_opened(tmp_path) -> 
     missing = int(re.search(r"([\d,]+) bytes are", str(caught.value))[1].replace(",", ""))
     largest = memory_plan.predict(memory_plan.deployed(), blob_of("okay_nabu"))[-1].largest
     assert missing == pytest.approx(40_000 + memory_plan.RESERVE_BYTES - largest, abs=8_192)
+
+
+def test_kept_word_is_judged_by_its_tables_before_anything_is_written() -> None:
+    blob = models.load("alexa").blob
+    with harness.bare_board(files={"model-1.bin": blob, "model-2.bin": blob[:50]}) as board:
+        port = open_port(board.serial_port)
+        try:
+            with Repl(port) as repl:
+                kept = repl.word("/model-1.bin")
+                assert (repl.word("/model-2.bin"), repl.word("/none.bin")) == (b"", b"")
+        finally:
+            port.close()
+    assert memory_plan.word_sizes(kept) == memory_plan.word_sizes(blob)
+    provision.check_kept_word(kept)
+    provision.check_kept_word(b"")
+    provision.check_kept_word(bytes(2000))
+    with pytest.raises(UserError, match=r"this board keeps does not fit .* \d\d,\d{3} bytes are missing\. Nothing was written"):
+        provision.check_kept_word(too_large())
 
 
 @pytest.mark.parametrize("size", [0, 40, 90, 300])

@@ -257,6 +257,16 @@ def _build(root: Path) -> firmware_build.FirmwareBuild:
     return firmware_build.build(root, firmware_build.ESP32_ARCH)
 
 
+def missing_bytes(blob: bytes) -> int:
+    """Bytes that a word lacks beside the firmware; 0 when it fits.
+
+    Raises:
+        ValueError: when the blob's tables are damaged.
+    """
+    last = predict(deployed(), blob)[-1]
+    return last.missing + max(0, RESERVE_BYTES - last.largest)
+
+
 def check_word(blob: bytes, name: str) -> None:
     """Refuse a word that finds no place beside the firmware.
 
@@ -268,10 +278,9 @@ def check_word(blob: bytes, name: str) -> None:
         UserError: code 1, saying how many bytes are missing.
     """
     try:
-        last = predict(deployed(), blob)[-1]
+        missing = missing_bytes(blob)
     except ValueError as error:
         raise UserError(f"{name}: {error}: make it anew with `earlid model import`.", FAILED) from error
-    missing = last.missing + max(0, RESERVE_BYTES - last.largest)
     if missing:
         raise UserError(
             f"{name} does not fit an ESP32's memory beside the firmware: {missing:,} bytes are missing. Nothing was written. "

@@ -257,6 +257,8 @@ class Provisioner:
             model = self.options.model
             if model is None and board.model == deploy.NO_MODEL:
                 model = self.options.default_model()
+            elif model is None:
+                check_kept_word(repl.word(board.model))
             plan = deploy.make_plan(board, deploy.hash_files(repl, board), build, model, config)
             deploy.execute(repl, plan, lambda done, total: self._enter("deploy", done, total))
             self._wait_for_release(repl)
@@ -341,6 +343,28 @@ def provision_all(ports: Sequence[str], options: FlashOptions, reporter: Callabl
             stop.set()
             wait(futures)
         return [future.result() for future in futures]
+
+
+def check_kept_word(blob: bytes) -> None:
+    """Refuse an update that leaves no room for the word on the board.
+
+    Args:
+        blob: as `Repl.word` reads it; of a damaged one the board itself will tell.
+
+    Raises:
+        UserError: code 1, saying how many bytes are missing.
+    """
+    from earlid.flash import memory_plan
+
+    try:
+        missing = memory_plan.missing_bytes(blob) if blob else 0
+    except ValueError:
+        return
+    if missing:
+        raise UserError(
+            f"the word that this board keeps does not fit beside the new firmware: {missing:,} bytes are missing. Nothing was "
+            "written. Name a smaller one of `earlid model list`: `earlid flash --word NAME`.", FAILED,
+        )  # fmt: skip
 
 
 def _last_error(received: bytes) -> str:

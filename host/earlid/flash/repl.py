@@ -124,6 +124,11 @@ class Repl:
         printed = self.run(f"PATHS={list(paths)!r}\n{transfer.HASH}")
         return dict(line.split() for line in printed.splitlines() if line)
 
+    def word(self, path: str) -> bytes:
+        """A word's blob on the board with zeros for its weights: its tables say what it takes. Empty when it cannot be read."""
+        size, _, tables = self.run(f"PATH={path!r}\n{transfer.WORD}").strip().partition(" ")
+        return bytes.fromhex(tables).ljust(int(size or 0), b"\0")
+
     def send_blocks(self, blocks: Sequence[bytes], report: Callable[[int], None]) -> None:
         """Stream masked blocks to `transfer.RECEIVE`.
 

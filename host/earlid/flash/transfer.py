@@ -112,6 +112,17 @@ def digest(path):
 for path in PATHS:print(path,digest(path))
 """
 
+# Runs on the board: a word's size and its tables (lid.gate.weights has the layout); nothing for what cannot be read.
+WORD = """
+import binascii,os
+try:
+ with open(PATH,'rb') as f:
+  h=f.read(80)
+  t=f.read(((h[72]|h[73]<<8)+(h[74]|h[75]<<8)+3&-4)+8*h[18]+36*h[19])
+ print(os.stat(PATH)[6],binascii.hexlify(h+t).decode())
+except (OSError,IndexError):pass
+"""
+
 # Runs on the board: its MicroPython and its files, as one JSON line.
 INVENTORY = """
 import sys,os,json

@@ -57,19 +57,6 @@ def row_bytes(buffer: Buffer, network: Network) -> int:
     return buffer.channels if buffer.index == 0 and not by_lanes else _round_up(buffer.channels, LANES)
 
 
-def arena_bytes(network: Network) -> int:
-    """Bytes of activations, sums and accumulators that the board allocates next to the blob."""
-    total = max(HEADS_BYTES, 4 * len(network.buffers)) + LANES
-    widest = LANES
-    for buffer in network.buffers:
-        total += row_bytes(buffer, network) * (_rows_kept(buffer, network) + EXTRA_ROWS if _slides(buffer, network) else 1)
-    for layer in network.layers:
-        widest = max(widest, _round_up(layer.output.width, LANES))
-        if layer.kind == "depthwise":
-            total += 4 * _round_up(layer.output.width, LANES)
-    return total + 4 * widest
-
-
 def _rows_kept(buffer: Buffer, network: Network) -> int:
     """Rows a buffer must hold: those looked at, and one more that leaves a depthwise layer's running sums."""
     rows = buffer.rows

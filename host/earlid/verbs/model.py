@@ -36,14 +36,14 @@ def add(subparsers: Subparsers) -> None:
 
 
 def _summary(model: Model) -> dict[str, Any]:
-    from earlid.gate import blob_writer
+    from earlid.flash import memory_plan
 
     manifest = model.manifest
     return {
         "name": model.name, "wake_word": manifest.wake_word, "languages": manifest.languages, "author": manifest.author,
         "website": manifest.website, "stride": model.network.stride, "window": manifest.window,
         "cutoff": manifest.probability_cutoff, "cutoff_sum": model.cutoff_sum, "macs": model.network.macs,
-        "blob_bytes": len(model.blob), "arena_bytes": blob_writer.arena_bytes(model.network), "sha256": model.digest.hex(),
+        "blob_bytes": len(model.blob), "arena_bytes": memory_plan.word_sizes(model.blob).arena, "sha256": model.digest.hex(),
     }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def run_import(args: argparse.Namespace) -> int:
     from earlid.errors import USAGE, UserError
     from earlid.files import write_atomically
     from earlid.flash import memory_plan
-    from earlid.gate import blob_writer, models
+    from earlid.gate import models
 
     if Path(args.file).suffix not in (".tflite", ".json"):
         raise UserError(f"{args.file}: give a .tflite file, or the .json next to it", USAGE)
@@ -126,7 +126,7 @@ def run_import(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else Path(f"{model.name}.elww")
     write_atomically(out, model.blob)
     Console(file=sys.stderr, highlight=False).print(
-        f"{out}: {model.manifest.wake_word!r}, {len(model.blob):,} bytes, and {blob_writer.arena_bytes(model.network):,} "
+        f"{out}: {model.manifest.wake_word!r}, {len(model.blob):,} bytes, and {memory_plan.word_sizes(model.blob).arena:,} "
         "more while it runs",
         markup=False,
         soft_wrap=True,
