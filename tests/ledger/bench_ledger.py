@@ -135,8 +135,8 @@ import sys
 from earlid.ledger.boards import boards
 from earlid.ledger.location import locate
 from earlid.ledger.queries import totals
-from earlid.ledger.reader import open_reader
-with open_reader(locate(sys.argv[1])) as reader:
+from earlid.ledger.reader import Reader
+with Reader(locate(sys.argv[1])) as reader:
     print(totals(reader, boards(reader)).records)
 """
 

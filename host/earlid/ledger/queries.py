@@ -19,6 +19,7 @@ from earlid.ledger.rows import event_name, reason_name
 from earlid.ledger.version import DAY_MS
 
 LABELABLE = ("open", "near-miss")
+_EXPOSURE_EVENTS = frozenset(exposure.EVENTS)
 _LASTING = (exposure.OPEN, exposure.LIVE)
 MARGIN_MS = 2 * 3_600_000  # the rest of an exposure is looked for this far outside a range: a mark comes every hour
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
@@ -177,30 +178,37 @@ def _bounded(
 ) -> Iterator[Opening]:
     """The exposures of entries that come board by board, with wall time. What lasts does so until the board was last seen."""
     known = {board.identifier: board for board in chosen}
-    for identifier, group in groupby((entry for entry in around if entry.event in exposure.EVENTS), lambda entry: entry.board):
-        entries_of = list(group)
-        board, last = known[identifier], entries_of[-1]
+    for identifier, group in groupby((entry for entry in around if entry.event in _EXPOSURE_EVENTS), lambda entry: entry.board):
+        board, entries_of = known[identifier], list(group)
         (newest_boot,) = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)[0]
-        seen_ms = max(0, board.last_seen_ms - last.wall_ms) + last.ms
-        bounds = exposure.live_bounds(entries_of, seen_ms, newest_boot)
+        found = _openings_of(board, entries_of, newest_boot)
         # A rail may be live for days, and a start tell of the one before it: then the rest lies far outside the range.
         more: list[Entry] = []
-        if from_ms is not None and not all(found.reason for found in bounds):
+        if from_ms is not None and any(not item.reason and item.start_ms + item.drawn_ms >= from_ms for item in found):
             more += _back_to_beginning(reader, board, entries_of[0])
-        if to_ms is not None and any(found.ended in _LASTING for found in bounds):
-            more += entries(reader, [board], last.wall_ms + 1, events=exposure.EVENTS)
+        if to_ms is not None and any(item.lasts and item.start_ms < to_ms for item in found):
+            more += entries(reader, [board], entries_of[-1].wall_ms + 1, events=exposure.EVENTS)
         if more:
             entries_of = sorted({(entry.boot, entry.seq): entry for entry in (*entries_of, *more)}.values(), key=_place)
-            bounds = exposure.live_bounds(entries_of, seen_ms, newest_boot)
-        at = {(entry.boot, entry.seq): entry for entry in entries_of}
-        for found in bounds:
-            first = at[found.boot, found.first_seq]
-            opened = first.event == "open"
-            yield Opening(
-                identifier, first.boot, first.seq, first.wall_ms - first.ms + found.start_ms, first.unc_ms, found.least_ms,
-                found.most_ms, found.reason, found.ended, found.outside, first.score if opened else 0,
-                first.b if opened else 0, first.label,
-            )  # fmt: skip
+            found = _openings_of(board, entries_of, newest_boot)
+        yield from found
+
+
+def _openings_of(board: KnownBoard, entries_of: Sequence[Entry], newest_boot: int) -> list[Opening]:
+    last = entries_of[-1]
+    seen_ms = max(0, board.last_seen_ms - last.wall_ms) + last.ms
+    at = {(entry.boot, entry.seq): entry for entry in entries_of}
+    found = []
+    for bounds in exposure.live_bounds(entries_of, seen_ms, newest_boot):
+        first = at[bounds.boot, bounds.first_seq]
+        score, cutoff = (first.score, first.b) if first.event == "open" else (0, 0)
+        found.append(
+            Opening(
+                board.identifier, first.boot, first.seq, first.wall_ms - first.ms + bounds.start_ms, first.unc_ms,
+                bounds.least_ms, bounds.most_ms, bounds.reason, bounds.ended, bounds.outside, score, cutoff, first.label,
+            )
+        )  # fmt: skip
+    return found
 
 
 def _place(entry: Entry) -> tuple[int, int]:

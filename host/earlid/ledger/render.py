@@ -28,6 +28,7 @@ _MARKS_BY_PRIORITY = "".join(mark for _, mark in MARKS) + QUIET
 _RIGHT = ("number", "live", "ended", "score", "opened")
 _ENDS = ("close", "dead", "mark")
 _DROP_ORDER = ("score", "ended", "board", "label")  # left out in this order where a terminal is too narrow
+_NARROW = 80  # in fewer columns a row has no room for both bounds
 _DAY_COLUMNS = 38  # of a day's line before its bar
 _ASCII = str.maketrans({"·": ".", "±": "~"})
 
@@ -158,7 +159,7 @@ def _show_entries(report: Report, output: TextOutput) -> None:
         if local_day(entry.wall_ms) != day and len(report.days) > 1:
             day = local_day(entry.wall_ms)
             rows.append(([day_text(day)], "bold"))
-        cells = _entry_cells(entry, opening_of.get(_identity(entry)))
+        cells = _entry_cells(entry, opening_of.get(_identity(entry)), narrow=output.columns < _NARROW)
         style = "red" if _identity(entry) in outside else _STYLES.get(entry.event, "")
         rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], style))
     output.line()
@@ -171,10 +172,12 @@ def _identity(entry: Entry) -> tuple[str, int, int]:
     return entry.board, entry.boot, entry.seq
 
 
-def _entry_cells(entry: Entry, opening: Opening | None) -> list[str]:
+def _entry_cells(entry: Entry, opening: Opening | None, *, narrow: bool) -> list[str]:
     live = ended = ""
     if opening:
         live, ended = bounds_text(opening.least_ms, opening.most_ms), opening.ended
+        if narrow and " to " in live:
+            live = f"up to {live.partition(' to ')[2]}"
     scored = entry.event == "near-miss" or (entry.event == "open" and entry.reason == "word")
     score = f"{entry.score}/{entry.b}" if scored else ""
     label = {True: "true", False: "false", None: ""}[entry.label]
