@@ -66,6 +66,7 @@ def test_lines_fit_the_terminal(sqlite_location, zero_ms, monkeypatch, columns):
     assert len(bar) == {40: 24, 60: 48, 80: 48, 100: 48, 140: 96}[columns]
     assert ("!" in bar) == ("!" in report.days[0].bar)
     assert "live" in out.getvalue()
+    assert ("≤" in out.getvalue()) == (columns < 80)
     if columns == 140:
         assert "230/200" in out.getvalue()
 

@@ -30,7 +30,7 @@ _ENDS = ("close", "dead", "mark")
 _DROP_ORDER = ("score", "ended", "board", "label")  # left out in this order where a terminal is too narrow
 _NARROW = 80  # in fewer columns a row has no room for both bounds
 _DAY_COLUMNS = 38  # of a day's line before its bar
-_ASCII = str.maketrans({"·": ".", "±": "~"})
+_ASCII = str.maketrans({"·": ".", "±": "~", "≤": "<"})
 
 
 class TextOutput:
@@ -177,7 +177,7 @@ def _entry_cells(entry: Entry, opening: Opening | None, *, narrow: bool) -> list
     if opening:
         live, ended = bounds_text(opening.least_ms, opening.most_ms), opening.ended
         if narrow and " to " in live:
-            live = f"up to {live.partition(' to ')[2]}"
+            live = f"≤{live.partition(' to ')[2]}"
     scored = entry.event == "near-miss" or (entry.event == "open" and entry.reason == "word")
     score = f"{entry.score}/{entry.b}" if scored else ""
     label = {True: "true", False: "false", None: ""}[entry.label]
