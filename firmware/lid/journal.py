@@ -35,6 +35,7 @@ class Journal:
             self.key_lost = True  # nobody can follow it to the new one
             segments.has_spare() or segments.make_spare()
         segments.write_key(self.key, self.epoch, 1 if self.key_lost else 0)
+        self._extend()
 
     def _advance(self):
         key = record.next_key(self.key)
@@ -42,21 +43,27 @@ class Journal:
         self.key = key
         self.epoch += 1
 
+    def _extend(self):
+        while len(self._first_seqs) < len(self._segments.ids):
+            self._first_seqs.append(0)
+
     def _index(self):
+        self._find_head()
         segments = self._segments
         self._first_seqs = [0] * len(segments.ids)
         for i in range(segments.current + 1):
-            used = segments.used if i == segments.current else SLOTS
-            for slot in range(used):
+            for slot in range(segments.used if i == segments.current else SLOTS):
                 data = segments.read(i, slot)
                 if record.slot_is_whole(data):
                     self._first_seqs[i] = record.read_body(data[: record.BODY_BYTES])[0]
                     break
-        # The head: the newest whole slot. What is torn behind it was never reported durable, and must not look whole one day:
-        # a bit that was being written can read differently from read to read. So it becomes zeros, and the head is written again.
+
+    def _find_head(self):
+        # The newest whole slot. What is torn behind it was never reported durable, and must not look whole one day: a bit that
+        # was being written can read differently from read to read. So it becomes zeros, and the head is written again.
+        segments = self._segments
         for i in range(segments.current, -1, -1):
-            used = segments.used if i == segments.current else SLOTS
-            for slot in range(used - 1, -1, -1):
+            for slot in range((segments.used if i == segments.current else SLOTS) - 1, -1, -1):
                 data = segments.read(i, slot)
                 if record.slot_is_whole(data):
                     self.seq, self.boot = record.read_body(data[: record.BODY_BYTES])[:2]
@@ -94,8 +101,7 @@ class Journal:
             slot, link = record.seal(self.key, self.link, body)
         self.seq += 1
         self.link = link
-        while len(self._first_seqs) < len(segments.ids):
-            self._first_seqs.append(0)
+        self._extend()
         if not self._first_seqs[segments.current]:
             self._first_seqs[segments.current] = self.seq
         return self.seq
@@ -121,8 +127,7 @@ class Journal:
                 self._drop_oldest(record_lost)
         if not segments.keyed:
             self._advance()
-        while len(self._first_seqs) < len(segments.ids):
-            self._first_seqs.append(0)
+        self._extend()
 
     def _drop_oldest(self, record_lost):
         first = self._first_seqs[0]

@@ -94,17 +94,22 @@ class Segments:
             raise FlashError("flash-full")
         for index in range(len(self.ids) - 1, -1, -1):
             self.current = index
-            # One slot is left out: it may have been in the making when the power went, and only look erased.
-            end = self._end(index)
-            self.used = min(end + 1, SLOTS)
-            if end > 1 or slot_is_whole(self.read(index, 0)) or self.read_key():
+            if self.read_key() or self._has_record():
                 break
+        # One slot is left out: it may have been in the making when the power went, and only look erased.
+        self.used = min(self._end() + 1, SLOTS)
 
-    def _end(self, index):
+    def _has_record(self):
+        for slot in range(SLOTS):
+            if min(self.read(self.current, slot)) < 255 and slot_is_whole(self._slot):
+                return True
+        return False
+
+    def _end(self):
         for slot in range(SLOTS - 1, 0, -1):
-            if slot != _KEY_SLOT_2 and min(self.read(index, slot)) < 255:
+            if slot != _KEY_SLOT_2 and min(self.read(self.current, slot)) < 255:
                 return slot + 1
-        return 1 if min(self.read(index, 0)) < 255 else 0
+        return 1 if min(self.read(self.current, 0)) < 255 else 0
 
     def read(self, index, slot):
         # The slot's 64 bytes, in a buffer that the next read overwrites; zeros when its block is lost.

@@ -1,62 +1,49 @@
 # SPDX-License-Identifier: MIT
 # Runs on MicroPython: the journal, configuration and identity on a real littlefs over NOR flash that loses power at a
 # chosen write.
-# argv: seed, mode (every|random|ring|wrap|planted), first, last, step. Prints one line of counts; an AssertionError says
-# at which write.
+# argv: seed, mode (every|random|ring|wrap|planted, or a fault of FAULTS), first, last, step. Prints one line of counts; an
+# AssertionError says at which write.
 import gc
 import os
 import random
 import sys
 
-import micropython
 import vfs
 from lid import config, files, record, segments
 from lid.journal import Journal
 from lid.segments import Segments
-
-BLOCK = 4096
+from nor_cells import BITS, BLOCK, HALF, NOTHING, TORN, UNSTABLE, Cells
 
 
 class PowerCut(Exception):
     pass
 
 
-@micropython.viper
-def clear_bits(content: ptr8, at: int, data: ptr8, count: int):  # noqa: F821 (types of viper)
-    for i in range(count):
-        content[at + i] = content[at + i] & data[i]
-
-
-@micropython.viper
-def copy_out(content: ptr8, at: int, buffer: ptr8, count: int):  # noqa: F821
-    for i in range(count):
-        buffer[i] = content[at + i]
-
-
 class Nor:
-    # Programming only clears bits. After `cut_at` writes the power goes: the last one torn in the middle, and nothing
+    # A block device over cells. After `cut_at` writes the power goes: the last one is left as `kind` has it, and nothing
     # answers any more.
-    def __init__(self, content, cut_at, torn):
-        self.content = content
+    def __init__(self, cells, cut_at, kind=TORN):
+        self.cells = cells
         self.writes = 0
         self.cut_at = cut_at
-        self.torn = torn
+        self.kind = kind
+        self.raw = False  # a record's program: littlefs does not stand bits that read differently from read to read
+        self.half_at = 0  # this write, if an erase, is half done and nobody is told
+        self.skip_at = 0  # this write, if a program, does nothing and nobody is told
         self.dead = False
 
-    def _write(self, at, data):
+    def _power_goes(self):
         self.writes += 1
-        count = len(data)
-        if self.writes == self.cut_at:
-            self.dead = True
-            count = int(count * self.torn)
-        clear_bits(self.content, at, data, count)
-        if self.dead:
-            raise PowerCut()
+        self.dead = self.writes == self.cut_at
+        return self.dead
+
+    def _cut_kind(self):
+        return BITS if self.kind == UNSTABLE and not self.raw else self.kind
 
     def readblocks(self, block, buffer, offset=0):
         if self.dead:
             return -5
-        copy_out(self.content, block * BLOCK + offset, buffer, len(buffer))
+        buffer[:] = self.cells.read(block * BLOCK + offset, len(buffer))
 
     def writeblocks(self, block, data, offset=None):
         if self.dead:  # a file's finaliser, with the heap locked: no exception can be made
@@ -64,23 +51,28 @@ class Nor:
         if offset is None:
             self.ioctl(6, block)
             offset = 0
-        self._write(block * BLOCK + offset, data)
+        if self._power_goes():
+            self.cells.cut_program(block * BLOCK + offset, bytes(data), self._cut_kind())
+            raise PowerCut()
+        if self.writes == self.skip_at:
+            self.cells.skips = 1
+        self.cells.program(block * BLOCK + offset, data)
 
     def ioctl(self, op, block):
         if op == 4:
-            return len(self.content) // BLOCK
+            return len(self.cells.content) // BLOCK
         if op == 5:
             return BLOCK
         if op == 6:
             if self.dead:
                 return -5
-            self.writes += 1
-            if self.writes == self.cut_at:
-                # An erase cut short leaves anything: here, half the sector.
-                self.dead = True
-                self.content[block * BLOCK : block * BLOCK + BLOCK // 2] = b"\xff" * (BLOCK // 2)
+            if self._power_goes():
+                self.cells.cut_erase(block, self._cut_kind())
                 raise PowerCut()
-            self.content[block * BLOCK : (block + 1) * BLOCK] = b"\xff" * BLOCK
+            if self.writes == self.half_at:
+                self.cells.cut_erase(block, HALF)
+            else:
+                self.cells.erase(block)
         return 0
 
 
@@ -93,7 +85,11 @@ class Flash:
         self._nor.readblocks(block, buffer, offset)
 
     def program(self, block, offset, data):
-        self._nor.writeblocks(block, data, offset)
+        self._nor.raw = True
+        try:
+            self._nor.writeblocks(block, data, offset)
+        finally:
+            self._nor.raw = False
 
 
 def mount(nor):
@@ -106,9 +102,9 @@ def mount(nor):
 
 
 def fresh(blocks):
-    content = bytearray(b"\xff" * (blocks * BLOCK))
-    vfs.VfsLfs2.mkfs(Nor(content, 0, 0))
-    return content
+    cells = Cells(bytearray(b"\xff" * (blocks * BLOCK)), random)
+    vfs.VfsLfs2.mkfs(Nor(cells, 0))
+    return cells
 
 
 def random_bytes(count):
@@ -141,7 +137,7 @@ sound = set()  # link and slot that were checked: every run has the same first k
 keys = [random_bytes(32)]  # of each epoch
 
 
-def check_chain(journal, where, newest=4000):
+def check_chain(journal, where, newest=4000, spared=0):
     # Every record kept (or the newest of them) is whole, hangs on the one before it, and is sealed with a key no older than its.
     link, epoch = None, 0
     while len(keys) <= journal.epoch:
@@ -149,8 +145,14 @@ def check_chain(journal, where, newest=4000):
     assert keys[journal.epoch] == journal.key, (where, "key", journal.epoch)
     for seq in range(max(journal.oldest, journal.seq - newest), journal.seq + 1):
         slot = journal.find(seq)
+        if slot is None and spared:
+            spared, link = spared - 1, b""  # the next one cannot be held against it
+            continue
         assert slot is not None, (where, "record missing", seq)
         slot = bytes(slot)
+        if link == b"":
+            link = slot[40:52]
+            continue
         if link is None:
             link = record.genesis(journal.board) if seq == 1 else None
         if link is not None and link + slot not in sound:
@@ -212,17 +214,21 @@ def check_restart(journal, appended, state, where):
     oldest, newest = journal.oldest, journal.seq
     reported = appended[-1][0] if appended else 0
     reported = max(reported, state["newest"])
-    assert reported <= newest <= reported + 1, (where, "head", newest, "reported", reported)
+    spared = state.get("spared", 0)  # a bit that went bad later may cost the record that it is in
+    assert reported - spared <= newest <= reported + 1, (where, "head", newest, "reported", reported)
+    gone = []
     for seq, slot in appended:
-        if seq >= oldest:
-            assert journal.find(seq) == slot, (where, "acknowledged record gone", seq)
+        if oldest <= seq <= newest and journal.find(seq) != slot:
+            gone.append(seq)
+            assert journal.find(seq) is None, (where, "another record", seq)
+    assert len(gone) <= spared, (where, "acknowledged record gone", gone)
     counted = lost_ranges(journal, newest) if oldest > state["oldest"] else []
     for seq in range(max(state["oldest"], state["acked"] + 1), oldest):
         assert any(first <= seq < first + count for count, first in counted), (where, "gone and not counted", seq)
     # The acknowledgement is kept at times only: an older one makes the host's copy come twice, never not at all.
     assert journal.acked <= max(state["acked"], state["asked"]), (where, "acknowledged what nobody did")
     assert journal.acked >= state["acked"], (where, "acknowledgement gone")
-    check_chain(journal, where, state["checked"])
+    check_chain(journal, where, state["checked"], spared)
     settings, damaged = files.load_config()
     assert not damaged, (where, "configuration damaged")
     if state["config"] is not None:
@@ -233,21 +239,21 @@ def check_restart(journal, appended, state, where):
 
 
 def run_cuts(base, before, cuts, count):
-    # before: (oldest, newest) record of the base; cuts: (write, how much of it is torn off) of each life, one after the other
+    # base: cells; before: (oldest, newest) record of them; cuts: (write, what is left of it) of each life, one after the other
     # on the same flash; count: records of the first. (writes of the first life, how many lives were cut)
-    appended, content = [], bytearray(base)
+    appended, cells = [], base.copy()
     state = {"config": config.defaults(), "acked": 0, "asked": 0, "oldest": before[0], "newest": before[1]}
     state["read"] = before[1] == 0  # nobody reads the full ring
     state["checked"] = 4000 if before[1] == 0 else 100  # of a full ring, what the cut could touch
     writes, happened = 0, 0
-    for life, (cut_at, torn) in enumerate(cuts):
-        where = (life, cut_at, torn)
-        nor = Nor(content, cut_at, torn)
+    for life, (cut_at, kind) in enumerate(cuts):
+        where = (life, cut_at, kind)
+        nor = Nor(cells, cut_at, kind)
         happened += run_until_cut(nor, appended, state, count if life == 0 else 30, where)
         writes = writes or nor.writes
         last = life == len(cuts) - 1
         # Before another cut, read on a copy: the start that follows is the next life's, and may itself be cut.
-        nor = Nor(content if last else bytearray(content), 0, 0)
+        nor = Nor(cells if last else cells.copy(), 0)
         journal = start(nor)
         check_restart(journal, appended, state, where)
         if journal.seq > (appended[-1][0] if appended else state["newest"]):
@@ -260,9 +266,64 @@ def run_cuts(base, before, cuts, count):
     return writes, happened
 
 
+FAULTS = ("bits", "unstable", "nothing", "half", "stuck", "dead")
+
+
+def end_of_segment():
+    # A flash with a spare, and a current segment with room for 25 records.
+    nor = Nor(fresh(96), 0)
+    journal = start(nor)
+    while journal._segments.used < segments.SLOTS - 25 or not journal._segments.has_spare():
+        append(journal, [], journal.seq)
+        if journal.needs_room():
+            journal.make_room(lost_recorder(journal, []))
+    current, spare = [journal._segments._blocks[segment_id] for segment_id in journal._segments.ids[-2:]]
+    return nor.cells, current + spare, (current[-1], spare[0], spare[1])
+
+
+def choose(options):
+    return options[random.getrandbits(16) % len(options)]
+
+
+def run_fault(base, before, blocks, fault):
+    # A life with the fault, cut at a random write; a second one on the same flash, often cut soon; a third without a cut.
+    cells, appended, happened = base.copy(), [], 0
+    state = {"config": config.defaults(), "acked": 0, "asked": 0, "oldest": before[0], "newest": before[1]}
+    state["read"], state["checked"] = False, 60
+    if fault == "stuck":
+        # From the beginning, or behind a record's back: anywhere in the segments.
+        at = choose(blocks) * BLOCK + random.randrange(BLOCK)
+        stuck = at, (1 << random.getrandbits(3), random.getrandbits(1) * 255)
+        state["spared"] = 1
+        late = random.getrandbits(1)
+        if not late:
+            cells.stuck[at] = stuck[1]
+    if fault == "dead":
+        cells.dead.add(choose((choose(blocks), random.randrange(2, len(cells.content) // BLOCK))))
+    for life in range(3):
+        where = (fault, life)
+        # Half of the cuts come before the new segment's many writes, half of the rest with it.
+        cut_at = 0 if life == 2 else random.randrange(1, choose((12, 60, 60, 700)))
+        nor = Nor(cells, cut_at, fault if fault in (BITS, UNSTABLE, HALF) else choose((TORN, NOTHING)))
+        if fault == "half" and life == 0:
+            nor.half_at = random.randrange(1, 700)
+        if fault == "nothing":
+            cells.skips = 0
+            nor.skip_at = random.randrange(1, choose((12, 60)))
+        happened += run_until_cut(nor, appended, state, 45 if life == 0 else 12, (where, cut_at))
+        if fault == "stuck" and late and life == 0:
+            cells.stuck[stuck[0]] = stuck[1]
+        for _ in range(1 + (fault == UNSTABLE)):  # it may read differently
+            journal = start(Nor(cells, 0))
+            check_restart(journal, appended, state, (where, cut_at))
+            if journal.seq > (appended[-1][0] if appended else state["newest"]):
+                appended.append((journal.seq, bytes(journal.find(journal.seq))))  # whole, but its writer never knew
+    return happened
+
+
 def wrap(blocks, records):
     # Round and round a small flash: what is overwritten unread is counted, what was read is not.
-    nor = Nor(fresh(blocks), 0, 0)
+    nor = Nor(fresh(blocks), 0)
     journal = start(nor)
     lost = []
 
@@ -289,13 +350,13 @@ def wrap(blocks, records):
 
 def full_ring():
     # A flash with room for four segments, gone round once, twenty records before the next has to make room.
-    nor = Nor(fresh(74), 0, 0)
+    nor = Nor(fresh(74), 0)
     journal = start(nor)
     while journal.oldest == 1 or journal._segments.used != segments.SLOTS - 20 or os.statvfs("/")[3] > 16:
         append(journal, [], journal.seq)
         if journal.needs_room():
             journal.make_room(lost_recorder(journal, []))
-    return nor.content
+    return nor.cells
 
 
 def plant():
@@ -309,30 +370,42 @@ def plant():
     files.write_atomically = write_in_place
 
 
-def torn():
-    return (0, 0.25, 0.5, 0.9, 1.0)[random.getrandbits(8) % 5]
-
-
 def main():
     seed, mode, first, last, step = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
     random.seed(seed)
     if mode == "wrap":
         wrap(first, last)
         return
+    if mode in FAULTS:
+        base, blocks, written = end_of_segment()
+        journal = start(Nor(base.copy(), 0))
+        before = journal.oldest, journal.seq
+        cuts = 0
+        for run in range(first, last + 1):
+            random.seed(seed + run)
+            try:
+                cuts += run_fault(base, before, choose((blocks, written)), mode)
+            except Exception:
+                print("run", run)
+                raise
+            if run % 16 == 0:
+                gc.collect()
+        print("runs", last + 1 - first, "cuts", cuts)
+        return
     if mode == "planted":
         plant()
         mode = "every"
     base = full_ring() if mode == "ring" else fresh(96)
     count = {"every": 150, "ring": 40}.get(mode, 1200)
-    journal = start(Nor(bytearray(base), 0, 0))
+    journal = start(Nor(base.copy(), 0))
     before = journal.oldest, journal.seq
-    total, _ = run_cuts(base, before, [(0, 0)], count)
+    total, _ = run_cuts(base, before, [(0, TORN)], count)
     cuts = runs = again = 0
     at = first
     while at <= (last if mode == "random" else total):
-        lives = [(random.randrange(1, total + 1) if mode == "random" else at, torn())]
+        lives = [(random.randrange(1, total + 1) if mode == "random" else at, TORN)]
         while mode == "random" and random.getrandbits(2) == 0:
-            lives.append((random.randrange(1, 40), torn()))  # and once more, soon after the restart
+            lives.append((random.randrange(1, 40), TORN))  # and once more, soon after the restart
         _, happened = run_cuts(base, before, lives, count)
         gc.collect()
         runs += 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Power cuts: journal and configuration on a real littlefs, cut at every write, lose nothing that was reported durable."""
+"""Power cuts and bad flash: journal and configuration on a real littlefs lose nothing that was reported durable."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lid
 import pytest
+from earlid.virtual import nor_cells
 
 FIRMWARE = Path(lid.__file__).parent.parent
 MICROPYTHON = str(Path(sys.executable).parent / "micropython")
@@ -18,7 +19,7 @@ SCRIPT = Path(__file__).parent / "flash_power_cuts.py"
 def run_script(seed: int, mode: str, first: int, last: int, step: int = 1) -> tuple[subprocess.CompletedProcess, str]:
     done = subprocess.run(
         [MICROPYTHON, "-X", "heapsize=64M", str(SCRIPT), str(seed), mode, str(first), str(last), str(step)],
-        env={**os.environ, "MICROPYPATH": str(FIRMWARE)},
+        env={**os.environ, "MICROPYPATH": f"{FIRMWARE}:{Path(nor_cells.__file__).parent}"},
         capture_output=True,
         text=True,
         check=False,
@@ -89,3 +90,27 @@ def test_ten_thousand_power_cuts_lose_nothing_durable(part, seed):
     seen = counts(done)
     assert seen["cuts"] >= seen["runs"] == 1000, report
     assert seen["again"] > 150, report
+
+
+FAULTS = ("bits", "unstable", "nothing", "half", "stuck", "dead")
+
+
+def check_fault(fault: str, seed: int, first: int, runs: int) -> None:
+    done, report = run_script(seed, fault, first, first + runs - 1)
+    assert done.returncode == 0, report
+    seen = counts(done)
+    assert seen["runs"] == runs, report
+    assert seen["cuts"] > runs * 1.4, report
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bad_flash_and_power_cuts_lose_nothing_durable(fault, seed):
+    """Some 500 cuts each: torn or unstable bits, a program that does nothing, half an erase, a stuck bit, a dead block."""
+    check_fault(fault, seed, 1, 310)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bad_flash_and_ten_thousand_power_cuts_lose_nothing_durable(fault, part, seed):
+    check_fault(fault, seed, 1 + 1600 * part, 1600)

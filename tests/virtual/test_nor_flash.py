@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from earlid.virtual import littlefs_image
+from earlid.virtual import littlefs_image, nor_cells
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash, PowerLost
 from earlid.virtual.protocol import FLASH_BLOCK
@@ -57,7 +57,7 @@ def test_torn_write_is_between_old_and_new(seed: int, torn: bool) -> None:
     flash = NorFlash(None, random.Random(seed))
     flash.program(0, b"\xf0" * 64)
     before = bytes(flash.data[:128])
-    flash.power_cut_at, flash.torn = flash.writes + 1, torn
+    flash.power_cut_at, flash.cut_kind = flash.writes + 1, nor_cells.TORN if torn else nor_cells.NOTHING
     with pytest.raises(PowerLost):
         flash.program(0, b"\x3c" * 128)
     after = flash.data[:128]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from typing import Literal
 
-from earlid.virtual import littlefs_image
+from earlid.virtual import littlefs_image, nor_cells
 from earlid.virtual.circuit import Channel
 from earlid.virtual.pty_port import LineFaults
 from earlid.virtual.simulation import BROWN_OUT, OFF, Simulation
@@ -105,7 +105,7 @@ class FaultInjection:
         with self.simulation.lock:
             flash = self.simulation.flash
             flash.power_cut_at = None if n is None else flash.writes + n
-            flash.torn = torn
+            flash.cut_kind = nor_cells.TORN if torn else nor_cells.NOTHING
 
     def flash_error(self, failing: bool = True) -> None:
         """Every program and erase is answered by ESP_FAIL."""

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""NOR flash in a file: write semantics, wear, torn writes and write errors."""
+"""NOR flash in a file: wear, power cuts and write errors of the cells of `nor_cells`."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
 
+from earlid.virtual import nor_cells
 from earlid.virtual.protocol import FLASH_BLOCK
 
 FLASH_BYTES = 512 * FLASH_BLOCK
@@ -24,8 +25,8 @@ class NorFlash:
 
     def __init__(self, path: Path | None, rng: random.Random) -> None:
         self.path = path
-        self.rng = rng
         self.data = bytearray(b"\xff" * FLASH_BYTES)
+        self.cells = nor_cells.Cells(self.data, rng)
         self._file = None
         if path is not None:
             if path.exists():
@@ -39,7 +40,7 @@ class NorFlash:
         self.writes = 0  # programs and erases since the start
         self.erases = [0] * (FLASH_BYTES // FLASH_BLOCK)
         self.power_cut_at: int | None = None
-        self.torn = True
+        self.cut_kind = nor_cells.TORN  # what the write that is cut leaves: a kind of `nor_cells`
         self.failing = False
         self.erase_us = 45_000
         self.program_us_per_256 = 700
@@ -59,22 +60,21 @@ class NorFlash:
 
     def read(self, address: int, length: int) -> bytes:
         """The bytes at an address."""
-        return bytes(self.data[address : address + length])
+        return bytes(self.cells.read(address, length))
 
     def program(self, address: int, payload: bytes) -> tuple[int, int]:
         """Clear bits; returns status and microseconds. Raises PowerLost when this is the write to be cut."""
         if self.failing:
             return ERR_FAIL, 100
         end = address + len(payload)
-        if self._power_cut_now():
-            programmed = self.rng.randrange(len(payload) + 1) if self.torn else 0
-            self._clear_bits(address, payload[:programmed])
-            if self.torn and programmed < len(payload):  # the byte that was being written: some of its bits
-                self._clear_bits(address + programmed, bytes([payload[programmed] | self.rng.randrange(256)]))
-            self._save(address, end)
-            raise PowerLost
-        self._clear_bits(address, payload)
+        cut = self._power_cut_now()
+        if cut:
+            self.cells.cut_program(address, payload, self.cut_kind)
+        else:
+            self.cells.program(address, payload)
         self._save(address, end)
+        if cut:
+            raise PowerLost
         return 0, self.program_us_per_256 * -(-len(payload) // 256)
 
     def erase(self, address: int, length: int) -> tuple[int, int]:
@@ -86,15 +86,15 @@ class NorFlash:
         blocks = range(address // FLASH_BLOCK, (address + length) // FLASH_BLOCK)
         for block in blocks:
             start = block * FLASH_BLOCK
-            if self._power_cut_now():
-                if self.torn:  # some bytes already erased, some not yet
-                    for i in range(start, start + FLASH_BLOCK):
-                        self.data[i] |= self.rng.choice((0, 0, 0xFF, self.rng.randrange(256)))
-                    self._save(start, start + FLASH_BLOCK)
-                raise PowerLost
-            self.data[start : start + FLASH_BLOCK] = b"\xff" * FLASH_BLOCK
-            self.erases[block] += 1
+            cut = self._power_cut_now()
+            if cut:
+                self.cells.cut_erase(block, self.cut_kind)
+            else:
+                self.cells.erase(block)
+                self.erases[block] += 1
             self._save(start, start + FLASH_BLOCK)
+            if cut:
+                raise PowerLost
         return 0, self.erase_us * len(blocks)
 
     def _power_cut_now(self) -> bool:
@@ -103,14 +103,6 @@ class NorFlash:
             self.power_cut_at = None
             return True
         return False
-
-    def _clear_bits(self, address: int, payload: bytes) -> None:
-        end = address + len(payload)
-        if not payload:
-            return
-        old = int.from_bytes(self.data[address:end], "little")
-        new = old & int.from_bytes(payload, "little")
-        self.data[address:end] = new.to_bytes(len(payload), "little")
 
     def _save(self, start: int, end: int) -> None:
         if self._file is not None:
