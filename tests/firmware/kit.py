@@ -12,6 +12,7 @@ from earlid import firmware
 from earlid.flash import firmware_build
 from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
+from earlid.virtual.simulation import INFERENCE
 from lid import record, signing, wire
 from lid.wire_schema import Record as JournalRecord
 
@@ -23,6 +24,11 @@ def deployed_files() -> dict[str, bytes]:
     """What `earlid flash` puts on a board. Tests that plant code of their own run the sources instead."""
     build = firmware_build.build(firmware.root(), "x64")
     return {**build.files, **build.loaders}
+
+
+@functools.cache
+def deployed_inference() -> tuple[str, str, str]:
+    return firmware_build.deployed_method(firmware.root(), *INFERENCE)
 
 
 @functools.cache
@@ -50,6 +56,7 @@ class Bench:
         content = {**({"model.bin": word_blob()} if word else {}), **(files or {})}
         if options.get("deploy", True) and not any(name.startswith("lid/") for name in content):
             options["firmware"], content = None, {**deployed_files(), **content}
+            options.setdefault("inference", deployed_inference())
         self.board = VirtualBoard(files=content, **options)
         self.board.noise(-70)  # a room is never silent, and a living microphone less so
         self._request = 500000

@@ -46,11 +46,12 @@ def with_gauges() -> dict[str, bytes]:
     """The firmware with two more numbers in its greeting: hops since the start, and what is free of the heap."""
     messages = (FIRMWARE / "lid" / "messages.py").read_text()
     app = (FIRMWARE / "lid" / "app.py").read_text()
-    gauged = messages.replace('"maintenance": False,', '"maintenance": False, "hops": self.hops, "heap": _free(),')
+    counting_status = messages.replace("class Status:\n", "class Status:\n    hops = 0\n\n")
+    assert counting_status != messages
+    gauged = counting_status.replace('"maintenance": False,', '"maintenance": False, "hops": self.hops, "heap": _free(),')
     counting = app.replace("        self._hops += 1\n", "        self._hops += 1\n        self.status.hops = self._hops\n")
-    assert gauged != messages
+    assert gauged != counting_status
     assert counting != app
-    gauged = gauged.replace("class Status(_Reporter):\n", "class Status(_Reporter):\n    hops = 0\n\n")
     gauged += "\n\ndef _free():\n    import gc\n\n    gc.collect()\n    return gc.mem_free()\n"
     return {"lid/messages.py": gauged.encode(), "lid/app.py": counting.encode()}
 

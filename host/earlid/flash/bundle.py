@@ -55,14 +55,28 @@ def join(sources: Mapping[str, str], entry: str, exports: Iterable[str], separat
     Raises:
         BundleError: for what cannot be joined, and for a circle of imports.
     """
-    inside = {name: text for name, text in sources.items() if name not in separate}
-    ordered = _in_import_order(inside, entry)
-    names = _Names(ordered, entry, frozenset(exports))
+    ordered, names = _named(sources, entry, exports, separate)
     lines = sorted({line for module in ordered for line in module.outside_imports})
     body = [ast.parse(line).body[0] for line in ("from micropython import const", *lines)]
     for module in ordered:
         body += _Renamer(module, names).statements(module.body)
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
+
+
+def new_names(
+    sources: Mapping[str, str], entry: str, exports: Iterable[str], separate: Iterable[str] = ()
+) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
+    """What `join` calls the modules' globals, by module and name, and attributes, by name."""
+    names = _named(sources, entry, exports, separate)[1]
+    return names.globals, names.attributes
+
+
+def _named(
+    sources: Mapping[str, str], entry: str, exports: Iterable[str], separate: Iterable[str]
+) -> tuple[list[_Module], _Names]:
+    inside = {name: text for name, text in sources.items() if name not in separate}
+    ordered = _in_import_order(inside, entry)
+    return ordered, _Names(ordered, entry, frozenset(exports))
 
 
 class _Module:

@@ -86,19 +86,29 @@ def build(root: Path, arch: str) -> FirmwareBuild:
     Raises:
         UserError: code 1 when a module does not compile or cannot be joined with the others.
     """
-    sources = {name: path.read_text(encoding="utf-8") for name, path in source_files(root).items()}
+    sources = _sources(root)
     texts = {name: text for name, text in sources.items() if name in SEPARATE}
     try:
-        texts[ENTRY] = bundle.join(
-            {name.replace("/", "."): text for name, text in sources.items()},
-            ENTRY.replace("/", "."),
-            exports=("run",),
-            separate=[name.replace("/", ".") for name in SEPARATE],
-        )
+        texts[ENTRY] = bundle.join(*_modules(sources))
     except bundle.BundleError as error:
         raise UserError(f"the firmware does not compile for {arch}: {error}") from error
     files = {name + ".mpy": compile_module(text, name, arch) for name, text in texts.items()}
     return FirmwareBuild(arch, files, {name: (root / name).read_bytes() for name in LOADERS})
+
+
+def deployed_method(root: Path, module: str, name: str, method: str) -> tuple[str, str, str]:
+    """Where a built firmware has a class's method: the names of module, class and method."""
+    new_globals, attributes = bundle.new_names(*_modules(_sources(root)))
+    return ENTRY.replace("/", "."), new_globals[module, name], attributes.get(method, method)
+
+
+def _sources(root: Path) -> dict[str, str]:
+    return {name: path.read_text(encoding="utf-8") for name, path in source_files(root).items()}
+
+
+def _modules(sources: dict[str, str]) -> tuple[dict[str, str], str, tuple[str, ...], list[str]]:
+    modules = {name.replace("/", "."): text for name, text in sources.items()}
+    return modules, ENTRY.replace("/", "."), ("run",), [name.replace("/", ".") for name in SEPARATE]
 
 
 def compile_module(source: str, name: str, arch: str) -> bytes:

@@ -22,7 +22,7 @@ from earlid.virtual.fault_injection import ChannelName, FaultInjection
 from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash
 from earlid.virtual.processor import Processor
 from earlid.virtual.pty_port import PtyPort
-from earlid.virtual.simulation import POWER_ON, Simulation, frame_at
+from earlid.virtual.simulation import INFERENCE, POWER_ON, Simulation, frame_at
 from earlid.virtual.sound import MODES, RATE_HZ, Mode, Samples, Sound, load
 
 FIRMWARE = firmware_root()
@@ -40,6 +40,7 @@ class VirtualBoard(FaultInjection):
     clock: "simulated" (time moves only when told to, as fast as the processor allows) or "wall".
     seed: of everything random.
     link: symbolic link that always points at the serial port. deploy: False leaves the flash as it is.
+    inference: module, class and method of an inference in the firmware, whose time it costs.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class VirtualBoard(FaultInjection):
         link: Path | None = None,
         constants: Constants | None = None,
         deploy: bool = True,
+        inference: tuple[str, str, str] = INFERENCE,
     ) -> None:
         if clock not in ("simulated", "wall"):
             raise ValueError(f'clock is "simulated" or "wall", not {clock!r}')
@@ -65,6 +67,7 @@ class VirtualBoard(FaultInjection):
             constants or Constants(),
             seed,
         )
+        self.simulation.inference = inference
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._failure: BaseException | None = None

@@ -20,7 +20,9 @@ MAX_EVENTS = const(64)
 MAX_PAYLOAD = const(16384)  # of an answer
 MAX_REQUEST_PAYLOAD = const(2048)  # with header and events still less than a pipe takes whole
 
-OP_HELLO = const(1)  # answer: payload of HELLO_BYTES: raw REPL wanted, reset cause, the ROM's cause, 5 spare, seed u64
+# OP_HELLO's answer: payload of HELLO_BYTES: raw REPL wanted, reset cause, the ROM's cause, 5 spare, seed u64, microseconds
+# of work u32 (a hop, one inference, a collection of garbage, 4 spare), then text: module, class, method of the inference
+OP_HELLO = const(1)
 OP_PHASE = const(2)  # a: PHASE_...
 OP_SYNC = const(3)  # bring the clock and the pins up to date
 OP_SLEEP = const(4)  # a: microseconds
@@ -36,7 +38,7 @@ OP_SOFT_RESET = const(13)  # no answer
 OP_RTC_WRITE = const(14)  # a: length, payload
 OP_RTC_READ = const(15)  # answer: status is the length, payload of RTC_BYTES
 
-HELLO_BYTES = const(16)
+HELLO_BYTES = const(112)
 RTC_BYTES = const(2048)  # of the RTC's memory that the port gives to Python
 
 PHASE_CODE = const(1)  # boot.py or main.py

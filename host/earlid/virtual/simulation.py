@@ -42,13 +42,20 @@ _BUSY_CPU_S = 0.05  # computing longer than this, the chip gets serial input and
 
 OFF, BOOTING, RUNNING, WAITING, HUNG = "off", "booting", "running", "waiting", "hung"
 HISTORY_LIMIT = 1_000_000
+INFERENCE = ("lid.gate.wakeword", "WakeWord", "infer")  # module, class and method
 
 
 @dataclass
 class Timing:
-    """Modelled cost of the chip's own work, in board time; and the processor time without a request that counts as a hang."""
+    """Modelled cost of the chip's own work, in board time; and the processor time without a request that counts as a hang.
 
-    hop_us: int = 2_000  # modelled work of one hop, added to every I2S read
+    Work is the most that firmware/README.md ("Time") has counted, at 1.7 cycles an instruction and 240 MHz.
+    """
+
+    hop_us: int = 3_117  # 440,000 instructions after each hop of sound: energy gate closed, and all else
+    inference_us: int = 2_656  # 375,000 more
+    collection_us: int = 8_323  # every 160 hops, as the loop's `gc.threshold` has it at most
+    append_us: int = 19_900  # the first write to flash after a hop: seals, files, reading back
     boot_us: int = 300_000
     soft_boot_us: int = 50_000
     flash_read_us: int = 60
@@ -64,6 +71,7 @@ class Simulation:
         self.flash, self.sound, self.port, self.processor = flash, sound, port, processor
         self.rng = random.Random(seed)
         self.timing = Timing()
+        self.inference = INFERENCE  # where the firmware has it
         self.lock = threading.RLock()
         self.now_us = self.clock_offset_us = 0  # offset: how far the chip's clock is ahead
         self.state = OFF
@@ -90,6 +98,7 @@ class Simulation:
         self._action_count = 0
         self._cpu_s = 0.0
         self._pinned = False
+        self._appended = False  # something was written to flash since the last hop of sound
 
     # --- time ---
 
@@ -298,7 +307,8 @@ class Simulation:
         elif self._advance(arrive_us):
             self.state = WAITING
             if op == p.OP_I2S_READ:
-                self._schedule_sound(a, bool(b), arrive_us + self.timing.hop_us)
+                self._appended = False
+                self._schedule_sound(a, bool(b), arrive_us)
             else:
                 self._dispatch(op, a, b, packet[p.REQUEST_HEADER + 8 * events :])
 
@@ -344,9 +354,12 @@ class Simulation:
             self._wdt_at_us = now_us + self._wdt_timeout_us
             self._schedule_answer(op, now_us)
         elif op == p.OP_HELLO:
-            number, _, micropython_cause = _ROM_CAUSES[self.cause]
+            (number, _, micropython_cause), timing = _ROM_CAUSES[self.cause], self.timing
             hello = bytes([self.uart.transmitter.raw_repl, micropython_cause, number, 0, 0, 0, 0, 0])
-            self._schedule_answer(op, now_us, payload=hello + self.rng.getrandbits(63).to_bytes(8, "little"))
+            hello += self.rng.getrandbits(63).to_bytes(8, "little")
+            hello += struct.pack("<4I", timing.hop_us, timing.inference_us, timing.collection_us, 0)
+            hello += " ".join(self.inference).encode()
+            self._schedule_answer(op, now_us, payload=hello.ljust(p.HELLO_BYTES))
         elif op == p.OP_PHASE:
             self.phase = a
             if a == p.PHASE_REPL and self.uart.transmitter.raw_repl:
@@ -373,6 +386,8 @@ class Simulation:
                 took_us = self.timing.flash_read_us
             elif op == p.OP_FLASH_WRITE:
                 status, took_us = self.flash.program(address, payload[:length])
+                took_us += 0 if self._appended else self.timing.append_us
+                self._appended = True
             else:
                 status, took_us = self.flash.erase(address, length)
         except PowerLost:

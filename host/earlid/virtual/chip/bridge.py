@@ -19,8 +19,9 @@ from protocol import (
 
 _ANSWER_FD = const(3)
 _REQUEST_FD = const(4)
-_MAX_DRIFT_US = const(5000)  # longer without a request, and the simulation would not see the time pass
+_MAX_DRIFT_US = const(25000)  # longer without a request, and the simulation would not see the time pass
 _CALL_US = const(3)  # what a call into the port costs on the chip
+_COLLECTION_HOPS = const(160)
 
 _answers = open(_ANSWER_FD, "rb")
 _requests = open(_REQUEST_FD, "wb")
@@ -35,7 +36,9 @@ _HELD = const(2)
 _NOISE = const(3)
 _LATE = const(4)  # Ctrl-C came in the middle of a request
 _FED = const(5)  # microseconds (and one) at which the watchdog was fed last, 0 if it was not
-_state = array("l", (0, 0, 0, 1, 0, 0))  # "q" would make a new integer at every look
+_WORK = const(6)  # microseconds of a hop's work, spent when the chip next reads or sets a pin: clock and ADC it reads before
+_HOPS = const(7)
+_state = array("l", (0, 0, 0, 1, 0, 0, 0, 0))  # "q" would make a new integer at every look
 
 
 @micropython.viper
@@ -101,6 +104,9 @@ def status() -> int:
 
 
 def call(op, a=0, b=0, answer_bytes=0, payload=None, payload_offset=0, payload_bytes=0):
+    if _state[_WORK]:
+        _state[_DRIFT] += _state[_WORK]
+        _state[_WORK] = 0
     size = _put_header(_request, _state, op, a, b)
     if payload is not None:
         move(_request, size, payload, payload_offset, payload_bytes)
@@ -132,14 +138,26 @@ def sync():
     call(OP_SYNC)
 
 
+def begin_hop(work_us, collection_us):
+    hops = _state[_HOPS] + 1
+    _state[_HOPS] = hops
+    _state[_WORK] = work_us if hops % _COLLECTION_HOPS else work_us + collection_us
+
+
 def spend(us):
+    us += _state[_WORK]
+    _state[_WORK] = 0
+    _pass(us)
+
+
+def _pass(us):
     _state[_DRIFT] += us
     if _state[_DRIFT] > _MAX_DRIFT_US:
         sync()
 
 
 def now_us():
-    spend(_CALL_US)
+    _pass(_CALL_US)
     return _state[_CLOCK] + _state[_DRIFT]
 
 
@@ -156,7 +174,7 @@ def sleep_us(us):
 def event(what):
     if _state[_HELD] >= MAX_EVENTS:
         sync()
-    _state[_DRIFT] += 1
+    spend(1)
     _put_event(_request, _state, what)
 
 
@@ -173,7 +191,7 @@ def input_level(pin):
 
 def adc_mv(pin):
     # A conversion takes its time and has its noise; below the floor nothing is seen
-    spend(40)
+    _pass(40)
     noise = (_state[_NOISE] * 1103515245 + 12345) & 0x7FFFFFFF
     _state[_NOISE] = noise
     mv = _adc_mv(answer, pin)

@@ -26,6 +26,8 @@ def _install():
     chip_machine._cause, chip_machine._rom_cause = hello[1], hello[2]
     chip_machine._id = hello[10:16]
     chip_os._seed = hello
+    chip_machine._work_us = [int.from_bytes(hello[at : at + 4], "little") for at in (16, 20, 24)]
+    chip_machine._inference = hello[32:].decode().split()
     bridge.seed_noise(seed | 1)
     random.seed(seed & 0x3FFFFFFF)
     for module in (chip_machine, chip_time, chip_esp32, chip_os, chip_select):
