@@ -36,10 +36,12 @@ class Contact:
         self._sealed = memoryview(self._block)[:16]
 
     def tell(self, event, reason, a, b, score=-1):
-        """Record an "open" or a "live"; False when that could not be made durable."""
+        """Record an "open" or a "live" (b None: as long as was read); False when that could not be made durable."""
         rail = self._board.rail
         self.finish()
         self._board.read_rail()
+        if b is None:
+            b = rail.most_ms  # the record of what ended took time too
         rail.restart()
         self.told = event
         self._reason = "fault"
@@ -107,12 +109,12 @@ class Contact:
         self.finish()
         if not rail.live:
             return ""
-        self.tell("live", "welded", rail.mv, 0)
+        self.tell("live", "welded", rail.mv, None)
         return "welded"
 
     def _follow_live(self, rail, now):
         if not self.told:
-            self.tell("live", "unexpected", rail.mv, rail.most_ms)
+            self.tell("live", "unexpected", rail.mv, None)
         self._gone_hops = 0 if rail.live else self._gone_hops + 1
         if not rail.live:
             if self._gone_hops < _GONE_HOPS:
@@ -125,7 +127,7 @@ class Contact:
                 self.finish()
             return ""
         if rail.since_ms >= _LONG_MS:
-            self.tell("live", "unexpected", rail.mv, 0)
+            self.tell("live", "unexpected", rail.mv, None)
         self._mark(rail, min(rail.since_ms, _HOUR_MS))
         return "welded" if rail.since_ms > circuit.DROP_MAX_MS else ""
 
