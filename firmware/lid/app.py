@@ -28,9 +28,10 @@ class App:
         self.board = board
         self.journal = journal
         self.settings = settings
-        self.policy = Policy(settings)
         self.clock = Clock(time.ticks_ms, time.ticks_diff)
         self.hearing = Hearing(board, detector)
+        self.hearing.configure(settings)
+        self.policy = Policy(settings, self.hearing.cutoff_q8())
         self.link = Link(board)
         self._mute = inputs.MuteSwitch()
         self._talk = inputs.TalkButton()
@@ -42,7 +43,6 @@ class App:
         self._hops = 0
         self._settled = False
         self._told = 0  # of files.repaired
-        self.hearing.configure(settings)
 
     def settle_inputs(self):
         # Before the first record: the switches as they stand are no event.

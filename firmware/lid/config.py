@@ -23,7 +23,7 @@ SCHEMA = {
     "gain_q8": (256, 256, 16384, _NEITHER),
     "open_ms": (8000, 500, 60000, TIGHTER_DOWN),
     "silence_ms": (2500, 500, 60000, TIGHTER_DOWN),
-    "refractory_ms": (1000, 200, 60000, TIGHTER_UP),
+    "refractory_ms": (200, 200, 60000, TIGHTER_UP),
     "telemetry_ms": (0, 0, 60000, _FREE),
     "dim": (0, 0, 1, _FREE),
 }

@@ -29,7 +29,7 @@ class Hearing:
         self._overrun_at = -_OVERRUN_HOPS
         self.overruns = 0
         self.hit = False
-        self.score = 0
+        self.score = -1  # not known
         self.prob = 0
         self.energy_log2_q8 = 0
         self.floor_log2_q8 = 0
@@ -62,7 +62,8 @@ class Hearing:
         if self._detector:
             self._detector.reset()
         self.hit = self.gate_open = False
-        self.score = self.prob = self.energy_log2_q8 = self.quiet_hops = 0
+        self.score = -1
+        self.prob = self.energy_log2_q8 = self.quiet_hops = 0
 
     def push(self, recorder, now, step_ms, waited_ms):
         """Take in the hop in slots. recorder: lid.messages.Recorder, for faults; now in hops; times in ms."""

@@ -31,7 +31,7 @@ class Recorder:
         flags |= record.CLOCK_SET if wall[0] else 0
         flags |= record.CLOCK_VOUCHED if self.clock.vouched else 0
         if score < 0:
-            score = self.hearing.score
+            score = max(0, self.hearing.score)
         rails = (min(self.board.guarded_mv(), 65535), min(self.board.sentinel_mv(), 65535))
         energy = self.hearing.energy_log2_q8
         try:
@@ -70,7 +70,7 @@ class Status:
         hearing = parts.hearing
         return {
             "ms": parts.clock.ms(), "state": parts.policy.state, "live": self._contact.live_ms, "rail": parts.board.rail.mv,
-            "lvl": hearing.energy_log2_q8, "floor": hearing.floor_log2_q8, "score": hearing.score, "prob": hearing.prob,
+            "lvl": hearing.energy_log2_q8, "floor": hearing.floor_log2_q8, "score": max(0, hearing.score), "prob": hearing.prob,
             "gate": int(hearing.gate_open), "peak": hearing.peak(), "clip": hearing.pcm.clipped,
             "drop": parts.link.dropped, "over": hearing.overruns,
         }  # fmt: skip

@@ -4,6 +4,7 @@
 from lid.portable import const
 
 _HARD_MAX_HOPS = const(6000)  # 60 s: no setting, word or button holds the lid open longer
+_FIRST_HOPS = const(100)  # nothing is a word in the first second after start and un-mute
 
 # What step() asks for. The caller makes an OPEN durable before it drives the relay, and calls fail() if it cannot.
 NOTHING = const(0)
@@ -16,8 +17,9 @@ NEAR_MISS = const(6)
 
 
 class Policy:
-    # config: the fields of lid.config that begin with open, silence, refractory, near_miss, cutoff
-    def __init__(self, config):
+    # config: the fields of lid.config that begin with open, silence, refractory, near_miss, rearm, cutoff
+    # own_cutoff_q8: the word's, in force while that setting is 0
+    def __init__(self, config, own_cutoff_q8=255):
         self.state = "closed"
         self.reason = ""
         self.peak = 0
@@ -28,17 +30,19 @@ class Policy:
         self._ignore_held = False
         self._released_at = 0
         self._quiet_hops = 0
-        self._in_refractory = True  # nothing opens on a score that was high before anyone listened
-        self._low_score_since = 0
         self._near_miss_peak = 0
+        self._near_miss = "word"
         self._opened_at = 0
-        self.configure(config)
+        self.configure(config, own_cutoff_q8)
+        self._disarm()
 
-    def configure(self, config):
+    def configure(self, config, own_cutoff_q8):
         self._window_hops = min(config["open_ms"] // 10, _HARD_MAX_HOPS)
         self._silence_hops = config["silence_ms"] // 10
-        self._refractory_hops = config["refractory_ms"] // 10
-        self._rearm_score = config["rearm_q8"]
+        self._rearm_hops = config["refractory_ms"] // 10
+        # Whatever the setting says: a score has not fallen that is not well below the cutoff.
+        cutoff_q8 = config["cutoff_q8"] or own_cutoff_q8
+        self._rearm_score = min(config["rearm_q8"], max(1, cutoff_q8 * 3 // 4))
         self._near_miss_score = config["near_miss_q8"]
 
     def request_close(self):
@@ -57,8 +61,8 @@ class Policy:
         return NOTHING
 
     def step(self, now, muted, talk, hit, score, quiet):
-        # now: hops since start. muted, talk: debounced. hit: the gate heard the word in this hop. score: its mean, of 255.
-        # quiet: the energy gate is closed. Returns one of the actions above; reason says why.
+        # now: hops since start. muted, talk: debounced. hit: the gate heard the word in this hop. score: its mean, of 255, or
+        # -1 while it is not known. quiet: the energy gate is closed. Returns one of the actions above; reason says why.
         pressed = talk and not self._was_pressed
         self._was_pressed = talk
         host_close = self._host_close
@@ -81,18 +85,33 @@ class Policy:
             self.state = "muted"
             self._muted = True
             self.reason = ""
-            self._near_miss_peak = 0
+            self._forget_near_miss()
             return MUTE
         if state == "muted":
             self.state = "closed"
             self._muted = False
             self.reason = ""
-            self._in_refractory = True
-            self._low_score_since = now
+            self._disarm()
             return UNMUTE
+        armed = self._follow(hit, score)
         if state == "open":
             return self._step_open(now, talk, pressed, host_close, quiet)
-        return self._step_closed(now, pressed, hit, score)
+        return self._step_closed(now, pressed, hit, armed, score)
+
+    def _disarm(self):
+        self._armed = False
+        self._low_hops = min(0, self._rearm_hops - _FIRST_HOPS)
+
+    def _follow(self, hit, score):
+        # Whether a hit counts, in every state that hears: the score must have fallen since the last one.
+        armed = self._armed
+        if hit or not 0 <= score < self._rearm_score:
+            self._low_hops = 0
+            self._armed = armed and not hit
+        elif not armed:
+            self._low_hops += 1
+            self._armed = self._low_hops >= self._rearm_hops
+        return armed
 
     def _step_open(self, now, talk, pressed, host_close, quiet):
         held = talk and not self._ignore_held
@@ -111,26 +130,25 @@ class Policy:
             return self._close("silence", now)
         return NOTHING
 
-    def _step_closed(self, now, pressed, hit, score):
-        if score >= self._rearm_score:
-            self._low_score_since = now
-        if self._in_refractory and now - self._low_score_since >= self._refractory_hops:
-            self._in_refractory = False
+    def _step_closed(self, now, pressed, hit, armed, score):
         if pressed:
             return self._open("button", now, score)
-        if hit and not self._in_refractory:
+        if hit and armed:
             return self._open("word", now, score)
-        if self._in_refractory:
-            self._near_miss_peak = 0
-            return NOTHING
-        if score >= self._near_miss_score:
-            self._near_miss_peak = max(self._near_miss_peak, score)
+        if hit:
+            self._near_miss = "refractory"
+        if hit or (score >= self._near_miss_score and (armed or self._near_miss_peak)):
+            self._near_miss_peak = max(self._near_miss_peak, score, 1)
         elif self._near_miss_peak:
             self.peak = self._near_miss_peak
-            self._near_miss_peak = 0
-            self.reason = "word"
+            self.reason = self._near_miss
+            self._forget_near_miss()
             return NEAR_MISS
         return NOTHING
+
+    def _forget_near_miss(self):
+        self._near_miss_peak = 0
+        self._near_miss = "word"
 
     def _open(self, reason, now, score):
         self.state = "open"
@@ -139,7 +157,7 @@ class Policy:
         self._opened_at = now
         self._released_at = now
         self._quiet_hops = 0
-        self._near_miss_peak = 0
+        self._forget_near_miss()
         # A word must not be held open by a thumb that was already there, nor a press count twice.
         self._ignore_held = reason == "word"
         return OPEN
@@ -147,6 +165,4 @@ class Policy:
     def _close(self, reason, now):
         self.state = "closed"
         self.reason = reason
-        self._in_refractory = True
-        self._low_score_since = now
         return CLOSE

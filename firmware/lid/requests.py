@@ -324,8 +324,8 @@ class Requests:
             raise Refused("flash", "the configuration could not be written; the old one holds")
         self._previous = "%08x" % before
         self._settings.update(complete)
-        self._parts.policy.configure(complete)
         self._parts.hearing.configure(complete)
+        self._parts.policy.configure(complete, self._parts.hearing.cutoff_q8())
 
     def _pair(self, body):
         if self._right != _CONSENTED:

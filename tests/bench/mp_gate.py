@@ -26,7 +26,7 @@ def network(path):
     ring, state = word.new_ring(word.stride)
 
     def push(hop):
-        if frontend.push(hop) and push_column(0, frontend.features, ring, state, 0) == word.stride:
+        if frontend.push(hop) and push_column(0, frontend.features, ring, state) == word.stride:
             word.infer(ring, pop_columns(state))
 
     return push

@@ -8,8 +8,6 @@ from earlid.evaluate.baseline import compare_with_pymicro, pymicro_scores
 from earlid.evaluate.recordings import Recording, scan_recordings
 from earlid.evaluate.tasks import ALWAYS, Condition, GateSetting, cut_into_streams, plan_tasks
 from earlid.gate import models, score
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 DEFAULT = GateSetting("gate", True, 512, 320, 100)
 
@@ -27,33 +25,16 @@ def make_tasks(recordings, model, conditions=(CLEAN,), gates=(ALWAYS,)):
     return plan_tasks(words, noise, conditions, gates, "alexa", model.digest.hex(), measure.code_digest(), 0)
 
 
-@settings(max_examples=80)
-@given(st.lists(st.tuples(st.integers(0, 255), st.booleans()), max_size=60), st.integers(1, 12))
-def test_sliding_scores_equal_a_plain_loop(outputs, window):
-    t_ms, now, expected, recent = [], 0, [], []
-    for prob, gap in outputs:
-        now += 90 if gap else 30
-        if gap:
-            recent = []
-        recent = [*recent, prob][-window:]
-        t_ms.append(now)
-        expected.append(-(-sum(recent) // window) if len(recent) == window else 0)
-    scores = measure.mean_ceilings(np.array(t_ms, dtype=np.int64), np.array([p for p, _ in outputs], dtype=np.int64), window, 30)
-    assert scores.tolist() == expected
-
-
 @pytest.mark.parametrize("gate", [ALWAYS, DEFAULT], ids=lambda gate: gate.name)
 def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, gate):
     pcm = measure.build_stream(make_tasks(recordings, model)[0])
     ours = measure.run_gate(pcm, model, gate)
     energy = score.EnergyThresholds(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
     theirs = list(score.run(pcm, model, gate.on, energy=energy))
-    own = model.cutoff_sum // model.manifest.window
     for value, item in zip(ours.values, theirs, strict=True):
-        # the published cutoff lies between two whole scores: the one above it is on either side
-        if value != own + 1:
-            assert item.hit == (value > own), item
-        assert item.mean_q8 in (value - 1, value), item
+        assert item.hit == (item.total > model.cutoff_sum)
+        assert value == -(-item.total // model.manifest.window)
+        assert item.mean_q8 == item.total // model.manifest.window
     assert any(item.hit for item in theirs)
 
 
@@ -62,7 +43,9 @@ def test_scores_without_the_energy_gate_equal_pymicro_wakeword(recordings, model
     pcm = measure.build_stream(task)
     ours, theirs = measure.run_gate(pcm, model, ALWAYS).values, pymicro_scores(pcm, model)
     assert len(ours) == len(theirs)
-    apart = np.abs(ours - theirs)
+    cold = score.COLD_COLUMNS // model.network.stride
+    assert not ours[:cold].any()
+    apart = np.abs(ours - theirs)[cold:]
     # Its runtime's optimised kernels round otherwise than the reference kernels do, which the gate's own tests compare with.
     assert np.percentile(apart, 99) <= 2
     assert np.corrcoef(ours, theirs)[0, 1] > 0.999

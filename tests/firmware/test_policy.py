@@ -18,13 +18,12 @@ class PolicyMachine(RuleBasedStateMachine):
     @initialize(open_ms=st.integers(500, 60000), silence_ms=st.integers(500, 60000), refractory_ms=st.integers(200, 5000))
     def start(self, open_ms, silence_ms, refractory_ms):
         self.settings = config.check({"open_ms": open_ms, "silence_ms": silence_ms, "refractory_ms": refractory_ms})
-        self.policy = Policy(self.settings)
+        self.policy = Policy(self.settings, 230)
         self.now = 0
         self.muted = self.told_muted = False
         self.talk = False
         self.talk_before = True
         self.open_for = 0
-        self.low_since = None
         self.closed_since = None
         self.faulted = False
         self.host_asked = False
@@ -188,7 +187,7 @@ def test_second_press_closes_at_once():
 
 
 def test_score_that_stays_high_opens_once():
-    lid = make(open_ms=500, refractory_ms=1000)
+    lid = make(open_ms=500)
     actions = [lid.step(now, False, False, True, 255, False) for now in range(200, 3000)]
     assert actions.count(policy.OPEN) == 1
 
@@ -198,7 +197,69 @@ def test_near_miss_is_reported_once_with_its_peak():
     scores = [100, 140, 190, 150, 90, 20]
     actions = [lid.step(200 + i, False, False, False, score, False) for i, score in enumerate(scores)]
     assert actions == [policy.NOTHING] * 4 + [policy.NEAR_MISS, policy.NOTHING]
-    assert lid.peak == 190
+    assert (lid.reason, lid.peak) == ("word", 190)
+
+
+def run(lid, now, scores, cutoff_q8=230):
+    """The actions of a stretch of scores, a hop each: a score above the cutoff is a hit."""
+    return [lid.step(now + i, False, False, score > cutoff_q8, score, score <= 0) for i, score in enumerate(scores)]
+
+
+@pytest.mark.parametrize("hop", [0, 3, 19, 50, 99])
+def test_hit_in_the_first_second_opens_nothing_and_is_a_near_miss(hop):
+    lid = Policy(config.defaults())
+    actions = run(lid, 300, [0] * hop + [240] * 5 + [0] * 5)
+    assert policy.OPEN not in actions
+    assert actions.count(policy.NEAR_MISS) == 1
+    assert (lid.reason, lid.peak) == ("refractory", 240)
+
+
+@pytest.mark.parametrize("cutoff_q8", [*range(1, 12), 40, 63, 64, 85, 86, 128, 230, 255])
+@pytest.mark.parametrize("rearm_q8", [1, 64, 200, 255])
+def test_level_to_rearm_lies_below_any_cutoff(cutoff_q8, rearm_q8):
+    """A score just under the cutoff has not fallen; at 0 it has."""
+    for lid in (Policy(config.check({"rearm_q8": rearm_q8}), cutoff_q8),
+                Policy(config.check({"rearm_q8": rearm_q8, "cutoff_q8": cutoff_q8}), 255 - cutoff_q8)):  # fmt: skip
+        run(lid, 0, [0] * 100)
+        assert lid.step(100, False, False, True, cutoff_q8, False) == policy.OPEN
+        lid.request_close()
+        under = max(1, cutoff_q8 - 1)
+        assert run(lid, 101, [under] * 300, 255)[0] == policy.CLOSE
+        assert lid.step(401, False, False, True, cutoff_q8, False) != policy.OPEN
+        run(lid, 402, [0] * 20, 255)
+        assert lid.step(422, False, False, True, cutoff_q8, False) == policy.OPEN
+
+
+@pytest.mark.parametrize("period", [100, 120, 150])
+def test_word_repeated_every_second_opens_again_once_the_lid_is_closed(period):
+    lid = make(open_ms=3000, silence_ms=60000)
+    word = [60] * 5 + [150] * 5 + [245] * 20 + [120] * 10
+    actions = run(lid, 200, (word + [5] * (period - len(word))) * 30)
+    said = 30 * period / 100
+    assert actions.count(policy.OPEN) >= said / (3 + 2 * period / 100)
+
+
+def test_word_in_progress_when_the_lid_closes_is_a_refractory_near_miss():
+    lid = make(open_ms=1000)
+    actions = run(lid, 200, [240] + [0] * 90 + [240] * 25 + [0] * 30 + [240])
+    assert [i for i, action in enumerate(actions) if action == policy.OPEN] == [0, len(actions) - 1]
+    assert [i for i, action in enumerate(actions) if action == policy.NEAR_MISS] == [116]
+
+
+@pytest.mark.parametrize("low", [19, 20])
+def test_second_hit_needs_a_score_known_to_have_been_low_for_200_ms(low):
+    lid = make(open_ms=500)
+    run(lid, 200, [240] * 5 + [-1] * 200 + [64] * 200 + [63] * low)
+    assert lid.state == "closed"
+    assert (lid.step(700, False, False, True, 240, False) == policy.OPEN) == (low == 20)
+
+
+def test_refractory_time_of_months_counts_no_further():
+    lid = make()
+    lid.step(200, False, False, False, 0, True)
+    before = lid._low_hops
+    lid.step(201, False, False, False, 0, True)
+    assert lid._low_hops == before, "a count that grows for months becomes an object"
 
 
 def test_button_held_since_the_start_is_neither_press_nor_presence():

@@ -23,7 +23,7 @@ while True:
         outputs = []
         for i in range(12):
             column = array("H", [(i * 97 + k * 13) % 660 for k in range(40)])
-            if push_column(0, column, ring, state, 0) == network.stride:
+            if push_column(0, column, ring, state) == network.stride:
                 network.infer(ring, pop_columns(state))
                 outputs.append(network.prob)
         print("ran", outputs)

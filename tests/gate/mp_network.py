@@ -12,7 +12,7 @@ ring, state = network.new_ring(network.stride)
 column = array("H", bytes(80))
 out = bytearray()
 while sys.stdin.buffer.readinto(column) == 80:
-    if push_column(0, column, ring, state, 0) == network.stride:
+    if push_column(0, column, ring, state) == network.stride:
         network.infer(ring, pop_columns(state))
         out.append(network.prob)
 sys.stdout.buffer.write(out)

@@ -318,9 +318,9 @@ class StreamingNetwork:
         return self.logistic[self.rows[self.network.layers[-1].output.buffer.index][-1][0] + 128]
 
 
-def sliding_mean(outputs: Sequence[int], window: int, cutoff_sum: int) -> tuple[int, bool]:
-    """(mean of the newest `window` outputs, whether their sum is above the cutoff): 0 while there are fewer."""
-    if len(outputs) < window:
-        return 0, False
+def sliding_mean(outputs: Sequence[int], window: int, cutoff_sum: int, needed: int) -> tuple[int, bool]:
+    """(mean of the newest `window` outputs, whether their sum is above the cutoff): -1 while there are fewer than `needed`."""
+    if len(outputs) < needed:
+        return -1, False
     total = sum(outputs[-window:])
     return total // window, total > cutoff_sum

@@ -24,7 +24,7 @@ def outputs(blob: bytes, columns: networks.Columns) -> list[int]:
     ring, state = network.new_ring(network.stride)
     probs = []
     for column in columns:
-        if feature_ring.push_column(0, array("H", column.tolist()), ring, state, 0) == network.stride:
+        if feature_ring.push_column(0, array("H", column.tolist()), ring, state) == network.stride:
             network.infer(ring, feature_ring.pop_columns(state))
             probs.append(network.prob)
     return probs

@@ -37,23 +37,21 @@ def test_feature_ring_columns_equal_the_formula(machine: Any, rng: random.Random
     state = machine.buffer(words([0, 0, capacity, stride, 0, *quantise.feature_scale(scale, zero)]))
     features = machine.buffer(bytes(80))
     near_ties = sorted(range(65536), key=lambda feature: abs(feature * 0.0390625 / scale % 1 - 0.5))[:200]
-    unread: list[tuple[list[int], int]] = []
+    unread: list[list[int]] = []
     overrun = False
     for number in range(200):
         values = [rng.choice((0, 65535, *near_ties)) if rng.random() < 0.5 else rng.randrange(65536) for _ in range(40)]
-        tag = rng.getrandbits(30)
         features[:] = halves(values)
-        count = ring.push_column(0, features, columns, state, tag)
-        unread.append(([reference.quantised_feature(value, scale, zero) + 128 for value in values], tag))
+        count = ring.push_column(0, features, columns, state)
+        unread.append([reference.quantised_feature(value, scale, zero) + 128 for value in values])
         if len(unread) > capacity:
             del unread[:stride]
             overrun = True
         assert (count, bool(as_words(state)[4])) == (len(unread), overrun), f"column {number}, seed {SEED}"
         if len(unread) >= stride and rng.random() < 0.3:
             at = ring.pop_columns(state)
-            for content, kept in unread[:stride]:
+            for content in unread[:stride]:
                 assert list(columns[at : at + 40]) == content, f"column {number}, seed {SEED}"
-                assert ring.column_tag(columns, at) == kept
                 at += ring.COLUMN_BYTES
             del unread[:stride]
     assert overrun
@@ -76,10 +74,10 @@ def test_arena_rows_keep_their_history(machine: Any, rng: random.Random) -> None
     kept = [[bytes(row) for _ in range(rows)] for row, rows in sizes]
     for number, (row, rows) in enumerate(sizes):
         memory[4 * number : 4 * number + 4] = words([slides[5 * number + 2] + (rows - 2) * row])
-    columns, table = machine.buffer(bytes(3 * 44)), machine.buffer(words(slides))
+    columns, table = machine.buffer(bytes(3 * 40)), machine.buffer(words(slides))
     for step in range(40):
         content = [rng.randbytes(40) for _ in range(3)]
-        columns[:] = b"".join(column + bytes(4) for column in content)
+        columns[:] = b"".join(content)
         arena.advance(memory, columns, memory, table, 0, 3, len(sizes) - 1)
         kept[0] += content
         for number in (1, 2):  # a layer writes its output where the head now is
@@ -159,7 +157,7 @@ def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> No
     for column in columns:
         features[:] = halves(column)
         fresh.append([reference.quantised_feature(value, made.input_scale, made.input_zero) for value in column])
-        if ring.push_column(0, features, content, state, 0) < made.stride:
+        if ring.push_column(0, features, content, state) < made.stride:
             continue
         ours.infer(content, ring.pop_columns(state))
         probs.append(theirs.infer(fresh))
@@ -169,8 +167,7 @@ def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> No
             head = int.from_bytes(ours._arena[4 * buffer.index : 4 * buffer.index + 4], "little")
             found = [byte - 128 for byte in ours._arena[head : head + buffer.channels]]
             assert found == theirs.rows[buffer.index][-1], f"{layer.where}, inference {len(probs)}, seed {SEED}"
-        mean, hit = reference.sliding_mean(probs, 5, 1000)
-        assert (ours.prob, ours.mean_q8, ours.hit) == (probs[-1], mean, hit)
+        assert ours.prob == probs[-1]
 
 
 def columns_of(rng: random.Random, count: int) -> list[list[int]]:
@@ -202,17 +199,17 @@ def test_formulas_equal_the_reference_kernels(rng: random.Random) -> None:
 # -- sliding mean ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("window", [1, 5, 255])
-def test_sliding_mean_equals_the_formula(machine: Any, rng: random.Random, window: int) -> None:
+@pytest.mark.parametrize(("window", "needed"), [(1, 1), (5, 5), (255, 255), (1, 101), (5, 34)])
+def test_sliding_mean_equals_the_formula(machine: Any, rng: random.Random, window: int, needed: int) -> None:
     sliding_mean = machine.module("smoothing").sliding_mean
-    recent, state = machine.buffer(bytes(window)), machine.buffer(words([0, 0, 0, window]))
+    recent, state = machine.buffer(bytes(window)), machine.buffer(words([0, 0, 0, window, needed]))
     cutoff_sum = 150 * window
     outputs: list[int] = []
     hits = 0
-    for number in range(3 * window + 40):
+    for number in range(3 * needed + 40):
         outputs.append(rng.randint(0, 255) if number % 97 else 255)
         found = sliding_mean(outputs[-1], 0, recent, state, cutoff_sum)
-        mean, hit = reference.sliding_mean(outputs, window, cutoff_sum)
+        mean, hit = reference.sliding_mean(outputs, window, cutoff_sum, needed)
         assert (found >> 1, found & 1) == (mean, hit), f"output {number}, seed {SEED}"
         hits += hit
     assert hits or window == 255

@@ -49,7 +49,7 @@ def network_on(gate: gates.Gate, model: str, pcm: Samples) -> Measurement:
 def gate_closed(gate: gates.Gate, model: str, pcm: Samples) -> Measurement:
     """With the energy gate on, and sound that leaves it closed: the network is idle."""
     detector = gate.detector(model)
-    return measure("energy gate closed", gate.board, gate.ear(detector), gates.slots_of(pcm), 2 * WARM_HOPS)
+    return measure("energy gate closed", gate.board, gate.ear(detector), gates.slots_of(pcm), 4 * WARM_HOPS)
 
 
 def kernel_table(measured: Measurement) -> Table:

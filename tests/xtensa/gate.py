@@ -92,7 +92,7 @@ def outputs(gate: Gate, model: str, columns: NDArray[np.uint16]) -> list[int]:
     probs = []
     for content in columns:
         column[:] = memoryview(content)
-        if feature_ring.push_column(0, column, ring, state, 0) == network.stride:
+        if feature_ring.push_column(0, column, ring, state) == network.stride:
             network.infer(ring, feature_ring.pop_columns(state))
             probs.append(network.prob)
     return probs

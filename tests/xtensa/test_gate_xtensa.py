@@ -125,7 +125,7 @@ def test_emulated_gate_equals_micropython(tmp_path: Path, energy_gate: bool) -> 
 def test_bench_counts_an_idle_network_as_nothing() -> None:
     gate = gates.Gate()
     on = bench_gate.network_on(gate, "alexa", sounds.speech_like(SEED, 0.5))
-    closed = bench_gate.gate_closed(gate, "alexa", sounds.room(SEED, 0.8))
+    closed = bench_gate.gate_closed(gate, "alexa", sounds.room(SEED, 1.6))
     assert {kernel.name.partition(".")[0] for kernel in on.kernels} >= {"fft", "channels", "kernels", "energy", "pcm"}
     assert not any(kernel.name.startswith("kernels.") for kernel in closed.kernels)
     assert on.largest_hop > on.per_hop > closed.per_hop > closed.own > 50_000

@@ -5,7 +5,7 @@
 import micropython
 from micropython import const
 
-_COLUMN_BYTES = const(44)  # as in feature_ring.py
+_COLUMN_BYTES = const(40)  # as in feature_ring.py
 
 # Words that describe a sliding buffer: its number, bytes a row, its first byte, its end, bytes of history to keep
 _NUMBER = const(0)

@@ -3,9 +3,7 @@
 import micropython
 from micropython import const
 
-_FEATURES = const(40)
-COLUMN_BYTES = const(_FEATURES + 4)  # with a tag of 32 bits
-_TAG = const(_FEATURES // 4)  # the tag's word in a column
+COLUMN_BYTES = const(40)  # a byte a feature
 _BYTE_MASK = const((1 << 8) - 1)
 
 # Words of the ring's state: the column written next, how many are unread, the capacity and how many an inference reads
@@ -23,7 +21,7 @@ _OFFSET_LOW = const(8)
 
 
 @micropython.viper
-def push_column(reg0: int, features: ptr16, ring: ptr8, state: ptr32, tag: int) -> int:
+def push_column(reg0: int, features: ptr16, ring: ptr8, state: ptr32) -> int:
     # 40 uint16 features become the next column, rounded as pymicro-wakeword does. Returns how many columns are unread.
     # When the ring is full, a whole inference is dropped, so that those that run keep their places in time.
     scale_high = state[_SCALE_HIGH]
@@ -32,8 +30,7 @@ def push_column(reg0: int, features: ptr16, ring: ptr8, state: ptr32, tag: int) 
     offset_low = state[_OFFSET_LOW]
     column = state[_WRITE]
     out = ptr8(int(ring) + column * COLUMN_BYTES)
-    ptr32(out)[_TAG] = tag
-    end = int(out) + _FEATURES
+    end = int(out) + COLUMN_BYTES
     while int(out) < end:
         reg0 = features[0]
         low = reg0 * scale_low + offset_low >> 15
@@ -68,8 +65,3 @@ def pop_columns(state: ptr32) -> int:
         column += state[_CAPACITY]
     state[_UNREAD] = state[_UNREAD] - state[_STRIDE]
     return column * COLUMN_BYTES
-
-
-@micropython.viper
-def column_tag(ring: ptr32, at: int) -> int:
-    return ptr32(int(ring) + at)[_TAG]

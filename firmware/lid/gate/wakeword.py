@@ -2,10 +2,15 @@
 # A streaming wake word network: `stride` columns of features in, one byte of probability out.
 from array import array
 
+from micropython import const
+
 from lid.gate import arena, feature_ring, kernels, model_file, rescale
 from lid.gate.arena import advance
 from lid.gate.rescale import requantise
 from lid.gate.smoothing import sliding_mean
+
+# A second. What a reset network says of its first columns is no answer to them: some published ones hit in silence.
+_COLD_COLUMNS = const(100)
 
 
 class WakeWord:
@@ -19,7 +24,8 @@ class WakeWord:
         self._logits = layout.logits
         self._feature_scale = layout.feature_scale
         self._recent = bytearray(layout.window)  # outputs, for the sliding mean
-        self._mean_state = array("i", (0, 0, 0, layout.window))
+        needed = max(layout.window, _COLD_COLUMNS // layout.stride + 1)
+        self._mean_state = array("i", (0, 0, 0, layout.window, needed))
         self._arena = bytearray(layout.arena_bytes)
         self._slides = array("i")  # what arena.advance() wants of each sliding buffer, the input's first
         self._others = -1  # how many but the input
@@ -74,7 +80,7 @@ class WakeWord:
         for i in range(self.window):
             self._recent[i] = 0
         self.prob = 0
-        self.mean_q8 = 0
+        self.mean_q8 = -1  # cold: not known
         self.hit = False
 
     # a ring of columns, a multiple of the stride, and its state, for feature_ring.push_column()

@@ -15,6 +15,7 @@ from earlid.evaluate import measure
 from earlid.evaluate.tasks import ALWAYS, Task
 from earlid.gate import models
 from earlid.gate.audio import RATE_HZ
+from earlid.gate.score import COLD_COLUMNS
 
 
 def pymicro_scores(pcm: NDArray[np.int16], model: models.Model) -> NDArray[np.int64]:
@@ -53,9 +54,9 @@ def compare_with_pymicro(tasks: Sequence[Task], model: models.Model, limit_s: fl
         theirs = pymicro_scores(pcm, model)
         pymicro_s += _cpu_s() - started_s
         audio_s += len(pcm) / RATE_HZ
-        count = min(len(ours), len(theirs))
-        steps = np.abs(ours[:count] - theirs[:count])
-        compared += count
+        cold, count = COLD_COLUMNS // model.network.stride, min(len(ours), len(theirs))
+        steps = np.abs(ours[cold:count] - theirs[cold:count])
+        compared += len(steps)
         different += int(np.count_nonzero(steps))
         largest = max(largest, int(steps.max(initial=0)))
     return {

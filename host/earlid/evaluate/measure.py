@@ -87,32 +87,15 @@ class Scores:
 
 
 def run_gate(pcm: NDArray[np.int16], model: models.Model, gate: GateSetting) -> Scores:
-    """The firmware's gate over samples, on MicroPython."""
+    """The firmware's gate over samples, on MicroPython.
+
+    Means are rounded up because the board compares sums: a cutoff c opens when a sum is above c * window.
+    """
     energy = score.EnergyThresholds(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
     inferences = [item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference)]
     t_ms = np.array([item.t_ms for item in inferences], dtype=np.int64)
-    probs = np.array([item.prob for item in inferences], dtype=np.int64)
-    return Scores(t_ms, mean_ceilings(t_ms, probs, model.manifest.window, model.network.stride * HOP_MS))
-
-
-def mean_ceilings(t_ms: NDArray[np.int64], probs: NDArray[np.int64], window: int, step_ms: int) -> NDArray[np.int64]:
-    """Mean of the last `window` outputs, rounded up, 0 until there are so many since the network last started.
-
-    Rounded up because the board compares the sum: a cutoff c opens when sum > c * window.
-
-    Args:
-        t_ms: when each output was, shape (n,); a step other than `step_ms` is a new start.
-        probs: outputs, 0 to 255, shape (n,).
-    """
-    scores = np.zeros(len(probs), dtype=np.int64)
-    if not len(probs):
-        return scores
-    starts = np.flatnonzero(np.diff(t_ms, prepend=t_ms[:1] - 2 * step_ms) != step_ms)
-    for first, last in zip(starts, [*starts[1:], len(probs)], strict=True):
-        if last - first >= window:
-            total = np.cumsum(np.concatenate([[0], probs[first:last]]))
-            scores[first + window - 1 : last] = -((total[:-window] - total[window:]) // window)
-    return scores
+    totals = np.array([item.total for item in inferences], dtype=np.int64)
+    return Scores(t_ms, -(-totals // model.manifest.window))
 
 
 def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:

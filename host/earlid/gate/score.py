@@ -16,6 +16,7 @@ from earlid.gate.models import Model
 from earlid.gate.runner import FEATURES, run_script
 
 HOP_MS = 10
+COLD_COLUMNS = 100  # the first of a network that was reset: what it says of them counts for nothing (lid/gate/wakeword.py)
 _FEATURE_MARK = 0x80000000
 _INFERENCE = np.dtype(
     [
@@ -25,7 +26,7 @@ _INFERENCE = np.dtype(
         ("hit", "u1"),
         ("gate", "u1"),
         ("energy", "<i2"),
-        ("zero", "<u2"),
+        ("total", "<u2"),
     ]
 )
 _FEATURE_BYTES = 4 + 2 * FEATURES
@@ -46,10 +47,16 @@ class Inference:
 
     t_ms: int  # end of its last hop, from the start of the sound
     prob: int  # the network's output byte
-    mean_q8: int  # mean of the last outputs, 0 until there are enough
+    mean_q8: int  # mean of the last outputs, 0 while the network is cold
     energy_log2_q8: int  # of its last hop
     gate: bool  # whether the energy gate was open at its last hop
     hit: bool
+    total: int  # the sum whose mean that is
+
+    @property
+    def cold(self) -> bool:
+        """Whether it was in a recording's first second, of which nothing counts."""
+        return self.t_ms <= (COLD_COLUMNS + 2) * HOP_MS
 
     def entry(self) -> dict[str, int | bool]:
         """The object that `earlid score --json` prints."""
@@ -102,8 +109,8 @@ def run(
 def _inferences(data: bytes) -> Iterator[Inference]:
     if len(data) % _INFERENCE.itemsize:
         raise UserError(f"MicroPython stopped early: {len(data)} bytes of results", FAILED)
-    for hop, prob, mean_q8, hit, gate, energy, _ in np.frombuffer(data, _INFERENCE).tolist():
-        yield Inference((hop + 1) * HOP_MS, prob, mean_q8, energy, bool(gate), bool(hit))
+    for hop, prob, mean_q8, hit, gate, energy, total in np.frombuffer(data, _INFERENCE).tolist():
+        yield Inference((hop + 1) * HOP_MS, prob, mean_q8, energy, bool(gate), bool(hit), total)
 
 
 def _columns_and_inferences(data: bytes) -> Iterator[Inference | Column]:

@@ -67,14 +67,22 @@ def _print(name: str, model: Model, seconds: float, results: Iterator[Inference 
         for before, result in zip([None, *inferences][:-1], inferences, strict=True)
         if result.hit and not (before and before.hit)
     ]
-    best = max(inferences, key=lambda result: result.mean_q8, default=None)
+    best = max((result for result in inferences if result.total), key=lambda result: result.mean_q8, default=None)
     console.print(f"{name}: {seconds:.1f} s, {len(inferences)} inferences of {model.manifest.wake_word!r}", markup=False)
     for hit in hits:
         console.print(f"  {hit.t_ms / 1000:8.2f} s  heard  (mean {hit.mean_q8} of 255, cutoff {model.cutoff_q8})", markup=False)
     if not hits:
-        text = f"the highest mean was {best.mean_q8} at {best.t_ms / 1000:.2f} s" if best else "the energy gate never opened"
+        opened = any(result.gate for result in inferences)
+        highest = f"the highest mean was {best.mean_q8} at {best.t_ms / 1000:.2f} s" if best else "the mean stayed 0"
+        text = highest if opened else "the energy gate never opened"
         console.print(f"  not heard: {text} (cutoff {model.cutoff_q8} of 255)", markup=False)
-        if best and best.mean_q8 and best.t_ms >= 1000 * seconds - STILL_RISING_MS:
+        if any(result.cold and result.prob > model.cutoff_q8 for result in inferences):
+            console.print(
+                "  There is something in the first second, in which nothing counts: the network has no past yet. "
+                "Put a second of the room's sound in front of the word.",
+                markup=False,
+            )
+        if best and best.t_ms >= 1000 * seconds - STILL_RISING_MS:
             console.print(
                 "  The score was still rising when the recording ended, and a board hears on: "
                 "put a second of silence behind the word.",
