@@ -20,7 +20,7 @@ from lid.wire_schema import SelfTestBit
 from tests.firmware.kit import FIRST_HOP_MS, Bench, check_chain
 
 LARGEST_BYTES = 512  # also on this 64-bit host, whose objects are twice those of a board
-SLOTS = 1008  # of a segment
+RECORDS = 1006  # of a segment
 FILL = Path(__file__).parent / "fill_journal.py"
 MICROPYTHON = str(Path(sys.executable).parent / "micropython")
 LOOP = "        while True:\n            app.hop()\n"
@@ -64,8 +64,9 @@ def patched(*changes: tuple[str, str, str]) -> dict[str, bytes]:
     return {**build.files, **build.loaders}
 
 
-def filled(*, then: str = "") -> dict[str, bytes]:
+def filled(*changes: tuple[str, str, str], then: str = "") -> dict[str, bytes]:
     return patched(
+        *changes,
         ("lid/start.py", LOOP, "        app.hop()\n        _fill_memory()\n" + then + LOOP),
         ("lid/start.py", "\n\ndef _open_journal(", PLANT + "\n\ndef _open_journal("),
     )
@@ -165,7 +166,7 @@ def test_full_journal_gives_way_and_is_synced_from_small_blocks(tmp_path):
     with Bench(flash=image, files=filled(), firmware=None, word=True):
         pass
     done = subprocess.run(
-        [MICROPYTHON, "-X", "heapsize=16M", str(FILL), str(image), str(22 * SLOTS - 11)],
+        [MICROPYTHON, "-X", "heapsize=16M", str(FILL), str(image), str(22 * RECORDS - 11)],
         env={**os.environ, "MICROPYPATH": str(firmware.root())}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -179,19 +180,21 @@ def test_full_journal_gives_way_and_is_synced_from_small_blocks(tmp_path):
             bench.board.run_ms(1000)
         bench.board.run_ms(5000)
         assert ("lost", "overwritten") in bench.events(), "no room was made"
-        assert bench.hello()["oldest"] == oldest + SLOTS
-        seq = oldest + SLOTS
+        assert bench.hello()["oldest"] == oldest + RECORDS
+        seq = oldest + RECORDS
         for _ in range(16):
             seq = bench.request("sync", from_=seq, max=64)["next"]
-        assert seq == oldest + SLOTS + 16 * 64
+        assert seq == oldest + RECORDS + 16 * 64
         assert "stopped by" not in bench.board.console
         assert len(bench.board.resets) == 1
 
 
 def test_room_in_the_journal_is_made_from_small_blocks():
-    with Bench(files=filled(then="        app.make_room()\n        app.hearing.start()\n"), firmware=None, word=True) as bench:
+    late = ("lid/start.py", "    if journal.needs_room():\n        app.make_room()\n", "")
+    files = filled(late, then="        app.make_room()\n        app.hearing.start()\n")
+    with Bench(files=files, firmware=None, word=True) as bench:
         bench.board.run_ms(3000)
-        assert sum(name.startswith("journal/0") for name in bench.board.read_files()) == 3
+        assert sum(name.startswith("journal/0") for name in bench.board.read_files()) == 2
         bench.open_by_button()
         goes_on(bench)
 

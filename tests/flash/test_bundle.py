@@ -132,6 +132,18 @@ def test_deployed_names_are_given_once_and_shadow_nothing() -> None:
     assert {name for name in new if name not in mpy.IMAGE_NAMES and not name.startswith("_")} == set(), "names that cost memory"
 
 
+def test_texts_of_tuples_are_shared_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "KINDS = ('open', 'close', 3)\nSIZES = (1, 2)\n\ndef run(x):\n    return KINDS.index(x), KINDS, SIZES\n"
+    text = bundle.join({"lid.start": source}, "lid.start", ["run"])
+    assert executed(text, monkeypatch)["run"]("close") == (1, ("open", "close", 3), (1, 2))
+    assert text.count("tuple([") == 1
+    reasons = "REASONS = (" + ", ".join(f"'reason{number}'" for number in range(30)) + ")\n\ndef run():\n    return REASONS\n"
+    plain, shared = (mpy.measure(firmware_build.compile_module(one, "x", "xtensawin")) for one in (
+        reasons, bundle.join({"lid.start": reasons}, "lid.start", ["run"])
+    ))  # fmt: skip
+    assert plain.heap - shared.heap > 400
+
+
 def test_list_of_the_images_names_holds_names_once() -> None:
     assert len(set(mpy.IMAGE_NAMES)) == len(mpy.IMAGE_NAMES) > 700
     assert all(name.isidentifier() and not name.startswith("_") for name in mpy.IMAGE_NAMES)

@@ -245,7 +245,8 @@ class _Renamer(ast.NodeTransformer):
 
     def statements(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
         """Without imports and docstrings."""
-        return [self.visit(node) for node in body if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node)]
+        kept = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node)]
+        return [self.visit(node if self._locals else _with_shared_texts(node)) for node in kept]
 
     def _global(self, name: str) -> str:
         module = self._module
@@ -332,6 +333,14 @@ class _Renamer(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
         return ast.Pass()
+
+
+def _with_shared_texts(node: ast.stmt) -> ast.stmt:
+    # A constant tuple has its own copy of every text in it, a list takes those that code has as names.
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+        if any(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in node.value.elts):
+            node.value = ast.Call(ast.Name("tuple", ast.Load()), [ast.List(node.value.elts, ast.Load())], [])
+    return node
 
 
 def _is_text(node: ast.stmt) -> bool:
