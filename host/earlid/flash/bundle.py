@@ -337,11 +337,14 @@ class _Renamer(ast.NodeTransformer):
 
 def _with_shared_texts(node: ast.stmt) -> ast.stmt:
     # A constant tuple has its own copy of every text in it, a list takes those that code has as names.
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
-        if any(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in node.value.elts):
-            node.value = ast.Call(ast.Name("tuple", ast.Load()), [ast.List(node.value.elts, ast.Load())], [])
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple) and any(map(_is_string, node.value.elts)):
+        node.value = ast.Call(ast.Name("tuple", ast.Load()), [ast.List(node.value.elts, ast.Load())], [])
     return node
 
 
 def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return isinstance(node, ast.Expr) and _is_string(node.value)
+
+
+def _is_string(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
