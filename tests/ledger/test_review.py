@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from earlid.ledger.exposure import LONGEST_MS, SLACK_MS
 from earlid.ledger.gaps import find_gaps
 from earlid.ledger.queries import openings
 from earlid.ledger.reader import Reader
+from earlid.ledger.render import print_report
 from earlid.ledger.report import BAR_CELLS, live_today, make_report
 from earlid.ledger.store import Ledger
 from earlid.ledger.time_format import bounds_text
@@ -193,6 +195,10 @@ def test_rail_live_for_days_is_one_row_wherever_one_looks(berlin, sqlite_locatio
                 assert (found.seq, found.reason, found.ended) == (2, "welded", "mute" if last else "live")
                 assert found.start_ms == local_ms(2026, 11, 19, 1)
                 assert report.live.least_ms > 22 * hour
+                text = io.StringIO()
+                print_report(report, text)
+                when = "01:00:00" if day == 19 else "19 Nov 01:00:00"
+                assert f" 2 {when} live welded" in " ".join(text.getvalue().split())
         with Ledger(sqlite_location) as ledger:
             ledger.add(BOARD, seal_all(rows)[-1:])
 

@@ -149,19 +149,31 @@ def _show_entries(report: Report, output: TextOutput) -> None:
     many = len(titles) > 1
     # What ends an opening stands in its row; a rail that was live with the lid closed stands first.
     shown = [entry for entry in report.entries if entry.event not in _ENDS or _identity(entry) in opening_of] or report.entries
-    outside = {key for key, opening in opening_of.items() if opening.outside}
-    first = [entry for entry in shown if _identity(entry) in outside]
+    outside = {key: opening for key, opening in opening_of.items() if opening.outside}
     shown = [entry for entry in shown if _identity(entry) not in outside]
+    narrow = output.columns < _NARROW
     names = ["number", "board", "time", "", "what", "why", "live", "ended", "score", "label"]
     rows: list[tuple[list[str], str]] = []
+    for opening in outside.values():
+        when = clock_text(opening.start_ms)
+        if len(report.days) > 1 or opening.start_ms < report.from_ms:
+            when = f"{' '.join(day_text(local_day(opening.start_ms)).split()[1:3])} {when}"
+        cells = [
+            str(opening.seq),
+            when,
+            uncertainty_text(opening.unc_ms),
+            "live",
+            opening.reason,
+            _live_text(opening, narrow=narrow),
+        ]
+        rows.append(([cells[0], titles[opening.board] if many else "", *cells[1:], opening.ended, "", ""], "red"))
     day = None
-    for entry in [*first, *shown[-ROWS_SHOWN:]]:
+    for entry in shown[-ROWS_SHOWN:]:
         if local_day(entry.wall_ms) != day and len(report.days) > 1:
             day = local_day(entry.wall_ms)
             rows.append(([day_text(day)], "bold"))
-        cells = _entry_cells(entry, opening_of.get(_identity(entry)), narrow=output.columns < _NARROW)
-        style = "red" if _identity(entry) in outside else _STYLES.get(entry.event, "")
-        rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], style))
+        cells = _entry_cells(entry, opening_of.get(_identity(entry)), narrow=narrow)
+        rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], _STYLES.get(entry.event, "")))
     output.line()
     output.table(names, rows)
     if len(shown) > ROWS_SHOWN:
@@ -175,9 +187,7 @@ def _identity(entry: Entry) -> tuple[str, int, int]:
 def _entry_cells(entry: Entry, opening: Opening | None, *, narrow: bool) -> list[str]:
     live = ended = ""
     if opening:
-        live, ended = bounds_text(opening.least_ms, opening.most_ms), opening.ended
-        if narrow and " to " in live:
-            live = f"≤{live.partition(' to ')[2]}"
+        live, ended = _live_text(opening, narrow=narrow), opening.ended
     scored = entry.event == "near-miss" or (entry.event == "open" and entry.reason == "word")
     score = f"{entry.score}/{entry.b}" if scored else ""
     label = {True: "true", False: "false", None: ""}[entry.label]
@@ -186,6 +196,11 @@ def _entry_cells(entry: Entry, opening: Opening | None, *, narrow: bool) -> list
         why = f"{entry.a} records of a host held back"
     time = clock_text(entry.wall_ms)
     return [str(entry.seq), time, uncertainty_text(entry.unc_ms), entry.event, why, live, ended, score, label]
+
+
+def _live_text(opening: Opening, *, narrow: bool) -> str:
+    text = bounds_text(opening.least_ms, opening.most_ms)
+    return f"≤{text.partition(' to ')[2]}" if narrow and " to " in text else text
 
 
 def _plural(count: int, one: str, more: str = "") -> str:
