@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The board's own event log: numbered, chained records over lid.segments. append() returns when the record is durable.
 # The key that seals them moves forward with every segment, and the one before it is overwritten.
+import binascii
+
 from lid import files, record
 from lid.segments import KEY_SLOTS, SLOTS, FlashError
 
@@ -162,9 +164,9 @@ class Journal:
         return fields[-2] if "no-memory" in fields else -1
 
     def holds(self, seq, link):
-        """Whether record seq is here, or was acknowledged, and has that link."""
+        """Whether record seq is here with that link, in hex, or was acknowledged."""
         data = self.find(seq) if seq > self.acked else None
-        return seq <= self.acked or (data is not None and bytes(data[40:52]) == link)
+        return seq <= self.acked or (data is not None and binascii.hexlify(data[40:52]).decode() == link)
 
     def acknowledge(self, seq):
         """A paired host holds everything up to seq."""

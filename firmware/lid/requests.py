@@ -26,7 +26,7 @@ _CONSENTED = const(2)
 
 
 class Refused(Exception):
-    # args: (err, say), of busy also the hops to wait
+    # args: err, say, and of busy the hops to wait
     pass
 
 
@@ -48,11 +48,11 @@ class Requests:
         self._tests = authority.Bucket(_TESTS, _TEST_HOPS)
         self._held_back = 0  # records that found no room,
         self._held_back_at = 0  # since
-        self._previous = None  # digest of the settings before the last change, once read
         self._wall_told = 0  # wall clock less uptime, as last recorded
 
     def _new_nonce(self):
         self._nonce = binascii.hexlify(self._parts.board.random_bytes(8)).decode()
+        return self._nonce
 
     def poll(self):
         """Once a hop: answer what came, see to what waits for consent, and go on with a sync."""
@@ -67,8 +67,10 @@ class Requests:
         elif verdict:
             self._right = 0
             self._refuse_waiting("nobody consented in time", True)
-        if self._held_back:
-            self._tell_held_back(now)
+        if self._held_back and not self._must_make_room() and not self._records.take(now):
+            count = self._held_back
+            self._held_back = 0
+            parts.append("limited", "", count, (now - self._held_back_at) * health.HOP_MS)
         received = parts.link.receive()
         if received:
             for body in received:
@@ -99,15 +101,18 @@ class Requests:
             if verb not in VERBS:
                 raise Refused("unknown", "this board knows: " + " ".join(VERBS))
             if "mac" in body and not right and verb != "sync":
-                self._check_mac(body)
-                reply["nonce"] = self._nonce
+                if body["mac"] != signing.request_mac(self._parts.journal.key, self._nonce, signing.canonical(body)):
+                    raise Refused("mac", "not signed with this board's key and newest nonce")
+                self._right = _SIGNED
+                reply["nonce"] = self._new_nonce()
             values = _HANDLERS[VERBS.index(verb)](self, body)
             if values is None:
                 return  # a sync: its reply follows the records
             reply.update(values)
+        except ValueError as error:  # what lid.config and lid.signing refuse
+            reply.update({"ok": False, "err": "argument", "say": str(error)})
         except Refused as refused:
-            reply["ok"] = False
-            reply["err"], reply["say"] = refused.args[:2]
+            reply.update({"ok": False, "err": refused.args[0], "say": refused.args[1]})
             if len(refused.args) > 2:
                 reply["ms"] = refused.args[2] * health.HOP_MS
         self._reply(body, reply)
@@ -117,16 +122,10 @@ class Requests:
         self._last_at = self._parts.clock.hops()
         self._parts.link.send(reply)
 
-    def _check_mac(self, body):
-        if body["mac"] != signing.request_mac(self._parts.journal.key, self._nonce, _canonical(body)):
-            raise Refused("mac", "not signed with this board's key and newest nonce")
-        self._right = _SIGNED
-        self._new_nonce()
-
     # --- consent -------------------------------------------------------------------------------------------------
 
     def _announce(self, body):
-        digest = signing.digest(_canonical(body))
+        digest = signing.digest(signing.canonical(body))
         consent = self.consent
         self._refuse_waiting("another request took its place", True)
         now = self._parts.clock.hops()
@@ -168,32 +167,18 @@ class Requests:
             self._held_back += 1
         return hops
 
-    def _tell_held_back(self, now):
-        if self._must_make_room() or self._records.take(now):
-            return
-        count = self._held_back
-        self._held_back = 0
-        self._parts.append("limited", "", count, (now - self._held_back_at) * health.HOP_MS)
-
-    def _may_record(self):
-        _not_busy(self._hops_to_record())
-
-    def _may_test(self):
+    def _must_be_closed(self):
         if self._parts.policy.state != "closed":
             raise Refused("state", "the lid must be closed and not muted")
         _not_busy(_TEST_HOPS if self._must_make_room() else self._tests.take(self._parts.clock.hops()))
 
     # --- the requests --------------------------------------------------------------------------------------------
 
-    def hello(self):
+    def hello(self, body):
         hello = self._status.hello()
         hello["nonce"] = self._nonce
         if self.consent.request:
             hello["ask"] = self.consent.ask(self._parts.clock.hops())
-        return hello
-
-    def _hello(self, body):
-        hello = self.hello()
         return {"hi": {name: hello[name] for name in _BRIEF} if body.get("brief") else hello}
 
     def _start_sync(self, body):
@@ -224,11 +209,7 @@ class Requests:
     def _ack(self, body):
         seq = _integer(body, "seq", 0, 0xFFFFFFFF)
         journal = self._parts.journal
-        try:
-            link = binascii.unhexlify(body.get("link"))
-        except (ValueError, TypeError):
-            raise Refused("argument", "link must be 24 hex digits")
-        if not journal.holds(seq, link):
+        if not journal.holds(seq, body.get("link")):
             raise Refused("argument", "record %d has another link here" % seq)
         if self._right:
             journal.acknowledge(seq)
@@ -245,7 +226,7 @@ class Requests:
         offset_ms = wall_ms - clock.ms()
         told = self._right == clock.vouched and abs(offset_ms - self._wall_told) <= _TOLD_MS
         if not told:
-            self._may_record()
+            _not_busy(self._hops_to_record())
             self._wall_told = offset_ms
         clock.set_wall(wall_ms, uncertainty_ms, self._right)
         if not told:
@@ -266,17 +247,18 @@ class Requests:
 
     def _selftest(self, body):
         parts = self._parts
-        self._may_test()
-        self._may_record()
+        self._must_be_closed()
+        _not_busy(self._hops_to_record())
         bits, drop_ms = selftest.run_and_record(parts.board, parts.hearing, parts.policy, parts)
         parts.clock.tick()
         return {"bits": bits, "drop_ms": drop_ms}
 
     def _config_get(self, body):
-        if self._previous is None:  # read once: whoever asks again and again must not keep the flash busy
-            previous = files.load_previous_config()
-            self._previous = "%08x" % config.digest(previous) if previous else ""
-        return {"config": self._settings, "digest": "%08x" % config.digest(self._settings), "previous": self._previous}
+        previous = files.load_previous_config()
+        return {
+            "config": self._settings, "digest": "%08x" % config.digest(self._settings),
+            "previous": "%08x" % config.digest(previous) if previous else "",
+        }  # fmt: skip
 
     def _config_set(self, body):
         changes = body.get("config")
@@ -284,10 +266,7 @@ class Requests:
             raise Refused("argument", "config must be an object of settings")
         complete = dict(self._settings)
         complete.update(changes)
-        try:
-            complete = config.check(complete)
-        except ValueError as error:
-            raise Refused("argument", str(error))
+        complete = config.check(complete)
         may_be_signed = self._right == _SIGNED and not config.loosens(self._settings, complete)
         return self._change(body, complete, "changed", may_be_signed)
 
@@ -299,33 +278,35 @@ class Requests:
 
     def _change(self, body, complete, reason, may_be_signed):
         before, after = config.digest(self._settings), config.digest(complete)
-        if before != after:
-            if may_be_signed:
-                if self._parts.policy.state == "open":
-                    raise Refused("state", "the lid is open: close it first")
-                self._may_record()
-            elif self._right != _CONSENTED:
-                return self._announce(body)
-            self._put_in_force(complete, reason, before, after)
-        return {"digest": "%08x" % after}
-
-    def _put_in_force(self, complete, reason, before, after):
-        append = self._parts.append
+        if before == after:
+            return {"digest": "%08x" % after}
+        parts = self._parts
+        if may_be_signed:
+            if parts.policy.state == "open":
+                raise Refused("state", "the lid is open: close it first")
+            _not_busy(self._hops_to_record())
+        elif self._right != _CONSENTED:
+            return self._announce(body)
         try:
             # Durable first, as with an opening: nothing is loosened without a record.
-            if not append("config", reason, before, after):
+            if not parts.append("config", reason, before, after):
                 raise OSError(5)
             try:
-                files.save_config(self._settings, complete, self._parts.board.feed)
+                files.save_config(self._settings, complete, parts.board.feed)
             except OSError:
-                append("config", "rolled-back", after, before)
+                parts.append("config", "rolled-back", after, before)
                 raise
         except OSError:
             raise Refused("flash", "the configuration could not be written; the old one holds")
-        self._previous = "%08x" % before
         self._settings.update(complete)
+<<<<<<< HEAD
         self._parts.hearing.configure(complete)
         self._parts.policy.configure(complete, self._parts.hearing.cutoff_q8())
+=======
+        parts.policy.configure(complete)
+        parts.hearing.configure(complete)
+        return {"digest": "%08x" % after}
+>>>>>>> 638eae6 (requests: Less code: one place that refuses arguments, one that changes settings.)
 
     def _pair(self, body):
         if self._right != _CONSENTED:
@@ -341,7 +322,7 @@ class Requests:
 
         parts = self._parts
         length_ms = _integer(body, "ms", mic_probe.SHORTEST_MS, mic_probe.LONGEST_MS)
-        self._may_test()
+        self._must_be_closed()
         result = mic_probe.run(parts.board, parts.hearing, length_ms)
         parts.clock.tick()
         if result is None:
@@ -351,7 +332,7 @@ class Requests:
 
 _BRIEF = ("board", "boot", "ms", "seq", "oldest", "link", "nonce", "epoch")  # a short line, for a bad one
 _HANDLERS = (  # in the order of VERBS
-    Requests._hello,
+    Requests.hello,
     Requests._start_sync,
     Requests._ack,
     Requests._set_clock,
@@ -372,13 +353,6 @@ def _integer(body, name, low, high):
     if type(value) is not int or not low <= value <= high:
         raise Refused("argument", "%s must be a whole number from %d to %d" % (name, low, high))
     return value
-
-
-def _canonical(body):
-    try:
-        return signing.canonical(body)
-    except ValueError as error:
-        raise Refused("argument", str(error))
 
 
 def _not_busy(hops):

@@ -6,6 +6,7 @@ import hashlib
 from lid import record
 from lid.portable import const
 
+_NO_TEXT = "an argument must be a whole number, a short text without spaces, or an object of whole numbers"
 _TEXT_MAX = const(480)  # the longest has all settings; a board has no block for more
 
 
@@ -26,17 +27,17 @@ def canonical(body):
     for word in words:
         size += len(word)
     if size > _TEXT_MAX:
-        raise ValueError("a request to sign or consent to has a short text")
+        raise ValueError(_NO_TEXT)
     text = " ".join([body["do"]] + words)
     # Each word is one argument: no two requests have the same text.
     if text.count(" ") != len(words) or text.count("=") != len(words):
-        raise ValueError("a request to sign or consent to has no spaces in its texts")
+        raise ValueError(_NO_TEXT)
     return text
 
 
 def _word(name, inner, value):
     if "." in name or (type(value) is not int and (inner or type(value) is not str)):
-        raise ValueError("%s must be a whole number, a text, or an object of whole numbers" % name)
+        raise ValueError(_NO_TEXT)
     return "%s%s=%s" % (name, inner, value)
 
 

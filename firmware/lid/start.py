@@ -164,7 +164,7 @@ def _begin(app, board, journal, starts, is_new, problems):
     else:
         selftest.run_and_record(board, app.hearing, app.policy, app.recorder)
         app.clock.tick()
-    app.link.send({"hi": app.requests.hello()})
+    app.link.send(app.requests.hello({}))
 
 
 def _end_receipt(contact, append, board, journal):

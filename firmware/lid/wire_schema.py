@@ -82,7 +82,7 @@ RequestId = Annotated[int, Field("`id` of the request", high=999_999)]
 Nonce = Annotated[str, Field("what the next signed request is signed with", pattern="[0-9a-f]{16}", since=2)]
 Epoch = Annotated[int, Field("which key is in force: 0 for the first, one more for each that followed it", since=2)]
 RequestDigest = Annotated[
-    str, Field("digest of the request: first 32 bits of SHA-256(its canonical text)", pattern="[0-9a-f]{8}")
+    str, Field("digest of the request: first 32 bits of SHA-256(its canonical text)", pattern="[0-9a-f]{8}", since=2)
 ]
 
 
@@ -105,9 +105,9 @@ class BriefHello(TypedDict):
 class Ask(TypedDict):
     """`ask`: a request that waits for somebody's consent. Sent when it is announced; in `hi` while it waits."""
 
-    do: Annotated[str, Field("its name", pattern="[a-z-]{1,24}")]
+    do: Annotated[str, Field("its name", pattern="[a-z-]{1,24}", since=2)]
     digest: RequestDigest
-    ms: Annotated[int, Field("how long it still waits", "ms", high=60_000)]
+    ms: Annotated[int, Field("how long it still waits", "ms", high=60_000, since=2)]
 
 
 class Hello(BriefHello):
@@ -294,7 +294,7 @@ class Wait(TypedDict):
     """`wait`: the request is announced, and waits for consent."""
 
     ask: RequestDigest
-    ms: Annotated[int, Field("how long it waits at most", "ms", high=60_000)]
+    ms: Annotated[int, Field("how long it waits at most", "ms", high=60_000, since=2)]
 
 
 class WaitReply(Reply):

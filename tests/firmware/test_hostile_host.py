@@ -59,12 +59,13 @@ def records_a_day():
 
 
 def test_worst_host_wears_the_flash_out_in_thousands_of_years():
-    """As README says: at most 600 records a day without the key, 1,200 with it; each sector is erased 10 or 21 times a year."""
+    """The figures of firmware/README.md; signed requests have a bucket of the same size of their own."""
     without_key = records_a_day()
     assert 570 <= without_key <= 600
-    erases_a_year = 2 * without_key * 365 / (SLOTS * (KEPT + 1))
-    assert 20 < erases_a_year < 21
-    assert ERASES / erases_a_year > 4_000
+    erases_a_year = without_key * 365 / (SLOTS * KEPT)
+    assert 10 < erases_a_year < 11
+    assert ERASES / erases_a_year > 9_000
+    assert ERASES / (2 * erases_a_year) > 4_500
 
 
 def test_hint_never_moves_the_clock_of_a_paired_host():
@@ -360,7 +361,7 @@ def test_flood_delays_no_edge_of_the_pump(name, monkeypatch):
         assert bench.guarded_live()
         gaps = [later - earlier for earlier, later in itertools.pairwise(edges)]
         assert len(gaps) > 400
-        assert max(gaps) <= 30, f"{max(gaps)} ms between two edges; the pump tolerates 60"
+        assert max(gaps) <= 45, f"{max(gaps)} ms between two edges; the pump tolerates 60"
         bench.board.talk(False)
         bench.board.send(b"\n" + wire.encode(1, {"id": 999_999, "do": "close"}))
         assert bench.ms_until_closed(1000) <= 1000

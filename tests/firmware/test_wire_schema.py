@@ -287,12 +287,15 @@ def test_protocol_page_examples_decode_and_match_the_schema():
         _, body = wire.decode(line.encode())
         if way == ">":
             asked[body["id"]] = body
+            signature = {name: body.pop(name) for name in fields(wire_schema.Signature) if name in body}
+            assert problem(signature, wire_schema.Signature) == ""
             arguments = {name: value for name, value in body.items() if name not in ("id", "do")}
             assert problem(arguments, REQUESTS[body["do"]].arguments) == ""
             assert set(arguments) <= set(fields(REQUESTS[body["do"]].arguments))
         elif "re" in body:
             request = asked[body["re"]]
-            expected = REQUESTS[request["do"]].reply if body["ok"] else wire_schema.Refusal
+            done = wire_schema.WaitReply if "wait" in body else REQUESTS[request["do"]].reply
+            expected = done if body["ok"] else wire_schema.Refusal
             check(body, wire_schema.BriefHelloReply if request.get("brief") else expected)
         else:
             check_all([body])
