@@ -299,14 +299,9 @@ class Requests:
         except OSError:
             raise Refused("flash", "the configuration could not be written; the old one holds")
         self._settings.update(complete)
-<<<<<<< HEAD
-        self._parts.hearing.configure(complete)
-        self._parts.policy.configure(complete, self._parts.hearing.cutoff_q8())
-=======
-        parts.policy.configure(complete)
         parts.hearing.configure(complete)
+        parts.policy.configure(complete, parts.hearing.cutoff_q8())
         return {"digest": "%08x" % after}
->>>>>>> 638eae6 (requests: Less code: one place that refuses arguments, one that changes settings.)
 
     def _pair(self, body):
         if self._right != _CONSENTED:

@@ -20,11 +20,7 @@ from lid.wire_schema import SelfTestBit
 from tests.firmware.kit import FIRST_HOP_MS, Bench, check_chain
 
 LARGEST_BYTES = 512  # also on this 64-bit host, whose objects are twice those of a board
-<<<<<<< HEAD
 RECORDS = 1006  # of a segment
-=======
-SLOTS = 1006  # of a segment, for records
->>>>>>> 638eae6 (requests: Less code: one place that refuses arguments, one that changes settings.)
 FILL = Path(__file__).parent / "fill_journal.py"
 MICROPYTHON = str(Path(sys.executable).parent / "micropython")
 LOOP = "        while True:\n            app.hop()\n"
