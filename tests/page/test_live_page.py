@@ -93,6 +93,10 @@ def test_new_records_appear_without_reload(served, opened):
         store(ledger, kitchen)
         expect(first).to_have_class("outside")
         assert page.locator("#boards [data-state=live]").count() == 1
+        page.evaluate(f"earlid.view.set({at_ms} + 3500_000, {at_ms} + 3700_000)")  # it began before what is shown
+        expect(page.locator("#list tbody tr")).to_have_count(2)
+        expect(first).to_have_class("outside")
+        expect(page.locator("#tiles")).to_contain_text("1 time with the lid closed")
         kitchen.add(at_ms + 7_200_000, "dead", "mute", a=7_193_990, b=7_194_030)
         store(ledger, kitchen)
         page.wait_for_selector("#boards [data-state=live]", state="detached")

@@ -20,7 +20,7 @@ SHORT_ID = 8  # so much of an identifier in a table; --board takes it
 QUIET_DAYS = 14  # of more days, those without anything are only counted
 _SGR = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "cyan": "36", "blue": "34"}
 _STYLES = {
-    "fault": "red", "lost": "red", "live": "red", "limited": "yellow", "open": "yellow", "near-miss": "dim", "mute": "cyan",
+    "fault": "red", "lost": "red", "limited": "yellow", "open": "yellow", "near-miss": "dim", "mute": "cyan",
     "unmute": "cyan",
 }  # fmt: skip
 _BAR_STYLES = {"L": "red", "!": "red", "B": "cyan", "W": "yellow", "n": "dim", "|": "blue"}

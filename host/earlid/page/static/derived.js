@@ -82,6 +82,14 @@
     return found;
   });
 
+  // Rows of those in which a rail was live with the lid closed, newest first: few.
+  const outside = memoise("records", () => {
+    const { openings } = earlid.ledger;
+    const found = [];
+    for (let i = openings.rows - 1; i >= 0; i -= 1) if (openings.outside[i]) found.push(i);
+    return found;
+  });
+
   // Each board's openings that have ended, and how long its lid had been open when each began: by the word, by the
   // button. Even the shortest counts a millisecond, so that it shows.
   const liveSpans = memoise("records", () => {
@@ -117,5 +125,5 @@
     return sums;
   }));
 
-  earlid.derived = { word, near, marks, cutoffs, open, liveSpans, notMeantSums };
+  earlid.derived = { word, near, marks, cutoffs, open, outside, liveSpans, notMeantSums };
 }

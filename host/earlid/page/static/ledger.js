@@ -25,8 +25,8 @@
     ledger.recordsVersion += 1;
     mutes = null;
     longest_ms = 0;
-    const { live, rows } = ledger.openings;
-    for (let i = 0; i < rows; i += 1) if (live[i] > longest_ms) longest_ms = live[i];
+    const { t, live, rows } = ledger.openings;
+    for (let i = 0; i < rows; i += 1) longest_ms = Math.max(longest_ms, live[i] >= 0 ? live[i] : ledger.endOf(i) - t[i]);
   };
 
   // A change that the server sent; false when everything must be fetched anew.

@@ -30,14 +30,15 @@
     const [first, end] = all ? [0, table.rows] : [table.lowerBound(view.t0), table.lowerBound(view.t1)];
     const found = [];
     let count = 0;
-    const isOutside = (i) => table === earlid.ledger.openings && earlid.ledger.isOutside(i);
-    for (const outside of [true, false]) {
-      for (let i = end - 1; i >= first; i -= 1) {
-        if (isOutside(i) !== outside || (view.board >= 0 && table.board[i] !== view.board) || !fits(i)) continue;
-        if (count >= page * PAGE && found.length < PAGE) found.push(i);
-        count += 1;
-      }
-    }
+    const take = (i) => {
+      if ((view.board >= 0 && table.board[i] !== view.board) || !fits(i)) return;
+      if (count >= page * PAGE && found.length < PAGE) found.push(i);
+      count += 1;
+    };
+    const { ledger, derived } = earlid;
+    const outside = table === ledger.openings ? derived.outside() : [];
+    for (const i of outside) if (all || (i < end && ledger.endOf(i) >= view.t0)) take(i);
+    for (let i = end - 1; i >= first; i -= 1) if (!outside.length || !ledger.isOutside(i)) take(i);
     return [count, found];
   };
 
