@@ -41,6 +41,10 @@ class Hearing:
         if self._detector:
             self._detector.configure(settings)
 
+    def forget_word(self):
+        self._detector = None
+        gc.collect()
+
     def start(self):
         self._board.listening = True
         self._board.start_microphone()

@@ -68,6 +68,7 @@ def run(model_path):
         while True:
             app.hop()
     except Exception as error:
+        detector = None
         _restart(app, board, error)
 
 
@@ -223,6 +224,7 @@ def _restart(app, board, error):
     # An exception anywhere: both contacts open, one record, and a new start; three in a row stay closed.
     board.listening = False
     app.contact.release("fault")
+    app.hearing.forget_word()  # so that there is memory to record that there is none
     print("earlid: stopped by %s: %s" % (type(error).__name__, error))
     try:
         app.recorder.append("fault", *_fault_of(error, "exception"))

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from earlid import firmware
-from earlid.flash import firmware_build
+from earlid.flash import firmware_build, memory_plan
 from earlid.gate import models
 from earlid.virtual.board import VirtualBoard
+from earlid.virtual.processor import heap_like
 from earlid.virtual.simulation import INFERENCE
 from lid import record, signing, wire
 from lid.wire_schema import Record as JournalRecord
@@ -29,6 +30,17 @@ def deployed_files() -> dict[str, bytes]:
 @functools.cache
 def deployed_inference() -> tuple[str, str, str]:
     return firmware_build.deployed_method(firmware.root(), *INFERENCE)
+
+
+@functools.cache
+def chip_heap(blob: bytes | None) -> int:
+    """The virtual board's heap, as small as a chip's for the deployed firmware with this word."""
+    prompt = memory_plan.predict(memory_plan.deployed(), None)[0]
+    try:
+        sizes = memory_plan.word_sizes(blob) if blob else None
+    except ValueError:
+        sizes = None  # a damaged word is not loaded
+    return heap_like(prompt.free, sum(sizes.pieces) + sizes.arena if sizes else 0)
 
 
 @functools.cache
@@ -57,6 +69,7 @@ class Bench:
         if options.get("deploy", True) and not any(name.startswith("lid/") for name in content):
             options["firmware"], content = None, {**deployed_files(), **content}
             options.setdefault("inference", deployed_inference())
+            options.setdefault("heap_bytes", chip_heap(content.get("model.bin")))
         self.board = VirtualBoard(files=content, **options)
         self.board.noise(-70)  # a room is never silent, and a living microphone less so
         self._request = 500000

@@ -63,21 +63,28 @@ def test_plan_is_within_5_percent_of_the_measured_chip(
     assert 0.8 * largest < steps[-1].largest < 1.05 * largest  # where holes lie differs from build to build
 
 
-def test_start_that_opened_the_microphone_last_finds_no_memory_for_it() -> None:
-    """39 modules, one blob, the driver after all else: that failed on the chip. Left after import, journal, word and loop."""
+@pytest.mark.parametrize("name", [None, *models.builtin_names()])
+def test_start_that_opened_the_microphone_last_has_memory_for_it_without_a_word_alone(name: str | None) -> None:
+    """39 modules, one blob, the driver after all else: on the chip it started without a word, with one it had ENOMEM.
+
+    (okay_nabu ended before that, for want of a block of 4,096 bytes: where holes lie is not computed.) alexa's figures are what
+    was left after import, journal, word and loop.
+    """
     chip = memory_plan._Chip()
-    word = memory_plan.word_sizes(models.load("alexa").blob)
     code = mpy.measure(memory_plan.deployed().files["lid/start.mpy"])
-    small = memory_plan._GATE_BYTES + word.layers * memory_plan._LAYER_BYTES + word.buffers * memory_plan._BUFFER_BYTES
     chip.step("prompt", "", heap=[memory_plan._MICROPYTHON_BYTES])
     chip.step("import", "", native=code.native, heap=memory_plan._small(MODULES_BYTES))
     chip.step("journal", "", heap=memory_plan._small(memory_plan._BOARD_BYTES))
-    chip.step("word", "", heap=[sum(word.pieces), word.arena, *memory_plan._small(small)])
+    if name:
+        word = memory_plan.word_sizes(models.load(name).blob)
+        small = memory_plan._GATE_BYTES + word.layers * memory_plan._LAYER_BYTES + word.buffers * memory_plan._BUFFER_BYTES
+        chip.step("word", "", heap=[sum(word.pieces), word.arena, *memory_plan._small(small)])
     chip.step("loop", "", heap=memory_plan._small(memory_plan._LOOP_BYTES))
-    assert [step.free for step in chip.steps[1:]] == pytest.approx([91_360, 90_240, 44_512, 37_168], rel=0.05)
+    if name == "alexa":
+        assert [step.free for step in chip.steps[1:]] == pytest.approx([91_360, 90_240, 44_512, 37_168], rel=0.05)
     assert chip.missing == 0
     chip.step("microphone", "", dma=[memory_plan._DRIVER_BYTES, *[memory_plan._DMA_BUFFER] * 9])
-    assert chip.missing >= memory_plan._DMA_BUFFER
+    assert (chip.missing >= memory_plan._DMA_BUFFER) == bool(name)
 
 
 @pytest.mark.parametrize(("name", "kept"), [("alexa", 24 * 1024), ("okay_nabu", 8 * 1024)])

@@ -20,7 +20,7 @@ from earlid.virtual import littlefs_image
 from earlid.virtual.circuit import Constants
 from earlid.virtual.fault_injection import ChannelName, FaultInjection
 from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash
-from earlid.virtual.processor import Processor
+from earlid.virtual.processor import HEAP_BYTES, Processor
 from earlid.virtual.pty_port import PtyPort
 from earlid.virtual.simulation import INFERENCE, POWER_ON, Simulation, frame_at
 from earlid.virtual.sound import MODES, RATE_HZ, Mode, Samples, Sound, load
@@ -41,6 +41,7 @@ class VirtualBoard(FaultInjection):
     seed: of everything random.
     link: symbolic link that always points at the serial port. deploy: False leaves the flash as it is.
     inference: module, class and method of an inference in the firmware, whose time it costs.
+    heap_bytes: MicroPython's heap; `processor.heap_like` gives a chip's for the deployed firmware.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class VirtualBoard(FaultInjection):
         constants: Constants | None = None,
         deploy: bool = True,
         inference: tuple[str, str, str] = INFERENCE,
+        heap_bytes: int = HEAP_BYTES,
     ) -> None:
         if clock not in ("simulated", "wall"):
             raise ValueError(f'clock is "simulated" or "wall", not {clock!r}')
@@ -63,7 +65,7 @@ class VirtualBoard(FaultInjection):
             NorFlash(flash, random.Random(f"flash {seed}")),
             Sound(seed),
             PtyPort(link),
-            Processor(),
+            Processor(heap_bytes),
             constants or Constants(),
             seed,
         )

@@ -14,7 +14,8 @@ import termios
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-HEAP_BYTES = 512 * 1024  # objects are twice as large as on the chip
+HEAP_BYTES = 512 * 1024  # with room for the compiler: sources run too
+_OWN_BYTES = 42_400  # the chip's side of the simulation; with it, what the deployed firmware has left is twice the plan's
 
 
 def _site_folder() -> str:
@@ -26,15 +27,25 @@ def _site_folder() -> str:
     return str(Path(spec.origin).parent)
 
 
+def heap_like(free_bytes: int, raw_bytes: int) -> int:
+    """The heap in which the deployed firmware finds as little room as on a chip: objects are twice as large here.
+
+    Args:
+        free_bytes: what a chip has free at MicroPython's prompt.
+        raw_bytes: of that, what weights and activations take: bytes, which are as large here as there.
+    """
+    return _OWN_BYTES + 2 * free_bytes - raw_bytes
+
+
 class Processor:
     """One chip; `start` may be called again and again, each time a freshly reset one."""
 
-    def __init__(self) -> None:
+    def __init__(self, heap_bytes: int = HEAP_BYTES) -> None:
         ours, theirs = socket.socketpair()
         self._control = ours
         command = [sys.executable, "-I", "-S", str(_HERE / "forkserver.py")]
         self._forkserver = subprocess.Popen(
-            [*command, _site_folder(), str(_HERE / "chip" / "launch.py"), str(HEAP_BYTES)],
+            [*command, _site_folder(), str(_HERE / "chip" / "launch.py"), str(heap_bytes)],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=None,
