@@ -120,8 +120,8 @@ class FakeBoard:
     def consent(self, **reply: Any) -> None:
         """Somebody makes the gesture: the request that waits gets this reply."""
         assert self.waiting is not None
-        body, self.waiting = self.waiting, None
-        self._done = {"re": body["id"], "ok": True, **reply}
+        self._done = {"re": self.waiting["id"], "ok": True, **reply}
+        self.waiting = None
         self.say(self._done)
 
     def refuse(self, say: str) -> None:

@@ -268,8 +268,10 @@ class Link:
         self._announced, restarts = number, self.restarts
         digest = signing.digest(signing.canonical(body))
         end_s = give_up_s = time.monotonic() + REPLY_TIMEOUT_S
-        send_at_s, waiting = 0.0, False
-        while (now_s := time.monotonic()) < give_up_s:
+        send_at_s, waiting, over = 0.0, False, False
+        while not over:
+            now_s = time.monotonic()
+            over = now_s >= give_up_s  # and one more look: where this computer stood still, the reply may lie there unread
             with self._lock:
                 if now_s >= send_at_s:
                     self._send(body)

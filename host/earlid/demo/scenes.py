@@ -69,7 +69,7 @@ def _let_go(board: VirtualBoard) -> float:
 SCENES = (
     Scene("Power on. Nothing toggles the relays yet: the lid is closed. The board tests its own copper.", _wait(7000), None),
     Scene(
-        "This computer asks for the board's key. Somebody at the board says yes: mute switch, then the talk button for 3 s.",
+        "This computer asks for the key. Somebody at the board says yes: mute switch, then the talk button for 3 s.",
         _let_go,
         None,
         pairs=True,
