@@ -27,7 +27,7 @@ class Journal:
 
     def _load_key(self, random_bytes, old_key):
         segments = self._segments
-        found = segments.read_key()
+        found = segments.found_key
         self.key = found[:32] if found else old_key or random_bytes(record.KEY_BYTES)
         if found:
             self.epoch = int.from_bytes(found[32:], "little")

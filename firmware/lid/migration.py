@@ -67,4 +67,4 @@ def finish(needs_room, make_room, append, flash_read, flash_program, block_count
                 at = text.find(_MARK, at + 1)
         feed()
     os.remove(_OLD)
-    del sys.modules["lid.migration"]
+    sys.modules.pop("lid.migration", None)

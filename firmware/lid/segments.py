@@ -46,6 +46,7 @@ class Segments:
         self._blocks = {}  # id: its flash blocks, in order
         self.current = -1  # index into ids of the segment being written, -1 before the first
         self.used = 0  # slots used in the current segment
+        self.found_key = None  # with its epoch, 36 bytes, by find_end(); read once, it may read differently the next time
         self.keyed = False  # the current segment holds its key twice
         try:
             os.mkdir(_PATH)
@@ -94,7 +95,8 @@ class Segments:
             raise FlashError("flash-full")
         for index in range(len(self.ids) - 1, -1, -1):
             self.current = index
-            if self.read_key() or self._has_record():
+            self.found_key = self._read_key()
+            if self.found_key or self._has_record():
                 break
         # One slot is left out: it may have been in the making when the power went, and only look erased.
         self.used = min(self._end() + 1, SLOTS)
@@ -148,7 +150,7 @@ class Segments:
                 self.used = (slot // _SLOTS_A_BLOCK + 1) * _SLOTS_A_BLOCK
         return False
 
-    def read_key(self):
+    def _read_key(self):
         # Key and epoch (36 bytes) of the current segment, None when neither place holds them.
         for slot in KEY_SLOTS:
             data = self.read(self.current, slot)

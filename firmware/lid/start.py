@@ -42,6 +42,7 @@ def run(model_path):
     problems = []  # type: list[tuple[str, int, int]]
     journal, is_new = _open_journal(board, problems)
     settings, damaged = files.load_config()
+    files.load_previous_config()  # mends it
     if damaged:
         problems.append(("config-damaged", 0, config.digest(settings)))
     missing = journal.no_memory()

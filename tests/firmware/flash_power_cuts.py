@@ -415,4 +415,5 @@ def main():
     print("runs", runs, "cuts", cuts, "again", again, "writes", total)
 
 
-main()
+if __name__ == "__main__":
+    main()

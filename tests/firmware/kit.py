@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import lid
 from earlid import firmware
 from earlid.flash import firmware_build, memory_plan
 from earlid.gate import models
+from earlid.virtual import nor_cells
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.processor import heap_like
 from earlid.virtual.simulation import INFERENCE
@@ -46,6 +52,18 @@ def chip_heap(blob: bytes | None) -> int:
 @functools.cache
 def word_blob() -> bytes:
     return models.load("alexa").blob
+
+
+def run_on_micropython(script: str, *arguments: object) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run a script of this folder with the firmware's modules; what came of it, and the same as a report for people."""
+    folders = Path(lid.__file__).parent.parent, Path(nor_cells.__file__).parent, Path(__file__).parent
+    micropython = str(Path(sys.executable).parent / "micropython")
+    done = subprocess.run(
+        [micropython, "-X", "heapsize=64M", str(Path(__file__).parent / script), *map(str, arguments)],
+        env={**os.environ, "MICROPYPATH": ":".join(map(str, folders))}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    print(script, *arguments, done.stdout.strip())
+    return done, f"{script} {arguments}\n{done.stdout}\n{done.stderr[-3000:]}"
 
 
 def sealing_key(image: bytes | bytearray) -> tuple[bytes, int]:

@@ -1,31 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Power cuts and bad flash: journal and configuration on a real littlefs lose nothing that was reported durable."""
 
-import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
-import lid
 import pytest
-from earlid.virtual import nor_cells
 
-FIRMWARE = Path(lid.__file__).parent.parent
-MICROPYTHON = str(Path(sys.executable).parent / "micropython")
-SCRIPT = Path(__file__).parent / "flash_power_cuts.py"
+from tests.firmware.kit import run_on_micropython
 
 
 def run_script(seed: int, mode: str, first: int, last: int, step: int = 1) -> tuple[subprocess.CompletedProcess, str]:
-    done = subprocess.run(
-        [MICROPYTHON, "-X", "heapsize=64M", str(SCRIPT), str(seed), mode, str(first), str(last), str(step)],
-        env={**os.environ, "MICROPYPATH": f"{FIRMWARE}:{Path(nor_cells.__file__).parent}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    print(f"seed {seed}: {done.stdout.strip()}")
-    return done, f"seed {seed}, {mode}\n{done.stdout}\n{done.stderr[-3000:]}"
+    return run_on_micropython("flash_power_cuts.py", seed, mode, first, last, step)
 
 
 def counts(done: subprocess.CompletedProcess) -> dict[str, int]:

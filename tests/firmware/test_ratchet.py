@@ -2,8 +2,12 @@
 """The key that seals the journal moves forward with every segment, and no earlier one is left anywhere in flash."""
 
 import hashlib
+import json
 
+import pytest
 from lid import record
+
+from tests.firmware.kit import Bench, check_chain, run_on_micropython, sealing_key
 
 # K_0, K_1, K_2 and K_100 of two boards.
 VECTORS = (
@@ -32,3 +36,59 @@ def test_next_key_is_that_of_the_vectors():
             key = record.next_key(key)
             assert known.get(epoch, key.hex()) == key.hex(), f"epoch {epoch}"
     assert record.next_key(bytes(32)) == hashlib.sha256(b"earlid ratchet 1 " + bytes(32)).digest()
+
+
+@pytest.mark.parametrize("kind", ["torn", "bits", "unstable", "half", "nothing"])
+def test_step_cut_at_every_write_ends_with_one_key(kind, seed):
+    """The key moves on as a segment fills up: whenever the power goes, the records verify and no earlier key is in flash."""
+    done, report = run_on_micropython("flash_keys.py", seed, "ratchet", kind)
+    assert done.returncode == 0, report
+    assert int(done.stdout.split()[-1]) > 12, report
+
+
+@pytest.mark.parametrize("kind", ["torn", "bits"])
+def test_migration_cut_at_any_write_keeps_the_journal_and_leaves_no_old_key(kind, seed):
+    """Firmware 0.1 kept the key in a file: afterwards no block of the file system has it, in use or free."""
+    done, report = run_on_micropython("flash_keys.py", seed, "migration", kind)
+    assert done.returncode == 0, report
+    assert int(done.stdout.split()[-1]) > 60, report
+
+
+def test_one_flipped_bit_in_any_byte_of_a_small_file_loses_nothing(seed):
+    done, report = run_on_micropython("flash_keys.py", seed, "files", "")
+    assert done.returncode == 0, report
+    assert int(done.stdout.split()[-1]) > 900, report
+
+
+def test_board_of_firmware_0_1_keeps_its_identifier_and_its_key_moves_on():
+    old = bytes(range(32))
+    text = json.dumps({"board": "00112233aabbccdd", "key": old.hex()})
+    with Bench(files={"identity.json": text.encode(), "baseline": b"140"}) as bench:
+        hello = bench.hello()
+        assert (hello["board"], hello["epoch"], hello["state"]) == ("00112233aabbccdd", 1, "closed")
+        image = bytes(bench.board.simulation.flash.data)
+        assert old.hex().encode() not in image
+        assert old not in image
+        key, epoch = sealing_key(image)
+        assert (key, epoch) == (record.next_key(old), 1)
+        bench.sync()
+        check_chain(bench.records(), "00112233aabbccdd", key)
+        assert "identity.json" not in bench.board.read_files()
+        bench.open_by_button()
+
+
+def test_damaged_small_file_is_repaired_and_journaled():
+    with Bench() as bench:
+        board = bench.board
+        name = bench.hello()["board"]
+        board.power_cut()
+        files = board.read_files()
+        damaged = bytearray(files["identity"])
+        damaged[3] ^= 16
+        board.deploy(None, {"identity": bytes(damaged)})
+        board.power_on()
+        board.run_ms(20_000)
+        assert bench.hello()["board"] == name
+        entry = next(entry for entry in bench.records("config") if entry.reason == "repaired")
+        assert entry.a == 2
+        assert board.read_files()["identity"] == files["identity"] == files["identity2"]
