@@ -19,7 +19,7 @@ from earlid.gate import models
 from earlid.virtual import nor_cells
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.processor import heap_like
-from earlid.virtual.simulation import INFERENCE
+from earlid.virtual.timing import INFERENCE
 from lid import record, signing, wire
 from lid.wire_schema import Record as JournalRecord
 

@@ -22,8 +22,9 @@ from earlid.virtual.fault_injection import ChannelName, FaultInjection
 from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash
 from earlid.virtual.processor import HEAP_BYTES, Processor
 from earlid.virtual.pty_port import PtyPort
-from earlid.virtual.simulation import INFERENCE, POWER_ON, Simulation, frame_at
-from earlid.virtual.sound import MODES, RATE_HZ, Mode, Samples, Sound, load
+from earlid.virtual.simulation import POWER_ON, Simulation
+from earlid.virtual.sound import MODES, RATE_HZ, Mode, Samples, Sound, frame_at, load
+from earlid.virtual.timing import INFERENCE
 
 FIRMWARE = firmware_root()
 
@@ -69,7 +70,7 @@ class VirtualBoard(FaultInjection):
             constants or Constants(),
             seed,
         )
-        self.simulation.inference = inference
+        self.simulation.timing.inference = inference
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._failure: BaseException | None = None

@@ -10,7 +10,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from earlid.virtual import protocol as p
 from earlid.virtual.affinity import share_cpu
@@ -21,7 +20,8 @@ from earlid.virtual.pins import Pins
 from earlid.virtual.processor import Processor
 from earlid.virtual.pty_port import PtyPort
 from earlid.virtual.rtc_memory import RtcMemory
-from earlid.virtual.sound import RATE_HZ, Sound
+from earlid.virtual.sound import Sound
+from earlid.virtual.timing import Timing
 from earlid.virtual.uart import Uart
 
 POWER_ON, HARD, WATCHDOG, SOFT, BROWN_OUT = range(5)
@@ -42,24 +42,6 @@ _BUSY_CPU_S = 0.05  # computing longer than this, the chip gets serial input and
 
 OFF, BOOTING, RUNNING, WAITING, HUNG = "off", "booting", "running", "waiting", "hung"
 HISTORY_LIMIT = 1_000_000
-INFERENCE = ("lid.gate.wakeword", "WakeWord", "infer")  # module, class and method
-
-
-@dataclass
-class Timing:
-    """Modelled cost of the chip's own work, in board time; and the processor time without a request that counts as a hang.
-
-    Work is the most that firmware/README.md ("Time") has counted, at 1.7 cycles an instruction and 240 MHz.
-    """
-
-    hop_us: int = 3_117  # 440,000 instructions after each hop of sound: energy gate closed, and all else
-    inference_us: int = 2_656  # 375,000 more
-    collection_us: int = 8_323  # every 160 hops, as the loop's `gc.threshold` has it at most
-    append_us: int = 19_900  # the first write to flash after a hop: seals, files, reading back
-    boot_us: int = 300_000
-    soft_boot_us: int = 50_000
-    flash_read_us: int = 60
-    hang_cpu_s: float = 1.5
 
 
 class Simulation:
@@ -71,7 +53,6 @@ class Simulation:
         self.flash, self.sound, self.port, self.processor = flash, sound, port, processor
         self.rng = random.Random(seed)
         self.timing = Timing()
-        self.inference = INFERENCE  # where the firmware has it
         self.lock = threading.RLock()
         self.now_us = self.clock_offset_us = 0  # offset: how far the chip's clock is ahead
         self.state = OFF
@@ -354,11 +335,9 @@ class Simulation:
             self._wdt_at_us = now_us + self._wdt_timeout_us
             self._schedule_answer(op, now_us)
         elif op == p.OP_HELLO:
-            (number, _, micropython_cause), timing = _ROM_CAUSES[self.cause], self.timing
+            number, _, micropython_cause = _ROM_CAUSES[self.cause]
             hello = bytes([self.uart.transmitter.raw_repl, micropython_cause, number, 0, 0, 0, 0, 0])
-            hello += self.rng.getrandbits(63).to_bytes(8, "little")
-            hello += struct.pack("<4I", timing.hop_us, timing.inference_us, timing.collection_us, 0)
-            hello += " ".join(self.inference).encode()
+            hello += self.rng.getrandbits(63).to_bytes(8, "little") + self.timing.pack()
             self._schedule_answer(op, now_us, payload=hello.ljust(p.HELLO_BYTES))
         elif op == p.OP_PHASE:
             self.phase = a
@@ -419,8 +398,3 @@ class Simulation:
         self.processor.close()
         self.port.unplug()
         self.flash.close()
-
-
-def frame_at(time_us: int) -> int:
-    """The first sound frame that begins at or after a moment of board time."""
-    return -(-time_us * RATE_HZ // 1_000_000)

@@ -137,3 +137,8 @@ class Sound:
             both[:, 1] = np.frombuffer(self.frames(frame, count, wide, False), both.dtype)
             self.mode = "swapped"
         return both.tobytes()
+
+
+def frame_at(time_us: int) -> int:
+    """The first sound frame that begins at or after a moment of board time."""
+    return -(-time_us * RATE_HZ // 1_000_000)
