@@ -42,13 +42,15 @@ _NATIVE_HEADER = 8  # in front of a function's machine code
 
 # Kept in the heap, measured:
 _MICROPYTHON_BYTES = 2992  # at the prompt
-_BOARD_BYTES = 1250  # pins, settings, journal
+_CODE_BYTES = 2000  # beside what the files show: names of the loaders, what they leave
+_BOARD_BYTES = 1460  # pins, settings, journal
 _GATE_BYTES = 12810  # energy gate, frontend with its tables, ring of columns
 _LAYER_BYTES = 160  # parameters and a step
 _BUFFER_BYTES = 160  # parameters and how it begins
-_LOOP_BYTES = 7670  # App: policy, recorder, link with its queue, status; and the first hops
+_LOOP_BYTES = 8550  # App: policy, recorder, link with its queue, status; and the first hops
 _HOLES_BYTES = 6400  # of the first two areas: code does not fill it
 _ALL_HOLES_BYTES = 8192  # of the first two areas: what comes after code does not fill it, if code left so much
+_STREWN_BYTES = 1500  # of the last area: holes among what lives there
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,11 @@ class _Chip:
             self.areas[number] -= part
             self.scattered += part
 
+    def strew(self, count: int) -> None:
+        number = self.areas.index(max(self.areas))
+        self.areas[number] -= count
+        self.scattered += count
+
     def _take_piece(self, kind: str, size: int) -> None:
         # Executable memory that can be nothing else comes first.
         order = sorted(self.pieces, key=lambda piece: len(piece.kinds)) if kind == _EXECUTABLE else self.pieces
@@ -232,12 +239,13 @@ def predict(build: firmware_build.FirmwareBuild, blob: bytes | None) -> tuple[St
     pieces = () if word is None else word.pieces
     loader = _small(sum(size.heap for size in sizes.values()))
     chip.step("`main.py`: weights, a piece a layer", first, heap=[*loader, *(mpy.BLOCK_BYTES + size for size in pieces)])
-    chip.step("code", "the same; machine code from executable pieces", _small(code.heap), code.native)
+    chip.step("code", "the same; machine code from executable pieces", _small(code.heap + _CODE_BYTES), code.native)
     chip.scatter(_ALL_HOLES_BYTES)
     chip.step("pins, settings, journal", later, heap=_small(_BOARD_BYTES))
     if word:
         small = _GATE_BYTES + word.layers * _LAYER_BYTES + word.buffers * _BUFFER_BYTES
         chip.step("the word: arena, tables, frontend", later, heap=[mpy.BLOCK_BYTES + word.arena, *_small(small)])
+    chip.strew(_STREWN_BYTES)
     chip.step("the loop, and the first hops", later, heap=_small(_LOOP_BYTES))
     return tuple(chip.steps)
 

@@ -59,7 +59,8 @@ def measure(mpy: bytes) -> MpySizes:
     reader = _Reader(mpy, 4)
     name_count, constant_count = reader.number(), reader.number()
     names = [reader.name() for _ in range(name_count)]
-    constants = [reader.constant() for _ in range(constant_count)]
+    shared = {*(name for name in names if isinstance(name, str)), *IMAGE_NAMES}
+    constants = [reader.constant(shared) for _ in range(constant_count)]
     body = reader.code()
     heap = blocks(2 * name_count) + blocks(4 * constant_count) + sum(constants)
     heap += 64 + _dict_bytes(body.data.count(_STORE_NAME) + 3)
@@ -134,18 +135,18 @@ class _Reader:
             return size >> 1  # the number of a name that every MicroPython has
         return self.bytes(size + 2 >> 1)[:-1].decode()
 
-    def constant(self) -> int:
-        # Bytes of the heap that it takes.
+    def constant(self, shared: set[str]) -> int:
+        # Bytes of the heap that it takes. A text that is a name already takes none.
         kind = self.bytes(1)[0]
         if kind < _TEXT:
             return 0
         size = self.number()
         if kind == _TUPLE:
-            return blocks(8 + 4 * size) + sum(self.constant() for _ in range(size))
+            return blocks(8 + 4 * size) + sum(self.constant(shared) for _ in range(size))
         data = self.bytes(size)
         if kind in (_TEXT, _BYTES):
             self.at += 1
-            return BLOCK_BYTES + blocks(size + 1)
+            return 0 if kind == _TEXT and data.decode() in shared else BLOCK_BYTES + blocks(size + 1)
         if kind == _INT:
             return 2 * BLOCK_BYTES if abs(int(data)) >= 1 << 30 else 0
         return BLOCK_BYTES
