@@ -16,7 +16,7 @@ def flashes(pattern: list[bool]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("state", "count", "share"), [("closed", 1, 0.01), ("muted", 2, 0.02), ("fault", 8, 0.5), ("open", 1, 1.0)]
+    ("state", "count", "share"), [("closed", 1, 0.01), ("muted", 2, 0.02), ("fault", 8, 0.5), ("open", 1, 1.0), ("ask", 12, 0.24)]
 )
 def test_status_led_has_a_pattern_for_each_state(state, count, share):
     pattern = lit(state, 0)
@@ -24,14 +24,15 @@ def test_status_led_has_a_pattern_for_each_state(state, count, share):
     assert sum(pattern) / len(pattern) == pytest.approx(share)
 
 
-@pytest.mark.parametrize("state", ["closed", "open", "muted", "fault"])
+@pytest.mark.parametrize("state", ["closed", "open", "muted", "fault", "ask"])
 def test_dim_led_is_a_quarter_and_never_off(state):
     bright, dim = sum(lit(state, 0)), sum(lit(state, 1))
     assert 0 < dim <= bright * 0.3 + 2
 
 
-def test_buzzer_sounds_only_in_fault():
-    assert any(lights.buzzer("fault", hop) for hop in range(300))
+def test_buzzer_chirps_twice_in_fault_thrice_while_asking_and_never_else():
+    for state, chirps in (("fault", 2), ("ask", 3)):
+        assert flashes([lights.buzzer(state, hop) for hop in range(300)]) == chirps
     assert not any(lights.buzzer(state, hop) for state in ("closed", "open", "muted") for hop in range(600))
 
 
