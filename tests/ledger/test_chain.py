@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
+from earlid import firmware
 from earlid.errors import UserError
 from earlid.ledger.anchor_code import DIGITS, Anchor, make_code, parse_code
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, TAIL_CUT, ChainChecker, PurgedRun, count_linked
@@ -195,6 +197,14 @@ def test_keys_are_followed_forward():
     assert judge(back, keys=KEYS) == [(ALTERED, 2 * FULL + 1, 2 * FULL + 30)]
     short = keyed_life((0, LEAST_RECORDS), (1, 5))  # blocks of its flash died
     assert judge(short, keys=KEYS) == [(INTACT, 1, LEAST_RECORDS + 5)]
+
+
+def test_segment_holds_what_the_firmware_gives_it():
+    text = (firmware.root() / "lid" / "segments.py").read_text(encoding="utf-8")
+    slots, in_a_block = (int(re.findall(rf"^{name} = const\((\d+)\)", text, re.M)[0]) for name in ("SLOTS", "_SLOTS_A_BLOCK"))
+    key_slots = re.findall(r"^KEY_SLOTS = \((.*)\)", text, re.M)[0].split(",")
+    assert slots - len(key_slots) == SEGMENT_RECORDS
+    assert 2 * in_a_block == SEGMENT_RECORDS - LEAST_RECORDS
 
 
 def test_earlier_records_resealed_with_a_later_key_are_altered():
