@@ -132,6 +132,16 @@ def test_deployed_names_are_given_once_and_shadow_nothing() -> None:
     assert {name for name in new if name not in mpy.IMAGE_NAMES and not name.startswith("_")} == set(), "names that cost memory"
 
 
+def test_functions_that_nothing_calls_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = "def used():\n    return 11\n\ndef helper():\n    return 22\n\ndef unused(n):\n    return unused(n - 1) + helper()\n"
+    text = bundle.join(
+        {"lid.start": "from lid import b\n\ndef run():\n    return b.used()\n", "lid.b": parts}, "lid.start", ["run"]
+    )
+    assert executed(text, monkeypatch)["run"]() == 11
+    assert text.count("def ") == 2
+    assert "22" not in text
+
+
 def test_texts_of_tuples_are_shared_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     source = "KINDS = ('open', 'close', 3)\nSIZES = (1, 2)\n\ndef run(x):\n    return KINDS.index(x), KINDS, SIZES\n"
     text = bundle.join({"lid.start": source}, "lid.start", ["run"])

@@ -6,8 +6,8 @@ once, except those that its MicroPython carries in flash.
 So the modules are written one after the other, those imported first, and then
 
 * their globals become one namespace, in which `const()` has no global left and is folded across modules;
-* globals, functions, classes, attributes and arguments get names that MicroPython carries; imports of each other and docstrings
-  go. No new name is given twice, or is one that anything keeps: nothing can collide.
+* globals, functions, classes, attributes and arguments get names that MicroPython carries; imports of each other, docstrings and
+  functions that nothing calls go. No new name is given twice, or is one that anything keeps: nothing can collide.
 
 What is not ours keeps its name: attributes of builtins and of imported modules, and whatever a module that imports `machine`
 or `esp32` asks of others than `self` and the firmware's own modules; so do keyword arguments and dunder names. An attribute
@@ -76,6 +76,7 @@ def _named(
 ) -> tuple[list[_Module], _Names]:
     inside = {name: text for name, text in sources.items() if name not in separate}
     ordered = _in_import_order(inside, entry)
+    _drop_unused(ordered, {(entry, name) for name in exports})
     return ordered, _Names(ordered, entry, frozenset(exports))
 
 
@@ -161,6 +162,31 @@ def _in_import_order(inside: Mapping[str, str], entry: str) -> list[_Module]:
         raise BundleError("a circle of imports: " + " -> ".join(error.args[1])) from error
 
 
+def _drop_unused(modules: list[_Module], exports: set[tuple[str, str]]) -> None:
+    # Functions that only hosts call: what the wire and the record need on their side.
+    while True:
+        used = exports | {
+            read for module in modules for node in module.body for read in _reads(module, node)
+            if not isinstance(node, ast.FunctionDef) or read != (module.name, node.name)
+        }  # fmt: skip
+        before = sum(len(module.body) for module in modules)
+        for module in modules:
+            module.body = [
+                node for node in module.body if not isinstance(node, ast.FunctionDef) or (module.name, node.name) in used
+            ]
+        if sum(len(module.body) for module in modules) == before:
+            return
+
+
+def _reads(module: _Module, tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """What a tree reads of the bundle's globals, as module and name; others under its own module's name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield module.imported.get(node.id, (module.name, node.id))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield module.modules.get(node.value.id, ""), node.attr
+
+
 class _Names:
     """What everything is called afterwards: `attributes` by old name, `globals` by module and old name."""
 
@@ -211,11 +237,7 @@ def _class_reads(module: _Module) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.ClassDef):
             for part in node.body:
                 inside = [*part.decorator_list, *part.args.defaults] if isinstance(part, ast.FunctionDef) else [part]
-                for name in chain.from_iterable(map(ast.walk, inside)):
-                    if isinstance(name, ast.Name):
-                        yield module.imported.get(name.id, (module.name, name.id))
-                    elif isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name):
-                        yield module.modules.get(name.value.id, ""), name.attr
+                yield from chain.from_iterable(_reads(module, tree) for tree in inside)
 
 
 def _is_self(node: ast.expr) -> bool:
