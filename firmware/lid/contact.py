@@ -36,13 +36,16 @@ class Contact:
         self._sealed = memoryview(self._block)[:16]
 
     def tell(self, event, reason, a, b, score=-1):
-        """Record an "open" or a "live" (b None: as long as was read); False when that could not be made durable."""
+        """Record an "open", or a "live" (b: 0 for as long as is known); False when that could not be made durable."""
         rail = self._board.rail
+        if event == "open" and not self.told and rail.most_ms:
+            self.tell("live", "unexpected", rail.mv, 0)
         self.finish()
         self._board.read_rail()
-        if b is None:
-            b = rail.most_ms  # the record of what ended took time too
-        rail.restart()
+        if event == "live":
+            b = b or rail.most_ms
+            rail.restart()
+        rail.since_ms = 0
         self.told = event
         self._reason = "fault"
         self._open_ms = 0
@@ -109,12 +112,12 @@ class Contact:
         self.finish()
         if not rail.live:
             return ""
-        self.tell("live", "welded", rail.mv, None)
+        self.tell("live", "welded", rail.mv, 0)
         return "welded"
 
     def _follow_live(self, rail, now):
         if not self.told:
-            self.tell("live", "unexpected", rail.mv, None)
+            self.tell("live", "unexpected", rail.mv, 0)
         self._gone_hops = 0 if rail.live else self._gone_hops + 1
         if not rail.live:
             if self._gone_hops < _GONE_HOPS:
@@ -127,7 +130,7 @@ class Contact:
                 self.finish()
             return ""
         if rail.since_ms >= _LONG_MS:
-            self.tell("live", "unexpected", rail.mv, None)
+            self.tell("live", "unexpected", rail.mv, 0)
         self._mark(rail, min(rail.since_ms, _HOUR_MS))
         return "welded" if rail.since_ms > circuit.DROP_MAX_MS else ""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import lid
 import pytest
 from earlid.demo.scenes import SPEECH
+from earlid.ledger.exposure import live_bounds, live_time
 from earlid.virtual.sound import load
 
 from tests.firmware.ground_truth import WALL_AT_START_MS, GroundTruth
@@ -189,9 +190,10 @@ def check_receipts(days: Days, records: list[JournalRecord]) -> dict[str, int]:
     receipts = [entry for entry in records if entry.event == "open"]
     unused = {(entry.boot, entry.seq) for entry in receipts}
     ends: dict[tuple[int, int], JournalRecord | None] = {}
-    for entry, after in zip(records, [*records[1:], None], strict=True):
+    for i, entry in enumerate(records):
         if entry.event == "open":
-            assert after is None or after.event in ("close", "fault", "boot"), (entry, after)
+            after = next((later for later in records[i + 1 :] if later.event in ("close", "open", "boot")), None)
+            assert after is None or after.event != "open", (entry, after)
             ends[entry.boot, entry.seq] = after
     worst_ms = 0.0
     tails, gone_ms = 0, -DROPS_MS
@@ -220,6 +222,9 @@ def check_receipts(days: Days, records: list[JournalRecord]) -> dict[str, int]:
         after = ends[key]
         short = after is not None and after.event == "close" and after.a < PUMP_FILLS_MS
         assert short or any(0 <= at - when[key] < PUMP_FILLS_MS for at in truth.accidents), (key, after)
+    total, live_ms = live_time(live_bounds(records)), sum(fell_ms - rose_ms for rose_ms, fell_ms in physical)
+    assert total.least_ms <= live_ms, (total, live_ms)
+    assert total.most_ms is None or live_ms <= total.most_ms, (total, live_ms)
     return {
         "openings": len(physical) - tails, "tails": tails, "receipts": len(receipts), "never live": len(unused),
         "worst ms": round(worst_ms),

@@ -15,16 +15,16 @@ HANG_AT_MS = 9000  # of board time: the lid is open by then
 # The loop's phases: what runs in a hop while the lid is open.
 PHASES = {
     "app": ("hop", "_read_back", "_maintain_flash", "_act"),
-    "contact": ("read_back",),
+    "contact": ("follow", "_follow_opening", "_mark"),
     "hearing": ("push",),
     "policy": ("step", "_step_open"),
     "inputs": ("push",),
-    "health": ("push", "_watch_open"),
+    "health": ("push",),
     "requests": ("poll",),
     "link": ("drain", "receive"),
     "clock": ("tick", "hops"),
     "lights": ("status_led", "buzzer"),
-    "board": ("wait_hop", "drive_pumps", "guarded_mv", "status_led", "talk_pressed"),
+    "board": ("wait_hop", "drive_pumps", "guarded_mv", "status_led", "talk_pressed", "read_rail"),
 }
 LONG = config.dump(config.check({"open_ms": 60000, "silence_ms": 60000}))
 

@@ -60,7 +60,7 @@ def tables() -> dict[str, str]:
 
 
 def _words(words: tuple[str, ...]) -> str:
-    return f"`{' '.join(words)}`" if any(words) else ""
+    return f"`{' '.join(filter(None, words))}`" if any(words) else ""
 
 
 def _names(message: Any, leave_out: Iterable[str] = ()) -> str:
