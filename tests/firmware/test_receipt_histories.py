@@ -77,8 +77,9 @@ class History:
         for _ in range(20):
             if self.runs():
                 return
-            self.board.run_ms(1000)
-            if self.board.simulation.phase == PHASE_REPL:  # maintenance: the button was held through a reset
+            self.board.run_ms(WATCHDOG_MS)
+            # Maintenance: the button was held through a reset. Or it hung before the watchdog ran.
+            if self.board.simulation.phase == PHASE_REPL or self.board.simulation.state == HUNG:
                 self.board.reset_pin()
         raise AssertionError(f"the board does not start: {self.board.console[-300:]}")
 

@@ -38,6 +38,7 @@ NOT_GONE = 0xFFFF  # most of a `close`
 NOT_KNOWN = 0xFFFFFFFF  # before a `live`, most of a `dead`
 EVENTS = ("boot", "open", "close", "live", "mark", "dead", "fault")  # the records that count here
 _SAME_MS = 1000  # two records of one exposure agree on its beginning to this
+_LATE_MS = 10_000  # so late, at most, comes a `close`: a self-test or a probe may have come between
 
 # How an exposure ended, beside the reasons of `close` and `dead`.
 OPEN, LIVE, RESTART, LOST = "open", "live", "restart", "lost"
@@ -254,7 +255,7 @@ class _Walk:
             # A fault, or another record before the drop: closed without waiting for the rail. A weld has a `fault` next.
             most_ms = None if item.reason == "fault" and not gone else item.a + (drop_ms or circuit.DROP_MAX_MS) + SLACK_MS
         opening = self._opening
-        if opening and (opening.boot != item.boot or not -SLACK_MS <= item.ms - opening.origin_ms - item.a <= _SAME_MS):
+        if opening and (opening.boot != item.boot or not -SLACK_MS <= item.ms - opening.origin_ms - item.a <= _LATE_MS):
             self._cut(opening, item)  # that of another opening, of which the `open` is missing
             opening = None
         if opening is None:
