@@ -35,7 +35,8 @@ class GroundTruth:
             done = program(address, data)
             if len(data) == record.SLOT_BYTES and record.slot_is_whole(data):
                 seq, boot = record.read_body(data[: record.BODY_BYTES])[:2]
-                self.record_times[boot, seq] = RecordTime(self.board.now_ms, self.calendar_ms)
+                # The first time counts: a start programs the last slot again, to make its bits firm.
+                self.record_times.setdefault((boot, seq), RecordTime(self.board.now_ms, self.calendar_ms))
             return done
 
         flash.program = watched  # type: ignore[method-assign]
