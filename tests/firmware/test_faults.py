@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Faults of the circuit, the microphone and the clock: rows of the fault table in firmware/README.md.
 
-The rest of the table is in test_starts.py and test_memory.py. Behind all: every failure ends with the lid closed.
+The rest of the table is in test_receipt.py, test_starts.py and test_memory.py. Behind all: every failure ends with the lid closed.
 """
 
 import dataclasses
@@ -280,7 +280,7 @@ def test_fault_table_has_a_test_for_every_reason():
     table = (FIRMWARE / "README.md").read_text().partition("## Faults")[2].partition("The guarded microphone is never")[0]
     rows = [row for row in table.splitlines() if row.startswith("| ") and not row.startswith(("| fault", "| ---"))]
     reasons = {word for row in rows for cell in re.findall(r"`([^`]+)`", row) for word in cell.split() if word in record.REASONS}
-    modules = ("faults", "starts", "memory", "invariants")
+    modules = ("faults", "starts", "memory", "invariants", "receipt")
     tests = "".join((Path(__file__).parent / f"test_{name}.py").read_text() for name in modules)
     assert len(rows) >= 17
     assert {reason for reason in reasons if f'"{reason}"' not in tests} == set()
