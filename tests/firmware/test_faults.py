@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Faults of the circuit, the microphone and the clock: rows of the fault table in firmware/README.md.
 
-The rest of the table is in test_receipt.py, test_starts.py and test_memory.py. Behind all: every failure ends with the lid closed.
+The rest of the table is in test_receipt.py, test_starts.py and test_memory.py. Behind all: each failure ends with a closed lid.
 """
 
 import dataclasses
