@@ -124,7 +124,8 @@ def _load_word(path, problems):
 
 def _report_no_word(error, problems):
     problems.append(_fault_of(error, "model-damaged"))
-    print("earlid: no word to listen for (%s); the button still opens" % error)
+    text = error.args[0] if type(error) is MemoryError and error.args else error
+    print("earlid: no word to listen for (%s); the button still opens" % text)
 
 
 def _fault_of(error, otherwise):

@@ -217,7 +217,7 @@ def test_word_without_memory_is_recorded_and_the_button_opens(name, old, new):
         hello = bench.hello()
         assert (hello["word"], hello["state"], hello["boot"]) == ("", "closed", 1)
         assert (hello["no_word"], hello["missing"]) == ("no-memory", 1000000)
-        assert "no word to listen for" in bench.board.console
+        assert "earlid: no word to listen for (memory allocation failed, allocating 1000000 bytes);" in bench.board.console
         faults = bench.records("fault")
         assert [(fault.reason, fault.a) for fault in faults] == [("no-memory", 1000000)]
         assert 10_000 < faults[0].b < 1_000_000

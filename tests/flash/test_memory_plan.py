@@ -83,7 +83,7 @@ def test_start_that_opened_the_microphone_last_has_memory_for_it_without_a_word_
     assert (chip.missing >= memory_plan._DMA_BUFFER) == bool(name)
 
 
-@pytest.mark.parametrize(("name", "kept"), [("alexa", 24 * 1024), ("okay_nabu", 8 * 1024)])
+@pytest.mark.parametrize(("name", "kept"), memory_plan.KEPT_BYTES.items())
 def test_words_keep_a_large_block(name: str, kept: int) -> None:
     build = memory_plan.deployed()
     assert memory_plan.predict(build, blob_of(name))[-1].largest >= kept
