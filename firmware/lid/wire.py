@@ -9,6 +9,7 @@ from lid.portable import const
 SEQ_WRAP = const(1000000)
 BOARD_LINE_MAX = const(512)  # longest request a board takes
 HOST_LINE_MAX = const(2048)  # longest line a host takes
+_TRIES = const(4)
 _FIELDS = const(13)  # of a dict in one piece: only a hello has more
 
 
@@ -114,22 +115,21 @@ class Decoder:
         if line[0] != 35:
             self.noise_bytes += used
             return
-        # A frame cut short and then another on the same line: of those behind the first only the last two are tried, so
-        # that no line costs much.
-        last = before = at = 0
-        while True:
-            at = line.find(b"#", at + 1, used)
+        # A frame cut short and then another on the same line: where a number and " {" follow a '#'. Only the last few are
+        # tried, so that no line costs much.
+        start = 0
+        at = used
+        for _ in range(_TRIES):
+            if start >= 0:
+                try:
+                    messages.append(decode(memoryview(line)[start:used]))
+                    self.noise_bytes += start
+                    return
+                except ValueError:
+                    pass
+            at = line.rfind(b" {", 0, at)
             if at < 0:
                 break
-            if line.find(b" {", at + 2, at + 9) > 0:
-                before = last
-                last = at
-        for start in (0, last, before):
-            try:
-                messages.append(decode(memoryview(line)[start:used]))
-                self.noise_bytes += start
-                return
-            except ValueError:
-                pass
+            start = line.rfind(b"#", max(1, at - 7), at)
         self.bad_lines += 1
         self.noise_bytes += used

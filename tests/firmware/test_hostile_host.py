@@ -295,6 +295,7 @@ FLOODS = {
     "hashes": b"#" * 641 + b"\n",
     "hashes that fill a line": b"#" * 511 + b"\n",
     "hashes before a checksum": b"#" * 502 + b"*00000000\n",
+    "almost numbers before a checksum": b" {" * 251 + b"*00000000\n",
     "almost frames": b"#1 {" * 125 + b"*00000000\n",
     "frames without a checksum": (b'#12 {"id":1,"do":"hello"}' * 20)[:511] + b"\n",
     "unprintable": b"#\xff" * 300 + b"\n",
