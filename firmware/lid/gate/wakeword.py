@@ -24,7 +24,7 @@ class WakeWord:
         self._logits = layout.logits
         self._feature_scale = layout.feature_scale
         self._recent = bytearray(layout.window)  # outputs, for the sliding mean
-        needed = max(layout.window, _COLD_COLUMNS // layout.stride + 1)
+        needed = _COLD_COLUMNS // layout.stride + layout.window
         self._mean_state = array("i", (0, 0, 0, layout.window, needed))
         self._arena = bytearray(layout.arena_bytes)
         self._slides = array("i")  # what arena.advance() wants of each sliding buffer, the input's first

@@ -54,7 +54,7 @@ def compare_with_pymicro(tasks: Sequence[Task], model: models.Model, limit_s: fl
         theirs = pymicro_scores(pcm, model)
         pymicro_s += _cpu_s() - started_s
         audio_s += len(pcm) / RATE_HZ
-        cold, count = COLD_COLUMNS // model.network.stride, min(len(ours), len(theirs))
+        cold, count = COLD_COLUMNS // model.network.stride + model.manifest.window - 1, min(len(ours), len(theirs))
         steps = np.abs(ours[cold:count] - theirs[cold:count])
         compared += len(steps)
         different += int(np.count_nonzero(steps))
