@@ -6,6 +6,7 @@ import gc
 from micropython import const
 
 from lid import health
+from lid.gate.arena import fill_words
 from lid.gate.pcm import PcmInput
 
 HOP_SAMPLES = const(160)
@@ -55,12 +56,11 @@ class Hearing:
     def stop(self):
         self._board.listening = False
         self._board.stop_microphone()
-        # Nothing heard stays in memory.
-        for i in range(len(self.slots)):
-            self.slots[i] = 0
         self._reset()
 
     def _reset(self):
+        # Nothing heard stays in memory.
+        fill_words(self.slots, 0, 0, HOP_SAMPLES)  # type: ignore[arg-type]
         self._overrun.reset()
         self.pcm.reset()
         if self._detector:

@@ -107,16 +107,18 @@ def run(board, hearing, length_ms):
     hearing.stop()
     board.listening = True
     board.start_microphone(True)
+    sums = array("i", bytes(4 * _GROUPS))
     try:
-        return _listen(board, hearing.slots, length_ms // SHORTEST_MS * SHORTEST_MS)
+        return _listen(board, hearing.slots, sums, length_ms // SHORTEST_MS * SHORTEST_MS)
     finally:
+        for i in range(_GROUPS):
+            sums[i] = 0
         hearing.stop()
         hearing.start()
 
 
-def _listen(board, slots, length_ms):
+def _listen(board, slots, sums, length_ms):
     state = array("i", (0xFFFFFF, 0, 0, 0xFFFFFF, 0, 0, 0, 0xFFFFFF))
-    sums = array("i", bytes(4 * _GROUPS))
     tones = Tones()
     total = 0
     hops = length_ms // health.HOP_MS

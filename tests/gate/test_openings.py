@@ -37,7 +37,8 @@ def run(folder: Path, name: str, pcm: signals.Samples, settings: dict[str, int],
         options["truth"] = str(folder / "truth")
     arguments = folder / "arguments.json"  # too long for MicroPython's command line
     arguments.write_text(json.dumps({"settings": settings, "events": [], **options}))
-    found: dict[str, Any] = json.loads(networks.micropython("mp_openings.py", pcm.astype("<i2").tobytes(), str(path), str(arguments)))
+    done = networks.micropython("mp_openings.py", pcm.astype("<i2").tobytes(), str(path), str(arguments))
+    found: dict[str, Any] = json.loads(done)
     return found
 
 

@@ -10,8 +10,8 @@ from lid.gate.feature_ring import pop_columns, push_column
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
 
-# What is heard right after waking must not hang on what came before: with 90 columns the outputs that count (smoothing.py)
-# differ by 3 of 255 at most from those of a network that never slept, over the recordings tried.
+# What is heard right after waking must not hang on what came before: with 90 columns no mean that counts (smoothing.py) was
+# above that of a network that never slept, over the recordings tried.
 _RING_COLUMNS = const(90)
 _AT_ONCE = const(2)  # inferences in one hop while catching up: more would not leave time for the hop's other work
 
