@@ -17,7 +17,7 @@ from earlid.board.link import Link, Record
 from earlid.collect.pairing import PAIRING
 from earlid.collect.sync import Sync
 from earlid.demo.pc_microphone import feeding
-from earlid.demo.scenes import SCENES, consent
+from earlid.demo.scenes import LEAD_MS, SCENES, consent
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.keys import PairedKey
@@ -89,7 +89,7 @@ def listen_along(board: VirtualBoard, location: Location, out: Console, sound: S
         sync = _first_sync(board, link, ledger)
         if sound is not None:
             out.print("[bold]2.[/] The recording plays.")
-            length_ms = board.play(sound) - board.now_ms + TAIL_MS
+            length_ms = board.play_at(board.now_ms + LEAD_MS, sound) - board.now_ms + TAIL_MS
             for record in _watch(board, link, length_ms):
                 _show(record, out)
         else:
