@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The only module that touches the machine: pins, rails, microphone, watchdog, flash, port.
+import hashlib
 import os
 import select
 import sys
@@ -17,6 +18,7 @@ _ENOMEM = const(12)
 _RING_BYTES = const(12288)  # the I2S driver makes 6 buffers of 256 frames of it, 8 bytes a frame: 96 ms
 _RESET_STATE = const(0x3FF48034)  # ESP32 RTC_CNTL_RESET_STATE_REG: low 6 bits say why the first core was reset
 _BROWN_OUT = const(15)
+_NOISE_READINGS = const(64)
 _CAUSES = {1: "power-on", 2: "reset-pin", 3: "watchdog", 4: "deep-sleep", 5: "soft-reset"}
 
 
@@ -224,7 +226,11 @@ class Board:
         return self._rtc.memory()
 
     def random_bytes(self, count):
-        return os.urandom(count)  # the ESP32's hardware generator
+        # At most 32. The generator promises true randomness with the radio on only: the noise of ADC and clock goes in too.
+        pool = hashlib.sha256(os.urandom(32))
+        for _ in range(_NOISE_READINGS):
+            pool.update(str((self._guarded.read_uv(), time.ticks_cpu())).encode())
+        return pool.digest()[:count]
 
     def reset(self):
         machine.reset()
