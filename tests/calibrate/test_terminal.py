@@ -100,7 +100,7 @@ def test_guided_session_on_a_terminal_completes(board, own_data_dir) -> None:
         person.expect("yes to this request only")
         person.expect(" s left, Ctrl-C withdraws it")
         board.mute(True)
-        board.talk(True)
+        board.at(board.now_ms + 200, lambda: board.talk(True))  # once the latched switch is seen
         person.expect("Written and journaled")
         board.talk(False)
         board.mute(False)

@@ -2,7 +2,8 @@
 """A receipt for every second: over random histories the journal's bounds hold what the copper measured.
 
 Welds, sags, broken poles, a relay that does not pull, resets of each kind, hangs, a damaged RTC memory, unplugged cables and
-hostile hosts. Left out is one thing that leaves no trace: a weld that ends while the board does not run.
+hostile hosts. Left out is what leaves no trace: a weld that ends while the board does not run, and a rail that is live between
+two readings only.
 """
 
 import random
@@ -22,6 +23,7 @@ ACTIONS = {
 }  # fmt: skip
 STARTED_MS = 3500  # an ordinary start; the first one takes longer
 WATCHDOG_MS = 2500
+READING_MS = 10  # the rail is read once a hop
 
 
 class History:
@@ -97,6 +99,7 @@ class History:
     def mute(self, latched: bool | None = None) -> None:
         self.muted = not self.muted if latched is None else latched
         self.board.mute(self.muted)
+        self.board.run_ms(READING_MS)  # a rail that is live for its lever's travel alone is between two readings
 
     def weld(self) -> None:
         if self.welded:
