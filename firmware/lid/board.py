@@ -226,10 +226,10 @@ class Board:
         return self._rtc.memory()
 
     def random_bytes(self, count):
-        # At most 32. The generator promises true randomness with the radio on only: the noise of ADC and clock goes in too.
+        # At most 32. The generator promises true randomness with the radio on only: the noise of an ADC goes in too.
         pool = hashlib.sha256(os.urandom(32))
         for _ in range(_NOISE_READINGS):
-            pool.update(str((self._guarded.read_uv(), time.ticks_cpu())).encode())
+            pool.update(b"%d " % self._guarded.read_uv())
         return pool.digest()[:count]
 
     def reset(self):
