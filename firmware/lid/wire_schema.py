@@ -66,7 +66,7 @@ Settings = Annotated[dict[str, int], Field("settings of `lid.config.SCHEMA` by n
 SETTINGS = {
     "cutoff_q8": "mean score that opens, of 255; 0: the model's own",
     "near_miss_q8": "mean score worth a near-miss record, of 255",
-    "rearm_q8": "mean score that must be left before the word counts again, of 255",
+    "rearm_q8": "mean score that must be left before the word counts again, of 255; never above 3/4 of the cutoff",
     "energy_gate": "1: the network sleeps in silence, 0: it always runs",
     "energy_on_q8": "log2 energy over the noise floor that wakes the network, in 1/256",
     "energy_off_q8": "log2 energy over the noise floor that lets it sleep, in 1/256",
