@@ -171,29 +171,10 @@ def _begin(app, board, journal, starts, is_new, problems):
 
 
 def _end_receipt(contact, append, board, journal):
-    # What the last life began and a reset ended: by the RTC's memory if that is of it, else by its records. Without edges the
-    # rail is gone in time, unless the contact is welded.
-    for back in range(min(journal.seq, _LAST_RECORDS)):
-        slot = journal.find(journal.seq - back)
-        if slot is None:
-            continue
-        entry = record.read_body(slot[: record.BODY_BYTES])
-        event, reason, a, least = entry[record.EVENT_AT], entry[record.REASON_AT], entry[12], entry[13]
-        if event in ("close", "dead") or (event == "selftest" and reason == "passed"):
-            break
-        if event in ("open", "live", "mark"):
-            a, least = (a, least) if event == "mark" else (0, 0)
-            most = min(a + MARK_MS, _HARD_MAX_MS) + _GONE_MS
-            kept = board.kept()
-            if len(kept) == 20 and binascii.crc32(kept[:16]) & 0xFFFFFFFF == int.from_bytes(kept[16:], "little"):
-                boot, seq, kept_least, kept_most = struct.unpack(BLOCK, kept)
-                if boot == entry[1] and (seq == entry[0] or event == "mark"):
-                    least, most = kept_least, kept_most + _GONE_MS
-            if "live" in (event, reason):
-                append("dead", "reset", least, _UNKNOWN)
-            else:
-                append("close", "reset", least, most)
-            break
+    # What the last life began and a reset ended. Without edges the rail is gone in time, unless the contact is welded.
+    entry = _last_exposure(journal)
+    if entry:
+        append(*_reset_bounds(entry, board.kept()))
     for _ in range(circuit.DROP_MAX_MS // circuit.TOGGLE_MS):
         if not board.rail.live:
             break
@@ -202,6 +183,35 @@ def _end_receipt(contact, append, board, journal):
         contact.tell("live", "start", board.rail.mv, _UNKNOWN)
     else:
         board.rail.restart()
+
+
+def _last_exposure(journal):
+    # The newest record of an exposure that none ends.
+    for back in range(min(journal.seq, _LAST_RECORDS)):
+        slot = journal.find(journal.seq - back)
+        if slot is None:
+            continue
+        entry = record.read_body(slot[: record.BODY_BYTES])
+        event, reason = entry[record.EVENT_AT], entry[record.REASON_AT]
+        if event in ("close", "dead") or (event == "selftest" and reason == "passed"):
+            return None
+        if event in ("open", "live", "mark"):
+            return entry
+    return None
+
+
+def _reset_bounds(entry, kept):
+    # The record that ends it: by the RTC's memory if that is of this exposure, else by what its own record allows.
+    event, reason = entry[record.EVENT_AT], entry[record.REASON_AT]
+    a, least = entry[12:14] if event == "mark" else (0, 0)
+    most = min(a + MARK_MS, _HARD_MAX_MS) + _GONE_MS
+    if len(kept) == 20 and binascii.crc32(kept[:16]) & 0xFFFFFFFF == int.from_bytes(kept[16:], "little"):
+        boot, seq, kept_least, kept_most = struct.unpack(BLOCK, kept)
+        if boot == entry[1] and (seq == entry[0] or event == "mark"):
+            least, most = kept_least, kept_most + _GONE_MS
+    if "live" in (event, reason):
+        return "dead", "reset", least, _UNKNOWN
+    return "close", "reset", least, most
 
 
 def _enter_maintenance(board, journal, settings):
