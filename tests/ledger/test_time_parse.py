@@ -8,7 +8,7 @@ from datetime import date, datetime
 import pytest
 from earlid.errors import UserError
 from earlid.ledger import time_format
-from earlid.ledger.time_parse import parse_age, parse_when
+from earlid.ledger.time_parse import parse_age, parse_period, parse_when
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,38 +20,49 @@ def at(*parts):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "expected", "said_s"),
     [
-        ("now", NOW),
-        ("noon", at(11, 22, 12)),
-        ("14:05", at(11, 22, 14, 5)),
-        ("at 9:15", at(11, 22, 9, 15)),
-        ("9pm", at(11, 22, 21)),
-        ("12 am", at(11, 22)),
-        ("yesterday 18:00", at(11, 21, 18)),
-        ("Yesterday at 6 pm", at(11, 21, 18)),
-        ("monday noon", at(11, 16, 12)),
-        ("21 nov 08:00:30", at(11, 21, 8, 0, 30)),
-        ("2026-03-29 14:05", at(3, 29, 14, 5)),
-        ("2026-03-29T14:05:10", at(3, 29, 14, 5, 10)),
-        ("3 days ago", at(11, 19, 14, 30)),
-        ("last 3 days", at(11, 19, 14, 30)),
-        ("2w", at(11, 8, 14, 30)),
-        ("two weeks ago", at(11, 8, 14, 30)),
-        ("90 minutes ago", at(11, 22, 13, 0)),
-        ("1.5 hours", at(11, 22, 13, 0)),
-        ("an hour ago", at(11, 22, 13, 30)),
-        ("past hour", at(11, 22, 13, 30)),
-        ("half an hour ago", at(11, 22, 14, 0)),
-        ("30 sec", at(11, 22, 14, 29, 30)),
-        ("6 months", at(5, 22, 14, 30)),
-        ("half a year", at(5, 22, 14, 30)),
-        ("1 year ago", datetime(2025, 11, 22, 14, 30)),
+        ("now", NOW, 0),
+        ("noon", at(11, 22, 12), 0),
+        ("14:05", at(11, 22, 14, 5), 60),
+        ("at 9:15", at(11, 22, 9, 15), 60),
+        ("9pm", at(11, 22, 21), 60),
+        ("12 am", at(11, 22), 60),
+        ("yesterday 18:00", at(11, 21, 18), 60),
+        ("Yesterday at 6 pm", at(11, 21, 18), 60),
+        ("monday noon", at(11, 16, 12), 0),
+        ("21 nov 08:00:30", at(11, 21, 8, 0, 30), 1),
+        ("2026-03-29 14:05", at(3, 29, 14, 5), 60),
+        ("2026-03-29T14:05:10", at(3, 29, 14, 5, 10), 1),
+        ("3 days ago", at(11, 19, 14, 30), 0),
+        ("last 3 days", at(11, 19, 14, 30), 0),
+        ("2w", at(11, 8, 14, 30), 0),
+        ("two weeks ago", at(11, 8, 14, 30), 0),
+        ("90 minutes ago", at(11, 22, 13, 0), 0),
+        ("1.5 hours", at(11, 22, 13, 0), 0),
+        ("an hour ago", at(11, 22, 13, 30), 0),
+        ("past hour", at(11, 22, 13, 30), 0),
+        ("half an hour ago", at(11, 22, 14, 0), 0),
+        ("30 sec", at(11, 22, 14, 29, 30), 0),
+        ("6 months", at(5, 22, 14, 30), 0),
+        ("half a year", at(5, 22, 14, 30), 0),
+        ("1 year ago", datetime(2025, 11, 22, 14, 30), 0),
+        ("2026-03-29T14:05:10.250", at(3, 29, 14, 5, 10, 250_000), 0.001),
+        ("2026-03-29T140510", at(3, 29, 14, 5, 10), 1),
     ],
 )
-def test_moments_are_parsed(berlin, text, expected):
+def test_moments_are_parsed_and_end_with_the_minute_or_second_that_was_said(berlin, text, expected, said_s):
     wanted = int(expected.timestamp() * 1000)
-    assert (parse_when(text, NOW), parse_when(text, NOW, end=True)) == (wanted, wanted)
+    assert (parse_when(text, NOW), parse_when(text, NOW, end=True)) == (wanted, wanted + said_s * 1000)
+
+
+def test_end_of_a_minute_before_a_clock_change_is_a_minute_later(berlin):
+    last = "2026-10-25 02:59:59"
+    assert parse_when(last, NOW, end=True) - parse_when(last, NOW) == 1000
+
+
+def test_period_of_a_moment_reaches_up_to_now(berlin):
+    assert parse_period("14:05", NOW) == (int(at(11, 22, 14, 5).timestamp() * 1000), None)
 
 
 @pytest.mark.parametrize(

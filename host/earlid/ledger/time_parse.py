@@ -14,20 +14,27 @@ EXAMPLES = "today, yesterday, monday, last week, 14:30, 'yesterday 18:00', 2026-
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
            "december")  # fmt: skip
+MINUTE_MS = 60_000
 _UNIT_MS = {
     "second": 1000, "sec": 1000, "s": 1000, "minute": 60_000, "min": 60_000, "hour": 3_600_000, "hr": 3_600_000, "h": 3_600_000,
 }  # fmt: skip
 _UNIT_DAYS = {"day": 1, "d": 1, "week": 7, "wk": 7, "w": 7}
 _UNIT_MONTHS = {"month": 1, "mo": 1, "year": 12, "yr": 12, "y": 12}  # no "m": minutes or months?
 _NUMBERS = {"a": "1", "an": "1", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"}
+_NAMED_TIMES = {"noon": time(12), "midnight": time(0)}  # moments: they end as they begin
 _WHOLE_DAYS = {"today": 0, "yesterday": 1, "day before yesterday": 2}
 
 
 class _Period(NamedTuple):
-    """Local times without zone; a moment begins and ends at once."""
+    """Local times, mostly without zone. What was said to the minute or second ends with it, `rest_ms` after `end`."""
 
     start: datetime
     end: datetime
+    rest_ms: int = 0
+
+    def bound_ms(self, *, end: bool) -> int:
+        """Unix ms of its start or end."""
+        return int(self.end.timestamp() * 1000) + self.rest_ms if end else int(self.start.timestamp() * 1000)
 
 
 def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
@@ -36,7 +43,7 @@ def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
     Args:
         text: one of the forms in EXAMPLES.
         now: local time without zone.
-        end: a day, a week, a month means its end, not its start (for `--until`).
+        end: a day, a month, a minute, a second means its end, not its start (for `--until`): all of what was said.
 
     Raises:
         UserError: code 2, with examples.
@@ -47,7 +54,7 @@ def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
         result_ms = None if named else _span_ms(words, now)
         if result_ms is None:
             period = named or _period(words, text.strip(), now)
-            result_ms = int(period[end].timestamp() * 1000) if period else -1
+            result_ms = period.bound_ms(end=end) if period else -1
         if result_ms >= 0:
             return result_ms
     except (ValueError, OverflowError, OSError):  # the 32nd, or long before any computer
@@ -56,13 +63,13 @@ def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
 
 
 def parse_period(text: str, now: datetime) -> tuple[int, int | None]:
-    """The range of Unix ms (end excluded) of a day, week or month as people say it; no end when it is not over yet.
+    """The range of Unix ms (end excluded) of a day, week or month as people say it; no end when it is not over yet, or a moment.
 
     Raises:
         UserError: code 2, with examples.
     """
     from_ms, end_ms = (parse_when(text, now, end=end) for end in (False, True))
-    return from_ms, end_ms if from_ms < end_ms < now.timestamp() * 1000 else None
+    return from_ms, end_ms if from_ms + MINUTE_MS < end_ms < now.timestamp() * 1000 else None
 
 
 def parse_range(since: str | None, until: str | None, now: datetime, default: str) -> tuple[int, int | None]:
@@ -145,9 +152,13 @@ def _period(words: str, text: str, now: datetime) -> _Period | None:
     at = _time_of_day(clock)
     if at is not None:
         day = _day(rest.removesuffix(" at"), now) if rest not in ("", "at") else now.date()
-        return None if day is None else _Period(datetime.combine(day, at), datetime.combine(day, at))
+        said_ms = 0 if clock in _NAMED_TIMES else 1000 if clock.count(":") == 2 else MINUTE_MS
+        return None if day is None else _Period(datetime.combine(day, at), datetime.combine(day, at), said_ms)
     moment = datetime.fromisoformat(text)
-    return _Period(moment, moment)
+    to_the = re.search(r"[ t]\d\d:?\d\d(:?\d\d(?:[.,](\d+))?)?", text.lower())
+    if to_the is None:  # a day
+        return _whole_days(moment.date())
+    return _Period(moment, moment, max(1, 1000 // 10 ** len(to_the[2] or "")) if to_the[1] else MINUTE_MS)
 
 
 def _whole_days(day: date, days: int = 1) -> _Period:
@@ -207,8 +218,8 @@ def _most_recent(day: int, month: int, year: str | None, now: datetime) -> date:
 
 
 def _time_of_day(word: str) -> time | None:
-    if word in ("noon", "midnight"):
-        return time(12 if word == "noon" else 0)
+    if word in _NAMED_TIMES:
+        return _NAMED_TIMES[word]
     match = re.fullmatch(r"(\d\d?)(?::(\d\d))?(?::(\d\d))?([ap]m)?", word)
     if not match or not (match[2] or match[4]):
         return None
