@@ -7,14 +7,21 @@ two readings only.
 """
 
 import random
+import tempfile
+from pathlib import Path
 
 import pytest
-from earlid.ledger.exposure import live_bounds, live_time
+from earlid.ledger.boards import boards
+from earlid.ledger.exposure import Bounds, live_bounds, live_time
+from earlid.ledger.location import locate
+from earlid.ledger.reader import Reader
+from earlid.ledger.report import make_report
+from earlid.ledger.store import Ledger, now_ms
 from earlid.virtual.protocol import PHASE_REPL
 from earlid.virtual.simulation import BOOTING, HUNG, OFF
-from lid import config, wire
+from lid import config, record, wire
 
-from tests.firmware.kit import FIRST_HOP_MS, Bench
+from tests.firmware.kit import FIRST_HOP_MS, Bench, JournalRecord
 from tests.firmware.test_receipt import copper_ms
 
 ACTIONS = {
@@ -23,6 +30,7 @@ ACTIONS = {
 }  # fmt: skip
 STARTED_MS = 3500  # an ordinary start; the first one takes longer
 WATCHDOG_MS = 2500
+FIRST_WALL_MS = 1_577_836_800_000  # 2020: no board's clock says an earlier year
 READING_MS = 10  # the rail is read once a hop
 
 
@@ -162,6 +170,16 @@ class History:
             self.board.run_ms(rng.choice((0, 20, 300)))
 
 
+def reviewed(board: str, records: list[JournalRecord]) -> Bounds:
+    """The live time that `review` of everything shows, once the records are in a ledger."""
+    with tempfile.TemporaryDirectory() as folder:
+        location = locate(str(Path(folder) / "ledger.sqlite"))
+        with Ledger(location) as ledger:
+            ledger.add(board, [record.wire_to_slot(list(entry)) for entry in records])
+        with Reader(location) as reader:
+            return make_report(reader, boards(reader), FIRST_WALL_MS, now_ms() + 1000).live
+
+
 def check(seed: int) -> int | None:
     """Live one history and hold its bounds against the copper; their gap in ms, None when there is no upper bound."""
     history = History(seed)
@@ -170,6 +188,7 @@ def check(seed: int) -> int | None:
         records = sorted(bench.records(), key=lambda entry: entry.seq)
         assert [entry.seq for entry in records] == list(range(1, len(records) + 1)), (seed, history.script)
         total = live_time(live_bounds(records))
+        assert reviewed(bench.hello()["board"], records) == total, (seed, history.script)
         copper = copper_ms(bench.board)
         known = (seed, total, copper, history.script, [entry[:5] + entry[12:14] for entry in records if entry.seq > 2])
         assert total.least_ms <= copper, known
