@@ -96,6 +96,22 @@ class Reader:
                 for row in self._server_rows(sql, values, 5000):
                     yield tuple(row)
 
+    def copy_into(self, copy: sqlite3.Connection) -> None:
+        """Copy the whole ledger, a file, as it is at this moment, into another database."""
+        with self._lock, self._explained_errors():
+            self._connection.backup(copy)
+
+    def structure_fault(self) -> str:
+        """What SQLite finds wrong with the structure of the ledger's file, in its words; empty when nothing is."""
+        if not self.location.path:
+            return ""
+        try:
+            found = self.rows("PRAGMA integrity_check(1)")
+        except UserError as error:
+            return str(error)
+        text = str(found[0][0]) if found else "no answer"
+        return "" if text == "ok" else " ".join(text.split())
+
     def _server_rows(self, sql: str, values: dict[str, Any], batch: int) -> Iterator[Any]:
         import sqlalchemy as sa
 

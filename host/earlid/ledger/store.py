@@ -326,6 +326,14 @@ class Ledger:
                 for table in schema.metadata.sorted_tables:
                     connection.exec_driver_sql(f"VACUUM FULL {table.name}")
 
+    def checkpoint(self) -> None:
+        """Fold SQLite's log into the file, as far as no reader needs old pages: a plain copy has all up to now. Never waits."""
+        if self.location.path:
+            with self._lock, self._explained_errors(), self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert driver is not None
+                driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def setting(self, key: str) -> str | None:
         """A setting that travels with the ledger (`retention`); None when it is not set."""
         with self.transaction() as connection:

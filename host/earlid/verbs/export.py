@@ -35,6 +35,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (else stdout)")
     parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="else by the file's ending, else jsonl")
     parser.add_argument("--import", dest="source", metavar="FILE", help="take a jsonl export back into the ledger")
+    parser.add_argument("--backup", metavar="FILE", help="copy the whole ledger file, also while `watch` runs")
     add_board_argument(parser)
     parser.add_argument("--since", metavar="WHEN", help="csv, parquet: from here on")
     parser.add_argument("--until", metavar="WHEN", help="csv, parquet: up to here")
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Export, or import."""
     if args.source:
         return _import_file(args)
+    if args.backup:
+        return _back_up(args)
     from earlid.ledger.boards import pick_boards
     from earlid.ledger.reader import Reader
 
@@ -98,4 +101,15 @@ def _import_file(args: argparse.Namespace) -> int:
         added = import_file(Path(args.source), ledger)
     for board, count in added.items():
         print(f"{board}: {count} new records", file=sys.stderr)
+    return 0
+
+
+def _back_up(args: argparse.Namespace) -> int:
+    from earlid.ledger.backup import back_up
+    from earlid.ledger.queries import record_count
+    from earlid.ledger.reader import Reader
+
+    with Reader(locate(args.ledger)) as reader:
+        back_up(reader, Path(args.backup))
+        print(f"{record_count(reader)} records backed up", file=sys.stderr)
     return 0
