@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import time
+from datetime import date, datetime, timedelta
 
 import pytest
 from earlid.errors import UserError
 from earlid.ledger import time_format
 from earlid.ledger.time_parse import parse_age, parse_period, parse_when
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 22, 14, 30)  # a Sunday
 
 
-def at(*parts):
-    return datetime(2026, *parts)
+def at(*parts, fold=0):
+    return datetime(2026, *parts, fold=fold)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,8 @@ def at(*parts):
         ("1 year ago", datetime(2025, 11, 22, 14, 30), 0),
         ("2026-03-29T14:05:10.250", at(3, 29, 14, 5, 10, 250_000), 0.001),
         ("2026-03-29T140510", at(3, 29, 14, 5, 10), 1),
+        ("20260329T140510", at(3, 29, 14, 5, 10), 1),
+        ("2026-03-29T14:05:10.250+02:00", at(3, 29, 14, 5, 10, 250_000), 0.001),
     ],
 )
 def test_moments_are_parsed_and_end_with_the_minute_or_second_that_was_said(berlin, text, expected, said_s):
@@ -87,6 +90,9 @@ def test_period_of_a_moment_reaches_up_to_now(berlin):
         ("25.10.", (10, 25), (10, 26)),
         ("nov 21", (11, 21), (11, 22)),
         ("21st November, 2026", (11, 21), (11, 22)),
+        ("20261025", (10, 25), (10, 26)),
+        ("Sun 25 Oct 2026", (10, 25), (10, 26)),
+        ("Sunday, 2026-10-25", (10, 25), (10, 26)),
     ],
 )
 def test_days_weeks_and_months_parse_to_start_and_end(berlin, text, first, behind):
@@ -122,6 +128,67 @@ def test_month_before_the_31st_ends_on_the_last_day(berlin):
 def test_invalid_time_is_refused_with_examples(text):
     with pytest.raises(UserError, match=r"no such time.*yesterday"):
         parse_when(text, NOW)
+
+
+ZONES = (
+    "UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "America/Havana", "Africa/Casablanca", "Asia/Kathmandu",
+    "Pacific/Apia", "Europe/Dublin",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=ZONES)
+def zone(request):
+    """The computer's time zone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield request.param
+    time.tzset()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(946_684_800_000, 1_893_456_000_000))  # 2000 to 2030
+@example(1_792_888_200_000)  # Berlin, 25 October 2026: 02:30, first of two
+@example(1_792_891_800_000)  # the second
+def test_every_time_shown_is_taken_back(zone, wall_ms):
+    now = datetime(2030, 1, 2, 12)
+    second_ms = wall_ms // 1000 * 1000
+    iso, day, shown = time_format.iso_text(wall_ms), time_format.local_day(wall_ms), time_format.moment_text(wall_ms)
+    assert parse_when(iso, now) == wall_ms, iso
+    assert (parse_when(shown, now), parse_when(shown, now, end=True)) == (second_ms, second_ms + 1000), shown
+    for text in (time_format.day_text(day), day.isoformat(), day.strftime("%Y%m%d")):
+        assert parse_when(text, now) == time_format.day_start_ms(day) <= wall_ms < parse_when(text, now, end=True), text
+    nearby = datetime.fromtimestamp(wall_ms / 1000) + timedelta(days=300)  # the page leaves the year out
+    assert parse_when(shown.replace(f" {day.year}", ""), nearby) == second_ms, shown
+
+
+def test_second_time_of_a_night_of_25_hours_is_shown_with_its_offset(berlin):
+    first, second = 1_792_888_200_000, 1_792_891_800_000
+    shown = [time_format.clock_text(ms) for ms in (first, second, second + 1_800_000)]
+    assert shown == ["02:30:00", "02:30:00+01:00", "03:00:00"]
+    assert time_format.moment_text(second) == "Sun 25 Oct 2026, 02:30:00+01:00"
+
+
+def test_day_without_a_year_is_the_last_on_that_weekday(berlin):
+    assert parse_when("Wed 25 Nov", NOW) == time_format.day_start_ms(date(2020, 11, 25))
+    for text in ("Mon 22 Nov 2026", "Mon 20261122"):
+        with pytest.raises(UserError):
+            parse_when(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "behind"),
+    [
+        ("Sat 21 Nov 2026, 10:00 to 11:00", at(11, 21, 10), at(11, 21, 11, 1)),
+        ("Sat 21 Nov 2026, 23:59:30 to Sun 22 Nov 2026, 00:00:10", at(11, 21, 23, 59, 30), at(11, 22, 0, 0, 11)),
+        ("Mon 16 Nov 2026 to Wed 18 Nov 2026", at(11, 16), at(11, 19)),
+        ("Sun 25 Oct 2026, 02:30:00+01:00 to 02:40:00+01:00", at(10, 25, 2, 30, fold=1), at(10, 25, 2, 40, 1, fold=1)),
+    ],
+)
+def test_range_as_the_page_shows_it_is_taken_back(berlin, text, first, behind):
+    assert parse_period(text, NOW) == tuple(int(moment.timestamp() * 1000) for moment in (first, behind))
+    with pytest.raises(UserError, match="ends before it begins"):
+        parse_period("Sat 21 Nov 2026, 10:00 to 09:00", NOW)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "30m", "99999 years", "soon"])

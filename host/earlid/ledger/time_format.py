@@ -29,8 +29,14 @@ def days_between(from_ms: int, to_ms: int) -> list[tuple[date, int, int]]:
 
 
 def clock_text(wall_ms: int) -> str:
-    """Local time of day, `07:12:03`."""
-    return datetime.fromtimestamp(wall_ms / 1000).strftime("%H:%M:%S")
+    """Local time of day, `07:12:03`; the second time that clocks going back show it, with its offset: `02:30:00+01:00`."""
+    local = datetime.fromtimestamp(wall_ms // 1000)
+    return (local.astimezone() if local.fold else local).timetz().replace(fold=0).isoformat()
+
+
+def moment_text(wall_ms: int) -> str:
+    """Local day and time of day: `Sun 22 Nov 2026, 07:12:03`."""
+    return f"{day_text(local_day(wall_ms))}, {clock_text(wall_ms)}"
 
 
 def day_text(day: date) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 
 from earlid.errors import USAGE, UserError
@@ -14,7 +14,6 @@ EXAMPLES = "today, yesterday, monday, last week, 14:30, 'yesterday 18:00', 2026-
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
            "december")  # fmt: skip
-MINUTE_MS = 60_000
 _UNIT_MS = {
     "second": 1000, "sec": 1000, "s": 1000, "minute": 60_000, "min": 60_000, "hour": 3_600_000, "hr": 3_600_000, "h": 3_600_000,
 }  # fmt: skip
@@ -26,50 +25,60 @@ _WHOLE_DAYS = {"today": 0, "yesterday": 1, "day before yesterday": 2}
 
 
 class _Period(NamedTuple):
-    """Local times, mostly without zone. What was said to the minute or second ends with it, `rest_ms` after `end`."""
+    """What was said, in Unix ms: a day, a week, or the second or minute of a `moment`."""
 
-    start: datetime
-    end: datetime
-    rest_ms: int = 0
-
-    def bound_ms(self, *, end: bool) -> int:
-        """Unix ms of its start or end."""
-        return int(self.end.timestamp() * 1000) + self.rest_ms if end else int(self.start.timestamp() * 1000)
+    start_ms: int
+    end_ms: int
+    moment: bool = False
 
 
 def parse_when(text: str, now: datetime, *, end: bool = False) -> int:
-    """Unix ms of a time as people say it.
+    """Unix ms of a time as people say it, or as Earlid shows it.
 
     Args:
-        text: one of the forms in EXAMPLES.
+        text: one of the forms in EXAMPLES, or a time of `time_format`.
         now: local time without zone.
-        end: a day, a month, a minute, a second means its end, not its start (for `--until`): all of what was said.
+        end: the end of what was said: of a month, a day, of the minute of `14:30`, the second of `14:30:05` (for `--until`).
 
     Raises:
         UserError: code 2, with examples.
     """
-    words = _normalised(text)
-    try:
-        named = _calendar_period(words, now)
-        result_ms = None if named else _span_ms(words, now)
-        if result_ms is None:
-            period = named or _period(words, text.strip(), now)
-            result_ms = period.bound_ms(end=end) if period else -1
-        if result_ms >= 0:
-            return result_ms
-    except (ValueError, OverflowError, OSError):  # the 32nd, or long before any computer
-        pass
-    raise UserError(f"no such time: {text!r}. Say for example {EXAMPLES}.", USAGE)
+    return _parse(text, now)[end]
 
 
 def parse_period(text: str, now: datetime) -> tuple[int, int | None]:
-    """The range of Unix ms (end excluded) of a day, week or month as people say it; no end when it is not over yet, or a moment.
+    """The range of Unix ms (end excluded) of a day, week, month, or `A to B`; no end when it is not over yet, or A is a moment.
 
     Raises:
         UserError: code 2, with examples.
     """
-    from_ms, end_ms = (parse_when(text, now, end=end) for end in (False, True))
-    return from_ms, end_ms if from_ms + MINUTE_MS < end_ms < now.timestamp() * 1000 else None
+    first, to, last = text.partition(" to ")
+    if to:
+        start = _parse(first, now)
+        day = local_day(start.start_ms)
+        clock, offset = _time_of_day(last.strip().lower())
+        until = _moment(datetime.combine(day, clock), offset, last) if clock else _parse(last, now)
+        if start.start_ms >= until.end_ms:
+            raise UserError(f"nothing can be between: {text!r} ends before it begins.", USAGE)
+        return start.start_ms, until.end_ms
+    start = _parse(text, now)
+    if start.moment or not start.start_ms < start.end_ms < now.timestamp() * 1000:
+        return start.start_ms, None
+    return start.start_ms, start.end_ms
+
+
+def _parse(text: str, now: datetime) -> _Period:
+    words = _normalised(text)
+    try:
+        period = _calendar_period(words, now)
+        if not period and (start_ms := _span_ms(words, now)) is not None:
+            period = _Period(start_ms, start_ms, moment=True)
+        period = period or _period(words, text.strip(), now)
+        if period and period.start_ms >= 0:
+            return period
+    except (ValueError, OverflowError, OSError):  # the 32nd, or long before any computer
+        pass
+    raise UserError(f"no such time: {text!r}. Say for example {EXAMPLES}.", USAGE)
 
 
 def parse_range(since: str | None, until: str | None, now: datetime, default: str) -> tuple[int, int | None]:
@@ -138,31 +147,40 @@ def _add_months(moment: datetime, months: int) -> datetime:
 
 def _period(words: str, text: str, now: datetime) -> _Period | None:
     if words == "now":
-        return _Period(now, now)
+        now_ms = int(now.timestamp() * 1000)
+        return _Period(now_ms, now_ms, moment=True)
     if words == "this morning":
         return _whole_days(now.date())
     if words == "last night":
-        return _Period(datetime.combine(now.date() - timedelta(days=1), time(18)), datetime.combine(now.date(), time(6)))
+        evening, morning = datetime.combine(now.date() - timedelta(days=1), time(18)), datetime.combine(now.date(), time(6))
+        return _Period(int(evening.timestamp() * 1000), int(morning.timestamp() * 1000))
     day = _day(words, now)
     if day is not None:
         return _whole_days(day)
     rest, _, clock = words.rpartition(" ")
     if clock in ("am", "pm"):
         rest, _, clock = rest.rpartition(" ")[0], "", rest.rpartition(" ")[2] + clock
-    at = _time_of_day(clock)
+    at, offset = _time_of_day(clock)
     if at is not None:
         day = _day(rest.removesuffix(" at"), now) if rest not in ("", "at") else now.date()
-        said_ms = 0 if clock in _NAMED_TIMES else 1000 if clock.count(":") == 2 else MINUTE_MS
-        return None if day is None else _Period(datetime.combine(day, at), datetime.combine(day, at), said_ms)
-    moment = datetime.fromisoformat(text)
-    to_the = re.search(r"[ t]\d\d:?\d\d(:?\d\d(?:[.,](\d+))?)?", text.lower())
-    if to_the is None:  # a day
-        return _whole_days(moment.date())
-    return _Period(moment, moment, max(1, 1000 // 10 ** len(to_the[2] or "")) if to_the[1] else MINUTE_MS)
+        return None if day is None else _moment(datetime.combine(day, at), offset, clock)
+    try:
+        return _whole_days(date.fromisoformat(text))
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return _moment(moment, None, re.split("[T ]", text, maxsplit=1)[-1])
+
+
+def _moment(local: datetime, offset: timezone | None, clock: str) -> _Period:
+    """The minute, second or millisecond that was said: `local` in the computer's zone, or at an offset from UTC."""
+    start_ms = round((local.replace(tzinfo=offset) if offset else local).timestamp() * 1000)
+    said = re.match(r"\d\d?:?\d\d:?(\d\d(?:[.,](\d+))?)?", clock)
+    size_ms = 0 if clock in _NAMED_TIMES else max(1, 1000 // 10 ** len(said[2] or "")) if said and said[1] else 60_000
+    return _Period(start_ms, start_ms + size_ms, moment=True)
 
 
 def _whole_days(day: date, days: int = 1) -> _Period:
-    return _Period(datetime.combine(day, time()), datetime.combine(day + timedelta(days=days), time()))
+    return _Period(day_start_ms(day), day_start_ms(day + timedelta(days=days)))
 
 
 def _calendar_period(words: str, now: datetime) -> _Period | None:
@@ -170,7 +188,7 @@ def _calendar_period(words: str, now: datetime) -> _Period | None:
     month = re.fullmatch(r"(\d{4})-(\d\d)", words)
     if month:
         first = datetime(int(month[1]), int(month[2]), 1)
-        return _Period(first, _add_months(first, 1))
+        return _whole_days(first.date(), (_add_months(first, 1) - first).days)
     match = re.fullmatch(r"(this|last) (week|month|year)", words)
     if not match:
         return None
@@ -179,28 +197,39 @@ def _calendar_period(words: str, now: datetime) -> _Period | None:
         return _whole_days(now.date() - timedelta(days=now.weekday() + 7 * back), 7)
     months = 1 if match[2] == "month" else 12
     first = datetime(now.year, now.month if months == 1 else 1, 1)
-    return _Period(_add_months(first, -months * back), _add_months(first, months - months * back))
+    first = _add_months(first, -months * back)
+    return _whole_days(first.date(), (_add_months(first, months) - first).days)
 
 
 def _day(words: str, now: datetime) -> date | None:
     if words in _WHOLE_DAYS:
         return now.date() - timedelta(days=_WHOLE_DAYS[words])
     name = words.removeprefix("last ")
+    first, _, rest = words.partition(" ")
+    weekday = _index_by_prefix(first, _WEEKDAYS)
+    if weekday is not None and rest:  # as a day is shown: `Wed 25 Nov 2026`
+        return _date(rest, now, weekday)
     weekday = _index_by_prefix(name, _WEEKDAYS)
     if weekday is not None:
         back = (now.weekday() - weekday) % 7
         return now.date() - timedelta(days=back or (7 if name != words else 0))
-    numbers = re.fullmatch(r"(\d{4})([-/.])(\d\d?)\2(\d\d?)", words)
-    if numbers:
-        return date(int(numbers[1]), int(numbers[3]), int(numbers[4]))
+    return _date(words, now)
+
+
+def _date(words: str, now: datetime, weekday: int | None = None) -> date | None:
+    """A day by its date; one that falls on a weekday (0: Monday), None when it does not."""
+    numbers = re.fullmatch(r"(\d{4})([-/.]?)(\d\d?)\2(\d\d?)", words)
+    if numbers and (numbers[2] or len(words) == 8):
+        day = date(int(numbers[1]), int(numbers[3]), int(numbers[4]))
+        return day if weekday in (None, day.weekday()) else None
     european = re.fullmatch(r"(\d\d?)\.(\d\d?)\.(\d{4})?", words)  # with slashes nobody knows which is the month
     if european:
-        return _most_recent(int(european[1]), int(european[2]), european[3], now)
+        return _most_recent(int(european[1]), int(european[2]), european[3], now, weekday)
     named = re.fullmatch(r"(?P<day>\d\d?)(?:st|nd|rd|th)? (?P<month>[a-z]+)(?: (?P<year>\d{4}))?", words) or re.fullmatch(
         r"(?P<month>[a-z]+) (?P<day>\d\d?)(?:st|nd|rd|th)?(?: (?P<year>\d{4}))?", words
     )
     month = _index_by_prefix(named["month"], _MONTHS) if named else None
-    return _most_recent(int(named["day"]), month + 1, named["year"], now) if named and month is not None else None
+    return _most_recent(int(named["day"]), month + 1, named["year"], now, weekday) if named and month is not None else None
 
 
 def _index_by_prefix(name: str, names: tuple[str, ...]) -> int | None:
@@ -209,23 +238,34 @@ def _index_by_prefix(name: str, names: tuple[str, ...]) -> int | None:
     return places[0] if len(places) == 1 else None
 
 
-def _most_recent(day: int, month: int, year: str | None, now: datetime) -> date:
-    """That day, without a year the last one."""
-    if year:
-        return date(int(year), month, day)
-    this_year = date(now.year, month, day)
-    return this_year if this_year <= now.date() else date(now.year - 1, month, day)
+def _most_recent(day: int, month: int, year: str | None, now: datetime, weekday: int | None) -> date | None:
+    """That day, without a year the last one, or the last that falls on the weekday."""
+    for number in [int(year)] if year else range(now.year, now.year - 29, -1):
+        try:
+            found = date(number, month, day)
+        except ValueError:  # 29 February
+            if year or (day, month) != (29, 2):
+                raise
+            continue
+        if weekday in (None, found.weekday()) and (year or found <= now.date()):
+            return found
+    return None
 
 
-def _time_of_day(word: str) -> time | None:
+def _time_of_day(word: str) -> tuple[time | None, timezone | None]:
+    """A time of day, and the offset from UTC it was said with: `14:30`, `9pm`, `02:30:00+01:00`."""
     if word in _NAMED_TIMES:
-        return _NAMED_TIMES[word]
-    match = re.fullmatch(r"(\d\d?)(?::(\d\d))?(?::(\d\d))?([ap]m)?", word)
+        return _NAMED_TIMES[word], None
+    match = re.fullmatch(r"(\d\d?)(?::(\d\d))?(?::(\d\d))?([ap]m)?(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?", word)
     if not match or not (match[2] or match[4]):
-        return None
+        return None, None
     hour = int(match[1])
     if match[4]:
         if not 1 <= hour <= 12:
-            return None
+            return None, None
         hour = hour % 12 + (12 if match[4] == "pm" else 0)
-    return time(hour, int(match[2] or 0), int(match[3] or 0))
+    offset = None
+    if match[5]:
+        ahead = timedelta(hours=int(match[6]), minutes=int(match[7]), seconds=int(match[8] or 0))
+        offset = timezone(-ahead if match[5] == "-" else ahead)
+    return time(hour, int(match[2] or 0), int(match[3] or 0)), offset

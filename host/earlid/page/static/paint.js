@@ -48,8 +48,8 @@
 
   const clockLabel = (ms, step) => {
     const text = earlid.zone.timeText(ms);
-    if (step >= 6e4) return text.slice(0, 5);
-    return step >= 1e3 ? text : `${text.slice(6)}.${Math.floor((ms % 1000) / 100)}`;
+    if (step >= 6e4) return earlid.zone.minuteText(ms);
+    return step >= 1e3 ? text : `${text.slice(6, 8)}.${Math.floor((ms % 1000) / 100)}`;
   };
 
   const dayTicks = (t0, t1, days) => {

@@ -13,7 +13,7 @@
     const { openings } = ledger;
     let i = openings.rows - 1;
     while (i >= 0 && view.board >= 0 && openings.board[i] !== view.board) i -= 1;
-    return i < 0 ? "" : ` The last was on ${together(`${zone.shortDate(openings.t[i])} at ${zone.timeText(openings.t[i]).slice(0, 5)}`)}.`;
+    return i < 0 ? "" : ` The last was on ${together(`${zone.shortDate(openings.t[i])} at ${zone.minuteText(openings.t[i])}`)}.`;
   };
 
   const lead = () => {

@@ -27,10 +27,16 @@
     const at = local(ms);
     return `${WEEKDAYS[at.getUTCDay()]} ${at.getUTCDate()} ${earlid.monthName(at.getUTCMonth())} ${at.getUTCFullYear()}`;
   };
-  const timeText = (ms) => {
+  const clockText = (ms, parts) => {
     const at = local(ms);
-    return [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()].map(earlid.twoDigits).join(":");
+    const text = [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()].slice(0, parts).map(earlid.twoDigits).join(":");
+    const ahead = offsets[last]; // the clocks went back within what they went back by: shown before, so with its offset
+    if (!last || ms - starts[last] >= offsets[last - 1] - ahead) return text;
+    const minutes = Math.abs(ahead) / 6e4;
+    return `${text}${ahead < 0 ? "-" : "+"}${earlid.twoDigits(Math.floor(minutes / 60))}:${earlid.twoDigits(minutes % 60)}`;
   };
+  const timeText = (ms) => clockText(ms, 3);
+  const minuteText = (ms) => clockText(ms, 2);
 
   earlid.zone = {
     set(pairs) {
@@ -38,11 +44,11 @@
       offsets = pairs.map((pair) => pair[1]);
       last = 0;
     },
-    offset, dayNumber, dayStart, local, toUtc, dateText, timeText,
+    offset, dayNumber, dayStart, local, toUtc, dateText, timeText, minuteText,
     shortDate: (ms) => dateText(ms).replace(/ \d{4}$/, ""),
     rangeText(t0, t1) {
       const seconds = t1 - t0 < 2 * 36e5;
-      const clock = (ms) => (seconds ? timeText(ms) : timeText(ms).slice(0, 5));
+      const clock = (ms) => (seconds ? timeText(ms) : minuteText(ms));
       const whole = dayStart(dayNumber(t0)) === t0 && dayStart(dayNumber(t1)) === t1;
       if (whole && dayNumber(t1) - dayNumber(t0) === 1) return dateText(t0);
       if (whole || t1 - t0 > 14 * DAY_MS) return `${dateText(t0)} to ${dateText(whole ? t1 - 1 : t1)}`;
