@@ -9,6 +9,7 @@ journal, circuit), has one try. `make test ARGS="-p no:rerunfailures"` gives one
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.parent.name in IN_REAL_TIME:
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_data_dir(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keys, ledgers and profiles of what is made for many tests: no test may touch the real ones."""
+    os.environ["EARLID_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def own_data_dir(session_data_dir: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of this test's keys, ledgers and profiles."""
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
 
 
 @pytest.fixture(autouse=True)

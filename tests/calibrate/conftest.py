@@ -26,13 +26,6 @@ STEP_MS = 10
 SPEED = 4.0  # of a board's time, at most; below what this machine can do, idle
 
 
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path, monkeypatch):
-    """No test may touch real profiles."""
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 @pytest.fixture(scope="session")
 def model():
     return models.load("alexa")

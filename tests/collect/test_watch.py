@@ -38,11 +38,6 @@ BOARD = "00112233aabbccdd"
 LIMIT_S = 90.0
 
 
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-
-
 @pytest.fixture
 def location(tmp_path):
     return locate(str(tmp_path / "ledger.sqlite"))

@@ -17,12 +17,6 @@ import pytest
 BOARD = "00112233aabbccdd"
 
 
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path, monkeypatch):
-    """No test may touch the real ledger or keys."""
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-
-
 @pytest.fixture
 def berlin(monkeypatch):
     """Europe/Berlin: a time zone with daylight saving."""

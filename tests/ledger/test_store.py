@@ -28,9 +28,16 @@ from earlid.ledger.queries import RecordTotals, totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.schema import metadata
 from earlid.ledger.store import Ledger
+from earlid.ledger.version import VERSION
 from synthetic_chains import BOARD, KEYS, dump, life
 
 SLOTS = life(200)
+
+
+def raise_version(ledger):
+    """As a later Earlid would leave it."""
+    with ledger.transaction() as connection:
+        connection.execute(sa.update(metadata.tables["meta"]).values(value=str(VERSION + 1)))
 
 
 def count(location):
@@ -103,7 +110,7 @@ def test_names_labels_notes_and_settings_persist(location):
         ledger.set_label(BOARD, 1, 2, False)
         ledger.set_label(BOARD, 1, 2, True)
         ledger.add_note(BOARD, "older", "came back older")
-        ledger.set_setting("retention", "3 months")
+        ledger.set_retention("3 months")
     with Ledger(location) as ledger:
         assert ledger.setting("retention") == "3 months"
     with Reader(location) as reader:
@@ -178,7 +185,7 @@ def test_concurrent_creation_makes_one_ledger(location):
 def test_newer_ledger_version_is_refused_unchanged(location, capsys):
     with Ledger(location) as ledger:
         ledger.add(BOARD, SLOTS)
-        ledger.set_setting("version", "2")
+        raise_version(ledger)
     before = content(location)
     for openings in (Ledger, Reader):
         with pytest.raises(UserError, match=r"newer Earlid.*Update.*Nothing was changed") as caught:

@@ -17,7 +17,7 @@ from typing import IO, Any
 from lid import record
 
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
-from earlid.ledger import rows, schema
+from earlid.ledger import rows
 from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.chain import ALTERED, ChainChecker, PurgedRun
@@ -25,6 +25,7 @@ from earlid.ledger.judge import Judgement, judgement_from
 from earlid.ledger.keys import read_keys
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
+from earlid.ledger.version import FROM_BOARD
 
 FORMAT = 1
 BATCH = 5000
@@ -60,7 +61,8 @@ def _export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -
     for board in chosen:
         head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.identifier, "name": board.name}
         for table, columns in _HEADER_TABLES.items():
-            table_rows = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE board_id = :id ORDER BY 1, 2", id=board.id)
+            mine = "board_id = :id" if table != "clock_points" else f"board_id = :id AND source <> {FROM_BOARD}"
+            table_rows = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE {mine} ORDER BY 1, 2", id=board.id)
             head[table] = [_links_in_hex(dict(zip(columns, row, strict=True))) for row in table_rows]
         _write_line(out, head)
         count, last = 0, (0, b"")
@@ -224,8 +226,8 @@ def import_file(path: Path, ledger: Ledger) -> dict[str, int]:
     for batch in read_sections(path):
         if batch is not section:
             section = batch
-            _restore_tables(section, ledger)  # clock points first: then the records add none of their own
-        result = ledger.add(section.board, section.slots, section.taken_ms)
+            ledger.restore_rows(section.board, section.tables, section.name)
+        result = ledger.add(section.board, section.slots, section.taken_ms, kind="import")
         if result.conflicts:
             boot, seq = result.conflicts[0]
             raise UserError(
@@ -235,10 +237,3 @@ def import_file(path: Path, ledger: Ledger) -> dict[str, int]:
             )
         added[section.board] = added.get(section.board, 0) + result.new
     return added
-
-
-def _restore_tables(section: Section, ledger: Ledger) -> None:
-    for table, table_rows in section.tables.items():
-        ledger.restore_rows(section.board, schema.metadata.tables[table], table_rows)
-    if section.name:
-        ledger.set_name(section.board, section.name)

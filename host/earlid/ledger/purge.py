@@ -69,7 +69,7 @@ def set_retention(ledger: Ledger, span: str) -> None:
     """Set how long the ledger keeps records: a span as people say it, or `off`; UserError, code 2, when it is neither."""
     if span != "off":
         parse_age(span, datetime.now())
-    ledger.set_setting("retention", span)
+    ledger.set_retention(span)
 
 
 def find_runs(ledger: Ledger, selected_boards: Sequence[KnownBoard], selection: Selection) -> list[Run]:
@@ -124,34 +124,30 @@ def purge(ledger: Ledger, runs: Sequence[Run], why: str) -> dict[str, int]:
     removed: dict[str, int] = defaultdict(int)
     for run in runs:
         with ledger.transaction() as connection:
-            removed[run.board] += _purge_run(connection, ledger.board_id(connection, run.board), run, why)
+            removed[run.board] += _purge_run(ledger, connection, ledger.board_id(connection, run.board), run, why)
     if removed:
         ledger.vacuum()
     return dict(removed)
 
 
-def _purge_run(connection: sa.Connection, board_id: int, run: Run, why: str) -> int:
+def _purge_run(ledger: Ledger, connection: sa.Connection, board_id: int, run: Run, why: str) -> int:
     table = schema.records
     within = _between(table, board_id, run)
     last_link = sa.select(table.c.link).where(
         table.c.board_id == board_id, table.c.boot == run.last[0], table.c.seq == run.last[1]
     )
-    connection.execute(
-        sa.insert(schema.purges),
-        [
-            {
-                "board_id": board_id, "boot_from": run.first[0], "seq_from": run.first[1],
-                "boot_to": run.last[0], "seq_to": run.last[1], "count": run.count,
-                "head_before": _head_before(connection, board_id, run), "head_after": connection.scalar(last_link),
-                "at_ms": now_ms(), "why": why,
-            }
-        ],
-    )  # fmt: skip
+    receipt = {
+        "boot_from": run.first[0], "seq_from": run.first[1], "boot_to": run.last[0], "seq_to": run.last[1], "count": run.count,
+        "head_before": _head_before(connection, board_id, run), "head_after": connection.scalar(last_link),
+        "at_ms": now_ms(), "why": why,
+    }  # fmt: skip
+    connection.execute(sa.insert(schema.purges), [{"board_id": board_id} | receipt])
     removed = connection.execute(sa.delete(table).where(*within)).rowcount
     for other in (schema.labels, schema.anchors):
         connection.execute(sa.delete(other).where(*_between(other, board_id, run)))
     for boot in range(run.first[0], run.last[0] + 1):
-        _rebuild_derived(connection, board_id, boot)
+        _rebuild_derived(ledger, connection, board_id, boot)
+    ledger.act(connection, "purge", {"board": run.board, "runs": [receipt], "redacts": []})
     return int(removed)
 
 
@@ -181,7 +177,7 @@ def _between(table: sa.Table, board_id: int, run: Run) -> tuple[sa.ColumnElement
     )
 
 
-def _rebuild_derived(connection: sa.Connection, board_id: int, boot: int) -> None:
+def _rebuild_derived(ledger: Ledger, connection: sa.Connection, board_id: int, boot: int) -> None:
     """Make a start's tallies, extent and clock points anew from the records that are left of it."""
     table = schema.records
 
@@ -199,6 +195,7 @@ def _rebuild_derived(connection: sa.Connection, board_id: int, boot: int) -> Non
     connection.execute(sa.insert(schema.tallies), sums.tallies)
     for extent in sums.boots:
         connection.execute(sa.update(schema.boots).where(*at(schema.boots)).values(extent))
+    ledger.remake_board_points(connection, board_id, boot)
 
 
 def retention_of(ledger: Ledger) -> str:

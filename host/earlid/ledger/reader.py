@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
+from earlid.ledger.acts import COLUMNS
 from earlid.ledger.db_errors import explain
 from earlid.ledger.location import Location
-from earlid.ledger.version import check_version
+from earlid.ledger.version import FROM_HOST, VERSION, check_version
 
 
 class Reader:
@@ -35,13 +36,30 @@ class Reader:
         self._in_snapshot = False
         with self._explained_errors():
             self._connection: Any = _open_sqlite(location) if location.path else _open_server(location)
-            check_version(str(self.rows("SELECT value FROM meta WHERE key = 'version'")[0][0]), location)
+            version = check_version(str(self.rows("SELECT value FROM meta WHERE key = 'version'")[0][0]), location)
+        if version < VERSION:
+            self._show_as_present()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _show_as_present(self) -> None:
+        """Show a ledger of version 1 as one of today: views of this connection stand before its tables."""
+        points = f"SELECT board_id, boot, ms, {FROM_HOST} AS source, wall_ms, unc_ms FROM {{}}.clock_points"
+        acts = ", ".join(f"NULL AS {name}" for name in COLUMNS)
+        views = (
+            f"CREATE TEMP VIEW clock_points AS {points}",
+            f"CREATE TEMP VIEW acts AS SELECT {acts} FROM {{}}.meta WHERE 1 = 0",
+        )
+        with self._lock, self._explained_errors():
+            for view in views:
+                if self.location.path:
+                    self._connection.execute(view.format("main"))
+                else:
+                    _execute_writing(self._connection, view.format("public"))
 
     def close(self) -> None:
         """Close the connection."""
@@ -167,3 +185,13 @@ def _open_server(location: Location) -> Any:
         .connect()
         .execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     )
+
+
+def _execute_writing(connection: Any, sql: str) -> None:
+    """On a server: in a transaction that may write, though only what is this connection's own."""
+    import sqlalchemy as sa
+
+    connection.rollback()
+    connection.execute(sa.text("SET TRANSACTION READ WRITE"))
+    connection.execute(sa.text(sql))
+    connection.commit()

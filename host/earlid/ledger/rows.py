@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from lid import record
@@ -61,6 +61,9 @@ def reason_name(code: int) -> str:
     return record.REASONS[code] if 0 <= code < len(record.REASONS) else "unknown"
 
 
+Point = tuple[int, int, int]
+
+
 class DerivedRows(NamedTuple):
     """What a batch of records adds to the tables that are derived from them."""
 
@@ -69,12 +72,19 @@ class DerivedRows(NamedTuple):
     points: list[tuple[int, int, int, int]]
 
 
-def summarise(fresh: Iterable[tuple[Any, ...]]) -> DerivedRows:
-    """Counts by (boot, day, event, reason), extents of starts, clock points (boot, ms, wall_ms, unc_ms) of new rows."""
+def summarise(fresh: Iterable[tuple[Any, ...]], last_points: Mapping[int, Point] | None = None) -> DerivedRows:
+    """Counts by (boot, day, event, reason), extents of starts, clock points (boot, ms, wall_ms, unc_ms) of new rows.
+
+    Args:
+        fresh: rows in COLUMNS order, sorted by boot and seq.
+        last_points: boot -> the board's newest clock point (ms, wall_ms, unc_ms) of the records before.
+    """
+    last_points = last_points or {}
     counts: dict[tuple[int, int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
     boots: dict[tuple[int, int], list[int]] = {}
-    points: list[tuple[int, int, int, int]] = []
-    last: tuple[int, int, int, int] | None = None
+    points: dict[tuple[int, int], tuple[int, int, int, int]] = {}
+    last: Point | None = None
+    last_boot = -1
     for row in fresh:
         board_id, boot, seq, ms, event, reason, flags, taken_ms = *row[:6], row[7], row[-1]
         cell = counts[board_id, boot, ms // DAY_MS, event, reason]
@@ -90,20 +100,45 @@ def summarise(fresh: Iterable[tuple[Any, ...]]) -> DerivedRows:
             extent[4], extent[5] = min(extent[4], taken_ms), max(extent[5], taken_ms)
         wall_ms, unc_ms = row[11], row[12]
         if flags & record.CLOCK_SET and wall_ms:
-            point = (boot, ms, wall_ms, unc_ms)
-            if last is None or last[0] != boot or point_is_news(last[1:], point[1:]):
-                points.append(point)
-                last = point
+            if boot != last_boot:
+                last, last_boot = last_points.get(boot), boot
+            if last is None or point_is_news(last, (ms, wall_ms, unc_ms)):
+                last = (ms, wall_ms, unc_ms)
+                points[boot, ms] = (boot, *last)
     names = ("board_id", "boot", "day", "event", "reason", "count", "sum_a")
     extents = ("board_id", "boot", "first_seq", "last_seq", "first_ms", "last_ms", "first_taken_ms", "last_taken_ms")
     return DerivedRows(
         [dict(zip(names, (*key, *cell), strict=True)) for key, cell in counts.items()],
         [dict(zip(extents, (*key, *extent), strict=True)) for key, extent in boots.items()],
-        points,
+        list(points.values()),
     )
 
 
 def point_is_news(last: tuple[int, ...], new: tuple[int, ...]) -> bool:
     """Whether a clock point (ms, wall_ms, unc_ms) is worth keeping after the last: a step, better, or long after."""
+    if new[0] < last[0]:
+        return False
     step_ms = abs((new[1] - new[0]) - (last[1] - last[0]))
     return step_ms > STEP_MS or new[2] < last[2] // 2 or new[0] - last[0] >= SPACING_MS
+
+
+def taken_runs(stored: Iterable[tuple[Any, ...]]) -> list[list[int]]:
+    """Runs of consecutive records of one start: [boot, first seq, last seq, least taken_ms, most taken_ms].
+
+    Args:
+        stored: rows in COLUMNS order, sorted by boot and seq.
+    """
+    runs: list[list[int]] = []
+    run = [-1, -1, -1, 0, 0]
+    for row in stored:
+        boot, seq, taken_ms = row[1], row[2], row[-1]
+        if boot == run[0] and seq == run[2] + 1:
+            run[2] = seq
+            if taken_ms < run[3]:
+                run[3] = taken_ms
+            elif taken_ms > run[4]:
+                run[4] = taken_ms
+        else:
+            run = [boot, seq, seq, taken_ms, taken_ms]
+            runs.append(run)
+    return runs

@@ -60,12 +60,13 @@ records = _table(
 )
 Index("records_by_ms", records.c.board_id, records.c.boot, records.c.ms)
 
-# What this computer, or the board by our clock, said the time was at a moment of a start.
+# What the board (from its records), or this computer, said the time was at a moment of a start. Sources: `version`.
 clock_points = _table(
     "clock_points",
     _key("board_id", Integer),
     _key("boot"),
     _key("ms"),
+    _key("source", Integer),
     _number("wall_ms"),
     _number("unc_ms"),
 )
@@ -123,3 +124,17 @@ tallies = _table(
     _number("count"),
     _number("sum_a"),  # of `close`: ms from open to release. Kept for earlier programs: live time is bounded from records
 )
+
+# What the host added, signed: `acts`. With the records the only truth; every other table can be made anew from both.
+acts = _table(
+    "acts",
+    _key("installation", Text),
+    _key("number"),
+    _number("place"),
+    Column("kind", Text, nullable=False),
+    Column("body", Text),  # empty once a purge took it out
+    Column("body_hash", LargeBinary(32), nullable=False),
+    Column("link", LargeBinary(32), nullable=False),
+    Column("signature", LargeBinary(64), nullable=False),
+)
+Index("acts_by_place", acts.c.place, unique=True)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -17,13 +17,16 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from earlid.ledger import rows, schema
+from earlid.errors import LEDGER_BROKEN, UserError
+from earlid.ledger import acts, rows, schema
 from earlid.ledger.db_errors import explain, not_a_ledger
+from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, read_head
 from earlid.ledger.location import Location
-from earlid.ledger.version import VERSION, check_version
+from earlid.ledger.upgrade import board_points, unsigned_boards, upgrade
+from earlid.ledger.version import FROM_BOARD, FROM_HOST, FROM_IMPORT, FROM_SYNCED_HOST, VERSION, check_version
 
 BUSY_TIMEOUT_MS = 15_000
-_CREATION_LOCK = 0x6561726C6964  # the number of the lock under which a server's ledger is made, one program at a time
+_WRITE_LOCK = 0x6561726C6964  # the number of the lock under which a server's ledger is made and written, one at a time
 
 
 @dataclass(frozen=True)
@@ -57,21 +60,24 @@ class Ledger:
 
     Args:
         location: from `locate`.
+        synced: whether this computer's clock is synchronised now; None when that is not known. Every act says it.
 
     Raises:
         UserError: when it cannot be opened, is no ledger, or is from a newer version.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, synced: Callable[[], bool | None] = lambda: None) -> None:
         self.location = location
+        self._synced = synced
         self._lock = threading.RLock()
         self._ids: dict[str, int] = {}
+        self._signer: Installation | None = None
+        self._first_link = b""  # of our act 1 in this ledger
+        self._signed: SignedHead | None = None  # in the transaction that is open
         with self._explained_errors():
             self.engine = _sqlite_engine(location) if location.path else sa.create_engine(location.url)
             self._insert = sqlite.insert if location.path else postgresql.insert
-            with self.engine.begin() as connection:
-                if not location.path:  # SQLite's transactions come one at a time already
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})")
+            with self.transaction() as connection:
                 tables = sa.inspect(connection).get_table_names()
                 if "meta" not in tables:
                     if tables:
@@ -79,7 +85,9 @@ class Ledger:
                     schema.metadata.create_all(connection)
                     connection.execute(self._insert(schema.meta), [{"key": "version", "value": str(VERSION)}])
                 version = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
-            check_version(str(version), location)
+                if check_version(str(version), location) < VERSION:
+                    upgrade(connection)
+                self._adopt(connection)
 
     def __enter__(self) -> Self:
         return self
@@ -100,9 +108,81 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """One transaction for several calls' worth of work; other writers wait."""
-        with self._lock, self._explained_errors(), self.engine.begin() as connection:
-            yield connection
+        """One transaction for several calls' worth of work; other writers wait. Not one within another."""
+        with self._lock, self._explained_errors():
+            self._signed = None
+            with self.engine.begin() as connection:
+                if not self.location.path:  # SQLite's transactions come one at a time already; acts need an order
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+                yield connection
+            if self._signed:
+                advance_head(self._first_link, self._signed)
+
+    def act(self, connection: sa.Connection, kind: str, body: Mapping[str, Any]) -> None:
+        """Sign what this computer does to the ledger, in the transaction that does it.
+
+        Args:
+            connection: of `transaction`.
+            kind: one of `acts.KINDS`.
+            body: what is done; plain values, bytes as well. With a `board` (its identifier), the newest record of that board
+                as the ledger has it now is put beside it.
+
+        Raises:
+            UserError: this installation's key cannot be used.
+        """
+        signer = self._signer = self._signer or installation()
+        assert signer is not None
+        table = schema.acts
+        ours = sa.select(table.c.number, table.c.link).where(table.c.installation == signer.name)
+        newest = connection.execute(ours.order_by(table.c.number.desc()).limit(1)).first()
+        number, link = newest or (0, acts.NO_LINK)
+        place = connection.scalar(sa.select(sa.func.max(table.c.place))) or 0
+        if newest and not self._first_link:
+            first = connection.scalar(sa.select(table.c.link).where(table.c.installation == signer.name, table.c.number == 1))
+            if first is None:
+                raise UserError(
+                    f"the ledger {self.location} is damaged: its acts do not begin. See `earlid verify`.", LEDGER_BROKEN
+                )
+            self._first_link = bytes(first)
+        last = SignedHead(number, place, bytes(link))
+        if not newest:
+            before = {name: head.number for name, head in heads_at(str(self.location)).items()}
+            last = self._append(connection, signer, last, "begin", {"key": signer.public_key, "before": before})
+            self._first_link = last.link
+        elif (signed := read_head(self._first_link)) and signed.number > number:
+            # The ledger was cut, or put back from a backup: go on behind what was signed, and say for ever what is missing.
+            missing = {"missing": [number + 1, signed.number], "behind": signed.link, "places": [place + 1, signed.place]}
+            last = SignedHead(signed.number, max(place, signed.place), signed.link)
+            last = self._append(connection, signer, last, "restored", missing)
+        if "board" in body:
+            board_id = self.board_id(connection, body["board"])
+            head = self._newest(connection, board_id, schema.records)
+            body = {"head": [head.boot, head.seq, head.link] if head else None} | dict(body)
+        self._append(connection, signer, last, kind, body)
+
+    def _append(
+        self, connection: sa.Connection, signer: Installation, last: SignedHead, kind: str, body: Mapping[str, Any]
+    ) -> SignedHead:
+        now = {"at_ms": now_ms(), "synced": self._synced(), "salt": os.urandom(8)}
+        text = acts.canonical(now | dict(body))
+        number, place, body_hash = last.number + 1, last.place + 1, acts.hash_of(text)
+        link = acts.link_of(last.link, signer.name, number, place, kind, body_hash)
+        row = acts.Act(signer.name, number, place, kind, text, body_hash, link, signer.sign(link))
+        connection.execute(sa.insert(schema.acts), [row._asdict()])
+        self._signed = SignedHead(number, place, link, str(self.location))
+        return self._signed
+
+    def _adopt(self, connection: sa.Connection) -> None:
+        """Sign for rows that stand here without any act, as they stand: of a version-1 ledger, or of one whose acts are gone."""
+        if connection.scalar(sa.select(schema.acts.c.number).limit(1)) is not None:
+            return
+        if all(connection.execute(sa.select(table).limit(1)).first() is None for table in (schema.records, schema.purges)):
+            return
+        for board, fields in unsigned_boards(connection):
+            self.act(connection, "adopt", {"board": board} | fields)
+        span = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "retention"))
+        if span is not None:
+            self.act(connection, "adopt", {"retention": span})
 
     def board_id(self, connection: sa.Connection, board: str) -> int:
         """The ledger's own number of a board, given when it is first seen; holds its row against other writers."""
@@ -117,13 +197,16 @@ class Ledger:
         self._ids[board] = connection.execute(query).scalar_one()
         return self._ids[board]
 
-    def add(self, board: str, slots: Sequence[bytes], taken_ms: int | Sequence[int] | None = None) -> AddResult:
+    def add(
+        self, board: str, slots: Sequence[bytes], taken_ms: int | Sequence[int] | None = None, *, kind: str = "took"
+    ) -> AddResult:
         """Store records; those already there are left as they are.
 
         Args:
             board: the board's identifier.
             slots: 64-byte slots (`lid.record`), in any order.
             taken_ms: when this computer got them (or each of them), Unix ms; now when None.
+            kind: of the act that says so: `took` from a board, `import` from an export.
 
         Returns:
             What was new and what was not. Durable on return.
@@ -153,7 +236,9 @@ class Ledger:
             if conflicts:
                 return AddResult(0, 0, tuple(conflicts))
             if fresh:
-                self._store(connection, board_id, sorted(fresh.values()))
+                stored = sorted(fresh.values())
+                self._store(connection, board_id, stored)
+                self.act(connection, kind, {"board": board, "runs": rows.taken_runs(stored)})
                 seen_ms = max(row[-1] for row in fresh.values())
                 table = schema.boards
                 connection.execute(
@@ -175,7 +260,8 @@ class Ledger:
     def _store(self, connection: sa.Connection, board_id: int, fresh: list[tuple[Any, ...]]) -> None:
         # The driver's own executemany: SQLAlchemy's per-row work would halve the ingest rate.
         connection.exec_driver_sql(rows.insert_sql(connection.dialect.paramstyle), fresh)
-        sums = rows.summarise(fresh)
+        seeds, disordered = self._newest_points(connection, board_id, fresh)
+        sums = rows.summarise(fresh, seeds)
         table = schema.tallies
         upsert = self._insert(table)
         connection.execute(
@@ -196,26 +282,72 @@ class Ledger:
             ),
             sums.boots,
         )
-        for boot, ms, wall_ms, unc_ms in sums.points:
-            self._add_point(connection, board_id, boot, ms, wall_ms, unc_ms)
+        for boot, *point in sums.points:
+            if boot not in disordered:
+                self._put_point(connection, board_id, boot, FROM_BOARD, *point)
+        for boot in disordered:
+            self.remake_board_points(connection, board_id, boot)
+
+    def _newest_points(
+        self, connection: sa.Connection, board_id: int, fresh: list[tuple[Any, ...]]
+    ) -> tuple[dict[int, rows.Point], list[int]]:
+        """Boot -> the board's newest clock point; and the starts into which records come that are older than some there."""
+        first_seq: dict[int, int] = {}
+        for row in fresh:
+            first_seq.setdefault(row[1], row[2])
+        seeds: dict[int, rows.Point] = {}
+        disordered = []
+        for boot, seq in first_seq.items():
+            extent = sa.select(schema.boots.c.last_seq).where(schema.boots.c.board_id == board_id, schema.boots.c.boot == boot)
+            last_seq = connection.scalar(extent)
+            if last_seq is None:
+                continue
+            if last_seq > seq:
+                disordered.append(boot)
+            elif last := self._point_before(connection, board_id, boot, FROM_BOARD):
+                seeds[boot] = last
+        return seeds, disordered
+
+    def remake_board_points(self, connection: sa.Connection, board_id: int, boot: int) -> None:
+        """Make a start's clock points of the board's own anew from its records."""
+        table = schema.clock_points
+        connection.execute(
+            sa.delete(table).where(table.c.board_id == board_id, table.c.boot == boot, table.c.source == FROM_BOARD)
+        )
+        for point in board_points(connection, board_id, boot).get(boot, ()):
+            self._put_point(connection, board_id, boot, FROM_BOARD, *point)
 
     def add_clock_point(self, board: str, boot: int, ms: int, wall_ms: int, unc_ms: int) -> None:
         """Remember that at `ms` of start `boot` this computer's clock said `wall_ms`, give or take `unc_ms`."""
+        source = FROM_SYNCED_HOST if self._synced() else FROM_HOST
         with self.transaction() as connection:
-            self._add_point(connection, self.board_id(connection, board), boot, ms, wall_ms, unc_ms)
+            board_id = self.board_id(connection, board)
+            last = self._point_before(connection, board_id, boot, source, ms)
+            if last and not rows.point_is_news(last, (ms, wall_ms, unc_ms)):
+                return
+            self._put_point(connection, board_id, boot, source, ms, wall_ms, unc_ms)
+            point = {"boot": boot, "ms": ms, "source": source, "wall_ms": wall_ms, "unc_ms": unc_ms}
+            self.act(connection, "clock", {"board": board} | point)
 
-    def _add_point(self, connection: sa.Connection, board_id: int, boot: int, ms: int, wall_ms: int, unc_ms: int) -> None:
+    def _point_before(
+        self, connection: sa.Connection, board_id: int, boot: int, source: int, ms: int | None = None
+    ) -> rows.Point | None:
+        """The newest clock point (ms, wall_ms, unc_ms) of a source, at most at `ms`."""
         table = schema.clock_points
         query = (
             sa.select(table.c.ms, table.c.wall_ms, table.c.unc_ms)
-            .where(table.c.board_id == board_id, table.c.boot == boot, table.c.ms <= ms)
+            .where(table.c.board_id == board_id, table.c.boot == boot, table.c.source == source)
             .order_by(table.c.ms.desc())
             .limit(1)
         )
-        last = connection.execute(query).first()
-        if last and not rows.point_is_news(tuple(last), (ms, wall_ms, unc_ms)):
-            return
-        row = {"board_id": board_id, "boot": boot, "ms": ms, "wall_ms": wall_ms, "unc_ms": unc_ms}
+        row = connection.execute(query if ms is None else query.where(table.c.ms <= ms)).first()
+        return (row[0], row[1], row[2]) if row else None
+
+    def _put_point(
+        self, connection: sa.Connection, board_id: int, boot: int, source: int, ms: int, wall_ms: int, unc_ms: int
+    ) -> None:
+        table = schema.clock_points
+        row = {"board_id": board_id, "boot": boot, "ms": ms, "source": source, "wall_ms": wall_ms, "unc_ms": unc_ms}
         new = self._insert(table)
         connection.execute(
             new.on_conflict_do_update(
@@ -228,12 +360,12 @@ class Ledger:
     def head(self, board: str) -> Head | None:
         """The newest record of a board; None when there is none."""
         with self.transaction() as connection:
-            return self._newest(connection, board, schema.records)
+            return self._newest(connection, self.board_id(connection, board), schema.records)
 
-    def _newest(self, connection: sa.Connection, board: str, table: sa.Table) -> Head | None:
+    def _newest(self, connection: sa.Connection, board_id: int, table: sa.Table) -> Head | None:
         query = (
             sa.select(table.c.boot, table.c.seq, table.c.link)
-            .where(table.c.board_id == self.board_id(connection, board))
+            .where(table.c.board_id == board_id)
             .order_by(table.c.boot.desc(), table.c.seq.desc())
             .limit(1)
         )
@@ -264,44 +396,62 @@ class Ledger:
             )
 
     def add_anchor(self, board: str, head: Head) -> None:
-        """Remember that the board's head was this."""
-        self._upsert(board, schema.anchors, boot=head.boot, seq=head.seq, link=head.link)
+        """Remember that the board's head was this. The act that took its record vouches for it."""
+        with self.transaction() as connection:
+            row = {"board_id": self.board_id(connection, board), "at_ms": now_ms()} | head.__dict__
+            self._upsert(connection, schema.anchors, row)
 
     def add_note(self, board: str, kind: str, say: str) -> None:
         """Remember something odd that a sync saw."""
-        self._upsert(board, schema.notes, kind=kind, say=say)
+        with self.transaction() as connection:
+            row = {"noted_ms": now_ms(), "kind": kind, "say": say}
+            self.act(connection, "note", {"board": board} | row)
+            row["at_ms"] = row.pop("noted_ms")
+            self._upsert(connection, schema.notes, {"board_id": self.board_id(connection, board)} | row)
 
     def set_label(self, board: str, boot: int, seq: int, label: bool | None) -> None:
         """Say of an opening or near miss whether it was meant; None takes the word back."""
-        if label is None:
-            table = schema.labels
-            with self.transaction() as connection:
-                at = (table.c.board_id == self.board_id(connection, board), table.c.boot == boot, table.c.seq == seq)
-                connection.execute(sa.delete(table).where(*at))
-        else:
-            self._upsert(board, schema.labels, boot=boot, seq=seq, label=int(label))
-
-    def _upsert(self, board: str, table: sa.Table, **values: Any) -> None:
+        table = schema.labels
         with self.transaction() as connection:
-            row = {"board_id": self.board_id(connection, board), "at_ms": now_ms()} | values
-            new = self._insert(table)
-            updates = {name: new.excluded[name] for name in row if name not in table.primary_key.columns}
-            connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=updates), [row])
+            board_id, said_ms = self.board_id(connection, board), now_ms()
+            word = None if label is None else int(label)
+            if word is None:
+                connection.execute(sa.delete(table).where(table.c.board_id == board_id, table.c.boot == boot, table.c.seq == seq))
+            else:
+                row = {"board_id": board_id, "boot": boot, "seq": seq, "label": word, "at_ms": said_ms}
+                self._upsert(connection, table, row)
+            self.act(connection, "label", {"board": board, "boot": boot, "seq": seq, "label": word, "said_ms": said_ms})
 
-    def restore_rows(self, board: str, table: sa.Table, table_rows: Sequence[dict[str, Any]]) -> None:
-        """Put rows of an export back into one of the board's tables; those there already stay."""
+    def _upsert(self, connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+        new = self._insert(table)
+        updates = {name: new.excluded[name] for name in row if name not in table.primary_key.columns}
+        connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=updates), [dict(row)])
+
+    def restore_rows(self, board: str, tables: Mapping[str, Sequence[dict[str, Any]]], name: str | None = None) -> None:
+        """Put rows of an export back into the board's tables, and its name; rows and a name there already stay."""
+        taken: dict[str, list[dict[str, Any]]] = {}
         with self.transaction() as connection:
             number = self.board_id(connection, board)
-            if table_rows:
-                connection.execute(
-                    self._insert(table).on_conflict_do_nothing(), [{"board_id": number} | row for row in table_rows]
-                )
+            for title, table_rows in tables.items():
+                table = schema.metadata.tables[title]
+                for given in table_rows:
+                    row = given | ({"source": FROM_IMPORT} if table is schema.clock_points else {})
+                    done = connection.execute(self._insert(table).on_conflict_do_nothing(), {"board_id": number} | row)
+                    if done.rowcount > 0:
+                        taken.setdefault(title, []).append(row)
+            boards = schema.boards
+            named = sa.update(boards).where(boards.c.id == number, boards.c.name.is_(None)).values(name=name)
+            if name is None or connection.execute(named).rowcount == 0:
+                name = None
+            if taken or name is not None:
+                self.act(connection, "import", {"board": board, "tables": taken} | ({"name": name} if name is not None else {}))
 
     def set_name(self, board: str, name: str | None) -> None:
         """What its owner calls a board; None takes the name away."""
         with self.transaction() as connection:
             number = self.board_id(connection, board)
             connection.execute(sa.update(schema.boards).where(schema.boards.c.id == number).values(name=name))
+            self.act(connection, "name", {"board": board, "name": name})
 
     def mark_seen(self, board: str) -> None:
         """Remember that the board was there now."""
@@ -339,14 +489,11 @@ class Ledger:
         with self.transaction() as connection:
             return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == key))
 
-    def set_setting(self, key: str, value: str) -> None:
-        """Change a setting that travels with the ledger."""
+    def set_retention(self, span: str) -> None:
+        """How long this ledger keeps records, as a person says it; `off` for always."""
         with self.transaction() as connection:
-            new = self._insert(schema.meta)
-            connection.execute(
-                new.on_conflict_do_update(index_elements=["key"], set_={"value": new.excluded.value}),
-                [{"key": key, "value": value}],
-            )
+            self._upsert(connection, schema.meta, {"key": "retention", "value": span})
+            self.act(connection, "retention", {"retention": span})
 
 
 def _retry_while_locked(connection: sqlite3.Connection, pragma: str) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from earlid.errors import USAGE, UserError
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 DAY_MS = 86_400_000  # the tallies' unit
+# Sources of clock points: the board's records; this computer's clock, not known to be synchronised; synchronised; an import.
+FROM_BOARD, FROM_HOST, FROM_SYNCED_HOST, FROM_IMPORT = range(4)
 
 
-def check_version(text: str, where: object) -> None:
-    """Refuse a ledger that this program cannot read.
+def check_version(text: str, where: object) -> int:
+    """The version of a ledger; refuses one that this program cannot read.
 
     Args:
         text: the version that the ledger carries.
@@ -26,5 +29,6 @@ def check_version(text: str, where: object) -> None:
             "Update Earlid, or name another ledger with --ledger. Nothing was changed.",
             USAGE,
         )
-    if version != VERSION:
+    if version not in READABLE:
         raise UserError(f"the ledger {where} carries no version this Earlid knows ({text!r}).", USAGE)
+    return version
