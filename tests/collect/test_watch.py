@@ -192,7 +192,7 @@ def test_watch_at_a_terminal_shows_live_records_and_ends_tidily(location):
         with Terminal(words, columns=120) as person:
             person.expect("10 records fetched")
             board.append(slots[10])
-            person.expect(": 11 open word, score 230 of 200")
+            person.expect(": 11 open word, score 230 of 255, cutoff 200")
             person.keys("\x03")
             person.end_tidily(130)
     assert "live today" in person.text
@@ -303,7 +303,7 @@ def test_live_view_shows_state_level_and_events():
     console = Console(width=140, record=True, file=io.StringIO())
     console.print(liveview.render([status], status.last, lambda board: "kitchen", {BOARD: Today(Bounds(8000, 8050))}))
     text = console.export_text()
-    for part in ("kitchen", "open", "█", "130", "8.1 s", "open word", "score 230 of 200"):
+    for part in ("kitchen", "open", "█", "130", "8.1 s", "open word", "score 230 of 255, cutoff 200"):
         assert part in text
     closed = item._replace(event="close", reason="silence", a=7900, b=8040 << 16 | 7000)
     event = WatchEvent("record", BOARD, "close silence", closed, 1_800_000_000_000)

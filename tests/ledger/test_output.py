@@ -62,18 +62,18 @@ def test_lines_fit_the_terminal(sqlite_location, zero_ms, monkeypatch, columns):
     tables = [line for line in lines if line[:1].isspace() or line[:6] in ("number", "day   ")]
     assert len(tables) > 20
     assert max(map(len, tables)) <= max(columns, 60)  # number, time, what, why, live: less says nothing
-    (bar,) = re.findall(r"[!BWn|·]{20,}", out.getvalue())
+    (bar,) = re.findall(r"[!BWnx|·]{20,}", out.getvalue())
     assert len(bar) == {40: 24, 60: 48, 80: 48, 100: 48, 140: 96}[columns]
     assert ("!" in bar) == ("!" in report.days[0].bar)
     assert "live" in out.getvalue()
     assert ("≤" in out.getvalue()) == (columns < 80)
     if columns == 140:
-        assert "230/200" in out.getvalue()
+        assert "230 of 255, cutoff 200" in out.getvalue()
 
 
 def test_downsampled_bar_keeps_the_most_important_mark():
-    bar = "··n·W·nB!|··" + "·" * (BAR_CELLS - 12)
-    assert render._downsample(bar, 4)[:4] == "nB!·"
+    bar = "··n·WBnB!|··xL!W" + "·" * (BAR_CELLS - 16)
+    assert render._downsample(bar, 4)[:5] == "nW!x·"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "koi8-r", "cp437", "latin-1"])
@@ -149,7 +149,7 @@ def test_period_without_an_option_is_accepted(sqlite_location, zero_ms, capsys):
         code, output = review(sqlite_location, capsys, *words)
         assert code == 0
         assert output.out.count(" openings (") == 1
-        assert output.out.splitlines()[2].startswith(datetime.fromtimestamp(zero_ms / 1000).strftime("%a"))
+        assert output.out.splitlines()[3].startswith(datetime.fromtimestamp(zero_ms / 1000).strftime("%a"))
     assert review(sqlite_location, capsys, "day", "before", "yesterday")[1].out.count("Nothing was recorded.") == 1
     code, output = review(sqlite_location, capsys, "lable", "2", "true")
     assert code == 2

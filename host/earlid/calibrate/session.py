@@ -19,6 +19,7 @@ from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles
 from earlid.calibrate.trials import judge_trial
 from earlid.calibrate.voice import measure_voice
 from earlid.errors import FAILED, UserError
+from earlid.scores import score_text
 
 TELEMETRY_MS = 30
 SILENCE_S = 5.0  # without a live line: the board is gone
@@ -173,7 +174,7 @@ class Session:
                 result = "heard" if trial.peak > self._cutoff_q8 else "missed" if trial.heard_sound else "no sound"
                 delay = f", {trial.latency_ms} ms after it began" if trial.latency_ms is not None else ""
                 self._guide.report(
-                    "trial", f"  {number}: {result}, score {trial.peak} of 255{delay}",
+                    "trial", f"  {number}: {result}, score {score_text(trial.peak, self._cutoff_q8)}{delay}",
                     trial=number, peak=trial.peak, latency_ms=trial.latency_ms, sound=trial.heard_sound,
                 )  # fmt: skip
         return True

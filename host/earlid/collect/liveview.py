@@ -19,6 +19,7 @@ from earlid.collect.watcher import BoardStatus, WatchEvent
 from earlid.ledger.exposure import live_bounds
 from earlid.ledger.report import Today
 from earlid.ledger.time_format import bounds_text, clock_text
+from earlid.scores import score_text
 
 STALE_S = 3.0
 REDRAW_S = 0.25
@@ -48,7 +49,7 @@ def event_text(event: WatchEvent, title: str) -> str:
     item = event.record
     more = ""
     if item.event == "open" and item.reason == "word":
-        more = f", score {item.score} of {item.b}"
+        more = f", score {score_text(item.score, item.b)}"
     elif item.event in ("close", "dead"):
         (found,) = live_bounds([item])
         more = f", after {bounds_text(found.least_ms, found.most_ms)}"

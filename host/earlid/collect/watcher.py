@@ -23,6 +23,7 @@ RECONNECT_S = (0.5, 0.5, 1.0, 2.0, 5.0)  # waits before each new try
 LISTEN_S = 0.2  # also how long another program's `close` may wait
 SILENCE_S = 10.0  # without a line: check whether the board still replies
 REFRESH_S = 3600.0  # clock and anchor
+SEEN_S = 45.0  # within lid_state.HEARD_MS the ledger knows that the board is there
 CLOCK_STEP_MS = 1000  # this computer's clock was set, or it slept: the board's clock and ours are compared anew
 
 
@@ -97,7 +98,7 @@ class Watcher(threading.Thread):
         sync = Sync(link, self._ledger, now_ms, self._stored)
         lead_ms = _clock_lead_ms()
         self._begin(link, sync)
-        refreshed_s = received_s = time.monotonic()
+        refreshed_s = received_s = seen_s = time.monotonic()
         missed = link.missed_lines
         while not self._end.is_set():
             for message in link.messages(LISTEN_S):
@@ -122,6 +123,9 @@ class Watcher(threading.Thread):
             elif now_s - received_s > SILENCE_S:
                 sync.refresh_hello()
                 received_s = now_s
+            if now_s - seen_s > SEEN_S and now_s - received_s < SILENCE_S:
+                self._ledger.mark_seen(sync.board)
+                seen_s = now_s
             if now_s - refreshed_s > REFRESH_S or abs(_clock_lead_ms() - lead_ms) > CLOCK_STEP_MS:
                 lead_ms = _clock_lead_ms()
                 sync.set_clock()

@@ -7,23 +7,25 @@ Plain Python: laying out and colouring a day's few hundred rows with rich takes 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from earlid.ledger.exposure import LIVE, Bounds, sum_bounds
+from earlid.ledger.exposure import Bounds, sum_bounds
 from earlid.ledger.queries import Entry, Opening
 from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Report
-from earlid.ledger.time_format import bounds_text, clock_text, day_text, local_day, uncertainty_text
+from earlid.ledger.time_format import bounds_text, clock_text, day_text, local_day, moment_text, uncertainty_text
+from earlid.scores import score_text
 
 ROWS_SHOWN = 500
 SHORT_ID = 8  # so much of an identifier in a table; --board takes it
 QUIET_DAYS = 14  # of more days, those without anything are only counted
-_SGR = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "cyan": "36", "blue": "34"}
+_SGR = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "cyan": "36", "blue": "34", "magenta": "1;35"}
 _STYLES = {
     "fault": "red", "lost": "red", "limited": "yellow", "open": "yellow", "near-miss": "dim", "mute": "cyan",
     "unmute": "cyan",
 }  # fmt: skip
-_BAR_STYLES = {"L": "red", "!": "red", "B": "cyan", "W": "yellow", "n": "dim", "|": "blue"}
+_BAR_STYLES = {"x": "magenta", "L": "red", "!": "red", "B": "cyan", "W": "yellow", "n": "dim", "|": "blue"}
 _MARKS_BY_PRIORITY = "".join(mark for _, mark in MARKS) + QUIET
 _RIGHT = ("number", "live", "ended", "score", "opened")
 _ENDS = ("close", "dead", "mark")
@@ -89,21 +91,22 @@ def _columns(out: TextIO) -> int:
         return 80
 
 
-def print_report(report: Report, out: TextIO, *, single: bool = True) -> None:
-    """The days with their bars, the single records if they are wanted, then the totals."""
+def print_report(report: Report, out: TextIO, *, single: bool = True, now_ms: int | None = None) -> None:
+    """The boards' lids, the days with their bars, the single records if they are wanted, then the totals.
+
+    Args:
+        now_ms: Unix ms; the end of the report's range when None.
+    """
     output = TextOutput(out)
     if not report.boards:
         output.line("The ledger has no board yet: run `earlid watch` with a board plugged in.")
         return
-    output.line(", ".join(board.title for board in report.boards), "bold")
-    for opening in report.openings:
-        if opening.ended == LIVE:
-            title = next(board.title for board in report.boards if board.identifier == opening.board)
-            when = f"{day_text(local_day(opening.start_ms))}, {clock_text(opening.start_ms)}"
-            output.line(f"{title}: LIVE with the lid closed since {when}, by its last records.", "red")
+    _show_lids(report, report.to_ms if now_ms is None else now_ms, output)
+    if report.events or report.reasons:
+        output.line(f"Only {', '.join((*report.events, *report.reasons))}:", "bold")
     _show_days(report.days, output)
-    if not report.totals.records:
-        output.line("\nNothing was recorded.")
+    if not report.totals.records and not report.openings:
+        output.line("\nNo such record." if report.events or report.reasons else "\nNothing was recorded.")
     elif not single:
         output.line("\nFor single records ask about fewer days, or with --event or --reason.", "dim")
     elif not report.entries:
@@ -111,6 +114,25 @@ def print_report(report: Report, out: TextIO, *, single: bool = True) -> None:
     else:
         _show_entries(report, output)
     _show_totals(report, output)
+
+
+def _show_lids(report: Report, now_ms: int, output: TextOutput) -> None:
+    """What each board's lid is: those that a person must look at first, each on a line of its own, in red."""
+    quiet = []
+    for board, lid in zip(report.boards, report.lids, strict=True):
+        text = f"{board.title}: {lid.text(now_ms)}"
+        if lid.alarms(now_ms):
+            output.line(f"{text}.", "red")
+        else:
+            quiet.append(text)
+    for text in quiet:
+        output.line(text, "bold")
+    titles = {board.identifier: board.title for board in report.boards}
+    live_now = {lid.board for lid in report.lids if lid.state == "live"}
+    for opening in report.alarms:
+        if opening.board not in live_now:
+            when = moment_text(opening.start_ms)
+            output.line(f"{titles[opening.board]}: LIVE with its lid closed since {when}, by its records of that start.", "red")
 
 
 def _show_days(days: Sequence[Day], output: TextOutput) -> None:
@@ -134,7 +156,8 @@ def _show_days(days: Sequence[Day], output: TextOutput) -> None:
         output.line(f"{figures}{join}{bar}")
     if quiet:
         output.line(f"{_plural(quiet, 'day')} on which nothing happened.", "dim")
-    output.line("W opened by the word, B by the button, L live with the lid closed, n near miss, ! fault, | start", "dim")
+    output.line("x labelled false, L live with the lid closed, ! fault, W opened by the word, B by the button,", "dim")
+    output.line("n near miss, | start", "dim")
 
 
 def _downsample(bar: str, factor: int) -> str:
@@ -154,24 +177,27 @@ def _show_entries(report: Report, output: TextOutput) -> None:
     narrow = output.columns < _NARROW
     names = ["number", "board", "time", "", "what", "why", "live", "ended", "score", "label"]
     rows: list[tuple[list[str], str]] = []
+    day = local_day(report.from_ms) if len(report.days) == 1 else None  # the day that the rows above are of
+
+    def begin(of_ms: int) -> None:
+        nonlocal day
+        if local_day(of_ms) != day:
+            day = local_day(of_ms)
+            rows.append(([day_text(day)], "bold"))
+
     for opening in outside.values():
-        when = clock_text(opening.start_ms)
-        if len(report.days) > 1 or opening.start_ms < report.from_ms:
-            when = f"{' '.join(day_text(local_day(opening.start_ms)).split()[1:3])} {when}"
+        begin(opening.start_ms)
         cells = [
             str(opening.seq),
-            when,
+            clock_text(opening.start_ms),
             uncertainty_text(opening.unc_ms),
             "live",
             opening.reason,
             _live_text(opening, narrow=narrow),
         ]
         rows.append(([cells[0], titles[opening.board] if many else "", *cells[1:], opening.ended, "", ""], "red"))
-    day = None
     for entry in shown[-ROWS_SHOWN:]:
-        if local_day(entry.wall_ms) != day and len(report.days) > 1:
-            day = local_day(entry.wall_ms)
-            rows.append(([day_text(day)], "bold"))
+        begin(entry.wall_ms)
         cells = _entry_cells(entry, opening_of.get(_identity(entry)), narrow=narrow)
         rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], _STYLES.get(entry.event, "")))
     output.line()
@@ -189,7 +215,7 @@ def _entry_cells(entry: Entry, opening: Opening | None, *, narrow: bool) -> list
     if opening:
         live, ended = _live_text(opening, narrow=narrow), opening.ended
     scored = entry.event == "near-miss" or (entry.event == "open" and entry.reason == "word")
-    score = f"{entry.score}/{entry.b}" if scored else ""
+    score = score_text(entry.score, entry.b) if scored else ""
     label = {True: "true", False: "false", None: ""}[entry.label]
     why = f"{entry.reason} ({entry.a})" if entry.event == "fault" else entry.reason
     if entry.event == "limited":
@@ -208,16 +234,16 @@ def _plural(count: int, one: str, more: str = "") -> str:
 
 
 def _show_totals(report: Report, output: TextOutput) -> None:
-    counts = report.totals.counts
-    openings_by_reason = {reason: count for (event, reason), count in counts.items() if event == "open"}
+    openings_by_reason: Counter[str] = sum((day.openings for day in report.days), Counter())
     count_of = {
-        name: sum(count for (event, _), count in counts.items() if event == name) for name in ("near-miss", "boot", "fault")
+        name: sum(count for (event, _), count in report.totals.counts.items() if event == name)
+        for name in ("near-miss", "boot", "fault")
     }
     false = sum(day.false_openings for day in report.days)
     by_reason = ", ".join(f"{count} by {reason}" for reason, count in sorted(openings_by_reason.items()))
     why = f" ({by_reason})" if openings_by_reason else ""
     live = bounds_text(*report.live)
-    output.line(f"\nLive {live} in {_plural(sum(openings_by_reason.values()), 'opening')}{why}; {false} labelled false.")
+    output.line(f"\nLive {live} in {_plural(openings_by_reason.total(), 'opening')}{why}; {false} labelled false.")
     if outside := [opening for opening in report.openings if opening.outside]:
         live = bounds_text(*sum_bounds(Bounds(opening.least_ms, opening.most_ms) for opening in outside))
         output.line(f"{_plural(len(outside), 'time')} of it with the lid closed, {live}: see the rows that stand first.", "red")

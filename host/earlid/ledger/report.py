@@ -16,13 +16,14 @@ from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.exposure import LIVE, Bounds, sum_bounds
 from earlid.ledger.gaps import Gap, find_gaps
+from earlid.ledger.lid_state import Lid, lid_states
 from earlid.ledger.queries import Entry, Opening, RecordTotals
 from earlid.ledger.reader import Reader
 from earlid.ledger.time_format import day_start_ms, days_between, iso_text, local_day
 
 BAR_CELLS = 96  # a quarter of an hour each
 # Marks of a bar, the more telling ones first: a cell shows the first that happened in it.
-MARKS = (("live", "L"), ("fault", "!"), ("button", "B"), ("word", "W"), ("near-miss", "n"), ("boot", "|"))
+MARKS = (("false", "x"), ("live", "L"), ("fault", "!"), ("word", "W"), ("button", "B"), ("near-miss", "n"), ("boot", "|"))
 QUIET = "·"
 COUNTED_EVENTS = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
 
@@ -39,7 +40,10 @@ class Day:
 
 
 class Report(NamedTuple):
-    """What `review` shows: a range, its days, the records asked for, openings, totals; gaps of the whole ledger."""
+    """What `review` shows: a range; its days, records, openings and totals, of what was asked for; gaps of the whole ledger.
+
+    `lids` are the boards' as they are now, `alarms` the rails that were still live with the lid closed as the records end.
+    """
 
     from_ms: int
     to_ms: int
@@ -50,13 +54,23 @@ class Report(NamedTuple):
     live: Bounds
     totals: RecordTotals
     gaps: list[Gap]
+    lids: list[Lid]
+    alarms: list[Opening]
+    events: Sequence[str] = ()
+    reasons: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`; times as ISO 8601 with the local offset, durations in ms."""
         return {
             "from": iso_text(self.from_ms),
             "to": iso_text(self.to_ms),
-            "boards": [{"board": board.identifier, "name": board.name} for board in self.boards],
+            "boards": [
+                {
+                    "board": board.identifier, "name": board.name, "lid": lid.state or None, "seen": iso_text(lid.seen_ms),
+                    "since": iso_text(lid.since_ms) if lid.state else None,
+                }
+                for board, lid in zip(self.boards, self.lids, strict=True)
+            ],
             "days": [
                 {
                     "day": day.day.isoformat(), **_bounds_json(day.live), "openings": dict(day.openings),
@@ -103,19 +117,45 @@ def make_report(
         chosen: the boards, from `queries.pick_boards`.
         from_ms: Unix ms, included.
         to_ms: Unix ms, excluded.
-        events: only these records as entries; days and totals count all the same.
+        events: only these records, and the openings that they begin or end; of them alone are days and totals.
         reasons: likewise.
     """
     around = list(queries.wide_entries(reader, chosen, from_ms, to_ms))
     openings = queries.openings_among(reader, chosen, around, from_ms, to_ms)
+    alarms = [opening for opening in openings if opening.ended == LIVE]
+    openings = [opening for opening in openings if _is_asked_for(opening, events, reasons)]
     days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
     every = sorted((entry for entry in around if from_ms <= entry.wall_ms < to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
-    fill_days(days, every, openings)
     entries = [entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)]
-    counts = Counter((entry.event, entry.reason) for entry in every)
-    totals = RecordTotals(dict(sorted(counts.items())), len(every))
+    fill_days(days, entries, openings)
+    counts = Counter((entry.event, entry.reason) for entry in entries)
+    totals = RecordTotals(dict(sorted(counts.items())), len(entries))
     live = sum_bounds(day.live for day in days)
-    return Report(from_ms, to_ms, list(chosen), days, entries, openings, live, totals, find_gaps(reader, chosen))
+    lids = lid_states(reader, chosen)
+    return Report(
+        from_ms,
+        to_ms,
+        list(chosen),
+        days,
+        entries,
+        openings,
+        live,
+        totals,
+        find_gaps(reader, chosen),
+        lids,
+        alarms,
+        events,
+        reasons,
+    )
+
+
+def _is_asked_for(opening: Opening, events: Sequence[str], reasons: Sequence[str]) -> bool:
+    """Whether a record that begins or ends an opening is among those asked for."""
+    begins, ends = ("live", "dead") if opening.outside else ("open", "close")
+    return any(
+        (not events or event in events) and (not reasons or reason in reasons)
+        for event, reason in ((begins, opening.reason), (ends, opening.ended))
+    )
 
 
 def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Opening]) -> None:
@@ -132,7 +172,6 @@ def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Open
         if day is None:
             continue
         if entry.event == "open":
-            day.false_openings += entry.label is False
             continue
         if entry.event == "near-miss":
             day.near_misses += 1
@@ -145,6 +184,8 @@ def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Open
         end_ms = opening.start_ms + opening.drawn_ms
         if not opening.outside and (home := day_of(opening.start_ms)):
             home.openings[opening.reason or "unknown"] += 1
+            home.false_openings += opening.label is False
+        kind = "live" if opening.outside else "false" if opening.label is False else opening.reason or "word"
         for day in days[max(0, bisect_right(starts_ms, opening.start_ms) - 1) :]:
             if day.start_ms > end_ms:
                 break
@@ -152,7 +193,7 @@ def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Open
             if first <= last and day.start_ms <= first < day.end_ms:
                 day.live = day.live.plus(*_within(opening, day.start_ms, day.end_ms))
                 for cell in range(_cell(day, first), _cell(day, max(first, last - 1)) + 1):
-                    marks[day.day][cell].add("live" if opening.outside else opening.reason or "word")
+                    marks[day.day][cell].add(kind)
     for day in days:
         if cells := marks.get(day.day):
             day.bar = "".join(next((mark for kind, mark in MARKS if kind in cells.get(i, ())), QUIET) for i in range(BAR_CELLS))

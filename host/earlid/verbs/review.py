@@ -77,7 +77,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from earlid.ledger import render
 
-    render.print_report(report, sys.stdout, single=len(report.days) <= _DETAIL_DAYS or bool(args.event or args.reason))
+    render.print_report(
+        report,
+        sys.stdout,
+        single=len(report.days) <= _DETAIL_DAYS or bool(args.event or args.reason),
+        now_ms=int(now.timestamp() * 1000),
+    )
     return 0
 
 

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from earlid.arguments import Subparsers, add_json_argument, add_model_argument
+from earlid.scores import score_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,12 +71,13 @@ def _print(name: str, model: Model, seconds: float, results: Iterator[Inference 
     best = max((result for result in inferences if result.total), key=lambda result: result.mean_q8, default=None)
     console.print(f"{name}: {seconds:.1f} s, {len(inferences)} inferences of {model.manifest.wake_word!r}", markup=False)
     for hit in hits:
-        console.print(f"  {hit.t_ms / 1000:8.2f} s  heard  (mean {hit.mean_q8} of 255, cutoff {model.cutoff_q8})", markup=False)
+        console.print(f"  {hit.t_ms / 1000:8.2f} s  heard  (score {score_text(hit.mean_q8, model.cutoff_q8)})", markup=False)
     if not hits:
         opened = any(result.gate for result in inferences)
-        highest = f"the highest mean was {best.mean_q8} at {best.t_ms / 1000:.2f} s" if best else "the mean stayed 0"
-        text = highest if opened else "the energy gate never opened"
-        console.print(f"  not heard: {text} (cutoff {model.cutoff_q8} of 255)", markup=False)
+        highest = score_text(best.mean_q8 if best else 0, model.cutoff_q8)
+        when = f" at {best.t_ms / 1000:.2f} s" if best else ""
+        text = f"the highest score was {highest}{when}" if opened else "the energy gate never opened"
+        console.print(f"  not heard: {text}", markup=False)
         if any(result.cold and result.prob > model.cutoff_q8 for result in inferences):
             console.print(
                 "  There is something in the first second, in which nothing counts: the network has no past yet. "
