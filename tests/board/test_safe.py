@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import serial
 from earlid.board import port_proxy, safe
 from earlid.board.link import Link
 from earlid.board.port import open_port
+from earlid.board.shared_link import SharedLink
 from earlid.cli import main
 
 from tests.board.fake_board import FakeBoard
@@ -52,25 +52,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def watching(path: str) -> Iterator[Link]:
-    """A program that logs the board as `earlid watch` does, with a port proxy in its loop."""
-    link = Link(path)
-    stop = threading.Event()
-    with port_proxy.PortProxy(path) as proxy:
-
-        def loop() -> None:
-            while not stop.is_set():
-                for _ in link.messages(0.02):
-                    pass
-                proxy.serve(link.request)
-
-        thread = threading.Thread(target=loop)
-        thread.start()
-        try:
-            yield link
-        finally:
-            stop.set()
-            thread.join()
-            link.close()
+    """A program that reads the board as `earlid watch` does, with a port proxy."""
+    with SharedLink(path, lambda board, epoch: None) as link, link.proxy():
+        yield link
 
 
 def test_safe_closes_a_free_board(capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,15 +198,9 @@ def test_socket_of_a_killed_program_is_replaced() -> None:
         assert port_proxy.request("/dev/ttyX", "close") == {"ok": True}
 
 
-def test_exception_in_the_owner_loop_becomes_a_refusal() -> None:
-    def request(do: str) -> dict[str, Any]:
+def test_exception_in_the_holder_becomes_a_refusal() -> None:
+    def fail(do: str) -> dict[str, Any]:
         raise RuntimeError("gone")
 
-    with port_proxy.PortProxy("/dev/ttyX") as proxy:
-        replies: list[Any] = []
-        client = threading.Thread(target=lambda: replies.append(port_proxy.request("/dev/ttyX", "close")))
-        client.start()
-        while not proxy.serve(request):
-            time.sleep(0.01)
-        client.join()
-    assert replies == [{"ok": False, "say": "gone"}]
+    with port_proxy.PortProxy("/dev/ttyX", fail):
+        assert port_proxy.request("/dev/ttyX", "close") == {"ok": False, "say": "gone"}

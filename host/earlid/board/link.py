@@ -6,10 +6,11 @@ from __future__ import annotations
 import itertools
 import random
 import secrets
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, overload
 
@@ -18,11 +19,12 @@ from lid import record, signing, wire, wire_schema
 from lid.wire_schema import Ask, Hello, MaintenanceHello, Telemetry, Wait, WaitReply
 
 from earlid.board.framing import LineReader
-from earlid.board.port import open_port
+from earlid.board.port import PORT_ERRORS, open_port
 from earlid.board.signer import KeyAt, Signer
 from earlid.errors import FAILED, NO_BOARD, UserError
 
 REPLY_TIMEOUT_S = 5.0
+PROGRESS_LIMIT_S = 60.0  # records on their way keep a request waiting no longer than this
 RETRY_S = 0.5
 QUIET_S = 0.25  # no byte for so long in the middle of an answer: the rest of it was lost
 QUEUE_MAX = 65536
@@ -78,7 +80,7 @@ class BoardRefused(UserError):
 
 
 class Link:
-    """A connection to a board at a port. Not for several threads at once.
+    """A connection to a board at a port. Not for several threads at once: see `shared_link`.
 
     Only frames of `lid.wire` are ever sent: printable lines that begin with `#`, to a REPL a comment.
 
@@ -101,9 +103,12 @@ class Link:
         self._ids = itertools.count(random.randrange(wire.SEQ_WRAP))
         self._last_seq: int | None = None
         self._progress_s = time.monotonic()
-        self._lock: AbstractContextManager[object] = nullcontext()  # held while the port is used
-        self._announced: int | None = None  # the request that waits for consent
+        self._lock: AbstractContextManager[object] = nullcontext()  # held while what was received is looked at
+        self._sending = threading.Lock()
+        self._awaited: set[int] = set()  # requests whose reply somebody waits for
         self._signer = Signer(key_at)
+        self.heard_s = float("-inf")  # when the board last said anything, of `time.monotonic`
+        self.telemetry: Telemetry | None = None  # the newest
         self.missed_lines = 0
         self.bad_records = 0
         self.bad_messages = 0  # telemetry and greetings that are not as `lid.wire_schema` has them
@@ -196,9 +201,13 @@ class Link:
         """
         return _checked(do, arguments, self.exchange(do, timeout_s, **arguments))
 
-    def exchange(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
-        """As `request`, for any verb and any firmware: the reply as it came. Asked again with the same id while none comes."""
-        return self._signed(lambda: self._exchange(do, timeout_s, arguments))
+    def exchange(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, patient: bool = True, **arguments: Any) -> dict[str, Any]:
+        """As `request`, for any verb and any firmware: the reply as it came. Asked again with the same id while none comes.
+
+        Args:
+            patient: records on their way are progress; else `timeout_s` is the limit whatever the board sends.
+        """
+        return self._signed(lambda: self._exchange(do, timeout_s, arguments, patient))
 
     def _signed(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Send a request that may be signed, again with the newest nonce and epoch, and at last unsigned."""
@@ -213,27 +222,38 @@ class Link:
                     self._signer.give_up()
         return send()
 
-    def _exchange(self, do: str, timeout_s: float, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _exchange(self, do: str, timeout_s: float, arguments: dict[str, Any], patient: bool = True) -> dict[str, Any]:
+        with self._awaiting(do, arguments) as (number, body):
+            began_s = send_at_s = time.monotonic()
+            checked_again = False
+            while number not in self._replies:
+                now = time.monotonic()
+                moving = patient and now - began_s < PROGRESS_LIMIT_S
+                late = now - (max(began_s, self._progress_s) if moving else began_s) > timeout_s
+                if late and checked_again:
+                    raise BoardGone(
+                        f"the board at {self.path} does not answer. Is Earlid's firmware on it (`earlid flash`), "
+                        "and is it out of maintenance mode?"
+                    )
+                if now >= send_at_s:
+                    self._send(body)
+                    send_at_s = now + RETRY_S
+                checked_again = late  # where this computer stood still, the reply may lie there unread
+                self._receive()
+                if moving and self._progress_s > now:  # records are on their way: the reply comes behind them
+                    send_at_s = self._progress_s + RETRY_S
+            return _accepted(self._replies[number])
+
+    @contextmanager
+    def _awaiting(self, do: str, arguments: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """A new request's number and body; its reply is kept inside the block."""
         number, body = self._compose(do, arguments)
-        self._progress_s = time.monotonic()
-        send_at_s = self._progress_s
-        checked_again = False
-        while number not in self._replies:
-            now = time.monotonic()
-            late = now - self._progress_s > timeout_s
-            if late and checked_again:
-                raise BoardGone(
-                    f"the board at {self.path} does not answer. Is Earlid's firmware on it (`earlid flash`), "
-                    "and is it out of maintenance mode?"
-                )
-            if now >= send_at_s:
-                self._send(body)
-                send_at_s = now + RETRY_S
-            checked_again = late  # where this computer stood still, the reply may lie there unread
-            self._receive()
-            if self._progress_s > now:  # records are on their way: the reply comes behind them
-                send_at_s = self._progress_s + RETRY_S
-        return _accepted(self._take_reply(number))
+        self._awaited.add(number)
+        try:
+            yield number, body
+        finally:
+            self._awaited.discard(number)
+            self._replies.pop(number, None)
 
     def request_consent(self, do: str, on_wait: Callable[[Wait], None], **arguments: Any) -> dict[str, Any]:
         """Ask for what a person at the board has to consent to, and wait for that; withdrawn when it is interrupted.
@@ -259,46 +279,37 @@ class Link:
                 with suppress(UserError):
                     self.exchange("cancel")
             raise
-        finally:
-            self._announced = None
         return _checked(do, arguments, reply)
 
     def _await_consent(self, do: str, on_wait: Callable[[Wait], None], arguments: dict[str, Any]) -> dict[str, Any]:
-        number, body = self._compose(do, arguments)
-        self._announced, restarts = number, self.restarts
-        digest = signing.digest(signing.canonical(body))
-        end_s = give_up_s = time.monotonic() + REPLY_TIMEOUT_S
-        send_at_s, waiting, over = 0.0, False, False
-        while not over:
-            now_s = time.monotonic()
-            over = now_s >= give_up_s  # and one more look: where this computer stood still, the reply may lie there unread
-            with self._lock:
+        with self._awaiting(do, arguments) as (number, body):
+            restarts = self.restarts
+            digest = signing.digest(signing.canonical(body))
+            end_s = give_up_s = time.monotonic() + REPLY_TIMEOUT_S
+            send_at_s, waiting, over = 0.0, False, False
+            while not over:
+                now_s = time.monotonic()
+                over = now_s >= give_up_s  # and one more look: where this computer stood still, the reply may lie there unread
                 if now_s >= send_at_s:
                     self._send(body)
                     send_at_s = now_s + (CONSENT_RETRY_S if waiting else RETRY_S)
                 self._receive()
                 reply = self._replies.pop(number, None)
-            if reply and wire_schema.problem(reply, WaitReply):
-                return _accepted(reply)
-            if reply:
-                if reply["wait"]["ask"] != digest:
-                    raise UserError(f"the board announces {reply['wait']['ask']}, not what was asked ({digest}).", FAILED)
-                left_s = reply["wait"]["ms"] / 1000
-                if waiting and now_s + left_s > end_s + REPLY_TIMEOUT_S:
-                    raise UserError("the board's answer was lost on the line: ask again if it was not done.", FAILED)
-                end_s = min(end_s, now_s + left_s) if waiting else now_s + left_s
-                give_up_s, waiting = end_s + REPLY_TIMEOUT_S, True
-            if self.restarts != restarts:
-                raise UserError("the board restarted meanwhile; nothing was changed. Ask again.", FAILED)
-            if waiting:
-                on_wait({"ask": digest, "ms": max(0, round((end_s - now_s) * 1000))})
+                if reply and wire_schema.problem(reply, WaitReply):
+                    return _accepted(reply)
+                if reply:
+                    if reply["wait"]["ask"] != digest:
+                        raise UserError(f"the board announces {reply['wait']['ask']}, not what was asked ({digest}).", FAILED)
+                    left_s = reply["wait"]["ms"] / 1000
+                    if waiting and now_s + left_s > end_s + REPLY_TIMEOUT_S:
+                        raise UserError("the board's answer was lost on the line: ask again if it was not done.", FAILED)
+                    end_s = min(end_s, now_s + left_s) if waiting else now_s + left_s
+                    give_up_s, waiting = end_s + REPLY_TIMEOUT_S, True
+                if self.restarts != restarts:
+                    raise UserError("the board restarted meanwhile; nothing was changed. Ask again.", FAILED)
+                if waiting:
+                    on_wait({"ask": digest, "ms": max(0, round((end_s - now_s) * 1000))})
         raise BoardGone(f"the board at {self.path} does not answer. `earlid doctor` looks for the cause.")
-
-    def _take_reply(self, number: int) -> dict[str, Any]:
-        """The reply with this number, {} for none; forgets all others but that of the request that waits for consent."""
-        reply = self._replies.pop(number, {})
-        self._replies = {kept: body for kept, body in self._replies.items() if kept == self._announced}
-        return reply
 
     def request_once(self, do: str, **arguments: Any) -> dict[str, Any] | None:
         """Send a request once, for requests that matter for the records they bring.
@@ -310,20 +321,21 @@ class Link:
             BoardRefused: the board said no.
             BoardGone: the port is gone.
         """
-        number, body = self._compose(do, arguments)
-        self._send(body)
-        quiet_at_s = time.monotonic() + RETRY_S
-        while number not in self._replies and time.monotonic() < quiet_at_s:
-            if self._receive():
-                quiet_at_s = time.monotonic() + QUIET_S
-        reply = self._take_reply(number)
-        return _checked(do, arguments, _accepted(reply)) if reply else None
+        with self._awaiting(do, arguments) as (number, body):
+            self._send(body)
+            began_s = time.monotonic()
+            quiet_at_s = began_s + RETRY_S
+            while number not in self._replies and time.monotonic() < quiet_at_s:
+                if self._receive():
+                    quiet_at_s = min(time.monotonic() + QUIET_S, began_s + PROGRESS_LIMIT_S)
+            reply = self._replies.get(number)
+            return _checked(do, arguments, _accepted(reply)) if reply else None
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """The messages that the board sent by itself, oldest first, for `timeout_s` seconds (0: only what waits)."""
         end_s = time.monotonic() + timeout_s
         while True:
-            while self._queue:
+            for _ in range(len(self._queue)):  # what comes meanwhile waits: a board that never pauses must not keep us here
                 yield self._queue.popleft()
             if time.monotonic() >= end_s:
                 return
@@ -331,10 +343,11 @@ class Link:
 
     def pop_records(self) -> list[Record]:
         """The waiting records, oldest first; other messages stay for `messages`."""
-        records = [message for message in self._queue if isinstance(message, Record)]
-        rest = [message for message in self._queue if not isinstance(message, Record)]
-        self._queue.clear()
-        self._queue.extend(rest)
+        with self._lock:
+            records = [message for message in self._queue if isinstance(message, Record)]
+            rest = [message for message in self._queue if not isinstance(message, Record)]
+            self._queue.clear()
+            self._queue.extend(rest)
         return records
 
     def _compose(self, do: str, arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -343,26 +356,34 @@ class Link:
         return number, self._signer.sign({"id": number, "do": do} | named | {"client": CLIENT})
 
     def _send(self, body: dict[str, Any]) -> None:
-        line = wire.encode(next(self._send_seq), body)
-        if len(line) > wire.BOARD_LINE_MAX:
-            raise ValueError(f"request {body['do']} has {len(line)} bytes, a board takes {wire.BOARD_LINE_MAX}")
         try:
-            self._port.write(line)
+            with self._sending:
+                line = wire.encode(next(self._send_seq), body)
+                if len(line) > wire.BOARD_LINE_MAX:
+                    raise ValueError(f"request {body['do']} has {len(line)} bytes, a board takes {wire.BOARD_LINE_MAX}")
+                self._port.write(line)
         except serial.SerialTimeoutException:
             pass  # the board does not read now: the retry will get through, or no reply comes
-        except (serial.SerialException, OSError) as error:
+        except PORT_ERRORS as error:
             raise BoardGone(f"the board at {self.path} is gone: {error}") from error
 
     def _receive(self) -> bool:
         """Process the bytes that the port has; False when it had none for READ_TIMEOUT_S."""
+        data = self._read_port()
+        self._take(data)
+        return bool(data)
+
+    def _read_port(self) -> bytes:
         try:
-            data = self._port.read(max(1, min(self._port.in_waiting, 65536)))
-        except (serial.SerialException, OSError, TypeError) as error:  # TypeError: pyserial's, closed in another thread
+            return self._port.read(max(1, min(self._port.in_waiting, 65536)))
+        except (*PORT_ERRORS, TypeError) as error:  # TypeError: pyserial's, closed in another thread
             raise BoardGone(f"the board at {self.path} is gone: {error}") from error
+
+    def _take(self, data: bytes) -> None:
         for seq, body in self._reader.feed(data):
+            self.heard_s = time.monotonic()
             self._count_missed(seq, body)
             self._dispatch(body)
-        return bool(data)
 
     def _count_missed(self, seq: int, body: dict[str, Any]) -> None:
         if self._last_seq is not None:
@@ -389,6 +410,7 @@ class Link:
             self._queue.append(received)
         elif "tm" in body:
             if not self._is_bad(body["tm"], Telemetry):
+                self.telemetry = body["tm"]
                 self._queue.append(TelemetryMessage(body["tm"]))
         elif "hi" in body and "re" not in body:
             hello = body["hi"]
@@ -402,7 +424,8 @@ class Link:
                 self._queue.append(Asked(body["ask"]))
         elif type(body.get("re")) is int:
             self._signer.learn_reply(body)
-            self._replies[body["re"]] = body
+            if body["re"] in self._awaited:
+                self._replies[body["re"]] = body
 
     def _is_bad(self, value: object, expected: object) -> bool:
         bad = bool(wire_schema.problem(value, expected))

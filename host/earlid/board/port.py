@@ -14,6 +14,12 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from earlid.errors import NO_BOARD, USAGE, UserError
 
+try:
+    from termios import error as TerminalError  # no OSError, and what a vanishing port raises wherever pyserial sets it up
+except ImportError:  # Windows
+    TerminalError = OSError  # type: ignore[misc, assignment]
+
+PORT_ERRORS: tuple[type[Exception], ...] = (serial.SerialException, OSError, TerminalError)
 BAUD = 115200
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 2.0
@@ -38,7 +44,7 @@ class QuietSerial(serial.Serial):
             for line in ("rts", "dtr"):
                 try:
                     setattr(self, line, False)
-                except OSError:  # a pseudo-terminal has no such lines; an unplugged port has none left
+                except PORT_ERRORS:  # a pseudo-terminal has no such lines; an unplugged port has none left
                     break
         super().close()
 
@@ -59,7 +65,7 @@ def open_port(path: str) -> serial.Serial:
     while True:
         try:
             return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (*PORT_ERRORS, ValueError) as error:
             # A program that another thread is just starting still holds the lock of a port that was closed here.
             if getattr(error, "errno", None) not in LOCKED or time.monotonic() > end_s:
                 raise UserError(_open_error_text(path, error), NO_BOARD) from error

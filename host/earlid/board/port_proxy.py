@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Port proxy: a local socket through which other programs reach a board whose port this program holds.
 
-`earlid safe` uses it while `earlid watch` runs. The program that holds the port runs a `PortProxy` beside its loop. It listens
-on a local socket (a named pipe on Windows) that only this user can reach, and forwards two requests, `hello` and `close`:
-neither opens a lid. One JSON object goes each way.
+`earlid safe` uses it while `earlid watch` runs. The program that holds the port runs a `PortProxy` in threads of its own. It
+listens on a local socket (a named pipe on Windows) that only this user can reach, and forwards two requests, `hello` and
+`close`: neither opens a lid. One JSON object goes each way. Each side has a limit of its own: neither a program that connects
+and says nothing nor one that is stopped keeps another waiting.
 """
 
 from __future__ import annotations
@@ -15,22 +16,26 @@ import queue
 import secrets
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import platformdirs
 
 from earlid.errors import UserError
 
+T = TypeVar("T")
+
 FORWARDED = ("hello", "close")
 MESSAGE_MAX = 4096
-REPLY_TIMEOUT_S = 8.0  # the holder asks the board, which may be slow
+ANSWER_S = 1.8  # from a request to the reply, whatever the board and the holder do
+REPLY_TIMEOUT_S = 2.5
 
 
 def _directory() -> Path:
@@ -60,34 +65,29 @@ def _key_path(listen_address: str) -> Path:
     return _directory() / (Path(listen_address).name.removesuffix(".sock") + ".key")
 
 
-def _key(port: str, create: bool) -> bytes | None:
+def _make_key(port: str) -> bytes:
     path = _key_path(address(port))
-    if create:
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes() if path.is_file() else None
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key := secrets.token_bytes(32))
+    return key
 
 
 class PortProxy:
     """A server for other programs' requests while this one holds the port.
 
-    Either give `handler`, which is called in the proxy's thread and must be safe there, or none, and call
-    `serve(link.request)` often from the loop that owns the `Link`.
-
     Args:
         port: the port that this program holds.
-        handler: takes `hello` or `close`, returns the reply as a dict.
+        handler: takes `hello` or `close`, returns the reply as a dict; called in threads of the proxy's, several at once.
     """
 
-    def __init__(self, port: str, handler: Callable[[str], dict[str, Any]] | None = None) -> None:
+    def __init__(self, port: str, handler: Callable[[str], dict[str, Any]]) -> None:
         self._address = address(port)
-        self._handler = handler or self._wait_for_loop
-        self._requests: queue.Queue[tuple[str, queue.Queue[dict[str, Any]]]] = queue.Queue()
+        self._handler = handler
         if sys.platform != "win32":
             Path(self._address).unlink(missing_ok=True)  # left by one that was killed: the port's lock is ours now
-        key = _key(port, create=True)
-        self._listener = Listener(self._address, authkey=key)
+        self._key = _make_key(port)
+        self._listener = Listener(self._address, backlog=16)
         self._closing = False
         self._thread = threading.Thread(target=self._listen, name="earlid-port-proxy", daemon=True)
         self._thread.start()
@@ -102,59 +102,57 @@ class PortProxy:
         """Stop listening."""
         self._closing = True
         with suppress(OSError, EOFError):
-            Client(self._address).close()  # wakes accept(); fails the handshake, which is what it is for
+            Client(self._address).close()  # wakes accept()
         self._thread.join(timeout=2)
         with suppress(OSError):
             self._listener.close()
         _key_path(self._address).unlink(missing_ok=True)
 
-    def serve(self, request: Callable[[str], dict[str, Any]]) -> int:
-        """Handle the waiting requests of other programs in the caller's thread; returns how many.
-
-        Args:
-            request: `link.request`, which sends one verb and returns the reply; what it raises becomes a refusal.
-        """
-        done = 0
-        while True:
-            try:
-                do, replies = self._requests.get_nowait()
-            except queue.Empty:
-                return done
-            try:
-                replies.put(request(do))
-            except Exception as error:
-                replies.put({"ok": False, "say": str(error)})
-            done += 1
-
-    def _wait_for_loop(self, do: str) -> dict[str, Any]:
-        replies: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._requests.put((do, replies))
-        try:
-            return replies.get(timeout=REPLY_TIMEOUT_S - 1)
-        except queue.Empty:
-            return {"ok": False, "say": "the program that holds the port did not get to it in time"}
-
     def _listen(self) -> None:
         while not self._closing:
             try:
-                with self._listener.accept() as connection:
-                    self._handle(connection)
-            except Exception:  # a stranger's handshake or a client that left: the next one counts
+                connection = self._listener.accept()
                 if self._closing:
-                    return
+                    connection.close()
+                else:
+                    threading.Thread(target=self._serve, args=(connection,), name="earlid-port-request", daemon=True).start()
+            except Exception:  # a client that left, or no thread to be had: the next one counts
+                time.sleep(0.01)
 
-    def _handle(self, connection: Connection) -> None:
-        if not connection.poll(2.0):
-            return
-        do = json.loads(connection.recv_bytes(MESSAGE_MAX)).get("do")
-        if do in FORWARDED:
-            reply = self._handler(do)
-        else:
-            reply = {"ok": False, "say": "only hello and close are passed on"}
-        connection.send_bytes(json.dumps(reply).encode())
+    def _serve(self, connection: Connection) -> None:
+        with connection, suppress(Exception):  # a stranger's handshake, a client that left, nonsense
+            deliver_challenge(connection, self._key)
+            answer_challenge(connection, self._key)
+            do = json.loads(connection.recv_bytes(MESSAGE_MAX)).get("do")
+            reply = self._answer(do) if do in FORWARDED else _refusal("only hello and close are passed on")
+            connection.send_bytes(json.dumps(reply).encode())
+
+    def _answer(self, do: str) -> dict[str, Any]:
+        def handle() -> dict[str, Any]:
+            try:
+                return self._handler(do)
+            except Exception as error:
+                return _refusal(str(error) or type(error).__name__)
+
+        late = _refusal("the program that holds the port did not get to it in time")
+        return within(ANSWER_S, handle) or late
 
 
-def open_proxy(port: str, handler: Callable[[str], dict[str, Any]] | None = None) -> AbstractContextManager[PortProxy | None]:
+def _refusal(say: str) -> dict[str, Any]:
+    return {"ok": False, "say": say}
+
+
+def within(limit_s: float, call: Callable[[], T]) -> T | None:
+    """The call's result, made in a thread of its own; None when there is none in time, whatever it waits for then."""
+    results: queue.SimpleQueue[T] = queue.SimpleQueue()
+    threading.Thread(target=lambda: results.put(call()), daemon=True).start()
+    try:
+        return results.get(timeout=limit_s)
+    except queue.Empty:
+        return None
+
+
+def open_proxy(port: str, handler: Callable[[str], dict[str, Any]]) -> AbstractContextManager[PortProxy | None]:
     """A `PortProxy` for a `with` block; None where this user has no place for its socket: the port is used all the same."""
     try:
         return PortProxy(port, handler)
@@ -173,15 +171,17 @@ def request(port: str, do: str, timeout_s: float = REPLY_TIMEOUT_S) -> dict[str,
     Returns:
         The board's reply as that program forwarded it; None without a listener or a reply.
     """
+    return within(timeout_s, lambda: _request(port, do))  # connecting alone waits for ever for a program that is stopped
+
+
+def _request(port: str, do: str) -> dict[str, Any] | None:
     try:
-        key = _key(port, create=False)
-        if key is None:
+        path = _key_path(address(port))
+        if not path.is_file():
             return None
-        with Client(address(port), authkey=key) as connection:
+        with Client(address(port), authkey=path.read_bytes()) as connection:
             connection.send_bytes(json.dumps({"do": do}).encode())
-            if not connection.poll(timeout_s):
-                return None
             reply = json.loads(connection.recv_bytes(MESSAGE_MAX))
-    except (OSError, EOFError, ValueError, AuthenticationError, UserError):  # nobody there, or someone else's socket
+    except (OSError, EOFError, ValueError, RecursionError, AuthenticationError, UserError):  # nobody, or another's socket
         return None
     return reply if isinstance(reply, dict) else None

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,13 +18,13 @@ from earlid.board import port_proxy
 from earlid.board.detect import probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Link
-from earlid.board.port import BAUD, READ_TIMEOUT_S, WRITE_TIMEOUT_S
+from earlid.board.port import BAUD, PORT_ERRORS, READ_TIMEOUT_S, WRITE_TIMEOUT_S
 from earlid.errors import UserError
 
 CLOSED = ("closed", "muted", "fault")
 TRIES = 3
-PORTS_AT_ONCE = 64
-REPLY_S = 2.0
+LIMIT_S = 10.0  # for all ports together, whatever the boards and their ports do
+REPLY_S = 1.5
 READ_BACK_S = 1.0
 MANUAL_HINT = "Its mute switch works without any computer."
 
@@ -54,9 +54,20 @@ class CloseResult:
 
 
 def close_all(ports: Sequence[str]) -> list[CloseResult]:
-    """`close_lid` at several ports side by side, in the order of the ports."""
-    with ThreadPoolExecutor(min(PORTS_AT_ONCE, len(ports))) as pool:
-        return list(pool.map(close_lid, ports))
+    """`close_lid` at several ports side by side, in the order of the ports; within LIMIT_S."""
+    results: dict[str, CloseResult] = {}
+
+    def close(port: str) -> None:
+        results[port] = close_lid(port)
+
+    threads = [threading.Thread(target=close, args=(port,), daemon=True) for port in ports]
+    end_s = time.monotonic() + LIMIT_S
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end_s - time.monotonic()))
+    late = f"not confirmed closed within {LIMIT_S:.0f} s. {MANUAL_HINT}"
+    return [results.get(port) or CloseResult(port, "unknown", False, f"{port}: {late}") for port in ports]
 
 
 def close_lid(port: str) -> CloseResult:
@@ -64,26 +75,41 @@ def close_lid(port: str) -> CloseResult:
 
     Tried in turn: asking the board; asking the program that holds the port; writing to the port beside that program.
     """
+    try:
+        return _close_lid(port)
+    except Exception as error:
+        return CloseResult(port, "unknown", False, f"{port}: not confirmed closed: {type(error).__name__}. {MANUAL_HINT}")
+
+
+def _close_lid(port: str) -> CloseResult:
     error_text = ""
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         try:
             with Link(port) as link:
-                return _request_close(port, lambda do: link.exchange(do, timeout_s=REPLY_S))
+                return _close_by(port, lambda do: link.exchange(do, REPLY_S, patient=False))
         except BoardRefused as refused:
             return CloseResult(port, "unknown", False, f"{port}: the board refused to close: {refused} {MANUAL_HINT}")
         except BoardGone as gone:
-            if probe(port).state in ("micropython", "bootloader"):
-                return CloseResult(port, "none", True, f"{port}: no Earlid runs there, so nothing feeds its lid.")
             error_text = str(gone)
+            if not attempt and probe(port).state in ("micropython", "bootloader"):
+                return CloseResult(port, "none", True, f"{port}: no Earlid runs there, so nothing feeds its lid.")
         except UserError as error:  # it cannot be opened
-            if port_proxy.request(port, "hello") is not None:
-                return _request_close(port, lambda do: port_proxy.request(port, do) or {})
-            return _close_past_holder(port) or CloseResult(port, "unknown", False, str(error))
+            return _close_held(port) or CloseResult(port, "unknown", False, str(error))
     return CloseResult(port, "unknown", False, f"{error_text} {MANUAL_HINT}")
 
 
-def _request_close(port: str, send: SendRequest) -> CloseResult:
-    reply = send("close")
+def _close_held(port: str) -> CloseResult | None:
+    """Close the lid at a port that another program holds; None when there was no way to."""
+    reply = port_proxy.request(port, "close")
+    through = _close_by(port, lambda do: port_proxy.request(port, do) or {}, reply) if reply else None
+    if through and through.state != "unknown":
+        return through
+    past = _close_past_holder(port)
+    return past if past and past.state != "unknown" else through or past
+
+
+def _close_by(port: str, send: SendRequest, reply: dict[str, Any] | None = None) -> CloseResult:
+    reply = reply or send("close")
     if not reply.get("ok"):
         reason = reply.get("say") or "the program that holds the port gave no answer."
         return CloseResult(port, "unknown", False, f"{port}: not confirmed closed: {reason} {MANUAL_HINT}")
@@ -125,7 +151,7 @@ def _close_past_holder(port: str) -> CloseResult | None:
             opened.port = port
             opened.open()
             return _send_close(port, opened)
-    except (serial.SerialException, OSError, ValueError):
+    except (*PORT_ERRORS, ValueError):
         return None
 
 
@@ -150,8 +176,11 @@ def _send_close(port: str, opened: serial.Serial) -> CloseResult:
 
 def _await_hello(port: str, opened: serial.Serial, reader: LineReader, number: int) -> CloseResult | None:
     """The result that the reply with this number gives; None when it was not seen in time."""
-    for _ in range(int(REPLY_S / READ_TIMEOUT_S / TRIES)):
-        for _, body in reader.feed(opened.read(4096)):
+    end_s = time.monotonic() + REPLY_S / TRIES
+    while True:
+        over = time.monotonic() > end_s  # and one more look: this computer may have stood still
+        for _, body in reader.feed(opened.read(max(1, min(opened.in_waiting, 4096)))):
             if body.get("re") == number and "hi" in body:
                 return read_back(port, known_fields(body["hi"], Hello))
-    return None
+        if over:
+            return None

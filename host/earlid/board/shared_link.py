@@ -1,50 +1,83 @@
 # SPDX-License-Identifier: MIT
-"""Shared link: a link that a port proxy's thread may use too, as `earlid safe` does during a calibration."""
+"""Shared link: a thread reads the port and does nothing else, so that several threads may ask the board at any time.
+
+`earlid watch` commits records in one thread, which may wait for the database, while `earlid safe` is served in another.
+"""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from earlid.board.link import REPLY_TIMEOUT_S, Link, Message
+from earlid.board.link import BoardGone, Link
+from earlid.board.port import READ_TIMEOUT_S
 from earlid.board.port_proxy import PortProxy, open_proxy
 from earlid.board.signer import KeyAt
 from earlid.errors import UserError
 
-SLICE_S = 0.02  # how long `messages` keeps other threads, and what it received, waiting
+FORWARD_S = 1.5  # the board's time to reply to another program
 
 
 class SharedLink(Link):
-    """A `Link` that a port proxy's thread uses between the calls of the thread that owns it."""
+    """A `Link` for several threads: one reads messages and records, any may send requests.
+
+    What ends the reading thread is raised by every call from then on.
+    """
 
     def __init__(self, port: str, key_at: KeyAt) -> None:
         super().__init__(port, key_at)
-        self._lock = threading.RLock()
+        self._changed = threading.Condition()
+        self._lock = self._changed
+        self._pieces = 0  # read from the port
+        self._seen = threading.local()  # how many of them this thread knew of
+        self._failure: Exception | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._read, name=f"read {self.path}", daemon=True)
+        self._thread.start()
 
-    def exchange(self, do: str, timeout_s: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
-        """As `Link.exchange`."""
-        with self._lock:
-            return super().exchange(do, timeout_s, **arguments)
-
-    def messages(self, timeout_s: float) -> Iterator[Message]:
-        """As `Link.messages`, in slices between which the other thread may send a request."""
-        end_s = time.monotonic() + timeout_s
-        while True:
-            with self._lock:
-                received = list(super().messages(max(0.0, min(SLICE_S, end_s - time.monotonic()))))
-            yield from received
-            if time.monotonic() >= end_s:
-                return
+    def close(self) -> None:
+        """As `Link.close`."""
+        self._closing = True
+        self._thread.join(timeout=2)
+        super().close()
 
     def proxy(self) -> AbstractContextManager[PortProxy | None]:
         """Forwards `hello` and `close` of other programs while it is open."""
         return open_proxy(self.path, self._forward)
 
+    def _read(self) -> None:
+        while not self._closing:
+            try:
+                data = self._read_port()
+                with self._changed:
+                    self._take(data)
+                    if data:
+                        self._pieces += 1
+                        self._changed.notify_all()
+            except Exception as error:  # the threads that ask the board raise it
+                with self._changed:
+                    self._failure = error
+                    self._changed.notify_all()
+                return
+
+    def _receive(self) -> bool:
+        """Wait until something has been read that this thread does not know of; False when nothing was for READ_TIMEOUT_S."""
+        seen = getattr(self._seen, "pieces", 0)
+        with self._changed:
+            if self._pieces == seen and self._failure is None:
+                self._changed.wait(READ_TIMEOUT_S)
+            self._seen.pieces = self._pieces
+            if self._pieces != seen:
+                return True
+            if isinstance(self._failure, UserError):
+                raise BoardGone(str(self._failure)) from self._failure
+            if self._failure is not None:
+                raise self._failure
+        return False
+
     def _forward(self, do: str) -> dict[str, Any]:
         try:
-            return self.exchange(do)
+            return self.exchange(do, FORWARD_S, patient=False)
         except UserError as error:
             return {"ok": False, "say": str(error)}
