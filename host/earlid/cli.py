@@ -36,7 +36,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         prog="earlid",
         description="A lid for a microphone's power, and a receipt for every second it was open.",
         epilog="Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps, "
-        "130 interrupted. Without a board: `earlid demo`.",
+        "5 watch can no longer collect, 129 terminal gone, 130 interrupted. Without a board: `earlid demo`.",
         formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
     )
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version this is")
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps,
-        130 interrupted.
+        5 watch can no longer collect, 129 terminal gone, 130 interrupted.
     """
     args = _parse(sys.argv[1:] if argv is None else argv)
     if sys.stdout is None:  # started with it closed
@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         _discard_output()  # its reader left (`| head`)
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise
         _discard_output()
         print(f"earlid: the output cannot be written: {error.strerror}. Write it where there is room.", file=sys.stderr)

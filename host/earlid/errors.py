@@ -5,11 +5,13 @@ FAILED = 1
 USAGE = 2
 NO_BOARD = 3
 LEDGER_BROKEN = 4
+NOT_COLLECTING = 5
+HUNG_UP = 129
 INTERRUPTED = 130
 
 
 class UserError(Exception):
-    """Ends a verb with `earlid: message` on stderr and an exit code (1 failed, 2 usage, 3 no board, 4 ledger)."""
+    """Ends a verb with `earlid: message` on stderr and an exit code (1 failed, 2 usage, 3 no board, 4 ledger, 5 `watch`)."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)

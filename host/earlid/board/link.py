@@ -30,6 +30,7 @@ QUIET_S = 0.25  # no byte for so long in the middle of an answer: the rest of it
 QUEUE_MAX = 65536
 DUPLICATE_WINDOW = 64  # a number at most so far behind the last is a repeated line; further behind, a start whose hello was lost
 CONSENT_RETRY_S = 2.0  # how often to ask whether somebody consented: boards remember a reply for 10 s
+READ_ERRORS: tuple[type[Exception], ...] = (*PORT_ERRORS, TypeError)  # TypeError: pyserial's, closed in another thread
 CLIENT = secrets.token_hex(8)  # who asks: this run of this program
 SIGN_TRIES = 2  # another program's signed request takes our nonce away
 
@@ -376,7 +377,7 @@ class Link:
     def _read_port(self) -> bytes:
         try:
             return self._port.read(max(1, min(self._port.in_waiting, 65536)))
-        except (*PORT_ERRORS, TypeError) as error:  # TypeError: pyserial's, closed in another thread
+        except READ_ERRORS as error:
             raise BoardGone(f"the board at {self.path} is gone: {error}") from error
 
     def _take(self, data: bytes) -> None:

@@ -20,6 +20,7 @@ except ImportError:  # Windows
     TerminalError = OSError  # type: ignore[misc, assignment]
 
 PORT_ERRORS: tuple[type[Exception], ...] = (serial.SerialException, OSError, TerminalError)
+OPEN_ERRORS: tuple[type[Exception], ...] = (*PORT_ERRORS, ValueError)
 BAUD = 115200
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 2.0
@@ -65,7 +66,7 @@ def open_port(path: str) -> serial.Serial:
     while True:
         try:
             return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
-        except (*PORT_ERRORS, ValueError) as error:
+        except OPEN_ERRORS as error:
             # A program that another thread is just starting still holds the lock of a port that was closed here.
             if getattr(error, "errno", None) not in LOCKED or time.monotonic() > end_s:
                 raise UserError(_open_error_text(path, error), NO_BOARD) from error

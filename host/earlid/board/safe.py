@@ -18,7 +18,7 @@ from earlid.board import port_proxy
 from earlid.board.detect import probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Link
-from earlid.board.port import BAUD, PORT_ERRORS, READ_TIMEOUT_S, WRITE_TIMEOUT_S
+from earlid.board.port import BAUD, OPEN_ERRORS, READ_TIMEOUT_S, WRITE_TIMEOUT_S
 from earlid.errors import UserError
 
 CLOSED = ("closed", "muted", "fault")
@@ -151,7 +151,7 @@ def _close_past_holder(port: str) -> CloseResult | None:
             opened.port = port
             opened.open()
             return _send_close(port, opened)
-    except (*PORT_ERRORS, ValueError):
+    except OPEN_ERRORS:
         return None
 
 

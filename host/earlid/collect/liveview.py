@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import threading
+import queue
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from lid import circuit
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -14,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from earlid.board.level import dbfs, meter
-from earlid.collect.supervisor import RESCAN_S, Supervisor
-from earlid.collect.watcher import BoardStatus, WatchEvent
+from earlid.collect.supervisor import RESCAN_S, Ending, Supervisor
+from earlid.collect.watcher import BoardStatus, WatchEvent, fault_text
+from earlid.errors import HUNG_UP
 from earlid.ledger.exposure import live_bounds
 from earlid.ledger.report import Today
 from earlid.ledger.time_format import bounds_text, clock_text
@@ -23,37 +25,55 @@ from earlid.scores import score_text
 
 STALE_S = 3.0
 REDRAW_S = 0.25
-_STATES = {
-    "LIVE": "bold white on red",
-    "open": "bold white on red",
-    "muted": "cyan",
-    "closed": "green",
-    "fault": "bold red reverse",
-}
+RED = "bold white on red"
+_STATES = {"open": RED, "fault": RED, "muted": "cyan", "closed": "green"}
 
 
-def state_of(status: BoardStatus, *, live: bool = False) -> str:
-    """The lid's state as last received; `LIVE` when the rail is `live` without it, `away` while the board is not connected."""
+def state_of(status: BoardStatus, *, live: bool = False) -> tuple[str, str]:
+    """What is known of a lid now, in words, and the style to show it in.
+
+    Args:
+        status: of its board.
+        live: by the ledger's newest records the rail is live with the lid closed.
+
+    Returns:
+        The lid's state as last received; `LIVE` when the rail is without it. Of a board that is not heard that is no knowledge:
+        `unknown since 10:32`, or `maybe live since 10:32` when it was live then.
+    """
+    heard = status.telemetry or status.hello
+    state = str(heard.get("state") or "")
+    rail_mv = int(heard.get("rail", heard.get("guarded_mv", 0)) or 0)
+    live = live or (state != "open" and rail_mv > circuit.RAIL_LIVE_MV)
+    if not status.connected or time.monotonic() - status.heard_s > STALE_S:
+        since = f" since {clock_text(status.heard_ms)[:5]}" if status.heard_ms else ""
+        if live or state == "open":
+            return f"maybe live{since}", RED
+        return f"unknown{since}", RED if state == "fault" else "black on yellow"
     if live:
-        return "LIVE"
-    if not status.connected:
-        return "away"
-    return str(status.telemetry.get("state") or status.hello.get("state") or "?")
+        return "LIVE", RED
+    return state or "unknown", _STATES.get(state, "black on yellow")
 
 
 def event_text(event: WatchEvent, title: str) -> str:
-    """One event as a line for a log or the display."""
-    when = clock_text(event.wall_ms) if event.wall_ms else "        "
-    if event.record is None:
-        return f"{clock_text(int(time.time() * 1000))} {title}: {event.text}"
+    """One event as a line for a log or the display, with the time at which it happened."""
+    line = f"{_time_text(event.wall_ms)} {title}: "
     item = event.record
+    if item is None:
+        return line + event.text
     more = ""
     if item.event == "open" and item.reason == "word":
         more = f", score {score_text(item.score, item.b)}"
     elif item.event in ("close", "dead"):
         (found,) = live_bounds([item])
         more = f", after {bounds_text(found.least_ms, found.most_ms)}"
-    return f"{when} {title}: {item.seq} {event.text}{more}"
+    return f"{line}{item.seq} {event.text}{more}"
+
+
+def _time_text(wall_ms: int | None) -> str:
+    try:
+        return clock_text(wall_ms) if wall_ms else "        "
+    except (ValueError, OverflowError, OSError):  # a board may say anything of its clock
+        return "--:--:--"
 
 
 def render(
@@ -72,13 +92,13 @@ def render(
         table.add_column(name, no_wrap=True, justify="right" if name == "live today" else "left")
     for status in statuses:
         so_far = today.get(status.board, Today())
-        state = state_of(status, live=so_far.live)
-        fresh = time.monotonic() - status.telemetry_s < STALE_S
+        state, style = state_of(status, live=so_far.live)
+        fresh = time.monotonic() - status.heard_s < STALE_S
         numbers = status.telemetry if fresh and status.connected else {}
         last = next((item for item in reversed(status.last) if item.record), None)
         table.add_row(
             escape(title_of(status.board or status.port)),
-            Text(f" {state} ", style=_STATES.get(state, "dim")),
+            Text(f" {state} ", style=style),
             meter(dbfs(numbers.get("lvl", 0))) if numbers else "",
             f"{int(numbers.get('score', 0)):3}" if numbers else "",
             bounds_text(*so_far.bounds),
@@ -88,13 +108,30 @@ def render(
     return Group(table, Text(""), *lines)
 
 
-def show(supervisor: Supervisor, ended: threading.Event) -> None:
-    """Keep the display up to date, and the supervisor at work, until `ended` is set."""
-    with Live(console=Console(highlight=False), auto_refresh=False) as live:
-        scanned_s = float("-inf")
-        while not ended.wait(REDRAW_S):
-            if time.monotonic() - scanned_s > RESCAN_S:
-                supervisor.tick()
-                scanned_s = time.monotonic()
-            content = render(supervisor.statuses, list(supervisor.events), supervisor.title, supervisor.today)
-            live.update(content, refresh=True)
+def show(supervisor: Supervisor, ending: Ending) -> int:
+    """Keep the display up to date, and the supervisor at work, until something ends it; the exit code, or the error raised."""
+    supervisor.start()
+    scanned_s = time.monotonic()
+    try:
+        with Live(console=Console(highlight=False), auto_refresh=False) as live:
+            while True:
+                try:
+                    ended = ending.get(timeout=REDRAW_S)
+                except queue.Empty:
+                    if time.monotonic() - scanned_s > RESCAN_S:
+                        supervisor.tick()
+                        scanned_s = time.monotonic()
+                    live.update(_picture(supervisor), refresh=True)
+                    continue
+                if isinstance(ended, Exception):
+                    raise ended
+                return ended
+    except OSError:
+        return HUNG_UP  # the terminal has gone
+
+
+def _picture(supervisor: Supervisor) -> RenderableType:
+    try:
+        return render(supervisor.statuses, list(supervisor.events), supervisor.title, supervisor.today)
+    except Exception as error:  # collecting goes on
+        return Text(fault_text(error), style=RED)

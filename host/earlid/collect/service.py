@@ -17,8 +17,11 @@ Description=Earlid: collect the journal of the microphone's lid
 
 [Service]
 ExecStart={command}
+# 0 is an end that was asked for; 2 needs a person. Anything else (5: it can no longer collect) begins it anew.
 Restart=on-failure
+RestartPreventExitStatus=2
 RestartSec=5
+TimeoutStopSec=30
 NoNewPrivileges=yes
 UMask=0077
 
@@ -39,6 +42,7 @@ LAUNCHD = """\
 {arguments}
   </array>
   <key>RunAtLoad</key><true/>
+  <!-- 0 is an end that was asked for; anything else (5: it can no longer collect) begins it anew. -->
   <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
   <key>Umask</key><integer>63</integer>
 </dict>

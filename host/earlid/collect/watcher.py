@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Watcher: a thread that collects one board's records and telemetry, and reconnects when the board was unplugged."""
+"""Watcher: a thread that collects one board's records, and begins again whatever went wrong.
+
+It waits for the ledger; the port is read, and other programs' requests are served, by threads of `SharedLink` meanwhile.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from earlid.board.consent import ask_text
 from earlid.board.detect import no_word_text
-from earlid.board.link import Asked, Link, Record, Started, TelemetryMessage
-from earlid.board.port_proxy import PortProxy, open_proxy
+from earlid.board.link import Asked, Record, Started, TelemetryMessage
+from earlid.board.shared_link import SharedLink
 from earlid.collect.sync import Sync, SyncResult
-from earlid.errors import UserError
+from earlid.errors import NO_BOARD, UserError
 from earlid.ledger.keys import key_at
 from earlid.ledger.store import Ledger, now_ms
 
 RECONNECT_S = (0.5, 0.5, 1.0, 2.0, 5.0)  # waits before each new try
-LISTEN_S = 0.2  # also how long another program's `close` may wait
+AFTER_FAULT_S = (1.0, 5.0, 15.0, 60.0)  # and where a mistake of Earlid's ended the one before
+STEADY_S = 60.0  # a connection that lasted so long was a good one: the waits begin anew
+LISTEN_S = 0.2
 SILENCE_S = 10.0  # without a line: check whether the board still replies
 REFRESH_S = 3600.0  # clock and anchor
 SEEN_S = 45.0  # within lid_state.HEARD_MS the ledger knows that the board is there
@@ -29,7 +37,10 @@ CLOCK_STEP_MS = 1000  # this computer's clock was set, or it slept: the board's 
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """Something that happened: kind is `connected`, `disconnected`, `record`, `ask`, `gap`, `restart`, `note` or `error`."""
+    """Something that happened: kind is `connected`, `disconnected`, `record`, `ask`, `gap`, `restart`, `note` or `error`.
+
+    `wall_ms` is when it happened, Unix ms: of a record by its board's clock, and None when that is not known.
+    """
 
     kind: str
     board: str
@@ -40,14 +51,18 @@ class WatchEvent:
 
 @dataclass
 class BoardStatus:
-    """The present state of a board, for a display; replaced value by value, never half-written."""
+    """The present state of a board, for a display; replaced value by value, never half-written.
+
+    `heard_s` is when the board last said anything, of `time.monotonic`; `heard_ms` the same by this computer's clock then.
+    """
 
     port: str
     board: str = ""
     connected: bool = False
     hello: Mapping[str, Any] = field(default_factory=dict)
     telemetry: Mapping[str, Any] = field(default_factory=dict)
-    telemetry_s: float = 0.0
+    heard_s: float = float("-inf")
+    heard_ms: int | None = None
     error: str = ""
     last: deque[WatchEvent] = field(default_factory=lambda: deque(maxlen=8))
 
@@ -69,7 +84,8 @@ class Watcher(threading.Thread):
 
     def __init__(self, port: str, ledger: Ledger, on_event: Callable[[WatchEvent], None], telemetry_ms: int = 0) -> None:
         super().__init__(name=f"watch {port}", daemon=True)
-        self.status = BoardStatus(port)
+        self._status = BoardStatus(port)
+        self._link: SharedLink | None = None
         self._ledger, self._on_event, self._telemetry_ms = ledger, on_event, telemetry_ms
         self._end = threading.Event()
 
@@ -77,24 +93,52 @@ class Watcher(threading.Thread):
         """Ask the thread to end; `join` it then."""
         self._end.set()
 
+    @property
+    def status(self) -> BoardStatus:
+        """The board's state now, also while this thread waits for the ledger."""
+        link, status = self._link, self._status
+        if link and link.heard_s > status.heard_s:
+            status.heard_s, status.telemetry = link.heard_s, link.telemetry or {}
+            status.heard_ms = now_ms() - int((time.monotonic() - link.heard_s) * 1000)
+        return status
+
     def run(self) -> None:
-        """Sessions with the board, until stopped."""
+        """Sessions with the board, until stopped. Nothing but `stop` ends them."""
         failures = 0
         while not self._end.is_set():
+            began_s = time.monotonic()
+            waits_s: tuple[float, ...] = RECONNECT_S
+            failed: tuple[str, str] | None = None
             try:
-                with Link(self.status.port, key_at) as link, open_proxy(self.status.port) as proxy:
-                    self._session(link, proxy)
+                self._connect()
             except UserError as error:
-                was_connected, last_error = self.status.connected, self.status.error
-                self.status.error, self.status.connected = str(error), False
-                if was_connected:
-                    failures = 0
-                if was_connected or str(error) != last_error:
-                    self._emit("disconnected" if was_connected else "error", str(error))
-            self._end.wait(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+                failed = ("disconnected" if error.code == NO_BOARD and self._status.connected else "error", str(error))
+            except Exception as error:
+                waits_s = AFTER_FAULT_S
+                failed = ("error", fault_text(error))
+            failures = 0 if time.monotonic() - began_s > STEADY_S else failures
+            wait_s = waits_s[min(failures, len(waits_s) - 1)]
             failures += 1
+            if failed:
+                self._fail(*failed)
+            self._end.wait(wait_s)
 
-    def _session(self, link: Link, proxy: PortProxy | None) -> None:
+    def _fail(self, kind: str, text: str) -> None:
+        news = self._status.connected or text != self._status.error
+        self._status.connected, self._status.error = False, text
+        if news:
+            self._emit(kind, text)
+
+    def _connect(self) -> None:
+        with SharedLink(self._status.port, key_at) as link, link.proxy():
+            self._link = link
+            try:
+                self._session(link)
+            finally:
+                _ = self.status  # what was heard last
+                self._link = None
+
+    def _session(self, link: SharedLink) -> None:
         sync = Sync(link, self._ledger, now_ms, self._stored)
         lead_ms = _clock_lead_ms()
         self._begin(link, sync)
@@ -103,19 +147,15 @@ class Watcher(threading.Thread):
         while not self._end.is_set():
             for message in link.messages(LISTEN_S):
                 received_s = time.monotonic()
-                if isinstance(message, TelemetryMessage):
-                    self.status.telemetry, self.status.telemetry_s = message.telemetry, received_s
-                elif isinstance(message, Started):
+                if isinstance(message, Started):
                     self._emit("restart", f"started again ({message.hello.get('why') or 'no reason given'})")
                     self._begin(link, sync)
                 elif isinstance(message, Asked):
                     self._emit("ask", ask_text(message.ask))
-                elif not sync.store_live(message):
+                elif not isinstance(message, TelemetryMessage) and not sync.store_live(message):
                     self._report(sync.catch_up())
                 if self._end.is_set():
                     return
-            if proxy:
-                proxy.serve(link.exchange)
             now_s = time.monotonic()
             if link.missed_lines != missed:  # a record may have been among them
                 missed = link.missed_lines
@@ -133,13 +173,15 @@ class Watcher(threading.Thread):
                 sync.anchor()
                 refreshed_s = now_s
 
-    def _begin(self, link: Link, sync: Sync) -> None:
+    def _begin(self, link: SharedLink, sync: Sync) -> None:
+        link.telemetry = None  # of the start before
         hello = sync.refresh_hello()
-        self.status.board, self.status.hello = sync.board, hello
+        self._status.board, self._status.hello = sync.board, hello
         sync.set_clock()
+        link.request("telemetry", every_ms=self._telemetry_ms)
         result = sync.catch_up()
-        self.status.hello = sync.hello
-        self.status.error, self.status.connected = "", True
+        self._status.hello = sync.hello
+        self._status.error, self._status.connected = "", True
         why = no_word_text(sync.hello)
         no_word = f"; no word: {why}" if why else ""
         self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}{no_word}")
@@ -149,7 +191,6 @@ class Watcher(threading.Thread):
         ask: Any = sync.hello.get("ask")
         if ask:  # it was announced before we came
             self._emit("ask", ask_text(ask))
-        link.request("telemetry", every_ms=self._telemetry_ms)
 
     def _report(self, result: SyncResult) -> None:
         for first, last in result.missing:
@@ -162,8 +203,23 @@ class Watcher(threading.Thread):
     def _stored(self, sync: Sync, item: Record) -> None:
         text = f"{item.event} {item.reason}".strip()
         event = WatchEvent("record", sync.board, text, item, sync.wall_ms(item))
-        self.status.last.append(event)
-        self._on_event(event)
+        self._status.last.append(event)
+        self._tell(event)
 
     def _emit(self, kind: str, text: str) -> None:
-        self._on_event(WatchEvent(kind, self.status.board or self.status.port, text))
+        self._tell(WatchEvent(kind, self._status.board or self._status.port, text, wall_ms=now_ms()))
+
+    def _tell(self, event: WatchEvent) -> None:
+        with suppress(Exception):  # whoever listens has a log of its own; a record that is stored is to be acknowledged
+            self._on_event(event)
+
+
+def fault_text(error: BaseException) -> str:
+    """What the log says of an exception that nobody expected: its kind, its words, and where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    words = "".join(letter if letter.isprintable() else "?" for letter in str(error))[:200]
+    return (
+        f"a mistake in Earlid: {type(error).__name__}: {words}{place}. Tried again by and by; "
+        "`earlid doctor --bundle FILE` gathers what a bug report needs"
+    )

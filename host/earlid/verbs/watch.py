@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument
-from earlid.errors import NO_BOARD, UserError
+from earlid.errors import HUNG_UP, NO_BOARD, UserError
 from earlid.ledger.location import Location, locate
 
 if TYPE_CHECKING:
     from earlid.board.link import Record
+    from earlid.collect.supervisor import Ending
     from earlid.collect.sync import Sync
     from earlid.collect.watcher import WatchEvent
     from earlid.ledger.store import Ledger
@@ -27,7 +28,9 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "watch",
         help="collect the journal of every board, and see what happens now",
-        description="Fetches what the ledger lacks, then stays. Never resets a board or opens a lid. Ctrl-C ends it.",
+        description="Fetches what the ledger lacks, then stays. Never resets a board or opens a lid. Ctrl-C ends it. Exit codes: "
+        "0 asked to end (SIGTERM), or the reader of --json left; 1 its output cannot be written; 5 it can no longer collect, "
+        "start it again; 129 its terminal has gone (SIGHUP); 130 interrupted.",
     )
     parser.add_argument(
         "-p", "--port", action="append", metavar="PORT",
@@ -80,6 +83,7 @@ def _once(args: argparse.Namespace, ledger: Ledger) -> int:
     for port in ports:
         result = sync_once(port, ledger, on_stored)
         print(f"{result.board}: {result.stored} records fetched, up to number {result.head_seq}", file=sys.stderr)
+        ledger.checkpoint()
         for note in (*result.notes, *(f"records {a} to {b} were never fetched" for a, b in result.missing)):
             print(f"{result.board}: {note}", file=sys.stderr)
     return 0
@@ -104,32 +108,38 @@ def _print_service(args: argparse.Namespace) -> int:
 
 def _watch(args: argparse.Namespace, ledger: Ledger, location: Location) -> int:
     from earlid.collect import liveview
-    from earlid.collect.supervisor import Supervisor
+    from earlid.collect.supervisor import Ending, Supervisor
 
     display = sys.stdout.isatty() and not args.json and not args.quiet
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    ending = Ending()
     output = threading.Lock()
 
     def log(line: str) -> None:
         if not display:
-            logging.getLogger("earlid.watch").info(line)
+            with output, suppress(OSError, ValueError):  # a log that nobody can write is no reason to stop collecting
+                print(line, file=sys.stderr, flush=True)
 
     def on_event(event: WatchEvent) -> None:
         if args.json and event.record:
-            with output:
-                _print_json(event.board, event.record, event.wall_ms)
+            try:
+                with output:
+                    _print_json(event.board, event.record, event.wall_ms)
+            except OSError as error:  # its reader left, or the disk is full: `cli.main` says so
+                ending.put(error)
         elif not args.quiet or event.kind != "record":
             log(liveview.event_text(event, supervisor.title(event.board)))
 
     supervisor = Supervisor(location, ledger, lambda: _ports(args), on_event, log, display)
-    ended = threading.Event()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        _end_at_signals(ending)
     try:
-        if display:
-            liveview.show(supervisor, ended)
-        else:
-            supervisor.run(ended)
+        return liveview.show(supervisor, ending) if display else supervisor.run(ending)
     finally:
         supervisor.stop()
-    return 0
+
+
+def _end_at_signals(ending: Ending) -> None:
+    """SIGTERM ends it with 0, SIGHUP with 129, unless it was started to outlive its terminal (`nohup`)."""
+    signal.signal(signal.SIGTERM, lambda *_: ending.put(0))
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: ending.put(HUNG_UP))
