@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +17,13 @@ from typing import IO, Any, Literal
 from earlid.errors import FAILED, USAGE, UserError
 
 _NEXT_STEP = "Name a file in a folder that exists, can be written to, and has room."
+JSON_MAX_BYTES = 16 << 20
+BRIEF_MAX = 60
+_KINDS = {stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFSOCK: "socket"}
+
+
+STDOUT = "-"
+_DATABASE_MAGIC = b"SQLite format 3\0"
 
 
 @contextmanager
@@ -23,34 +34,39 @@ def open_atomically(
     private: bool = False,
     sync: bool = False,
     make_folder: bool = False,
+    over_database: bool = False,
     next_step: str = _NEXT_STEP,
 ) -> Iterator[IO[Any]]:
     """A file to write that stands under its name only once the block has ended without an error.
 
     Until then it is a hidden file of a random name in the same folder, which an error removes: who reads `path` sees all of
-    the old content or all of the new, and of two writers one wins whole. A symbolic link stays, its target is replaced. What
-    is no regular file, such as a pipe or /dev/stdout, cannot be replaced and is written as it is.
+    the old content or all of the new, and of two writers one wins whole. `-` is standard output. A pipe is written as it is;
+    what else is no regular file (a link, a device, a folder) and a database are refused: nothing of theirs is lost.
 
     Args:
         mode: `w` for text as UTF-8 with the ends of lines as they are written, `wb` for bytes.
         private: for its owner alone: mode 0600, also where a more open file stood. Else as the process's umask says.
         sync: durable on return: a power cut afterwards loses nothing. Without it only a crash of this program is survived.
         make_folder: make the folder where there is none (for its owner alone if `private`).
+        over_database: a database that nobody has open may be replaced.
         next_step: a sentence for people, put behind what went wrong.
 
     Raises:
-        UserError: code 1 when the file cannot be written, also by what the block writes.
+        UserError: code 1 when the file cannot be written, also by what the block writes; code 2 when the path is refused.
     """
+    if str(path) == STDOUT:
+        with _standard_output(mode) as file:
+            yield file
+        return
     encoding, newline = ("utf-8", "") if mode == "w" else (None, None)
     try:
-        if path.exists() and not path.is_file():
+        if check_output(path, over_database, next_step):
             with path.open(mode, encoding=encoding, newline=newline) as file:
                 yield file
             return
-        target = Path(os.path.realpath(path))
         if make_folder:
-            target.parent.mkdir(0o700 if private else 0o777, parents=True, exist_ok=True)
-        fresh = target.with_name(f".earlid-{os.urandom(6).hex()}.new")
+            path.parent.mkdir(0o700 if private else 0o777, parents=True, exist_ok=True)
+        fresh = path.with_name(f".earlid-{os.urandom(6).hex()}.new")
         try:
             number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
             with os.fdopen(number, mode, encoding=encoding, newline=newline) as file:
@@ -58,13 +74,63 @@ def open_atomically(
                 if sync:
                     file.flush()
                     os.fsync(file.fileno())
-            os.replace(fresh, target)
+            os.replace(fresh, path)
         finally:
             fresh.unlink(missing_ok=True)
         if sync:
-            _sync_folder(target.parent)
+            _sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}. {next_step}", FAILED) from error
+
+
+@contextmanager
+def _standard_output(mode: str) -> Iterator[IO[Any]]:
+    """Standard output as `open_atomically` has files; what goes wrong is the caller's, who writes there all the time."""
+    sys.stdout.flush()
+    raw: IO[bytes] | None = getattr(sys.stdout, "buffer", None)
+    if raw is None:  # no file, but what keeps text
+        yield sys.stdout
+    elif mode == "w":
+        text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+        try:
+            yield text
+        finally:
+            text.detach()
+    elif sys.stdout.isatty():
+        raise UserError("a terminal shows no such file: name one, or send the output on with `| program` or `> FILE`.", USAGE)
+    else:
+        yield raw
+        raw.flush()
+
+
+def check_output(path: Path, over_database: bool = False, next_step: str = _NEXT_STEP) -> bool:
+    """Look whether `open_atomically` would take a path; True for a pipe, which is written as it is, False for a file.
+
+    Raises:
+        UserError: code 2 for what must not be written to or replaced.
+    """
+    if "\0" in str(path):
+        raise UserError(f"{str(path)!r} cannot be a file's name. {next_step}", USAGE)
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            with suppress(FileNotFoundError):
+                if stat.S_ISFIFO(path.stat().st_mode):  # /dev/stdout in a pipeline, and what `>(program)` of a shell is
+                    return True
+            raise UserError(f"{path} is a link to {os.path.realpath(path)}: name that, or - for standard output.", USAGE)
+    except FileNotFoundError:
+        return False
+    if stat.S_ISFIFO(mode) or str(path) == os.devnull:
+        return True
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise UserError(f"cannot write {path}: it is a {_KINDS[stat.S_IFMT(mode)]}. {next_step}", USAGE)
+    with suppress(OSError), path.open("rb") as file:
+        found = file.read(len(_DATABASE_MAGIC)) == _DATABASE_MAGIC
+        if found and not (over_database and not path.with_name(path.name + "-wal").exists()):
+            raise UserError(f"{path} is a database, perhaps a ledger in use: it is not replaced. {next_step}", USAGE)
+    return False
 
 
 def _sync_folder(folder: Path) -> None:
@@ -91,15 +157,51 @@ def write_atomically(
         file.write(data)
 
 
+def read_bytes(path: Path, most_bytes: int) -> bytes:
+    """All of a file that somebody named, whatever it is.
+
+    Raises:
+        UserError: code 2 when it cannot be read, or is larger than `most_bytes`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(most_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {reason}. Name a file that is there.", USAGE) from error
+    if len(data) > most_bytes:
+        raise UserError(f"{path} is larger than {most_bytes:,} bytes: it cannot be the file that is meant. Name another.", USAGE)
+    return data
+
+
 def read_json(path: Path) -> Any:
-    """The value that a JSON file (UTF-8) holds.
+    """The value that a JSON file (UTF-8, with or without a byte order mark) holds.
 
     Raises:
         UserError: code 2 when it cannot be read or is no JSON.
     """
+    data = read_bytes(path, JSON_MAX_BYTES)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}. Name a file that is there.", USAGE) from error
+        return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON ({error}). Mend it, or name another file.", USAGE) from error
+
+
+def brief(value: Any) -> str:
+    """A value of a foreign file as it may stand in a sentence: on one line, short, and printable."""
+    if isinstance(value, list | dict):
+        return f"a {'list' if isinstance(value, list) else 'set of names'} of {len(value)}"
+    text = ascii(value) if isinstance(value, str) and not is_printable(value) else repr(value)
+    return text if len(text) <= BRIEF_MAX else text[: BRIEF_MAX - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """A foreign name as it may be shown: what cannot, such as an escape sequence, as Python writes it."""
+    return text if is_printable(text) else "".join(
+        letter if is_printable(letter) else ascii(letter)[1:-1] for letter in text
+    )
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text can be shown anywhere: nothing in it moves a cursor, turns letters round or lacks an encoding."""
+    return all(letter.isprintable() or letter in "\u00a0\u200c\u200d" for letter in text)

@@ -136,7 +136,8 @@ def test_unreadable_files_are_named_and_left_out(tmp_path, here, capsys):
     out, err = capsys.readouterr()
     assert {entry["file"] for entry in json.loads(out)["broken"]} == {"torn.flac", "text.wav", "empty.wav"}
     assert json.loads(out)["sides"][0]["in_force"]["trials"] == 2
-    assert "left out: text.wav" in err
+    assert "left out: text.wav: not a sound file that can be read (Format not recognised)" in err
+    assert "no sound files, 1 of them: readme.txt" in err
 
 
 @pytest.mark.parametrize("wrong", ["nowhere", "empty"])

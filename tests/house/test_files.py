@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -73,12 +75,45 @@ def test_public_file_is_as_the_umask_says(path: Path) -> None:
     assert mode_of(path) == 0o640
 
 
-def test_symbolic_link_stays_and_its_target_is_replaced(path: Path, tmp_path: Path) -> None:
-    link = tmp_path / "link"
-    link.symlink_to(path)
-    write_atomically(link, "new")
+@pytest.mark.parametrize("target", ["file.txt", "none", "/dev/null"])
+def test_symbolic_link_is_neither_followed_nor_replaced(path: Path, target: str) -> None:
+    link = path.with_name("link")
+    link.symlink_to(target)
+    with pytest.raises(UserError, match=rf"is a link to .*{target}: name that, or - for standard output") as raised:
+        write_atomically(link, "new")
+    assert raised.value.code == USAGE
     assert link.is_symlink()
-    assert path.read_text() == "new"
+    assert path.read_text() == "old"
+    assert len(os.listdir(path.parent)) == 2
+
+
+@pytest.mark.parametrize(("name", "kind"), [("/dev/full", "device"), ("socket", "socket")])
+def test_device_or_socket_is_neither_written_nor_replaced(path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str) -> None:
+    monkeypatch.chdir(path.parent)
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind("socket")
+        with pytest.raises(UserError, match=rf"cannot write {name}: it is a {kind}\. Name a file") as raised:
+            write_atomically(Path(name), "new")
+    assert raised.value.code == USAGE
+
+
+def test_database_is_not_replaced_by_an_output(path: Path) -> None:
+    with closing(sqlite3.connect(path.with_name("ledger.sqlite"))) as ledger:
+        ledger.execute("CREATE TABLE records (seq)")
+    ledger_path = path.with_name("ledger.sqlite")
+    before = ledger_path.read_bytes()
+    for over_database, log in ((False, False), (True, True)):  # never, or not while it is in use
+        if log:
+            ledger_path.with_name("ledger.sqlite-wal").touch()
+        with pytest.raises(UserError, match="is a database, perhaps a ledger"), open_atomically(
+            ledger_path, over_database=over_database
+        ):
+            pass
+    assert ledger_path.read_bytes() == before
+    ledger_path.with_name("ledger.sqlite-wal").unlink()
+    with open_atomically(ledger_path, over_database=True) as file:
+        file.write("a newer backup")
+    assert ledger_path.read_text() == "a newer backup"
 
 
 def test_pipe_is_written_as_it_is(tmp_path: Path) -> None:
@@ -91,16 +126,34 @@ def test_pipe_is_written_as_it_is(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_standard_output_can_be_named_as_a_file() -> None:
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("data", ["ä\n", b"\xff"])
+def test_standard_output_can_be_named_as_a_file(name: str, data: str | bytes, tmp_path: Path) -> None:
+    script = f"import pathlib; from earlid.files import write_atomically as w; print(1); w(pathlib.Path({name!r}), {data!r})"
+    script += "; print(2)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, cwd=tmp_path)
+    if name == "-":  # in its place between what else is printed
+        assert done.stdout == b"1\n" + (data if isinstance(data, bytes) else data.encode()) + b"2\n"
+    assert not os.listdir(tmp_path)
+
+
+def test_standard_output_that_is_a_file_is_not_replaced(tmp_path: Path) -> None:
     script = "import pathlib; from earlid.files import write_atomically as w; w(pathlib.Path('/dev/stdout'), 'new')"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"new"
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run([sys.executable, "-c", script], stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert "/out: name that, or - for standard output." in done.stderr
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a device that is always full")
-def test_full_device_is_an_error_with_a_next_step() -> None:
-    with pytest.raises(UserError, match=r"cannot write /dev/full: No space left on device\. .* has room") as raised:
-        write_atomically(Path("/dev/full"), "new")
-    assert raised.value.code == FAILED
+def test_file_beyond_the_limit_of_sizes_is_an_error_with_a_next_step(path: Path) -> None:
+    script = (
+        "import pathlib, resource, signal, sys; from earlid.files import write_atomically as w\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: w(pathlib.Path(sys.argv[1]), 'n' * 5000)\nexcept Exception as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == f"cannot write {path}: File too large. Name a file in a folder that exists, can be written to, and has room.\n"
+    assert path.read_text() == "old"
+    assert os.listdir(path.parent) == [path.name]
 
 
 @pytest.mark.parametrize("name", ["none/file", "", "file.txt/file"])

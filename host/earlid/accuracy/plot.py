@@ -14,7 +14,7 @@ import numpy as np
 
 from earlid.accuracy.curve import Curve, OperatingPoint
 from earlid.errors import USAGE, UserError
-from earlid.files import open_atomically
+from earlid.files import STDOUT, open_atomically
 
 WIDTH, HEIGHT = 64, 16
 FORMATS = (".png", ".svg", ".pdf")
@@ -90,21 +90,32 @@ def draw_text(lines: Sequence[PlotLine], width: int = WIDTH, height: int = HEIGH
     return "\n".join([*parts, f"        {legend}", *([f"        {names}"] if names else [])])
 
 
-def save_figure(lines: Sequence[PlotLine], path: Path, title: str = "") -> None:
+def plot_format(path: Path) -> str:
+    """`png`, `svg` or `pdf`, as a path ends; `png` for standard output.
+
+    Raises:
+        UserError: code 2 for another ending.
+    """
+    ending = FORMATS[0] if str(path) == STDOUT else path.suffix.lower()
+    if ending not in FORMATS:
+        raise UserError(f"{path}: a plot's name ends in {', '.join(FORMATS)}", USAGE)
+    return ending[1:]
+
+
+def save_figure(lines: Sequence[PlotLine], path: Path, title: str = "", private: bool = False) -> None:
     """Draw the curves into a file, with 95 % bars at the named points and a 95 % band of misses.
 
     Args:
         lines: curves; those without words or hours are left out.
-        path: ends in .png, .svg or .pdf.
+        path: ends in .png, .svg or .pdf; - for standard output.
+        private: for its owner alone.
 
     Raises:
         UserError: another ending, or the file cannot be written.
     """
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise UserError(f"{path}: a plot's name ends in {', '.join(FORMATS)}", USAGE)
-    with open_atomically(path, "wb") as out:
-        _draw_figure(lines, out, ending[1:], title)
+    format_name = plot_format(path)
+    with open_atomically(path, "wb", private=private) as out:
+        _draw_figure(lines, out, format_name, title)
 
 
 def figure_as_svg(lines: Sequence[PlotLine]) -> str:
@@ -135,7 +146,7 @@ def _draw_figure(lines: Sequence[PlotLine], out: IO[bytes], kind: str, title: st
         axes.set_ylim(bottom=0)
         axes.grid(True, which="both", alpha=0.25)
         axes.legend(loc="upper right")
-        axes.set_title(title)
+        axes.set_title(title, parse_math=False)  # a word may hold a $
         try:
             drawing.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else None, dpi=150)
         finally:

@@ -13,7 +13,7 @@ from lid.wire_schema import Hello
 from rich.console import Console
 from rich.table import Table
 
-from earlid.accuracy.plot import FORMATS, draw_text, save_figure
+from earlid.accuracy.plot import draw_text, plot_format, save_figure
 from earlid.accuracy.text import false_text, missed_text
 from earlid.board.configuration import changes_text, write_config
 from earlid.board.consent import require_version_2
@@ -28,7 +28,7 @@ from earlid.calibrate.result import GENERIC_CUTOFF_Q8, BoardModel, CalibrationRe
 from earlid.calibrate.session import Session, SessionPlan
 from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles, now_text
 from earlid.errors import USAGE, UserError
-from earlid.files import read_json
+from earlid.files import STDOUT, check_output, read_json
 from earlid.gate import models
 from earlid.ledger.keys import key_at
 from earlid.ledger.location import data_dir
@@ -82,11 +82,13 @@ def read_options(script: Path | None, given: Mapping[str, Any], **rest: Any) -> 
     if any(value <= 0 for value in values.values()):
         raise UserError("lengths of time and numbers of words must be above zero; leave a step out with --skip", USAGE)
     options = CalibrationOptions(SessionPlan(skip=skip, **values), level, write, **rest)
-    if options.plot is not None and options.plot.suffix.lower() not in FORMATS:
-        raise UserError(f"{options.plot}: a plot's name ends in .png, .svg or .pdf", USAGE)
-    for path in (options.report, options.plot):
+    if options.plot is not None:
+        plot_format(options.plot)
+    for path in (options.report, options.plot):  # now, not after hours of measuring
         if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{path}: no file can be written there; name one in a folder that exists", USAGE)
+        if path is not None and str(path) != STDOUT:
+            check_output(path)
     return options
 
 
@@ -211,6 +213,7 @@ class Calibration:
 
     def _files(self, result: CalibrationResult, level: str | None) -> None:
         if self._options.plot is not None:
-            save_figure([result.line()], self._options.plot, f"{result.measurements.word}, board {result.measurements.board}")
+            title = f"{result.measurements.word}, board {result.measurements.board}"
+            save_figure([result.line()], self._options.plot, title, private=True)
         if self._options.report is not None:
             write_report(self._options.report, result, level, now_text())

@@ -33,7 +33,7 @@ def write_report(path: Path, result: CalibrationResult, level: str | None, date:
     Raises:
         UserError: the file cannot be written.
     """
-    write_atomically(path, make_page(result, level, date))
+    write_atomically(path, make_page(result, level, date), private=True)
 
 
 def make_page(result: CalibrationResult, level: str | None, date: str) -> str:

@@ -97,9 +97,9 @@ class SessionFiles:
         """The profiles written so far, newest first."""
         try:
             newest = read_json(self.profile_path)
-        except UserError:
+            return [newest, *newest.get("history", [])]
+        except (UserError, AttributeError, TypeError):  # unreadable, or something else than a profile
             return []
-        return [newest, *newest.get("history", [])]
 
 
 def now_text() -> str:
@@ -109,4 +109,4 @@ def now_text() -> str:
 
 def _write(path: Path, values: dict[str, Any]) -> None:
     text = json.dumps(values, indent=1) + "\n"
-    write_atomically(path, text, sync=True, make_folder=True, next_step=DATA_DIR_STEP)
+    write_atomically(path, text, private=True, sync=True, make_folder=True, next_step=DATA_DIR_STEP)

@@ -99,7 +99,7 @@ class Evaluation:
         self._model = models.load(options.model)
         own = self._model.cutoff_sum // self._model.manifest.window
         self._cutoff_q8 = self._settings["cutoff_q8"] or own
-        self._broken: list[UnreadableFile] = []
+        self._left_out: list[UnreadableFile] = []
 
     def run(self, as_json: bool = False) -> int:
         """Run to the end; the result goes to stdout (`as_json`) or stderr, and into the output folder.
@@ -130,7 +130,8 @@ class Evaluation:
             results = [(cache.get(task.key) or {}) | task.describe() for task in tasks]
         wall_s = time.monotonic() - started_s
         totals = summary.sum_results(results, [self._cutoff_q8])
-        totals.broken += [(item.name, item.reason) for item in self._broken]
+        totals.broken += [(item.name, item.reason) for item in self._left_out if item.sound]
+        totals.ignored += [item.name for item in self._left_out if not item.sound]
         document = self._document(totals, wall_s, run_now_s)
         if options.yardstick_min:
             document["yardstick"] = compare_with_pymicro(tasks, self._model, options.yardstick_min * 60)
@@ -144,10 +145,11 @@ class Evaluation:
         options = self._options
 
         def list_recordings(folder: Path) -> list[Recording]:
-            recordings, broken = scan_recordings(folder, cache.digest_of, cache.store_digest)
-            self._broken += broken
+            recordings, left_out = scan_recordings(folder, cache.digest_of, cache.store_digest)
+            self._left_out += left_out
             if not recordings:
-                raise UserError(f"{folder}: none of its {len(broken)} sound files can be read", USAGE)
+                broken = [item for item in left_out if item.sound]
+                raise UserError(f"{folder}: none of its sound files can be read: {broken[0].name}: {broken[0].reason}", USAGE)
             return recordings
 
         conditions = [Condition()]

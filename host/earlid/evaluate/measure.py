@@ -64,7 +64,7 @@ def run_task(task: Task) -> dict[str, Any]:
     result: dict[str, Any] = task.describe()
     broken: list[list[str]] = []
     pcm, spans, names = _stream(task, broken)
-    scores = run_gate(pcm, model, task.gate)
+    scores = run_gate(pcm, model, task.gate) if len(pcm) else Scores(np.zeros(0, np.int64), np.zeros(0, np.int64))
     if task.role == "positive":
         result["trials"] = [
             [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
@@ -116,9 +116,11 @@ def _stream(task: Task, broken: list[list[str]]) -> tuple[NDArray[np.int16], lis
         if sound is not None:
             sounds.append(sound)
             names.append(recording.name)
+    if not sounds:  # none of its files is what it was when they were listed
+        return np.zeros(0, np.int16), [], []
     snr_db = task.condition.snr_db
     if task.role == "negative" and snr_db is None:
-        return (np.concatenate(sounds) if sounds else np.zeros(0, np.int16)), [], names
+        return np.concatenate(sounds), [], names
     rng = np.random.default_rng([task.seed, int(task.recordings[0].digest[:8], 16)])
     if task.role == "negative":
         noise = _noise(task, sum(len(sound) for sound in sounds), rng, broken)
@@ -142,12 +144,19 @@ def _read(recording: Recording, broken: list[list[str]]) -> NDArray[np.int16] | 
     try:
         sound = read_audio(recording.path)
     except UserError as error:
-        broken.append([recording.name, str(error)])
+        broken.append([recording.name, str(error).removeprefix(f"{recording.path}: ")])
         return None
-    if file_digest(Path(recording.path)) != recording.digest:
+    if _digest(recording.path) != recording.digest:
         broken.append([recording.name, "changed since it was listed; run again"])
         return None
     return sound
+
+
+def _digest(path: str) -> str:
+    try:
+        return file_digest(Path(path))
+    except OSError:  # gone meanwhile
+        return ""
 
 
 def _cpu_s() -> float:

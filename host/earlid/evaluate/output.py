@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -28,6 +29,7 @@ CSV_FIELDS = (
 )  # fmt: skip
 
 
+IGNORED_SHOWN = 10
 WIDTH = 110  # of tables that go to a file
 
 
@@ -105,7 +107,7 @@ def print_results(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8:
     console = Console(file=sys.stderr, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
     if not console.is_terminal:
         console.width = WIDTH
-    points = Table(title=f"{document['word']}: words missed and false openings (95 % exact intervals)")
+    points = Table(title=f"{escape(document['word'])}: words missed and false openings (95 % exact intervals)")
     for name in ("condition", "at most", "cutoff", "words missed", "of", "false openings/h", "in"):
         points.add_column(name, justify="left" if name == "condition" else "right")
     for side in totals.sides:
@@ -123,6 +125,10 @@ def print_results(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8:
         console.print(line, markup=False)
     for name, why in totals.broken:
         console.print(f"left out: {name}: {why}", markup=False)
+    if totals.ignored:
+        more = "" if len(totals.ignored) <= IGNORED_SHOWN else ", ..."
+        names = ", ".join(totals.ignored[:IGNORED_SHOWN]) + more
+        console.print(f"no sound files, {len(totals.ignored)} of them: {names}", markup=False)
     console.print(f"written to {folder}: result.json, curve.csv, curve.png, curve.svg", markup=False)
 
 
@@ -138,7 +144,7 @@ def _show_skipped(console: Console, totals: EvaluationTotals) -> None:
     for kind in sorted({kind for side in sides for kind in side.kinds}):
         of_kind = [side.kinds.get(kind) for side in sides]
         hours = next((share.hours for share in of_kind if share), 0.0)
-        shares.add_row(kind, hours_text(hours), *(f"{share.skipped:.1%}" if share else "" for share in of_kind))
+        shares.add_row(escape(kind), hours_text(hours), *(f"{share.skipped:.1%}" if share else "" for share in of_kind))
     shares.add_row("background around the words", "", *(f"{side.words.skipped:.1%}" for side in sides))
     console.print(shares)
 

@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
-
 from earlid.errors import USAGE, UserError
+from earlid.files import printable
+from earlid.gate.audio import audio_seconds
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf"})
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".caf", ".oga", ".rf64"})
+OTHER_SOUND = frozenset(
+    {".3gp", ".aac", ".ac3", ".amr", ".ape", ".gsm", ".m4a", ".m4b", ".mka", ".mp4", ".pcm", ".raw", ".webm", ".wma", ".wv"}
+)
+NO_SOUND_FILE = "no kind of sound file that is read; WAV and FLAC are"
 KINDS_MAX = 40
 _CHUNK = 1 << 20
 
@@ -33,10 +38,11 @@ class Recording:
 
 @dataclass(frozen=True)
 class UnreadableFile:
-    """A file that cannot be read, and why."""
+    """A file that is left out, and why. `sound`: it may be a recording, which an evaluation should not go without."""
 
     name: str
     reason: str
+    sound: bool = True
 
 
 def file_digest(path: Path) -> str:
@@ -53,48 +59,69 @@ def scan_recordings(
     digest_of: DigestOf = lambda path, size, mtime_ns: None,
     store_digest: Callable[[str, int, int, str], None] = lambda path, size, mtime_ns, digest: None,
 ) -> tuple[list[Recording], list[UnreadableFile]]:
-    """Every sound file below a folder, in the order of kinds and names.
+    """Every sound file below a folder, in the order of kinds and names; and all else that stands there, with why not.
 
     Args:
-        folder: searched with all its subfolders.
-        known: the digest of a file of this path, size and time of change, if it was computed before.
-        learnt: told of every digest computed.
+        folder: searched with all its subfolders, but not behind links to folders.
+        digest_of: the digest of a file of this path, size and time of change, if it was computed before.
+        store_digest: told of every digest computed.
 
     Raises:
         UserError: no such folder, or no sound file in it.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; a folder of WAV or FLAC files is needed", USAGE)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    recordings: list[Recording] = []
+    left_out: list[UnreadableFile] = []
+    files = _files(folder, left_out)
+    paths = [path for path in files if path.suffix.lower() in SUFFIXES]
+    for path in files:
+        if (suffix := path.suffix.lower()) not in SUFFIXES:
+            left_out.append(UnreadableFile(_name(path, folder), NO_SOUND_FILE, sound=suffix in OTHER_SOUND))
     if not paths:
         raise UserError(f"{folder}: no sound files in it; WAV and FLAC are read, of any rate", USAGE)
     kinds = _kinds(folder, paths)
-    recordings, broken = [], []
     for path in paths:
-        name = path.relative_to(folder).as_posix()
+        name = _name(path, folder)
         try:
-            info = soundfile.info(str(path))
-            seconds = info.frames / info.samplerate
-            if not info.frames:
-                raise ValueError("has no samples")
+            seconds = audio_seconds(path)
             stat = path.stat()
             absolute = str(path.resolve())
             digest = digest_of(absolute, stat.st_size, stat.st_mtime_ns)
             if digest is None:
                 digest = file_digest(path)
                 store_digest(absolute, stat.st_size, stat.st_mtime_ns, digest)
-        except (soundfile.LibsndfileError, RuntimeError, ValueError, OSError, ZeroDivisionError) as error:
-            broken.append(UnreadableFile(name, str(error)))
+        except (UserError, OSError) as error:
+            left_out.append(UnreadableFile(name, str(error).removeprefix(f"{path}: ")))
             continue
         recordings.append(Recording(absolute, name, kinds[path], digest, seconds))
     recordings.sort(key=lambda recording: (recording.kind, recording.name))
-    return recordings, broken
+    return recordings, left_out
+
+
+def _name(path: Path, folder: Path) -> str:
+    return printable(path.relative_to(folder).as_posix())
+
+
+def _files(folder: Path, left_out: list[UnreadableFile]) -> list[Path]:
+    """All files below a folder but hidden ones, sorted; folders that cannot be looked into are left out with their reason."""
+
+    def on_error(error: OSError) -> None:
+        left_out.append(UnreadableFile(_name(Path(error.filename), folder), error.strerror or str(error)))
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=on_error):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        left_out += [UnreadableFile(_name(Path(place, name), folder), "a link to a folder") for name in links]
+        folders[:] = [name for name in folders if name not in links and not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def _kinds(folder: Path, paths: list[Path]) -> dict[Path, str]:
     # A subfolder's name; without subfolders, a file name up to its first digit, as in `vacuuming_2`.
     by_folder = {path: path.parent.relative_to(folder).as_posix() for path in paths}
     if set(by_folder.values()) != {"."}:
-        return {path: folder.name if kind == "." else kind for path, kind in by_folder.items()}
-    by_name = {path: re.split(r"\d", path.stem, maxsplit=1)[0].strip("_- .") or folder.name for path in paths}
+        return {path: printable(folder.name if kind == "." else kind) for path, kind in by_folder.items()}
+    by_name = {path: printable(re.split(r"\d", path.stem, maxsplit=1)[0].strip("_- .") or folder.name) for path in paths}
     return by_name if len(set(by_name.values())) <= KINDS_MAX else dict.fromkeys(paths, folder.name)

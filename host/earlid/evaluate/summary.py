@@ -53,7 +53,8 @@ class EvaluationTotals:
     sides: list[ConditionResult]
     audio_s: float
     cpu_s: float
-    broken: list[tuple[str, str]]
+    broken: list[tuple[str, str]]  # recordings that were left out, and why
+    ignored: list[str] = field(default_factory=list)  # files that are none
 
     def result_of(self, condition: str, gate: str) -> ConditionResult | None:
         return next((side for side in self.sides if (side.condition, side.gate) == (condition, gate)), None)
@@ -117,5 +118,5 @@ def to_json(totals: EvaluationTotals, cutoff_q8: int) -> dict[str, Any]:
         ],
         "audio_hours": round(totals.audio_s / 3600, 4),
         "cpu_s": round(totals.cpu_s, 2),
-        "broken": [{"file": name, "why": why} for name, why in totals.broken],
+        "broken": [{"file": name, "why": why} for name, why in totals.broken], "ignored": totals.ignored,
     }  # fmt: skip

@@ -16,13 +16,14 @@ from typing import IO
 import platformdirs
 
 from earlid.errors import FAILED, USAGE, UserError
-from earlid.files import write_atomically
+from earlid.files import read_bytes, write_atomically
 
 DOWNLOAD_URL = "https://micropython.org/resources/firmware/"
 TIMEOUT_S = 20
 MAGIC = 0xE9  # first byte of an ESP image (esptool's documentation, "Firmware Image Format")
 CHIP_ID_AT = 12  # 16 bits: 0 is the plain ESP32
 HEADER_BYTES = 24
+IMAGE_MAX_BYTES = 16 << 20  # the largest flash of an ESP32 module
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,7 @@ def load(path: str | None, report: Callable[[int, int], None] = lambda done, tot
         UserError: code 2 when the file is no image, code 1 when it cannot be had or is not what was pinned.
     """
     if path:
-        try:
-            return check(Path(path).read_bytes(), Path(path).name)
-        except OSError as error:
-            raise UserError(f"cannot read the image {path}: {error.strerror}.", USAGE) from error
+        return check(read_bytes(Path(path), IMAGE_MAX_BYTES), Path(path).name)
     return check(_pinned(report), PINNED.name)
 
 

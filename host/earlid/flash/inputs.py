@@ -11,13 +11,14 @@ from lid import config as settings
 from lid.wire_schema import SETTINGS
 
 from earlid.errors import USAGE, UserError
-from earlid.files import read_json
+from earlid.files import read_bytes, read_json
 from earlid.flash import image
 
 DEFAULT_WORD = "okay_nabu"
 NO_WORD = "none"
 BLOB_SUFFIX = ".elww"
 BLOB_MAGIC = b"ELWW"
+BLOB_MAX_BYTES = 1 << 20
 
 
 def image_loader(path: str | None) -> Callable[[Callable[[int, int], None]], image.MicroPythonImage]:
@@ -67,10 +68,7 @@ def read_word(name: str | None) -> bytes | None:
         return None
     if not name.endswith(BLOB_SUFFIX):
         return word_blob(name)
-    try:
-        blob = Path(name).read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {name}: {error.strerror}.", USAGE) from error
+    blob = read_bytes(Path(name), BLOB_MAX_BYTES)
     if not blob.startswith(BLOB_MAGIC):
         raise UserError(f"{name} is no compiled word: make one of a .tflite file with `earlid model import`.", USAGE)
     _check_fits(blob, name)

@@ -59,7 +59,7 @@ class ProgressBars:
             current = stage
             if self._bars is not None and task is not None:
                 if new and stage == "maintenance":
-                    self._bars.console.print(f"{port}: {HOLD_TEXT}.", highlight=False)
+                    self._bars.console.print(f"{port}: {HOLD_TEXT}.", highlight=False, markup=False)
                 if new:
                     self._bars.update(task, description=STAGE_TEXT[stage], begin_s=time.monotonic())
                 self._bars.update(task, completed=done, total=total or None)
@@ -84,7 +84,7 @@ def show(ports: list[str], quiet: bool = False) -> Iterator[ProgressBars]:
         return
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
     columns = (
-        TextColumn("{task.fields[port]}"), BarColumn(bar_width=24), TextColumn("{task.description}"), _Remaining(),
+        TextColumn("{task.fields[port]}", markup=False), BarColumn(bar_width=24), TextColumn("{task.description}"), _Remaining(),
     )  # fmt: skip
     with Progress(*columns, console=console) as bars:
         yield ProgressBars(bars, quiet)

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Reads recordings of any kind into what the gate hears: 16 kHz, mono, 16 bit."""
+"""Reads recordings of any kind into what the gate hears: 16 kHz, mono, 16 bit. Block by block: an hour takes no more memory
+than its result."""
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -14,6 +20,47 @@ from earlid.errors import USAGE, UserError
 
 RATE_HZ = 16000
 FULL_SCALE = 32768
+LEAST_SAMPLES = 160  # at 16 kHz: one hop, below which the gate hears nothing
+RATES_HZ = (1000, 768_000)  # that are converted
+HOURS_MAX = 24
+_BLOCK_VALUES = 1 << 18  # samples of all channels that are decoded at once
+_TRUSTED_S = HOURS_MAX * 3600  # a header that tells of more is not believed
+_INFLATION = 64  # above the ratio of an MP3's highest bit rate (320 kbit/s) to its lowest (8)
+
+
+class _Stream:
+    """A file as libsndfile is to see it: perhaps larger than it is, and with other bytes at one place."""
+
+    def __init__(self, file: BinaryIO, size: int, patch_at: int = 0, patch: bytes = b"") -> None:
+        self._file, self._size, self._patch_at, self._patch = file, size, patch_at, patch
+        self._real_size = os.fstat(file.fileno()).st_size
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, count: int) -> bytes:
+        if self._real_size <= self._at and self._size - 128 <= self._at:
+            data = bytes(min(count, self._size - self._at))  # where tags stand, and a decoder wants to find bytes
+        else:
+            self._file.seek(self._at)
+            data = self._file.read(count)
+        for number, byte in enumerate(self._patch, self._patch_at - self._at):
+            if 0 <= number < len(data):
+                data = data[:number] + bytes([byte]) + data[number + 1 :]
+        self._at += len(data)
+        return data
+
+
+class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
+    """Read from its beginning to its end only: soundfile seeks after every block, which not every format can."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 def read_audio(path: str | Path) -> NDArray[np.int16]:
@@ -23,32 +70,144 @@ def read_audio(path: str | Path) -> NDArray[np.int16]:
     (highest quality), channels are averaged, other sample formats rounded to 16 bits.
 
     Args:
-        path: WAV, FLAC, Ogg or any other file that libsndfile reads.
+        path: WAV, FLAC, Ogg or any other file that libsndfile reads. What its header says of its length is not relied on.
 
     Returns:
         int16 array of shape (samples,).
 
     Raises:
-        UserError: naming the file, when it is missing, is no sound file, or has no samples.
+        UserError: naming the file, when it is missing, is no sound file, holds less than a hop or more than a day.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: {'a folder, not a sound file' if path.is_dir() else 'no such file'}", USAGE)
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate_hz, exact = file.samplerate, file.subtype == "PCM_16"
-            samples = file.read(dtype="int16" if exact else "float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
-        raise UserError(f"{path}: not a sound file that can be read ({error}); WAV and FLAC are", USAGE) from error
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}", USAGE) from error
-    if len(samples) == 0:
-        raise UserError(f"{path}: has no samples; record it again", USAGE)
-    if exact and samples.shape[1] == 1 and rate_hz == RATE_HZ:
-        return np.ascontiguousarray(samples[:, 0], dtype=np.int16)
-    mono: NDArray[np.float64] = samples.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
+    samples = bytearray()
+    with _open(Path(path)) as file:
+        rate_hz = file.samplerate
+        resampler = soxr.ResampleStream(rate_hz, RATE_HZ, 1, dtype="float64", quality="VHQ") if rate_hz != RATE_HZ else None
+        exact = file.subtype == "PCM_16"
+        for block in _blocks(file, "int16" if exact else "float32"):
+            if exact and file.channels == 1 and not resampler:
+                pcm = block[:, 0]
+            else:
+                mono = block.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
+                pcm = _round(resampler.resample_chunk(mono) if resampler else mono, path)
+            samples += pcm.tobytes()
+            _check_length(path, len(samples) // 2 / RATE_HZ)
+        if resampler:
+            samples += _round(resampler.resample_chunk(np.zeros(0), last=True), path).tobytes()
+    if len(samples) < 2 * LEAST_SAMPLES:
+        raise UserError(f"{path}: {_too_short(len(samples) // 2 / RATE_HZ)}", USAGE)
+    return np.frombuffer(samples, np.int16)
+
+
+def audio_seconds(path: str | Path) -> float:
+    """How long a sound file is: as its header says, or decoded to its end where a header cannot be believed.
+
+    Raises:
+        UserError: as `read_audio`.
+    """
+    with _open(Path(path)) as file:
+        if file.format == "MP3" or not 0 <= file.frames <= _TRUSTED_S * file.samplerate:
+            frames = 0
+            for block in _blocks(file, "float32"):
+                frames += len(block)
+                _check_length(path, frames / file.samplerate)
+        else:
+            frames = file.frames
+    seconds: float = frames / file.samplerate
+    if seconds * RATE_HZ < LEAST_SAMPLES:
+        raise UserError(f"{path}: {_too_short(seconds)}", USAGE)
+    return seconds
+
+
+def _round(mono: NDArray[np.float64], path: str | Path) -> NDArray[np.int16]:
     if not np.all(np.isfinite(mono)):
         raise UserError(f"{path}: has samples that are not numbers; export it again", USAGE)
-    if rate_hz != RATE_HZ:
-        mono = soxr.resample(mono, rate_hz, RATE_HZ, quality="VHQ")
     return np.clip(np.round(mono), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _too_short(seconds: float) -> str:
+    least_ms = 1000 * LEAST_SAMPLES // RATE_HZ
+    return f"holds {1000 * seconds:.3g} ms of sound, less than the {least_ms} ms of a hop; record it again" if seconds else (
+        "has no samples; record it again"
+    )
+
+
+def _check_length(path: str | Path, seconds: float) -> None:
+    if seconds > HOURS_MAX * 3600:
+        raise UserError(f"{path}: is longer than {HOURS_MAX} hours; cut it into several files", USAGE)
+
+
+def _blocks(file: soundfile.SoundFile, dtype: str) -> Iterator[NDArray[np.int16 | np.float32]]:
+    frames = max(1, _BLOCK_VALUES // file.channels)
+    while len(block := file.read(frames, dtype=dtype, always_2d=True)):
+        yield block
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The file, opened; what goes wrong meanwhile is a UserError."""
+    try:
+        with open(path, "rb", opener=_open_regular) as raw, _decoder(raw) as file:
+            if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
+                raise UserError(f"{path}: {file.samplerate} Hz; rates from {RATES_HZ[0]} to {RATES_HZ[1]} are converted", USAGE)
+            yield file
+    except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "error_string", None) or str(error)
+        raise UserError(
+            f"{path}: not a sound file that can be read ({reason.strip().rstrip('.')}); WAV and FLAC are, "
+            "bare samples without a header are not", USAGE,
+        ) from error  # fmt: skip
+    except OSError as error:
+        what = "a folder, not a sound file" if path.is_dir() else "no such file" if not path.exists() else error.strerror or error
+        raise UserError(f"{path}: {what}", USAGE) from error
+
+
+def _open_regular(name: str, flags: int) -> int:
+    number = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody writes to would wait for ever
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(0, "no regular file, but a folder, a pipe or a device")
+    return number
+
+
+def _decoder(raw: BinaryIO) -> soundfile.SoundFile:
+    # By number or stream, not by name: soundfile would take a name's ending for the format.
+    size = os.fstat(raw.fileno()).st_size
+    if patch_at := _unfinished_size(raw, size):
+        return _SoundFile(_Stream(raw, size, patch_at, b"\xff\xff\xff\xff"))
+    file = _SoundFile(_Stream(raw, size))
+    if file.format == "MP3" and not _has_length(raw):
+        file.close()  # libsndfile ends where the bit rate of the first frame would: give it room
+        file = _SoundFile(_Stream(raw, size * _INFLATION))
+    return file
+
+
+def _unfinished_size(raw: BinaryIO, size: int) -> int:
+    """Where a WAV file's size of its samples stands when it is 0 though there are some, as streams are written; else 0."""
+    raw.seek(0)
+    head = raw.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return 0
+    at, found = 12, 0
+    while at + 8 <= size:
+        raw.seek(at)
+        name, length = raw.read(4), int.from_bytes(raw.read(4), "little")
+        if not name.isascii() or at + 8 + length > size:
+            return found  # no chunk: these are samples
+        if name == b"data" and length == 0 and not found:
+            found = at + 4
+        elif name == b"data":
+            return 0
+        at += 8 + length + length % 2
+    return found if found and at != size else 0
+
+
+def _has_length(raw: BinaryIO) -> bool:
+    """Whether an MP3's first frame tells how many there are (Xing, LAME and VBRI headers)."""
+    raw.seek(0)
+    head = raw.read(10)
+    at = 0
+    if head[:3] == b"ID3" and len(head) == 10:
+        at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+    raw.seek(at)
+    frame = raw.read(256)
+    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))

@@ -4,21 +4,26 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from earlid.errors import FAILED, USAGE, UserError
-from earlid.files import read_json
+from earlid.files import brief, is_printable, read_bytes, read_json
 from earlid.gate import blob_writer
 from earlid.gate.graph import build_network
 from earlid.gate.network import Network
-from earlid.gate.tflite import ModelError, read
+from earlid.gate.tflite import MAX_FILE_BYTES, ModelError, read
 
 MANIFEST_VERSION = 2
 STEP_MS = 10
+NETWORK_SUFFIX = ".tflite"
+TEXT_MAX_BYTES = 200
+LANGUAGES_MAX = 64
+LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,3}")  # as RFC 5646 has them, also with an underscore
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def builtin_names() -> list[str]:
 def find_manifest(name: str) -> Path:
     """The manifest of a model given by name, or by the path of its `.json` or `.tflite` file."""
     path = Path(name)
-    if path.suffix in (".json", ".tflite"):
+    if path.suffix in (".json", NETWORK_SUFFIX):
         manifest = path.with_suffix(".json")
         if not path.is_file():
             raise UserError(f"{path}: no such file. `earlid model list` shows the networks that are here.", USAGE)
@@ -93,53 +98,67 @@ def cutoff_sum(probability_cutoff: float, window: int) -> int:
 def _number(micro: dict[str, Any], key: str, kinds: tuple[type, ...], path: Path) -> Any:
     value = micro.get(key)
     if not isinstance(value, kinds) or isinstance(value, bool):
-        raise UserError(f"{path}: micro.{key} is {value!r}, a number is needed", USAGE)
+        raise UserError(f"{path}: micro.{key} is {brief(value)}, a number is needed", USAGE)
     return value
+
+
+def _text(entry: dict[str, Any], key: str, default: str, path: Path) -> str:
+    value = entry.get(key, default)
+    if not isinstance(value, str) or len(value.encode(errors="replace")) > TEXT_MAX_BYTES or not is_printable(value):
+        raise UserError(f"{path}: {key} is {brief(value)}, at most {TEXT_MAX_BYTES} bytes of printable text are needed", USAGE)
+    return value
+
+
+def _model_path(entry: dict[str, Any], path: Path) -> Path:
+    """The file that `model` names, an address or a path: the one of its last part, beside the manifest."""
+    name = _text(entry, "model", path.stem + ".tflite", path).replace("\\", "/").rsplit("/", 1)[-1]
+    if name in ("", ".", ".."):
+        raise UserError(f"{path}: model is {brief(entry['model'])}, the name of a .tflite file beside it is needed", USAGE)
+    return path.with_name(name)
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read a version 2 manifest. Raises UserError that names the entry that is wrong."""
     entry = read_json(path)
     if not isinstance(entry, dict) or entry.get("type") != "micro" or not isinstance(entry.get("micro"), dict):
+        kind = brief(entry.get("type")) if isinstance(entry, dict) else "?"
+        raise UserError(f"{path}: not a microWakeWord manifest (type {kind})", USAGE)
+    version = entry.get("version")
+    if version != MANIFEST_VERSION:
         raise UserError(
-            f"{path}: not a microWakeWord manifest (type {entry.get('type') if isinstance(entry, dict) else '?'})",
-            USAGE,
-        )
-    if entry.get("version") != MANIFEST_VERSION:
-        raise UserError(f"{path}: manifest version {entry.get('version')!r}, version {MANIFEST_VERSION} is needed", USAGE)
+            f"{path}: manifest version {brief(version)}, version {MANIFEST_VERSION} is needed: version 1 is of networks with "
+            "other features. If the network is of version 2, its maker's manifest says so", USAGE,
+        )  # fmt: skip
     micro = entry["micro"]
-    cutoff = float(_number(micro, "probability_cutoff", (int, float), path))
+    cutoff = _number(micro, "probability_cutoff", (int, float), path)
     window = _number(micro, "sliding_window_size", (int,), path)
     step = micro.get("feature_step_size", STEP_MS)
     languages = entry.get("trained_languages") or []
-    model = path.parent / Path(str(entry.get("model", path.stem + ".tflite"))).name
     if not 0 <= cutoff < 1 or not 1 <= window <= 255 or step != STEP_MS:
         raise UserError(
-            f"{path}: probability_cutoff {cutoff}, sliding_window_size {window}, feature_step_size {step}: "
+            f"{path}: probability_cutoff {brief(cutoff)}, sliding_window_size {brief(window)}, feature_step_size {brief(step)}: "
             "below 1, 1 to 255 and 10 are needed",
             USAGE,
         )
-    if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
-        raise UserError(f"{path}: trained_languages is not a list of codes", USAGE)
+    codes = languages if isinstance(languages, list) and len(languages) <= LANGUAGES_MAX else [None]
+    if not all(isinstance(code, str) and LANGUAGE.fullmatch(code) for code in codes):
+        raise UserError(f"{path}: trained_languages is not a list of codes such as en or pt-BR", USAGE)
     return Manifest(
-        str(entry.get("wake_word", path.stem)),
-        str(entry.get("author", "")),
-        str(entry.get("website", "")),
-        languages,
-        model,
-        cutoff,
-        window,
-    )
+        _text(entry, "wake_word", path.stem, path), _text(entry, "author", "", path), _text(entry, "website", "", path),
+        languages, _model_path(entry, path), float(cutoff), window,
+    )  # fmt: skip
 
 
 def load(name: str) -> Model:
     """A model by name or path, compiled for the board. Raises UserError naming the file and what is wrong with it."""
     path = find_manifest(name)
     manifest = read_manifest(path)
+    if name.endswith(NETWORK_SUFFIX):  # the network that was named, also when its maker called it otherwise
+        manifest = replace(manifest, model=Path(name))
     try:
-        data = manifest.model.read_bytes()
-    except OSError as error:
-        raise UserError(f"{manifest.model}: {error.strerror or error}; the manifest {path.name} names it", USAGE) from error
+        data = read_bytes(manifest.model, MAX_FILE_BYTES)
+    except UserError as error:
+        raise UserError(f"{error} The manifest {path.name} names it.", USAGE) from error
     digest = hashlib.sha256(data).digest()
     cutoff = cutoff_sum(manifest.probability_cutoff, manifest.window)
     try:

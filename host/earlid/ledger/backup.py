@@ -30,7 +30,10 @@ def back_up(reader: Reader, path: Path) -> None:
         raise UserError(f"the ledger {reader.location} is on a server: back it up with pg_dump.", USAGE)
     if path.exists() and path.samefile(source):
         raise UserError(f"{path} is the ledger itself: name another file.", USAGE)
-    with open_atomically(path, "wb", private=True, sync=True) as out, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with (
+        open_atomically(path, "wb", private=True, sync=True, over_database=True) as out,
+        tempfile.TemporaryDirectory(dir=path.parent) as folder,
+    ):
         whole = Path(folder) / "ledger.sqlite"
         try:
             with closing(sqlite3.connect(whole)) as copy:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from earlid.errors import USAGE, UserError
+from earlid.files import brief, is_printable
 from earlid.ledger.reader import Reader
+
+NAME_MAX = 60
 
 
 class KnownBoard(NamedTuple):
@@ -53,11 +56,13 @@ def pick_boards(reader: Reader, names: Sequence[str]) -> list[KnownBoard]:
 
 
 def check_name(reader: Reader, board: KnownBoard, name: str) -> None:
-    """Refuse a name by which another board is known already.
+    """Refuse a name by which another board is known already, or that cannot be shown.
 
     Raises:
         UserError: code 2.
     """
+    if len(name) > NAME_MAX or not is_printable(name):
+        raise UserError(f"{brief(name)} is no name: at most {NAME_MAX} letters that can be printed.", USAGE)
     others = [other for other in boards(reader) if other.id != board.id]
     if name and name.lower() in [word.lower() for other in others for word in (other.name or "", other.identifier)]:
         raise UserError(f"another board is called {name!r} already: choose another name.", USAGE)

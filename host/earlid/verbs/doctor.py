@@ -66,5 +66,5 @@ def report(observation: Observation, diagnoses: list[Diagnosis]) -> list[str]:
 
 def _write_bundle(path: Path, observation: Observation, diagnoses: list[Diagnosis]) -> None:
     text = json.dumps(bug_report.make(observation, diagnoses), indent=1) + "\n"
-    write_atomically(path, text, next_step="Name another file with --bundle.")
+    write_atomically(path, text, private=True, next_step="Name another file with --bundle.")
     print(f"wrote {path}: read it before you send it.", file=sys.stderr)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from lid import record
 
 from earlid.arguments import Subparsers, add_board_argument, add_ledger_argument
 from earlid.errors import USAGE, UserError
-from earlid.files import open_atomically
+from earlid.files import STDOUT, open_atomically
 from earlid.ledger.location import locate
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add(subparsers: Subparsers) -> None:
         description="jsonl carries everything, the chain included: `earlid verify FILE` judges it, --import takes it "
         "back. csv and parquet are tables for other programs.",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write (else stdout)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write (- or without: stdout)")
     parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="else by the file's ending, else jsonl")
     parser.add_argument("--import", dest="source", metavar="FILE", help="take a jsonl export back into the ledger")
     parser.add_argument("--backup", metavar="FILE", help="copy the whole ledger file, also while `watch` runs")
@@ -74,7 +74,7 @@ def _export(args: argparse.Namespace, format_name: str, reader: Reader, chosen: 
         with _open_output(args.output) as out:
             return tabular.write_csv(_entries(args, reader, chosen), out)
     if not args.output:
-        raise UserError("Parquet goes to a file only: name it with -o FILE.", USAGE)
+        raise UserError("Parquet goes to a file: name it with -o FILE, or say -o - in a pipeline.", USAGE)
     with open_atomically(Path(args.output), "wb", private=True, sync=True) as out:
         return tabular.write_parquet(_entries(args, reader, chosen), out)
 
@@ -90,7 +90,7 @@ def _entries(args: argparse.Namespace, reader: Reader, chosen: list[KnownBoard])
 
 
 def _open_output(name: str | None) -> AbstractContextManager[IO[Any]]:
-    return open_atomically(Path(name), private=True, sync=True) if name else nullcontext(sys.stdout)
+    return open_atomically(Path(name or STDOUT), private=True, sync=True)
 
 
 def _import_file(args: argparse.Namespace) -> int:

@@ -124,6 +124,8 @@ def run_import(args: argparse.Namespace) -> int:
     model = models.load(args.file)
     memory_plan.check_word(model.blob, args.file)
     out = Path(args.out) if args.out else Path(f"{model.name}.elww")
+    if out.exists() and any(out.samefile(source) for source in (models.find_manifest(args.file), model.manifest.model)):
+        raise UserError(f"{out} is the network itself: name another file with --out.", USAGE)
     write_atomically(out, model.blob)
     Console(file=sys.stderr, highlight=False).print(
         f"{out}: {model.manifest.wake_word!r}, {len(model.blob):,} bytes, and {memory_plan.word_sizes(model.blob).arena:,} "
