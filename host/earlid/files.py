@@ -197,9 +197,7 @@ def brief(value: Any) -> str:
 
 def printable(text: str) -> str:
     """A foreign name as it may be shown: what cannot, such as an escape sequence, as Python writes it."""
-    return text if is_printable(text) else "".join(
-        letter if is_printable(letter) else ascii(letter)[1:-1] for letter in text
-    )
+    return text if is_printable(text) else "".join(letter if is_printable(letter) else ascii(letter)[1:-1] for letter in text)
 
 
 def is_printable(text: str) -> bool:

@@ -88,7 +88,9 @@ def test_symbolic_link_is_neither_followed_nor_replaced(path: Path, target: str)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("/dev/full", "device"), ("socket", "socket")])
-def test_device_or_socket_is_neither_written_nor_replaced(path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str) -> None:
+def test_device_or_socket_is_neither_written_nor_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
     monkeypatch.chdir(path.parent)
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind("socket")
@@ -105,8 +107,9 @@ def test_database_is_not_replaced_by_an_output(path: Path) -> None:
     for over_database, log in ((False, False), (True, True)):  # never, or not while it is in use
         if log:
             ledger_path.with_name("ledger.sqlite-wal").touch()
-        with pytest.raises(UserError, match="is a database, perhaps a ledger"), open_atomically(
-            ledger_path, over_database=over_database
+        with (
+            pytest.raises(UserError, match="is a database, perhaps a ledger"),
+            open_atomically(ledger_path, over_database=over_database),
         ):
             pass
     assert ledger_path.read_bytes() == before
@@ -151,7 +154,8 @@ def test_file_beyond_the_limit_of_sizes_is_an_error_with_a_next_step(path: Path)
         "try: w(pathlib.Path(sys.argv[1]), 'n' * 5000)\nexcept Exception as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
-    assert done.stdout == f"cannot write {path}: File too large. Name a file in a folder that exists, can be written to, and has room.\n"
+    says = "File too large. Name a file in a folder that exists, can be written to, and has room."
+    assert done.stdout == f"cannot write {path}: {says}\n"
     assert path.read_text() == "old"
     assert os.listdir(path.parent) == [path.name]
 

@@ -14,7 +14,9 @@ from earlid.errors import USAGE, UserError
 from earlid.files import printable
 from earlid.gate.audio import audio_seconds
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".caf", ".oga", ".rf64"})
+SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".rf64", ".caf"}
+)
 OTHER_SOUND = frozenset(
     {".3gp", ".aac", ".ac3", ".amr", ".ape", ".gsm", ".m4a", ".m4b", ".mka", ".mp4", ".pcm", ".raw", ".webm", ".wma", ".wv"}
 )

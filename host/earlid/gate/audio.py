@@ -125,10 +125,10 @@ def _round(mono: NDArray[np.float64], path: str | Path) -> NDArray[np.int16]:
 
 
 def _too_short(seconds: float) -> str:
+    if not seconds:
+        return "has no samples; record it again"
     least_ms = 1000 * LEAST_SAMPLES // RATE_HZ
-    return f"holds {1000 * seconds:.3g} ms of sound, less than the {least_ms} ms of a hop; record it again" if seconds else (
-        "has no samples; record it again"
-    )
+    return f"holds {1000 * seconds:.3g} ms of sound, less than the {least_ms} ms of a hop; record it again"
 
 
 def _check_length(path: str | Path, seconds: float) -> None:
