@@ -24,6 +24,11 @@ from tests.board.fake_board import KEY, FakeBoard, seal_records
 BOARD = "00112233aabbccdd"
 
 
+@pytest.fixture(autouse=True)
+def own_data_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
+
+
 @pytest.fixture
 def ledger(tmp_path):
     with Ledger(locate(str(tmp_path / "ledger.sqlite"))) as opened:
@@ -67,8 +72,7 @@ def test_acknowledgement_follows_the_commit(ledger):
 
 
 @pytest.mark.parametrize(("paired", "acked", "words"), [(True, 150, None), (False, 0, "not paired: .* `earlid pair`")])
-def test_only_a_paired_computer_frees_records(ledger, tmp_path, monkeypatch, paired, acked, words):
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
+def test_only_a_paired_computer_frees_records(ledger, paired, acked, words):
     if paired:
         keys.save_key(BOARD, KEY, epoch=0, seq=1)
     with FakeBoard(BOARD, seal_records(BOARD, 150), proto=2) as board:
@@ -87,8 +91,7 @@ def test_board_of_the_first_version_is_collected_from_as_before(ledger):
     assert result.notes == ["this board's firmware is 0.1.0: `earlid flash` updates it."]
 
 
-def test_acknowledgements_follow_the_boards_key_through_its_epochs(ledger, tmp_path, monkeypatch):
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
+def test_acknowledgements_follow_the_boards_key_through_its_epochs(ledger):
     keys.save_key(BOARD, KEY, epoch=3, seq=1)
     with FakeBoard(BOARD, seal_records(BOARD, 10), proto=2) as board:
         board.epoch, board.key = 5, record.next_key(record.next_key(KEY))
@@ -155,7 +158,8 @@ def test_board_with_an_older_journal_is_noted_and_nothing_is_removed(ledger):
     assert len(slots_in(ledger)) == 100
 
 
-def test_restarted_chain_is_stored_beside_the_old_one(ledger):
+def test_restarted_chain_that_bears_the_boards_mark_is_stored_beside_the_old_one(ledger):
+    keys.save_key(BOARD, KEY)
     with FakeBoard(BOARD, seal_records(BOARD, 50, boot=3)) as board:
         sync_once(board, ledger)
         board.slots[:] = seal_records(BOARD, 80, boot=4, step_ms=7)
@@ -165,24 +169,35 @@ def test_restarted_chain_is_stored_beside_the_old_one(ledger):
     assert len(slots_in(ledger)) == 130
 
 
-def test_conflicting_record_is_refused(ledger):
+@pytest.mark.parametrize(("boot", "count"), [(1, 80), (4, 80), (4, 30)])
+def test_another_chain_under_a_known_identifier_is_kept_apart(ledger, boot, count):
     with FakeBoard(BOARD, seal_records(BOARD, 50)) as board:
         sync_once(board, ledger)
-        board.slots[:] = seal_records(BOARD, 80, step_ms=7)
-        with pytest.raises(UserError, match="sends another record") as caught:
-            sync_once(board, ledger)
+        board.slots[:] = other = seal_records(BOARD, count, boot=boot, step_ms=7)
+        result, _ = sync_once(board, ledger)
         assert board.acked == 50
-    assert caught.value.code == 4
-    assert len(slots_in(ledger)) == 50
+        board.slots[:] = seal_records(BOARD, 60)
+        again, _ = sync_once(board, ledger)
+        assert board.acked == 60
+    apart = f"{BOARD}.{other[0][40:43].hex()}"
+    assert result.notes == [
+        f"a stranger: it claims to be board {BOARD}, but its record {min(50, count)} is not the one that the ledger has. Its "
+        f"records are kept apart as {apart}."
+    ]
+    assert (result.board, result.stored, again.board, again.stored, again.notes) == (apart, count, BOARD, 10, [])
+    assert ledger.strangers_of(BOARD) == [apart]
 
 
-def test_record_with_a_wrong_link_is_stored_and_noted(ledger):
+def test_records_behind_a_wrong_link_are_kept_apart(ledger):
     slots = seal_records(BOARD, 10)
     slots[5:] = seal_records(BOARD, 5, first=6, prev=bytes(12))
     with FakeBoard(BOARD, slots) as board:
         result, _ = sync_once(board, ledger)
+        assert board.acked == 0
     assert result.stored == 10
-    assert "record 6 does not follow" in result.notes[0]
+    assert "but its record 6 does not follow the one before it" in result.notes[0]
+    assert ledger.head(BOARD).seq == 5
+    assert ledger.head(result.board).seq == 10
 
 
 def test_unknown_event_asks_for_an_update(ledger):
@@ -198,7 +213,7 @@ def test_unknown_event_asks_for_an_update(ledger):
         board.say = say_new
         with pytest.raises(UserError, match="update Earlid"):
             sync_once(board, ledger)
-        assert board.acked == 3
+        assert board.acked == 0, "nothing is acknowledged before the head is judged"
     assert len(slots_in(ledger)) == 3
 
 

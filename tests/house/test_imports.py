@@ -20,7 +20,7 @@ FLOORS = (
     ("demo",),
     ("page", "flash", "doctor", "collect", "calibrate", "evaluate"),
     ("ledger", "board", "virtual", "gate", "accuracy"),
-    ("files", "errors", "arguments", "firmware", "scores"),
+    ("files", "errors", "arguments", "firmware", "door", "scores"),
     ("lid",),
 )
 # What is allowed beside them, and why.

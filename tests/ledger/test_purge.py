@@ -77,7 +77,7 @@ def test_sync_after_a_purge_of_everything_continues_behind_it(location):
     assert remove(location, None, None) == {BOARD: 40}
     with Ledger(location) as ledger:
         assert ledger.head(BOARD) is None
-        assert ledger.purged_head(BOARD) == Head(1, 40, slots[39][40:52])
+        assert ledger.newest(BOARD) == Head(1, 40, slots[39][40:52])
         ledger.add(BOARD, life(5, first=41, prev=slots[39][40:52]))
     assert verdicts(location) == ["intact"]
 

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Sync: copies a board's journal into the ledger: fetch, check the chain, commit, and only then acknowledge."""
+"""Sync: copies a board's journal into the ledger: fetch, judge, commit, and only then acknowledge.
+
+Nothing that a port says is believed before what it sends has been judged (`ledger.arrival`): then only is the board seen, its
+clock compared, its head an anchor, a record acknowledged and its clock set. What sends other records than those of the board
+that it claims to be is a stranger: its records are kept apart, under an identifier of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,10 @@ from lid.wire_schema import BriefHello
 
 from earlid.board.consent import old_firmware_text
 from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Link, Record
+from earlid.door import is_stranger
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
-from earlid.ledger.chain import count_linked
-from earlid.ledger.keys import key_at
+from earlid.ledger.arrival import NOT_MARKED, Arrival
+from earlid.ledger.keys import PairedKey, key_at, keys_or_fault
 from earlid.ledger.store import Head, Ledger, now_ms
 
 BATCH = 64  # what the protocol allows at once
@@ -26,6 +32,7 @@ BAD_LINE_STALL_LIMIT = 500  # and while damaged lines show why
 HELLO_S = 3.0
 BAD_LINE_S = 30.0
 HOST_CLOCK_UNC_MS = 50  # assumed uncertainty of this computer's clock against Unix time
+STRANGERS_MAX = 8  # of one identifier, whose records are kept
 
 
 @dataclass
@@ -39,6 +46,20 @@ class SyncResult:
     missing: list[tuple[int, int]] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+class _Strange(Exception):
+    """What the port sends is not the chain at hand.
+
+    Args:
+        why: a clause for people.
+        first: the first record that is not of the chain; None when there is none.
+        unmarked: the board's key has not sealed it.
+    """
+
+    def __init__(self, why: str, first: Record | None, *, unmarked: bool = False) -> None:
+        super().__init__(why)
+        self.why, self.first, self.unmarked = why, first, unmarked
 
 
 class Sync:
@@ -61,71 +82,120 @@ class Sync:
         self._link, self._ledger, self._clock_ms, self._on_stored = link, ledger, clock_ms, on_stored
         self.hello: BriefHello = {"board": "", "boot": 0, "ms": 0, "seq": 0, "oldest": 1, "link": ""}
         self.board = ""
+        """Under which identifier records are kept: the board's, or a stranger's."""
+        self.judged = False
+        """Whether what the port sends was accepted, up to the head that it claims."""
+        self._observed: tuple[int, int, int, int] = (0, 0, 0, 0)  # of the newest hello: boot, ms, Unix ms, its uncertainty
         self._zero_ms = 0  # Unix ms of this start's millisecond 0
-        self._boot = self._seq = 0  # the newest record in the ledger
-        self._head_link: bytes | None = None
+        self._keys: tuple[PairedKey, ...] = ()
+        self._key_fault = ""
+        self._told = ""
+        self._last: Record | None = None  # newest in the ledger that is not yet acknowledged
+        self._proved = False  # over this link a record came that only the board's key can have made, and that was new
+        self._boot = self._seq = 0  # the newest record that was accepted
+        self._arrival = Arrival((), None)
         self._suspect: Record | None = None
         self._requested = 0  # the newest record requested
         self._out_of_order: dict[int, Record] = {}  # received while one before them was lost on the line
 
     def catch_up(self) -> SyncResult:
-        """Fetch everything that the ledger lacks, and acknowledge it.
+        """Fetch everything that the ledger lacks, judge it, and acknowledge it.
 
         Raises:
             BoardGone: unplugged or silent; what was committed stays, the next call goes on from there.
             UserError: the ledger cannot take records, or the board sends some that this version does not know.
         """
-        self.refresh_hello()
-        self._out_of_order.clear()
-        result = SyncResult(self.board)
-        self._find_start(result)
-        pending: list[Record] = []
-        committed_s = time.monotonic()
-        last: Record | None = None  # newest in the ledger that is not yet acknowledged
-        acked = 0
-        idle, damaged = 0, self._link.bad_lines  # since the newest record
-        while self._seq < self.hello["seq"]:
-            fresh = self._fetch_batch(result)
-            idle = 0 if fresh else idle + (self._requested <= self._seq + BATCH)
-            if fresh:
-                damaged = self._link.bad_lines
-            if idle > (STALL_LIMIT if self._link.bad_lines == damaged else BAD_LINE_STALL_LIMIT):
-                self._acknowledge(self._commit(pending, result) or last, result)
-                raise UserError(self._stall_text(), FAILED)
-            pending += fresh
-            if len(pending) >= COMMIT_RECORDS or time.monotonic() - committed_s > COMMIT_S:
-                last = self._commit(pending, result) or last
-                if result.stored - acked >= COMMIT_RECORDS:
-                    self._acknowledge(last, result)
-                    acked = result.stored
-                committed_s = time.monotonic()
-        last = self._commit(pending, result) or last
-        self._acknowledge(last, result)
-        result.head_seq = self._seq
+        self.judged = False
+        self._request_hello()
+        result = SyncResult(self.hello["board"])
+        self._keys, self._key_fault = keys_or_fault(self.hello["board"])
+        strange: _Strange | None = None
+        while True:
+            self._out_of_order.clear()
+            self._requested = 0
+            try:
+                whole = self._find_apart(strange, result) if strange else self._find_start(result)
+                if whole:
+                    self._fetch(result)
+                break
+            except _Strange as found:
+                strange = found
+                if found.unmarked:
+                    self._keys = ()  # of the board that it is not
+        result.board, result.head_seq = self.board, self._seq - self._arrival.waiting
+        whole = whole and self._seq > 0 and not self._arrival.waiting
+        self.judged = whole and (not is_stranger(self.board) or self._arrival.marked)
+        self._keep_observation()
+        self._acknowledge(result)
         self.anchor()
         return result
 
+    def _fetch(self, result: SyncResult) -> None:
+        """Fetch, judge and commit up to the board's head."""
+        pending: list[Record] = []
+        committed_s = time.monotonic()
+        idle, damaged = 0, self._link.bad_lines  # since the newest record
+        try:
+            while self._seq < self.hello["seq"]:
+                fresh = self._fetch_batch(pending, result)
+                idle = 0 if fresh else idle + (self._requested <= self._seq + BATCH)
+                if fresh:
+                    damaged = self._link.bad_lines
+                if idle > (STALL_LIMIT if self._link.bad_lines == damaged else BAD_LINE_STALL_LIMIT):
+                    raise UserError(self._stall_text(), FAILED)
+                if len(pending) >= COMMIT_RECORDS or time.monotonic() - committed_s > COMMIT_S:
+                    self._commit(pending, result)
+                    committed_s = time.monotonic()
+        finally:  # what was accepted stays, whatever comes behind it
+            self._commit(pending, result)
+        if len(pending) > 1:
+            first = pending[0]  # its chain ends before any record that the board's key has sealed
+            raise _Strange(f"no record from {first.seq} on bears the mark of the board's key", first, unmarked=True)
+
     def refresh_hello(self) -> BriefHello:
-        """Request `hello`, and record what the board's milliseconds are by our clock."""
-        began_s = time.monotonic()  # first: the time until the clock is read then counts as uncertainty
-        before_ms = self._clock_ms()
+        """Request `hello`; from what was judged before, also record what the board's milliseconds are by our clock."""
+        before = self.hello
         self._request_hello()
-        round_trip_ms = int((time.monotonic() - began_s) * 1000)
-        self.board = self.hello["board"]
-        wall_ms, unc_ms = before_ms + round_trip_ms // 2, HOST_CLOCK_UNC_MS + round_trip_ms // 2
-        self._zero_ms = wall_ms - self.hello["ms"]
-        self._ledger.mark_seen(self.board)
-        self._ledger.add_clock_point(self.board, self.hello["boot"], self.hello["ms"], wall_ms, unc_ms)
+        if self.judged:
+            same = self.hello["board"] == before["board"] and self.hello["seq"] >= self._seq
+            if same and (self.hello["seq"] > self._seq or self.hello["link"] == (self._arrival.link or b"").hex()):
+                self._keep_observation()
+            else:
+                self.judged = False  # another board, or another journal: `catch_up` judges it
         return self.hello
 
     def _request_hello(self) -> None:
         """Request the whole `hello`; over a bad line, on which that never arrives whole, the brief one."""
+        began_s = time.monotonic()  # first: the time until the clock is read then counts as uncertainty
+        before_ms = self._clock_ms()
         try:
             self.hello = self._link.request("hello", timeout_s=HELLO_S)["hi"]
         except BoardGone:
             if not self._link.bad_lines:
                 raise
             self.hello = self._link.request("hello", timeout_s=BAD_LINE_S, brief=1)["hi"]
+        round_trip_ms = int((time.monotonic() - began_s) * 1000)
+        self.board = self.board if self.judged else self.hello["board"]
+        wall_ms, unc_ms = before_ms + round_trip_ms // 2, HOST_CLOCK_UNC_MS + round_trip_ms // 2
+        self._observed = (self.hello["boot"], self.hello["ms"], wall_ms, unc_ms)
+        self._zero_ms = wall_ms - self.hello["ms"]
+
+    def mark_seen(self) -> None:
+        """Remember that the board is there now."""
+        if self.judged:
+            self._ledger.mark_seen(self.board)
+
+    def _keep_observation(self) -> None:
+        """Remember that the board is there, and what its clock said by ours, where that can be believed.
+
+        Of a paired board once it has shown over this link that it has its key: whoever knows the head can quote it.
+        """
+        self.mark_seen()
+        if not self.judged:
+            return
+        boot, ms, wall_ms, unc_ms = self._observed
+        if boot == self._boot and (self._proved or not self._keys):
+            self._ledger.add_clock_point(self.board, boot, ms, wall_ms, unc_ms)
 
     def wall_ms(self, item: Record) -> int | None:
         """Unix ms of a record, a first estimate (the ledger has a better one later); None when unknown."""
@@ -137,16 +207,20 @@ class Sync:
         """What this computer may not do with the board, and what to do about it; empty when it may do all."""
         if 0 < self._link.proto < 2:
             return old_firmware_text(self._link.fw, self._link.proto)
+        if self._key_fault:
+            return f"{self._key_fault} Until then its records are accepted by their links alone."
         if self._link.authority is False:
             return "not paired: the board keeps this computer's clock as a hint and frees no records; `earlid pair`"
         return ""
 
     def set_clock(self) -> int:
-        """Set the board's clock, or give it a hint where this computer is not paired.
+        """Set the clock of a board whose records were accepted, or give it a hint where this computer is not paired.
 
         Returns:
             The step in ms; 0 where the board refuses.
         """
+        if not self.judged:
+            return 0
         try:
             reply = self._link.request("clock", wall_ms=self._clock_ms(), unc_ms=HOST_CLOCK_UNC_MS)
         except BoardRefused:
@@ -154,50 +228,107 @@ class Sync:
         return int(reply["step_ms"])
 
     def store_live(self, item: Record) -> bool:
-        """Store one record that the board sent by itself; False when some before it are missing (then `catch_up`)."""
+        """Store one record that the board sent by itself; False when it has to be judged with others (then `catch_up`)."""
+        if not self.judged:
+            return False
         if (item.boot, item.seq) == (self._boot, self._seq):
             return True
         if item.seq != self._seq + 1 or item.boot < self._boot:
             return item.seq <= self._seq and item.boot == self._boot
-        if self._head_link is None or count_linked(self._head_link, [item.slot]) == 0:
+        if self._arrival.link is None or self._arrival.take(item.seq, item.slot) or self._arrival.waiting:
+            self.judged = False
             return False
-        self._advance(item)
+        self._proved = self._proved or self._arrival.marked
+        self._boot, self._seq = item.boot, item.seq
         result = SyncResult(self.board)
-        self._acknowledge(self._commit([item], result), result)
+        self._commit([item], result)
+        self._acknowledge(result)
         return True
 
-    def _find_start(self, result: SyncResult) -> None:
-        """Find where to go on: behind the ledger's newest record, or at the board's oldest when its chain is another."""
-        head = self._ledger.head(self.board) or self._ledger.purged_head(self.board)
+    def _find_start(self, result: SyncResult) -> bool:
+        """Find where to go on in the board's own chain.
+
+        Returns:
+            Whether the board's journal reaches what the ledger has.
+
+        Raises:
+            _Strange: what the port has is another chain.
+        """
+        self.board = self.hello["board"]
+        head = self._ledger.newest(self.board)
         if head is None:
-            self._start_before(self.hello["oldest"])
-            return
-        self._boot, self._seq, self._head_link = head.boot, head.seq, head.link
+            self._start_before(self.hello["oldest"], self._keys)
+            return True
+        self._boot, self._seq = head.boot, head.seq
+        self._arrival = Arrival(self._keys, head.link)
         hello_seq = self.hello["seq"]
-        if hello_seq >= head.seq and self._is_same_chain(head.seq, head):
-            return
+        if hello_seq >= head.seq and self._is_same_chain(head):
+            return True
         if hello_seq < head.seq:
             known_link = self._ledger.link_of(self.board, *self._record_at(hello_seq)) if hello_seq else None
             if known_link is not None and known_link.hex() == self.hello["link"]:
                 note = f"the board's journal ends at {hello_seq}, the ledger has records up to {head.seq}"
-                self._ledger.add_note(self.board, "older", note)
-                result.notes.append(note)
-                return
-        note = f"the board's chain was begun anew: its record {min(hello_seq, head.seq)} is not the ledger's"
-        self._ledger.add_note(self.board, "restarted", note)
-        result.notes.append(note)
-        self._start_before(self.hello["oldest"])
+                self._tell("older", note, result)
+                return False
+        first = self._fetch_one(self.hello["oldest"]) if hello_seq else None
+        if not self._keys or first is None or first.boot <= head.boot:
+            raise _Strange(f"its record {min(hello_seq, head.seq)} is not the one that the ledger has", first)
+        self._start_before(self.hello["oldest"], self._keys, anew=True)
+        self._fetch(result)  # nothing is kept of it unless it bears the board's mark
+        if not self._arrival.waiting:
+            self._tell("restarted", f"the board's chain was begun anew behind record {head.seq}: its key has sealed it", result)
+        return True
 
-    def _start_before(self, oldest: int) -> None:
+    def _find_apart(self, strange: _Strange, result: SyncResult) -> bool:
+        """Find where to go on with the records of a stranger, or begin to keep them; returns whether there are any."""
+        claimed, first = self.hello["board"], strange.first
+        self.board = claimed
+        result.missing, result.lost = [], []
+        if first is None:
+            self._tell("stranger", f"a stranger: it claims to be board {claimed}, but {strange.why}. It has no records to keep.", result)
+            return False
+        newest_seq = first.seq - strange.unmarked
+        known = {name: head for name in self._ledger.strangers_of(claimed) if (head := self._ledger.newest(name))}
+        for name, head in sorted(known.items(), key=lambda item: -item[1].seq):
+            if newest_seq <= head.seq <= self.hello["seq"] and self._is_same_chain(head):
+                self.board, self._boot, self._seq = name, head.boot, head.seq
+                self._arrival = Arrival(self._keys, head.link)
+                self._tell("stranger", self._stranger_text(strange), result)
+                return True
+        self.board = f"{claimed}.{first.link[:6]}"
+        if len(known) >= STRANGERS_MAX or self.board in known:
+            raise UserError(
+                f"what is at {self._link.path} claims to be board {claimed}, and is not: {strange.why}. {len(known)} such "
+                "strangers are kept apart already, and no more records are taken. Find out what is plugged in there.",
+                FAILED,
+            )
+        self._boot, self._seq = first.boot, first.seq - 1
+        self._arrival = Arrival(self._keys, None)
+        self._tell("stranger", self._stranger_text(strange), result)
+        return True
+
+    def _stranger_text(self, strange: _Strange) -> str:
+        text = f"a stranger: it claims to be board {self.hello['board']}, but {strange.why}. "
+        if strange.unmarked:
+            text += "It is another device, or the board has lost its key: then run `earlid pair` again. "
+        return text + f"Its records are kept apart as {self.board}."
+
+    def _tell(self, kind: str, note: str, result: SyncResult) -> None:
+        if note != self._told:
+            self._ledger.add_note(self.hello["board"], kind, note)
+            result.notes.append(note)
+        self._told = note
+
+    def _start_before(self, oldest: int, keys: tuple[PairedKey, ...], *, anew: bool = False) -> None:
         self._boot, self._seq = 0, max(0, oldest - 1)
-        self._head_link = record.genesis(self.board) if oldest <= 1 else None
+        self._arrival = Arrival(keys, record.genesis(self.hello["board"]) if oldest <= 1 else None, anew=anew)
 
-    def _is_same_chain(self, seq: int, head: Head) -> bool:
-        if seq == self.hello["seq"]:
+    def _is_same_chain(self, head: Head) -> bool:
+        if head.seq == self.hello["seq"]:
             return self.hello["link"] == head.link.hex()
-        if seq < self.hello["oldest"]:
+        if head.seq < self.hello["oldest"]:
             return True  # the board no longer has it; the link of its next record decides
-        item = self._fetch_one(seq)
+        item = self._fetch_one(head.seq)
         return item is None or item.link == head.link.hex()
 
     def _record_at(self, seq: int) -> tuple[int, int]:
@@ -212,11 +343,13 @@ class Sync:
                     return item
         return None
 
-    def _fetch_batch(self, result: SyncResult) -> list[Record]:
+    def _fetch_batch(self, pending: list[Record], result: SyncResult) -> int:
+        """Request the next records and append those that are accepted, or wait, to `pending`; returns how many."""
         oldest = self.hello["oldest"]
         if self._seq + 1 < oldest:
             result.missing.append((self._seq + 1, oldest - 1))
-            self._seq, self._head_link = oldest - 1, None
+            del pending[len(pending) - self._arrival.skip() :]
+            self._seq = oldest - 1
         reply = self._link.request_once("sync", from_=self._next_to_request(), max=BATCH)
         for item in self._link.pop_records():
             if item.seq <= self._seq:
@@ -224,15 +357,16 @@ class Sync:
             else:
                 self._out_of_order.setdefault(item.seq, item)
                 self.hello["seq"] = max(self.hello["seq"], item.seq)  # some are new since then
-        fresh: list[Record] = []
+        fresh = 0
         while self._seq + 1 in self._out_of_order:
             item = self._out_of_order.pop(self._seq + 1)
-            if not self._follows(item, result):
+            if not self._takes(item, pending):
                 break
             if item.event == "lost":
                 result.lost.append((item.a, item.b))
-            fresh.append(item)
-            self._advance(item)
+            pending.append(item)
+            fresh += 1
+            self._boot, self._seq = item.boot, item.seq
         if reply and not fresh and self._requested <= self._seq + BATCH:
             # Perhaps overwritten while we read: the reply says what the board still has.
             self.hello["oldest"], self.hello["seq"] = reply["oldest"], reply["seq"]
@@ -248,18 +382,23 @@ class Sync:
         self._requested = seq + BATCH - 1
         return seq
 
-    def _follows(self, item: Record, result: SyncResult) -> bool:
-        """Whether to store the record now: its link fits, or it came twice the same (`verify` judges that)."""
-        if self._head_link is None or count_linked(self._head_link, [item.slot]) == 1:
+    def _takes(self, item: Record, pending: list[Record]) -> bool:
+        """Whether the record is accepted, or waits; one that is neither is requested once more.
+
+        Raises:
+            _Strange: it came twice the same.
+        """
+        if not self._arrival.link and not self._keys and item.boot < self._boot:
+            why = f"is of start {item.boot}, which is over for long"
+        else:
+            why = self._arrival.take(item.seq, item.slot)
+        if not why:
             return True
         if item != self._suspect:
-            self._suspect = item  # perhaps damaged on the line: request it once more
+            self._suspect = item  # perhaps damaged on the line
             return False
-        result.notes.append(f"record {item.seq} does not follow the one before it: `earlid verify` judges that")
-        return True
-
-    def _advance(self, item: Record) -> None:
-        self._boot, self._seq, self._head_link = item.boot, item.seq, bytes.fromhex(item.link)
+        first = pending[-self._arrival.waiting] if self._arrival.waiting else item
+        raise _Strange(f"its record {item.seq} {why}", first, unmarked=why == NOT_MARKED)
 
     def _stall_text(self) -> str:
         if self._link.last_bad_record:
@@ -269,15 +408,15 @@ class Sync:
             )
         return f"the board does not send record {self._seq + 1}. Try again; `earlid doctor` looks for the cause."
 
-    def _commit(self, pending: list[Record], result: SyncResult) -> Record | None:
-        """Make pending records durable; returns the newest."""
-        if not pending:
-            return None
-        added = self._ledger.add(self.board, [item.slot for item in pending], self._clock_ms())
+    def _commit(self, pending: list[Record], result: SyncResult) -> None:
+        """Make the records durable that do not wait, and take them out of `pending`."""
+        ready = pending[: len(pending) - self._arrival.waiting]
+        if not ready:
+            return
+        added = self._ledger.add(self.board, [item.slot for item in ready], self._clock_ms())
+        del pending[: len(ready)]
         result.stored += added.new
         result.known += added.known
-        stored = pending[:]
-        pending.clear()
         if added.conflicts:
             boot, seq = added.conflicts[0]
             raise UserError(
@@ -286,16 +425,18 @@ class Sync:
                 "from the board into a new one with --ledger NEW.sqlite.",
                 LEDGER_BROKEN,
             )
-        for item in stored:
+        self._proved = self._proved or (self._arrival.marked and added.new > 0)
+        for item in ready:
             self._on_stored(self, item)
-        return stored[-1]
+        self._last = ready[-1]
 
-    def _acknowledge(self, last: Record | None, result: SyncResult) -> None:
+    def _acknowledge(self, result: SyncResult) -> None:
         """Acknowledge what the ledger holds, where that counts: signed, to a board of version 2.
 
         A line too bad for the reply is no error: the next acknowledgement covers it.
         """
-        if last is None or self._link.authority is False:
+        last, self._last = self._last, None
+        if last is None or not self.judged or self._link.authority is False:
             return
         timeout_s = BAD_LINE_S if self._link.bad_lines else REPLY_TIMEOUT_S
         try:
@@ -308,16 +449,15 @@ class Sync:
 
     def anchor(self) -> None:
         """Store the ledger's head as an anchor."""
-        if self._seq and self._head_link:
-            self._ledger.add_anchor(self.board, Head(self._boot, self._seq, self._head_link))
+        if self.judged and self._arrival.link:
+            self._ledger.add_anchor(self.board, Head(self._boot, self._seq, self._arrival.link))
 
 
 def sync_once(port: str, ledger: Ledger, on_stored: Callable[[Sync, Record], None]) -> SyncResult:
-    """Set the clock of the board at a port and fetch what the ledger lacks; errors as of `Sync.catch_up`."""
+    """Fetch what the ledger lacks from the board at a port and set its clock; errors as of `Sync.catch_up`."""
     with Link(port, key_at) as link:
         sync = Sync(link, ledger, on_stored=on_stored)
-        sync.refresh_hello()
-        sync.set_clock()
         result = sync.catch_up()
+        sync.set_clock()
         result.notes += filter(None, [sync.standing_text()])
         return result

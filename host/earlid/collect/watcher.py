@@ -164,23 +164,21 @@ class Watcher(threading.Thread):
                 sync.refresh_hello()
                 received_s = now_s
             if now_s - seen_s > SEEN_S and now_s - received_s < SILENCE_S:
-                self._ledger.mark_seen(sync.board)
+                sync.mark_seen()
                 seen_s = now_s
             if now_s - refreshed_s > REFRESH_S or abs(_clock_lead_ms() - lead_ms) > CLOCK_STEP_MS:
                 lead_ms = _clock_lead_ms()
-                sync.set_clock()
                 sync.refresh_hello()
+                sync.set_clock()
                 sync.anchor()
                 refreshed_s = now_s
 
     def _begin(self, link: SharedLink, sync: Sync) -> None:
         link.telemetry = None  # of the start before
-        hello = sync.refresh_hello()
-        self._status.board, self._status.hello = sync.board, hello
-        sync.set_clock()
         link.request("telemetry", every_ms=self._telemetry_ms)
         result = sync.catch_up()
-        self._status.hello = sync.hello
+        self._status.board, self._status.hello = sync.board, sync.hello
+        sync.set_clock()
         self._status.error, self._status.connected = "", True
         why = no_word_text(sync.hello)
         no_word = f"; no word: {why}" if why else ""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from lid import record
 
+from earlid.door import is_identifier, is_stranger, plain
 from earlid.errors import USAGE, UserError
 from earlid.files import write_atomically
 from earlid.ledger.location import DATA_DIR_STEP, data_dir
@@ -38,8 +39,8 @@ class PairedKey(NamedTuple):
 
 def key_path(board: str) -> Path:
     """Where the keys of a board are kept."""
-    if not board.isalnum():  # it becomes a file name
-        raise UserError(f"{board!r} is no board's identifier.", USAGE)
+    if not is_identifier(board):
+        raise UserError(f"{plain(board)!r} is no board's identifier.", USAGE)
     return data_dir() / "keys" / f"{board}.key"
 
 
@@ -75,6 +76,17 @@ def read_keys(board: str) -> tuple[PairedKey, ...]:
         return ()
     except (OSError, ValueError) as error:
         raise UserError(f"{path} holds no key ({error}): remove it and run `earlid pair` again.", USAGE) from error
+
+
+def keys_or_fault(board: str) -> tuple[tuple[PairedKey, ...], str]:
+    """As `read_keys`, and why not: a file that cannot be read is a sentence, and costs no other board anything.
+
+    A stranger has no keys: nobody paired with it.
+    """
+    try:
+        return (() if is_stranger(board) else read_keys(board)), ""
+    except UserError as error:
+        return (), str(error)
 
 
 def key_at(board: str, epoch: int) -> bytes | None:

@@ -17,7 +17,9 @@ from lid import record
 from earlid.ledger.keys import PairedKey
 
 SEGMENT_RECORDS = 1006
-LEAST_RECORDS = SEGMENT_RECORDS - 2 * 63  # two of a segment's 16 blocks may have died
+BLOCK_RECORDS = 63
+LEAST_RECORDS = SEGMENT_RECORDS - 2 * BLOCK_RECORDS  # two of a segment's 16 blocks may have died
+STEPS_MAX = 1 << 16  # keys that are tried for one record: more than a flash lives to see, and a fraction of a second
 
 SEALED, FORGED, EARLY, UNKEYED, UNKNOWN = "sealed", "forged", "early", "unkeyed", "unknown"
 
@@ -96,3 +98,32 @@ class Ratchet:
 
 def _fits(key: bytes, signed: bytes, mac: bytes) -> bool:
     return hmac.digest(key, signed, "sha256")[: record.MAC_BYTES] == mac
+
+
+class Mark:
+    """The key of the newest pairing, followed forward as records arrive.
+
+    Not as strict as `Ratchet`: a segment of dying flash may hold a single block. What a key may have sealed at all, `verify`
+    judges when all records are there.
+
+    Args:
+        paired: of the newest pairing.
+        anew: the board's numbers began again since: how far its key has come, no number tells.
+    """
+
+    def __init__(self, paired: PairedKey, *, anew: bool = False) -> None:
+        self.first = 1 if anew else paired.seq
+        """The first record that has to bear it."""
+        self._key = paired.key  # of the newest record that bore it, whose number follows
+        self._at = -STEPS_MAX * BLOCK_RECORDS if anew else paired.seq
+
+    def fits(self, seq: int, prev_link: bytes, body: bytes, mac: bytes) -> bool:
+        """Whether a record bears the mark of the key in hand, or of one to which the board can have come since."""
+        signed = prev_link + body
+        key = self._key
+        for _ in range(min(2 + max(0, seq - self._at) // BLOCK_RECORDS, STEPS_MAX)):
+            if _fits(key, signed, mac):
+                self._key, self._at = key, seq
+                return True
+            key = record.next_key(key)
+        return False

@@ -17,7 +17,8 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from earlid.errors import LEDGER_BROKEN, UserError
+from earlid.door import is_identifier, plain
+from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import acts, rows, schema
 from earlid.ledger.db_errors import explain, not_a_ledger
 from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, read_head
@@ -70,7 +71,6 @@ class Ledger:
         self.location = location
         self._synced = synced
         self._lock = threading.RLock()
-        self._ids: dict[str, int] = {}
         self._signer: Installation | None = None
         self._first_link = b""  # of our act 1 in this ledger
         self._signed: SignedHead | None = None  # in the transaction that is open
@@ -156,7 +156,7 @@ class Ledger:
             last = self._append(connection, signer, last, "restored", missing)
         if "board" in body:
             board_id = self.board_id(connection, body["board"])
-            head = self._newest(connection, board_id, schema.records)
+            head = self._newest(connection, board_id)
             body = {"head": [head.boot, head.seq, head.link] if head else None} | dict(body)
         self._append(connection, signer, last, kind, body)
 
@@ -187,15 +187,16 @@ class Ledger:
     def board_id(self, connection: sa.Connection, board: str) -> int:
         """The ledger's own number of a board, given when it is first seen; holds its row against other writers."""
         table = schema.boards
-        if board not in self._ids:
-            now = now_ms()
-            connection.execute(
-                self._insert(table).on_conflict_do_nothing(),
-                [{"board": board, "first_seen_ms": now, "last_seen_ms": now}],
-            )
         query = sa.select(table.c.id).where(table.c.board == board).with_for_update()
-        self._ids[board] = connection.execute(query).scalar_one()
-        return self._ids[board]
+        number = connection.execute(query).scalar_one_or_none()
+        if number is None:
+            if not is_identifier(board):
+                raise UserError(f"{plain(board)!r} is no board's identifier: nothing is stored under it.", USAGE)
+            now = now_ms()
+            row = {"board": board, "first_seen_ms": now, "last_seen_ms": now}
+            connection.execute(self._insert(table).on_conflict_do_nothing(), [row])
+            number = connection.execute(query).scalar_one()
+        return number
 
     def add(
         self, board: str, slots: Sequence[bytes], taken_ms: int | Sequence[int] | None = None, *, kind: str = "took"
@@ -360,30 +361,38 @@ class Ledger:
     def head(self, board: str) -> Head | None:
         """The newest record of a board; None when there is none."""
         with self.transaction() as connection:
-            return self._newest(connection, self.board_id(connection, board), schema.records)
+            return self._newest(connection, self._known_id(board))
 
-    def _newest(self, connection: sa.Connection, board_id: int, table: sa.Table) -> Head | None:
-        query = (
-            sa.select(table.c.boot, table.c.seq, table.c.link)
-            .where(table.c.board_id == board_id)
-            .order_by(table.c.boot.desc(), table.c.seq.desc())
-            .limit(1)
-        )
+    def newest(self, board: str) -> Head | None:
+        """Where to go on: the newest record of a board that the ledger has, or had and purged; None when there never was one."""
+        at = self._known_id(board)
+        with self.transaction() as connection:
+            heads = (self._newest(connection, at), self._newest(connection, at, schema.purges, "boot_to", "seq_to", "head_after"))
+        return max((head for head in heads if head), key=lambda head: (head.boot, head.seq), default=None)
+
+    @staticmethod
+    def _known_id(board: str) -> sa.ScalarSelect[Any]:
+        """The number of a board, which need not have one."""
+        return sa.select(schema.boards.c.id).where(schema.boards.c.board == board).scalar_subquery()
+
+    def _newest(
+        self,
+        connection: sa.Connection,
+        board_id: int | sa.ScalarSelect[Any],
+        table: sa.Table = schema.records,
+        *names: str,
+    ) -> Head | None:
+        boot, seq, link = (table.c[name] for name in names or ("boot", "seq", "link"))
+        query = sa.select(boot, seq, link).where(table.c.board_id == board_id).order_by(boot.desc(), seq.desc()).limit(1)
         row = connection.execute(query).first()
         return Head(*row) if row else None
 
-    def purged_head(self, board: str) -> Head | None:
-        """The last record that a purge removed: where to go on when nothing newer is kept."""
-        table = schema.purges
+    def strangers_of(self, board: str) -> list[str]:
+        """The identifiers under which records are kept apart of what claimed to be this board, oldest first."""
+        table = schema.boards
+        query = sa.select(table.c.board).where(table.c.board.startswith(f"{board}.")).order_by(table.c.id)
         with self.transaction() as connection:
-            query = (
-                sa.select(table.c.boot_to, table.c.seq_to, table.c.head_after)
-                .where(table.c.board_id == self.board_id(connection, board))
-                .order_by(table.c.boot_to.desc(), table.c.seq_to.desc())
-                .limit(1)
-            )
-            row = connection.execute(query).first()
-        return Head(*row) if row else None
+            return list(connection.scalars(query))
 
     def link_of(self, board: str, boot: int, seq: int) -> bytes | None:
         """The link of one record; None when it is not in the ledger."""

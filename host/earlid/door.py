@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""Door: what text from outside may be. Ports, USB devices, other programs, ledgers and exports are outside.
+
+What the wire carries is checked against `lid.wire_schema` besides; here is what is shown, stored or made a file name of.
+"""
+
+from __future__ import annotations
+
+import re
+
+TEXT_MAX = 200  # characters of a foreign text in a sentence or a table
+_IDENTIFIER = re.compile(r"[0-9a-f]{1,16}(\.[0-9a-f]{6})?")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def is_identifier(text: object) -> bool:
+    """Whether it can be a board's identifier: hex digits, behind a stranger's point six more. It becomes file names."""
+    return isinstance(text, str) and _IDENTIFIER.fullmatch(text) is not None
+
+
+def claimed(identifier: str) -> str:
+    """The identifier that a board says it has: of a stranger's (`0011223344556677.abcdef`) what stands before the point."""
+    return identifier.partition(".")[0]
+
+
+def is_stranger(identifier: str) -> bool:
+    """Whether an identifier is one under which a ledger keeps a stranger's records apart."""
+    return "." in identifier
+
+
+def plain(text: object, most: int = TEXT_MAX) -> str:
+    """A foreign text for people's eyes: no control character, escape sequence or direction mark acts; cut to `most` characters."""
+    shown = str(text)
+    shown = shown if len(shown) <= most else shown[: most - 1] + "\u2026"
+    if shown.isprintable():
+        return shown
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown)
+
+
+def cell(text: str) -> str:
+    """A text as a cell of a table: what a spreadsheet would take for a formula gets an apostrophe before it."""
+    return "'" + text if text.startswith(_FORMULA) else text
