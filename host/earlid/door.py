@@ -29,7 +29,7 @@ def is_stranger(identifier: str) -> bool:
 
 
 def plain(text: object, most: int = TEXT_MAX) -> str:
-    """A foreign text for people's eyes: no control character, escape sequence or direction mark acts; cut to `most` characters."""
+    """A foreign text for people's eyes: no escape sequence or direction mark acts; cut to `most` characters."""
     shown = str(text)
     shown = shown if len(shown) <= most else shown[: most - 1] + "\u2026"
     if shown.isprintable():

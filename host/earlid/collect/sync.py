@@ -285,7 +285,8 @@ class Sync:
         self.board = claimed
         result.missing, result.lost = [], []
         if first is None:
-            self._tell("stranger", f"a stranger: it claims to be board {claimed}, but {strange.why}. It has no records to keep.", result)
+            text = f"a stranger: it claims to be board {claimed}, but {strange.why}. It has no records to keep."
+            self._tell("stranger", text, result)
             return False
         newest_seq = first.seq - strange.unmarked
         known = {name: head for name in self._ledger.strangers_of(claimed) if (head := self._ledger.newest(name))}

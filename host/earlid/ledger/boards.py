@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from earlid.door import is_stranger, plain
 from earlid.errors import USAGE, UserError
 from earlid.files import brief, is_printable
 from earlid.ledger.reader import Reader
@@ -24,14 +25,17 @@ class KnownBoard(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What to call it: its name, else its identifier."""
-        return self.name or self.identifier
+        """What to call it: its name, else its identifier; of a stranger that it is one."""
+        return self.name or (f"stranger {self.identifier}" if is_stranger(self.identifier) else self.identifier)
 
 
 def boards(reader: Reader) -> list[KnownBoard]:
-    """Every board, in the order they were first seen."""
+    """Every board, in the order they were first seen; whatever stands there as text that no terminal acts upon."""
     rows = reader.rows("SELECT id, board, name, first_seen_ms, last_seen_ms FROM boards ORDER BY id")
-    return [KnownBoard(*row) for row in rows]
+    return [
+        KnownBoard(number, plain(board), name and plain(name, NAME_MAX), *(value if type(value) is int else 0 for value in seen))
+        for number, board, name, *seen in rows
+    ]
 
 
 def pick_boards(reader: Reader, names: Sequence[str]) -> list[KnownBoard]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from lid import record
 
+from earlid.door import claimed, is_stranger
 from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.keys import PairedKey
 from earlid.ledger.ratchet import EARLY, FORGED, UNKEYED, Ratchet
@@ -81,7 +82,7 @@ class ChainChecker:
 
     def __post_init__(self) -> None:
         self.count = 0
-        self.first = self.seq = self.boot = 0
+        self.first = self.seq = self.boot = self._unreadable = 0
         self.head = b""
         self._previous_links: tuple[bytes, ...] = (record.genesis(self.board),)
         self._purges = list(self.purges)
@@ -100,6 +101,11 @@ class ChainChecker:
 
     def _check_row(self, row: tuple[Any, ...]) -> None:
         boot, seq, link, mac = row[1], row[2], row[LINK], row[LINK + 1]
+        if not (type(boot) is type(seq) is int and isinstance(link, bytes) and isinstance(mac, bytes)):
+            self._unreadable += 1  # only damage can have put it there, wherever it stands
+            return
+        if not self.count and is_stranger(self.board):  # kept from where it left the board's chain: nothing stands before
+            self.seq, self._previous_links = seq - 1, ()
         if seq <= self.seq:
             self._restarts.append((boot, seq))
             self._previous_links = (record.genesis(self.board),) if seq == 1 else ()
@@ -163,6 +169,9 @@ class ChainChecker:
         """The findings after the last row; a single INTACT one when nothing is wrong."""
         self._skip_purged(1 << 62, 1 << 62)
         findings = [self._altered(run) for run in self._runs["link"]]
+        if self._unreadable:
+            text = f"Altered: {self._unreadable} of its rows hold what no record can be. The others are judged here."
+            findings.append(ChainFinding(ALTERED, 0, 0, text))
         findings += [self._forged(run) for run in self._runs[FORGED]]
         findings += [self._sealed_late(run) for run in self._runs[EARLY]]
         findings += [self._unkeyed(run) for run in self._runs[UNKEYED]]
@@ -187,6 +196,12 @@ class ChainChecker:
         return [self._intact()]
 
     def _intact(self) -> ChainFinding:
+        if is_stranger(self.board):
+            text = (
+                f"Cannot judge: a stranger sealed records {self.first} to {self.seq}. They follow each other link by link, and "
+                f"do not fit those of board {claimed(self.board)}, which it claimed to be. Whose they are cannot be known from here."
+            )
+            return ChainFinding(CANNOT_JUDGE, self.first, self.seq, text)
         first = 1 if not self.purges or self.purges[0].seq_from == 1 else self.first
         past = f" {sum(p.seq_to - p.seq_from + 1 for p in self.purges)} purged in between," if self.purges else ""
         paired_from = self.keys[0].seq if self.keys else self.seq + 1

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, ChainFinding, PurgedRun
-from earlid.ledger.keys import PairedKey
+from earlid.ledger.keys import PairedKey, keys_or_fault
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import COLUMNS
 
@@ -44,6 +45,28 @@ def judgement_from(checker: ChainChecker, board: KnownBoard | None, extra: Seque
         findings = [finding for finding in findings if finding.verdict != INTACT]
     code = make_code(checker.seq, checker.head) if checker.count else ""
     return Judgement(board, checker.board, checker.count, checker.seq, bool(checker.keys), findings, code)
+
+
+def judge_with_keys(
+    reader: Reader,
+    board: KnownBoard,
+    typed: Sequence[Anchor] = (),
+    progress: Callable[[int], None] = lambda count: None,
+) -> Judgement:
+    """As `judge`, with the keys that this computer has of the board; what is wrong with it costs no other board its verdict."""
+    keys, fault = keys_or_fault(board.identifier)
+    try:
+        judgement = judge(reader, board, keys, typed, progress)
+    except UserError as error:
+        if error.code != LEDGER_BROKEN:
+            raise
+        finding = ChainFinding(ALTERED, 0, 0, f"Altered or damaged, so that it cannot be read to its end: {error}")
+        return Judgement(board, board.identifier, 0, 0, bool(keys), [finding], "")
+    if not fault:
+        return judgement
+    found = [finding for finding in judgement.findings if finding.verdict != INTACT]
+    text = f"Cannot judge by a key: {fault} The links are judged all the same."
+    return judgement._replace(findings=[*found, ChainFinding(CANNOT_JUDGE, 0, 0, text)])
 
 
 def judge(

@@ -188,7 +188,7 @@ class Ledger:
         """The ledger's own number of a board, given when it is first seen; holds its row against other writers."""
         table = schema.boards
         query = sa.select(table.c.id).where(table.c.board == board).with_for_update()
-        number = connection.execute(query).scalar_one_or_none()
+        number: int | None = connection.scalar(query)
         if number is None:
             if not is_identifier(board):
                 raise UserError(f"{plain(board)!r} is no board's identifier: nothing is stored under it.", USAGE)
@@ -196,7 +196,7 @@ class Ledger:
             row = {"board": board, "first_seen_ms": now, "last_seen_ms": now}
             connection.execute(self._insert(table).on_conflict_do_nothing(), [row])
             number = connection.execute(query).scalar_one()
-        return number
+        return int(number)
 
     def add(
         self, board: str, slots: Sequence[bytes], taken_ms: int | Sequence[int] | None = None, *, kind: str = "took"

@@ -14,8 +14,7 @@ from earlid.errors import FAILED, UserError
 from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.gaps import find_gaps
-from earlid.ledger.judge import judge
-from earlid.ledger.keys import read_keys
+from earlid.ledger.judge import judge_with_keys
 from earlid.ledger.reader import Reader
 from earlid.page.pack import Columns
 from earlid.page.tz_table import offsets, zone_name
@@ -126,7 +125,7 @@ def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any
     """What holds of each board's chain: takes some seconds for a million records."""
     results = []
     for board in chosen:
-        judgement = judge(reader, board, read_keys(board.identifier))
+        judgement = judge_with_keys(reader, board)
         results.append(
             {
                 "board": board.identifier,

@@ -62,8 +62,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     from rich.progress import Progress
 
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.judge import board_of_anchor, judge
-    from earlid.ledger.keys import read_keys
+    from earlid.ledger.judge import board_of_anchor, judge_with_keys
     from earlid.ledger.queries import record_count
     from earlid.ledger.reader import Reader
 
@@ -78,8 +77,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
             bar = bars.add_task("verifying", total=record_count(reader))
             for board in chosen:
                 anchors = [anchor for anchor, owner in meant.items() if owner == board]
-                keys = read_keys(board.identifier)
-                judgements.append(judge(reader, board, keys, anchors, lambda count: bars.advance(bar, count)))
+                judgements.append(judge_with_keys(reader, board, anchors, lambda count: bars.advance(bar, count)))
     return judgements
 
 
