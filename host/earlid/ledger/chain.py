@@ -199,7 +199,7 @@ class ChainChecker:
         if is_stranger(self.board):
             text = (
                 f"Cannot judge: a stranger sealed records {self.first} to {self.seq}. They follow each other link by link, and "
-                f"do not fit those of board {claimed(self.board)}, which it claimed to be. Whose they are cannot be known from here."
+                f"do not fit those of board {claimed(self.board)}, which it claimed to be. Whose they are cannot be known."
             )
             return ChainFinding(CANNOT_JUDGE, self.first, self.seq, text)
         first = 1 if not self.purges or self.purges[0].seq_from == 1 else self.first
