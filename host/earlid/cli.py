@@ -82,12 +82,32 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()  # its reader left (`| head`)
         return 0
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            _discard_output()
+            print(f"earlid: the output cannot be written: {error.strerror}. Write it where there is room.", file=sys.stderr)
+            return FAILED
+        if (damage := _damage_of_ledger(args)) is None:
             raise
-        _discard_output()
-        print(f"earlid: the output cannot be written: {error.strerror}. Write it where there is room.", file=sys.stderr)
-        return FAILED
+        print(f"earlid: {damage}", file=sys.stderr)
+        return damage.code
+
+
+def _damage_of_ledger(args: argparse.Namespace) -> UserError | None:
+    """What is damaged in the ledger that a verb worked on: whatever it stumbled over then is no fault of the verb's."""
+    if not hasattr(args, "ledger"):
+        return None
+    from earlid.ledger.damage import find_damage
+    from earlid.ledger.db_errors import damaged
+    from earlid.ledger.location import locate
+    from earlid.ledger.reader import Reader
+
+    try:
+        with Reader(locate(args.ledger)) as reader:
+            text = find_damage(reader)
+    except UserError as error:
+        return error
+    return damaged(reader.location, text) if text else None
 
 
 def _discard_output() -> None:

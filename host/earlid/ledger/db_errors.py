@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
 
+_DAMAGED = (
+    "the ledger {where} is damaged ({detail}). Copy it away, let `earlid watch --ledger NEW.sqlite` fetch again what the "
+    "board still has, and try `sqlite3 {where} .recover` for the rest."
+)
 # (part of the database's message, ours, exit code). The first that fits counts. A PostgreSQL may speak any language, so
 # what it says is also known by its SQLSTATE (PostgreSQL manual, appendix A).
 _NOT_A_LEDGER = "{where} is not an Earlid ledger. Name another one with --ledger; a database of its own, on a server."
@@ -38,9 +42,24 @@ _MEANINGS = (
         USAGE,
     ),
     (
-        ("malformed", "disk i/o error", "corrupt", "sqlstate xx001", "sqlstate xx002"),
-        "the ledger {where} is damaged ({detail}). Copy it away, let `earlid watch --ledger NEW.sqlite` fetch again "
-        "what the board still has, and try `sqlite3 {where} .recover` for the rest.",
+        (
+            "malformed",
+            "disk i/o error",
+            "corrupt",
+            "no such table",
+            "no such column",
+            "has no column",
+            "could not decode",
+            "datatype mismatch",
+            "constraint failed",
+            "does not match any primary key",
+            "wrong type",
+            "integer overflow",
+            "sqlstate xx001",
+            "sqlstate xx002",
+            "sqlstate 42703",
+        ),
+        _DAMAGED,
         LEDGER_BROKEN,
     ),
     (("unable to open",), "cannot open the ledger {where}: does its folder exist, and may you write there?", USAGE),
@@ -67,6 +86,11 @@ _MEANINGS = (
 def not_a_ledger(where: object) -> UserError:
     """The UserError for a database with other tables than a ledger's."""
     return UserError(_NOT_A_LEDGER.format(where=where), USAGE)
+
+
+def damaged(where: object, detail: str) -> UserError:
+    """The UserError for a ledger in which something stands that no program wrote."""
+    return UserError(_DAMAGED.format(where=where, detail=detail), LEDGER_BROKEN)
 
 
 def explain(error: BaseException, where: object) -> UserError:

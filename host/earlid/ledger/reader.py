@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from earlid.errors import FAILED, LEDGER_BROKEN, UserError
+from earlid.errors import FAILED, UserError
 from earlid.ledger.acts import COLUMNS
-from earlid.ledger.db_errors import explain
+from earlid.ledger.db_errors import damaged, explain
 from earlid.ledger.location import Location
 from earlid.ledger.version import FROM_HOST, VERSION, check_version
 
@@ -36,9 +36,16 @@ class Reader:
         self._in_snapshot = False
         with self._explained_errors():
             self._connection: Any = _open_sqlite(location) if location.path else _open_server(location)
-            version = check_version(str(self.rows("SELECT value FROM meta WHERE key = 'version'")[0][0]), location)
-        if version < VERSION:
-            self._show_as_present()
+        try:
+            found = self.rows("SELECT value FROM meta WHERE key = 'version'")
+            if not found:
+                raise damaged(location, "it does not tell its version")
+            self.version = check_version(str(found[0][0]), location)
+            if self.version < VERSION:
+                self._show_as_present()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +108,7 @@ class Reader:
         """
         result = self.rows(sql, **values)
         if self.location.path and not all(value is None or type(value) is int for row in result for value in row):
-            raise UserError(f"the ledger {self.location} is damaged: see `earlid verify`.", LEDGER_BROKEN)
+            raise damaged(self.location, "a number is none")
         return result
 
     def stream(self, sql: str, **values: Any) -> Iterator[tuple[Any, ...]]:
@@ -118,17 +125,6 @@ class Reader:
         """Copy the whole ledger, a file, as it is at this moment, into another database."""
         with self._lock, self._explained_errors():
             self._connection.backup(copy)
-
-    def structure_fault(self) -> str:
-        """What SQLite finds wrong with the structure of the ledger's file, in its words; empty when nothing is."""
-        if not self.location.path:
-            return ""
-        try:
-            found = self.rows("PRAGMA integrity_check(1)")
-        except UserError as error:
-            return str(error)
-        text = str(found[0][0]) if found else "no answer"
-        return "" if text == "ok" else " ".join(text.split())
 
     def _server_rows(self, sql: str, values: dict[str, Any], batch: int) -> Iterator[Any]:
         import sqlalchemy as sa

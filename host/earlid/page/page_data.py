@@ -14,7 +14,6 @@ from earlid.errors import FAILED, UserError
 from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.gaps import find_gaps
-from earlid.ledger.judge import judge_with_keys
 from earlid.ledger.reader import Reader
 from earlid.page.pack import Columns
 from earlid.page.tz_table import offsets, zone_name
@@ -123,9 +122,14 @@ def board_values(chosen: Iterable[KnownBoard]) -> list[dict[str, Any]]:
 
 def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any]]:
     """What holds of each board's chain: takes some seconds for a million records."""
+    from earlid.ledger.damage import find_damage, finding_of, judge_beside  # SQLAlchemy, which takes its time
+
     results = []
+    damage = find_damage(reader)
     for board in chosen:
-        judgement = judge_with_keys(reader, board)
+        judgement = judge_beside(damage, reader, board)
+        if damage:
+            judgement.findings.insert(0, finding_of(reader, damage))
         results.append(
             {
                 "board": board.identifier,

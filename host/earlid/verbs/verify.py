@@ -62,22 +62,26 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     from rich.progress import Progress
 
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.judge import board_of_anchor, judge_with_keys
+    from earlid.ledger.damage import find_damage, finding_of, judge_beside
+    from earlid.ledger.judge import Judgement, board_of_anchor
     from earlid.ledger.queries import record_count
     from earlid.ledger.reader import Reader
 
     judgements = []
     with Reader(locate(args.ledger)) as reader:
+        damage = find_damage(reader)
+        if damage:
+            judgements.append(Judgement(None, "This ledger", 0, 0, False, [finding_of(reader, damage)], ""))
         chosen = pick_boards(reader, args.board)
         meant = {anchor: board_of_anchor(reader, chosen, anchor) for anchor in typed}
         if chosen and None in meant.values():
             raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
         screen = Console(stderr=True)
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bars:
-            bar = bars.add_task("verifying", total=record_count(reader))
+            bar = bars.add_task("verifying", total=None if damage else record_count(reader))
             for board in chosen:
                 anchors = [anchor for anchor, owner in meant.items() if owner == board]
-                judgements.append(judge_with_keys(reader, board, anchors, lambda count: bars.advance(bar, count)))
+                judgements.append(judge_beside(damage, reader, board, anchors, lambda count: bars.advance(bar, count)))
     return judgements
 
 
@@ -85,7 +89,7 @@ def _print_judgements(judgements: Sequence[Judgement]) -> None:
     for judgement in judgements:
         board = judgement.board
         title = f"{board.name} ({board.identifier})" if board and board.name else judgement.identifier
-        print(f"{title}: {judgement.records} records")
+        print(f"{title}: {judgement.records} records" if board or judgement.records else title)
         for finding in judgement.findings:
             print(f"  {finding.say}")
         if judgement.code:
