@@ -53,6 +53,12 @@ def _faults(reader: Reader) -> Iterator[str]:
                 yield from _wrong_values(reader, table.name, column)
             elif there and current:
                 yield f"its table `{table.name}` has no `{column.name}`"
+    for table in schema.metadata.sorted_tables:
+        unowned = f"SELECT board_id FROM {table.name} EXCEPT SELECT id FROM boards LIMIT 1"
+        if "board_id" in table.columns and reader.rows(unowned):
+            yield f"its table `{table.name}` has rows of no board"
+    if reader.rows("SELECT board_id, boot FROM records EXCEPT SELECT board_id, boot FROM boots LIMIT 1"):
+        yield "its table `boots` lacks starts of which there are records"
 
 
 def _wrong_values(reader: Reader, table: str, column: sa.Column[object]) -> Iterator[str]:

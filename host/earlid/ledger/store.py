@@ -528,9 +528,10 @@ def _sqlite_engine(location: Location) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, below
+        new = os.path.getsize(engine.url.database or "") == 0
         for pragma in (
             f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "auto_vacuum=INCREMENTAL",  # works only before the first table is made
+            *(["auto_vacuum=INCREMENTAL"] if new else []),  # works only before the first table is made; later it writes
             "journal_mode=WAL",
             "synchronous=FULL",  # committed means on the disk: only then does the board hear of it
             "secure_delete=ON",
