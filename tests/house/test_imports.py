@@ -20,7 +20,7 @@ FLOORS = (
     ("demo",),
     ("page", "flash", "doctor", "collect", "calibrate", "evaluate"),
     ("ledger", "board", "virtual", "gate", "accuracy"),
-    ("files", "errors", "arguments", "firmware", "door", "scores"),
+    ("files", "errors", "arguments", "firmware", "door", "scores", "host_clock"),
     ("lid",),
 )
 # What is allowed beside them, and why.

@@ -44,7 +44,7 @@ CASES = {
 def lid_after(location, rows):
     noon_ms = int(datetime(2026, 11, 21, 12).timestamp() * 1000)
     with Ledger(location) as ledger:
-        ledger.add(BOARD, seal_all(rows), noon_ms + 20 * S)
+        ledger.add(BOARD, seal_all(rows), noon_ms + 3_620 * S)
         for boot in {row[1] for row in rows}:
             ledger.add_clock_point(BOARD, boot, 0, noon_ms + (boot - 1) * 3_600_000, 50)
         with ledger.transaction() as connection:

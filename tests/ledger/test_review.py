@@ -23,6 +23,8 @@ from earlid.verbs import review as review_verb
 from lid import record
 from synthetic_chains import BOARD, fields, seal_all
 
+SECOND_MS = 5_400_000
+
 
 @pytest.fixture(autouse=True)
 def afternoon(stop_clock):
@@ -35,10 +37,17 @@ def local_ms(*parts):
 
 
 def keep(location, rows, zero_ms, board=BOARD, taken_ms=None):
+    """Records of start `boot`, whose ms count from so many days less one after `zero_ms`; taken at once, or at `taken_ms`.
+
+    Start 2 begins SECOND_MS later: the first one lasts until then.
+    """
+    rows = [[*row[:2], row[2] - (SECOND_MS if row[1] == 2 else 0), *row[3:]] for row in rows]
+    begins_ms = {row[1]: zero_ms + (row[1] - 1) * 86_400_000 + (SECOND_MS if row[1] == 2 else 0) for row in rows}
+    each_ms = [begins_ms[row[1]] + row[2] if taken_ms is None else taken_ms for row in rows]
     with Ledger(location) as ledger:
-        ledger.add(board, seal_all(rows, board), zero_ms if taken_ms is None else taken_ms)
-        for boot in {row[1] for row in rows}:
-            ledger.add_clock_point(board, boot, 0, zero_ms + (boot - 1) * 86_400_000, 50)
+        ledger.add(board, seal_all(rows, board), each_ms)
+        for boot, begin_ms in begins_ms.items():
+            ledger.add_clock_point(board, boot, 0, begin_ms, 50)
         with ledger.transaction() as connection:  # seen last when it was, not when this test runs
             seen_ms = zero_ms if taken_ms is None else taken_ms
             connection.exec_driver_sql("UPDATE boards SET last_seen_ms = ? WHERE board = ?", (seen_ms, board))
@@ -171,7 +180,7 @@ def test_welded_contact_is_live_first_and_red_until_a_dead(welded, capsys, monke
         before = make_report(reader, boards(reader), local_ms(2026, 11, 21), local_ms(2026, 11, 22))
         assert not any(opening.outside for opening in before.openings)
     with Ledger(welded) as ledger:
-        ledger.add(BOARD, seal_all([fields(15, 11 * 3_600_000, "dead", "mute", boot=2, a=28_779_900, b=28_780_030)]))
+        ledger.add(BOARD, seal_all([fields(15, 11 * 3_600_000 - SECOND_MS, "dead", "mute", boot=2, a=28_779_900, b=28_780_030)]))
     with Reader(welded) as reader:  # long after the range and its margin
         night = make_report(reader, boards(reader), local_ms(2026, 11, 22), local_ms(2026, 11, 22, 4))
         (ended,) = [opening for opening in night.openings if opening.outside]
@@ -199,7 +208,7 @@ def test_rail_live_for_days_is_one_row_wherever_one_looks(berlin, sqlite_locatio
                 when = "2 01:00:00" if day == 19 else "Thu 19 Nov 2026 2 01:00:00"
                 assert f" {when} live welded" in " ".join(text.getvalue().split())
         with Ledger(sqlite_location) as ledger:
-            ledger.add(BOARD, seal_all(rows)[-1:])
+            ledger.add(BOARD, seal_all(rows)[-1:], local_ms(2026, 11, 22, 1))
 
 
 def test_reset_that_a_start_tells_of_days_later_ends_the_opening_it_ended(sample):

@@ -1,16 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""Clocks of the boards' starts, loaded from a ledger for `wall_clock`: only those that a range of time needs."""
+"""Clocks of the boards' starts, loaded from a ledger for `wall_clock`.
+
+What is believed of all starts comes from sums of their clock points, one query a board; the points themselves are loaded only
+of the starts that a range of time needs, and of those whose points contradict each other.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
+from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.boards import KnownBoard
+from earlid.ledger.clock_claims import TAKEN, ClockFinding, Settled, claim_from_offsets, claims_of, clock_of, settle, steps_of
 from earlid.ledger.reader import Reader
-from earlid.ledger.wall_clock import BootExtent, Clock, ClockPoint, clocks_of
+from earlid.ledger.time_format import span_text, uncertainty_text
+from earlid.ledger.version import FROM_BOARD, FROM_HINT, FROM_HOST, FROM_IMPORT, FROM_SYNCED_HOST
+from earlid.ledger.wall_clock import EARLIEST_MS, LATEST_MS, BootExtent, Clock, ClockPoint, Span, drift_ms, interval, may_lie_in
 
-MARGIN_MS = 2 * 3_600_000  # starts this far outside a range are loaded too
+MARGIN_MS = 2 * 3_600_000  # the rest of an exposure is looked for this far outside a range: a mark comes every hour
+_USABLE = (
+    f"wall_ms >= {EARLIEST_MS} AND wall_ms < {LATEST_MS} AND ms >= 0 AND unc_ms >= 0 "
+    f"AND source BETWEEN {FROM_BOARD} AND {FROM_HINT}"
+)
+_MANY = 200  # starts: as many are rather loaded with those between them
+_SAYS = {
+    FROM_BOARD: "the board's clock",
+    FROM_HINT: "a clock hint, which anybody at the board's port may give,",
+    FROM_HOST: "this computer's clock, not known to be synchronised,",
+    FROM_SYNCED_HOST: "this computer's synchronised clock",
+    FROM_IMPORT: "an imported clock",
+    TAKEN: "the time when its records were taken",
+}
+
+
+class _Start(NamedTuple):
+    extent: BootExtent
+    settled: Settled
 
 
 class LedgerClocks:
@@ -19,47 +45,123 @@ class LedgerClocks:
     Args:
         reader: the ledger.
         chosen: the boards.
-        from_ms: Unix ms; starts that ended before are left out. None for no limit.
-        to_ms: Unix ms; starts that began after are left out.
     """
 
-    def __init__(self, reader: Reader, chosen: Iterable[KnownBoard], from_ms: int | None = None, to_ms: int | None = None):
-        self._by_board = {board.id: self._load(reader, board.id, from_ms, to_ms) for board in chosen}
+    def __init__(self, reader: Reader, chosen: Iterable[KnownBoard]):
+        self._reader = reader
+        self._starts = {board.id: _believed(reader, board.id)[0] for board in chosen}
+        self._clocks: dict[tuple[int, int], Clock] = {}
 
-    @staticmethod
-    def _load(reader: Reader, board_id: int, from_ms: int | None, to_ms: int | None) -> dict[int, tuple[Clock, BootExtent]]:
-        boots = reader.integer_rows(
-            "SELECT boot, first_ms, last_ms, last_taken_ms, (SELECT wall_ms - ms FROM clock_points p WHERE p.board_id = "
-            "b.board_id AND p.boot = b.boot ORDER BY ms DESC LIMIT 1) FROM boots b WHERE board_id = :id ORDER BY boot",
-            id=board_id,
-        )
-        if all(zero_ms is not None for *_, zero_ms in boots):  # else all are needed: such a start lies between its neighbours
-            boots = [
-                row
-                for row in boots
-                if (from_ms is None or row[4] + row[2] >= from_ms - MARGIN_MS)
-                and (to_ms is None or row[4] + row[1] <= to_ms + MARGIN_MS)
-            ]
-        if not boots:
-            return {}
-        points: dict[int, list[ClockPoint]] = defaultdict(list)
-        for boot, *point in reader.integer_rows(
-            "SELECT boot, ms, wall_ms, unc_ms FROM clock_points WHERE board_id = :id AND boot BETWEEN :first AND :last",
-            id=board_id, first=boots[0][0], last=boots[-1][0],
-        ):  # fmt: skip
-            points[boot].append(ClockPoint(*point))
-        extents = [BootExtent(*row[:4]) for row in boots]
-        clocks = clocks_of(extents, points)
-        return {extent.boot: (clocks[extent.boot], extent) for extent in extents}
+    def clock(self, board_id: int, boot: int) -> Clock:
+        """The clock of one start."""
+        if (board_id, boot) not in self._clocks:
+            self._load(board_id, [boot])
+        return self._clocks[board_id, boot]
+
+    def _load(self, board_id: int, boots: Collection[int]) -> None:
+        missing = [boot for boot in boots if (board_id, boot) not in self._clocks]
+        points = _points(self._reader, board_id, missing)
+        for boot in missing:
+            extent, settled = self._starts[board_id][boot]
+            self._clocks[board_id, boot] = clock_of(settled, points.get(boot, ()), extent.plausible().last_ms)
 
     def wall(self, board_id: int, boot: int, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty ms) of a moment of a start."""
-        return self._by_board[board_id][boot][0].wall(ms)
+        return self.clock(board_id, boot).wall(ms)
 
-    def ranges(self, board_id: int, from_ms: int | None, to_ms: int | None) -> Iterator[tuple[int, int, int, Clock]]:
-        """(boot, first ms, last ms, clock) of every start that reaches into a range of wall time, clipped to it."""
-        for boot, (clock, extent) in self._by_board[board_id].items():
-            first_ms = extent.first_ms if from_ms is None else max(extent.first_ms, clock.ms_at(from_ms))
-            last_ms = extent.last_ms if to_ms is None else min(extent.last_ms, clock.ms_at(to_ms) - 1)
+    def interval(self, board_id: int, boot: int, ms: int) -> tuple[int, int]:
+        """(Earliest, latest) Unix ms of a moment of a start."""
+        return interval(*self.wall(board_id, boot, ms))
+
+    def ranges(
+        self, board_id: int, from_ms: int | None, to_ms: int | None, *, doubtful: bool = False
+    ) -> Iterator[tuple[int, int, int, Clock]]:
+        """(boot, first ms, last ms, clock) of every start that reaches into a range of wall time, clipped to it.
+
+        Args:
+            doubtful: clipped to what may lie in the range by the bounds, else to what does by the times shown.
+        """
+        needed = [boot for boot, start in self._starts[board_id].items() if _reaches(start, from_ms, to_ms)]
+        self._load(board_id, needed)
+        for boot in needed:
+            clock, extent = self._clocks[board_id, boot], self._starts[board_id][boot].extent
+            first_ms, last_ms = extent.first_ms, extent.last_ms
+            if doubtful and last_ms != extent.plausible().last_ms:  # damage: anything may lie anywhere
+                yield boot, first_ms, last_ms, clock
+                continue
+            if doubtful and not may_lie_in(*clock.wall(last_ms), from_ms, None):
+                continue
+            reach_ms = clock.reach_ms if doubtful else 0
+            if from_ms is not None:
+                first_ms = max(first_ms, clock.ms_at(from_ms - reach_ms))
+            if to_ms is not None:
+                last_ms = min(last_ms, clock.ms_at(to_ms + reach_ms) - 1)
             if first_ms <= last_ms:
                 yield boot, first_ms, last_ms, clock
+
+
+def _reaches(start: _Start, from_ms: int | None, to_ms: int | None) -> bool:
+    begin_ms, end_ms = start.settled.span
+    if start.extent.last_ms != start.extent.plausible().last_ms:
+        return True
+    return (from_ms is None or end_ms >= from_ms) and (to_ms is None or begin_ms < to_ms)
+
+
+def _believed(reader: Reader, board_id: int) -> tuple[dict[int, _Start], list[ClockFinding]]:
+    """(Boot -> what is believed of it, what contradicts it) of a board."""
+    rows = reader.integer_rows(
+        "SELECT boot, first_ms, last_ms, first_taken_ms, last_taken_ms FROM boots WHERE board_id = :id ORDER BY boot", id=board_id
+    )
+    if any(None in row for row in rows):
+        raise UserError(f"the ledger {reader.location} is damaged: see `earlid verify`.", LEDGER_BROKEN)
+    extents = [BootExtent(*row) for row in rows]
+    last_ms = {extent.boot: extent.plausible().last_ms for extent in extents}
+    claims: dict[int, dict[int, Span]] = {boot: {} for boot in last_ms}
+    disputed = set()
+    steps: list[ClockFinding] = []
+    for boot, source, first, final, least, most, unc, least_unc in reader.integer_rows(
+        "SELECT boot, source, MIN(ms), MAX(ms), MIN(wall_ms - ms), MAX(wall_ms - ms), MAX(unc_ms), MIN(unc_ms) FROM clock_points "
+        f"WHERE board_id = :id AND {_USABLE} GROUP BY boot, source",
+        id=board_id,
+    ):
+        if boot not in claims:
+            continue  # nothing is kept of this start
+        claims[boot][source] = claim_from_offsets(least - unc, most + unc, first, final, last_ms[boot])
+        if most - least > 2 * least_unc + 2 * drift_ms(final - first) + 20:
+            disputed.add(boot)
+    if disputed:
+        for boot, points in _points(reader, board_id, disputed).items():
+            claims[boot] = claims_of(points, last_ms[boot])
+            steps += steps_of(boot, points)
+    settled, findings = settle([extent.plausible() for extent in extents], list(claims.values()))
+    findings += steps
+    return {pair[0].boot: _Start(*pair) for pair in zip(extents, settled, strict=True)}, findings
+
+
+def _points(reader: Reader, board_id: int, boots: Collection[int]) -> dict[int, list[ClockPoint]]:
+    """Boot -> its clock points, of these starts."""
+    if not boots:
+        return {}
+    which = f"BETWEEN {min(boots)} AND {max(boots)}" if len(boots) > _MANY else f"IN ({', '.join(map(str, boots))})"
+    found: dict[int, list[ClockPoint]] = {}
+    for boot, *point in reader.integer_rows(
+        f"SELECT boot, ms, wall_ms, unc_ms, source FROM clock_points WHERE board_id = :id AND boot {which} AND {_USABLE}",
+        id=board_id,
+    ):
+        found.setdefault(boot, []).append(ClockPoint(*point))
+    return found
+
+
+def clock_findings(reader: Reader, board: KnownBoard) -> list[ClockFinding]:
+    """What contradicts itself in the times of a board's starts, in their order."""
+    _, findings = _believed(reader, board.id)
+    return sorted(findings)
+
+
+def clock_finding_text(finding: ClockFinding) -> str:
+    """A finding as a sentence."""
+    boot, source, other_boot, other_source, apart_ms, doubtful = finding
+    apart = uncertainty_text(apart_ms).removeprefix("±") or span_text(apart_ms)
+    where = f"of start {other_boot}" if other_boot != boot else "of it"
+    told = "nothing tells which is right: its times are shown with ±" if doubtful else "the first is not believed"
+    return f"Start {boot}: {_SAYS[source]} contradicts {_SAYS[other_source]} {where} by {apart}; {told}."

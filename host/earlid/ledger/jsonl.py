@@ -25,7 +25,7 @@ from earlid.ledger.judge import Judgement, judgement_from
 from earlid.ledger.keys import read_keys
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from earlid.ledger.version import FROM_BOARD
+from earlid.ledger.version import FROM_RECORDS
 
 FORMAT = 1
 BATCH = 5000
@@ -61,7 +61,7 @@ def _export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -
     for board in chosen:
         head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.identifier, "name": board.name}
         for table, columns in _HEADER_TABLES.items():
-            mine = "board_id = :id" if table != "clock_points" else f"board_id = :id AND source <> {FROM_BOARD}"
+            mine = "board_id = :id" if table != "clock_points" else f"board_id = :id AND source NOT IN {FROM_RECORDS}"
             table_rows = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE {mine} ORDER BY 1, 2", id=board.id)
             head[table] = [_links_in_hex(dict(zip(columns, row, strict=True))) for row in table_rows]
         _write_line(out, head)

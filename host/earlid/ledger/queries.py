@@ -13,15 +13,16 @@ from lid import record
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import exposure
 from earlid.ledger.boards import KnownBoard
-from earlid.ledger.boot_clocks import LedgerClocks
+from earlid.ledger.boot_clocks import MARGIN_MS, LedgerClocks
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import event_name, reason_name
 from earlid.ledger.version import DAY_MS
+from earlid.ledger.wall_clock import may_lie_in
 
 LABELABLE = ("open", "near-miss")
 _EXPOSURE_EVENTS = frozenset(exposure.EVENTS)
 _LASTING = (exposure.OPEN, exposure.LIVE)
-MARGIN_MS = 2 * 3_600_000  # the rest of an exposure is looked for this far outside a range: a mark comes every hour
+DOUBTFUL_MS = 60_000  # a time that may be off by this is doubtful: it is listed first, in every range that it may lie in
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
 _REASON_CODES = {name: code for code, name in enumerate(record.REASONS)}
 
@@ -98,7 +99,7 @@ def entries(
     events: Collection[str] = (),
     reasons: Collection[str] = (),
 ) -> Iterator[Entry]:
-    """Records in a range of wall time, board after board, each in the board's own order.
+    """Records that lie, or may lie, in a range of wall time, board after board, each in the board's own order.
 
     Args:
         chosen: from `pick_boards`.
@@ -107,7 +108,7 @@ def entries(
         events: names to keep (`lid.record.EVENTS`); all when empty.
         reasons: names to keep (`lid.record.REASONS`); all when empty.
     """
-    clocks = LedgerClocks(reader, chosen, from_ms, to_ms)
+    clocks = LedgerClocks(reader, chosen)
     condition = ""
     if events:
         condition += f" AND event IN ({', '.join(str(_EVENT_CODES[name]) for name in events)})"
@@ -119,13 +120,13 @@ def entries(
     )
     for board in chosen:
         label_of = labels(reader, board)
-        for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms):
+        for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms, doubtful=True):
             for row in reader.stream(sql, id=board.id, boot=boot, first=first - 2, last=last + 2):
                 if not _all_integers(row):
                     raise UserError(f"record {row[0]} of {board.title} is damaged: see `earlid verify`.", LEDGER_BROKEN)
                 seq, ms, event, reason, score, flags, energy, guarded_mv, sentinel_mv, a, b = row
                 wall_ms, unc_ms = clock.wall(ms)
-                if (from_ms is None or wall_ms >= from_ms) and (to_ms is None or wall_ms < to_ms):
+                if may_lie_in(wall_ms, unc_ms, from_ms, to_ms):
                     yield Entry(
                         board.identifier, boot, seq, ms, event_name(event), reason_name(reason), score, flags, energy,
                         guarded_mv, sentinel_mv, a, b, wall_ms, unc_ms, label_of.get((boot, seq)),
@@ -141,7 +142,7 @@ def _all_integers(row: tuple[object, ...]) -> bool:
 
 
 def openings(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None = None, to_ms: int | None = None) -> list[Opening]:
-    """Every time the lid was open in a range, also those that only reach into it; sorted by start."""
+    """Every time the lid was open in a range, also those that only reach into it, or may do so; sorted by start."""
     return openings_among(reader, chosen, wide_entries(reader, chosen, from_ms, to_ms, events=exposure.EVENTS), from_ms, to_ms)
 
 
@@ -162,12 +163,13 @@ def wide_entries(
 def openings_among(
     reader: Reader, chosen: Sequence[KnownBoard], around: Iterable[Entry], from_ms: int | None, to_ms: int | None
 ) -> list[Opening]:
-    """The openings of `wide_entries` that reach into the range; sorted by start."""
+    """The openings of `wide_entries` that reach into the range, or may do so; sorted by start."""
     return sorted(
         (
             opening
             for opening in _bounded(reader, chosen, around, from_ms, to_ms)
-            if (to_ms is None or opening.start_ms < to_ms) and (from_ms is None or opening.start_ms + opening.drawn_ms >= from_ms)
+            if may_lie_in(opening.start_ms, opening.unc_ms, None, to_ms)
+            and may_lie_in(opening.start_ms + opening.drawn_ms, opening.unc_ms, from_ms, None)
         ),
         key=lambda opening: opening.start_ms,
     )
@@ -247,7 +249,7 @@ def totals(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None = N
         "SELECT event, reason, COUNT(*) FROM records "
         "WHERE board_id = :id AND boot = :boot AND ms >= :first AND ms < :end GROUP BY event, reason"
     )
-    clocks = None if from_ms is None and to_ms is None else LedgerClocks(reader, chosen, from_ms, to_ms)
+    clocks = None if from_ms is None and to_ms is None else LedgerClocks(reader, chosen)
     for board in chosen:
         if clocks is None:
             add(reader.integer_rows(tallied.format(""), id=board.id))

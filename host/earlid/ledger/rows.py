@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lid import record
 
-from earlid.ledger.version import DAY_MS
+from earlid.ledger.version import DAY_MS, FROM_BOARD, FROM_HINT
 
 COLUMNS = ("board_id", "boot", "seq", "ms", "event", "reason", *record.FIELDS[5:], "link", "mac", "taken_ms")
 LINK = COLUMNS.index("link")
@@ -69,22 +69,20 @@ class DerivedRows(NamedTuple):
 
     tallies: list[dict[str, int]]
     boots: list[dict[str, int]]
-    points: list[tuple[int, int, int, int]]
+    points: list[tuple[int, int, int, int, int]]
 
 
-def summarise(fresh: Iterable[tuple[Any, ...]], last_points: Mapping[int, Point] | None = None) -> DerivedRows:
-    """Counts by (boot, day, event, reason), extents of starts, clock points (boot, ms, wall_ms, unc_ms) of new rows.
+def summarise(fresh: Iterable[tuple[Any, ...]], last_points: Mapping[tuple[int, int], Point] | None = None) -> DerivedRows:
+    """Counts by (boot, day, event, reason), extents of starts, clock points (boot, source, ms, wall_ms, unc_ms) of new rows.
 
     Args:
         fresh: rows in COLUMNS order, sorted by boot and seq.
-        last_points: boot -> the board's newest clock point (ms, wall_ms, unc_ms) of the records before.
+        last_points: (boot, source) -> the board's newest clock point (ms, wall_ms, unc_ms) of the records before.
     """
-    last_points = last_points or {}
+    last_points = dict(last_points or {})
     counts: dict[tuple[int, int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
     boots: dict[tuple[int, int], list[int]] = {}
-    points: dict[tuple[int, int], tuple[int, int, int, int]] = {}
-    last: Point | None = None
-    last_boot = -1
+    points: dict[tuple[int, int, int], tuple[int, int, int, int, int]] = {}
     for row in fresh:
         board_id, boot, seq, ms, event, reason, flags, taken_ms = *row[:6], row[7], row[-1]
         cell = counts[board_id, boot, ms // DAY_MS, event, reason]
@@ -100,11 +98,11 @@ def summarise(fresh: Iterable[tuple[Any, ...]], last_points: Mapping[int, Point]
             extent[4], extent[5] = min(extent[4], taken_ms), max(extent[5], taken_ms)
         wall_ms, unc_ms = row[11], row[12]
         if flags & record.CLOCK_SET and wall_ms:
-            if boot != last_boot:
-                last, last_boot = last_points.get(boot), boot
+            source = source_of(flags)
+            last = last_points.get((boot, source))
             if last is None or point_is_news(last, (ms, wall_ms, unc_ms)):
-                last = (ms, wall_ms, unc_ms)
-                points[boot, ms] = (boot, *last)
+                last_points[boot, source] = (ms, wall_ms, unc_ms)
+                points[boot, source, ms] = (boot, source, ms, wall_ms, unc_ms)
     names = ("board_id", "boot", "day", "event", "reason", "count", "sum_a")
     extents = ("board_id", "boot", "first_seq", "last_seq", "first_ms", "last_ms", "first_taken_ms", "last_taken_ms")
     return DerivedRows(
@@ -112,6 +110,11 @@ def summarise(fresh: Iterable[tuple[Any, ...]], last_points: Mapping[int, Point]
         [dict(zip(extents, (*key, *extent), strict=True)) for key, extent in boots.items()],
         list(points.values()),
     )
+
+
+def source_of(flags: int) -> int:
+    """The source of the clock point in a record whose clock is set, from its flags."""
+    return FROM_BOARD if flags & record.CLOCK_VOUCHED else FROM_HINT
 
 
 def point_is_news(last: tuple[int, ...], new: tuple[int, ...]) -> bool:

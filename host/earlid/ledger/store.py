@@ -24,7 +24,7 @@ from earlid.ledger.db_errors import explain, not_a_ledger
 from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, read_head
 from earlid.ledger.location import Location
 from earlid.ledger.upgrade import board_points, unsigned_boards, upgrade
-from earlid.ledger.version import FROM_BOARD, FROM_HOST, FROM_IMPORT, FROM_SYNCED_HOST, VERSION, check_version
+from earlid.ledger.version import FROM_HOST, FROM_IMPORT, FROM_RECORDS, FROM_SYNCED_HOST, VERSION, check_version
 
 BUSY_TIMEOUT_MS = 15_000
 _WRITE_LOCK = 0x6561726C6964  # the number of the lock under which a server's ledger is made and written, one at a time
@@ -283,20 +283,20 @@ class Ledger:
             ),
             sums.boots,
         )
-        for boot, *point in sums.points:
+        for boot, source, *point in sums.points:
             if boot not in disordered:
-                self._put_point(connection, board_id, boot, FROM_BOARD, *point)
+                self._put_point(connection, board_id, boot, source, *point)
         for boot in disordered:
             self.remake_board_points(connection, board_id, boot)
 
     def _newest_points(
         self, connection: sa.Connection, board_id: int, fresh: list[tuple[Any, ...]]
-    ) -> tuple[dict[int, rows.Point], list[int]]:
-        """Boot -> the board's newest clock point; and the starts into which records come that are older than some there."""
+    ) -> tuple[dict[tuple[int, int], rows.Point], list[int]]:
+        """(Boot, source) -> the board's newest clock point; and the starts into which older records come than some there."""
         first_seq: dict[int, int] = {}
         for row in fresh:
             first_seq.setdefault(row[1], row[2])
-        seeds: dict[int, rows.Point] = {}
+        seeds: dict[tuple[int, int], rows.Point] = {}
         disordered = []
         for boot, seq in first_seq.items():
             extent = sa.select(schema.boots.c.last_seq).where(schema.boots.c.board_id == board_id, schema.boots.c.boot == boot)
@@ -305,18 +305,20 @@ class Ledger:
                 continue
             if last_seq > seq:
                 disordered.append(boot)
-            elif last := self._point_before(connection, board_id, boot, FROM_BOARD):
-                seeds[boot] = last
+                continue
+            for source in FROM_RECORDS:
+                if last := self._point_before(connection, board_id, boot, source):
+                    seeds[boot, source] = last
         return seeds, disordered
 
     def remake_board_points(self, connection: sa.Connection, board_id: int, boot: int) -> None:
         """Make a start's clock points of the board's own anew from its records."""
         table = schema.clock_points
         connection.execute(
-            sa.delete(table).where(table.c.board_id == board_id, table.c.boot == boot, table.c.source == FROM_BOARD)
+            sa.delete(table).where(table.c.board_id == board_id, table.c.boot == boot, table.c.source.in_(FROM_RECORDS))
         )
         for point in board_points(connection, board_id, boot).get(boot, ()):
-            self._put_point(connection, board_id, boot, FROM_BOARD, *point)
+            self._put_point(connection, board_id, boot, *point)
 
     def add_clock_point(self, board: str, boot: int, ms: int, wall_ms: int, unc_ms: int) -> None:
         """Remember that at `ms` of start `boot` this computer's clock said `wall_ms`, give or take `unc_ms`."""

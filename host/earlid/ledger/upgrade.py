@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from lid import record
 
 from earlid.ledger import rows, schema
-from earlid.ledger.version import FROM_BOARD, FROM_HOST, VERSION
+from earlid.ledger.version import FROM_HOST, FROM_RECORDS, VERSION
 
 # Tables whose rows an `adopt` or `import` act carries, without the board's number; clock points with their source.
 CARRIED = ("labels", "purges", "anchors", "notes", "clock_points")
@@ -32,9 +32,9 @@ def upgrade(connection: sa.Connection) -> None:
             "AND r.wall_ms = p.wall_ms AND r.wall_unc_ms = p.unc_ms)"
         )
         new = [
-            {"board_id": board_id, "boot": boot, "ms": ms, "source": FROM_BOARD, "wall_ms": wall_ms, "unc_ms": unc_ms}
+            {"board_id": board_id, "boot": boot, "ms": ms, "source": source, "wall_ms": wall_ms, "unc_ms": unc_ms}
             for boot, found in board_points(connection, board_id).items()
-            for ms, wall_ms, unc_ms in found
+            for source, ms, wall_ms, unc_ms in found
         ]
         if new:
             connection.execute(sa.insert(points), new)
@@ -42,26 +42,24 @@ def upgrade(connection: sa.Connection) -> None:
     connection.execute(sa.update(schema.meta).where(schema.meta.c.key == "version").values(value=str(VERSION)))
 
 
-def board_points(connection: sa.Connection, board_id: int, boot: int | None = None) -> dict[int, list[rows.Point]]:
-    """Boot -> the clock points (ms, wall_ms, unc_ms) of the board's own records; of one start, or of all."""
+def board_points(connection: sa.Connection, board_id: int, boot: int | None = None) -> dict[int, list[tuple[int, int, int, int]]]:
+    """Boot -> the clock points (source, ms, wall_ms, unc_ms) of the board's own records; of one start, or of all."""
     table = schema.records
     query = (
-        sa.select(table.c.boot, table.c.ms, table.c.wall_ms, table.c.wall_unc_ms)
+        sa.select(table.c.boot, table.c.flags, table.c.ms, table.c.wall_ms, table.c.wall_unc_ms)
         .where(table.c.board_id == board_id, table.c.flags.op("&")(record.CLOCK_SET) != 0, table.c.wall_ms != 0)
         .order_by(table.c.boot, table.c.seq)
     )
     if boot is not None:
         query = query.where(table.c.boot == boot)
-    found: dict[int, dict[int, rows.Point]] = defaultdict(dict)
-    last: rows.Point | None = None
-    last_boot = -1
-    for of_boot, ms, wall_ms, unc_ms in connection.execute(query):
-        if of_boot != last_boot:
-            last, last_boot = None, of_boot
+    found: dict[int, dict[tuple[int, int], rows.Point]] = defaultdict(dict)
+    newest: dict[tuple[int, int], rows.Point] = {}
+    for of_boot, flags, ms, wall_ms, unc_ms in connection.execute(query):
+        source = rows.source_of(flags)
+        last = newest.get((of_boot, source))
         if last is None or rows.point_is_news(last, (ms, wall_ms, unc_ms)):
-            last = (ms, wall_ms, unc_ms)
-            found[of_boot][ms] = last
-    return {of_boot: list(points.values()) for of_boot, points in found.items()}
+            newest[of_boot, source] = found[of_boot][source, ms] = (ms, wall_ms, unc_ms)
+    return {of_boot: [(source, *point) for (source, _), point in points.items()] for of_boot, points in found.items()}
 
 
 def unsigned_boards(connection: sa.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -76,7 +74,7 @@ def unsigned_boards(connection: sa.Connection) -> Iterator[tuple[str, dict[str, 
             columns = [column for column in table.c if column.name != "board_id"]
             query = sa.select(*columns).where(table.c.board_id == number).order_by(*table.primary_key)
             if table is schema.clock_points:
-                query = query.where(table.c.source != FROM_BOARD)
+                query = query.where(table.c.source.not_in(FROM_RECORDS))
             tables[title] = [dict(row._mapping) for row in connection.execute(query)]
         yield (
             board,

@@ -8,8 +8,10 @@ from earlid.errors import USAGE, UserError
 VERSION = 2
 READABLE = (1, 2)
 DAY_MS = 86_400_000  # the tallies' unit
-# Sources of clock points: the board's records; this computer's clock, not known to be synchronised; synchronised; an import.
-FROM_BOARD, FROM_HOST, FROM_SYNCED_HOST, FROM_IMPORT = range(4)
+# Sources of clock points: the board's records, set by a paired host; this computer's clock, not known to be synchronised;
+# synchronised; an import; the board's records, by a hint that anybody at its port may have given.
+FROM_BOARD, FROM_HOST, FROM_SYNCED_HOST, FROM_IMPORT, FROM_HINT = range(5)
+FROM_RECORDS = (FROM_BOARD, FROM_HINT)
 
 
 def check_version(text: str, where: object) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Conversion of a board's milliseconds since start to wall time, from clock points.
+"""Conversion of a board's milliseconds since start to wall time, with an uncertainty. No input or output.
 
-A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or take `unc_ms`. The newest point is
-believed; older ones that cannot be true beside it (a clock set wrongly) are passed over. No record is rewritten.
+A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or take `unc_ms`, by some source. `clock_claims`
+decides which source is believed of a start, and between which bounds it lies. No record is rewritten.
 """
 
 from __future__ import annotations
@@ -11,35 +11,71 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from earlid.ledger.version import FROM_HOST
+
 DRIFT_PPM = 50  # the ESP32's crystal: 10 ppm new, with temperature and age well within 50
+EARLIEST_MS = 1_577_836_800_000  # 2020: before there was an Earlid; what lies outside these two is no time
+LATEST_MS = 7_258_118_400_000  # 2200
 UNBOUNDED_MS = 10 * 366 * 86_400_000  # uncertainty of a time of which only "not after" is known
+SLACK_MS = 1000  # by which clocks that agree may seem to contradict each other
 
 
 class ClockPoint(NamedTuple):
-    """At `ms` of a start the wall clock read `wall_ms`, give or take `unc_ms`."""
+    """At `ms` of a start the wall clock read `wall_ms`, give or take `unc_ms`, says `source`."""
 
     ms: int
     wall_ms: int
     unc_ms: int
+    source: int = FROM_HOST
 
 
 class BootExtent(NamedTuple):
-    """What the ledger holds of one start: ms of its first and last record, and when the last was fetched."""
+    """What the ledger holds of one start: ms of its first and last record, and when the first and the last were fetched."""
 
     boot: int
     first_ms: int
     last_ms: int
+    first_taken_ms: int
     last_taken_ms: int
+
+    def plausible(self) -> BootExtent:
+        """The same; one that would have begun before 2020 has no length: nothing follows from damage."""
+        taken_ms = self.last_taken_ms if is_time(self.last_taken_ms) else LATEST_MS
+        return self if 0 <= self.last_ms <= taken_ms - EARLIEST_MS else self._replace(first_ms=0, last_ms=0)
+
+
+class Span(NamedTuple):
+    """Unix ms: a start's millisecond 0 is not before `begin_ms`, and its last record not after `end_ms`."""
+
+    begin_ms: int
+    end_ms: int
+
+
+def is_time(wall_ms: int) -> bool:
+    """Whether a number of Unix ms can be a time at all."""
+    return EARLIEST_MS <= wall_ms < LATEST_MS
+
+
+def interval(wall_ms: int, unc_ms: int) -> tuple[int, int]:
+    """(Earliest, latest) Unix ms of a time as records have it: UNBOUNDED_MS says "or before"."""
+    return (EARLIEST_MS, wall_ms) if unc_ms == UNBOUNDED_MS else (wall_ms - unc_ms, wall_ms + unc_ms)
+
+
+def may_lie_in(wall_ms: int, unc_ms: int, from_ms: int | None, to_ms: int | None) -> bool:
+    """Whether a time may lie in a range (end excluded; None for no limit)."""
+    earliest_ms, latest_ms = interval(wall_ms, unc_ms)
+    return (from_ms is None or latest_ms >= from_ms) and (to_ms is None or earliest_ms < to_ms)
 
 
 class BootClock:
-    """Milliseconds of one start to Unix milliseconds.
+    """Milliseconds of one start to Unix milliseconds, by its clock points.
 
     Args:
-        points: at least one.
+        points: of one source, at least one.
+        last_ms: of the start's last record; it bounds `reach_ms`.
     """
 
-    def __init__(self, points: Iterable[ClockPoint]) -> None:
+    def __init__(self, points: Iterable[ClockPoint], last_ms: int = 0) -> None:
         self._points = consistent_points(points)
         self._ms = [point.ms for point in self._points]
         self._wall_ms = [point.wall_ms for point in self._points]
@@ -49,13 +85,15 @@ class BootClock:
             (low.ms, high.ms, low.wall_ms, max(low.unc_ms, high.unc_ms), high.wall_ms - low.wall_ms, high.ms - low.ms)
             for low, high in zip(before, after, strict=True)
         ]
+        self.reach_ms = max(self.wall(ms)[1] for ms in (0, last_ms)) + drift_ms(self._ms[-1]) + max(s[3] for s in self._segments)
 
     def wall(self, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty in ms) of a moment: between two points on their line, outside from the nearest."""
         low_ms, high_ms, wall_ms, unc_ms, rise_ms, span_ms = self._segments[bisect_right(self._ms, ms)]
         ahead_ms = ms - low_ms
         unc_ms += min(abs(ahead_ms), abs(high_ms - ms)) * DRIFT_PPM // 1_000_000
-        return wall_ms + (ahead_ms if span_ms <= 0 else rise_ms * ahead_ms // span_ms), unc_ms
+        wall_ms += ahead_ms if span_ms <= 0 else rise_ms * ahead_ms // span_ms
+        return (wall_ms, unc_ms) if EARLIEST_MS <= wall_ms < LATEST_MS else _NO_TIME
 
     def ms_at(self, wall_ms: int) -> int:
         """The moment of this start (may be before 0) at which the wall clock read `wall_ms`: the inverse of `wall`."""
@@ -69,30 +107,50 @@ class BootClock:
 
 
 class BoundedClock:
-    """A start without clock points: it lies after the start before it and before the one behind it.
+    """A start of which only bounds are known.
 
     Args:
-        earliest_ms: Unix ms before which millisecond 0 of this start cannot be; None when nothing says.
-        latest_ms: Unix ms after which it cannot be.
+        span: its bounds; without a lower one (EARLIEST_MS) the times are the latest possible, give or take UNBOUNDED_MS.
+        last_ms: of the start's last record.
+        guess_ms: Unix ms that its millisecond 0 has at best; None for the middle of what is possible.
     """
 
-    def __init__(self, earliest_ms: int | None, latest_ms: int) -> None:
-        if earliest_ms is None or earliest_ms > latest_ms:
-            self._zero_ms, self._unc_ms = latest_ms, UNBOUNDED_MS
-        else:
-            self._zero_ms = (earliest_ms + latest_ms) // 2
-            self._unc_ms = latest_ms - self._zero_ms
+    def __init__(self, span: Span, last_ms: int, guess_ms: int | None = None) -> None:
+        self._span, self._last_ms = span, last_ms
+        self._bounded = guess_ms is not None or span.begin_ms > EARLIEST_MS
+        latest_ms = span.end_ms - last_ms
+        self._zero_ms = (span.begin_ms + latest_ms) // 2
+        if guess_ms is not None:
+            self._zero_ms = min(max(guess_ms, span.begin_ms), latest_ms)
+        self.reach_ms = max(self.wall(ms)[1] for ms in (0, last_ms))
 
     def wall(self, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty in ms) of a moment; with UNBOUNDED_MS the time is the latest possible."""
-        return self._zero_ms + ms, self._unc_ms
+        left_ms = self._last_ms - ms
+        latest_ms = self._span.end_ms - left_ms + drift_ms(left_ms)
+        wall_ms = self._zero_ms + ms if self._bounded else latest_ms
+        if not is_time(wall_ms):
+            return _NO_TIME
+        if not self._bounded:
+            return wall_ms, UNBOUNDED_MS
+        earliest_ms = self._span.begin_ms + ms - drift_ms(ms)
+        unc_ms = max(0, wall_ms - earliest_ms, latest_ms - wall_ms)
+        return wall_ms, unc_ms + (unc_ms == UNBOUNDED_MS)  # which means something else
 
     def ms_at(self, wall_ms: int) -> int:
         """The moment of this start at which the wall clock read `wall_ms`, by the best guess."""
-        return wall_ms - self._zero_ms
+        if self._bounded:
+            return wall_ms - self._zero_ms
+        return self._last_ms - (self._span.end_ms - wall_ms) * 1_000_000 // (1_000_000 - DRIFT_PPM)
 
 
 Clock = BootClock | BoundedClock
+_NO_TIME = (LATEST_MS - 1, UNBOUNDED_MS)
+
+
+def drift_ms(ms: int) -> int:
+    """By how much a crystal may be off after so many ms."""
+    return -(-abs(ms) * DRIFT_PPM // 1_000_000)
 
 
 def consistent_points(points: Iterable[ClockPoint]) -> list[ClockPoint]:
@@ -107,31 +165,3 @@ def consistent_points(points: Iterable[ClockPoint]) -> list[ClockPoint]:
 def _consistent(one: ClockPoint, other: ClockPoint) -> bool:
     off_ms = abs((one.wall_ms - one.ms) - (other.wall_ms - other.ms))
     return off_ms <= one.unc_ms + other.unc_ms + 20 + abs(other.ms - one.ms) * 2 * DRIFT_PPM // 1_000_000
-
-
-def clocks_of(extents: Iterable[BootExtent], points: dict[int, list[ClockPoint]]) -> dict[int, Clock]:
-    """A clock for every start of one board.
-
-    Args:
-        extents: all starts of the board.
-        points: boot -> its clock points; starts without any are fitted between their neighbours.
-    """
-    ordered = sorted(extents)
-    clocks: dict[int, Clock] = {extent.boot: BootClock(points[extent.boot]) for extent in ordered if points.get(extent.boot)}
-    later_ms: dict[int, int] = {}
-    bound_ms: int | None = None
-    for extent in reversed(ordered):
-        latest_ms = extent.last_taken_ms if bound_ms is None else min(bound_ms, extent.last_taken_ms)
-        later_ms[extent.boot] = latest_ms
-        known = clocks.get(extent.boot)
-        bound_ms = known.wall(0)[0] if known else latest_ms - extent.last_ms
-    floor_ms: int | None = None
-    for extent in ordered:
-        known = clocks.get(extent.boot)
-        if known is None:
-            clocks[extent.boot] = BoundedClock(floor_ms, later_ms[extent.boot] - extent.last_ms)
-            if floor_ms is not None:
-                floor_ms += extent.last_ms
-        else:
-            floor_ms = known.wall(extent.last_ms)[0]
-    return clocks
