@@ -69,13 +69,21 @@ class Terminal:
             assert self._read(end_s - time.monotonic()), f"no {what!r}; shown: ...{self.text[-1500:]!r}"
         self._seen = at + len(what)
 
+    def hang_up(self) -> None:
+        """Close the terminal's window; nothing more is read of it."""
+        os.close(self._fd)
+        self._fd = os.open(os.devnull, os.O_RDONLY)
+
     def end(self) -> int:
         """Wait for the program's end; its exit code."""
         end_s = time.monotonic() + LIMIT_S
         while self._read(end_s - time.monotonic()):
             pass
-        assert time.monotonic() < end_s, f"it did not end; shown: ...{self.text[-1500:]!r}"
-        _, status = os.waitpid(self._pid, 0)
+        pid = 0
+        while not pid and time.monotonic() < end_s:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            time.sleep(0.01)
+        assert pid, f"it did not end; shown: ...{self.text[-1500:]!r}"
         self._status = os.waitstatus_to_exitcode(status)
         return self._status
 

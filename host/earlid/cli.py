@@ -64,9 +64,10 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, 4 ledger broken or gaps,
         5 watch can no longer collect, 129 terminal gone, 130 interrupted.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # started with it closed; else `print` takes the one for the other
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (to the end)
     args = _parse(sys.argv[1:] if argv is None else argv)
-    if sys.stdout is None:  # started with it closed
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (to the end)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of few letters is no reason to fail
     try:

@@ -251,3 +251,25 @@ class FakeBoard:
         elif do != "telemetry":
             reply = {"re": body["id"], "ok": False, "err": "unknown", "say": f"no request {do}"}
         self.say(reply)
+
+
+class Lid(FakeBoard):
+    """A fake board whose lid is open; it may be welded, or not reply."""
+
+    def __init__(self, name: str = "00112233445566aa", slots: list[bytes] | None = None) -> None:
+        self.state = "open"
+        self.welded = self.deaf = False
+        super().__init__(name, slots or [])
+
+    def hello(self) -> dict[str, Any]:
+        live = self.state == "open" or self.welded
+        return super().hello() | {"state": self.state, "guarded_mv": 3300 if live else 180}
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        if self.deaf:
+            return
+        if body["do"] == "close":
+            self.state = "fault" if self.welded else "closed"
+            self.say({"re": body["id"], "ok": True, "state": self.state})
+        else:
+            super()._answer(body)

@@ -18,30 +18,8 @@ from earlid.board.port import open_port
 from earlid.board.shared_link import SharedLink
 from earlid.cli import main
 
-from tests.board.fake_board import FakeBoard
+from tests.board.fake_board import Lid
 from tests.flash import harness
-
-
-class Lid(FakeBoard):
-    """A fake board whose lid is open; it may be welded, or not reply."""
-
-    def __init__(self, name: str = "00112233445566aa") -> None:
-        self.state = "open"
-        self.welded = self.deaf = False
-        super().__init__(name, [])
-
-    def hello(self) -> dict[str, Any]:
-        live = self.state == "open" or self.welded
-        return super().hello() | {"state": self.state, "guarded_mv": 3300 if live else 180}
-
-    def _answer(self, body: dict[str, Any]) -> None:
-        if self.deaf:
-            return
-        if body["do"] == "close":
-            self.state = "fault" if self.welded else "closed"
-            self.say({"re": body["id"], "ok": True, "state": self.state})
-        else:
-            super()._answer(body)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from earlid.collect.watcher import Watcher
 from earlid.ledger.location import Location
 from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
+
+from tests.collect.watching import held
 
 EARLID = str(Path(sys.executable).parent / "earlid")
 
@@ -37,8 +40,10 @@ def hold_talk(board: VirtualBoard) -> None:
     assert board.rails[1] > 2500
 
 
-def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: Path) -> None:
-    with Ledger(Location(tmp_path / "ledger.sqlite", "")) as ledger:
+@contextmanager
+def watched(board: VirtualBoard, location: Location) -> Iterator[Watcher]:
+    """A watcher of the board, connected."""
+    with Ledger(location) as ledger:
         watcher = Watcher(board.serial_port, ledger, lambda event: None)
         watcher.start()
         try:
@@ -46,15 +51,33 @@ def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: P
             while not watcher.status.connected and time.monotonic() < until_s:
                 time.sleep(0.1)
             assert watcher.status.connected, watcher.status.error
-            assert port_proxy.request(board.serial_port, "hello")
-            hold_talk(board)
-            done = subprocess.run([EARLID, "safe", "-p", board.serial_port], capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stdout + done.stderr
-            board.run_ms(300)
-            assert board.rails[1] < 300
+            yield watcher
         finally:
             watcher.stop()
             watcher.join(60)
+
+
+def test_safe_closes_while_watch_holds_the_port(board: VirtualBoard, tmp_path: Path) -> None:
+    with watched(board, Location(tmp_path / "ledger.sqlite", "")):
+        assert port_proxy.request(board.serial_port, "hello")
+        hold_talk(board)
+        done = subprocess.run([EARLID, "safe", "-p", board.serial_port], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        board.run_ms(300)
+        assert board.rails[1] < 300
+
+
+def test_safe_closes_while_watch_waits_for_its_ledger(board: VirtualBoard, tmp_path: Path) -> None:
+    location = Location(tmp_path / "ledger.sqlite", "")
+    with watched(board, location), held(location):
+        hold_talk(board)  # the record of the opening comes, and cannot be stored
+        began_s = time.monotonic()
+        reply = port_proxy.request(board.serial_port, "close")
+        assert reply
+        assert reply["ok"], reply
+        assert time.monotonic() - began_s < 2
+        board.run_ms(300)
+        assert board.rails[1] < 300
 
 
 def test_safe_past_a_foreign_program_waits_for_the_contact(board: VirtualBoard) -> None:

@@ -9,16 +9,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 from earlid.board import link as link_module
 from earlid.cli import main
 from earlid.collect import liveview, watcher
-from earlid.collect.watcher import BoardStatus, Watcher, WatchEvent
+from earlid.collect.watcher import BoardStatus, WatchEvent
 from earlid.errors import UserError
 from earlid.ledger import keys
 from earlid.ledger.boards import boards
@@ -32,10 +29,10 @@ from earlid.ledger.store import Ledger
 from rich.console import Console
 
 from tests.board.fake_board import KEY, FakeBoard, seal_records
+from tests.collect.watching import LIMIT_S, EventLog, program, wait_until, watching
 from tests.terminal import Terminal
 
 BOARD = "00112233aabbccdd"
-LIMIT_S = 90.0
 
 
 @pytest.fixture
@@ -46,54 +43,6 @@ def location(tmp_path):
 def count(location):
     with Reader(location) as reader:
         return reader.rows("SELECT COUNT(*) FROM records")[0][0]
-
-
-class EventLog:
-    """Collects a watcher's events, and waits for them."""
-
-    def __init__(self):
-        self.events: list[WatchEvent] = []
-        self._changed = threading.Condition()
-
-    def __call__(self, event):
-        with self._changed:
-            self.events.append(event)
-            self._changed.notify_all()
-
-    def wait_for(self, matches):
-        with self._changed:
-            assert self._changed.wait_for(lambda: any(matches(item) for item in self.events), LIMIT_S), self.events
-
-
-def wait_until(condition, describe=str):
-    end_s = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end_s, describe()
-        time.sleep(0.01)
-
-
-@contextmanager
-def watching(port, ledger, log, telemetry_ms=0):
-    """A watcher that has ended after the block: else it might open the port of a later test."""
-    one = Watcher(port, ledger, log, telemetry_ms)
-    one.start()
-    try:
-        yield one
-    finally:
-        one.stop()
-        one.join(LIMIT_S)
-    assert not one.is_alive()
-
-
-@contextmanager
-def program(*words, **options):
-    """`earlid` in a process of its own, which has ended after the block."""
-    child = subprocess.Popen([sys.executable, "-m", "earlid.cli", *words], **options)
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.wait()
 
 
 def test_watcher_follows_a_board_through_a_restart(location):
