@@ -295,6 +295,21 @@ def labelable(reader: Reader, chosen: Sequence[KnownBoard], seq: int) -> tuple[K
     return matches[0][:2]
 
 
+def openings_numbered(reader: Reader, chosen: Sequence[KnownBoard], first: int, last: int) -> list[tuple[KnownBoard, int, int]]:
+    """(board, boot, number) of the openings in a range of numbers; of the newest where a chain has begun again."""
+    sql = (
+        f"SELECT MAX(boot), seq FROM records WHERE board_id = :id AND event = {_EVENT_CODES['open']} "
+        "AND seq BETWEEN :first AND :last GROUP BY seq ORDER BY seq"
+    )
+    return [(board, boot, seq) for board in chosen for boot, seq in reader.integer_rows(sql, id=board.id, first=first, last=last)]
+
+
+def ms_of(reader: Reader, board: KnownBoard, boot: int, seq: int) -> int:
+    """Milliseconds of its start at which a record was made; there must be one."""
+    sql = "SELECT ms FROM records WHERE board_id = :id AND boot = :boot AND seq = :seq"
+    return int(reader.rows(sql, id=board.id, boot=boot, seq=seq)[0][0])
+
+
 def is_labelable(reader: Reader, board: KnownBoard, boot: int, seq: int) -> bool:
     """Whether the ledger has this record, and it is an opening or a near miss."""
     codes = ", ".join(str(_EVENT_CODES[name]) for name in LABELABLE)

@@ -249,6 +249,8 @@ def _show_totals(report: Report, output: TextOutput) -> None:
         output.line(f"{_plural(len(outside), 'time')} of it with the lid closed, {live}: see the rows that stand first.", "red")
     near = _plural(count_of["near-miss"], "near miss", "near misses")
     output.line(f"{near}, {_plural(count_of['boot'], 'start')}, {_plural(count_of['fault'], 'fault')}.")
+    if report.questions:
+        output.line(f"{len(report.questions)} to check, likely not meant: `earlid review check`.", "yellow")
     titles = {board.identifier: board.title for board in report.boards}
     for gap in report.gaps:
         line = f"Gap: records {gap.first} to {gap.last} of {titles[gap.board]} are missing (`earlid verify` says more)."

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
+from earlid.ledger.check import Question, to_check
 from earlid.ledger.exposure import LIVE, Bounds, sum_bounds
 from earlid.ledger.gaps import Gap, find_gaps
 from earlid.ledger.lid_state import Lid, lid_states
@@ -42,7 +43,8 @@ class Day:
 class Report(NamedTuple):
     """What `review` shows: a range; its days, records, openings and totals, of what was asked for; gaps of the whole ledger.
 
-    `lids` are the boards' as they are now, `alarms` the rails that were still live with the lid closed as the records end.
+    `lids` are the boards' as they are now, `alarms` the rails that were still live with the lid closed as the records end,
+    `questions` what was likely not meant.
     """
 
     from_ms: int
@@ -56,6 +58,7 @@ class Report(NamedTuple):
     gaps: list[Gap]
     lids: list[Lid]
     alarms: list[Opening]
+    questions: list[Question]
     events: Sequence[str] = ()
     reasons: Sequence[str] = ()
 
@@ -90,6 +93,7 @@ class Report(NamedTuple):
                 ],
             },
             "gaps": [gap._asdict() for gap in self.gaps],
+            "to_check": [question.to_json() for question in self.questions],
         }  # fmt: skip
 
 
@@ -131,22 +135,10 @@ def make_report(
     counts = Counter((entry.event, entry.reason) for entry in entries)
     totals = RecordTotals(dict(sorted(counts.items())), len(entries))
     live = sum_bounds(day.live for day in days)
-    lids = lid_states(reader, chosen)
     return Report(
-        from_ms,
-        to_ms,
-        list(chosen),
-        days,
-        entries,
-        openings,
-        live,
-        totals,
-        find_gaps(reader, chosen),
-        lids,
-        alarms,
-        events,
-        reasons,
-    )
+        from_ms, to_ms, list(chosen), days, entries, openings, live, totals, find_gaps(reader, chosen),
+        lid_states(reader, chosen), alarms, to_check(reader, chosen, openings), events, reasons,
+    )  # fmt: skip
 
 
 def _is_asked_for(opening: Opening, events: Sequence[str], reasons: Sequence[str]) -> bool:

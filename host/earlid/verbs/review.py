@@ -16,7 +16,8 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.location import Location, locate
 
 _DETAIL_DAYS = 14  # beyond, only --event or --csv or --json list single records
-_HOW_TO_CHANGE = "say `earlid review label 1234 false` or `earlid review name 3fa1 kitchen`."
+_CHECK_SPAN = "4 weeks"  # of what there is to check
+_HOW_TO_CHANGE = "say `earlid review label 1234 false`, `earlid review check` or `earlid review name 3fa1 kitchen`."
 _PAGE_SPAN = "12 months"  # of the page, when nobody says otherwise: it scrolls
 
 
@@ -26,11 +27,12 @@ def add(subparsers: Subparsers) -> None:
         "review",
         help="when was the microphone live, why, and was it me?",
         description="The story of a day, or of the days asked for, from the ledger. Needs no board.",
-        epilog="earlid review label 1234 false: say that opening 1234 was not meant (true, false, none). "
+        epilog="earlid review check: was it me? Asks about the openings that were likely not meant (of 4 weeks if not said). "
+        "earlid review label 1234 1240-1260 false: say that these openings were not meant (true, false, none). "
         "earlid review name 3fa1 kitchen: call the board whose identifier begins with 3fa1 kitchen.",
     )
     parser.add_argument(
-        "what", nargs="*", metavar="WHEN | label N WORD | name BOARD NAME",
+        "what", nargs="*", metavar="WHEN | check WHEN | label N... WORD | name BOARD NAME",
         help="a day, week, month (today if not said); or change what the ledger says",
     )  # fmt: skip
     parser.add_argument("--since", metavar="WHEN", help="yesterday, monday, last week, 14:30, 2026-11-22, '3 days ago', 2w")
@@ -54,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     location = locate(args.ledger)
     if args.what and args.what[0] in ("label", "name"):
         return _change_ledger(args, location)
+    if args.what and args.what[0] == "check":
+        return _check(args, location)
     if args.html or args.serve:
         return _show_page(args, location)
     from earlid.ledger.boards import pick_boards
@@ -126,19 +130,12 @@ def _show_page(args: argparse.Namespace, location: Location) -> int:
 
 def _change_ledger(args: argparse.Namespace, location: Location) -> int:
     from earlid.ledger.boards import check_name, pick_boards
-    from earlid.ledger.queries import labelable
     from earlid.ledger.reader import Reader
     from earlid.ledger.store import Ledger
 
     match args.what:
-        case ["label", number, word]:
-            seq = _parse_number(number)
-            with Reader(location) as reader:
-                board, boot = labelable(reader, pick_boards(reader, args.board), seq)
-            label = _parse_label(word)
-            with Ledger(location) as ledger:
-                ledger.set_label(board.identifier, boot, seq, label)
-            print(f"record {seq} is labelled {str(label).lower()}", file=sys.stderr)
+        case ["label", *numbers, word] if numbers:
+            _set_labels(args, location, numbers, _parse_label(word))
         case ["name", which, name]:
             with Reader(location) as reader:
                 (named,) = pick_boards(reader, [which])
@@ -148,6 +145,86 @@ def _change_ledger(args: argparse.Namespace, location: Location) -> int:
             print(f"board {named.identifier} {f'is called {name}' if name else 'has no name now'}", file=sys.stderr)
         case _:
             raise UserError(_HOW_TO_CHANGE, USAGE)
+    return 0
+
+
+def _set_labels(args: argparse.Namespace, location: Location, numbers: list[str], label: bool | None) -> None:
+    from earlid.ledger.boards import pick_boards
+    from earlid.ledger.boot_clocks import LedgerClocks
+    from earlid.ledger.check import label_text
+    from earlid.ledger.queries import labelable, labels, ms_of, openings_numbered
+    from earlid.ledger.reader import Reader
+    from earlid.ledger.store import Ledger
+    from earlid.ledger.time_format import moment_text
+
+    found = []
+    with Reader(location) as reader:
+        chosen = pick_boards(reader, args.board)
+        for text in numbers:
+            first, dash, last = text.partition("-")
+            if dash:
+                found += openings_numbered(reader, chosen, _parse_number(first), _parse_number(last))
+            else:
+                found.append((*labelable(reader, chosen, _parse_number(text)), int(text)))
+        if len({board.id for board, _, _ in found}) > 1:
+            raise UserError("these are records of several boards: add --board NAME.", USAGE)
+        if not found:
+            raise UserError(f"no opening has a number in {' '.join(numbers)}: see the first column of `earlid review`.", USAGE)
+        clocks, before = LedgerClocks(reader, chosen), labels(reader, found[0][0])
+        where = [moment_text(clocks.wall(board.id, boot, ms_of(reader, board, boot, seq))[0]) for board, boot, seq in found]
+    with Ledger(location) as ledger:
+        for (board, boot, seq), when in zip(found, where, strict=True):
+            ledger.set_label(board.identifier, boot, seq, label)
+            was = before.get((boot, seq), label)
+            changed = f" (it was {str(was).lower()})" if was is not label else ""
+            print(f"record {seq} of {board.title}, {when}, {label_text(label)}{changed}", file=sys.stderr)
+    if len(found) > 1 and not before.keys() & {(boot, seq) for _, boot, seq in found}:
+        print(f"{len(found)} openings. To take it back: earlid review label {' '.join(numbers)} none", file=sys.stderr)
+
+
+def _check(args: argparse.Namespace, location: Location) -> int:
+    """Ask about the openings that were likely not meant, or list them where nobody can answer."""
+    from earlid.ledger.boards import pick_boards
+    from earlid.ledger.check import converse, to_check
+    from earlid.ledger.queries import Opening, openings
+    from earlid.ledger.reader import Reader
+    from earlid.ledger.store import Ledger
+
+    args.what = args.what[1:]
+    from_ms, to_ms = _range(args, datetime.now(), _CHECK_SPAN)
+    with Reader(location) as reader:
+        chosen = pick_boards(reader, args.board)
+        found = openings(reader, chosen, from_ms, to_ms)
+        questions = to_check(reader, chosen, found)
+    if args.json:
+        json.dump([question.to_json() for question in questions], sys.stdout)
+        print()
+        return 0
+    unlabelled = sum(opening.label is None and not opening.outside for opening in found)
+    print(f"{len(questions)} to check of {unlabelled} openings without a label.")
+    if not questions:
+        return 0
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        for question in questions:
+            print("", *question.lines(), sep="\n")
+        print("\nTo answer: earlid review check at a terminal, or earlid review label NUMBER false.")
+        return 0
+    from earlid.demo.keyboard import keys
+
+    with Ledger(location) as ledger, keys() as read_key:
+
+        def store(opening: Opening, word: bool | None) -> None:
+            ledger.set_label(opening.board, opening.boot, opening.seq, word)
+
+        def wait() -> str:
+            while not (key := read_key(3600)):
+                pass
+            return key
+
+        answers = converse(questions, wait, lambda line: print(line, flush=True), store)
+    labelled = sum(answers.values())
+    left = len(questions) - labelled
+    print(f"\nLabelled {labelled}: {answers[True]} true, {answers[False]} false; {left} left to check.")
     return 0
 
 
