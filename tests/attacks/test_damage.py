@@ -62,7 +62,7 @@ def whole(tmp_path_factory):
                 day = purge.between(
                     "2026-11-18", datetime.fromtimestamp(T / 1000 + 20 * 60).isoformat(" ", "seconds"), datetime.now()
                 )
-                purge.purge(ledger, purge.find_runs(ledger, boards(reader)[:1], day), "test")
+                purge.purge(ledger, purge.find(ledger, boards(reader)[:1], day).runs, "test")
     return location.path
 
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from earlid.cli import main
-from earlid.ledger import purge
+from earlid.ledger import purge, retention
 from earlid.ledger.boards import boards
 from earlid.ledger.gaps import find_gaps
 from earlid.ledger.judge import judge
@@ -41,30 +41,30 @@ def verdicts(location):
 
 def remove(location, from_ms, to_ms):
     with Ledger(location) as ledger, Reader(location) as reader:
-        return purge.purge(ledger, purge.find_runs(ledger, boards(reader), purge.Selection(from_ms, to_ms, "")), "test")
+        return purge.purge(ledger, purge.find(ledger, boards(reader), purge.Selection(from_ms, to_ms, "")).runs, "test")
 
 
 def test_purge_of_old_records_leaves_a_chain_that_verifies(location):
     slots, zero_ms = fill(location)
-    kept = [row for row in dump(location) if row[2] > 100]
-    assert remove(location, None, zero_ms + 100 * HOUR_MS) == {BOARD: 100}
+    kept = [row for row in dump(location) if row[2] > 96]
+    assert remove(location, None, zero_ms + 96 * HOUR_MS) == {BOARD: 96}
     assert dump(location) == kept
     assert verdicts(location) == ["intact"]
     with Reader(location) as reader:
         chosen = boards(reader)
         assert find_gaps(reader, chosen) == []
-        assert totals(reader, chosen).records == 200
-        assert next(entries(reader, chosen)).seq == 101
+        assert totals(reader, chosen).records == 204
+        assert next(entries(reader, chosen)).seq == 97
     assert dump(location, "labels") == []
     ((_, boot, first, boot_to, last, count, before, after, _, why),) = dump(location, "purges")
-    assert (boot, first, boot_to, last, count, before, why) == (1, 1, 1, 100, 100, None, "test")
-    assert bytes(after) == slots[99][40:52]
+    assert (boot, first, boot_to, last, count, before, why) == (1, 1, 1, 96, 96, None, "test")
+    assert bytes(after) == slots[95][40:52]
 
 
 def test_purge_in_the_middle_leaves_both_sides_verifiable(location):
     slots, zero_ms = fill(location)
-    assert remove(location, zero_ms + 50 * HOUR_MS, zero_ms + 60 * HOUR_MS) == {BOARD: 10}
-    assert remove(location, zero_ms + 40 * HOUR_MS, zero_ms + 70 * HOUR_MS) == {BOARD: 20}
+    assert remove(location, zero_ms + 48 * HOUR_MS, zero_ms + 56 * HOUR_MS) == {BOARD: 8}
+    assert remove(location, zero_ms + 40 * HOUR_MS, zero_ms + 69 * HOUR_MS) == {BOARD: 21}
     assert verdicts(location) == ["intact"]
     with Ledger(location) as ledger:
         assert ledger.head(BOARD).seq == 300
@@ -90,7 +90,7 @@ def test_purged_records_leave_no_byte_in_sqlite_files(sqlite_location):
         data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
         assert all(mark in data for mark in marks)
         with Reader(sqlite_location) as reader:
-            runs = purge.find_runs(ledger, boards(reader), purge.Selection(None, zero_ms + 200 * HOUR_MS, ""))
+            runs = purge.find(ledger, boards(reader), purge.Selection(None, zero_ms + 200 * HOUR_MS, "")).runs
         assert purge.purge(ledger, runs, "test") == {BOARD: 200}
         data = b"".join(path.read_bytes() for path in folder.glob("ledger*"))
     assert not [mark for mark in marks if mark in data]
@@ -144,8 +144,7 @@ def test_retention_defaults_to_six_months(sqlite_location, capsys, stop_clock):
     assert main(["purge", "--list", "--json", *where]) == 0
     assert main(["verify", *where]) == 0
     with Ledger(sqlite_location) as ledger:
-        assert purge.retention_of(ledger) == "1 month"
-        assert sum(purge.keep_retention(ledger, now + timedelta(days=90)).values()) == 31  # since 22 October
+        assert retention.retention_of(ledger) == "1 month"
     assert main(["purge", "--retention", "off", *where]) == 0
     assert main(["purge", "--retention", "soon", *where]) == 2
 

@@ -18,9 +18,9 @@ from earlid.collect.watcher import BoardStatus, Watcher, WatchEvent, fault_text
 from earlid.errors import NOT_COLLECTING, UserError
 from earlid.ledger.boards import boards
 from earlid.ledger.location import Location
-from earlid.ledger.purge import keep_retention
 from earlid.ledger.reader import Reader
 from earlid.ledger.report import Today, live_today
+from earlid.ledger.retention import keep_retention
 from earlid.ledger.store import Ledger, now_ms
 from earlid.ledger.time_format import local_day
 
@@ -28,7 +28,7 @@ TELEMETRY_MS = 200
 RESCAN_S = 2.0
 LOOK_S = 2.0  # how often the ledger is asked at most; how late `today` turns at midnight
 CHECKPOINT_S = 30.0  # with records since the last one
-RETENTION_CHECK_S = 86_400.0
+RETENTION_CHECK_S = 3600.0
 STOP_S = 5.0  # for all threads together
 DEAD_LOOKS = 5  # so many looks in a row without a living watcher, and the process says so and ends
 EVENTS_KEPT = 10
@@ -201,8 +201,14 @@ class Supervisor:
         self._ledger.checkpoint()
 
     def _apply_retention(self) -> None:
-        for board, count in keep_retention(self._ledger).items():
-            self._log(f"{self.title(board)}: {count} records older than the retention purged")
+        check = keep_retention(self._ledger)
+        texts = [
+            f"{self.title(board)}: {count} records older than the retention removed" for board, count in check.removed.items()
+        ]
+        for text in [*texts, *([check.say] if check.say != self._said.get("age") else [])]:
+            self._log(text)
+            self.events.append(WatchEvent("note", "", text, wall_ms=self._clock_ms()))
+        self._said["age"] = check.say
 
     def _add_event(self, event: WatchEvent) -> None:
         self.events.append(event)

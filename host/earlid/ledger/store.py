@@ -495,6 +495,10 @@ class Ledger:
                 assert driver is not None
                 driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
+    def clock_synced(self) -> bool | None:
+        """Whether this computer's clock is synchronised now; None when that is not known."""
+        return self._synced()
+
     def setting(self, key: str) -> str | None:
         """A setting that travels with the ledger (`retention`); None when it is not set."""
         with self.transaction() as connection:

@@ -14,7 +14,7 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.location import locate
 
 if TYPE_CHECKING:
-    from earlid.ledger.purge import Selection
+    from earlid.ledger.purge import Found, Selection
     from earlid.ledger.store import Ledger
 
 
@@ -23,8 +23,9 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "purge",
         help="remove records for good; the rest of the chain still verifies",
-        description="Removes what is older than the ledger's retention (six months unless set; `watch` does the same "
-        "daily), or what is asked for. The board's own copy is not touched: it overwrites its oldest by itself.",
+        description="Removes what is older than the ledger's retention (six months unless set; `watch` does the same, "
+        "announced a day before, by certain times only and never more than a tenth at once), or what is asked for. An opening "
+        "goes as a whole. The board's own copy is not touched: it overwrites its oldest by itself.",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--older-than", metavar="SPAN", help="'6 months', '90 days', 2w")
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Find the records, ask for confirmation, remove them, print how many."""
     from earlid.ledger import purge
     from earlid.ledger.boards import pick_boards
+    from earlid.ledger.queries import record_count
     from earlid.ledger.reader import Reader
     from earlid.ledger.store import Ledger
 
@@ -51,30 +53,39 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         return _list_receipts(args)
     with Reader(location) as reader:
-        chosen = pick_boards(reader, args.board)
+        chosen, total = pick_boards(reader, args.board), record_count(reader)
     with Ledger(location) as ledger:
         selection = _selection(args, ledger)
         why = selection.why if selection else ""
-        runs = purge.find_runs(ledger, chosen, selection) if selection else []
+        found = purge.find(ledger, chosen, selection) if selection else purge.Found([], 0, 0)
         counts: dict[str, int] = {}
-        for purge_run in runs:
+        for purge_run in found.runs:
             counts[purge_run.board] = counts.get(purge_run.board, 0) + purge_run.count
-        if runs and not args.dry_run:
-            _confirm(args, counts)
-            purge.purge(ledger, runs, why)
+        if found.runs and not args.dry_run:
+            _confirm(args, found, total)
+            counts = purge.purge(ledger, found.runs, why)
     if args.json:
-        json.dump({"removed": counts, "dry_run": args.dry_run, "why": why}, sys.stdout)
+        json.dump({"removed": counts, "dry_run": args.dry_run, "why": why, "doubtful": found.doubtful}, sys.stdout)
         print()
     titles = {board.identifier: board.title for board in chosen}
     for board, count in counts.items():
         print(f"{titles[board]}: {count} records {'would be ' * args.dry_run}removed", file=sys.stderr)
     if not counts:
         print(f"nothing to remove ({why or 'retention off'})", file=sys.stderr)
+    if found.doubtful:
+        print(
+            f"{found.doubtful} more may be meant, but their time is known only roughly: they stay. `earlid review` shows them "
+            "with ±; name a time that holds all of it, or --everything.",
+            file=sys.stderr,
+        )
+    if found.lasting:
+        print(f"{found.lasting} records stay: the opening that they begin is not over.", file=sys.stderr)
     return 0
 
 
 def _selection(args: argparse.Namespace, ledger: Ledger) -> Selection | None:
-    from earlid.ledger import purge
+    from earlid.ledger import purge, retention
+    from earlid.ledger.reader import Reader
 
     now = datetime.now()
     if args.everything:
@@ -83,18 +94,26 @@ def _selection(args: argparse.Namespace, ledger: Ledger) -> Selection | None:
         first, last = args.between
         return purge.between(first, last, now)
     if args.older_than:
-        return purge.older_than(args.older_than, now)
-    if args.retention:
-        purge.set_retention(ledger, args.retention)
-    return purge.beyond_retention(ledger, now)
+        selection: Selection | None = purge.older_than(args.older_than, now)
+    else:
+        span = args.retention or retention.retention_of(ledger)
+        retention.check_span(span, now)
+        if args.retention and not args.dry_run:
+            ledger.set_retention(span)
+        selection = retention.beyond_retention(span, now)
+    with Reader(ledger.location) as reader:
+        doubt = retention.clock_doubt(reader, now, ledger.clock_synced()) if selection else ""
+    if doubt:
+        raise UserError(f"nothing removed: {doubt} Or say what to remove by its dates, with --between.")
+    return selection
 
 
-def _confirm(args: argparse.Namespace, counts: dict[str, int]) -> None:
+def _confirm(args: argparse.Namespace, found: Found, total: int) -> None:
     if args.yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise UserError("nothing removed: add --yes to remove without being asked.", USAGE)
-    print(f"Remove {sum(counts.values())} records for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"Remove {found.records} of {total} records for good? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UserError("nothing removed.")
 
