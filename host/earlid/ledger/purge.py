@@ -26,6 +26,7 @@ from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger, now_ms
 from earlid.ledger.time_parse import parse_age, parse_when
 from earlid.ledger.version import FROM_SYNCED_HOST
+from earlid.ledger.wall_clock import interval
 
 SHOWN, OLD, CERTAIN = "shown", "old", "certain"
 SHOWN_UNC_MS = 1000  # below it a time is shown as exact
@@ -108,12 +109,12 @@ def _choose(reader: Reader, board: KnownBoard, selection: Selection) -> tuple[se
     clocks = LedgerClocks(reader, [board])
     chosen: set[Identity] = set()
     doubtful = 0
-    for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms):
+    for boot, first, last, clock in clocks.ranges(board.id, from_ms, to_ms, doubtful=True):
         latest_ms = _latest_by_sync(reader, board, clocks, boot) if by == CERTAIN else None
         sql = "SELECT seq, ms FROM records WHERE board_id = :id AND boot = :boot AND ms BETWEEN :first AND :last ORDER BY seq"
         for seq, ms in reader.stream(sql, id=board.id, boot=boot, first=first - 2, last=last + 2):
             wall_ms, unc_ms = clock.wall(ms)
-            low_ms, high_ms = wall_ms - unc_ms, wall_ms + unc_ms
+            low_ms, high_ms = interval(wall_ms, unc_ms)
             if by == SHOWN and (unc_ms < SHOWN_UNC_MS or (from_ms is None and to_ms is None)):
                 low_ms = high_ms = wall_ms
             elif by == CERTAIN:
@@ -134,7 +135,7 @@ def _latest_by_sync(reader: Reader, board: KnownBoard, clocks: LedgerClocks, boo
     )[0][0]  # fmt: skip
     if seen == boot:
         return None
-    return 1 << 62 if seen is None else sum(clocks.wall(board.id, seen, 0))
+    return 1 << 62 if seen is None else clocks.interval(board.id, seen, 0)[1]
 
 
 class _Step(NamedTuple):

@@ -127,11 +127,11 @@ def clock_doubt(reader: Reader, now: datetime, synced: bool | None) -> str:
     newest = reader.integer_rows("SELECT MAX(wall_ms - unc_ms) FROM clock_points WHERE source = :s", s=FROM_SYNCED_HOST)[0][0]
     if newest is not None and now_ms < newest - SLACK_MS:
         return f"{said}, but when it was synchronised it was {_text(newest)} already. Set the clock."
-    if newest is not None and not synced and now_ms > newest + UNSYNCED_MS:
-        return f"{said}, but it has not been synchronised since {_text(newest)}. Let it synchronise."
     for board in boards(reader):
         if text := _board_doubt(reader, board, now_ms, synced):
             return f"{said}, but {text}"
+    if newest is not None and not synced and now_ms > newest + UNSYNCED_MS:
+        return f"{said}, but it has not been synchronised since {_text(newest)}. Let it synchronise."
     return ""
 
 
@@ -141,9 +141,9 @@ def _board_doubt(reader: Reader, board: KnownBoard, now_ms: int, synced: bool | 
         "SELECT boot, ms FROM records WHERE board_id = :id ORDER BY boot DESC, seq DESC LIMIT 1", id=board.id
     )
     for boot, ms in newest:
-        wall_ms, unc_ms = LedgerClocks(reader, [board]).wall(board.id, boot, ms)
-        if now_ms < wall_ms - unc_ms - SLACK_MS:
-            return f"the newest record of {board.title} is of {_text(wall_ms)}. Set the clock."
+        earliest_ms, _ = LedgerClocks(reader, [board]).interval(board.id, boot, ms)
+        if now_ms < earliest_ms - SLACK_MS:
+            return f"the newest record of {board.title} is of {_text(earliest_ms)}. Set the clock."
     if synced:
         return ""
     points = reader.integer_rows(
