@@ -11,7 +11,10 @@ import sys
 from functools import partial
 
 from earlid import verbs
+from earlid.door import plain
 from earlid.errors import FAILED, INTERRUPTED, USAGE, UserError
+
+ERROR_MAX = 4000  # characters: it may list many ports or boards
 
 # In the order in which a newcomer needs them; verbs that are not named here follow by the alphabet.
 FIRST = ("demo", "list", "flash", "doctor", "calibrate", "watch", "review", "safe")
@@ -75,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"earlid: {error}", file=sys.stderr)
+        print(f"earlid: {plain(error, ERROR_MAX)}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         print("earlid: interrupted", file=sys.stderr)

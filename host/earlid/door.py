@@ -25,7 +25,7 @@ def claimed(identifier: str) -> str:
 
 def is_stranger(identifier: str) -> bool:
     """Whether an identifier is one under which a ledger keeps a stranger's records apart."""
-    return "." in identifier
+    return "." in identifier and is_identifier(identifier)
 
 
 def plain(text: object, most: int = TEXT_MAX) -> str:

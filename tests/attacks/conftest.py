@@ -117,10 +117,10 @@ def home(tmp_path, berlin) -> Home:
 def say(home, capsys) -> Callable[..., Said]:
     """Runs `earlid` on that ledger, in this process; what it printed until then is dropped."""
 
-    def run(*words: str) -> Said:
+    def run(*words: str, ledger: bool = True) -> Said:
         capsys.readouterr()
         try:
-            code = main([*words, "--ledger", str(home.path)])
+            code = main([*words, *(("--ledger", str(home.path)) if ledger else ())])
         except SystemExit as end:
             code = int(end.code or 0)
         return Said(code, *capsys.readouterr())

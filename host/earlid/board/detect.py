@@ -21,11 +21,13 @@ from serial.tools.list_ports_common import ListPortInfo
 from earlid.board import port_proxy
 from earlid.board.framing import LineReader
 from earlid.board.port import open_port, port_holder
+from earlid.door import plain
 from earlid.errors import UserError
 
 REPLY_TIMEOUT_S = 1.2
 RETRY_S = 0.4
 PROBES_AT_ONCE = 16
+DESCRIPTION_MAX = 60  # characters: a USB device says of itself what it likes
 PROMPT = re.compile(rb">>> ?$|raw REPL; CTRL-B to exit\r\n>$")
 _NO_WORD = {
     "no-memory": "there was no memory for it",
@@ -103,7 +105,7 @@ def describe_ports(infos: Iterable[ListPortInfo], only: str | None = None) -> li
 
 def _describe(info: ListPortInfo) -> dict[str, str]:
     vid_pid = f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None and info.pid is not None else ""
-    text = info.description if info.description and info.description != "n/a" else ""
+    text = plain(info.description, DESCRIPTION_MAX) if info.description and info.description != "n/a" else ""
     return {"port": str(info.device), "description": text, "vid_pid": vid_pid}
 
 

@@ -12,6 +12,7 @@ import serial
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
+from earlid.door import plain
 from earlid.errors import NO_BOARD, USAGE, UserError
 
 try:
@@ -98,7 +99,7 @@ def port_holder(path: str) -> str | None:
             continue
         try:
             if any(_links_to(link, target) for link in (entry / "fd").iterdir()):
-                return f"{(entry / 'comm').read_text().strip()} ({entry.name})"
+                return f"{plain((entry / 'comm').read_text(errors='replace').strip())} ({entry.name})"  # it names itself
         except OSError:  # other users' processes, or one that ended meanwhile
             continue
     return None

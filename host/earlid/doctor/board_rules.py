@@ -238,4 +238,15 @@ def _is_up(board: ExaminedBoard) -> bool:
     return board.hello.get("state") in ("closed", "open", "muted") and not board.hello.get("maintenance")
 
 
-RULES: tuple[Rule, ...] = (state, self_test, rails, microphone, faults, brown_out, has_word, old_firmware, line)
+def identity(observation: Observation) -> Iterator[Diagnosis]:
+    """Another device under a board's name."""
+    for board in observation.boards:
+        if board.stranger:
+            yield Diagnosis(
+                "stranger", board.port, f"It says that it is board {board.hello.get('board', '?')}, and is {board.stranger}.",
+                "Another device stands there, the board's flash was erased, or it has lost its key.",
+                "Find out what is plugged in. If it is your board, `earlid pair` makes it known again.",
+            )  # fmt: skip
+
+
+RULES: tuple[Rule, ...] = (identity, state, self_test, rails, microphone, faults, brown_out, has_word, old_firmware, line)

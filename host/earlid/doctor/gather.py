@@ -17,6 +17,7 @@ from earlid.board.link import BoardRefused, Link, TelemetryMessage
 from earlid.board.port import BOARD_VENDORS
 from earlid.doctor.model import ExaminedBoard, ExaminedPort, HostSystem, Observation, PortAccess
 from earlid.errors import UserError
+from earlid.ledger.strangers import stranger_text
 
 RECORDS = 64
 TELEMETRY_EVERY_MS = 100
@@ -45,6 +46,7 @@ def observe(infos: Iterable[Any], named: str | None, run_self_test: bool) -> Obs
 
 def _examine(probe: ProbeResult, run_self_test: bool) -> ExaminedBoard:
     hello: Mapping[str, Any] = probe.hello or {}
+    stranger = stranger_text(hello)
     try:
         with Link(probe.port) as link:
             hello = link.request("hello")["hi"]
@@ -53,8 +55,8 @@ def _examine(probe: ProbeResult, run_self_test: bool) -> ExaminedBoard:
             telemetry = _telemetry(link)
             hello = link.request("hello")["hi"]
     except UserError:
-        return ExaminedBoard(probe.port, hello)  # it left meanwhile: judged by its first hello
-    return ExaminedBoard(probe.port, hello, records, bits, drop_ms, telemetry)
+        return ExaminedBoard(probe.port, hello, stranger=stranger)  # it left meanwhile: judged by its first hello
+    return ExaminedBoard(probe.port, hello, records, bits, drop_ms, telemetry, stranger)
 
 
 def _newest_records(link: Link, hello: Hello) -> tuple[dict[str, Any], ...]:

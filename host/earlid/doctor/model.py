@@ -81,6 +81,7 @@ class ExaminedBoard:
         self_test: bits of a self-test made now, None when none was made.
         drop_ms: that self-test's drop time.
         telemetry: `tm` bodies of a second or more.
+        stranger: of `ledger.strangers`: that it is not the board that it says it is.
     """
 
     port: str
@@ -89,6 +90,7 @@ class ExaminedBoard:
     self_test: int | None = None
     drop_ms: int = 0
     telemetry: tuple[Telemetry, ...] = ()
+    stranger: str = ""
 
 
 @dataclass(frozen=True)

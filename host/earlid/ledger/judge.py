@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from earlid.door import is_stranger
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import KnownBoard
@@ -43,7 +44,7 @@ def judgement_from(checker: ChainChecker, board: KnownBoard | None, extra: Seque
     findings = [*checker.finish(), *extra]
     if extra:
         findings = [finding for finding in findings if finding.verdict != INTACT]
-    code = make_code(checker.seq, checker.head) if checker.count else ""
+    code = make_code(checker.seq, checker.head) if checker.count and not is_stranger(checker.board) else ""
     return Judgement(board, checker.board, checker.count, checker.seq, bool(checker.keys), findings, code)
 
 

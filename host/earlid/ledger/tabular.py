@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import IO, Any
 
+from earlid.door import cell
 from earlid.errors import USAGE, UserError
 from earlid.ledger.queries import Entry, Opening
 from earlid.ledger.time_format import iso_text
@@ -27,8 +28,9 @@ def write_csv(entries: Iterable[Entry], out: IO[str], openings: Iterable[Opening
     writer.writerow(("wall", *Entry._fields, *more))
     count = 0
     for entry in entries:
+        safe = (cell(value) if isinstance(value, str) else "" if value is None else value for value in entry)
         live = bounds.get((entry.board, entry.boot, entry.seq), (None, None)) if more else ()
-        writer.writerow((iso_text(entry.wall_ms), *("" if value is None else value for value in (*entry, *live))))
+        writer.writerow((iso_text(entry.wall_ms), *safe, *("" if value is None else value for value in live)))
         count += 1
     return count
 

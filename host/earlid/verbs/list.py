@@ -14,6 +14,7 @@ from earlid.board.consent import old_firmware_text
 from earlid.board.detect import ProbeResult, describe_ports, no_word_text, probe_all
 from earlid.board.port import candidate_ports, named_port
 from earlid.errors import NO_BOARD, UserError
+from earlid.ledger.strangers import stranger_text
 
 STATES = {
     "micropython": "MicroPython",
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         entries += describe_ports((), named)
     results = probe_all(entries)
     if args.json:
-        print(json.dumps([result.as_json() for result in results]))
+        print(json.dumps([result.as_json() | {"stranger": _stranger(result) or None} for result in results]))
     elif results:
         print("\n".join(table(results)))
     if not results:
@@ -62,12 +63,18 @@ def run(args: argparse.Namespace) -> int:
     return NO_BOARD if all(result.state == "gone" for result in results) else 0
 
 
+def _stranger(result: ProbeResult) -> str:
+    return stranger_text(result.hello) if result.hello else ""
+
+
 def state_text(result: ProbeResult) -> str:
     """The state in words, as `Earlid 0.1.0, closed` or `busy: screen (4711)`."""
     hello = result.hello or {}
     lid = f"Earlid {hello.get('fw', '?')}, {hello.get('state', '?')}" if hello else ""
     if why := no_word_text(hello):
         lid += f", no word: {why}"
+    if strange := _stranger(result):
+        lid += f", {strange}"
     if result.state == "earlid":
         return lid
     text = STATES[result.state]

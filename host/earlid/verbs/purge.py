@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from earlid.arguments import Subparsers, add_board_argument, add_json_argument, add_ledger_argument
+from earlid.door import plain
 from earlid.errors import USAGE, UserError
 from earlid.ledger.location import locate
 
@@ -127,7 +128,7 @@ def _list_receipts(args: argparse.Namespace) -> int:
     with Reader(locate(args.ledger)) as reader:
         receipts = [
             {"board": item.board, "first": item.first, "last": item.last, "count": item.records, "when": iso_text(item.at_ms),
-             "why": item.why}
+             "why": plain(item.why)}
             for item in purge_receipts(reader, pick_boards(reader, args.board))
         ]  # fmt: skip
     if args.json:

@@ -88,7 +88,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
 def _print_judgements(judgements: Sequence[Judgement]) -> None:
     for judgement in judgements:
         board = judgement.board
-        title = f"{board.name} ({board.identifier})" if board and board.name else judgement.identifier
+        title = f"{board.name} ({board.identifier})" if board and board.name else board.title if board else judgement.identifier
         print(f"{title}: {judgement.records} records" if board or judgement.records else title)
         for finding in judgement.findings:
             print(f"  {finding.say}")
