@@ -11,6 +11,7 @@ import time
 from datetime import datetime
 
 import pytest
+from earlid.ledger.store import Ledger
 
 from tests.page import chromium
 from tests.page.synthetic import household
@@ -70,6 +71,8 @@ def _heed_interrupts():
 def served(home, tmp_path):
     """(url, location, kitchen): `earlid review --serve` over three days that end now."""
     location, kitchen, _ = household(tmp_path / "live.sqlite", days=3)
+    with Ledger(location) as ledger, ledger.transaction() as connection:  # as if `watch` ran for as long as the test
+        connection.exec_driver_sql("UPDATE boards SET last_seen_ms = ?", (int(time.time() * 1000) + 3_600_000,))
     words = ["review", "--serve", "--no-browser", "--ledger", str(location.path)]
     child = subprocess.Popen(
         [sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
+from earlid.ledger.doubt import CHECK_PERCENT, SIGNS
+from earlid.ledger.lid_state import HEARD_MS
 from earlid.page import page_data
 from earlid.page.document import document
 from earlid.page.pack import pack
@@ -32,6 +34,7 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
             reason=np.where(by_word, code["word"], code["button"]), ended=np.full(openings, code["silence"]),
             live=live_ms, least=live_ms - 40, most=live_ms, outside=np.zeros(openings), cutoff=np.full(openings, 200),
             score=np.where(by_word, rng.integers(201, 255, openings), 0),
+            doubt=np.where(by_word, rng.integers(0, 101, openings), 0), signs=np.where(by_word, rng.integers(0, 32, openings), 0),
         ),
         "points": table(
             points, page_data.POINT_DTYPES,
@@ -47,7 +50,11 @@ def heavy_page(openings: int, points: int) -> str:
     header = {
         "names": list(page_data.NAMES), "gaps": [], "from": None, "to": None, "made": NOW_MS,
         "live": False, "whole": True, "revision": 0,
-        "boards": [{"board": f"{n:016x}", "name": name, "seen": NOW_MS} for n, name in enumerate(("hall", "attic"))],
+        "signs": list(SIGNS), "check": CHECK_PERCENT, "heard": HEARD_MS,
+        "boards": [
+            {"board": f"{n:016x}", "name": name, "seen": NOW_MS, "lid": "closed", "since": NOW_MS - 1000, "why": ""}
+            for n, name in enumerate(("hall", "attic"))
+        ],
         "zone": {"name": zone_name(NOW_MS), "offsets": offsets(NOW_MS - 2 * YEAR_MS, NOW_MS + YEAR_MS)}, "verdicts": [],
     }  # fmt: skip
     return document(pack(header, heavy_columns(openings, points)))

@@ -70,10 +70,13 @@ ACTS: dict[str, tuple[Act, ...]] = {
     "drag": (_drag,),
     "click on a record": (_at("#lanes", 300, 60), _at("#lanes", 500, 170), _at("#lanes", 700, 170)),
     "board": tuple(_choose("#board", value) for value in ("0", "1", "-1")),
-    "what is listed": tuple(_choose("#kind", value) for value in ("word", "unlabelled", "near-miss", "other", "openings")),
+    "what is listed": tuple(
+        _choose("#kind", value) for value in ("word", "unlabelled", "check", "near-miss", "other", "openings")
+    ),
     "page of the list": (_click("#older"), _click("#newer")),
     "day, all": (_at("#days-canvas", 400, 50), _click("button[data-span=all]")),
     "overview": (_at("#overview", 300, 10), _at("#overview", 600, 10)),
+    "was it me": (_click("[data-answer=later]"), _click("[data-answer=show]")),
     "label": (lambda page: page.evaluate(_LABEL),),
 }
 

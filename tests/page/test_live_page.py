@@ -116,7 +116,7 @@ def test_older_records_follow_the_recent_days(home, past, opened, monkeypatch):
     )
     server.start()
     page = opened(started.get(timeout=60))
-    expect(page.locator("#link")).to_have_text("Live")
+    expect(page.locator("#link")).to_contain_text("Nothing collects since ")
     assert page.evaluate("earlid.ledger.header.whole")
     page.click("button[data-span=all]")
     expect(page.locator("#range")).to_contain_text("Sep 2026 to")
@@ -127,7 +127,7 @@ def test_label_that_cannot_be_stored_shows_an_error(served, opened):
     opened.may_say.append("status of 500")  # the browser's own line
     page = opened(url)
     page.route("**/label", lambda route: route.fulfill(status=500, json={"say": "The disk is full: <b>make room</b>."}))
-    page.locator("button[data-word=No]").first.click()
+    page.locator("#list button[data-word=No]").first.click()
     page.wait_for_selector("#trouble:not([hidden])")
     assert page.locator("#trouble").inner_text() == "The disk is full: <b>make room</b>."
 
@@ -136,10 +136,10 @@ def test_pressed_button_survives_a_refresh(served, opened):
     page = opened(served[0])
     expect(page.locator("#link")).to_have_text("Live")
     page.select_option("#scope", "all")
-    button = page.locator("button[data-word=No]").first.element_handle()
+    button = page.locator("#list button[data-word=No]").first.element_handle()
     page.evaluate("earlid.main.refresh(); earlid.listing.draw()")  # as every second while the newest is in sight
     assert button.evaluate("(item) => item.isConnected")
-    page.evaluate("earlid.ledger.openings.rows = 0; earlid.listing.draw()")
+    page.evaluate("earlid.ledger.openings.rows = 0; earlid.ledger.recordsVersion += 1; earlid.listing.draw()")
     assert not button.evaluate("(item) => item.isConnected")
     assert page.locator("#list thead th").first.inner_text() == "When"
 
@@ -149,7 +149,7 @@ def test_late_content_shifts_no_button(served, opened):
     late = []
     page.route("**/verdict", lambda route: late.append(route))
     page.goto(served[0])
-    button = page.locator("#openings button[data-word=No]").first
+    button = page.locator("#list button[data-word=No]").first
     button.scroll_into_view_if_needed()
     expect(page.locator("#link")).to_have_text("Live")
     wait(lambda: page.wait_for_timeout(20) or late)

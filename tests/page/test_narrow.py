@@ -38,6 +38,7 @@ WORDY = """() => {
     }
     live.status('The server has ended: start earlid review --serve again', 'gone');
     showError('The server cannot be reached: is `earlid review --serve` still running on Donaudampfschifffahrtsgesellschaft?');
+    ledger.recordsVersion += 1;
     main.refresh();
 }"""
 LIST_SCROLLS = "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('#list').parentElement)"

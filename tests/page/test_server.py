@@ -32,6 +32,7 @@ def request(url, path="", *, method="GET", body=None, headers=None, absolute=Fal
 
 
 def label(url, value, **headers):
+    value = {"labels": [value]}
     return request(url, "label", method="POST", body=json.dumps(value), headers={"content-type": "application/json"} | headers)
 
 
@@ -103,7 +104,7 @@ def test_label_requests_are_checked_and_stored(served):
     assert kept() is False
     bad = [
         ({**good, "seq": -1}, 400), ({**good, "label": "yes"}, 400), ({**good, "boot": True}, 400), ([], 400),
-        ({**good, "seq": number + 1}, 404), ({**good, "board": "'; --"}, 404), ({**good, "more": "x" * 2000}, 413),
+        ({**good, "seq": number + 1}, 404), ({**good, "board": "'; --"}, 404), ({**good, "more": "x" * 50_000}, 413),
     ]  # fmt: skip
     for value, status in bad:
         answer = label(url, value)

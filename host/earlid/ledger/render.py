@@ -13,7 +13,7 @@ from typing import TextIO
 
 from earlid.ledger.exposure import Bounds, sum_bounds
 from earlid.ledger.queries import Entry, Opening
-from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Report
+from earlid.ledger.report import BAR_CELLS, MARKS, QUIET, Day, Report, is_doubtful
 from earlid.ledger.time_format import bounds_text, clock_text, day_text, local_day, moment_text, uncertainty_text
 from earlid.scores import score_text
 
@@ -196,14 +196,20 @@ def _show_entries(report: Report, output: TextOutput) -> None:
             _live_text(opening, narrow=narrow),
         ]
         rows.append(([cells[0], titles[opening.board] if many else "", *cells[1:], opening.ended, "", ""], "red"))
-    for entry in shown[-ROWS_SHOWN:]:
-        begin(entry.wall_ms)
+    first = sum(is_doubtful(entry.unc_ms) for entry in shown)
+    doubtful, certain = shown[:first][-ROWS_SHOWN:], shown[first:][-ROWS_SHOWN:]
+    if doubtful:
+        rows.append((["At a time that is not certain"], "bold"))
+        day = None
+    for entry in [*doubtful, *certain]:
+        if not is_doubtful(entry.unc_ms):
+            begin(entry.wall_ms)
         cells = _entry_cells(entry, opening_of.get(_identity(entry)), narrow=narrow)
         rows.append(([cells[0], titles[entry.board] if many else "", *cells[1:]], _STYLES.get(entry.event, "")))
     output.line()
     output.table(names, rows)
-    if len(shown) > ROWS_SHOWN:
-        output.line(f"{len(shown) - ROWS_SHOWN} earlier ones not shown: narrow --since/--event, or take --csv.", "dim")
+    if left := len(shown) - len(doubtful) - len(certain):
+        output.line(f"{left} earlier ones not shown: narrow --since/--event, or take --csv.", "dim")
 
 
 def _identity(entry: Entry) -> tuple[str, int, int]:
@@ -220,7 +226,7 @@ def _entry_cells(entry: Entry, opening: Opening | None, *, narrow: bool) -> list
     why = f"{entry.reason} ({entry.a})" if entry.event == "fault" else entry.reason
     if entry.event == "limited":
         why = f"{entry.a} records of a host held back"
-    time = clock_text(entry.wall_ms)
+    time = moment_text(entry.wall_ms) if is_doubtful(entry.unc_ms) else clock_text(entry.wall_ms)
     return [str(entry.seq), time, uncertainty_text(entry.unc_ms), entry.event, why, live, ended, score, label]
 
 

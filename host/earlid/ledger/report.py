@@ -21,12 +21,21 @@ from earlid.ledger.lid_state import Lid, lid_states
 from earlid.ledger.queries import Entry, Opening, RecordTotals
 from earlid.ledger.reader import Reader
 from earlid.ledger.time_format import day_start_ms, days_between, iso_text, local_day
+from earlid.ledger.wall_clock import may_lie_in
 
 BAR_CELLS = 96  # a quarter of an hour each
 # Marks of a bar, the more telling ones first: a cell shows the first that happened in it.
 MARKS = (("false", "x"), ("live", "L"), ("fault", "!"), ("word", "W"), ("button", "B"), ("near-miss", "n"), ("boot", "|"))
 QUIET = "·"
 COUNTED_EVENTS = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
+
+
+DOUBTFUL_MS = 60_000  # a time that may be off by so much is doubtful: it stands first, and counts as a maybe
+
+
+def is_doubtful(unc_ms: int) -> bool:
+    """Whether a time is too uncertain to be shown among the others."""
+    return unc_ms >= DOUBTFUL_MS
 
 
 class Day:
@@ -129,12 +138,15 @@ def make_report(
     alarms = [opening for opening in openings if opening.ended == LIVE]
     openings = [opening for opening in openings if _is_asked_for(opening, events, reasons)]
     days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
-    every = sorted((entry for entry in around if from_ms <= entry.wall_ms < to_ms), key=lambda entry: (entry.wall_ms, entry.seq))
+    every = sorted(
+        (entry for entry in around if may_lie_in(entry.wall_ms, entry.unc_ms, from_ms, to_ms)),
+        key=lambda entry: (not is_doubtful(entry.unc_ms), entry.wall_ms, entry.seq),
+    )
     entries = [entry for entry in every if (not events or entry.event in events) and (not reasons or entry.reason in reasons)]
     fill_days(days, entries, openings)
     counts = Counter((entry.event, entry.reason) for entry in entries)
     totals = RecordTotals(dict(sorted(counts.items())), len(entries))
-    live = sum_bounds(day.live for day in days)
+    live = sum_bounds(Bounds(*_within(opening, from_ms, to_ms)) for opening in openings)
     return Report(
         from_ms, to_ms, list(chosen), days, entries, openings, live, totals, find_gaps(reader, chosen),
         lid_states(reader, chosen), alarms, to_check(reader, chosen, openings), events, reasons,
@@ -192,7 +204,13 @@ def fill_days(days: list[Day], entries: Sequence[Entry], openings: Sequence[Open
 
 
 def _within(opening: Opening, from_ms: int, to_ms: int) -> tuple[int, int | None]:
-    """Bounds of what of an opening lies in a range that it reaches into; its time counts from its start on."""
+    """Bounds of what of an opening lies in a range that it may reach into; its time counts from its start on.
+
+    One of doubtful time counts whole as the most, and as the least only where it surely lies in the range.
+    """
+    early_ms, late_ms = opening.start_ms - opening.unc_ms, opening.start_ms + opening.unc_ms
+    if is_doubtful(opening.unc_ms) and not from_ms <= early_ms <= late_ms + opening.least_ms <= to_ms:
+        return 0, None if opening.most_ms is None else min(opening.most_ms, to_ms - from_ms)
 
     def clipped(span_ms: int) -> int:
         return max(0, min(opening.start_ms + span_ms, to_ms) - max(opening.start_ms, from_ms))

@@ -11,7 +11,7 @@ from importlib.resources import files
 # In this order, in one script element: each uses what stands before it.
 SCRIPTS = (
     "base.js", "zone.js", "pack.js", "ledger.js", "view.js", "paint.js", "derived.js", "lanes.js", "timeline.js",
-    "gestures.js", "days.js", "scores.js", "summary.js", "listing.js", "verdict.js", "live.js", "main.js",
+    "gestures.js", "days.js", "scores.js", "summary.js", "listing.js", "verdict.js", "check.js", "live.js", "main.js",
 )  # fmt: skip
 
 

@@ -139,7 +139,8 @@ class Feed:
             self._publish({"reload": True})
             return
         if change:
-            self._tables = None
+            if change.keys() != {"boards"}:
+                self._tables = None
             self._publish(change)
         relabelled = [key for key in before.labels.keys() | now.labels.keys() if before.labels.get(key) != now.labels.get(key)]
         if relabelled:
@@ -154,7 +155,7 @@ class Feed:
     def _new_records(self, before: LedgerState, now: LedgerState) -> Change | None:
         """New records of starts whose clocks stand; None when there are too many to tell one by one."""
         if before.boots == now.boots:
-            return {"boards": page_data.board_values(now.boards)} if before.boards != now.boards else {}
+            return {"boards": page_data.board_values(self._reader, now.boards)} if before.boards != now.boards else {}
         if sum(now.boots[key][2] - before.boots.get(key, (0, 0, 0))[2] for key in now.boots) > MAX_NEW_RECORDS:
             return None
         clocks = LedgerClocks(self._reader, now.boards)
@@ -168,7 +169,7 @@ class Feed:
         if self._to_ms is not None and from_ms >= self._to_ms:
             return {}
         rows = page_data.load_rows(self._reader, now.boards, from_ms, self._to_ms)
-        return {"boards": page_data.board_values(now.boards), "openings": rows.openings, "points": rows.points}
+        return {"boards": page_data.board_values(self._reader, now.boards), "openings": rows.openings, "points": rows.points}
 
     def _patch_labels(self, labels: list[list[Any]]) -> None:
         """Put labels into the tables at hand: a page loaded again need not wait for the whole ledger."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,10 @@ from lid import record
 from earlid.errors import FAILED, UserError
 from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
+from earlid.ledger.check import habits
+from earlid.ledger.doubt import CHECK_PERCENT, SIGNS, doubts
 from earlid.ledger.gaps import find_gaps
+from earlid.ledger.lid_state import HEARD_MS, lid_states
 from earlid.ledger.reader import Reader
 from earlid.page.pack import Columns
 from earlid.page.tz_table import offsets, zone_name
@@ -29,11 +32,11 @@ UNKNOWN = -1  # a label nobody gave, a length nobody recorded
 
 # t: Unix ms; unc: ms; live: ms to draw, UNKNOWN of what still lasts; least, most: bounds of the live time in ms, most UNKNOWN
 # where there is none; outside: 1 for a rail that was live with the lid closed; board: index into the header's boards; label:
-# 1 meant, 0 not meant.
+# 1 meant, 0 not meant; doubt, signs: of `ledger.doubt`, percent and bits.
 OPENING_DTYPES = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "live": "f8", "least": "f8", "most": "f8",
     "outside": "u1", "reason": "u1", "ended": "u1",
-    "score": "u1", "cutoff": "u4", "label": "i1",
+    "score": "u1", "cutoff": "u4", "label": "i1", "doubt": "u1", "signs": "u1",
 }  # fmt: skip
 POINT_DTYPES = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "event": "u1", "reason": "u1",
@@ -54,13 +57,14 @@ def load_rows(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None,
     index_of = {board.identifier: index for index, board in enumerate(chosen)}
     code = _CODES
     label_code = {True: 1, False: 0, None: UNKNOWN}
+    found = queries.openings(reader, chosen, from_ms, to_ms)
     openings = [
         (
             o.start_ms, o.unc_ms, index_of[o.board], o.boot, o.seq, UNKNOWN if o.lasts else o.drawn_ms,
             o.least_ms, UNKNOWN if o.most_ms is None else o.most_ms, o.outside, code[o.reason], code[o.ended], o.score,
-            o.cutoff, label_code[o.label],
+            o.cutoff, label_code[o.label], doubt.percent, doubt.signs,
         )
-        for o in queries.openings(reader, chosen, from_ms, to_ms)
+        for o, doubt in zip(found, doubts(found, habits(reader, chosen)), strict=True)
     ]  # fmt: skip
     points = [
         (
@@ -106,7 +110,10 @@ def header(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: i
     last_ms = now_ms if to_ms is None else to_ms
     return {
         "names": list(NAMES),
-        "boards": board_values(chosen),
+        "boards": board_values(reader, chosen),
+        "signs": list(SIGNS),
+        "check": CHECK_PERCENT,
+        "heard": HEARD_MS,
         "gaps": [gap._asdict() for gap in find_gaps(reader, chosen)],
         "from": from_ms,
         "to": to_ms,
@@ -115,9 +122,19 @@ def header(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: i
     }
 
 
-def board_values(chosen: Iterable[KnownBoard]) -> list[dict[str, Any]]:
-    """Boards as plain values; `seen`: when each was last there, Unix ms."""
-    return [{"board": board.identifier, "name": board.name, "seen": board.last_seen_ms} for board in chosen]
+def board_values(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any]]:
+    """Boards as plain values: `lid`, `since` and `why` of `lid_state.Lid`; `seen`: when each was last heard of. Unix ms."""
+    return [
+        {
+            "board": board.identifier,
+            "name": board.name,
+            "lid": lid.state,
+            "since": lid.since_ms,
+            "why": lid.why,
+            "seen": lid.seen_ms,
+        }
+        for board, lid in zip(chosen, lid_states(reader, chosen), strict=True)
+    ]
 
 
 def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any]]:

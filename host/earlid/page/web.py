@@ -28,7 +28,9 @@ from earlid.page.feed import Feed
 
 POLL_S = 0.7
 HEARTBEAT_S = 15.0  # a browser that left is noticed when something is sent to it
-LABEL_BYTES_MAX = 1000
+LABEL_BYTES_MAX = 40_000
+LABELS_MAX = 200
+_Word = tuple[str, int, int, bool | None]  # board, boot, number, label
 _LABEL_TEXTS = {True: "meant", False: "not meant", None: "no label"}
 
 
@@ -176,36 +178,43 @@ class _Handlers:
         async for chunk in request.stream():
             body += chunk
             if len(body) > LABEL_BYTES_MAX:
-                return JSONResponse({"say": "a label needs no more than board, boot, seq and label."}, 413)
-        request_values = _parse_label(body) if request.headers.get("content-type") == "application/json" else None
-        if request_values is None:
-            return JSONResponse({"say": "a label is JSON: board, boot, seq, and label true, false or null."}, 400)
-        board, boot, seq, label_value = request_values
+                return JSONResponse({"say": f"{LABELS_MAX} labels need no more than {LABEL_BYTES_MAX} bytes."}, 413)
+        words = _parse_labels(body) if request.headers.get("content-type") == "application/json" else None
+        if words is None:
+            say = f"labels are JSON: a list of up to {LABELS_MAX}, each with board, boot, seq, and label true, false or null."
+            return JSONResponse({"say": say}, 400)
         try:
-            if not await asyncio.to_thread(self._feed.can_label, board, boot, seq):
-                return JSONResponse({"say": f"record {seq} is no opening or near miss of this ledger."}, 404)
-            await asyncio.to_thread(self._set_label, board, boot, seq, label_value)
+            for board, boot, seq, _ in words:
+                if not await asyncio.to_thread(self._feed.can_label, board, boot, seq):
+                    return JSONResponse({"say": f"record {seq} is no opening or near miss of this ledger."}, 404)
+            await asyncio.to_thread(self._set_labels, words)
             await self._notify(-1)
         except UserError as error:
             return JSONResponse({"say": str(error)}, 500)
-        return JSONResponse({"say": f"Record {seq}: {_LABEL_TEXTS[label_value]}."})
+        say = f"Record {words[0][2]}: {_LABEL_TEXTS[words[0][3]]}." if len(words) == 1 else f"{len(words)} records are labelled."
+        return JSONResponse({"say": say})
 
-    def _set_label(self, board: str, boot: int, seq: int, label_value: bool | None) -> None:
+    def _set_labels(self, words: list[_Word]) -> None:
         if self._ledger is None:
             self._ledger = Ledger(self._feed.location)
-        self._ledger.set_label(board, boot, seq, label_value)
+        for word in words:
+            self._ledger.set_label(*word)
 
 
-def _parse_label(body: bytes) -> tuple[str, int, int, bool | None] | None:
+def _parse_labels(body: bytes) -> list[_Word] | None:
     try:
-        body_values = json.loads(body)
-        board, boot, seq, label_value = (body_values[name] for name in ("board", "boot", "seq", "label"))
+        found = json.loads(body)["labels"]
+        if type(found) is not list or not 1 <= len(found) <= LABELS_MAX:
+            return None
+        words = [tuple(word[name] for name in ("board", "boot", "seq", "label")) for word in found]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    return words if all(_is_word(*word) for word in words) else None
+
+
+def _is_word(board: Any, boot: Any, seq: Any, label: Any) -> bool:
     numbers = all(type(number) is int and 0 <= number <= 0xFFFFFFFF for number in (boot, seq))
-    if type(board) is not str or not numbers or not (label_value is None or type(label_value) is bool):
-        return None
-    return board, boot, seq, label_value
+    return type(board) is str and numbers and (label is None or type(label) is bool)
 
 
 def make_app(feed: Feed, token: str, listen: str) -> ASGIApp:

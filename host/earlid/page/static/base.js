@@ -52,6 +52,9 @@ const earlid = {};
     return `${most < 6e4 ? lower.replace(/ s$/, "") : lower} to ${earlid.durationText(Math.ceil(most / digit) * digit)}`;
   };
 
+  // The one notation of a score, as in scores.py.
+  earlid.scoreText = (score, cutoff) => `${score} of 255, cutoff ${cutoff}`;
+
   earlid.uncertaintyText = (ms) => {
     if (ms < 1000) return "";
     if (ms >= 5 * 366 * 864e5) return "or before";

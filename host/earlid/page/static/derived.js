@@ -90,6 +90,22 @@
     return found;
   });
 
+  // Rows of a table whose time is not certain, newest first.
+  const doubtful = memoise("records", (name) => {
+    const table = earlid.ledger[name];
+    const found = [];
+    for (let i = table.rows - 1; i >= 0; i -= 1) if (earlid.ledger.isDoubtful(i, table)) found.push(i);
+    return found;
+  });
+
+  // Rows of the openings that were likely not meant, the likeliest first, then the newest; whatever their labels.
+  const likely = memoise("records", () => {
+    const { openings, header } = earlid.ledger;
+    const byDoubt = Array.from({ length: 101 }, () => []);
+    for (let i = openings.rows - 1; i >= 0; i -= 1) if (openings.doubt[i] >= header.check) byDoubt[openings.doubt[i]].push(i);
+    return Int32Array.from(byDoubt.reverse().flat());
+  });
+
   // Each board's openings that have ended, and how long its lid had been open when each began: by the word, by the
   // button. Even the shortest counts a millisecond, so that it shows.
   const liveSpans = memoise("records", () => {
@@ -125,5 +141,5 @@
     return sums;
   }));
 
-  earlid.derived = { word, near, marks, cutoffs, open, outside, liveSpans, notMeantSums };
+  earlid.derived = { word, near, marks, cutoffs, open, outside, doubtful, likely, liveSpans, notMeantSums };
 }

@@ -21,11 +21,12 @@
       const long = ledger.isOpen(i) ? "its end is not recorded yet" : `live ${earlid.boundsText(table.least[i], table.most[i])}`;
       const ended = ledger.isOpen(i) ? "" : `, ended: ${ledger.nameOf(table.ended[i])}`;
       if (ledger.isOutside(i)) return [`LIVE with the lid closed${why ? ` (${why})` : ""}: ${long}${ended}`, when, last];
-      const score = why === "word" ? `Score ${table.score[i]} of 255, cutoff ${table.cutoff[i]}` : null;
-      return [`Opened${why ? ` by the ${why}` : ""}: ${long}${ended}`, when, score, last].filter(Boolean);
+      const score = why === "word" ? `Score ${earlid.scoreText(table.score[i], table.cutoff[i])}` : null;
+      const signs = table.label[i] < 0 && table.doubt[i] >= ledger.header.check ? `Doubtful: ${earlid.check.signsOf(i)}` : null;
+      return [`Opened${why ? ` by the ${why}` : ""}: ${long}${ended}`, when, score, signs, last].filter(Boolean);
     }
     const event = ledger.nameOf(table.event[i]);
-    if (event === "near-miss") return [`Near miss: the lid stayed closed${ledger.whyOf(i) === "refractory" ? ", so soon after the last word" : ""}`, when, `Score ${table.score[i]} of 255, cutoff ${table.b[i]}`, last];
+    if (event === "near-miss") return [`Near miss: the lid stayed closed${ledger.whyOf(i) === "refractory" ? ", so soon after the last word" : ""}`, when, `Score ${earlid.scoreText(table.score[i], table.b[i])}`, last];
     return [`${event}${ledger.whyOf(i) ? `: ${ledger.whyOf(i)}` : ""}`, when, last];
   };
 
@@ -43,8 +44,22 @@
     box.style.top = `${y + 18}px`;
   };
 
+  // What is chosen, in words below the timeline, with its label; and said.
+  const HINT = "Choose an opening, in the timeline or in the table: what is known of it stands here.";
+  const details = () => {
+    const item = earlid.view.selected;
+    const lines = item ? describe(item) : [];
+    const key = [...lines, item?.board, item?.boot, item?.seq].join();
+    if ($("details").dataset.key === key) return;
+    $("details").dataset.key = key;
+    const [first, ...rest] = lines;
+    const buttons = lines.length && earlid.ledger.live && earlid.check.buttons(item);
+    $("details").replaceChildren(...(lines.length ? [el("strong", {}, first), ...rest.map((text) => el("span", {}, text)), buttons || ""] : [HINT]));
+  };
+
   const select = (item) => {
     earlid.view.select(item);
+    details();
     if (item) earlid.announce(describe(item).join(". "));
   };
 
@@ -185,5 +200,5 @@
     });
   };
 
-  earlid.gestures = { start, describe };
+  earlid.gestures = { start, describe, details };
 }

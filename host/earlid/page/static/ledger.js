@@ -42,7 +42,8 @@
         if (at >= 0) table.label[at] = label;
       }
     }
-    invalidate(Boolean(change.openings || change.points || change.boards));
+    const records = Boolean(change.openings || change.points || (change.boards && ledger.anyOpen()));
+    if (records || change.labels) invalidate(records);
     return true;
   };
 
@@ -64,9 +65,18 @@
   };
   ledger.isOpen = (i) => ledger.openings.live[i] < 0;
   ledger.isOutside = (i) => ledger.openings.outside[i] === 1;
+  // Of a time that is not certain, an opening counts as a maybe wherever it may lie (report.py has the same).
+  const DOUBTFUL_MS = 6e4;
+  const isDoubtful = (i, table = ledger.openings) => table.unc[i] >= DOUBTFUL_MS;
+  ledger.isDoubtful = isDoubtful;
+  ledger.mayLieIn = (i, t0, t1, table = ledger.openings) => {
+    const end = table === ledger.openings ? ledger.endOf(i) : table.t[i];
+    return table.t[i] - table.unc[i] < t1 && end + table.unc[i] >= t0;
+  };
   // Bounds of what of an opening lies in a range: [least, most], most Infinity where nothing bounds it.
   ledger.boundsOf = (i, t0, t1) => {
-    const { t, least, most } = ledger.openings;
+    const { t, least, most, unc } = ledger.openings;
+    if (isDoubtful(i) && !(t[i] - unc[i] >= t0 && t[i] + unc[i] + least[i] <= t1)) return [0, most[i] < 0 ? Infinity : Math.min(most[i], t1 - t0)];
     const clip = (ms) => Math.max(0, Math.min(t[i] + ms, t1) - Math.max(t[i], t0));
     return [clip(least[i]), most[i] < 0 ? Infinity : clip(ledger.isOpen(i) ? ledger.endOf(i) - t[i] : most[i])];
   };
@@ -91,15 +101,19 @@
   ledger.totals = (t0, t1, only) => {
     const { openings, points } = ledger;
     const sum = { least_ms: 0, most_ms: 0, outside: 0, openings: 0, word: 0, button: 0, notMeant: 0, near: 0, faults: 0, boots: 0, mutes: 0 };
+    const addLive = (i) => {
+      const [least_ms, most_ms] = ledger.boundsOf(i, t0, t1);
+      sum.least_ms += least_ms;
+      sum.most_ms += most_ms;
+      if (ledger.isOutside(i)) sum.outside += 1;
+    };
+    for (const i of earlid.derived.doubtful("openings")) {
+      if ((only < 0 || openings.board[i] === only) && ledger.mayLieIn(i, t0, t1)) addLive(i);
+    }
     let [first, end] = ledger.openingsBetween(t0, t1);
     for (let i = first; i < end; i += 1) {
       if (only >= 0 && openings.board[i] !== only) continue;
-      if (ledger.endOf(i) >= t0) {
-        const [least_ms, most_ms] = ledger.boundsOf(i, t0, t1);
-        sum.least_ms += least_ms;
-        sum.most_ms += most_ms;
-        if (ledger.isOutside(i)) sum.outside += 1;
-      }
+      if (ledger.endOf(i) >= t0 && !isDoubtful(i)) addLive(i);
       if (openings.t[i] < t0 || ledger.isOutside(i)) continue;
       sum.openings += 1;
       if (openings.reason[i] === code.word) sum.word += 1;
@@ -176,22 +190,18 @@
     return mutes;
   };
 
-  // What a board's last records say its lid is: [word, since].
-  ledger.lidState = (board) => {
-    const { openings, points } = ledger;
-    let opened = openings.rows - 1;
-    while (opened >= 0 && openings.board[opened] !== board) opened -= 1;
-    for (let i = opened; i >= Math.max(0, opened - 50); i -= 1) {
-      if (openings.board[i] === board && ledger.isOpen(i) && ledger.isOutside(i)) return ["live", openings.t[i]];
-    }
-    if (opened >= 0 && ledger.isOpen(opened)) return ["open", openings.t[opened]];
-    let last = points.rows - 1;
-    const kinds = [code.mute, code.unmute, code.boot];
-    while (last >= 0 && !(points.board[last] === board && kinds.includes(points.event[last]))) last -= 1;
-    const closed_ms = opened >= 0 ? ledger.endOf(opened) : -Infinity;
-    if (last >= 0 && points.event[last] === code.mute && points.t[last] >= closed_ms - 1000) return ["muted", points.t[last]];
-    const since = Math.max(closed_ms, last >= 0 ? points.t[last] : -Infinity);
-    return since > -Infinity ? ["closed", since] : ["unknown", 0];
+  // What a board's lid is, as lid_state.py tells it: {state, alarm, text}, state "unknown" while nobody hears of the board.
+  const LIDS = { live: "LIVE with its lid closed", "maybe live": "maybe live", open: "open: live", muted: "muted by its switch", closed: "closed" };
+  ledger.heard = (number) => ledger.now() - ledger.boards[number].seen <= ledger.header.heard;
+  ledger.lidOf = (number) => {
+    const { zone } = earlid;
+    const { lid, since, why, seen } = ledger.boards[number];
+    const when = (ms) => `${zone.dayNumber(ms) === zone.dayNumber(ledger.now()) ? "" : `${zone.dateText(ms)}, `}${zone.timeText(ms)}`;
+    const word = lid === "fault" ? `FAULT (${why})` : LIDS[lid];
+    const grave = ["live", "maybe live", "fault"].includes(lid);
+    if (ledger.heard(number)) return { state: lid || "unknown", alarm: grave, text: word ? `${word} since ${when(since)}` : "no record of its lid" };
+    const last = lid === "open" ? "open then: maybe live" : `${word ?? "no record of it"} then`;
+    return { state: "unknown", alarm: grave || lid === "open", text: `unknown since ${when(seen)}, ${last}` };
   };
 
   earlid.ledger = ledger;

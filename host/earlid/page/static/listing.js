@@ -3,6 +3,8 @@
 {
   const { $, el } = earlid;
   const PAGE = 25;
+  const BULK_MOST = 500;
+  const PRINT_MOST = 5000;
   let page = 0;
   let lastQuery = "";
   let drawn = "";
@@ -16,6 +18,7 @@
       word: (i) => openings.reason[i] === code.word,
       button: (i) => openings.reason[i] === code.button,
       unlabelled: (i) => openings.label[i] < 0 && !isOutside(i),
+      check: (i) => openings.label[i] < 0 && openings.doubt[i] >= ledger.header.check,
       false: (i) => openings.label[i] === 0,
     };
     if (kind in tests) return { kind: "opening", table: openings, fits: tests[kind] };
@@ -23,8 +26,9 @@
     return { kind: kind === "near-miss" ? "near-miss" : "other", table: points, fits: kind === "near-miss" ? near : (i) => !near(i) };
   };
 
-  // The rows asked for, newest first, a rail that was live with the lid closed before all: how many, and those of one page.
-  const rows = ({ table, fits }) => {
+  // The rows asked for, newest first, before them a rail that was live with the lid closed and what has no certain time: how
+  // many, and those of one page.
+  const rows = ({ table, fits }, size = PAGE) => {
     const { view } = earlid;
     const all = $("scope").value === "all";
     const [first, end] = all ? [0, table.rows] : [table.lowerBound(view.t0), table.lowerBound(view.t1)];
@@ -32,13 +36,16 @@
     let count = 0;
     const take = (i) => {
       if ((view.board >= 0 && table.board[i] !== view.board) || !fits(i)) return;
-      if (count >= page * PAGE && found.length < PAGE) found.push(i);
+      if (count >= page * size && found.length < size) found.push(i);
       count += 1;
     };
     const { ledger, derived } = earlid;
-    const outside = table === ledger.openings ? derived.outside() : [];
-    for (const i of outside) if (all || (i < end && ledger.endOf(i) >= view.t0)) take(i);
-    for (let i = end - 1; i >= first; i -= 1) if (!outside.length || !ledger.isOutside(i)) take(i);
+    const isOutside = table === ledger.openings ? ledger.isOutside : () => false;
+    if (table === ledger.openings) for (const i of derived.outside()) if (all || ledger.mayLieIn(i, view.t0, view.t1)) take(i);
+    for (const i of derived.doubtful(table === ledger.openings ? "openings" : "points")) {
+      if (!isOutside(i) && (all || ledger.mayLieIn(i, view.t0, view.t1, table))) take(i);
+    }
+    for (let i = end - 1; i >= first; i -= 1) if (!isOutside(i) && !ledger.isDoubtful(i, table)) take(i);
     return [count, found];
   };
 
@@ -59,34 +66,17 @@
   const cells = (kind, table, i) => {
     const { ledger } = earlid;
     const seq = String(table.seq[i]);
-    if (kind === "near-miss") return [`${table.score[i]} / ${table.b[i]}`, seq, labelButtons(kind, table, i)];
+    if (kind === "near-miss") return [earlid.scoreText(table.score[i], table.b[i]), seq, labelButtons(kind, table, i)];
     if (kind === "other") return [ledger.nameOf(table.event[i]), ledger.whyOf(i), seq];
     const reason = ledger.nameOf(table.reason[i]);
     const ended = ledger.nameOf(table.ended[i]);
     const live = ledger.isOpen(i) ? (ledger.isOutside(i) ? "LIVE" : "open") : earlid.boundsText(table.least[i], table.most[i]);
-    const score = reason === "word" ? `${table.score[i]} / ${table.cutoff[i]}` : "";
+    const score = reason === "word" ? earlid.scoreText(table.score[i], table.cutoff[i]) : "";
     const label = ledger.isOutside(i) ? "" : labelButtons(kind, table, i);
     return [reasonBadge(reason), live, ledger.isOpen(i) ? "not recorded yet" : ended, score, seq, label];
   };
 
-  const labelButtons = (kind, table, i) => {
-    const item = { board: table.board[i], boot: table.boot[i], seq: table.seq[i] };
-    const label = table.label[i];
-    if (!earlid.ledger.live) return el("span", { class: label === 0 ? "not" : "" }, { 1: "yes", 0: "no" }[label] ?? "–");
-    const button = (text, value) => {
-      const pressed = label === value;
-      return el(
-        "button",
-        {
-          type: "button", class: "answer", "aria-pressed": String(pressed), "data-word": text,
-          "aria-label": `${kind === "opening" ? "Opening" : "Near miss"} ${item.seq}: ${value ? "it was meant" : "it was not meant"}`,
-          onclick: () => earlid.live.setLabel(item, pressed ? null : Boolean(value)),
-        },
-        text,
-      );
-    };
-    return el("span", { class: "joined" }, button("Yes", 1), button("No", 0));
-  };
+  const labelButtons = (kind, table, i) => earlid.check.buttons({ kind, board: table.board[i], boot: table.boot[i], seq: table.seq[i] });
 
   const row = (kind, table, i) => {
     const { ledger, zone, view } = earlid;
@@ -110,6 +100,7 @@
     const { view } = earlid;
     if (view.t1 - view.t0 > 4 * 36e5) view.set(item.t - 30 * 6e4, item.t + 30 * 6e4);
     view.select(item);
+    earlid.gestures.details();
     $("timeline").scrollIntoView({ block: "start" });
     $("lanes").focus({ preventScroll: true });
     earlid.announce(earlid.gestures.describe(item).join(". "));
@@ -148,9 +139,41 @@
     $("older").disabled = page + 1 >= pages;
     $("openings").querySelector("nav").hidden = pages === 1;
     $("how").hidden = earlid.ledger.live;
+    bulk(what, count);
+  };
+
+  // One word for everything listed that has none yet.
+  let listed = [];
+  const bulk = (what, count) => {
+    const { table, kind } = what;
+    const one = page;
+    page = 0;
+    listed = !earlid.ledger.live || kind !== "opening" || count > BULK_MOST ? []
+      : rows(what, BULK_MOST)[1].filter((i) => table.label[i] < 0 && !earlid.ledger.isOutside(i)).map((i) => earlid.timeline.itemOf("opening", i));
+    page = one;
+    $("bulk").hidden = listed.length < 2;
+    $("bulk-count").textContent = `All ${listed.length} without a label:`;
+  };
+
+  // Printed are all rows of the time shown, not one page of them.
+  const printAll = (whole) => {
+    const what = chosenKind();
+    const one = page;
+    if (whole) page = 0;
+    const [count, found] = rows(what, whole ? PRINT_MOST : PAGE);
+    page = one;
+    $("list").tBodies[0].replaceChildren(...found.map((i) => row(what.kind, what.table, i)));
+    drawn = "";
+    $("printed").hidden = !whole || count <= PRINT_MOST;
+    $("printed").textContent = `${earlid.countText(count - PRINT_MOST, "earlier record")} not printed: choose a shorter time.`;
   };
 
   const start = () => {
+    addEventListener("beforeprint", () => printAll(true));
+    addEventListener("afterprint", () => printAll(false));
+    for (const button of document.querySelectorAll("#bulk button")) {
+      button.addEventListener("click", () => earlid.check.label(listed, button.dataset.word === "Yes"));
+    }
     $("how").textContent = "To say that an opening was not meant: earlid review label NUMBER false, or click in earlid review --serve.";
     for (const id of ["kind", "scope"]) $(id).addEventListener("change", draw);
     $("newer").addEventListener("click", () => turnPage(-1));
@@ -163,5 +186,5 @@
     draw();
   };
 
-  earlid.listing = { draw, start };
+  earlid.listing = { draw, start, show };
 }

@@ -21,15 +21,20 @@
   // Packed data: all, or the last days where all would take long ("data?recent").
   const fetchBlock = async (path = "data") => new Uint8Array(await (await request(path)).arrayBuffer());
 
-  const setLabel = async (item, word) => {
-    const body = JSON.stringify({ board: earlid.ledger.boards[item.board].board, boot: item.boot, seq: item.seq, label: word });
+  // Labels as [item, word], word true, false or null; true when the server has them.
+  const CHUNK = 200;
+  const setLabels = async (words) => {
     try {
-      const reply = await request("label", { method: "POST", headers: { "content-type": "application/json" }, body });
+      for (let at = 0; at < words.length; at += CHUNK) {
+        const labels = words.slice(at, at + CHUNK).map(([item, label]) => ({ board: earlid.ledger.boards[item.board].board, boot: item.boot, seq: item.seq, label }));
+        await request("label", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ labels }) });
+        applyChange({ labels: labels.map(({ board, boot, seq, label }) => [board, boot, seq, label === null ? -1 : Number(label)]) });
+      }
       earlid.showError("");
-      earlid.announce(reply.say);
-      applyChange({ labels: [[earlid.ledger.boards[item.board].board, item.boot, item.seq, word === null ? -1 : Number(word)]] });
+      return true;
     } catch (error) {
       earlid.showError(error.message);
+      return false;
     }
   };
 
@@ -53,9 +58,18 @@
     $("link").dataset.state = state;
   };
 
+  // "Live" is only what somebody collects.
+  const badge = () => {
+    const { ledger, zone } = earlid;
+    if (source?.readyState !== EventSource.OPEN) return;
+    const seen = ledger.boards.reduce((newest, board) => Math.max(newest, board.seen), 0);
+    if (ledger.boards.some((_, number) => ledger.heard(number))) status("Live", "live");
+    else status(`Nothing collects${seen ? ` since ${zone.dateText(seen)}, ${zone.timeText(seen)}` : ""}: run earlid watch`, "idle");
+  };
+
   const listen = () => {
     source = new EventSource(`events?since=${earlid.ledger.header.revision}`);
-    source.addEventListener("open", () => status("Live", "live"));
+    source.addEventListener("open", badge);
     source.addEventListener("message", (event) => applyChange(JSON.parse(event.data)));
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED) status("The server has ended: start earlid review --serve again", "gone");
@@ -63,5 +77,5 @@
     });
   };
 
-  earlid.live = { request, fetchBlock, setLabel, listen, status };
+  earlid.live = { request, fetchBlock, setLabels, listen, badge, status };
 }

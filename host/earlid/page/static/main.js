@@ -12,6 +12,8 @@
     }
     earlid.summary.refresh();
     earlid.days.refresh();
+    earlid.check.draw();
+    earlid.gestures.details();
     view.changed();
   };
 
@@ -44,7 +46,7 @@
     view.onSettled(earlid.summary.settled);
     view.onSettled(earlid.scores.draw);
     view.onSettled(earlid.listing.draw);
-    for (const part of ["gestures", "days", "summary", "listing"]) earlid[part].start();
+    for (const part of ["gestures", "days", "summary", "listing", "check"]) earlid[part].start();
     view.start();
     refresh();
     requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("earlid drawn")));
@@ -61,6 +63,8 @@
     earlid.verdict.fetchAgain();
     setInterval(() => {
       if (ledger.anyOpen() || view.followsNewest) view.changed();
+      earlid.live.badge();
+      earlid.summary.lids();
       if (ledger.anyOpen()) earlid.summary.top();
     }, 1000);
   };

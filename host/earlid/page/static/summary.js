@@ -2,10 +2,6 @@
 // The sentence at the top, the boards, and the sums of the time shown.
 {
   const { $, el } = earlid;
-  const STATES = {
-    live: "LIVE with its lid closed", open: "open: live", closed: "closed", muted: "muted by its switch", unknown: "no record of its lid",
-  };
-
   const together = (text) => text.replaceAll(" ", "\u00a0");
 
   const lastOpening = () => {
@@ -24,7 +20,7 @@
     const today = ledger.live && day === zone.dayNumber(ledger.now());
     const when = today ? "Today" : `On ${zone.dateText(high)}`;
     const whose = ledger.boards.length > 1 && view.board < 0 ? "your microphones were" : "your microphone was";
-    if (!ledger.boards.length) return "The ledger has no board yet: run `earlid watch` with a board plugged in.";
+    if (!ledger.boards.length) return "The ledger has no board yet: run earlid watch with a board plugged in.";
     if (!sum.openings && !sum.outside && !sum.most_ms) {
       const near = sum.near ? `, only ${earlid.countText(sum.near, "near miss", "near misses")}` : "";
       return `${when} no opening is recorded${near}.${lastOpening()}`;
@@ -37,21 +33,19 @@
   };
 
   const boards = () => {
-    const { ledger, zone } = earlid;
-    const today = zone.dayNumber(ledger.now());
+    const { ledger } = earlid;
+    const alarms = [];
     const items = ledger.boards.map((board, number) => {
-      const [state, since] = ledger.lidState(number);
-      const when = state === "unknown" ? "" : `since ${zone.dayNumber(since) === today ? "" : `${zone.shortDate(since)}, `}${zone.timeText(since)}`;
-      const late = board.seen - since > 6e4;
-      const seen = !late ? null : `last heard of ${zone.dayNumber(board.seen) === today ? "" : `${zone.shortDate(board.seen)}, `}${zone.timeText(board.seen)}`;
+      const { state, alarm, text } = ledger.lidOf(number);
+      if (alarm) alarms.push(`${ledger.titleOf(number)}: ${text}.`);
       return el(
-        "li", { "data-state": state },
-        el("i", { "aria-hidden": "true" }), el("strong", {}, ledger.titleOf(number)),
-        el("span", {}, `${STATES[state]} ${when}`.trim()), seen && el("small", {}, seen),
+        "li", { "data-state": state, class: alarm && "alarm" },
+        el("i", { "aria-hidden": "true" }), el("strong", {}, ledger.titleOf(number)), el("span", {}, text),
         earlid.verdict.broken.has(board.board) ? el("a", { class: "bad", href: "#verdict" }, "its chain is broken") : null,
       );
     });
     $("boards").replaceChildren(...items);
+    if ($("alarms").textContent !== alarms.join(" ")) $("alarms").textContent = alarms.join(" ");
   };
 
   const tiles = () => {
@@ -124,10 +118,20 @@
     $("board").addEventListener("change", () => {
       earlid.view.board = Number($("board").value);
       top();
+      earlid.check.draw();
       earlid.days.refresh();
       earlid.view.changed();
     });
   };
 
-  earlid.summary = { refresh, top, range, settled, start };
+  // What a lid is turns with time alone, too.
+  let lidsShown = "";
+  const lids = () => {
+    const text = earlid.ledger.boards.map((_, number) => earlid.ledger.lidOf(number).text).join();
+    if (text === lidsShown) return;
+    lidsShown = text;
+    boards();
+  };
+
+  earlid.summary = { refresh, top, lids, range, settled, start };
 }

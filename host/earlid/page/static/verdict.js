@@ -22,11 +22,11 @@
       const code = judgement.code ? el("p", { class: "hint" }, `${sum} Head now, to write down: `, el("code", {}, judgement.code)) : null;
       return [head, el("ul", {}, ...sentences), code];
     });
-    const missing = ledger.header.gaps.length
-      ? el("p", { class: "hint" }, `${earlid.countText(ledger.header.gaps.length, "gap")} in the numbers of the records kept.`)
-      : null;
-    $("verdicts").replaceChildren(...parts.filter(Boolean), missing ?? "");
-    if (!judgements.length) $("verdicts").replaceChildren(el("p", { class: "hint" }, "No records to judge."));
+    const nameOf = (id) => ledger.boards.find((board) => board.board === id)?.name || id;
+    const gaps = ledger.header.gaps.map(({ board, first, last }) => el("li", {}, `${nameOf(board)}: records ${first} to ${last} are missing.`));
+    const missing = gaps.length ? [el("h3", { class: "bad" }, el("i", { "aria-hidden": "true" }), earlid.countText(gaps.length, "gap")), el("ul", {}, ...gaps)] : [];
+    $("verdicts").replaceChildren(...parts.filter(Boolean), ...missing);
+    if (!judgements.length) $("verdicts").replaceChildren(el("p", { class: "hint" }, "No records to judge yet."));
   };
 
   const fetchAgain = async () => {
