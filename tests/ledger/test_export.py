@@ -18,7 +18,8 @@ from earlid.ledger.store import Head, Ledger
 from synthetic_chains import BOARD, KEY, dump, life
 
 T = 1_780_000_000_000
-TABLES = ("records", "purges", "anchors", "labels", "clock_points", "tallies", "boots")
+# Tables and how many of their columns an import brings: when a record was taken is when this computer took it.
+TABLES = {"records": -1, "purges": None, "labels": None, "clock_points": None, "tallies": None, "boots": -2}
 
 
 @pytest.fixture
@@ -44,12 +45,12 @@ def exported(filled, tmp_path):
     return path
 
 
-def test_exported_ledger_imports_unchanged(filled, exported, tmp_path):
+def test_exported_ledger_imports_with_all_that_its_chain_vouches_for(filled, exported, tmp_path):
     other = locate(str(tmp_path / "other.sqlite"))
     for _ in range(2):
         assert main(["export", "--import", str(exported), "--ledger", str(other.path)]) == 0
-        for table in TABLES:
-            assert dump(other, table) == dump(filled, table), table
+        for table, columns in TABLES.items():
+            assert [row[:columns] for row in dump(other, table)] == [row[:columns] for row in dump(filled, table)], table
     with Reader(other) as reader:
         assert [board.title for board in boards(reader)] == ["kitchen", "ffff"]
     assert stat.S_IMODE(exported.stat().st_mode) == 0o600

@@ -99,6 +99,12 @@ class ChainChecker:
         for row in rows:
             self._check_row(row)
 
+    def add_purge(self, run: PurgedRun) -> None:
+        """Know of one more purge, which lies behind every row that was fed and before the next."""
+        self.purges = [*self.purges, run]
+        self._purges.insert(0, run)
+        self._purges.sort(key=lambda item: (item.boot_from, item.seq_from))
+
     def _check_row(self, row: tuple[Any, ...]) -> None:
         boot, seq, link, mac = row[1], row[2], row[LINK], row[LINK + 1]
         if not (type(boot) is type(seq) is int and isinstance(link, bytes) and isinstance(mac, bytes)):

@@ -16,15 +16,15 @@ from typing import IO, Any
 
 from lid import record
 
+from earlid.door import is_identifier, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
 from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import KnownBoard
-from earlid.ledger.chain import ALTERED, ChainChecker, PurgedRun
+from earlid.ledger.chain import ChainChecker, PurgedRun
 from earlid.ledger.judge import Judgement, judgement_from
 from earlid.ledger.keys import read_keys
 from earlid.ledger.reader import Reader
-from earlid.ledger.store import Ledger
 from earlid.ledger.version import FROM_RECORDS
 
 FORMAT = 1
@@ -92,8 +92,18 @@ def _write_line(out: IO[str], body: dict[str, Any]) -> None:
     out.write(json.dumps(body, separators=(",", ":")) + "\n")
 
 
-def _from_hex(link: str | None) -> bytes | None:
-    return None if link is None else bytes.fromhex(link)
+def _checked(name: str, value: Any) -> Any:
+    """A value of a header's table as the ledger keeps it; ValueError or TypeError when it is none."""
+    if name in _LINK_COLUMNS:
+        link = None if value is None and name == "head_before" else bytes.fromhex(value)
+        if link is not None and len(link) != record.LINK_BYTES:
+            raise ValueError("a link of another length")
+        return link
+    if name == "why" and isinstance(value, str):
+        return plain(value)
+    if type(value) is not int or not 0 <= value < 1 << 53:
+        raise ValueError(f"{name} is no number")
+    return value
 
 
 def _links_in_hex(values: dict[str, Any]) -> dict[str, Any]:
@@ -127,8 +137,9 @@ def read_sections(path: Path) -> Iterator[Section]:
                 else:
                     if body.get("end") != section.board or body.get("count") != count:
                         raise _truncated(path, section.board)
-                    yield section
-                    section.slots, section.taken_ms = [], []
+                    if section.slots:
+                        yield section
+                        section.slots, section.taken_ms = [], []
                     yield section
                     section = None
     except (OSError, UnicodeDecodeError) as error:
@@ -153,12 +164,13 @@ def _read_header(path: Path, body: dict[str, Any]) -> Section:
         raise UserError(f"{path} is of a format this Earlid does not know ({body.get('format')}): update Earlid.", USAGE)
     try:
         tables = {
-            table: [
-                {name: _from_hex(row[name]) if name in _LINK_COLUMNS else row[name] for name in columns} for row in body[table]
-            ]
+            table: [{name: _checked(name, row[name]) for name in columns} for row in body[table]]
             for table, columns in _HEADER_TABLES.items()
         }
-        return Section(str(body["board"]), body["name"], tables)
+        board, name = body["board"], body["name"]
+        if not is_identifier(board) or not isinstance(name, str | None):
+            raise ValueError("no identifier, or no name")
+        return Section(board, name, tables)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: the header of a board is damaged ({error}).", LEDGER_BROKEN) from error
 
@@ -205,35 +217,3 @@ def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] =
             if checker not in owners:
                 del checker.typed_matches[anchor]
     return [judgement_from(checker, None) for checker in checkers]
-
-
-def import_file(path: Path, ledger: Ledger) -> dict[str, int]:
-    """Import an export into a ledger, once its chains are judged; idempotent: what is there already stays as it is.
-
-    Returns:
-        Board -> number of new records.
-
-    Raises:
-        UserError: code 4 when a chain is altered, or a record is in the ledger with other content; then nothing of that
-            batch is taken.
-    """
-    for judgement in judge_file(path):
-        for finding in judgement.findings:
-            if finding.verdict == ALTERED:
-                raise UserError(f"nothing imported. Board {judgement.identifier}: {finding.say}", LEDGER_BROKEN)
-    added: dict[str, int] = {}
-    section = None
-    for batch in read_sections(path):
-        if batch is not section:
-            section = batch
-            ledger.restore_rows(section.board, section.tables, section.name)
-        result = ledger.add(section.board, section.slots, section.taken_ms, kind="import")
-        if result.conflicts:
-            boot, seq = result.conflicts[0]
-            raise UserError(
-                f"record {seq} (start {boot}) of board {section.board} is in the ledger with another content than in "
-                f"{path}: `earlid verify` says which of the two holds.",
-                LEDGER_BROKEN,
-            )
-        added[section.board] = added.get(section.board, 0) + result.new
-    return added

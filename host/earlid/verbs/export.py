@@ -94,13 +94,23 @@ def _open_output(name: str | None) -> AbstractContextManager[IO[Any]]:
 
 
 def _import_file(args: argparse.Namespace) -> int:
-    from earlid.ledger.jsonl import import_file
+    from earlid.ledger.importer import import_file
     from earlid.ledger.store import Ledger
 
     with Ledger(locate(args.ledger)) as ledger:
-        added = import_file(Path(args.source), ledger)
-    for board, count in added.items():
-        print(f"{board}: {count} new records", file=sys.stderr)
+        done = import_file(Path(args.source), ledger)
+    for board, new, left_out, purges_left_out in done:
+        print(f"{board}: {new} new records", file=sys.stderr)
+        if left_out:
+            print(
+                f"{board}: {left_out} records were left out: nothing links them with those that are here, and they do not bear "
+                "the mark of the board's key. Import what lies between, or pair the board.",
+                file=sys.stderr,
+            )
+        if purges_left_out:
+            print(f"{board}: {purges_left_out} purges were left out: they do not fit between accepted records.", file=sys.stderr)
+    if not done:
+        print("nothing to import", file=sys.stderr)
     return 0
 
 
