@@ -7,7 +7,6 @@ import json
 
 import pytest
 from earlid.cli import main
-from earlid.ledger.jsonl import FORMAT
 from earlid.ledger.keys import save_key
 from earlid.ledger.location import locate
 from earlid.ledger.store import Ledger
@@ -22,7 +21,7 @@ NOBODY = bytes(range(100, 132))
 
 def header(board, name=None, **tables):
     every = {"purges": [], "anchors": [], "labels": [], "clock_points": []} | tables
-    return {"earlid": "ledger", "format": FORMAT, "board": board, "name": name} | every
+    return {"earlid": "ledger", "format": 1, "board": board, "name": name} | every
 
 
 def section(board, slots=(), name=None, **tables):

@@ -10,6 +10,7 @@ import stat
 import pytest
 from earlid.cli import main
 from earlid.ledger import keys, purge
+from earlid.ledger.acts import Act
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.boards import boards
 from earlid.ledger.location import locate
@@ -90,6 +91,14 @@ def _cut(lines):
     del lines[-1]
 
 
+def _drop_act(lines):
+    del lines[-2]
+
+
+def _no_act(lines):
+    lines[-2] = lines[-2].replace('"act":["', '"act":[7,"')
+
+
 def _half_a_line(lines):
     lines[-1] = lines[-1][:9]
 
@@ -103,7 +112,7 @@ def _no_header(lines):
 
 
 def _other_format(lines):
-    lines[0] = lines[0].replace('"format":1', '"format":9')
+    lines[0] = lines[0].replace('"format":2', '"format":9')
 
 
 def _header_damaged(lines):
@@ -114,8 +123,10 @@ def _header_damaged(lines):
     ("change", "code", "output"),
     [
         (_edit_record, 4, "Altered at"),
-        (_drop_record, 4, "cut short or records were taken out"),
+        (_drop_record, 4, "cut short or lines were taken out"),
         (_cut, 4, "cut short"),
+        (_drop_act, 4, "cut short or lines were taken out of it: its acts do not fit"),
+        (_no_act, 4, "no act"),
         (_half_a_line, 4, "no line of an export"),
         (_no_record, 4, "no record"),
         (_no_header, 2, "no export"),
@@ -134,6 +145,30 @@ def test_altered_export_is_refused(exported, tmp_path, capsys, change, code, out
         assert output in captured.out + captured.err
     with Reader(locate(str(other))) as reader:
         assert reader.rows("SELECT COUNT(*) FROM records") == [(0,)]
+
+
+def test_export_carries_the_acts_and_of_other_boards_their_hashes(filled, tmp_path, capsys):
+    path, where = tmp_path / "one.jsonl", filled.url or str(filled.path)
+    assert main(["export", "-o", str(path), "--board", "kitchen", "--ledger", where]) == 0
+    *lines, last = map(json.loads, path.read_text().splitlines())
+    made = [line["act"] for line in lines if "act" in line]
+    with Reader(filled) as reader:
+        rows = reader.rows(f"SELECT {', '.join(Act._fields)} FROM acts ORDER BY place")
+    assert last == {"acts": len(rows)}
+    assert [act[:4] for act in made] == [list(row[:4]) for row in rows]
+    assert [act[5:] for act in made] == [[bytes(value).hex() for value in row[5:]] for row in rows]
+    left_out = [row for act, row in zip(made, rows, strict=True) if act[4] != row[4]]
+    assert [json.loads(row[4])["board"] for row in left_out] == ["ffff"]
+    assert "ffff" not in path.read_text()
+    assert main(["verify", str(path)]) == 0
+
+
+def test_export_of_format_1_still_imports(exported, tmp_path, capsys):
+    lines = [line for line in exported.read_text().splitlines(keepends=True) if not line.startswith('{"act')]
+    exported.write_text("".join(lines).replace('"format":2', '"format":1'))
+    assert main(["verify", str(exported)]) == 0
+    assert main(["export", "--import", str(exported), "--ledger", str(tmp_path / "other.sqlite")]) == 0
+    assert "99 new records" in capsys.readouterr().err
 
 
 def test_import_of_conflicting_records_is_refused(exported, tmp_path, capsys):

@@ -2,14 +2,16 @@
 """Export and import of a ledger as JSON Lines, with its chain; an export is also judged without a ledger.
 
 For each board a header line (`board`, with purges, anchors, labels and clock points), its records as the wire carries
-them (`rec`, and `at`: when they were fetched), and an `end` line with count and head, so that a file cut short shows.
+them (`rec`, and `at`: when they were fetched), and an `end` line with count and head, so that a file cut short shows. Behind
+the last board the ledger's acts (`act`: a row's values, hashes in hex), and an `acts` line with their count: of a board that was
+not chosen the body is left out, its hash stays. Format 1 had no acts.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +21,7 @@ from lid import record
 from earlid.door import is_identifier, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
+from earlid.ledger.acts import Act
 from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.chain import ChainChecker, PurgedRun
@@ -27,7 +30,8 @@ from earlid.ledger.keys import read_keys
 from earlid.ledger.reader import Reader
 from earlid.ledger.version import FROM_RECORDS
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
 BATCH = 5000
 # Tables that travel in the header, and their columns; links in hex.
 _HEADER_TABLES = {
@@ -72,7 +76,22 @@ def _export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -
             count, last = count + 1, (row[2], row[rows.LINK])
         _write_line(out, {"end": board.identifier, "count": count, "seq": last[0], "link": last[1].hex()})
         total += count
+    if chosen:
+        _export_acts(reader, {board.identifier for board in chosen}, out)
     return total
+
+
+def _export_acts(reader: Reader, chosen: Collection[str], out: IO[str]) -> None:
+    count = 0
+    for act in map(Act._make, reader.stream(f"SELECT {', '.join(Act._fields)} FROM acts ORDER BY place")):
+        try:
+            about = act.fields().get("board")
+        except (ValueError, RecursionError):  # damaged: it goes as it stands
+            about = None
+        shown = act if about is None or about in chosen else act._replace(body=None)
+        _write_line(out, {"act": [bytes(value).hex() if isinstance(value, bytes | memoryview) else value for value in shown]})
+        count += 1
+    _write_line(out, {"acts": count})
 
 
 def _wire_record(board: KnownBoard, row: tuple[Any, ...]) -> list[Any]:
@@ -110,22 +129,37 @@ def _links_in_hex(values: dict[str, Any]) -> dict[str, Any]:
     return {name: bytes(value).hex() if name in _LINK_COLUMNS and value is not None else value for name, value in values.items()}
 
 
-def read_sections(path: Path) -> Iterator[Section]:
+def read_sections(path: Path, acts: list[Act] | None = None) -> Iterator[Section]:
     """The boards of an export, records in batches: a section comes again and again with the next ones, then with none.
+
+    Args:
+        path: the file.
+        acts: gets the file's acts, once all boards were read.
 
     Raises:
         UserError: code 2 when the file is no export, 4 when it is damaged or cut short.
     """
     section: Section | None = None
-    count = 0
+    count = count_of_acts = 0
+    whole = True  # nothing is to follow
     try:
         with path.open(encoding="ascii") as file:
             for number, line in enumerate(file, 1):
                 body = _parse(path, number, line)
                 if "earlid" in body:
-                    if section:
-                        raise _truncated(path, section.board)
+                    if section or count_of_acts:
+                        raise _truncated(path, section.board if section else "")
                     section, count = _read_header(path, body), 0
+                    whole = body["format"] == 1
+                elif section is None and "act" in body and not whole:
+                    act = _read_act(path, number, body["act"])
+                    count_of_acts += 1
+                    if acts is not None:
+                        acts.append(act)
+                elif section is None and "acts" in body and not whole:
+                    if body["acts"] != count_of_acts:
+                        raise _truncated(path)
+                    whole = True
                 elif section is None:
                     raise UserError(f"{path} is no export of Earlid's: its first line is no header.", USAGE)
                 elif "rec" in body:
@@ -144,8 +178,21 @@ def read_sections(path: Path) -> Iterator[Section]:
                     section = None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}", USAGE) from error
-    if section:
-        raise _truncated(path, section.board)
+    if section or not whole:
+        raise _truncated(path, section.board if section else "")
+
+
+def _read_act(path: Path, number: int, values: Any) -> Act:
+    try:
+        installation, act_number, place, kind, body, *hashes = values
+        if not all(isinstance(value, str) for value in (installation, kind)) or not isinstance(body, str | None):
+            raise ValueError("a text was expected")
+        if type(act_number) is not int or type(place) is not int:
+            raise ValueError("a whole number was expected")
+        body_hash, link, signature = map(bytes.fromhex, hashes)
+        return Act(installation, act_number, place, kind, body, body_hash, link, signature)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}, line {number}: no act ({error}). The file was altered or damaged.", LEDGER_BROKEN) from error
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -160,7 +207,7 @@ def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _read_header(path: Path, body: dict[str, Any]) -> Section:
-    if body.get("format") != FORMAT:
+    if body.get("format") not in READABLE:
         raise UserError(f"{path} is of a format this Earlid does not know ({body.get('format')}): update Earlid.", USAGE)
     try:
         tables = {
@@ -183,9 +230,9 @@ def _append_record(path: Path, number: int, body: dict[str, Any], section: Secti
         raise UserError(f"{path}, line {number}: no record ({error}). The file was altered or damaged.", LEDGER_BROKEN) from error
 
 
-def _truncated(path: Path, board: str) -> UserError:
-    text = f"{path} is cut short or records were taken out of it: the end of board {board} does not fit. Export again."
-    return UserError(text, LEDGER_BROKEN)
+def _truncated(path: Path, board: str = "") -> UserError:
+    what = f"the end of board {board} does" if board else "its acts do"
+    return UserError(f"{path} is cut short or lines were taken out of it: {what} not fit. Export again.", LEDGER_BROKEN)
 
 
 def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] = ()) -> list[Judgement]:
