@@ -55,6 +55,14 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture(autouse=True)
+def unknown_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether this computer's clock is synchronised is not known, whatever computer it is."""
+    from earlid import host_clock
+
+    monkeypatch.setattr(host_clock, "sync_state", lambda: (None, 0))
+
+
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer waits, for ports where a slow machine will answer late."""

@@ -75,12 +75,22 @@ def counter_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-def observe(
-    wall_ns: Callable[[], int] = time.time_ns,
-    sync: Callable[[], tuple[bool | None, int]] = sync_state,
-    counter: Callable[[], int] = counter_ms,
-) -> HostTime:
-    """This computer's clock now."""
-    synced, error_ms = sync()
+def is_synced() -> bool | None:
+    """Whether a time daemon keeps this computer's clock right now; None where the system does not say."""
+    return sync_state()[0]
+
+
+def now_ms() -> int:
+    """This computer's clock, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def observe(clock_ms: Callable[[], int] = now_ms) -> HostTime:
+    """This computer's clock now.
+
+    Args:
+        clock_ms: what it says, Unix ms.
+    """
+    synced, error_ms = sync_state()
     unc_ms = UNC_MS + min(error_ms, _UNC_MAX_MS) if synced else UNSYNCED_UNC_MS
-    return HostTime(wall_ns() // 1_000_000, unc_ms, synced, counter())
+    return HostTime(clock_ms(), unc_ms, synced, counter_ms())

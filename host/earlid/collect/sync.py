@@ -19,9 +19,11 @@ from earlid.board.consent import old_firmware_text
 from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Link, Record
 from earlid.door import is_stranger
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
+from earlid.host_clock import observe
 from earlid.ledger.arrival import NOT_MARKED, Arrival
 from earlid.ledger.keys import PairedKey, key_at, keys_or_fault
 from earlid.ledger.store import Head, Ledger, now_ms
+from earlid.ledger.wall_clock import is_time
 
 BATCH = 64  # what the protocol allows at once
 WINDOW = 4 * BATCH  # how far beyond a missing record to go on fetching
@@ -31,7 +33,6 @@ STALL_LIMIT = 20  # requests without a new record before giving up on a good lin
 BAD_LINE_STALL_LIMIT = 500  # and while damaged lines show why
 HELLO_S = 3.0
 BAD_LINE_S = 30.0
-HOST_CLOCK_UNC_MS = 50  # assumed uncertainty of this computer's clock against Unix time
 STRANGERS_MAX = 8  # of one identifier, whose records are kept
 
 
@@ -86,6 +87,7 @@ class Sync:
         self.judged = False
         """Whether what the port sends was accepted, up to the head that it claims."""
         self._observed: tuple[int, int, int, int] = (0, 0, 0, 0)  # of the newest hello: boot, ms, Unix ms, its uncertainty
+        self._synced = False  # this computer's clock, meanwhile
         self._zero_ms = 0  # Unix ms of this start's millisecond 0
         self._keys: tuple[PairedKey, ...] = ()
         self._key_fault = ""
@@ -166,18 +168,20 @@ class Sync:
 
     def _request_hello(self) -> None:
         """Request the whole `hello`; over a bad line, on which that never arrives whole, the brief one."""
-        began_s = time.monotonic()  # first: the time until the clock is read then counts as uncertainty
-        before_ms = self._clock_ms()
+        before = observe(self._clock_ms)
         try:
             self.hello = self._link.request("hello", timeout_s=HELLO_S)["hi"]
         except BoardGone:
             if not self._link.bad_lines:
                 raise
             self.hello = self._link.request("hello", timeout_s=BAD_LINE_S, brief=1)["hi"]
-        round_trip_ms = int((time.monotonic() - began_s) * 1000)
+        after = observe(self._clock_ms)
+        round_trip_ms = after.counter_ms - before.counter_ms
         self.board = self.board if self.judged else self.hello["board"]
-        wall_ms, unc_ms = before_ms + round_trip_ms // 2, HOST_CLOCK_UNC_MS + round_trip_ms // 2
+        wall_ms = before.wall_ms + round_trip_ms // 2
+        unc_ms = max(before.unc_ms, after.unc_ms) + round_trip_ms // 2 + abs(after.step_since(before))
         self._observed = (self.hello["boot"], self.hello["ms"], wall_ms, unc_ms)
+        self._synced = bool(before.synced and after.synced)
         self._zero_ms = wall_ms - self.hello["ms"]
 
     def mark_seen(self) -> None:
@@ -195,13 +199,14 @@ class Sync:
             return
         boot, ms, wall_ms, unc_ms = self._observed
         if boot == self._boot and (self._proved or not self._keys):
-            self._ledger.add_clock_point(self.board, boot, ms, wall_ms, unc_ms)
+            self._ledger.add_clock_point(self.board, boot, ms, wall_ms, unc_ms, synced=self._synced)
 
     def wall_ms(self, item: Record) -> int | None:
         """Unix ms of a record, a first estimate (the ledger has a better one later); None when unknown."""
         if item.boot == self.hello["boot"]:
-            return self._zero_ms + item.ms
-        return item.wall_ms or None
+            wall_ms = self._zero_ms + item.ms
+            return wall_ms if is_time(wall_ms) else None
+        return item.wall_ms if is_time(item.wall_ms) else None
 
     def standing_text(self) -> str:
         """What this computer may not do with the board, and what to do about it; empty when it may do all."""
@@ -222,7 +227,8 @@ class Sync:
         if not self.judged:
             return 0
         try:
-            reply = self._link.request("clock", wall_ms=self._clock_ms(), unc_ms=HOST_CLOCK_UNC_MS)
+            now = observe(self._clock_ms)
+            reply = self._link.request("clock", wall_ms=now.wall_ms, unc_ms=now.unc_ms)
         except BoardRefused:
             return 0
         return int(reply["step_ms"])

@@ -22,6 +22,7 @@ from earlid.board.link import Asked, Record, Started, TelemetryMessage
 from earlid.board.shared_link import SharedLink
 from earlid.collect.sync import Sync, SyncResult
 from earlid.errors import NO_BOARD, UserError
+from earlid.host_clock import counter_ms
 from earlid.ledger.keys import key_at
 from earlid.ledger.store import Ledger, now_ms
 
@@ -32,7 +33,7 @@ LISTEN_S = 0.2
 SILENCE_S = 10.0  # without a line: check whether the board still replies
 REFRESH_S = 3600.0  # clock and anchor
 SEEN_S = 45.0  # within lid_state.HEARD_MS the ledger knows that the board is there
-CLOCK_STEP_MS = 1000  # this computer's clock was set, or it slept: the board's clock and ours are compared anew
+CLOCK_STEP_MS = 1000  # this computer's clock was set: the board's clock and ours are compared anew
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class BoardStatus:
 
 
 def _clock_lead_ms() -> int:
-    """This computer's clock less its count of milliseconds, which (but for Windows) rests in sleep and cannot be set."""
-    return now_ms() - int(time.monotonic() * 1000)
+    """This computer's clock less a counter that nobody sets and that runs on while it sleeps."""
+    return now_ms() - counter_ms()
 
 
 class Watcher(threading.Thread):

@@ -17,14 +17,17 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from earlid import host_clock
 from earlid.door import is_identifier, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
+from earlid.host_clock import now_ms as now_ms
 from earlid.ledger import acts, rows, schema
 from earlid.ledger.db_errors import explain, not_a_ledger
 from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, read_head
 from earlid.ledger.location import Location
 from earlid.ledger.upgrade import board_points, unsigned_boards, upgrade
 from earlid.ledger.version import FROM_HOST, FROM_IMPORT, FROM_RECORDS, FROM_SYNCED_HOST, VERSION, check_version
+from earlid.ledger.wall_clock import is_time
 
 BUSY_TIMEOUT_MS = 15_000
 _WRITE_LOCK = 0x6561726C6964  # the number of the lock under which a server's ledger is made and written, one at a time
@@ -51,25 +54,21 @@ class Head:
     link: bytes
 
 
-def now_ms() -> int:
-    """This computer's clock, Unix milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 class Ledger:
     """A ledger open for writing; made when there is none. Threads may share it: calls wait for each other.
 
     Args:
         location: from `locate`.
-        synced: whether this computer's clock is synchronised now; None when that is not known. Every act says it.
+        synced: whether this computer's clock is synchronised now, None when that is not known; the system is asked when it is
+            not given. Every act says it.
 
     Raises:
         UserError: when it cannot be opened, is no ledger, or is from a newer version.
     """
 
-    def __init__(self, location: Location, synced: Callable[[], bool | None] = lambda: None) -> None:
+    def __init__(self, location: Location, synced: Callable[[], bool | None] | None = None) -> None:
         self.location = location
-        self._synced = synced
+        self._synced = synced or host_clock.is_synced
         self._lock = threading.RLock()
         self._signer: Installation | None = None
         self._first_link = b""  # of our act 1 in this ledger
@@ -320,9 +319,17 @@ class Ledger:
         for point in board_points(connection, board_id, boot).get(boot, ()):
             self._put_point(connection, board_id, boot, *point)
 
-    def add_clock_point(self, board: str, boot: int, ms: int, wall_ms: int, unc_ms: int) -> None:
-        """Remember that at `ms` of start `boot` this computer's clock said `wall_ms`, give or take `unc_ms`."""
-        source = FROM_SYNCED_HOST if self._synced() else FROM_HOST
+    def add_clock_point(self, board: str, boot: int, ms: int, wall_ms: int, unc_ms: int, *, synced: bool | None = None) -> None:
+        """Remember that at `ms` of start `boot` this computer's clock said `wall_ms`, give or take `unc_ms`.
+
+        Only of a board whose records were accepted up to there. What is no time (`wall_clock.is_time`) is not remembered.
+
+        Args:
+            synced: whether the clock was synchronised then; None: as now.
+        """
+        if not is_time(wall_ms):
+            return
+        source = FROM_SYNCED_HOST if (self._synced() if synced is None else synced) else FROM_HOST
         with self.transaction() as connection:
             board_id = self.board_id(connection, board)
             last = self._point_before(connection, board_id, boot, source, ms)
