@@ -21,6 +21,7 @@ from earlid.errors import HUNG_UP
 from earlid.ledger.exposure import live_bounds
 from earlid.ledger.report import Today
 from earlid.ledger.time_format import bounds_text, clock_text
+from earlid.ledger.wall_clock import is_time
 from earlid.scores import score_text
 
 STALE_S = 3.0
@@ -70,10 +71,9 @@ def event_text(event: WatchEvent, title: str) -> str:
 
 
 def _time_text(wall_ms: int | None) -> str:
-    try:
-        return clock_text(wall_ms) if wall_ms else "        "
-    except (ValueError, OverflowError, OSError):  # a board may say anything of its clock
-        return "--:--:--"
+    if not wall_ms:
+        return "        "
+    return clock_text(wall_ms) if is_time(wall_ms) else "--:--:--"  # a board may say anything of its clock
 
 
 def render(

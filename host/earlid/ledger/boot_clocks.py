@@ -14,7 +14,6 @@ from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.clock_claims import TAKEN, ClockFinding, Settled, claim_from_offsets, claims_of, clock_of, settle, steps_of
 from earlid.ledger.reader import Reader
-from earlid.ledger.time_format import span_text, uncertainty_text
 from earlid.ledger.version import FROM_BOARD, FROM_HINT, FROM_HOST, FROM_IMPORT, FROM_SYNCED_HOST
 from earlid.ledger.wall_clock import EARLIEST_MS, LATEST_MS, BootExtent, Clock, ClockPoint, Span, drift_ms, interval, may_lie_in
 
@@ -24,6 +23,7 @@ _USABLE = (
     f"AND source BETWEEN {FROM_BOARD} AND {FROM_HINT}"
 )
 _MANY = 200  # starts: as many are rather loaded with those between them
+_UNITS = ((366 * 86_400_000, "years"), (86_400_000, "days"), (3_600_000, "hours"), (60_000, "min"), (1000, "s"))
 _SAYS = {
     FROM_BOARD: "the board's clock",
     FROM_HINT: "a clock hint, which anybody at the board's port may give,",
@@ -161,7 +161,8 @@ def clock_findings(reader: Reader, board: KnownBoard) -> list[ClockFinding]:
 def clock_finding_text(finding: ClockFinding) -> str:
     """A finding as a sentence."""
     boot, source, other_boot, other_source, apart_ms, doubtful = finding
-    apart = uncertainty_text(apart_ms).removeprefix("±") or span_text(apart_ms)
+    size, unit = next(((size, unit) for size, unit in _UNITS if apart_ms >= 2 * size), (1, "ms"))
+    apart = f"{round(apart_ms / size)} {unit}"
     where = f"of start {other_boot}" if other_boot != boot else "of it"
     told = "nothing tells which is right: its times are shown with ±" if doubtful else "the first is not believed"
     return f"Start {boot}: {_SAYS[source]} contradicts {_SAYS[other_source]} {where} by {apart}; {told}."

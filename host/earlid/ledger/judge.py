@@ -11,6 +11,7 @@ from earlid.door import is_stranger
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import KnownBoard
+from earlid.ledger.boot_clocks import clock_finding_text, clock_findings
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, ChainFinding, PurgedRun
 from earlid.ledger.keys import PairedKey, keys_or_fault
 from earlid.ledger.reader import Reader
@@ -20,7 +21,10 @@ CHUNK = 10_000
 
 
 class Judgement(NamedTuple):
-    """What holds of one board's records: `findings` in order of number; `code` is an anchor to write down."""
+    """What holds of one board's records: `findings` in order of number; `code` is an anchor to write down.
+
+    `times`: sentences on clocks that contradict each other, which say nothing of the records themselves.
+    """
 
     board: KnownBoard | None
     identifier: str
@@ -29,6 +33,7 @@ class Judgement(NamedTuple):
     keyed: bool
     findings: list[ChainFinding]
     code: str
+    times: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -111,7 +116,8 @@ def _judge(
         if len(chunk) == CHUNK:
             check_chunk()
     check_chunk()
-    return judgement_from(checker, board, _check_totals(reader, board, counts))
+    times = tuple(map(clock_finding_text, clock_findings(reader, board)))
+    return judgement_from(checker, board, _check_totals(reader, board, counts))._replace(times=times)
 
 
 def _check_totals(reader: Reader, board: KnownBoard, counts: Counter[tuple[int, int]]) -> list[ChainFinding]:

@@ -22,7 +22,6 @@ from earlid.ledger.wall_clock import may_lie_in
 LABELABLE = ("open", "near-miss")
 _EXPOSURE_EVENTS = frozenset(exposure.EVENTS)
 _LASTING = (exposure.OPEN, exposure.LIVE)
-DOUBTFUL_MS = 60_000  # a time that may be off by this is doubtful: it is listed first, in every range that it may lie in
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
 _REASON_CODES = {name: code for code, name in enumerate(record.REASONS)}
 

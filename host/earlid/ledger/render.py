@@ -253,6 +253,9 @@ def _show_totals(report: Report, output: TextOutput) -> None:
     if outside := [opening for opening in report.openings if opening.outside]:
         live = bounds_text(*sum_bounds(Bounds(opening.least_ms, opening.most_ms) for opening in outside))
         output.line(f"{_plural(len(outside), 'time')} of it with the lid closed, {live}: see the rows that stand first.", "red")
+    if doubtful := sum(is_doubtful(opening.unc_ms) for opening in report.openings):
+        line = f"{_plural(doubtful, 'opening')} of doubtful time (±) may lie here or on another day: the rows that stand first."
+        output.line(line, "red")
     near = _plural(count_of["near-miss"], "near miss", "near misses")
     output.line(f"{near}, {_plural(count_of['boot'], 'start')}, {_plural(count_of['fault'], 'fault')}.")
     if report.questions:

@@ -138,6 +138,7 @@ def make_report(
     alarms = [opening for opening in openings if opening.ended == LIVE]
     openings = [opening for opening in openings if _is_asked_for(opening, events, reasons)]
     days = [Day(*bounds) for bounds in days_between(from_ms, to_ms)]
+    openings.sort(key=lambda opening: not is_doubtful(opening.unc_ms))
     every = sorted(
         (entry for entry in around if may_lie_in(entry.wall_ms, entry.unc_ms, from_ms, to_ms)),
         key=lambda entry: (not is_doubtful(entry.unc_ms), entry.wall_ms, entry.seq),

@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from earlid.ledger.wall_clock import UNBOUNDED_MS
+
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+_FIRST_S, _LAST_S = -62_000_000_000, 253_000_000_000  # years that a calendar has; what lies beyond is shown as the nearest
+
+
+def _local(wall_ms: int) -> datetime:
+    return datetime.fromtimestamp(min(max(wall_ms / 1000, _FIRST_S), _LAST_S))
 
 
 def day_start_ms(day: date) -> int:
@@ -15,7 +24,7 @@ def day_start_ms(day: date) -> int:
 
 def local_day(wall_ms: int) -> date:
     """The local date of a Unix time in ms."""
-    return datetime.fromtimestamp(wall_ms / 1000).date()
+    return _local(wall_ms).date()
 
 
 def days_between(from_ms: int, to_ms: int) -> list[tuple[date, int, int]]:
@@ -30,7 +39,7 @@ def days_between(from_ms: int, to_ms: int) -> list[tuple[date, int, int]]:
 
 def clock_text(wall_ms: int) -> str:
     """Local time of day, `07:12:03`; the second time that clocks going back show it, with its offset: `02:30:00+01:00`."""
-    local = datetime.fromtimestamp(wall_ms // 1000)
+    local = _local(wall_ms // 1000 * 1000)
     return (local.astimezone() if local.fold else local).timetz().replace(fold=0).isoformat()
 
 
@@ -47,7 +56,7 @@ def day_text(day: date) -> str:
 
 def iso_text(wall_ms: int) -> str:
     """ISO 8601 with the local offset, to the millisecond."""
-    return datetime.fromtimestamp(wall_ms / 1000).astimezone().isoformat(timespec="milliseconds")
+    return _local(wall_ms).astimezone().isoformat(timespec="milliseconds")
 
 
 def span_text(span_ms: int) -> str:
@@ -73,10 +82,12 @@ def bounds_text(least_ms: int, most_ms: int | None) -> str:
 
 
 def uncertainty_text(unc_ms: int) -> str:
-    """How far off a time may be: empty below a second, else `±3 s`."""
+    """How far off a time may be: empty below a second, else `±3 s`; `or before` where only the latest is known."""
     if unc_ms < 1000:
         return ""
-    for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
+    if unc_ms == UNBOUNDED_MS:
+        return "or before"
+    for size, unit in ((366 * 86_400_000, "y"), (86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
         if unc_ms >= 2 * size:
-            return f"±{unc_ms // size} {unit}" if unc_ms < 5 * 366 * 86_400_000 else "or before"
+            return f"±{unc_ms // size} {unit}"
     return f"±{unc_ms // 1000} s"

@@ -92,6 +92,8 @@ def _print_judgements(judgements: Sequence[Judgement]) -> None:
         print(f"{title}: {judgement.records} records" if board or judgement.records else title)
         for finding in judgement.findings:
             print(f"  {finding.say}")
+        for say in judgement.times:
+            print(f"  Time: {say}")
         if judgement.code:
             print(f"  Anchor to write down or photograph: {judgement.code}  (record {judgement.head_seq})")
 
@@ -104,4 +106,5 @@ def _judgement_json(judgement: Judgement) -> dict[str, object]:
         "keyed": judgement.keyed,
         "anchor": judgement.code,
         "findings": [finding._asdict() for finding in judgement.findings],
+        "times": list(judgement.times),
     }

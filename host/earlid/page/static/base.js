@@ -57,8 +57,8 @@ const earlid = {};
 
   earlid.uncertaintyText = (ms) => {
     if (ms < 1000) return "";
-    if (ms >= 5 * 366 * 864e5) return "or before";
-    for (const [size, unit] of [[864e5, "d"], [36e5, "h"], [6e4, "min"]]) {
+    if (ms === 10 * 366 * 864e5) return "or before";
+    for (const [size, unit] of [[366 * 864e5, "y"], [864e5, "d"], [36e5, "h"], [6e4, "min"]]) {
       if (ms >= 2 * size) return `±${Math.floor(ms / size)} ${unit}`;
     }
     return `±${Math.floor(ms / 1000)} s`;
