@@ -3,9 +3,386 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sqlite3
+
+import pytest
+from earlid.ledger import installation
+from earlid.ledger.anchor_code import make_code
+from earlid.ledger.location import data_dir, locate
+from earlid.ledger.store import Ledger
+
+from tests.attacks.conftest import KITCHEN, STUDY
+
+
+def altered(say, *sentences, code=4):
+    """`verify` says each of these, and nothing of a board or the ledger that is hit is called intact."""
+    verdict = say("verify")
+    assert verdict.code == code, verdict.out
+    for sentence in sentences:
+        assert sentence in verdict.out, verdict.out
+    assert "Traceback" not in verdict.err
+    return verdict.out
+
 
 def test_ledger_before_any_attack_is_intact(home, say):
     verdict = say("verify")
-    assert verdict.code == 0
-    assert verdict.out.count("Intact") == 2
+    assert verdict.code == 0, verdict.out
+    assert verdict.out.count("Intact") == 3
+    name = installation.installation().name
+    assert f"acts of this computer ({name}), each linked to the one before and signed" in verdict.out
     assert say("review", "--since", "2026-11-17", "--until", "2026-11-20").code == 0
+
+
+def test_forged_purge_does_not_hide_deleted_records(home, say):
+    ((board_id, link),) = home.look("SELECT board_id, link FROM records WHERE seq = 100 AND board_id = 1")
+    ((before,),) = home.look("SELECT link FROM records WHERE seq = 25 AND board_id = 2")
+    home.forge("DELETE FROM records WHERE board_id = 2 AND seq BETWEEN 26 AND 75")
+    ((after,),) = [(slot[40:52],) for slot in home.slots[STUDY][74:75]]
+    row = (2, 2, 26, 3, 75, 50, before, after, 1_790_000_000_000, "retention 6 months")
+    home.forge(f"INSERT INTO purges VALUES ({', '.join('?' * 10)})", *row)
+    home.forge("DELETE FROM boots WHERE board_id = 2 AND boot IN (2, 3)")
+    home.forge("DELETE FROM tallies WHERE board_id = 2 AND boot IN (2, 3)")
+    home.forge("DELETE FROM clock_points WHERE board_id = 2 AND boot IN (2, 3)")
+    altered(
+        say,
+        "Gap 26..75: 50 records missing",
+        "Altered purge: the purge from record 26 (start 2) on stands here without an act or record for it",
+    )
+    typed = say("verify", "--anchor", make_code(100, link), "--board", "kitchen")
+    assert (board_id, typed.code) == (1, 0), "the other board stands, anchor and all"
+
+
+def test_removed_receipt_of_a_purge_is_told(home, say):
+    home.forge("DELETE FROM purges")
+    altered(say, "Altered purge: the purge from record 1 (start 1) on is missing; what this computer purged, its acts say")
+
+
+def test_changed_reason_of_a_purge_is_told(home, say):
+    home.forge("UPDATE purges SET why = 'retention 6 months'")
+    altered(say, "Altered purge: the purge from record 1 (start 1) on differs")
+
+
+@pytest.mark.parametrize("source", [0, 1])
+def test_shifted_clock_point_is_told(home, say, source):
+    assert home.forge("UPDATE clock_points SET wall_ms = wall_ms + 660000 WHERE boot = 3 AND source = ?", source)
+    whose = "the board" if source == 0 else "a computer"
+    altered(say, f"Altered clock: the clock of start 3 at {'0' if source == 0 else '50400'} s ({whose}'s word) differs")
+
+
+def test_added_clock_point_is_told(home, say):
+    home.forge("INSERT INTO clock_points VALUES (1, 3, 999000, 2, 1790000000000, 1)")
+    altered(say, "the clock of start 3 at 999 s (a computer's word) stands here without an act or record for it")
+
+
+def test_removed_clock_points_are_told(home, say):
+    home.forge("DELETE FROM clock_points WHERE boot = 4")
+    altered(say, "the clock of start 4 at 0 s (the board's word) is missing", "at 50400 s (a computer's word) is missing")
+
+
+def test_deleted_extent_of_a_start_is_told(home, say):
+    home.forge("DELETE FROM boots WHERE boot = 3 AND board_id = 1")
+    altered(say, "Altered extent: the extent of start 3 is missing; what `review` leaves out because of it is in the records")
+
+
+def test_shrunk_extent_of_a_start_is_told(home, say):
+    home.forge("UPDATE boots SET last_ms = first_ms WHERE boot = 3 AND board_id = 1")
+    altered(say, "Altered extent: the extent of start 3 differs")
+
+
+def test_edited_tallies_are_told(home, say):
+    home.forge("UPDATE tallies SET count = 0 WHERE event = (SELECT event FROM records WHERE seq = 52 LIMIT 1)")
+    altered(say, "Altered sums: the ledger's table of totals does not count what its records are")
+
+
+def test_edited_live_time_in_the_tallies_is_told(home, say):
+    home.forge("UPDATE tallies SET sum_a = 0")
+    altered(say, "Altered sums")
+
+
+def test_cut_tail_with_its_stored_anchor_is_told(home, say):
+    for table in ("records", "anchors"):
+        home.forge(f"DELETE FROM {table} WHERE seq > 90 AND board_id = 2")
+    home.forge("UPDATE boots SET last_seq = 90, last_ms = 25201000 WHERE boot = 4 AND board_id = 2")
+    altered(say, "Tail cut: the records end at 90, but this computer saw at an earlier sync record 100")
+
+
+def test_cut_tail_of_a_whole_board_is_told(home, say):
+    for table in ("records", "anchors", "boots", "tallies", "clock_points", "labels", "purges", "notes"):
+        home.forge(f"DELETE FROM {table} WHERE board_id = 2")
+    home.forge("DELETE FROM boards WHERE id = 2")
+    altered(say, f"Altered: board {STUDY} was removed from the ledger")
+
+
+def test_cut_tail_of_acts_is_told(home, say):
+    ((newest,),) = home.look("SELECT MAX(number) FROM acts")
+    home.forge("DELETE FROM acts WHERE number > ?", newest - 3)
+    out = altered(say, f"Tail cut: the acts of this computer ({installation.installation().name}) end at {newest - 3}")
+    assert f"but it signed {newest} in this ledger. This is an older copy of it, or its end was removed" in out
+
+
+def test_cut_tail_of_acts_and_of_all_that_they_say_is_told_for_ever(home, say):
+    """The label on record 54 is taken back by cutting it out of table and acts; then Earlid goes on writing."""
+    name = installation.installation().name
+    ((label,),) = home.look("SELECT MAX(number) FROM acts WHERE kind = 'label'")
+    ((newest,),) = home.look("SELECT MAX(number) FROM acts")
+    home.forge("DELETE FROM acts WHERE number >= ?", label)
+    home.forge("DELETE FROM labels WHERE seq = 54")
+    assert say("review", "name", STUDY, "study").code == 0
+    out = altered(say, f"Gap: act {label}..{newest} of this computer ({name}): the ledger was once put back to an earlier state")
+    assert "Tail cut: the acts" not in out
+    assert say("review", "name", STUDY, "office").code == 0
+    altered(say, f"Gap: act {label}..{newest} of this computer ({name})")
+
+
+def test_restored_backup_is_told(home, say, tmp_path):
+    backup = tmp_path / "backup.sqlite"
+    source = sqlite3.connect(home.path)
+    with sqlite3.connect(backup) as copy:
+        source.backup(copy)
+    source.close()
+    assert say("review", "label", "52", "false", "--board", "kitchen").code == 0
+    assert say("verify").code == 0
+    shutil.copy(backup, home.path)
+    altered(say, "This is an older copy of it, or its end was removed")
+
+
+def test_removed_acts_are_told(home, say):
+    home.forge("DELETE FROM acts")
+    altered(say, "acts in the ledger that stood here, and they are not in this one. It was replaced, or they were removed")
+
+
+def test_removed_acts_that_a_writer_took_as_they_stood_are_told(home, say):
+    home.forge("DELETE FROM acts")
+    home.forge("UPDATE labels SET label = 1")
+    assert say("review", "name", STUDY, "study").code == 0
+    altered(say, "acts in the ledger that stood here before, then found one with records and without acts")
+
+
+def test_ledger_made_version_1_again_is_told(home, say):
+    home.forge("DROP TABLE acts")
+    home.forge("ALTER TABLE clock_points RENAME TO p")
+    home.forge("CREATE TABLE clock_points AS SELECT board_id, boot, ms, wall_ms, MAX(unc_ms) AS unc_ms FROM p GROUP BY 1, 2, 3")
+    home.forge("DROP TABLE p")
+    home.forge("UPDATE meta SET value = '1' WHERE key = 'version'")
+    altered(say, "acts in the ledger that stood here, and they are not in this one")
+    assert say("review", "name", STUDY, "study").code == 0
+    altered(say, "then found one with records and without acts, and took it as it stood")
+
+
+def test_act_removed_from_the_middle_is_told(home, say):
+    ((label,),) = home.look("SELECT MAX(number) FROM acts WHERE kind = 'label'")
+    home.forge("DELETE FROM acts WHERE number = ?", label)
+    home.forge("DELETE FROM labels WHERE seq = 54")
+    altered(say, f"Gap: act {label} of this computer", "removed, or lost with a part of the ledger")
+
+
+def test_edited_act_is_told(home, say):
+    """A label, changed in its table and in its act alike."""
+    home.forge("UPDATE labels SET label = 1 WHERE seq = 54")
+    home.forge("UPDATE acts SET body = replace(body, '\"label\":0', '\"label\":1') WHERE kind = 'label'")
+    ((label,),) = home.look("SELECT MAX(number) FROM acts WHERE kind = 'label'")
+    altered(say, f"Altered: act {label} of this computer", "is not what was linked and signed", "Altered label")
+
+
+def relink(home, first):
+    """Make every hash and link from an act on anew, as an attacker without the key can."""
+    from earlid.ledger import acts
+
+    rows = home.look(f"SELECT {', '.join(acts.COLUMNS)} FROM acts ORDER BY place")
+    before = acts.NO_LINK
+    for row in rows:
+        act = acts.Act(*row)
+        if act.number >= first:
+            body_hash = acts.hash_of(act.body)
+            link = acts.link_of(before, act.installation, act.number, act.place, act.kind, body_hash)
+            home.forge("UPDATE acts SET body_hash = ?, link = ? WHERE number = ?", body_hash, link, act.number)
+            act = act._replace(link=link)
+        before = act.link
+
+
+def test_edited_act_with_every_link_made_anew_is_told(home, say):
+    ((label,),) = home.look("SELECT MAX(number) FROM acts WHERE kind = 'label'")
+    home.forge("UPDATE labels SET label = 1 WHERE seq = 54")
+    home.forge("UPDATE acts SET body = replace(body, '\"label\":0', '\"label\":1') WHERE kind = 'label'")
+    relink(home, label)
+    altered(
+        say,
+        f"Altered: from act {label} of this computer",
+        "on, nobody with its key signed them: forged, they count for nothing",
+        "Altered label: the label of record 54 (start 3) stands here without an act or record for it",
+    )
+
+
+def test_forged_act_is_told(home, say):
+    """A purge, with its act linked as it must be, and signed by nobody."""
+    from earlid.ledger import acts
+
+    columns = ", ".join(acts.COLUMNS)
+    last = acts.Act(*home.look(f"SELECT {columns} FROM acts ORDER BY place DESC LIMIT 1")[0])
+    receipt = {
+        "boot_from": 4, "seq_from": 76, "boot_to": 4, "seq_to": 100, "count": 25, "at_ms": 1, "why": "everything",
+        "head_before": home.slots[STUDY][74][40:52], "head_after": home.slots[STUDY][99][40:52],
+    }  # fmt: skip
+    body = acts.canonical({"board": STUDY, "head": None, "runs": [receipt], "redacts": [], "at_ms": 1, "synced": None})
+    link = acts.link_of(last.link, last.installation, last.number + 1, last.place + 1, "purge", acts.hash_of(body))
+    forged = acts.Act(last.installation, last.number + 1, last.place + 1, "purge", body, acts.hash_of(body), link, last.signature)
+    home.forge(f"INSERT INTO acts ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *forged)
+    home.forge(
+        "INSERT INTO purges VALUES (2, 4, 76, 4, 100, 25, ?, ?, 1, 'everything')", receipt["head_before"], receipt["head_after"]
+    )
+    for table in ("records", "boots", "tallies", "clock_points"):
+        home.forge(f"DELETE FROM {table} WHERE boot = 4 AND board_id = 2")
+    altered(
+        say,
+        f"Altered: from act {last.number + 1} of this computer",
+        "Tail cut: the records end at 75",
+        "Altered purge: the purge from record 76 (start 4) on stands here without an act",
+    )
+
+
+def test_redacted_act_without_a_purge_is_told(home, say):
+    ((label,),) = home.look("SELECT MAX(number) FROM acts WHERE kind = 'label'")
+    home.forge("UPDATE acts SET body = NULL WHERE number = ?", label)
+    home.forge("DELETE FROM labels WHERE seq = 54")
+    altered(say, f"Altered: what act {label} of", "said was taken out, and no purge says so")
+
+
+def test_moved_label_is_told(home, say):
+    home.forge("UPDATE labels SET seq = 56 WHERE seq = 54")
+    altered(
+        say,
+        "Altered label: the label of record 54 (start 3) is missing; the acts have what was said",
+        "the label of record 56 (start 3) stands here without an act or record for it",
+    )
+
+
+@pytest.mark.parametrize("sql", ["UPDATE labels SET label = 1 - label", "UPDATE labels SET at_ms = 5"])
+def test_changed_label_is_told(home, say, sql):
+    home.forge(sql)
+    altered(say, "Altered label: the label of record 52 (start 3) differs")
+
+
+def test_changed_name_is_told(home, say):
+    home.forge("UPDATE boards SET name = 'garage' WHERE id = 1")
+    altered(say, "Altered name: the board is called 'garage' here, by the acts it is 'kitchen'")
+
+
+def test_swapped_names_of_boards_are_told(home, say):
+    home.forge("UPDATE boards SET name = CASE id WHEN 1 THEN NULL ELSE 'kitchen' END")
+    altered(say, "the board is called None here, by the acts it is 'kitchen'", "called 'kitchen' here, by the acts it is None")
+
+
+def test_swapped_identifiers_of_boards_are_told(home, say):
+    home.forge("UPDATE boards SET board = 'x' WHERE id = 1")
+    home.forge("UPDATE boards SET board = ? WHERE id = 2", KITCHEN)
+    home.forge("UPDATE boards SET board = ? WHERE id = 1", STUDY)
+    altered(say, "Altered")
+
+
+def test_changed_retention_is_told(home, say):
+    home.forge("UPDATE meta SET value = '1 day' WHERE key = 'retention'")
+    altered(say, "Altered: the time for which records are kept is 1 day here, by the acts it is 12 months")
+
+
+def test_changed_time_of_taking_is_told(home, say):
+    home.forge("UPDATE records SET taken_ms = taken_ms - 86400000 WHERE seq = 60 AND board_id = 1")
+    altered(say, "Altered: record 60 are said to have been taken at another time than the act says")
+
+
+def test_record_put_there_past_earlid_is_told(home, say):
+    """Whoever holds the board's key can seal a record; this computer never took it."""
+    from earlid.ledger import rows
+
+    from tests.attacks.conftest import STUDY_KEY, openings
+
+    slot = openings(STUDY, STUDY_KEY, "2026-11-21", boot=5, first=101, prev=home.slots[STUDY][-1][40:52])[0]
+    row = rows.row_from_slot(slot, 2, 1_790_000_000_000)
+    home.forge(rows.insert_sql("qmark"), *row)
+    altered(say, "Altered: record 101 came into the ledger without an act of any computer: put there past Earlid")
+
+
+def test_removed_note_is_told(home, say):
+    home.forge("DELETE FROM notes")
+    altered(say, "Altered note: a note of a sync is missing")
+
+
+def foreign(home, monkeypatch, tmp_path, do):
+    """Let another installation's Earlid do something with the ledger; its name."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("EARLID_DATA_DIR", str(tmp_path / "attacker"))
+        with Ledger(home.location) as ledger:
+            do(ledger)
+        return installation.installation().name
+
+
+def test_acts_of_another_installation_are_said_with_its_name(home, say, monkeypatch, tmp_path):
+    name = foreign(home, monkeypatch, tmp_path, lambda ledger: ledger.set_label(STUDY, 2, 27, True))
+    verdict = say("verify")
+    assert verdict.code == 0
+    assert f"Computer {name} signed 2 acts here too (1 begin, 1 label)" in verdict.out
+
+
+def test_clock_of_another_installation_is_not_called_intact(home, say, monkeypatch, tmp_path):
+    name = foreign(home, monkeypatch, tmp_path, lambda ledger: ledger.add_clock_point(STUDY, 2, 5, 1_790_000_000_000, 5))
+    altered(say, f"Cannot judge: computer {name}, which is not this one, said what the time was of {STUDY}", code=1)
+
+
+def test_purge_by_another_installation_is_not_called_intact(home, say, monkeypatch, tmp_path):
+    from earlid.cli import main
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("EARLID_DATA_DIR", str(tmp_path / "attacker"))
+        assert main(["purge", "--everything", "--yes", "--board", STUDY, "--ledger", str(home.path)]) == 0
+        name = installation.installation().name
+    altered(say, f"Cannot judge: computer {name}, which is not this one, purged records of {STUDY}", code=1)
+
+
+def test_ledger_of_another_computer_is_said_and_not_condemned(home, say, monkeypatch, tmp_path):
+    name = installation.installation().name
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "another"))
+    verdict = say("verify")
+    assert verdict.code == 0
+    assert f"linked and signed by another computer than this one: {name}" in verdict.out
+
+
+def test_swapped_installation_is_told(home, say):
+    home.forge("UPDATE acts SET installation = '0123456789abcdef'")
+    altered(say, "of computer 0123456789abcdef on, nobody with its key signed them")
+
+
+def test_everything_signed_anew_with_another_key_is_told(home, say, monkeypatch, tmp_path):
+    """An attacker with the ledger alone makes every act anew with a key of his own."""
+    from earlid.ledger import acts
+
+    rows = home.look(f"SELECT {', '.join(acts.COLUMNS)} FROM acts ORDER BY place")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("EARLID_DATA_DIR", str(tmp_path / "attacker"))
+        his = installation.installation()
+    before = acts.NO_LINK
+    home.forge("DELETE FROM acts")
+    for row in rows:
+        act = acts.Act(*row)
+        body = act.body
+        if act.kind == "begin":
+            body = acts.canonical(json.loads(body) | {"key": his.public_key})
+        before = acts.link_of(before, his.name, act.number, act.place, act.kind, acts.hash_of(body))
+        new = (his.name, act.number, act.place, act.kind, body, acts.hash_of(body), before, his.sign(before))
+        home.forge(f"INSERT INTO acts ({', '.join(acts.COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *new)
+    altered(say, "acts in the ledger that stood here")
+
+
+def test_ledger_that_was_moved_stays_intact(home, say, tmp_path):
+    moved = tmp_path / "moved.sqlite"
+    with Ledger(home.location):
+        pass
+    home.path.rename(moved)
+    from earlid.cli import main
+
+    assert main(["verify", "--ledger", str(moved)]) == 0
+    with Ledger(locate(str(moved))) as ledger:
+        ledger.set_name(STUDY, "study")
+    assert main(["verify", "--ledger", str(moved)]) == 0
+    ledger_heads = list((data_dir() / "heads").iterdir())
+    assert len(ledger_heads) == 1

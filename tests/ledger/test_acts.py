@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -153,9 +154,10 @@ def as_version_1(location):
         connection.exec_driver_sql("INSERT INTO clock_points SELECT * FROM points")
         connection.exec_driver_sql("DROP TABLE points")
         connection.execute(sa.update(schema.meta).where(schema.meta.c.key == "version").values(value="1"))
+    shutil.rmtree(data_dir())
 
 
-def test_ledger_of_version_1_is_read_as_it_is_and_upgraded_for_writing(location):
+def test_ledger_of_version_1_is_read_as_it_is_and_upgraded_for_writing(location, capsys):
     fill(location)
     with Ledger(location) as ledger:
         ledger.set_label(BOARD, 1, 4, True)
@@ -168,7 +170,8 @@ def test_ledger_of_version_1_is_read_as_it_is_and_upgraded_for_writing(location)
         assert reader.rows("SELECT value FROM meta WHERE key = 'version'") == [("1",)]
     where = location.url or str(location.path)
     assert main(["review", "--since", "2020-01-01", "--ledger", where]) == 0
-    assert main(["verify", "--ledger", where]) == 0
+    assert main(["verify", "--ledger", where]) == 1
+    assert "Cannot judge what a computer added: nobody signed it" in capsys.readouterr().out
     kept = {table: dump(location, table) for table in ("records", "labels", "notes", "anchors", "boots", "tallies")}
     Ledger(location).close()
     assert dump(location, "clock_points") == points
@@ -184,6 +187,7 @@ def test_ledger_of_version_1_is_read_as_it_is_and_upgraded_for_writing(location)
     Ledger(location).close()
     assert len(acts_of(location)) == 3
     assert main(["verify", "--ledger", where]) == 0
+    assert "taken as it stood, and is not vouched for" in capsys.readouterr().out
 
 
 def test_review_does_not_import_the_signing_library(sqlite_location):

@@ -16,10 +16,12 @@ from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.chain import CANNOT_JUDGE, INTACT, ChainFinding
 from earlid.ledger.judge import Judgement, judge_with_keys
+from earlid.ledger.judge_host import HostJudgement, judge_host
 from earlid.ledger.reader import Reader
 from earlid.ledger.version import VERSION
 
 DAMAGED = "damaged"
+THIS_LEDGER = "This ledger"  # in a board's place
 _FOLLOW = "Cannot judge: those of its records that can be read follow each other, but the ledger that holds them is damaged."
 GREATEST = 1 << 53  # of a whole number: no time, no counter comes near
 
@@ -84,16 +86,30 @@ def finding_of(reader: Reader, damage: str) -> ChainFinding:
     return ChainFinding(DAMAGED, 0, 0, text)
 
 
+def judge_whole(damage: str, reader: Reader) -> tuple[HostJudgement | None, Judgement]:
+    """What holds of the ledger as a whole: its damage, and the acts of computers in it (also by themselves, for `judge_beside`)."""
+    host: HostJudgement | None = None
+    findings = [finding_of(reader, damage)] if damage else []
+    try:
+        host = judge_host(reader)
+        findings += [finding for finding in host.findings if not damage or finding.verdict != INTACT]
+    except Exception:
+        if not damage:
+            raise
+    return host, Judgement(None, THIS_LEDGER, 0, 0, False, findings, "")
+
+
 def judge_beside(
     damage: str,
     reader: Reader,
     board: KnownBoard,
     typed: Sequence[Anchor] = (),
     progress: Callable[[int], None] = lambda count: None,
+    host: HostJudgement | None = None,
 ) -> Judgement:
     """As `judge_with_keys`, in a ledger that may be damaged: nothing there is intact, and nothing there stops it."""
     try:
-        judgement = judge_with_keys(reader, board, typed, progress)
+        judgement = judge_with_keys(reader, board, typed, progress, host)
     except Exception as error:
         if not damage:
             raise

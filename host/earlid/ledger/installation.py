@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.ledger import acts
-from earlid.ledger.location import DATA_DIR_STEP, data_dir
+from earlid.ledger.location import DATA_DIR_STEP, Location, data_dir
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -113,9 +113,14 @@ def read_head(first_link: bytes) -> SignedHead | None:
     return None
 
 
-def heads_at(where: str) -> dict[str, SignedHead]:
-    """The heads of every ledger of ours that was at a place: file name -> head."""
-    found = {}
+def place_of(location: Location) -> str:
+    """A ledger's place as the head files have it: the same however it was named."""
+    return os.path.realpath(location.path) if location.path else str(location)
+
+
+def heads_at(location: Location) -> dict[str, SignedHead]:
+    """The heads of every ledger in which this installation signed at a place: file name -> head."""
+    found, where = {}, place_of(location)
     folder = data_dir() / "heads"
     with suppress(OSError):
         for path in sorted(folder.iterdir()):

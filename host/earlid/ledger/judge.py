@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Verifies the boards' chains in a ledger: reads what `chain` needs, and compares the tallies with the records."""
+"""Verifies the boards of a ledger: their chains, and every table against the records and the acts."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from earlid.door import is_stranger
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.boot_clocks import clock_finding_text, clock_findings
+from earlid.ledger.caches import DerivedTables, differences
 from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, ChainFinding, PurgedRun
+from earlid.ledger.judge_host import HostJudgement, judge_host
 from earlid.ledger.keys import PairedKey, keys_or_fault
 from earlid.ledger.reader import Reader
+from earlid.ledger.replay import BoardAccount
 from earlid.ledger.rows import COLUMNS
 
 CHUNK = 10_000
@@ -58,11 +60,12 @@ def judge_with_keys(
     board: KnownBoard,
     typed: Sequence[Anchor] = (),
     progress: Callable[[int], None] = lambda count: None,
+    host: HostJudgement | None = None,
 ) -> Judgement:
     """As `judge`, with the keys that this computer has of the board; what is wrong with it costs no other board its verdict."""
     keys, fault = keys_or_fault(board.identifier)
     try:
-        judgement = judge(reader, board, keys, typed, progress)
+        judgement = judge(reader, board, keys, typed, progress, host)
     except UserError as error:
         if error.code != LEDGER_BROKEN:
             raise
@@ -81,16 +84,18 @@ def judge(
     keys: Sequence[PairedKey],
     typed: Sequence[Anchor] = (),
     progress: Callable[[int], None] = lambda count: None,
+    host: HostJudgement | None = None,
 ) -> Judgement:
-    """Walk one board's records as they are now and judge their chain.
+    """Walk one board's records as they are now; judge their chain, and every table against records and acts.
 
     Args:
         keys: the board's, from `keys.read_keys`; none to judge the links only.
         typed: anchors that a person kept.
         progress: told how many records each step took.
+        host: of `judge_host`, read in the same snapshot; made here when None.
     """
     with reader.snapshot():  # records that come while we read are no contradiction
-        return _judge(reader, board, keys, typed, progress)
+        return _judge(reader, board, keys, typed, progress, host or judge_host(reader))
 
 
 def _judge(
@@ -99,14 +104,20 @@ def _judge(
     keys: Sequence[PairedKey],
     typed: Sequence[Anchor],
     progress: Callable[[int], None],
+    host: HostJudgement,
 ) -> Judgement:
-    checker = ChainChecker(board.identifier, keys, purges_of(reader, board), anchors_of(reader, board), typed)
-    counts: Counter[tuple[int, int]] = Counter()
-    chunk: list[tuple[object, ...]] = []
+    account = host.account.boards.get(board.identifier, BoardAccount()) if host.account else None
+    purges, anchors = purges_of(reader, board), anchors_of(reader, board)
+    if account is not None:
+        anchors = anchors | account.anchors
+        purges = [PurgedRun._make((*row[:4], *row[5:7])) for _, row in sorted(account.purges.items())]
+    checker = ChainChecker(board.identifier, keys, purges, anchors, typed)
+    derived = DerivedTables(account)
+    chunk: list[tuple[Any, ...]] = []
 
     def check_chunk() -> None:
         checker.feed(chunk)
-        counts.update((row[4], row[5]) for row in chunk)  # type: ignore[misc]
+        derived.feed(chunk)
         progress(len(chunk))
         chunk.clear()
 
@@ -116,21 +127,13 @@ def _judge(
         if len(chunk) == CHUNK:
             check_chunk()
     check_chunk()
-    times = tuple(map(clock_finding_text, clock_findings(reader, board)))
-    return judgement_from(checker, board, _check_totals(reader, board, counts))._replace(times=times)
-
-
-def _check_totals(reader: Reader, board: KnownBoard, counts: Counter[tuple[int, int]]) -> list[ChainFinding]:
-    tallied = reader.rows(
-        "SELECT event, reason, SUM(count) FROM tallies WHERE board_id = :id GROUP BY event, reason", id=board.id
-    )
-    if {(event, reason): int(count) for event, reason, count in tallied} == dict(counts):
-        return []
-    text = (
-        "Altered sums: the ledger's table of totals does not count what its records are. The records are judged above; "
-        "`earlid export`, then `earlid export --import` into a new ledger makes the sums anew."
-    )
-    return [ChainFinding(ALTERED, 0, 0, text)]
+    times: tuple[str, ...] = ()
+    try:
+        times = tuple(map(clock_finding_text, clock_findings(reader, board)))
+        extra = [ChainFinding(ALTERED, 0, 0, text) for text in differences(reader, board, derived, account)]
+    except UserError as error:
+        extra = [ChainFinding(CANNOT_JUDGE, 0, 0, f"Cannot judge what stands beside the records: {error}")]
+    return judgement_from(checker, board, extra)._replace(times=times)
 
 
 def purges_of(reader: Reader, board: KnownBoard) -> list[PurgedRun]:

@@ -23,7 +23,7 @@ from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.host_clock import now_ms as now_ms
 from earlid.ledger import acts, rows, schema
 from earlid.ledger.db_errors import explain, not_a_ledger
-from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, read_head
+from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, place_of, read_head
 from earlid.ledger.location import Location
 from earlid.ledger.upgrade import board_points, unsigned_boards, upgrade
 from earlid.ledger.version import FROM_HOST, FROM_IMPORT, FROM_RECORDS, FROM_SYNCED_HOST, VERSION, check_version
@@ -145,7 +145,7 @@ class Ledger:
             self._first_link = bytes(first)
         last = SignedHead(number, place, bytes(link))
         if not newest:
-            before = {name: head.number for name, head in heads_at(str(self.location)).items()}
+            before = {name: head.number for name, head in heads_at(self.location).items()}
             last = self._append(connection, signer, last, "begin", {"key": signer.public_key, "before": before})
             self._first_link = last.link
         elif (signed := read_head(self._first_link)) and signed.number > number:
@@ -168,7 +168,7 @@ class Ledger:
         link = acts.link_of(last.link, signer.name, number, place, kind, body_hash)
         row = acts.Act(signer.name, number, place, kind, text, body_hash, link, signer.sign(link))
         connection.execute(sa.insert(schema.acts), [row._asdict()])
-        self._signed = SignedHead(number, place, link, str(self.location))
+        self._signed = SignedHead(number, place, link, place_of(self.location))
         return self._signed
 
     def _adopt(self, connection: sa.Connection) -> None:

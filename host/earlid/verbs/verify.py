@@ -62,16 +62,15 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     from rich.progress import Progress
 
     from earlid.ledger.boards import pick_boards
-    from earlid.ledger.damage import find_damage, finding_of, judge_beside
-    from earlid.ledger.judge import Judgement, board_of_anchor
+    from earlid.ledger.damage import find_damage, judge_beside, judge_whole
+    from earlid.ledger.judge import board_of_anchor
     from earlid.ledger.queries import record_count
     from earlid.ledger.reader import Reader
 
     judgements = []
-    with Reader(locate(args.ledger)) as reader:
+    with Reader(locate(args.ledger)) as reader, reader.snapshot():
         damage = find_damage(reader)
-        if damage:
-            judgements.append(Judgement(None, "This ledger", 0, 0, False, [finding_of(reader, damage)], ""))
+        host, whole = judge_whole(damage, reader)
         chosen = pick_boards(reader, args.board)
         meant = {anchor: board_of_anchor(reader, chosen, anchor) for anchor in typed}
         if chosen and None in meant.values():
@@ -81,8 +80,8 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
             bar = bars.add_task("verifying", total=None if damage else record_count(reader))
             for board in chosen:
                 anchors = [anchor for anchor, owner in meant.items() if owner == board]
-                judgements.append(judge_beside(damage, reader, board, anchors, lambda count: bars.advance(bar, count)))
-    return judgements
+                judgements.append(judge_beside(damage, reader, board, anchors, lambda count: bars.advance(bar, count), host))
+    return [*judgements, whole] if whole.findings else judgements
 
 
 def _print_judgements(judgements: Sequence[Judgement]) -> None:

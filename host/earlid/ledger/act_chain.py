@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""Verifies the chains of acts: which acts are what their installation signed, which are missing. No input or output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from earlid.ledger import acts
+from earlid.ledger.acts import Act
+
+PERMANENT = ("begin", "restored", "purge")  # no purge may take their bodies out
+
+
+class Signed(NamedTuple):
+    """An act as far as its signature is concerned."""
+
+    number: int
+    link: bytes
+    signature: bytes
+
+
+_NONE = Signed(0, acts.NO_LINK, b"")
+
+
+@dataclass
+class Signer:
+    """The acts of one installation.
+
+    `broken`: numbers of those that are not what was linked. `unsigned_from`: from there on nobody with its key made them.
+    """
+
+    name: str
+    key: bytes = b""
+    count: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    first_link: bytes = b""
+    newest: Signed = _NONE
+    begun_at_ms: int = 0
+    before: dict[str, int] = field(default_factory=dict)  # ledgers of ours that stood at this place when it began: name -> acts
+    broken: list[int] = field(default_factory=list)
+    missing: list[tuple[int, int]] = field(default_factory=list)
+    restored: list[tuple[int, int]] = field(default_factory=list)
+    unsigned_from: int | None = None
+    _ends: list[Signed] = field(default_factory=list)  # the last before each gap: nothing behind it vouches for it
+
+
+class ActChain:
+    """Walks every act of a ledger in the order of places. `signers` has what was found, once `finish` was called.
+
+    Args:
+        verify_signature: of (public key, link, signature), as `installation.verify_signature`.
+    """
+
+    def __init__(self, verify_signature: Callable[[bytes, bytes, bytes], bool]) -> None:
+        self._verify = verify_signature
+        self.signers: dict[str, Signer] = {}
+        self.holes: list[tuple[int, int]] = []  # places at which no act stands
+        self.redacted: set[tuple[str, int]] = set()
+        self._explained: list[tuple[int, int]] = []
+        self._last_place = 0
+
+    def feed(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Take the next rows, in `acts.COLUMNS` order."""
+        for row in rows:
+            act = read_act(row)
+            signer = self.signers.setdefault(act.installation, Signer(act.installation))
+            signer.count += 1
+            signer.kinds[act.kind] += 1
+            if act.place > self._last_place + 1:
+                self.holes.append((self._last_place + 1, act.place - 1))
+            self._last_place = max(self._last_place, act.place)
+            if not self._check(act, signer):
+                signer.broken.append(act.number)
+            signer.newest = Signed(act.number, act.link, act.signature)
+
+    def _check(self, act: Act, signer: Signer) -> bool:
+        if act.body is None:
+            self.redacted.add((act.installation, act.number))
+        elif act.kind not in acts.KINDS or hash_or_none(act.body) != act.body_hash:
+            return False
+        before: bytes | None = signer.newest.link
+        expected = signer.newest.number + 1
+        if act.number != expected:
+            before = None
+            if signer.newest.number:
+                signer._ends.append(signer.newest)
+            fields = fields_of(act) if act.kind == "restored" else {}
+            if fields.get("missing") == [expected, act.number - 1]:
+                before = from_hex(fields.get("behind"))
+                signer.restored.append((expected, act.number - 1))
+            elif act.number > expected:
+                signer.missing.append((expected, act.number - 1))
+            else:
+                return False
+        if act.kind == "restored":
+            places = fields_of(act).get("places")
+            if isinstance(places, list) and len(places) == 2 and all(type(place) is int for place in places):
+                self._explained.append((places[0], places[1]))
+        if act.number == 1:
+            self._begin(act, signer)
+        if before is None:
+            return True  # what stood before is not known; the signature vouches for the link itself
+        return acts.link_of(before, act.installation, act.number, act.place, act.kind, act.body_hash) == act.link
+
+    def _begin(self, act: Act, signer: Signer) -> None:
+        signer.first_link = act.link
+        fields = fields_of(act)
+        key = from_hex(fields.get("key")) or b""
+        if act.kind == "begin" and acts.installation_of(key) == act.installation:
+            signer.key = key
+        before, at_ms = fields.get("before"), fields.get("at_ms")
+        if isinstance(before, dict):
+            signer.before = {str(name): count for name, count in before.items() if type(count) is int}
+        signer.begun_at_ms = at_ms if type(at_ms) is int else 0
+
+    def finish(self, read_signed: Callable[[str, int], Signed | None]) -> None:
+        """Check the signatures.
+
+        Args:
+            read_signed: the act of (installation, number), None where there is none; called only where something is wrong.
+        """
+        self.holes = [hole for hole in self.holes if not any(low <= hole[0] and hole[1] <= high for low, high in self._explained)]
+        for signer in self.signers.values():
+            bad = [end for end in (*signer._ends, signer.newest) if not self._is_signed(signer, end)]
+            if not bad:
+                continue
+            low, high = 0, bad[0].number  # the last that is signed, one that is not; halving finds where that begins
+            while high - low > 1:
+                middle = (low + high) // 2
+                signed = read_signed(signer.name, middle)
+                if signed is not None and self._is_signed(signer, signed):
+                    low = middle
+                else:
+                    high = middle
+            signer.unsigned_from = high
+
+    def _is_signed(self, signer: Signer, signed: Signed) -> bool:
+        return bool(signer.key) and self._verify(signer.key, signed.link, signed.signature)
+
+    def is_valid(self, act: Act) -> bool:
+        """Whether an act counts: linked, and signed by the installation it names."""
+        signer = self.signers[act.installation]
+        return act.number not in signer.broken and (signer.unsigned_from is None or act.number < signer.unsigned_from)
+
+
+def read_act(row: tuple[Any, ...]) -> Act:
+    """An act of a row; what damage put there becomes something that no check accepts."""
+    installation, number, place, kind, body, body_hash, link, signature = row
+    return Act(
+        installation if isinstance(installation, str) and installation.isascii() else "?",
+        _number(number),
+        _number(place),
+        kind if isinstance(kind, str) and kind.isascii() else "?",
+        body if isinstance(body, str) else None if body is None else "?",
+        _bytes(body_hash),
+        _bytes(link),
+        _bytes(signature),
+    )
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < 1 << 63 else 0
+
+
+def _bytes(value: Any) -> bytes:
+    return bytes(value) if isinstance(value, bytes | memoryview) else b""
+
+
+def fields_of(act: Act) -> dict[str, Any]:
+    """What an act's body says; empty when it was taken out or is none."""
+    try:
+        return act.fields()
+    except (ValueError, RecursionError):
+        return {}
+
+
+def hash_or_none(body: str) -> bytes | None:
+    """The hash of a body; None of one that no act can have."""
+    return acts.hash_of(body) if body.isascii() else None
+
+
+def from_hex(text: object) -> bytes | None:
+    """Bytes of hex digits; None when they are none."""
+    try:
+        return bytes.fromhex(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
