@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 
 import pytest
+from earlid.cli import main
 from earlid.ledger import installation
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.location import data_dir, locate
@@ -144,6 +145,7 @@ def test_restored_backup_is_told(home, say, tmp_path):
     source.close()
     assert say("review", "label", "52", "false", "--board", "kitchen").code == 0
     assert say("verify").code == 0
+    assert main(["verify", "--ledger", str(backup)]) == 0, "what is named as a backup is one"
     shutil.copy(backup, home.path)
     altered(say, "This is an older copy of it, or its end was removed")
 
@@ -330,8 +332,6 @@ def test_clock_of_another_installation_is_not_called_intact(home, say, monkeypat
 
 
 def test_purge_by_another_installation_is_not_called_intact(home, say, monkeypatch, tmp_path):
-    from earlid.cli import main
-
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("EARLID_DATA_DIR", str(tmp_path / "attacker"))
         assert main(["purge", "--everything", "--yes", "--board", STUDY, "--ledger", str(home.path)]) == 0
@@ -378,8 +378,6 @@ def test_ledger_that_was_moved_stays_intact(home, say, tmp_path):
     with Ledger(home.location):
         pass
     home.path.rename(moved)
-    from earlid.cli import main
-
     assert main(["verify", "--ledger", str(moved)]) == 0
     with Ledger(locate(str(moved))) as ledger:
         ledger.set_name(STUDY, "study")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from earlid.ledger import act_chain, installation
@@ -49,7 +50,7 @@ def _judge_host(reader: Reader) -> HostJudgement:
 
     chain.finish(read_signed)
     account = replay(_valid(reader, chain))
-    findings = [finding for signer in chain.signers.values() for finding in _judge_signer(signer, account, computer)]
+    findings = [finding for signer in chain.signers.values() for finding in _judge_signer(reader, signer, account, computer)]
     findings += _replaced(reader, chain.signers.values())
     findings += [_gap(f"{_span(*hole)} in the order of all acts: another computer's were removed.") for hole in chain.holes]
     findings += _judge_redactions(chain, account)
@@ -104,7 +105,7 @@ def _without_acts(reader: Reader) -> list[ChainFinding]:
     return [ChainFinding(CANNOT_JUDGE, 0, 0, text)]
 
 
-def _judge_signer(signer: Signer, account: Account, computer: str) -> list[ChainFinding]:
+def _judge_signer(reader: Reader, signer: Signer, account: Account, computer: str) -> list[ChainFinding]:
     who = _who(signer, computer)
     findings = []
     for first, last in _ranges(signer.broken):
@@ -120,7 +121,7 @@ def _judge_signer(signer: Signer, account: Account, computer: str) -> list[Chain
         )
         for gap in signer.restored
     ]
-    findings += _judge_head(signer, who)
+    findings += _judge_head(reader, signer, who)
     adopted = account.adopted_boards and signer.kinds["adopt"]
     if signer.before and adopted:
         text = (
@@ -137,16 +138,16 @@ def _judge_signer(signer: Signer, account: Account, computer: str) -> list[Chain
     return findings
 
 
-def _judge_head(signer: Signer, who: str) -> list[ChainFinding]:
+def _judge_head(reader: Reader, signer: Signer, who: str) -> list[ChainFinding]:
     """Hold the acts against the file in which this computer keeps how far it signed, if it has one for this ledger."""
     signed = installation.read_head(signer.first_link) if signer.first_link else None
     if signed is None:
         return []
     if signed.number > signer.newest.number:
-        text = (
-            f"Tail cut: the acts of {who} end at {signer.newest.number}, but it signed {signed.number} in this ledger. This is "
-            "an older copy of it, or its end was removed."
-        )
+        text = f"the acts of {who} end at {signer.newest.number}, but it signed {signed.number} in this ledger"
+        if signed.where != installation.place_of(reader.location) and Path(signed.where).exists():
+            return [ChainFinding(INTACT, 0, 0, f"An older copy of the ledger {signed.where}: {text}.")]
+        text = f"Tail cut: {text}. This is an older copy of it, or its end was removed."
         return [ChainFinding(TAIL_CUT, signer.newest.number + 1, signed.number, text)]
     if signed.number == signer.newest.number and signed.link != signer.newest.link:
         return [_altered(signed.number, signed.number, f"act {signed.number} of {who} is another than it signed in this ledger.")]
