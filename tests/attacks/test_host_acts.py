@@ -11,8 +11,11 @@ import pytest
 from earlid.cli import main
 from earlid.ledger import installation
 from earlid.ledger.anchor_code import make_code
+from earlid.ledger.boards import boards
 from earlid.ledger.location import data_dir, locate
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
+from earlid.page import page_data
 
 from tests.attacks.conftest import KITCHEN, STUDY
 
@@ -171,6 +174,16 @@ def test_ledger_made_version_1_again_is_told(home, say):
     altered(say, "acts in the ledger that stood here, and they are not in this one")
     assert say("review", "name", STUDY, "study").code == 0
     altered(say, "then found one with records and without acts, and took it as it stood")
+
+
+def test_page_tells_of_altered_acts_too(home):
+    def page_says():
+        with Reader(home.location) as reader:
+            return {item["board"]: item["bad"] for item in page_data.verdicts(reader, boards(reader))}
+
+    assert page_says() == {KITCHEN: False, STUDY: False, "This ledger": False}
+    home.forge("DELETE FROM acts WHERE number = (SELECT MAX(number) FROM acts)")
+    assert page_says() == {KITCHEN: False, STUDY: False, "This ledger": True}
 
 
 def test_act_removed_from_the_middle_is_told(home, say):

@@ -132,8 +132,9 @@ def differences(reader: Reader, board: KnownBoard, derived: DerivedTables, accou
         {at_ms: (kind, say) for at_ms, kind, say in notes}, account.notes,
         lambda at: "a note of a sync", "Altered note", "the acts have it",
     )  # fmt: skip
-    if board.name != account.name:
-        said.add(f"Altered name: the board is called {board.name!r} here, by the acts it is {account.name!r}.")
+    ((name,),) = reader.rows("SELECT name FROM boards WHERE id = :id", id=board.id)
+    if name != account.name:
+        said.add(f"Altered name: the board is called {name!r} here, by the acts it is {account.name!r}.")
     said.records("Altered: {} came into the ledger without an act of any computer: put there past Earlid.", derived.untaken)
     said.records("Altered: {} are said to have been taken at another time than the act says.", derived.retimed)
     return said.sentences

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger import act_chain, installation
 from earlid.ledger.act_chain import ActChain, Signed, Signer
 from earlid.ledger.acts import COLUMNS, Act
@@ -32,12 +33,25 @@ class HostJudgement(NamedTuple):
 
 def judge_host(reader: Reader) -> HostJudgement:
     """Check every act, and replay those that are signed."""
-    with reader.snapshot():
-        return _judge_host(reader)
+    computer, fault = "", ""
+    try:
+        mine = installation.installation(make=False)
+        computer = mine.name if mine else ""
+    except UserError as error:
+        fault = str(error)
+    try:
+        with reader.snapshot():
+            judgement = _judge_host(reader, computer)
+    except UserError as error:
+        if error.code != LEDGER_BROKEN:
+            raise
+        return HostJudgement(0, computer, None, [_altered(0, 0, f"the acts cannot be read to their end: {error}")])
+    if fault:
+        judgement.findings.append(ChainFinding(CANNOT_JUDGE, 0, 0, f"Cannot judge which acts are this computer's: {fault}"))
+    return judgement
 
 
-def _judge_host(reader: Reader) -> HostJudgement:
-    computer = _this_computer()
+def _judge_host(reader: Reader, computer: str) -> HostJudgement:
     chain = ActChain(installation.verify_signature)
     chain.feed(reader.stream(_SELECT + " ORDER BY place"))
     if not chain.signers:
@@ -70,11 +84,6 @@ def _valid(reader: Reader, chain: ActChain) -> Iterator[Act]:
         act = act_chain.read_act(row)
         if chain.is_valid(act):
             yield act
-
-
-def _this_computer() -> str:
-    mine = installation.installation(make=False)
-    return mine.name if mine else ""
 
 
 def _replaced(reader: Reader, signers: Collection[Signer]) -> list[ChainFinding]:

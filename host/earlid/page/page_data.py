@@ -138,23 +138,21 @@ def board_values(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str,
 
 
 def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any]]:
-    """What holds of each board's chain: takes some seconds for a million records."""
-    from earlid.ledger.damage import find_damage, finding_of, judge_beside  # SQLAlchemy, which takes its time
+    """What holds of each board's chain and of the ledger as a whole: takes some seconds for a million records."""
+    from earlid.ledger.damage import find_damage, judge_beside, judge_whole  # SQLAlchemy, which takes its time
 
-    results = []
-    damage = find_damage(reader)
-    for board in chosen:
-        judgement = judge_beside(damage, reader, board)
-        if damage:
-            judgement.findings.insert(0, finding_of(reader, damage))
-        results.append(
-            {
-                "board": board.identifier,
-                "records": judgement.records,
-                "keyed": judgement.keyed,
-                "bad": judgement.exit_code == 4,
-                "code": judgement.code,
-                "findings": [{"verdict": finding.verdict, "say": finding.say} for finding in judgement.findings],
-            }
-        )
-    return results
+    with reader.snapshot():
+        damage = find_damage(reader)
+        host, whole = judge_whole(damage, reader)
+        judged = [judge_beside(damage, reader, board, host=host) for board in chosen]
+    return [
+        {
+            "board": judgement.identifier,
+            "records": judgement.records,
+            "keyed": judgement.keyed,
+            "bad": judgement.exit_code == 4,
+            "code": judgement.code,
+            "findings": [{"verdict": finding.verdict, "say": finding.say} for finding in judgement.findings],
+        }
+        for judgement in (*judged, *([whole] if whole.findings else []))
+    ]
