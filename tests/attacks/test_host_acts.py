@@ -182,8 +182,8 @@ def test_page_tells_of_altered_acts_too(home):
             return {item["board"]: item["bad"] for item in page_data.verdicts(reader, boards(reader))}
 
     assert page_says() == {KITCHEN: False, STUDY: False, "This ledger": False}
-    home.forge("DELETE FROM acts WHERE number = (SELECT MAX(number) FROM acts)")
-    assert page_says() == {KITCHEN: False, STUDY: False, "This ledger": True}
+    home.forge("DELETE FROM acts WHERE number = (SELECT MAX(number) FROM acts)")  # the kitchen's purge
+    assert page_says() == {KITCHEN: True, STUDY: False, "This ledger": True}
 
 
 def test_act_removed_from_the_middle_is_told(home, say):

@@ -87,7 +87,7 @@ def finding_of(reader: Reader, damage: str) -> ChainFinding:
 
 
 def judge_whole(damage: str, reader: Reader) -> tuple[HostJudgement | None, Judgement]:
-    """What holds of the ledger as a whole: its damage, and the acts of computers in it (also by themselves, for `judge_beside`)."""
+    """What holds of the ledger as a whole: its damage, and the acts in it (also by themselves, for `judge_beside`)."""
     host: HostJudgement | None = None
     findings = [finding_of(reader, damage)] if damage else []
     try:
