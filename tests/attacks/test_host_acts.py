@@ -15,6 +15,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.location import data_dir, locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
+from earlid.ledger.version import FROM_HINT, FROM_HOST
 from earlid.page import page_data
 
 from tests.attacks.conftest import KITCHEN, STUDY
@@ -68,11 +69,11 @@ def test_changed_reason_of_a_purge_is_told(home, say):
     altered(say, "Altered purge: the purge from record 1 (start 1) on differs")
 
 
-@pytest.mark.parametrize("source", [0, 1])
+@pytest.mark.parametrize("source", [FROM_HINT, FROM_HOST])
 def test_shifted_clock_point_is_told(home, say, source):
     assert home.forge("UPDATE clock_points SET wall_ms = wall_ms + 660000 WHERE boot = 3 AND source = ?", source)
-    whose = "the board" if source == 0 else "a computer"
-    altered(say, f"Altered clock: the clock of start 3 at {'0' if source == 0 else '50400'} s ({whose}'s word) differs")
+    whose = "the board" if source == FROM_HINT else "a computer"
+    altered(say, f"Altered clock: the clock of start 3 at {0 if source == FROM_HINT else 50400} s ({whose}'s word) differs")
 
 
 def test_added_clock_point_is_told(home, say):

@@ -12,7 +12,7 @@ from earlid.ledger import rows
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
 from earlid.ledger.replay import PURGE_COLUMNS, BoardAccount
-from earlid.ledger.version import FROM_BOARD
+from earlid.ledger.version import FROM_IMPORT, FROM_RECORDS
 
 LISTED = 5  # differences of a kind that are told one by one
 _EXTENT = ("first_seq", "last_seq", "first_ms", "last_ms", "first_taken_ms", "last_taken_ms")
@@ -31,7 +31,7 @@ class DerivedTables:
         self.boots: dict[int, tuple[int, ...]] = {}
         self.tallies: dict[tuple[int, int, int, int], tuple[int, int]] = {}
         self.points: dict[tuple[int, int, int], tuple[int, int]] = {}
-        self._last_points: dict[int, rows.Point] = {}
+        self._last_points: dict[tuple[int, int], rows.Point] = {}  # (boot, source) of the start that goes on
         self.untaken: list[int] = []  # records that no act took
         self.retimed: list[int] = []  # records taken at another time than the act says
         self.damaged = 0  # rows of which nothing can be derived
@@ -54,9 +54,11 @@ class DerivedTables:
             boot, new = extent["boot"], tuple(extent[name] for name in _EXTENT)
             old = self.boots.get(boot, new)
             self.boots[boot] = tuple((min, max)[i % 2](old[i], new[i]) for i in range(6))
-        for boot, ms, wall_ms, unc_ms in sums.points:
-            self.points[boot, ms, FROM_BOARD] = (wall_ms, unc_ms)
-            self._last_points = {boot: (ms, wall_ms, unc_ms)}
+        for boot, source, ms, wall_ms, unc_ms in sums.points:
+            self.points[boot, ms, source] = (wall_ms, unc_ms)
+            self._last_points[boot, source] = (ms, wall_ms, unc_ms)
+        going_on = max(self.boots, default=0)
+        self._last_points = {at: point for at, point in self._last_points.items() if at[0] == going_on}
 
     def _check_taken(self, chunk: list[tuple[Any, ...]]) -> None:
         if self._account is None:
@@ -110,7 +112,7 @@ def differences(reader: Reader, board: KnownBoard, derived: DerivedTables, accou
     said.compare(
         {at: value for at, value in here.items() if at not in gone or expected[at] != value},
         {at: value for at, value in expected.items() if at not in gone},
-        lambda at: f"the clock of start {at[0]} at {at[1] // 1000} s ({_SOURCES.get(at[2], 'nobody')}'s word)",
+        lambda at: f"the clock of start {at[0]} at {at[1] // 1000} s ({_SOURCES.get(at[2], 'a computer')}'s word)",
         "Altered clock",
         "times near it may be shown wrong",
     )
@@ -140,7 +142,7 @@ def differences(reader: Reader, board: KnownBoard, derived: DerivedTables, accou
     return said.sentences
 
 
-_SOURCES = {0: "the board", 1: "a computer", 2: "a computer", 3: "an import"}
+_SOURCES = dict.fromkeys(FROM_RECORDS, "the board") | {FROM_IMPORT: "an import"}
 
 
 def _compare_derived(reader: Reader, board: KnownBoard, derived: DerivedTables, said: _Sentences) -> None:
