@@ -381,8 +381,11 @@ def test_everything_signed_anew_with_another_key_is_told(home, say, monkeypatch,
         body = act.body
         if act.kind == "begin":
             body = acts.canonical(json.loads(body) | {"key": his.public_key})
-        before = acts.link_of(before, his.name, act.number, act.place, act.kind, acts.hash_of(body))
-        new = (his.name, act.number, act.place, act.kind, body, acts.hash_of(body), before, his.sign(before))
+        elif act.kind == "purge":
+            body = body.replace(act.installation, his.name)
+        body_hash = acts.hash_of(body) if body else act.body_hash
+        before = acts.link_of(before, his.name, act.number, act.place, act.kind, body_hash)
+        new = (his.name, act.number, act.place, act.kind, body, body_hash, before, his.sign(before))
         home.forge(f"INSERT INTO acts ({', '.join(acts.COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *new)
     altered(say, "acts in the ledger that stood here")
 

@@ -96,6 +96,7 @@ def _apply(account: Account, act: Act, body: dict[str, Any]) -> None:
             for run in body["runs"]:
                 _purge(board, run)
             board.purged_by.add(act.installation)
+            board.taken_by |= {_text(who) for who, _ in body["redacts"]}  # whose acts, though not what they said, is still known
 
 
 def _take_head(board: BoardAccount, head: Any) -> None:
