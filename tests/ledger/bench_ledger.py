@@ -3,9 +3,9 @@
 
     python tests/ledger/bench_ledger.py [--records 5000000] [--ingest 100000] [--folder DIR]
 
-Ingest: lines as a board sends them, decoded, chain-checked, committed to SQLite; beside it pyserial's miniterm writing the same
-lines, from a pseudo-terminal, to a file. Then a ledger of many boards: its summary, and `earlid review` of one day, each
-from process start.
+Ingest: lines as a board sends them, decoded, chain-checked (of a paired board its marks too), committed to SQLite; beside it
+pyserial's miniterm writing the same lines, from a pseudo-terminal, to a file. Then a ledger of many boards: its summary, and
+`earlid review` of one day, each from process start.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ import tempfile
 import threading
 import time
 import tty
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from earlid.board.framing import LineReader
-from earlid.ledger.chain import count_linked
+from earlid.ledger.arrival import Arrival
+from earlid.ledger.keys import PairedKey
 from earlid.ledger.location import Location, locate
 from earlid.ledger.store import Ledger
 from lid import record, wire
-from synthetic_chains import BOARD, fields, life
+from synthetic_chains import BOARD, KEY, fields, life
 
 CHUNK = 65536
 COMMIT = 10_000
@@ -37,12 +39,12 @@ BOARDS = 16
 PER_DAY = 430  # records of a board; 16 boards make 5 million in two years
 
 
-def ingest(count: int, folder: Path) -> None:
-    """Lines to ledger, and the same lines through miniterm to a file."""
+def ingest(count: int, folder: Path, keys: Sequence[PairedKey]) -> None:
+    """Lines to ledger, as of a board that is paired where there are keys."""
     slots = life(count, step_ms=1000)
     lines = b"".join(wire.encode(i, {"rec": record.slot_to_wire(slot)}) for i, slot in enumerate(slots))
     reader = LineReader(wire.HOST_LINE_MAX)
-    prev = record.genesis(BOARD)
+    arrival = Arrival(keys, record.genesis(BOARD))
     waiting: list[bytes] = []
     path = folder / "ingest.sqlite"
     path.unlink(missing_ok=True)
@@ -51,16 +53,19 @@ def ingest(count: int, folder: Path) -> None:
         for at in range(0, len(lines), CHUNK):
             waiting += [record.wire_to_slot(body["rec"]) for _, body in reader.feed(lines[at : at + CHUNK])]
             if len(waiting) >= COMMIT or at + CHUNK >= len(lines):
-                assert count_linked(prev, waiting) == len(waiting)
-                prev = waiting[-1][40:52]
+                assert not any(arrival.take(int.from_bytes(slot[:4], "little"), slot) for slot in waiting)
+                assert not arrival.waiting
                 ledger.add(BOARD, waiting)
                 waiting = []
         assert ledger.head(BOARD).seq == count
     spent_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    checked = "chain and marks" if keys else "chain"
     print(
-        f"ingest, chain checked, into SQLite: {count / spent_s:,.0f} records/s ({count:,} in {spent_s:.2f} s, {cpu_s:.2f} s "
+        f"ingest, {checked} checked, into SQLite: {count / spent_s:,.0f} records/s ({count:,} in {spent_s:.2f} s, {cpu_s:.2f} s "
         f"of processor time: {count / cpu_s:,.0f} records for each second of that)"
     )
+    if keys:
+        return
     spent_s = miniterm(lines, folder / "miniterm.log")
     print(f"miniterm writing the same lines to a file: {count / spent_s:,.0f} lines/s ({spent_s:.2f} s)")
 
@@ -161,7 +166,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = args.folder or Path(made)
         folder.mkdir(exist_ok=True)
-        ingest(args.ingest, folder)
+        ingest(args.ingest, folder, (PairedKey(KEY),))
+        ingest(args.ingest, folder, ())
         path = folder / f"{args.records}.sqlite"
         if not path.exists():
             fill(locate(str(path)), args.records)

@@ -10,7 +10,7 @@ import pytest
 from earlid import firmware
 from earlid.errors import UserError
 from earlid.ledger.anchor_code import DIGITS, Anchor, make_code, parse_code
-from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, TAIL_CUT, ChainChecker, PurgedRun, count_linked
+from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, GAP, INTACT, RESTARTED, TAIL_CUT, ChainChecker, PurgedRun
 from earlid.ledger.keys import PairedKey, key_at, read_keys, save_key
 from earlid.ledger.ratchet import LEAST_RECORDS, SEGMENT_RECORDS
 from hypothesis import given
@@ -268,12 +268,6 @@ def test_first_key_that_leads_to_a_later_one_is_kept():
     assert key_at(BOARD, 9) == bytes(32)
     assert key_at("ffff", 0) is None
     assert PairedKey(KEY).at(1 << 31) is None  # what a board may say, and nobody computes
-
-
-def test_count_linked_counts_up_to_the_first_bad_slot():
-    assert count_linked(record.genesis(BOARD), SLOTS) == 60
-    assert count_linked(SLOTS[3][40:52], SLOTS[4:9]) == 5
-    assert count_linked(record.genesis(BOARD), [*SLOTS[:7], edited(SLOTS[7], a=8), *SLOTS[8:]]) == 7
 
 
 @given(st.integers(1, 0xFFFFFFFF), st.binary(min_size=12, max_size=12))

@@ -17,6 +17,7 @@ from lid.wire_schema import BriefHello
 
 from earlid.board.consent import old_firmware_text
 from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Link, Record
+from earlid.collect.fetch import Fetcher
 from earlid.door import is_stranger
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.host_clock import observe
@@ -25,8 +26,6 @@ from earlid.ledger.keys import PairedKey, key_at, keys_or_fault
 from earlid.ledger.store import Head, Ledger, now_ms
 from earlid.ledger.wall_clock import is_time
 
-BATCH = 64  # what the protocol allows at once
-WINDOW = 4 * BATCH  # how far beyond a missing record to go on fetching
 COMMIT_RECORDS = 1024  # one commit costs an fsync
 COMMIT_S = 2.0
 STALL_LIMIT = 20  # requests without a new record before giving up on a good line
@@ -97,8 +96,7 @@ class Sync:
         self._boot = self._seq = 0  # the newest record that was accepted
         self._arrival = Arrival((), None)
         self._suspect: Record | None = None
-        self._requested = 0  # the newest record requested
-        self._out_of_order: dict[int, Record] = {}  # received while one before them was lost on the line
+        self._fetcher = Fetcher(link)
 
     def catch_up(self) -> SyncResult:
         """Fetch everything that the ledger lacks, judge it, and acknowledge it.
@@ -113,8 +111,7 @@ class Sync:
         self._keys, self._key_fault = keys_or_fault(self.hello["board"])
         strange: _Strange | None = None
         while True:
-            self._out_of_order.clear()
-            self._requested = 0
+            self._fetcher = Fetcher(self._link, self.hello["oldest"], self.hello["seq"])
             try:
                 whole = self._find_apart(strange, result) if strange else self._find_start(result)
                 if whole:
@@ -138,9 +135,9 @@ class Sync:
         committed_s = time.monotonic()
         idle, damaged = 0, self._link.bad_lines  # since the newest record
         try:
-            while self._seq < self.hello["seq"]:
+            while self._seq < self._fetcher.newest:
                 fresh = self._fetch_batch(pending, result)
-                idle = 0 if fresh else idle + (self._requested <= self._seq + BATCH)
+                idle = 0 if fresh else idle + self._fetcher.asked(self._seq)
                 if fresh:
                     damaged = self._link.bad_lines
                 if idle > (STALL_LIMIT if self._link.bad_lines == damaged else BAD_LINE_STALL_LIMIT):
@@ -150,8 +147,8 @@ class Sync:
                     committed_s = time.monotonic()
         finally:  # what was accepted stays, whatever comes behind it
             self._commit(pending, result)
-        if len(pending) > 1:
-            first = pending[0]  # its chain ends before any record that the board's key has sealed
+        if pending and not self._arrival.blind:
+            first = pending[0]
             raise _Strange(f"no record from {first.seq} on bears the mark of the board's key", first, unmarked=True)
 
     def refresh_hello(self) -> BriefHello:
@@ -263,10 +260,10 @@ class Sync:
         self.board = self.hello["board"]
         head = self._ledger.newest(self.board)
         if head is None:
-            self._start_before(self.hello["oldest"], self._keys)
+            self._start_before(self.hello["oldest"])
             return True
         self._boot, self._seq = head.boot, head.seq
-        self._arrival = Arrival(self._keys, head.link)
+        self._arrival = self._arrival_behind(head.link)
         hello_seq = self.hello["seq"]
         if hello_seq >= head.seq and self._is_same_chain(head):
             return True
@@ -276,10 +273,10 @@ class Sync:
                 note = f"the board's journal ends at {hello_seq}, the ledger has records up to {head.seq}"
                 self._tell("older", note, result)
                 return False
-        first = self._fetch_one(self.hello["oldest"]) if hello_seq else None
+        first = self._fetcher.one(self.hello["oldest"]) if hello_seq else None
         if not self._keys or first is None or first.boot <= head.boot:
             raise _Strange(f"its record {min(hello_seq, head.seq)} is not the one that the ledger has", first)
-        self._start_before(self.hello["oldest"], self._keys, anew=True)
+        self._start_before(self.hello["oldest"], anew=True)
         self._fetch(result)  # nothing is kept of it unless it bears the board's mark
         if not self._arrival.waiting:
             self._tell("restarted", f"the board's chain was begun anew behind record {head.seq}: its key has sealed it", result)
@@ -299,7 +296,7 @@ class Sync:
         for name, head in sorted(known.items(), key=lambda item: -item[1].seq):
             if newest_seq <= head.seq <= self.hello["seq"] and self._is_same_chain(head):
                 self.board, self._boot, self._seq = name, head.boot, head.seq
-                self._arrival = Arrival(self._keys, head.link)
+                self._arrival = self._arrival_behind(head.link)
                 self._tell("stranger", self._stranger_text(strange), result)
                 return True
         self.board = f"{claimed}.{first.link[:6]}"
@@ -310,7 +307,7 @@ class Sync:
                 FAILED,
             )
         self._boot, self._seq = first.boot, first.seq - 1
-        self._arrival = Arrival(self._keys, None)
+        self._arrival = self._arrival_behind(None)
         self._tell("stranger", self._stranger_text(strange), result)
         return True
 
@@ -326,68 +323,43 @@ class Sync:
             result.notes.append(note)
         self._told = note
 
-    def _start_before(self, oldest: int, keys: tuple[PairedKey, ...], *, anew: bool = False) -> None:
+    def _start_before(self, oldest: int, *, anew: bool = False) -> None:
         self._boot, self._seq = 0, max(0, oldest - 1)
-        self._arrival = Arrival(keys, record.genesis(self.hello["board"]) if oldest <= 1 else None, anew=anew)
+        self._arrival = self._arrival_behind(record.genesis(self.hello["board"]) if oldest <= 1 else None, anew=anew)
+
+    def _arrival_behind(self, link: bytes | None, *, anew: bool = False) -> Arrival:
+        return Arrival(self._keys, link, self.hello.get("epoch", 0), anew=anew)
 
     def _is_same_chain(self, head: Head) -> bool:
         if head.seq == self.hello["seq"]:
             return self.hello["link"] == head.link.hex()
         if head.seq < self.hello["oldest"]:
             return True  # the board no longer has it; the link of its next record decides
-        item = self._fetch_one(head.seq)
+        item = self._fetcher.one(head.seq)
         return item is None or item.link == head.link.hex()
 
     def _record_at(self, seq: int) -> tuple[int, int]:
-        item = self._fetch_one(seq)
+        item = self._fetcher.one(seq)
         return (item.boot, item.seq) if item else (0, seq)
-
-    def _fetch_one(self, seq: int) -> Record | None:
-        for _ in range(STALL_LIMIT):
-            self._link.request("sync", from_=seq, max=1)
-            for item in self._link.pop_records():
-                if item.seq == seq:
-                    return item
-        return None
 
     def _fetch_batch(self, pending: list[Record], result: SyncResult) -> int:
         """Request the next records and append those that are accepted, or wait, to `pending`; returns how many."""
-        oldest = self.hello["oldest"]
+        oldest = self._fetcher.oldest
         if self._seq + 1 < oldest:
             result.missing.append((self._seq + 1, oldest - 1))
             del pending[len(pending) - self._arrival.skip() :]
             self._seq = oldest - 1
-        reply = self._link.request_once("sync", from_=self._next_to_request(), max=BATCH)
-        for item in self._link.pop_records():
-            if item.seq <= self._seq:
-                result.known += 1
-            else:
-                self._out_of_order.setdefault(item.seq, item)
-                self.hello["seq"] = max(self.hello["seq"], item.seq)  # some are new since then
-        fresh = 0
-        while self._seq + 1 in self._out_of_order:
-            item = self._out_of_order.pop(self._seq + 1)
+        items, repeated = self._fetcher.behind(self._seq)
+        result.known += repeated
+        for at, item in enumerate(items):
             if not self._takes(item, pending):
-                break
+                self._fetcher.put_back(items[at + 1 :])
+                return at
             if item.event == "lost":
                 result.lost.append((item.a, item.b))
             pending.append(item)
-            fresh += 1
             self._boot, self._seq = item.boot, item.seq
-        if reply and not fresh and self._requested <= self._seq + BATCH:
-            # Perhaps overwritten while we read: the reply says what the board still has.
-            self.hello["oldest"], self.hello["seq"] = reply["oldest"], reply["seq"]
-        return fresh
-
-    def _next_to_request(self) -> int:
-        """The next record that has not come, at most WINDOW beyond the first missing one; then that one again."""
-        seq = self._requested + 1
-        if not self._seq < seq <= min(self._seq + WINDOW, self.hello["seq"]):
-            seq = self._seq + 1
-        while seq in self._out_of_order:
-            seq += 1
-        self._requested = seq + BATCH - 1
-        return seq
+        return len(items)
 
     def _takes(self, item: Record, pending: list[Record]) -> bool:
         """Whether the record is accepted, or waits; one that is neither is requested once more.

@@ -16,7 +16,10 @@ from earlid.ledger.keys import PairedKey
 from earlid.ledger.ratchet import Mark
 
 NOT_LINKED = "does not follow the one before it"
+
+
 NOT_MARKED = "does not bear the mark of the board's key"
+WAITING_MAX = 1 << 17  # records: more than a board's journal holds
 
 
 class Arrival:
@@ -25,16 +28,20 @@ class Arrival:
     Args:
         keys: the board's, as of `keys.read_keys`; none where it is not paired: then links have to do.
         link: of the record before the first that comes; None when it is not known: then nothing can be said of the first.
-        anew: the board's numbers began again: its key goes on all the same.
+        epoch: in which the sender says that the board's key is.
+        anew: the numbers began again since the pairing: which of them has to bear the mark, they do not tell.
     """
 
-    def __init__(self, keys: Sequence[PairedKey], link: bytes | None, *, anew: bool = False) -> None:
+    def __init__(self, keys: Sequence[PairedKey], link: bytes | None, epoch: int = 0, *, anew: bool = False) -> None:
         self.link = link
         self.waiting = 0
-        """How many of the newest records are linked and not vouched for yet."""
+        """How many of the newest records are linked, and not vouched for yet."""
+        self.blind = False
+        """Whether the newest waits because the link before it is not known: the next one tells."""
         self.marked = False
         """Whether some record bore the mark: whoever sends them has the key, or has what was sealed with it."""
-        self._mark = Mark(keys[-1], anew=anew) if keys else None
+        self._mark = Mark(keys[-1], epoch) if keys else None
+        self._anew = anew
 
     def take(self, seq: int, slot: bytes) -> str:
         """Take the next record (64 bytes); empty when it is accepted or waits, else why it is not and nothing has changed."""
@@ -42,12 +49,13 @@ class Arrival:
         if self.link is not None and hashlib.sha256(self.link + body + mac).digest()[: record.LINK_BYTES] != link:
             return NOT_LINKED
         if self._mark:
-            if self.link is None or seq < self._mark.first:
-                self.waiting += 1
-            elif self._mark.fits(seq, self.link, body, mac):
+            if self.link is not None and self._mark.fits(seq, self.link, body, mac):
                 self.waiting, self.marked = 0, True
-            else:
+            elif self.waiting == WAITING_MAX or (self.link is not None and seq >= self._mark.first and not self._anew):
                 return NOT_MARKED
+            else:
+                self.waiting += 1
+            self.blind = self.link is None
         self.link = link
         return ""
 

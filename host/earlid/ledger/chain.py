@@ -53,16 +53,6 @@ class _Range:
     last: int
 
 
-def count_linked(prev: bytes, slots: Sequence[bytes]) -> int:
-    """How many of these consecutive slots (64 bytes each) are linked, the first to the link `prev`."""
-    for i, slot in enumerate(slots):
-        link = hashlib.sha256(prev + slot[:40] + slot[52:60]).digest()[: record.LINK_BYTES]
-        if link != slot[40:52]:
-            return i
-        prev = link
-    return len(slots)
-
-
 @dataclass
 class ChainChecker:
     """Walks one board's rows (`rows.COLUMNS` order, sorted by boot and seq) and collects findings.

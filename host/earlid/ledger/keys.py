@@ -17,7 +17,7 @@ from earlid.errors import USAGE, UserError
 from earlid.files import write_atomically
 from earlid.ledger.location import DATA_DIR_STEP, data_dir
 
-EPOCHS_MAX = 1 << 22  # more segments than a journal of 2^32 records fills
+EPOCHS_MAX = 1 << 16  # more segments than a flash lives to fill; what a board says is foreign, and each costs a hash
 
 
 class PairedKey(NamedTuple):

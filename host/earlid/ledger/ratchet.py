@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 from lid import record
 
-from earlid.ledger.keys import PairedKey
+from earlid.ledger.keys import EPOCHS_MAX, PairedKey
 
 SEGMENT_RECORDS = 1006
 BLOCK_RECORDS = 63
+SAID_EPOCHS = 64  # so many segments are tried, back from the one in which the board says that it is
 LEAST_RECORDS = SEGMENT_RECORDS - 2 * BLOCK_RECORDS  # two of a segment's 16 blocks may have died
-STEPS_MAX = 1 << 16  # keys that are tried for one record: more than a flash lives to see, and a fraction of a second
 
 SEALED, FORGED, EARLY, UNKEYED, UNKNOWN = "sealed", "forged", "early", "unkeyed", "unknown"
 
@@ -108,22 +108,35 @@ class Mark:
 
     Args:
         paired: of the newest pairing.
-        anew: the board's numbers began again since: how far its key has come, no number tells.
+        epoch: in which the board says that its key is: where its numbers began again since the pairing, they do not tell.
     """
 
-    def __init__(self, paired: PairedKey, *, anew: bool = False) -> None:
-        self.first = 1 if anew else paired.seq
+    def __init__(self, paired: PairedKey, epoch: int = 0) -> None:
+        self.first = paired.seq
         """The first record that has to bear it."""
-        self._key = paired.key  # of the newest record that bore it, whose number follows
-        self._at = -STEPS_MAX * BLOCK_RECORDS if anew else paired.seq
+        self._key, self._at = paired.key, paired.seq  # of the newest record that bore it
+        self._lost = False  # searched for in vain
+        self._said = []  # the keys up to that one
+        first = max(paired.epoch, epoch - SAID_EPOCHS)
+        if key := paired.at(first):
+            self._said = [key]
+            for _ in range(epoch - first):
+                self._said.append(record.next_key(self._said[-1]))
 
     def fits(self, seq: int, prev_link: bytes, body: bytes, mac: bytes) -> bool:
         """Whether a record bears the mark of the key in hand, or of one to which the board can have come since."""
         signed = prev_link + body
+        ahead = 0 if self._lost else max(0, seq - self._at) // BLOCK_RECORDS
         key = self._key
-        for _ in range(min(2 + max(0, seq - self._at) // BLOCK_RECORDS, STEPS_MAX)):
+        for _ in range(min(2 + ahead, EPOCHS_MAX)):
             if _fits(key, signed, mac):
-                self._key, self._at = key, seq
-                return True
+                break
             key = record.next_key(key)
-        return False
+        else:
+            self._lost = self._lost or seq >= self._at
+            found = next((said for said in reversed(self._said) if _fits(said, signed, mac)), None)
+            if found is None:
+                return False
+            key = found
+        self._key, self._at, self._lost = key, seq, False
+        return True
