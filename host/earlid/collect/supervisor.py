@@ -205,7 +205,7 @@ class Supervisor:
         texts = [
             f"{self.title(board)}: {count} records older than the retention removed" for board, count in check.removed.items()
         ]
-        for text in [*texts, *([check.say] if check.say != self._said.get("age") else [])]:
+        for text in [*texts, *([check.say] if check.say not in ("", self._said.get("age")) else [])]:
             self._log(text)
             self.events.append(WatchEvent("note", "", text, wall_ms=self._clock_ms()))
         self._said["age"] = check.say
