@@ -50,11 +50,10 @@ def _faults(reader: Reader) -> Iterator[str]:
         there = {name for _, name, *_ in reader.rows(f"PRAGMA table_info({table.name})")}
         if not there and current:
             yield f"its table `{table.name}` is missing"
-        for column in table.columns:
-            if column.name in there:
-                yield from _wrong_values(reader, table.name, column)
-            elif there and current:
-                yield f"its table `{table.name}` has no `{column.name}`"
+        missing = [column.name for column in table.columns if there and column.name not in there]
+        if missing and current:
+            yield f"its table `{table.name}` has no `{missing[0]}`"
+        yield from _wrong_values(reader, table.name, [column for column in table.columns if column.name in there])
     for table in schema.metadata.sorted_tables:
         unowned = f"SELECT board_id FROM {table.name} EXCEPT SELECT id FROM boards LIMIT 1"
         if "board_id" in table.columns and reader.rows(unowned):
@@ -63,18 +62,27 @@ def _faults(reader: Reader) -> Iterator[str]:
         yield "its table `boots` lacks starts of which there are records"
 
 
-def _wrong_values(reader: Reader, table: str, column: sa.Column[object]) -> Iterator[str]:
-    kind = column.type
-    name = f'"{column.name}"'
+def _wrong_values(reader: Reader, table: str, columns: Sequence[sa.Column[object]]) -> Iterator[str]:
+    right = {column.name: _right(column) for column in columns}
+    for column in columns:
+        if isinstance(column.type, sa.Text):
+            for _ in reader.stream(f'SELECT "{column.name}" FROM {table}'):
+                pass  # bytes that are no text are an error
+    wrong = f"SELECT 1 FROM {table} WHERE NOT ({{}}) LIMIT 1"
+    if columns and reader.rows(wrong.format(" AND ".join(right.values()))):  # one walk for all of them
+        name = next((name for name, condition in right.items() if reader.rows(wrong.format(condition))), columns[0].name)
+        yield f"in its table `{table}`, `{name}` has a value that Earlid never wrote"
+
+
+def _right(column: sa.Column[object]) -> str:
+    """The condition that a value is of the column's kind."""
+    kind, name = column.type, f'"{column.name}"'
     right = f"typeof({name}) = 'integer' AND {name} BETWEEN -{GREATEST} AND {GREATEST}"
     if isinstance(kind, sa.LargeBinary):
         right = f"typeof({name}) = 'blob'" + (f" AND length({name}) = {kind.length}" if kind.length else "")
     elif isinstance(kind, sa.Text):
         right = f"typeof({name}) = 'text'"
-        reader.rows(f"SELECT {name} FROM {table}")  # whose letters no text has, is an error
-    empty = f"{name} IS NULL OR " if column.nullable else ""
-    if reader.rows(f"SELECT 1 FROM {table} WHERE NOT ({empty}{right}) LIMIT 1"):
-        yield f"in its table `{table}`, `{column.name}` has a value that Earlid never wrote"
+    return f"({name} IS NULL OR {right})" if column.nullable else f"({right})"
 
 
 def finding_of(reader: Reader, damage: str) -> ChainFinding:
