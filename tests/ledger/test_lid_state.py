@@ -36,6 +36,7 @@ CASES = {
              "LIVE with its lid closed since 12:00:09"),
     "dead again": ([START, fields(2, 9 * S, "live", "welded", a=3000), fields(3, 12 * S, "dead", "", a=2900, b=3100)],
                    "closed since 12:00:12"),
+    "its live is missing": ([START, fields(2, 12 * S, "dead", "", a=2900, b=3100)], "closed since 12:00:12"),
     "no drop seen": ([START, fields(2, 9 * S, "open", "word"),
                       fields(3, 17 * S, "close", "timeout", a=8000, b=0xFFFF << 16 | 7960)], "maybe live since 12:00:09"),
 }  # fmt: skip

@@ -62,7 +62,7 @@ class Habits:
         hours = self._hours[board]
         hour = datetime.fromtimestamp(wall_ms / 1000).hour
         near = sum(hours[(hour + by) % 24] for by in (-1, 0, 1))
-        return hours.total() >= _USUAL_FROM and near < max(2, _UNUSUAL_SHARE * hours.total())
+        return hours.total() >= _USUAL_FROM and near <= max(2, _UNUSUAL_SHARE * hours.total())  # it is one of them itself
 
 
 def doubts(openings: Sequence[Opening], habits: Habits) -> list[Doubt]:

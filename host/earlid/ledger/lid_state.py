@@ -100,7 +100,7 @@ def _state(rows: Sequence[_Row], newest_boot: int) -> tuple[str, int, int, str]:
     last = exposures[-1] if exposures else None
     if last and last.ended == exposure.OPEN:
         return "open", last.boot, last.start_ms, last.reason
-    if last and last.boot == newest_boot and last.most_ms is None:  # no rail was seen to go
+    if last and not last.outside and last.boot == newest_boot and last.most_ms is None:  # no rail was seen to go
         return "maybe live", last.boot, last.start_ms, last.reason
     for row in rows:
         if row.event == "fault" and row.boot == newest_boot:

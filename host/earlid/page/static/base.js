@@ -59,9 +59,9 @@ const earlid = {};
     if (ms < 1000) return "";
     if (ms === 10 * 366 * 864e5) return "or before";
     for (const [size, unit] of [[366 * 864e5, "y"], [864e5, "d"], [36e5, "h"], [6e4, "min"]]) {
-      if (ms >= 2 * size) return `±${Math.floor(ms / size)} ${unit}`;
+      if (ms >= 2 * size) return `±${Math.floor(ms / size)}\u00a0${unit}`;
     }
-    return `±${Math.floor(ms / 1000)} s`;
+    return `±${Math.floor(ms / 1000)}\u00a0s`;
   };
 
   earlid.countText = (number, word, words = `${word}s`) => `${number.toLocaleString("en")} ${number === 1 ? word : words}`;

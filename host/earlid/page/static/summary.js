@@ -108,8 +108,18 @@
     $("board").value = String(view.board);
   };
 
+  // A chart of hardly any days, or of no scores, says nothing; of an empty ledger the first sentence says all.
+  const empty = () => {
+    const { ledger, zone, derived } = earlid;
+    const [low, high] = ledger.bounds();
+    document.body.classList.toggle("empty", ledger.openings.rows + ledger.points.rows === 0);
+    $("days").hidden = zone.dayNumber(high) - zone.dayNumber(low) < 2;
+    $("scores-card").hidden = !derived.word(-1).t.length && !derived.near(-1).t.length;
+  };
+
   const refresh = () => {
     top();
+    empty();
     pick();
     foot();
   };

@@ -34,6 +34,7 @@
     const { paint, view, ledger } = earlid;
     if (!ledger.loaded) return;
     const canvas = earlid.$("lanes");
+    if (!canvas.clientWidth) return; // an empty ledger shows none
     const { t0, t1 } = view;
     const axis = paint.axis(t0, t1, canvas.clientWidth);
     top = axis.ticks.length ? AXIS_WITH_HOURS : AXIS;
