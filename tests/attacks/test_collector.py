@@ -66,6 +66,15 @@ def handlers():
 
 
 @pytest.fixture
+def in_time():
+    """`watch` in this process, should it not end by itself."""
+    timer = threading.Timer(LIMIT_S, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    yield
+    timer.cancel()
+
+
+@pytest.fixture
 def location(tmp_path):
     return locate(str(tmp_path / "watched.sqlite"))
 
@@ -224,6 +233,7 @@ def test_board_that_streams_and_never_replies_delays_no_other(location, monkeypa
 # Threads and the process
 
 
+@pytest.mark.usefixtures("in_time")
 def test_process_without_living_threads_ends_with_code_5(location, monkeypatch, capsys):
     monkeypatch.setattr(watcher.Watcher, "run", lambda self: None)
     assert main(["watch", "-p", "/dev/none", "--ledger", str(location.path)]) == 5
@@ -232,6 +242,7 @@ def test_process_without_living_threads_ends_with_code_5(location, monkeypatch, 
     assert "earlid: nothing is collected any more: no thread that watches a board lives. Start `earlid watch` again" in said
 
 
+@pytest.mark.usefixtures("in_time")
 def test_process_that_gets_no_threads_ends_with_code_5(location, monkeypatch, capsys):
     def fail(self):
         raise RuntimeError("can't start new thread")
@@ -263,6 +274,38 @@ def test_one_dead_thread_of_two_is_begun_anew(location, monkeypatch):
     assert f"{first.path}: the thread that watched it has ended; it is begun anew" in lines
 
 
+def watched_until_acknowledged(board, location):
+    """The exit code of `watch` in this process, ended once the board's records are acknowledged."""
+
+    def end():
+        wait_until(lambda: board.acked == len(board.slots))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end).start()
+    return main(["watch", "--ledger", str(location.path)])
+
+
+@pytest.mark.usefixtures("in_time")
+def test_board_that_comes_later_is_collected_from_though_the_log_is_full(location, monkeypatch):
+    looks = []
+
+    def ports():
+        looks.append(None)
+        return [SimpleNamespace(device=board.path)] if len(looks) > 3 else []
+
+    monkeypatch.setattr("earlid.board.port.candidate_ports", ports)
+
+    def write(text):
+        raise OSError(28, "No space left on device")
+
+    full = SimpleNamespace(write=write, flush=lambda: None, isatty=lambda: False)
+    with FakeBoard(BOARD, seal_records(BOARD, 3)) as board, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", full)
+        assert watched_until_acknowledged(board, location) == 0
+        assert board.acked == 3
+
+
+@pytest.mark.usefixtures("in_time")
 def test_ports_that_cannot_be_listed_are_told_once_and_looked_for_again(location, monkeypatch, capsys):
     looks = []
 
@@ -274,8 +317,7 @@ def test_ports_that_cannot_be_listed_are_told_once_and_looked_for_again(location
 
     monkeypatch.setattr("earlid.board.port.candidate_ports", ports)
     with FakeBoard(BOARD, seal_records(BOARD, 3)) as board:
-        threading.Thread(target=lambda: (wait_until(lambda: board.acked == 3), os.kill(os.getpid(), signal.SIGTERM))).start()
-        assert main(["watch", "--ledger", str(location.path)]) == 0
+        assert watched_until_acknowledged(board, location) == 0
     assert capsys.readouterr().err.count("a mistake in Earlid: OSError: [Errno 5] Input/output error") == 1
 
 
@@ -553,8 +595,9 @@ def test_strangers_that_say_nothing_delay_no_close():
     with Lid() as lid, port_proxy.open_proxy(lid.path, lambda do: {"ok": True}) as proxy:
         assert proxy
         strangers = []
-        for _ in range(20):
+        for _ in range(10):
             strangers.append(socket.socket(socket.AF_UNIX))
+            strangers[-1].settimeout(LIMIT_S)
             strangers[-1].connect(port_proxy.address(lid.path))
         assert port_proxy.request(lid.path, "close") == {"ok": True}
         for one in strangers:
