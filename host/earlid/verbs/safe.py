@@ -19,7 +19,7 @@ def add(subparsers: Subparsers) -> None:
         "safe",
         help="close every lid, now",
         description="Closes every lid that can be reached, also while another program holds its port; ends within 10 s. "
-        "Exit code 0: every lid is confirmed closed; 1: at least one is not; 3: there is no board. There is no verb that opens one.",
+        "Exit code 0: every lid is confirmed closed; 1: at least one is not; 3: there is no board. No verb opens one.",
     )
     add_port_argument(parser)
     add_json_argument(parser, "one JSON object a port on stdout")
