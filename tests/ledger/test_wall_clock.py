@@ -8,7 +8,7 @@ import time
 from typing import NamedTuple
 
 import pytest
-from earlid.ledger.clock_claims import RANK, TAKEN, claims_of, clocks_of, settle
+from earlid.ledger.clock_claims import RANK, TAKEN, claims_of, clocks_of, settle, settle_undisputed
 from earlid.ledger.version import FROM_BOARD as BOARD
 from earlid.ledger.version import FROM_HINT as HINT
 from earlid.ledger.version import FROM_HOST as HOST
@@ -240,3 +240,27 @@ def test_believing_thousands_of_starts_takes_no_time_worth_mentioning():
     began_s = time.process_time()
     clocks_of(extents, points)
     assert time.process_time() - began_s < 2
+
+
+@pytest.mark.parametrize("block", range(12))
+def test_short_way_finds_what_the_long_way_finds(block):
+    short_ways = 0
+    for seed in range(50 * block, 50 * block + 50):
+        rng = random.Random(seed)
+        starts = true_history(rng)
+        extents, claims = [], []
+        for boot, start in enumerate(starts, 1):
+            source = rng.choice([SYNCED, HOST, IMPORTED, BOARD, HINT])
+            points = right_points(rng, start, source, rng.choice([60, 65_535]))
+            if rng.random() < 0.03:
+                points = wrong_points(rng, start, source)
+            if rng.random() < 0.3:
+                points += wrong_points(rng, start, HINT)
+            extents.append(
+                BootExtent(boot, 0, start.last_ms, *[start.at(start.last_ms) + rng.choice([0, 700, DAY])] * 2).plausible()
+            )
+            claims.append(claims_of(points, start.last_ms))
+        short = settle_undisputed(extents, claims)
+        short_ways += short is not None
+        assert short is None or short == settle(extents, claims)[0], seed
+    assert 5 < short_ways < 50

@@ -12,7 +12,17 @@ from typing import NamedTuple
 
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger.boards import KnownBoard
-from earlid.ledger.clock_claims import TAKEN, ClockFinding, Settled, claim_from_offsets, claims_of, clock_of, settle, steps_of
+from earlid.ledger.clock_claims import (
+    TAKEN,
+    ClockFinding,
+    Settled,
+    claim_from_offsets,
+    claims_of,
+    clock_of,
+    settle,
+    settle_undisputed,
+    steps_of,
+)
 from earlid.ledger.reader import Reader
 from earlid.ledger.version import FROM_BOARD, FROM_HINT, FROM_HOST, FROM_IMPORT, FROM_SYNCED_HOST
 from earlid.ledger.wall_clock import EARLIEST_MS, LATEST_MS, BootExtent, Clock, ClockPoint, Span, drift_ms, interval, may_lie_in
@@ -35,7 +45,10 @@ _SAYS = {
 
 
 class _Start(NamedTuple):
+    """A start as the ledger has it, and the same `plausible`, with what is believed of it."""
+
     extent: BootExtent
+    plausible: BootExtent
     settled: Settled
 
 
@@ -62,8 +75,8 @@ class LedgerClocks:
         missing = [boot for boot in boots if (board_id, boot) not in self._clocks]
         points = _points(self._reader, board_id, missing)
         for boot in missing:
-            extent, settled = self._starts[board_id][boot]
-            self._clocks[board_id, boot] = clock_of(settled, points.get(boot, ()), extent.plausible().last_ms)
+            _, plausible, settled = self._starts[board_id][boot]
+            self._clocks[board_id, boot] = clock_of(settled, points.get(boot, ()), plausible.last_ms)
 
     def wall(self, board_id: int, boot: int, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty ms) of a moment of a start."""
@@ -84,9 +97,9 @@ class LedgerClocks:
         needed = [boot for boot, start in self._starts[board_id].items() if _reaches(start, from_ms, to_ms)]
         self._load(board_id, needed)
         for boot in needed:
-            clock, extent = self._clocks[board_id, boot], self._starts[board_id][boot].extent
+            clock, (extent, plausible, _) = self._clocks[board_id, boot], self._starts[board_id][boot]
             first_ms, last_ms = extent.first_ms, extent.last_ms
-            if doubtful and last_ms != extent.plausible().last_ms:  # damage: anything may lie anywhere
+            if doubtful and extent is not plausible:  # damage: anything may lie anywhere
                 yield boot, first_ms, last_ms, clock
                 continue
             if doubtful and not may_lie_in(*clock.wall(last_ms), from_ms, None):
@@ -102,20 +115,21 @@ class LedgerClocks:
 
 def _reaches(start: _Start, from_ms: int | None, to_ms: int | None) -> bool:
     begin_ms, end_ms = start.settled.span
-    if start.extent.last_ms != start.extent.plausible().last_ms:
+    if start.extent is not start.plausible:
         return True
     return (from_ms is None or end_ms >= from_ms) and (to_ms is None or begin_ms < to_ms)
 
 
-def _believed(reader: Reader, board_id: int) -> tuple[dict[int, _Start], list[ClockFinding]]:
-    """(Boot -> what is believed of it, what contradicts it) of a board."""
+def _believed(reader: Reader, board_id: int, *, thorough: bool = False) -> tuple[dict[int, _Start], list[ClockFinding]]:
+    """(Boot -> what is believed of it, what contradicts it) of a board; the latter is whole when `thorough`."""
     rows = reader.integer_rows(
         "SELECT boot, first_ms, last_ms, first_taken_ms, last_taken_ms FROM boots WHERE board_id = :id ORDER BY boot", id=board_id
     )
     if any(None in row for row in rows):
         raise UserError(f"the ledger {reader.location} is damaged: see `earlid verify`.", LEDGER_BROKEN)
     extents = [BootExtent(*row) for row in rows]
-    last_ms = {extent.boot: extent.plausible().last_ms for extent in extents}
+    plausible = [extent.plausible() for extent in extents]
+    last_ms = {extent.boot: extent.last_ms for extent in plausible}
     claims: dict[int, dict[int, Span]] = {boot: {} for boot in last_ms}
     disputed = set()
     steps: list[ClockFinding] = []
@@ -133,9 +147,12 @@ def _believed(reader: Reader, board_id: int) -> tuple[dict[int, _Start], list[Cl
         for boot, points in _points(reader, board_id, disputed).items():
             claims[boot] = claims_of(points, last_ms[boot])
             steps += steps_of(boot, points)
-    settled, findings = settle([extent.plausible() for extent in extents], list(claims.values()))
-    findings += steps
-    return {pair[0].boot: _Start(*pair) for pair in zip(extents, settled, strict=True)}, findings
+    ordered = list(claims.values())
+    settled = None if thorough else settle_undisputed(plausible, ordered)
+    if settled is None:
+        settled, findings = settle(plausible, ordered)
+        steps += findings
+    return {row[0].boot: _Start(*row) for row in zip(extents, plausible, settled, strict=True)}, steps
 
 
 def _points(reader: Reader, board_id: int, boots: Collection[int]) -> dict[int, list[ClockPoint]]:
@@ -154,7 +171,7 @@ def _points(reader: Reader, board_id: int, boots: Collection[int]) -> dict[int, 
 
 def clock_findings(reader: Reader, board: KnownBoard) -> list[ClockFinding]:
     """What contradicts itself in the times of a board's starts, in their order."""
-    _, findings = _believed(reader, board.id)
+    _, findings = _believed(reader, board.id, thorough=True)
     return sorted(findings)
 
 

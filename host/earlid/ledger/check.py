@@ -41,9 +41,9 @@ class Question(NamedTuple):
         return item | {"name": self.title, "doubt_percent": self.doubt.percent, "signs": self.doubt.words}
 
 
-def habits(reader: Reader, chosen: Sequence[KnownBoard]) -> Habits:
-    """At which hours the boards are opened, by their newest openings by the word."""
-    clocks = LedgerClocks(reader, chosen)
+def habits(reader: Reader, chosen: Sequence[KnownBoard], clocks: LedgerClocks | None = None) -> Habits:
+    """At which hours the boards are opened, by their newest openings by the word; `clocks` are theirs, when at hand."""
+    clocks = clocks or LedgerClocks(reader, chosen)
 
     def moments() -> Iterator[tuple[str, int]]:
         for board in chosen:
@@ -58,14 +58,16 @@ def habits(reader: Reader, chosen: Sequence[KnownBoard]) -> Habits:
     return Habits(moments())
 
 
-def to_check(reader: Reader, chosen: Sequence[KnownBoard], openings: Sequence[Opening]) -> list[Question]:
+def to_check(
+    reader: Reader, chosen: Sequence[KnownBoard], openings: Sequence[Opening], clocks: LedgerClocks | None = None
+) -> list[Question]:
     """The openings without a label that were likely not meant, the likeliest first, then the newest."""
     if not any(opening.label is None and opening.reason == "word" for opening in openings):
         return []
     titles = {board.identifier: board.title for board in chosen}
     found = [
         Question(opening, doubt, titles[opening.board])
-        for opening, doubt in zip(openings, doubts(openings, habits(reader, chosen)), strict=True)
+        for opening, doubt in zip(openings, doubts(openings, habits(reader, chosen, clocks)), strict=True)
         if opening.label is None and doubt.percent >= CHECK_PERCENT
     ]
     return sorted(found, key=lambda item: (-item.doubt.percent, -item.opening.start_ms))

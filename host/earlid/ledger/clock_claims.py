@@ -93,6 +93,28 @@ def settle(extents: Sequence[BootExtent], claims: Sequence[Mapping[int, Span]]) 
     return _Settling(extents, claims).settle()
 
 
+def settle_undisputed(extents: Sequence[BootExtent], claims: Sequence[Mapping[int, Span]]) -> list[Settled] | None:
+    """As `settle`, where the best source of each start contradicts nothing: it finds the same. None where anything might."""
+    found = []
+    before_ms, reach, reach_of_middle = 0, -_FAR_MS, -_FAR_MS
+    for (_, first_ms, last_ms, first_taken_ms, last_taken_ms), of_start in zip(extents, claims, strict=True):
+        source = next((source for source in BY_RANK if source in of_start), None)
+        if source is None or not (is_time(first_taken_ms) and is_time(last_taken_ms)):
+            return None
+        span = of_start[source]
+        drift = drift_ms(last_ms)
+        lasted_ms = last_ms - drift
+        low, high = span.begin_ms - before_ms, span.end_ms - lasted_ms - before_ms
+        middle = (low + high) // 2 - 2 * drift
+        taken = min(first_taken_ms - min(max(first_ms, 0), last_ms), last_taken_ms - lasted_ms) - before_ms
+        if max(low, middle) > taken + SLACK_MS or high < max(reach, reach_of_middle) - SLACK_MS or middle < reach - SLACK_MS:
+            return None
+        found.append(Settled(span, source))
+        reach, reach_of_middle = max(reach, low), max(reach_of_middle, middle)
+        before_ms += lasted_ms
+    return found
+
+
 class _Candidate(NamedTuple):
     """A claim that is possible, as `low` to `high` on the axis; `cut`: only part of it is."""
 

@@ -68,9 +68,9 @@ class _Row(NamedTuple):
     b: int
 
 
-def lid_states(reader: Reader, chosen: Sequence[KnownBoard]) -> list[Lid]:
-    """The lid of each board."""
-    clocks = LedgerClocks(reader, chosen)
+def lid_states(reader: Reader, chosen: Sequence[KnownBoard], clocks: LedgerClocks | None = None) -> list[Lid]:
+    """The lid of each board; `clocks` are theirs, when they are at hand."""
+    clocks = clocks or LedgerClocks(reader, chosen)
     return [_lid_of(reader, board, clocks) for board in chosen]
 
 

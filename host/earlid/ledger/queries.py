@@ -97,6 +97,7 @@ def entries(
     *,
     events: Collection[str] = (),
     reasons: Collection[str] = (),
+    clocks: LedgerClocks | None = None,
 ) -> Iterator[Entry]:
     """Records that lie, or may lie, in a range of wall time, board after board, each in the board's own order.
 
@@ -106,8 +107,9 @@ def entries(
         to_ms: Unix ms, excluded; None to the last record.
         events: names to keep (`lid.record.EVENTS`); all when empty.
         reasons: names to keep (`lid.record.REASONS`); all when empty.
+        clocks: the boards' clocks, when they are at hand.
     """
-    clocks = LedgerClocks(reader, chosen)
+    clocks = clocks or LedgerClocks(reader, chosen)
     condition = ""
     if events:
         condition += f" AND event IN ({', '.join(str(_EVENT_CODES[name]) for name in events)})"
@@ -152,11 +154,12 @@ def wide_entries(
     to_ms: int | None,
     *,
     events: Collection[str] = (),
+    clocks: LedgerClocks | None = None,
 ) -> Iterator[Entry]:
     """Entries of a range and MARGIN_MS around it, where the other half of an opening may be."""
     first_ms = None if from_ms is None else from_ms - MARGIN_MS
     end_ms = None if to_ms is None else to_ms + MARGIN_MS
-    return entries(reader, chosen, first_ms, end_ms, events=events)
+    return entries(reader, chosen, first_ms, end_ms, events=events, clocks=clocks)
 
 
 def openings_among(

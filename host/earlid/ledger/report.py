@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
+from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.check import Question, to_check
 from earlid.ledger.exposure import LIVE, Bounds, sum_bounds
 from earlid.ledger.gaps import Gap, find_gaps
@@ -133,7 +134,8 @@ def make_report(
         events: only these records, and the openings that they begin or end; of them alone are days and totals.
         reasons: likewise.
     """
-    around = list(queries.wide_entries(reader, chosen, from_ms, to_ms))
+    clocks = LedgerClocks(reader, chosen)
+    around = list(queries.wide_entries(reader, chosen, from_ms, to_ms, clocks=clocks))
     openings = queries.openings_among(reader, chosen, around, from_ms, to_ms)
     alarms = [opening for opening in openings if opening.ended == LIVE]
     openings = [opening for opening in openings if _is_asked_for(opening, events, reasons)]
@@ -150,7 +152,7 @@ def make_report(
     live = sum_bounds(Bounds(*_within(opening, from_ms, to_ms)) for opening in openings)
     return Report(
         from_ms, to_ms, list(chosen), days, entries, openings, live, totals, find_gaps(reader, chosen),
-        lid_states(reader, chosen), alarms, to_check(reader, chosen, openings), events, reasons,
+        lid_states(reader, chosen, clocks), alarms, to_check(reader, chosen, openings, clocks), events, reasons,
     )  # fmt: skip
 
 
