@@ -10,6 +10,8 @@ import re
 
 TEXT_MAX = 200  # characters of a foreign text in a sentence or a table
 _IDENTIFIER = re.compile(r"[0-9a-f]{1,16}(\.[0-9a-f]{6})?")
+BRIEF_MAX = 60
+_JOINERS = "\u00a0\u200c\u200d"  # which several languages write words with
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -35,6 +37,18 @@ def plain(text: object, most: int = TEXT_MAX) -> str:
     if shown.isprintable():
         return shown
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown)
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text can be shown as it is: nothing in it moves a cursor, turns letters round or lacks an encoding."""
+    return all(char.isprintable() or char in _JOINERS for char in text)
+
+
+def brief(value: object) -> str:
+    """A value of a foreign file as it may stand in a sentence."""
+    if isinstance(value, list | dict):  # perhaps too deep to be written out
+        return f"a {'list' if isinstance(value, list) else 'set of names'} of {len(value)}"
+    return plain(repr(value), BRIEF_MAX)
 
 
 def cell(text: str) -> str:

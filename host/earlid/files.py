@@ -18,7 +18,6 @@ from earlid.errors import FAILED, USAGE, UserError
 
 _NEXT_STEP = "Name a file in a folder that exists, can be written to, and has room."
 JSON_MAX_BYTES = 16 << 20
-BRIEF_MAX = 60
 _KINDS = {stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFSOCK: "socket"}
 
 
@@ -185,21 +184,3 @@ def read_json(path: Path) -> Any:
         return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON ({error}). Mend it, or name another file.", USAGE) from error
-
-
-def brief(value: Any) -> str:
-    """A value of a foreign file as it may stand in a sentence: on one line, short, and printable."""
-    if isinstance(value, list | dict):
-        return f"a {'list' if isinstance(value, list) else 'set of names'} of {len(value)}"
-    text = ascii(value) if isinstance(value, str) and not is_printable(value) else repr(value)
-    return text if len(text) <= BRIEF_MAX else text[: BRIEF_MAX - 3] + "..."
-
-
-def printable(text: str) -> str:
-    """A foreign name as it may be shown: what cannot, such as an escape sequence, as Python writes it."""
-    return text if is_printable(text) else "".join(letter if is_printable(letter) else ascii(letter)[1:-1] for letter in text)
-
-
-def is_printable(text: str) -> bool:
-    """Whether a text can be shown anywhere: nothing in it moves a cursor, turns letters round or lacks an encoding."""
-    return all(letter.isprintable() or letter in "\u00a0\u200c\u200d" for letter in text)

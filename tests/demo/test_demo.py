@@ -25,7 +25,7 @@ def test_story_ends_as_announced():
     assert done.stdout.count("open by word") == 1
     assert done.stdout.count("open by button") == 1
     assert "selftest passed" in done.stdout
-    assert "chain of records (intact)" in done.stdout
+    assert "The chain of records: Intact: records 1 to " in done.stdout
     measured = float(done.stdout.split("had power for")[1].split("s.")[0])
     shown = done.stdout.split("Live ")[1].split(" s")[0].split(" to ")  # one figure where the bounds agree within its digit
     assert float(shown[0]) - 0.1 <= measured <= float(shown[-1]) + 0.1, "the receipts do not say what the copper did"

@@ -92,6 +92,8 @@ CASES: list[tuple[str, Observation, str]] = [
     ("busy", at("busy", holder="screen (4711)"), "Close that program"),
     ("busy", at("busy", HostSystem("win32"), port="COM3"), "serial monitor"),
     ("busy", at("busy", HostSystem("darwin")), "lsof /dev/ttyUSB0"),
+    ("shared", at("silent", holder="cat (4711)"), "Close that program"),
+    ("shared", at("earlid", holder="minicom (4711)"), "Close that program"),
     ("wrong-chip", at("silent", vid_pid="303a:1001"), "ESP32-WROOM-32"),
     ("mac-tty", at("silent", HostSystem("darwin"), port="/dev/tty.usbserial-1"), "/dev/cu.usbserial-1"),
     ("gone", at("gone", error="it vanished."), "Plug it in directly"),

@@ -42,7 +42,10 @@ def _directory() -> Path:
     chosen = os.environ.get("EARLID_RUNTIME")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without a login session platformdirs names another directory, and says so
-        path = Path(chosen) if chosen else platformdirs.user_runtime_path("earlid")
+        try:
+            path = Path(chosen) if chosen else platformdirs.user_runtime_path("earlid")
+        except RuntimeError as error:  # no home folder is known
+            raise UserError("no home folder is known here (HOME): name a directory in EARLID_RUNTIME.") from error
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         if sys.platform == "win32" or path.stat().st_uid == os.getuid():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,15 +15,23 @@ from earlid.demo.narrator import wrapped
 from earlid.virtual.board import VirtualBoard
 
 
-def run_interactive(board: VirtualBoard, out: Console, word: bool) -> None:
-    """Keep the board at its port, in real time, until Ctrl-C; keys act on it where there is a keyboard."""
+def run_interactive(board: VirtualBoard, out: Console, folder: Path, word: bool) -> None:
+    """Keep the board at its port, in real time, until Ctrl-C; keys act on it where there is a keyboard.
+
+    Args:
+        board: at its port.
+        out: where to say what happens.
+        folder: the demo's ledger and keys, for other terminals: a board that will be gone is not to stand among real ones.
+        word: whether somebody can say the board's word.
+    """
     board.pause()
     board.run_background(speed=1.0)
     port = board.serial_port
     out.print(f"\nThe board stays at {port}. In another terminal:")
+    out.print(f"   export EARLID_DATA_DIR={folder}", soft_wrap=True, markup=False)
     for verb in ("list", "pair", "watch", "doctor", "calibrate", "safe"):
         out.print(f"   earlid {verb} --port {port}")
-    text = "They keep what they collect beside your real boards' records; EARLID_DATA_DIR=FOLDER keeps it apart."
+    text = "The first line keeps what they collect apart from your boards' records; it goes when this board does."
     out.print(wrapped(text, out.width), markup=False)
     actions = KeyActions(board, word)
     if sys.stdin.isatty():

@@ -174,4 +174,4 @@ def show_receipts(location: Location, out: Console, key: bytes | None) -> None:
         print_report(make_report(reader, known, int(since), int((now + timedelta(minutes=5)).timestamp() * 1000)), sys.stdout)
         for board in known:
             for finding in judge(reader, board, [PairedKey(key, 0, 1)] if key else ()).findings:
-                out.print(f"\nThe chain of records ({finding.verdict}): {finding.say}")
+                out.print(f"\nThe chain of records: {finding.say}", markup=False)

@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from earlid import firmware
 from earlid.demo import narrator
 from earlid.demo.interactive import run_interactive
 from earlid.demo.scenes import QUIET_ROOM_DBFS, WORD
-from earlid.flash import firmware_build
+from earlid.flash import deploy, firmware_build
 from earlid.gate.models import Model
 from earlid.ledger.location import Location
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.sound import Samples
 
+DATA_DIR = "EARLID_DATA_DIR"
 PIPE_COLUMNS = 130  # the width where standard output is no terminal
 
 
@@ -38,13 +44,14 @@ def run_session(
     out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     as_expected = True
     key: bytes | None = None
-    with tempfile.TemporaryDirectory(prefix="earlid-demo-") as folder:
-        location = Location(Path(folder) / "ledger.sqlite", "")
-        build = firmware_build.build(firmware.root(), "x64")  # what `earlid flash` would put on it
-        board = VirtualBoard(firmware=None, files={**build.files, **build.loaders, "model.bin": model.blob})
+    with _own_data_dir() as folder:
+        location = Location(folder / "ledger.sqlite", "")
+        files = deploy.deployed_files(firmware_build.build(firmware.root(), "x64"), model.blob)
+        board = VirtualBoard(firmware=None, files=files, entropy=secrets.randbits(64))
         board.noise(QUIET_ROOM_DBFS)
+        word = escape(model.manifest.wake_word)
         out.print(
-            f'[bold]Earlid demo[/]: a virtual board that listens for "{model.manifest.wake_word}". The firmware, MicroPython, '
+            f'[bold]Earlid demo[/]: a virtual board that listens for "{word}". The firmware, MicroPython, '
             "the network and the serial port are real; the circuit, the relay and the microphone are computed.\n"
         )
         board.start()
@@ -57,7 +64,22 @@ def run_session(
                     as_expected, key = narrator.play_story(board, location, out)
                 narrator.show_receipts(location, out, key)
             if stay or not story:
-                run_interactive(board, out, word=model.name == WORD)
+                run_interactive(board, out, folder, word=model.name == WORD)
         finally:
             board.stop()
     return as_expected
+
+
+@contextmanager
+def _own_data_dir() -> Iterator[Path]:
+    """A folder for ledger and keys that lasts as long as the demo, and that this process takes for the user's meanwhile."""
+    before = os.environ.get(DATA_DIR)
+    with tempfile.TemporaryDirectory(prefix="earlid-demo-") as folder:
+        os.environ[DATA_DIR] = folder
+        try:
+            yield Path(folder)
+        finally:
+            if before is None:
+                del os.environ[DATA_DIR]
+            else:
+                os.environ[DATA_DIR] = before

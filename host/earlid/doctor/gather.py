@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lid.wire_schema import Hello, Telemetry
 
 from earlid.board.detect import ProbeResult, describe_ports, probe_described
 from earlid.board.link import BoardRefused, Link, TelemetryMessage
-from earlid.board.port import BOARD_VENDORS
+from earlid.board.port import BOARD_VENDORS, port_holder
 from earlid.doctor.model import ExaminedBoard, ExaminedPort, HostSystem, Observation, PortAccess
 from earlid.errors import UserError
 from earlid.ledger.strangers import stranger_text
@@ -38,6 +39,8 @@ def observe(infos: Iterable[Any], named: str | None, run_self_test: bool) -> Obs
     boards = []
     for entry in describe_ports(infos, named):
         result = probe_described(entry)
+        if not result.holder and result.state not in ("gone", "no-permission"):
+            result = replace(result, holder=port_holder(result.port) or "")  # one that took no lock keeps nobody out
         ports.append(ExaminedPort(result, _access(result.port)))
         if result.state == "earlid" and not (result.hello or {}).get("maintenance"):
             boards.append(_examine(result, run_self_test))

@@ -114,6 +114,18 @@ def busy(observation: Observation) -> Iterator[Diagnosis]:
         )  # fmt: skip
 
 
+def shared(observation: Observation) -> Iterator[Diagnosis]:
+    """Another program has the port open beside this one, because it took no lock."""
+    for port in observation.ports:
+        probe = port.probe
+        if probe.holder and probe.state != "busy":
+            yield Diagnosis(
+                "shared", probe.port, f"{probe.holder} has {probe.port} open too, without a lock.",
+                "What the board sends goes to one or the other: answers and records arrive in pieces, or not at all.",
+                "Close that program, then run `earlid doctor` again.",
+            )  # fmt: skip
+
+
 def modem_manager(observation: Observation) -> Iterator[Diagnosis]:
     """ModemManager talks to every new serial port."""
     if "ModemManager" in observation.system.interfering and observation.ports:
@@ -256,6 +268,6 @@ def other_release(observation: Observation) -> Iterator[Diagnosis]:
 
 
 RULES: tuple[Rule, ...] = (
-    no_port, driver, permission, busy, wrong_chip, mac_name, gone, boot_messages, other_firmware, other_release, modem_manager,
-    brltty_runs,
+    no_port, driver, permission, busy, shared, wrong_chip, mac_name, gone, boot_messages, other_firmware, other_release,
+    modem_manager, brltty_runs,
 )  # fmt: skip

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from earlid.door import plain
 from earlid.errors import USAGE, UserError
-from earlid.files import printable
 from earlid.gate.audio import audio_seconds
 
 SUFFIXES = frozenset(
@@ -102,7 +102,7 @@ def scan_recordings(
 
 
 def _name(path: Path, folder: Path) -> str:
-    return printable(path.relative_to(folder).as_posix())
+    return plain(path.relative_to(folder).as_posix())
 
 
 def _files(folder: Path, left_out: list[UnreadableFile]) -> list[Path]:
@@ -124,6 +124,6 @@ def _kinds(folder: Path, paths: list[Path]) -> dict[Path, str]:
     # A subfolder's name; without subfolders, a file name up to its first digit, as in `vacuuming_2`.
     by_folder = {path: path.parent.relative_to(folder).as_posix() for path in paths}
     if set(by_folder.values()) != {"."}:
-        return {path: printable(folder.name if kind == "." else kind) for path, kind in by_folder.items()}
-    by_name = {path: printable(re.split(r"\d", path.stem, maxsplit=1)[0].strip("_- .") or folder.name) for path in paths}
+        return {path: plain(folder.name if kind == "." else kind) for path, kind in by_folder.items()}
+    by_name = {path: plain(re.split(r"\d", path.stem, maxsplit=1)[0].strip("_- .") or folder.name) for path in paths}
     return by_name if len(set(by_name.values())) <= KINDS_MAX else dict.fromkeys(paths, folder.name)

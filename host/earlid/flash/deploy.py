@@ -80,6 +80,22 @@ class DeployPlan:
         return sum(-len(data) // 4096 * -4096 for data in self.files.values())
 
 
+def deployed_files(build: FirmwareBuild, model: bytes) -> dict[str, bytes]:
+    """All files of a board that was written with a build and a word, by their paths: what a later update finds."""
+    model_path = _model_path(model)
+    files = {f"{build.directory}/{path}": data for path, data in build.files.items()}
+    files |= {f"/{name}": data for name, data in build.loaders.items()}
+    return files | {model_path: model, ACTIVE: _active_line(build, model_path)}
+
+
+def _model_path(model: bytes) -> str:
+    return f"/model-{transfer.sha256(model)[:12]}.bin"
+
+
+def _active_line(build: FirmwareBuild, model_path: str) -> bytes:
+    return f"{build.directory} {model_path}\n".encode()
+
+
 def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
     """Parse what `Repl.inventory` returned.
 
@@ -164,14 +180,14 @@ def make_plan(
     target = {f"{build.directory}/{path}": data for path, data in build.files.items()}
     model_path = board.model
     if model is not None:
-        model_path = f"/model-{transfer.sha256(model)[:12]}.bin"
+        model_path = _model_path(model)
         target[model_path] = model
     files = {path: data for path, data in target.items() if hashes.get(path) != transfer.sha256(data)}
     for name, data in build.loaders.items():
         if hashes.get("/" + name) != transfer.sha256(data):
             files[f"/{name}{STAGED}"] = data
     if (board.active, board.model) != (build.directory, model_path):
-        files[ACTIVE + STAGED] = f"{build.directory} {model_path}\n".encode()
+        files[ACTIVE + STAGED] = _active_line(build, model_path)
     if config is not None:
         files[CONFIG + STAGED] = config
     reusable = {digest: path for path, digest in hashes.items() if digest != "-" and path.startswith(("/lid-", "/model-"))}

@@ -55,7 +55,13 @@ class MicroPythonImage:
 
 def cache_directory() -> Path:
     """Where downloaded images are cached."""
-    return Path(os.environ.get("EARLID_CACHE") or platformdirs.user_cache_path("earlid"))
+    try:
+        path = Path(os.environ.get("EARLID_CACHE") or platformdirs.user_cache_path("earlid"))
+    except RuntimeError:
+        path = Path("~")  # as older versions have it
+    if str(path).startswith("~"):
+        raise UserError("no home folder is known here (HOME): set EARLID_CACHE to a folder, or name a file with --image.", USAGE)
+    return path
 
 
 def load(path: str | None, report: Callable[[int, int], None] = lambda done, total: None) -> MicroPythonImage:

@@ -37,7 +37,7 @@ class _Stream:
         self._at = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence])
         return self._at
 
     def tell(self) -> int:
@@ -45,7 +45,7 @@ class _Stream:
 
     def read(self, count: int) -> bytes:
         if self._real_size <= self._at and self._size - 128 <= self._at:
-            data = bytes(min(count, self._size - self._at))  # where tags stand, and a decoder wants to find bytes
+            data = bytes(max(0, min(count, self._size - self._at)))  # where tags stand, and a decoder wants to find bytes
         else:
             self._file.seek(self._at)
             data = self._file.read(count)
@@ -87,7 +87,8 @@ def read_audio(path: str | Path) -> NDArray[np.int16]:
             if exact and file.channels == 1 and not resampler:
                 pcm = block[:, 0]
             else:
-                mono = block.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
+                with np.errstate(over="ignore", invalid="ignore"):  # `_round` refuses what comes of it
+                    mono = block.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
                 pcm = _round(resampler.resample_chunk(mono) if resampler else mono, path)
             samples += pcm.tobytes()
             _check_length(path, len(samples) // 2 / RATE_HZ)

@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from earlid.door import brief, is_printable
 from earlid.errors import FAILED, USAGE, UserError
-from earlid.files import brief, is_printable, read_bytes, read_json
+from earlid.files import read_bytes, read_json
 from earlid.gate import blob_writer
 from earlid.gate.graph import build_network
 from earlid.gate.network import Network

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from earlid.door import is_stranger, plain
+from earlid.door import brief, is_printable, is_stranger, plain
 from earlid.errors import USAGE, UserError
-from earlid.files import brief, is_printable
 from earlid.ledger.reader import Reader
 
 NAME_MAX = 60

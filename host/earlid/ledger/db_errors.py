@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
+from earlid.ledger.location import other_owner
 
 _DAMAGED = (
     "the ledger {where} is damaged ({detail}). Copy it away, let `earlid watch --ledger NEW.sqlite` fetch again what the "
@@ -81,6 +82,7 @@ _MEANINGS = (
         FAILED,
     ),
 )
+_NOT_YOURS = ("permission denied", "unable to open", "readonly database")
 
 
 def not_a_ledger(where: object) -> UserError:
@@ -100,6 +102,9 @@ def explain(error: BaseException, where: object) -> UserError:
     message = cause.object.decode(errors="replace") if isinstance(cause, UnicodeDecodeError) else str(cause)
     detail = (message.strip() or type(cause).__name__).splitlines()[0]
     searched = f"{message} {getattr(cause, 'sqlite_errorname', '')} sqlstate {getattr(cause, 'sqlstate', None)}".lower()
+    path = getattr(where, "path", None)
+    if path and any(word in searched for word in _NOT_YOURS) and (owner := other_owner(path)):
+        return UserError(f"the ledger {where} belongs to {owner}: run earlid as {owner}, or name your own with --ledger.", USAGE)
     for words, meaning, code in _MEANINGS:
         if any(word in searched for word in words):
             return UserError(meaning.format(where=where, detail=detail), code)

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from lid import record
 
-from earlid.door import is_identifier, plain
+from earlid.door import TEXT_MAX, brief, is_identifier, is_printable, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
 from earlid.ledger.acts import Act
@@ -33,6 +33,7 @@ from earlid.ledger.version import FROM_RECORDS
 FORMAT = 2
 READABLE = (1, 2)
 BATCH = 5000
+LINE_MAX = 64 << 20  # characters: a header with all purges and labels of a board
 # Tables that travel in the header, and their columns; links in hex.
 _HEADER_TABLES = {
     "purges": ("boot_from", "seq_from", "boot_to", "seq_to", "count", "head_before", "head_after", "at_ms", "why"),
@@ -121,7 +122,7 @@ def _checked(name: str, value: Any) -> Any:
     if name == "why" and isinstance(value, str):
         return plain(value)
     if type(value) is not int or not 0 <= value < 1 << 53:
-        raise ValueError(f"{name} is no number")
+        raise ValueError(f"{name} is {brief(value)}, no number that it may be")
     return value
 
 
@@ -143,8 +144,8 @@ def read_sections(path: Path, acts: list[Act] | None = None) -> Iterator[Section
     count = count_of_acts = 0
     whole = True  # nothing is to follow
     try:
-        with path.open(encoding="ascii") as file:
-            for number, line in enumerate(file, 1):
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LINE_MAX), ""), 1):
                 body = _parse(path, number, line)
                 if "earlid" in body:
                     if section or count_of_acts:
@@ -187,12 +188,13 @@ def _read_act(path: Path, number: int, values: Any) -> Act:
         installation, act_number, place, kind, body, *hashes = values
         if not all(isinstance(value, str) for value in (installation, kind)) or not isinstance(body, str | None):
             raise ValueError("a text was expected")
-        if type(act_number) is not int or type(place) is not int:
-            raise ValueError("a whole number was expected")
+        _checked("number", act_number)
+        _checked("place", place)
         body_hash, link, signature = map(bytes.fromhex, hashes)
         return Act(installation, act_number, place, kind, body, body_hash, link, signature)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path}, line {number}: no act ({error}). The file was altered or damaged.", LEDGER_BROKEN) from error
+        text = f"{path}, line {number}: no act ({plain(error)}). The file was altered or damaged."
+        raise UserError(text, LEDGER_BROKEN) from error
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -208,26 +210,29 @@ def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _read_header(path: Path, body: dict[str, Any]) -> Section:
     if body.get("format") not in READABLE:
-        raise UserError(f"{path} is of a format this Earlid does not know ({body.get('format')}): update Earlid.", USAGE)
+        raise UserError(f"{path} is of a format this Earlid does not know ({brief(body.get('format'))}): update Earlid.", USAGE)
     try:
         tables = {
             table: [{name: _checked(name, row[name]) for name in columns} for row in body[table]]
             for table, columns in _HEADER_TABLES.items()
         }
         board, name = body["board"], body["name"]
-        if not is_identifier(board) or not isinstance(name, str | None):
-            raise ValueError("no identifier, or no name")
+        if not is_identifier(board):
+            raise ValueError(f"{brief(board)} is no board's identifier")
+        if not isinstance(name, str | None) or len(name or "") > TEXT_MAX or not is_printable(name or ""):
+            raise ValueError(f"name is {brief(name)}")
         return Section(board, name, tables)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: the header of a board is damaged ({error}).", LEDGER_BROKEN) from error
+        raise UserError(f"{path}: the header of a board is damaged ({plain(error)}).", LEDGER_BROKEN) from error
 
 
 def _append_record(path: Path, number: int, body: dict[str, Any], section: Section) -> None:
     try:
         section.slots.append(record.wire_to_slot(body["rec"]))
-        section.taken_ms.append(int(body["at"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}, line {number}: no record ({error}). The file was altered or damaged.", LEDGER_BROKEN) from error
+        section.taken_ms.append(_checked("at", body["at"]))
+    except (KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
+        text = f"{path}, line {number}: no record ({plain(error)}). The file was altered or damaged."
+        raise UserError(text, LEDGER_BROKEN) from error
 
 
 def _truncated(path: Path, board: str = "") -> UserError:

@@ -24,7 +24,7 @@ from earlid.host_clock import now_ms as now_ms
 from earlid.ledger import acts, rows, schema
 from earlid.ledger.db_errors import explain, not_a_ledger
 from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, place_of, read_head
-from earlid.ledger.location import Location
+from earlid.ledger.location import Location, other_owner
 from earlid.ledger.upgrade import board_points, unsigned_boards, upgrade
 from earlid.ledger.version import FROM_HOST, FROM_IMPORT, FROM_RECORDS, FROM_SYNCED_HOST, VERSION, check_version
 from earlid.ledger.wall_clock import is_time
@@ -533,6 +533,11 @@ def _retry_while_locked(connection: sqlite3.Connection, pragma: str) -> None:
 
 def _sqlite_engine(location: Location) -> sa.Engine:
     assert location.path is not None
+    if os.name == "posix" and os.geteuid() == 0 and location.path.exists() and (owner := other_owner(location.path)):
+        raise UserError(
+            f"the ledger {location} belongs to {owner}, and root would sign in it with a key of its own: run earlid as {owner}.",
+            USAGE,
+        )
     location.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made here so that it is ours alone from its first byte; SQLite gives its side files the same mode.
     os.close(os.open(location.path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument
@@ -97,11 +99,14 @@ def _print_json(board: str, item: Record, wall_ms: int | None) -> None:
 def _print_service(args: argparse.Namespace) -> int:
     from earlid.collect.service import service_file
 
-    command = [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
+    location = locate(args.ledger)
+    chosen = os.environ.get("EARLID_DATA_DIR")  # a service has another environment, and another folder
+    command = ["/usr/bin/env", f"EARLID_DATA_DIR={Path(chosen).expanduser().absolute()}"] if chosen else []
+    command += [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
     for port in args.port or []:
         command += ["--port", port]
-    if args.ledger:
-        command += ["--ledger", args.ledger]
+    if args.ledger or os.environ.get("EARLID_LEDGER"):
+        command += ["--ledger", str(location.path.absolute()) if location.path else location.url]
     print(service_file(args.service, command), end="")
     return 0
 

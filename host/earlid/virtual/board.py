@@ -39,7 +39,7 @@ class VirtualBoard(FaultInjection):
     firmware: folder copied into the flash (boot.py, main.py, lid/**); None for none. files: more files, by path.
     flash: image file to keep the flash in; an existing one keeps what the board wrote and gets firmware and files anew.
     clock: "simulated" (time moves only when told to, as fast as the processor allows) or "wall".
-    seed: of everything random.
+    seed: of everything random. entropy: of what the chip itself draws, its identifier and key; as the seed when None.
     link: symbolic link that always points at the serial port. deploy: False leaves the flash as it is.
     inference: module, class and method of an inference in the firmware, whose time it costs.
     heap_bytes: MicroPython's heap; `processor.heap_like` gives a chip's for the deployed firmware.
@@ -53,6 +53,7 @@ class VirtualBoard(FaultInjection):
         flash: Path | None = None,
         clock: Literal["simulated", "wall"] = "simulated",
         seed: int = 0,
+        entropy: int | None = None,
         link: Path | None = None,
         constants: Constants | None = None,
         deploy: bool = True,
@@ -69,6 +70,7 @@ class VirtualBoard(FaultInjection):
             Processor(heap_bytes),
             constants or Constants(),
             seed,
+            seed if entropy is None else entropy,
         )
         self.simulation.timing.inference = inference
         self._thread: threading.Thread | None = None

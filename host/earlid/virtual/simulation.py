@@ -48,10 +48,10 @@ class Simulation:
     """The board without its public interface. `lock` guards every step; nothing else may touch it while a step runs."""
 
     def __init__(
-        self, flash: NorFlash, sound: Sound, port: PtyPort, processor: Processor, constants: Constants, seed: int
+        self, flash: NorFlash, sound: Sound, port: PtyPort, processor: Processor, constants: Constants, seed: int, entropy: int
     ) -> None:
         self.flash, self.sound, self.port, self.processor = flash, sound, port, processor
-        self.rng = random.Random(seed)
+        self.rng = random.Random(entropy)
         self.timing = Timing()
         self.lock = threading.RLock()
         self.now_us = self.clock_offset_us = 0  # offset: how far the chip's clock is ahead
