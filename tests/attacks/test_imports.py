@@ -232,3 +232,36 @@ def test_import_into_a_new_ledger_of_a_paired_board_is_judged_by_its_key(tmp_pat
         assert main(["export", "--import", str(path), "--ledger", str(ledger)]) == code
     with Ledger(locate(str(ledger))) as opened:
         assert opened.head(KITCHEN).seq == 25
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda head: head["purges"].clear(), "Altered: the purges that the file gives"),
+        (lambda head: head["purges"][0].update(count=24), "Altered: the purges that the file gives"),
+        (lambda head: head["labels"][0].update(label=0), "Altered: the labels that the file gives"),
+        (lambda head: head.update(name="study"), "Altered: the name that the file gives"),
+    ],
+)
+def test_header_that_contradicts_the_acts_is_told(home, say, tmp_path, change, sentence):
+    path = tmp_path / "out.jsonl"
+    assert say("export", "-o", str(path)).code == 0
+    assert say("verify", str(path)).code == 0
+    first, *rest = path.read_text().splitlines()
+    head = json.loads(first)
+    change(head)
+    path.write_text("\n".join([json.dumps(head), *rest, ""]))
+    verdict = say("verify", str(path))
+    assert verdict.code == 4
+    assert sentence in verdict.out
+
+
+def test_act_of_an_export_that_was_changed_or_forged_is_told(home, say, tmp_path):
+    path = tmp_path / "out.jsonl"
+    assert say("export", "-o", str(path)).code == 0
+    lines = path.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if '"label"' in line and '"act"' in line)
+    path.write_text("\n".join([*lines[:at], lines[at].replace('\\"label\\":1', '\\"label\\":0'), *lines[at + 1 :], ""]))
+    verdict = say("verify", str(path))
+    assert verdict.code == 4
+    assert "is not what was linked and signed" in verdict.out

@@ -21,13 +21,17 @@ from lid import record
 from earlid.door import TEXT_MAX, brief, is_identifier, is_printable, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
+from earlid.ledger.act_chain import ActChain, Signed
 from earlid.ledger.acts import Act
 from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import KnownBoard
-from earlid.ledger.chain import ChainChecker, PurgedRun
+from earlid.ledger.chain import ALTERED, INTACT, ChainChecker, ChainFinding, PurgedRun
+from earlid.ledger.installation import verify_signature
 from earlid.ledger.judge import Judgement, judgement_from
+from earlid.ledger.judge_host import judge_links
 from earlid.ledger.keys import read_keys
 from earlid.ledger.reader import Reader
+from earlid.ledger.replay import PURGE_COLUMNS, replay
 from earlid.ledger.version import FROM_RECORDS
 
 FORMAT = 2
@@ -251,8 +255,10 @@ def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] =
         UserError: the file is no whole export, or an anchor fits none of several boards.
     """
     checkers: list[ChainChecker] = []
+    sections: dict[str, Section] = {}
+    acts: list[Act] = []
     section = None
-    for batch in read_sections(path):
+    for batch in read_sections(path, acts):
         if batch is not section:
             section = batch
             purges = [PurgedRun(*(row[name] for name in PurgedRun._fields)) for row in section.tables["purges"]]
@@ -260,6 +266,7 @@ def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] =
             checker = ChainChecker(section.board, read_keys(section.board), purges, anchors, typed)
             if not boards or any(section.board.startswith(word) or section.name == word for word in boards):
                 checkers.append(checker)
+                sections[section.board] = section
         checker.feed(rows.row_from_slot(slot, 0, 0) for slot in section.slots)
     for anchor in typed if len(checkers) > 1 else ():
         owners = [checker for checker in checkers if checker.typed_matches[anchor]]
@@ -268,4 +275,38 @@ def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] =
         for checker in checkers:
             if checker not in owners:
                 del checker.typed_matches[anchor]
-    return [judgement_from(checker, None) for checker in checkers]
+    judgements = [judgement_from(checker, None) for checker in checkers]
+    if acts:
+        judgements.append(Judgement(None, "This export", 0, 0, False, _judge_acts(acts, sections), ""))
+    return judgements
+
+
+def _judge_acts(made: list[Act], sections: dict[str, Section]) -> list[ChainFinding]:
+    """What holds of an export's acts, and of what its headers say beside the records."""
+    chain = ActChain(verify_signature)
+    chain.feed(made)
+    places = {(act.installation, act.number): Signed(act.number, act.link, act.signature) for act in made}
+    chain.finish(lambda name, number: places.get((name, number)))
+    findings = [finding for signer in chain.signers.values() for finding in judge_links(signer, f"computer {signer.name}")]
+    account = replay(act for act in made if chain.is_valid(act))
+    for board, section in sections.items():
+        said = account.boards[board]
+        tables = {
+            "purges": {tuple(row[name] for name in PURGE_COLUMNS) for row in section.tables["purges"]}
+            == set(said.purges.values()),
+            "labels": {(row["boot"], row["seq"]): (row["label"], row["at_ms"]) for row in section.tables["labels"]}
+            == said.labels,
+            "name": section.name == said.name,
+        }
+        for what, same in tables.items():
+            if not same:
+                text = f"Altered: the {what} that the file gives for board {board} {_VERB[what]} not what its acts say."
+                findings.append(ChainFinding(ALTERED, 0, 0, text))
+    if not findings:
+        names = ", ".join(f"{name} ({signer.count} acts)" for name, signer in chain.signers.items())
+        text = f"Intact: its acts are linked and signed by computer {names}. Whose that is, compare there (`earlid doctor`)."
+        findings.append(ChainFinding(INTACT, 0, 0, text))
+    return findings
+
+
+_VERB = {"purges": "are", "labels": "are", "name": "is"}

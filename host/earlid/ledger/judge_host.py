@@ -114,8 +114,8 @@ def _without_acts(reader: Reader) -> list[ChainFinding]:
     return [ChainFinding(CANNOT_JUDGE, 0, 0, text)]
 
 
-def _judge_signer(reader: Reader, signer: Signer, account: Account, computer: str) -> list[ChainFinding]:
-    who = _who(signer, computer)
+def judge_links(signer: Signer, who: str) -> list[ChainFinding]:
+    """What is wrong with an installation's acts as a chain: altered, forged, missing; `who` names it in the sentences."""
     findings = []
     for first, last in _ranges(signer.broken):
         findings.append(_altered(first, last, f"act {_span(first, last)} of {who} is not what was linked and signed."))
@@ -130,6 +130,12 @@ def _judge_signer(reader: Reader, signer: Signer, account: Account, computer: st
         )
         for gap in signer.restored
     ]
+    return findings
+
+
+def _judge_signer(reader: Reader, signer: Signer, account: Account, computer: str) -> list[ChainFinding]:
+    who = _who(signer, computer)
+    findings = judge_links(signer, who)
     findings += _judge_head(reader, signer, who)
     adopted = account.adopted_boards and signer.kinds["adopt"]
     if signer.before and adopted:
