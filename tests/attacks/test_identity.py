@@ -6,11 +6,14 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 
 import pytest
 from earlid.board import link as link_module
 from earlid.collect import sync as sync_module
+from earlid.collect.watcher import Watcher, WatchEvent
 from earlid.ledger.keys import PairedKey, key_path, keys_or_fault, save_key
+from earlid.ledger.store import Ledger
 from lid import record
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
@@ -91,6 +94,8 @@ def test_device_with_a_known_identifier_and_another_chain_changes_nothing_of_the
     assert f"do not fit those of board {board}, which it claimed to be" in verified.out
     assert "kitchen (00112233aabbccdd): 75 records\n  Intact" in verified.out
     assert f"stranger {apart}" in say("review", "2026-11-18").out
+    assert "75 records" in say("verify", "--board", "0011").out, "what the owner types means the board"
+    assert f"stranger {apart}: 30 records" in say("verify", "--board", apart[-6:]).out
     assert openings_of(board, shown) == openings_of(board, say("review", "2026-11-18", "--json").out)
 
 
@@ -212,6 +217,55 @@ def test_list_and_doctor_name_a_stranger(home, say, monkeypatch):
             assert words in json.loads(say("list", "-p", foreign.path, "--json", ledger=False).out)[0]["stranger"]
     with device(KITCHEN, home.slots[KITCHEN], KEY) as real:
         assert "stranger" not in say("list", "-p", real.path, ledger=False).out
+
+
+def wait_for(condition, describe):
+    end_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end_s, describe()
+        time.sleep(0.02)
+
+
+def test_watch_tells_a_stranger_once_and_goes_on_with_the_board_beside_it(home):
+    events: tuple[list[WatchEvent], list[WatchEvent]] = ([], [])  # of the one, and of the other
+    forged = continued(home.slots[KITCHEN], 8, FOREIGN)
+    true = continued(home.slots[KITCHEN], 8, KEY)
+    apart = f"{KITCHEN}.{forged[0][40:43].hex()}"
+
+    def seen(board):
+        return [event.record.seq for events_of in events for event in events_of if event.record and event.board == board]
+
+    def told():
+        return [[event.text for event in events_of if event.kind == "note" and "stranger" in event.text] for events_of in events]
+
+    with (
+        device(KITCHEN, home.slots[KITCHEN] + forged[:2], FOREIGN) as foreign,
+        device(KITCHEN, home.slots[KITCHEN] + true[:2]) as real,
+        Ledger(home.location) as ledger,
+    ):
+        watchers = [Watcher(port.path, ledger, log.append) for port, log in zip((foreign, real), events, strict=True)]
+        for watcher in watchers:
+            watcher.start()
+        try:
+            wait_for(lambda: seen(apart) and seen(KITCHEN), told)
+            for i in range(2, 8):
+                foreign.append(forged[i])
+                real.append(true[i])
+            wait_for(lambda: len(seen(apart)) == len(seen(KITCHEN)) == 8, lambda: (seen(apart), seen(KITCHEN)))
+            assert [len(texts) for texts in told()] == [1, 0], "once, not with every record"
+            real.slots[:], real.key = home.slots[KITCHEN] + forged, FOREIGN  # another device at the same port
+            real.restart()
+            wait_for(lambda: told()[1], told)
+        finally:
+            for watcher in watchers:
+                watcher.stop()
+            for watcher in watchers:
+                watcher.join(60)
+        assert (foreign.acked, foreign.wall_ms, real.acked) == (0, None, 108)
+    assert seen(KITCHEN) == seen(apart) == list(range(101, 109))
+    assert [len(texts) for texts in told()] == [1, 1]
+    assert "its record 108 is not the one that the ledger has" in told()[1][0]
+    assert home.look("SELECT COUNT(*) FROM notes WHERE kind = 'stranger'") == [(2,)]
 
 
 def seal_epochs(board, slots, counts, first_epoch=0, boot=5):

@@ -90,7 +90,7 @@ class Sync:
         self._zero_ms = 0  # Unix ms of this start's millisecond 0
         self._keys: tuple[PairedKey, ...] = ()
         self._key_fault = ""
-        self._told = ""
+        self._told = ("", "")  # the kind of the newest note, and of which board: said once, not with every record
         self._last: Record | None = None  # newest in the ledger that is not yet acknowledged
         self._proved = False  # over this link a record came that only the board's key can have made, and that was new
         self._boot = self._seq = 0  # the newest record that was accepted
@@ -318,10 +318,10 @@ class Sync:
         return text + f"Its records are kept apart as {self.board}."
 
     def _tell(self, kind: str, note: str, result: SyncResult) -> None:
-        if note != self._told:
+        if self._told != (kind, self.board):
             self._ledger.add_note(self.hello["board"], kind, note)
             result.notes.append(note)
-        self._told = note
+        self._told = (kind, self.board)
 
     def _start_before(self, oldest: int, *, anew: bool = False) -> None:
         self._boot, self._seq = 0, max(0, oldest - 1)

@@ -11,6 +11,7 @@ from earlid.errors import USAGE, UserError
 from earlid.ledger.reader import Reader
 
 NAME_MAX = 60
+SHORT_ID = 8  # so much of an identifier in a table
 
 
 class KnownBoard(NamedTuple):
@@ -27,6 +28,11 @@ class KnownBoard(NamedTuple):
         """What to call it: its name, else its identifier; of a stranger that it is one."""
         return self.name or (f"stranger {self.identifier}" if is_stranger(self.identifier) else self.identifier)
 
+    @property
+    def short_title(self) -> str:
+        """The same for a table: the beginning of an identifier, which `pick_boards` takes; of a stranger its end."""
+        return self.name or (f"stranger {self.identifier[-6:]}" if is_stranger(self.identifier) else self.identifier[:SHORT_ID])
+
 
 def boards(reader: Reader) -> list[KnownBoard]:
     """Every board, in the order they were first seen; whatever stands there as text that no terminal acts upon."""
@@ -40,6 +46,8 @@ def boards(reader: Reader) -> list[KnownBoard]:
 def pick_boards(reader: Reader, names: Sequence[str]) -> list[KnownBoard]:
     """The boards with one of these names, or beginnings of identifiers; all when there is none.
 
+    A stranger is meant only by a word that has its point, or is what stands behind that.
+
     Raises:
         UserError: code 2 when a word fits no board, or several identifiers.
     """
@@ -49,13 +57,19 @@ def pick_boards(reader: Reader, names: Sequence[str]) -> list[KnownBoard]:
     chosen = []
     for word in names:
         fitting = [board for board in known if board.name and board.name.lower() == word.lower()]
-        fitting = fitting or [board for board in known if board.identifier.startswith(word.lower())]
+        fitting = fitting or [board for board in known if _is_meant(board.identifier, word.lower())]
         if len(fitting) != 1:
             listed = ", ".join(f"{board.identifier}{f' ({board.name})' if board.name else ''}" for board in known) or "none"
             fault = "no board is called" if not fitting else "several boards are called"
             raise UserError(f"{fault} {word!r} in this ledger. There are: {listed}.", USAGE)
         chosen += fitting
     return chosen
+
+
+def _is_meant(identifier: str, word: str) -> bool:
+    if is_stranger(identifier) and "." not in word:
+        return identifier.endswith(f".{word}")
+    return identifier.startswith(word)
 
 
 def check_name(reader: Reader, board: KnownBoard, name: str) -> None:

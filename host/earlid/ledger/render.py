@@ -18,7 +18,6 @@ from earlid.ledger.time_format import bounds_text, clock_text, day_text, local_d
 from earlid.scores import score_text
 
 ROWS_SHOWN = 500
-SHORT_ID = 8  # so much of an identifier in a table; --board takes it
 QUIET_DAYS = 14  # of more days, those without anything are only counted
 _SGR = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "cyan": "36", "blue": "34", "magenta": "1;35"}
 _STYLES = {
@@ -168,7 +167,7 @@ def _downsample(bar: str, factor: int) -> str:
 
 def _show_entries(report: Report, output: TextOutput) -> None:
     opening_of = {(opening.board, opening.boot, opening.seq): opening for opening in report.openings}
-    titles = {board.identifier: board.name or board.identifier[:SHORT_ID] for board in report.boards}
+    titles = {board.identifier: board.short_title for board in report.boards}
     many = len(titles) > 1
     # What ends an opening stands in its row; a rail that was live with the lid closed stands first.
     shown = [entry for entry in report.entries if entry.event not in _ENDS or _identity(entry) in opening_of] or report.entries

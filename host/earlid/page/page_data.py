@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from lid import record
 
+from earlid.door import is_stranger
 from earlid.errors import FAILED, UserError
 from earlid.ledger import queries
 from earlid.ledger.boards import KnownBoard
@@ -127,7 +128,7 @@ def board_values(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str,
     return [
         {
             "board": board.identifier,
-            "name": board.name,
+            "name": board.name or (board.title if is_stranger(board.identifier) else None),
             "lid": lid.state,
             "since": lid.since_ms,
             "why": lid.why,
