@@ -253,6 +253,7 @@ def test_watch_tells_a_stranger_once_and_goes_on_with_the_board_beside_it(home):
                 real.append(true[i])
             wait_for(lambda: len(seen(apart)) == len(seen(KITCHEN)) == 8, lambda: (seen(apart), seen(KITCHEN)))
             assert [len(texts) for texts in told()] == [1, 0], "once, not with every record"
+            wait_for(lambda: real.acked == 108, lambda: real.acked)
             real.slots[:], real.key = home.slots[KITCHEN] + forged, FOREIGN  # another device at the same port
             real.restart()
             wait_for(lambda: told()[1], told)
