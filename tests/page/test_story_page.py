@@ -159,12 +159,15 @@ def test_print_has_every_row_the_anchor_and_the_gaps(opened, tmp_path):
     with Reader(location) as reader:
         gap = find_gaps(reader, boards(reader))[0]
         count = len(openings(reader, boards(reader)))
-    page = opened(url)
+    page = opened(url, color_scheme="dark")
     page.click("button[data-span=all]")
     expect(page.locator("#listed")).to_have_text(f"{count} records")
+    ink = "earlid.paint.colours().ink"
+    dark = page.evaluate(ink)
     page.emulate_media(media="print")
     assert page.pdf()[:4] == b"%PDF"
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.evaluate("dispatchEvent(new Event('beforeprint')); earlid.listing.draw()")
+    assert page.evaluate(ink) == "#000"  # paper is light
     expect(page.locator("#list tbody tr")).to_have_count(count)
     assert count > 25
     assert page.locator("#verdicts code").first.is_visible()
@@ -172,6 +175,7 @@ def test_print_has_every_row_the_anchor_and_the_gaps(opened, tmp_path):
     for hidden in ("#keys", "#check", "#details", ".pages", "#timeline .tools"):
         assert not page.locator(hidden).first.is_visible(), hidden
     page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(ink) == dark
     expect(page.locator("#list tbody tr")).to_have_count(25)
 
 

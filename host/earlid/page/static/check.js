@@ -91,6 +91,7 @@
     $("undo").hidden = !done.length;
     $("again-later").hidden = Boolean(asked) || !rows.length;
     $("check-how").hidden = ledger.live;
+    for (const place of document.querySelectorAll("[data-said]")) place.hidden = !ledger.live;
   };
 
   const ACTIONS = {

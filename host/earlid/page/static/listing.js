@@ -107,7 +107,7 @@
   };
 
   const draw = () => {
-    if (!earlid.ledger.loaded) return;
+    if (!earlid.ledger.loaded || printing) return;
     const { view } = earlid;
     const key = [$("kind").value, $("scope").value, view.board, ...($("scope").value === "all" ? [] : [view.t0, view.t1])].join();
     if (key !== lastQuery) page = 0;
@@ -156,7 +156,10 @@
   };
 
   // Printed are all rows of the time shown, not one page of them.
+  let printing = false;
   const printAll = (whole) => {
+    printing = whole;
+    earlid.paint.forPrint(whole);
     const what = chosenKind();
     const one = page;
     if (whole) page = 0;

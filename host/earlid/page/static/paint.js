@@ -24,6 +24,13 @@
   // Red, green, blue (0 to 255) of one of the page's colours, which are written #rrggbb.
   paint.rgb = (name) => [1, 3, 5].map((at) => parseInt(paint.colours()[name].slice(at, at + 2), 16));
 
+  // Paper is light: everything is drawn anew for it, at once.
+  paint.forPrint = (printing) => {
+    document.documentElement.classList.toggle("printing", printing);
+    colours = null;
+    for (const part of ["timeline", "days", "scores"]) earlid[part].draw();
+  };
+
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     colours = null;
     earlid.view.changed();

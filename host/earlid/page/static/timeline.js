@@ -85,6 +85,7 @@
 
   const overview = (paint, view, colour) => {
     const canvas = earlid.$("overview");
+    if (!canvas.clientWidth) return;
     const [ctx, width] = paint.fit(canvas, OVERVIEW);
     const [low, high] = timeline.extent();
     const state = [earlid.ledger.version, width, view.board, canvas.width, colour.ink, Math.round(low / 6e4), Math.round(high / 6e4)].join();
