@@ -17,7 +17,7 @@ from earlid.ledger.time_format import bounds_text, iso_text, moment_text, uncert
 from earlid.scores import score_text
 
 KEYS = "y it was meant, n it was not, s later, u undo, a the rest was meant, q end"
-_HABIT_OPENINGS = 300  # of each board, the newest
+_HABIT_OPENINGS = 100  # of each board, the newest
 
 
 class Question(NamedTuple):
@@ -62,12 +62,14 @@ def to_check(
     reader: Reader, chosen: Sequence[KnownBoard], openings: Sequence[Opening], clocks: LedgerClocks | None = None
 ) -> list[Question]:
     """The openings without a label that were likely not meant, the likeliest first, then the newest."""
-    if not any(opening.label is None and opening.reason == "word" for opening in openings):
+    asked = {opening.board for opening in openings if opening.label is None and opening.reason == "word"}
+    if not asked:
         return []
     titles = {board.identifier: board.title for board in chosen}
+    usual = habits(reader, [board for board in chosen if board.identifier in asked], clocks)
     found = [
         Question(opening, doubt, titles[opening.board])
-        for opening, doubt in zip(openings, doubts(openings, habits(reader, chosen, clocks)), strict=True)
+        for opening, doubt in zip(openings, doubts(openings, usual), strict=True)
         if opening.label is None and doubt.percent >= CHECK_PERCENT
     ]
     return sorted(found, key=lambda item: (-item.doubt.percent, -item.opening.start_ms))
