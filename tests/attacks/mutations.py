@@ -18,9 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from earlid.calibrate.calibration import read_options
 from earlid.door import is_printable
 from earlid.errors import UserError
 from earlid.evaluate.evaluation import read_settings
+from earlid.flash.inputs import read_config, read_word
 from earlid.gate import audio, models
 from earlid.ledger.importer import import_file
 from earlid.ledger.jsonl import judge_file
@@ -35,6 +37,7 @@ VALUES: tuple[Any, ...] = (
     None, True, False, -1, 0, 2**31, 2**63, 10**300, 1e308, float("nan"), float("inf"), "", "\0", "\ud800", "\x1b[31m", "=1+1",
     "[/b]", "</script>", "../../x", "a" * 70_000, [], {}, [[]], DEEP,
 )  # fmt: skip
+NAMES = [value for value in VALUES if isinstance(value, str)]
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:
@@ -61,7 +64,13 @@ def mutated_value(value: Any, rng: random.Random) -> Any:
     if isinstance(value, dict) and value and rng.random() < 0.9:
         key = rng.choice(list(value))
         rest = {name: item for name, item in value.items() if name != key}
-        return rest if rng.random() < 0.15 else rest | {key: mutated_value(value[key], rng)}
+        match rng.randrange(8):
+            case 0:
+                return rest
+            case 1:
+                return rest | {rng.choice(NAMES): value[key]}
+            case _:
+                return rest | {key: mutated_value(value[key], rng)}
     if isinstance(value, list) and value and rng.random() < 0.9:
         at = rng.randrange(len(value))
         return [*value[:at], mutated_value(value[at], rng), *value[at + 1 :]]
@@ -76,6 +85,12 @@ def mutated_lines(data: bytes, rng: random.Random) -> bytes:
     at = rng.choice((0, rng.randrange(len(lines))))
     lines[at] = json.dumps(mutated_value(json.loads(lines[at]), rng)).encode()
     return (b"\xef\xbb\xbf" if rng.random() < 0.1 else b"") + b"\n".join(lines) + b"\n"
+
+
+def check_sentence(error: UserError) -> None:
+    """What a person reads is one line that moves no cursor."""
+    assert is_printable(str(error)), f"{str(error)!r} moves a cursor"
+    assert len(str(error)) < 1000
 
 
 def read_sound(path: Path) -> None:
@@ -94,11 +109,25 @@ def take_export(path: Path) -> None:
         import_file(path, ledger)
 
 
+def take_settings(path: Path) -> None:
+    """As `evaluate --config`, `flash --config` and `calibrate --script` do."""
+    refusals: list[UserError] = []
+    for read in (read_settings, lambda path: read_config(str(path)), lambda path: read_options(path, {})):
+        try:
+            read(path)
+        except UserError as error:
+            check_sentence(error)
+            refusals.append(error)
+    if len(refusals) == 3:
+        raise refusals[-1]
+
+
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[bytes, random.Random], bytes]]] = {
     "sound": (read_sound, mutated),
     "manifest": (lambda path: models.load(str(path)), mutated_lines),
     "export": (take_export, mutated_lines),
-    "settings": (read_settings, mutated_lines),
+    "settings": (take_settings, mutated_lines),
+    "word": (lambda path: read_word(str(path)), mutated),
 }
 
 
@@ -124,12 +153,11 @@ def main(reader: str, folder: Path, seed: int, count: int) -> int:
         path.write_bytes(mutate(source.read_bytes(), rng))
         signal.alarm(ONE_FILE_S)
         try:
-            read(path)
-        except UserError as error:
-            if not is_printable(str(error)):
-                print(f"seed {seed}, number {number}, {source.name}: {str(error)!r} moves a cursor")
-                return 1
-            refused += 1
+            try:
+                read(path)
+            except UserError as error:
+                check_sentence(error)
+                refused += 1
         except BaseException:
             traceback.print_exc(file=sys.stdout)
             print(f"seed {seed}, number {number}, {source.name}")

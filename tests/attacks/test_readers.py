@@ -383,11 +383,19 @@ def sources(reader: str, folder: Path, say) -> None:
         (folder / "seed-alexa.json").write_text(json.dumps(json.loads(ALEXA.with_suffix(".json").read_text())))
     elif reader == "export":
         assert say("export", "-o", str(folder / "seed-export.jsonl")).code == 0
+    elif reader == "word":
+        (folder / "seed-alexa.elww").write_bytes(models.load("alexa").blob)
     else:
-        (folder / "seed-settings.json").write_text('{"config": {"cutoff_q8": 199, "energy_on_q8": 700}}')
+        (folder / "seed-settings.json").write_text('{"cutoff_q8": 199, "energy_on_q8": 700}')
+        (folder / "seed-profile.json").write_text('{"config": {"cutoff_q8": 199, "energy_on_q8": 700}}')
+        (folder / "seed-script.json").write_text(
+            '{"level": "balanced", "write": true, "skip": ["word"], "room_s": 5, "words": 4}'
+        )
 
 
-@pytest.mark.parametrize(("reader", "count"), [("sound", 1200), ("manifest", 200), ("export", 150), ("settings", 300)])
+@pytest.mark.parametrize(
+    ("reader", "count"), [("sound", 1200), ("manifest", 200), ("export", 150), ("settings", 300), ("word", 200)]
+)
 def test_mutated_file_is_read_or_refused_in_a_sentence(reader, count, tmp_path, say):
     folder = tmp_path / reader
     folder.mkdir()

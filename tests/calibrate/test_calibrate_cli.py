@@ -30,7 +30,7 @@ def script(tmp_path, **values):
     ("values", "say"),
     [
         ({"level": "loud"}, "no level is called"),
-        ({"skip": ["rooms"]}, "no step is called rooms"),
+        ({"skip": ["rooms"]}, "no step is called 'rooms'"),
         ({"colour": 1}, "colour"),
         ({"words": 0}, "above zero"),
         ({"room_s": "ten"}, "room_s"),

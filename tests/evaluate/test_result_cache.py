@@ -48,9 +48,22 @@ def test_torn_last_line_is_dropped_and_writing_continues(tmp_path):
 
 def test_damaged_line_is_dropped(tmp_path):
     path = tmp_path / "s"
-    path.write_bytes(b"{]}\n" + json.dumps(result(1)).encode() + b"\n")
+    path.write_bytes(b"{]}\n[]\n7\n{}\n" + json.dumps(result(1)).encode() + b"\n")
     with ResultCache(path) as store:
         assert store.get(f"{1:032x}") == result(1)
+
+
+def test_file_of_another_kind_or_a_link_is_left_as_it_is(tmp_path):
+    path = tmp_path / "s"
+    path.write_text("three years\nof work, without an end of line")
+    with pytest.raises(UserError, match="s holds no state of an evaluation; choose another place with --out"):
+        ResultCache(path)
+    assert path.read_text() == "three years\nof work, without an end of line"
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "none")
+    with pytest.raises(UserError, match=r"link is a link to .*none"):
+        ResultCache(link)
+    assert not (tmp_path / "none").exists()
 
 
 def test_second_writer_is_refused(tmp_path):

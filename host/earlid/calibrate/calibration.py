@@ -27,12 +27,14 @@ from earlid.calibrate.report import write_report
 from earlid.calibrate.result import GENERIC_CUTOFF_Q8, BoardModel, CalibrationResult
 from earlid.calibrate.session import Session, SessionPlan
 from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles, now_text
+from earlid.door import brief, plain
 from earlid.errors import USAGE, UserError
 from earlid.files import STDOUT, check_output, read_json
 from earlid.gate import models
 from earlid.ledger.keys import key_at
 from earlid.ledger.location import data_dir
 
+LENGTH_MAX = 1_000_000  # seconds, or words
 SCRIPT_KEYS = {
     "level": str,
     "write": bool,
@@ -73,15 +75,18 @@ def read_options(script: Path | None, given: Mapping[str, Any], **rest: Any) -> 
         UserError: a script that is none, a step or level that there is not, or a file that cannot be written.
     """
     values = (_read_script(script) if script else {}) | dict(given)
-    skip = frozenset(values.pop("skip", []))
+    steps = values.pop("skip", [])
     level, write = values.pop("level", None), values.pop("write", True)
-    if not skip <= set(STEPS):
-        raise UserError(f"no step is called {', '.join(sorted(skip - set(STEPS)))}; there are {', '.join(STEPS)}", USAGE)
+    if wrong := [brief(step) for step in steps if step not in STEPS]:
+        raise UserError(f"no step is called {', '.join(wrong[:10])}; there are {', '.join(STEPS)}", USAGE)
     if level is not None and level not in NAMES:
-        raise UserError(f"no level is called {level!r}; there are {', '.join(NAMES)}", USAGE)
-    if any(value <= 0 for value in values.values()):
-        raise UserError("lengths of time and numbers of words must be above zero; leave a step out with --skip", USAGE)
-    options = CalibrationOptions(SessionPlan(skip=skip, **values), level, write, **rest)
+        raise UserError(f"no level is called {brief(level)}; there are {', '.join(NAMES)}", USAGE)
+    if not all(0 < value < LENGTH_MAX for value in values.values()):
+        raise UserError(
+            f"lengths of time and numbers of words must be above zero and below {LENGTH_MAX:,}; leave a step out with --skip",
+            USAGE,
+        )
+    options = CalibrationOptions(SessionPlan(skip=frozenset(steps), **values), level, write, **rest)
     if options.plot is not None:
         plot_format(options.plot)
     for path in (options.report, options.plot):  # now, not after hours of measuring
@@ -100,7 +105,7 @@ def _read_script(path: Path) -> dict[str, Any]:
         kind = SCRIPT_KEYS.get(name)
         fits = kind is not None and (isinstance(value, kind) or (kind is float and isinstance(value, int)))
         if not fits or (isinstance(value, bool) and kind is not bool):
-            raise UserError(f"{path}: {name} = {value!r}: a script has some of {', '.join(SCRIPT_KEYS)}", USAGE)
+            raise UserError(f"{path}: {plain(name)} = {brief(value)}: a script has some of {', '.join(SCRIPT_KEYS)}", USAGE)
     return values
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from lid import config
 
+from earlid.door import plain
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.evaluate import engines, measure, output, summary
 from earlid.evaluate.baseline import compare_with_pymicro
@@ -61,7 +62,7 @@ def read_settings(path: Path | None) -> dict[str, int]:
     try:
         return dict(config.check(values))
     except ValueError as error:
-        raise UserError(f"{path}: {error}", USAGE) from error
+        raise UserError(f"{path}: {plain(error)}", USAGE) from error
 
 
 def gates(settings: dict[str, int], choice: str) -> list[GateSetting]:

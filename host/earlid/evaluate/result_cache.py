@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from earlid.errors import USAGE, UserError
+from earlid.files import check_output
 
 
 class ResultCache:
@@ -19,7 +20,7 @@ class ResultCache:
         path: the file; made, with its folder, when it is not there.
 
     Raises:
-        UserError: the file cannot be opened, or another process is writing to it.
+        UserError: the file cannot be opened, is something else, or another process is writing to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,6 +29,8 @@ class ResultCache:
         self._digests: dict[tuple[str, int, int], str] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if check_output(path):
+                raise UserError(f"{path} is no file; choose another place with --out", USAGE)
             self._file = path.open("a+b")
         except OSError as error:
             raise UserError(f"{path}: {error.strerror or error}; choose another place with --out", USAGE) from error
@@ -53,6 +56,10 @@ class ResultCache:
 
     def _load(self) -> None:
         self._file.seek(0)
+        if self._file.read(1) not in (b"", b"{"):
+            self._file.close()
+            raise UserError(f"{self._path} holds no state of an evaluation; choose another place with --out", USAGE)
+        self._file.seek(0)
         complete_bytes = 0
         for line in self._file:
             if not line.endswith(b"\n"):
@@ -60,12 +67,12 @@ class ResultCache:
             complete_bytes += len(line)
             try:
                 entry = json.loads(line)
-            except ValueError:
+                if "digest" in entry:
+                    self._digests[entry["path"], entry["size"], entry["mtime_ns"]] = entry["digest"]
+                else:
+                    self._results[entry["key"]] = entry
+            except (ValueError, RecursionError, KeyError, TypeError):  # damaged: it is measured again
                 continue
-            if "digest" in entry:
-                self._digests[entry["path"], entry["size"], entry["mtime_ns"]] = entry["digest"]
-            elif "key" in entry:
-                self._results[entry["key"]] = entry
         self._file.truncate(complete_bytes)
 
     def get(self, key: str) -> dict[str, Any] | None:

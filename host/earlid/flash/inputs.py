@@ -10,6 +10,7 @@ from pathlib import Path
 from lid import config as settings
 from lid.wire_schema import SETTINGS
 
+from earlid.door import plain
 from earlid.errors import USAGE, UserError
 from earlid.files import read_bytes, read_json
 from earlid.flash import image
@@ -94,5 +95,5 @@ def read_config(path: str | None) -> dict[str, int] | None:
         settings.check(values)
     except ValueError as error:
         what = SETTINGS.get(str(error).split()[0])
-        raise UserError(f"{path}: {error}{f' ({what})' if what else ''}.", USAGE) from error
+        raise UserError(f"{path}: {plain(error)}{f' ({what})' if what else ''}.", USAGE) from error
     return dict(values)
