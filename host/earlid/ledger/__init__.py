@@ -23,5 +23,5 @@ and below `make_report`, each usable alone (times are Unix ms; ranges include th
 Writing goes through `store.Ledger(location)`: `set_label(board, boot, seq, True | False | None)`, `set_name`, `add`. It
 may be open beside readers. Only it, `purge` and `jsonl` import SQLAlchemy, which takes longer than `review` may in all.
 A record's identity is (board, boot, seq) everywhere. Records are stored as the board sealed them; wall time is worked
-out on reading (`wall_clock`), so a clock set wrongly is corrected by a later point without rewriting anything.
+out on reading (`wall_clock`, `clock_claims`), so a clock set wrongly is corrected by a later point without rewriting anything.
 """

@@ -76,7 +76,7 @@ class LedgerClocks:
         points = _points(self._reader, board_id, missing)
         for boot in missing:
             _, plausible, settled = self._starts[board_id][boot]
-            self._clocks[board_id, boot] = clock_of(settled, points.get(boot, ()), plausible.last_ms)
+            self._clocks[board_id, boot] = clock_of(settled, points.get(boot, ()), plausible)
 
     def wall(self, board_id: int, boot: int, ms: int) -> tuple[int, int]:
         """(Unix ms, uncertainty ms) of a moment of a start."""

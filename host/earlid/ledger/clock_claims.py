@@ -381,12 +381,12 @@ def steps_of(boot: int, points: Iterable[ClockPoint]) -> list[ClockFinding]:
     return found
 
 
-def clock_of(settled: Settled, points: Iterable[ClockPoint], last_ms: int) -> Clock:
-    """The clock of one start: from the points of the source that is believed, else from bounds."""
+def clock_of(settled: Settled, points: Iterable[ClockPoint], extent: BootExtent) -> Clock:
+    """The clock of one start (`plausible`): from the points of the source that is believed, else from bounds."""
     believed = [point for point in points if point.source == settled.source and is_usable(point)]
     if believed:
-        return BootClock(believed, last_ms)
-    return BoundedClock(settled.span, last_ms, settled.guess_ms)
+        return BootClock(believed, extent.last_ms, extent.last_taken_ms)
+    return BoundedClock(settled.span, extent.last_ms, settled.guess_ms, extent.last_taken_ms)
 
 
 def clocks_of(extents: Iterable[BootExtent], points: Mapping[int, Sequence[ClockPoint]]) -> dict[int, Clock]:
@@ -399,6 +399,6 @@ def clocks_of(extents: Iterable[BootExtent], points: Mapping[int, Sequence[Clock
     ordered = [extent.plausible() for extent in sorted(extents)]
     found, _ = settle(ordered, [claims_of(points.get(extent.boot, ()), extent.last_ms) for extent in ordered])
     return {
-        extent.boot: clock_of(settled, points.get(extent.boot, ()), extent.last_ms)
+        extent.boot: clock_of(settled, points.get(extent.boot, ()), extent)
         for extent, settled in zip(ordered, found, strict=True)
     }

@@ -73,9 +73,11 @@ class BootClock:
     Args:
         points: of one source, at least one.
         last_ms: of the start's last record; it bounds `reach_ms`.
+        taken_ms: Unix ms at which the last record was fetched: all that is known of one whose time can be none.
     """
 
-    def __init__(self, points: Iterable[ClockPoint], last_ms: int = 0) -> None:
+    def __init__(self, points: Iterable[ClockPoint], last_ms: int = 0, taken_ms: int = LATEST_MS - 1) -> None:
+        self._no_time = (taken_ms if is_time(taken_ms) else LATEST_MS - 1, UNBOUNDED_MS)
         self._points = consistent_points(points)
         self._ms = [point.ms for point in self._points]
         self._wall_ms = [point.wall_ms for point in self._points]
@@ -93,7 +95,7 @@ class BootClock:
         ahead_ms = ms - low_ms
         unc_ms += min(abs(ahead_ms), abs(high_ms - ms)) * DRIFT_PPM // 1_000_000
         wall_ms += ahead_ms if span_ms <= 0 else rise_ms * ahead_ms // span_ms
-        return (wall_ms, unc_ms) if EARLIEST_MS <= wall_ms < LATEST_MS else _NO_TIME
+        return (wall_ms, unc_ms) if EARLIEST_MS <= wall_ms < LATEST_MS else self._no_time
 
     def ms_at(self, wall_ms: int) -> int:
         """The moment of this start (may be before 0) at which the wall clock read `wall_ms`: the inverse of `wall`."""
@@ -113,9 +115,11 @@ class BoundedClock:
         span: its bounds; without a lower one (EARLIEST_MS) the times are the latest possible, give or take UNBOUNDED_MS.
         last_ms: of the start's last record.
         guess_ms: Unix ms that its millisecond 0 has at best; None for the middle of what is possible.
+        taken_ms: as of BootClock.
     """
 
-    def __init__(self, span: Span, last_ms: int, guess_ms: int | None = None) -> None:
+    def __init__(self, span: Span, last_ms: int, guess_ms: int | None = None, taken_ms: int = LATEST_MS - 1) -> None:
+        self._no_time = (taken_ms if is_time(taken_ms) else LATEST_MS - 1, UNBOUNDED_MS)
         self._span, self._last_ms = span, last_ms
         self._bounded = guess_ms is not None or span.begin_ms > EARLIEST_MS
         latest_ms = span.end_ms - last_ms
@@ -130,7 +134,7 @@ class BoundedClock:
         latest_ms = self._span.end_ms - left_ms + drift_ms(left_ms)
         wall_ms = self._zero_ms + ms if self._bounded else latest_ms
         if not is_time(wall_ms):
-            return _NO_TIME
+            return self._no_time
         if not self._bounded:
             return wall_ms, UNBOUNDED_MS
         earliest_ms = self._span.begin_ms + ms - drift_ms(ms)
@@ -145,7 +149,6 @@ class BoundedClock:
 
 
 Clock = BootClock | BoundedClock
-_NO_TIME = (LATEST_MS - 1, UNBOUNDED_MS)
 
 
 def drift_ms(ms: int) -> int:
