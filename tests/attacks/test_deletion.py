@@ -4,16 +4,22 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import datetime, timedelta
 
 import pytest
+from earlid.board.link import Link
+from earlid.cli import main
+from earlid.collect.sync import Sync
 from earlid.ledger import purge, retention
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
+from lid import record
 
+from tests.board.fake_board import FakeBoard, seal_records
 from tests.ledger.synthetic_chains import BOARD, KEYS, fields, seal_all
 
 HOUR_MS = 3_600_000
@@ -192,7 +198,6 @@ def test_never_more_than_a_tenth_at_once_without_a_person(ledger, location, say_
 @pytest.fixture
 def say_at(location, monkeypatch, capsys):
     """`earlid` at a moment by this computer's clock."""
-    from earlid.cli import main
     from earlid.verbs import purge as verb
 
     def run(moment, *words):
@@ -307,6 +312,23 @@ def test_sync_goes_on_behind_what_was_purged(ledger, location):
     assert ledger.newest(BOARD) == Head(1, 6, board.slots[5][40:52])
 
 
+@pytest.mark.parametrize(("first", "last"), [(1, 40), (21, 40), (1, 20), (11, 30), (40, 40)])
+def test_purged_records_do_not_come_back_from_the_board(ledger, location, first, last, capsys):
+    slots = seal_records(BOARD, 60)
+    with FakeBoard(BOARD, slots[:40]) as board, Link(board.path) as link:
+        assert Sync(link, ledger).catch_up().stored == 40
+        assert purge.purge(ledger, [purge.Run(BOARD, (1, first), (1, last), last - first + 1)], "test") == {
+            BOARD: last - first + 1
+        }
+        assert Sync(link, ledger).catch_up().stored == 0
+    assert count(location) == 40 - (last - first + 1)
+    with FakeBoard(BOARD, slots) as board, Link(board.path) as link:
+        assert Sync(link, ledger).catch_up().stored == 20
+    assert count(location) == 60 - (last - first + 1)
+    assert main(["verify", "--ledger", str(location.path)]) == 0
+    assert f"{last - first + 1} purged in between" in capsys.readouterr().out
+
+
 def test_purge_takes_out_what_acts_said_of_its_records_alone(ledger, location):
     board = Board(ledger)
     board.start(datetime(2026, 11, 20, 8), 3, synced=True)
@@ -347,3 +369,32 @@ def test_purged_ledger_is_intact_to_a_reader(home, say):
     verdict = say("verify")
     assert verdict.code == 0, verdict.out
     assert "25 purged in between" in verdict.out
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_purges_leave_whole_openings_and_an_intact_ledger(ledger, location, tmp_path, seed, capsys):
+    rng = random.Random(seed)
+    board = Board(ledger)
+    for day in range(4):
+        board.start(datetime(2026, 11, 16 + day, 6), rng.randrange(1, 7), synced=rng.random() < 0.7, clock=rng.random() < 0.8)
+        for slot in range(len(board.slots)):
+            if rng.random() < 0.1:
+                ledger.set_label(BOARD, board.boot, slot + 1, rng.random() < 0.5)
+    for _ in range(rng.randrange(1, 6)):
+        began = datetime(2026, 11, 16) + timedelta(seconds=rng.randrange(4 * 86_400))
+        ended = began + timedelta(seconds=rng.randrange(1, 2 * 86_400))
+        selection = purge.Selection(ms(began), ms(ended), "test", rng.choice((purge.SHOWN, purge.OLD, purge.CERTAIN)))
+        with Reader(location) as reader:
+            found = purge.find(ledger, boards(reader), selection)
+        assert sum(purge.purge(ledger, found.runs, "test").values()) == found.records, f"seed {seed}"
+    with Reader(location) as reader:
+        kept = reader.rows("SELECT boot, seq, event FROM records ORDER BY boot, seq")
+        opens = {(boot, seq) for boot, seq, event in kept if record.EVENTS[event] == "open"}
+        closes = {(boot, seq) for boot, seq, event in kept if record.EVENTS[event] == "close"}
+    assert {(boot, seq + 1) for boot, seq in opens} == closes, f"seed {seed}"
+    code = main(["verify", "--ledger", str(location.path)])
+    assert code == 0 or not kept, f"seed {seed}: {capsys.readouterr().out}"
+    exported, other = tmp_path / "out.jsonl", tmp_path / "other.sqlite"
+    for words in (["export", "-o", str(exported), "--ledger", str(location.path)], ["verify", str(exported)],
+                  ["export", "--import", str(exported), "--ledger", str(other)], ["verify", "--ledger", str(other)]):  # fmt: skip
+        assert main(words) == 0 or not kept, f"seed {seed}, {words}: {capsys.readouterr()}"
