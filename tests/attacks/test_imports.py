@@ -12,7 +12,7 @@ from earlid.ledger.location import locate
 from earlid.ledger.store import Ledger
 from lid import record
 
-from tests.attacks.conftest import KITCHEN, STUDY, STUDY_KEY, openings
+from tests.attacks.conftest import KITCHEN, STUDY, STUDY_KEY, Home, openings
 from tests.ledger.synthetic_chains import KEY
 
 TABLES = ("records", "purges", "labels", "clock_points", "anchors", "boots", "tallies", "boards", "meta", "notes")
@@ -265,3 +265,34 @@ def test_act_of_an_export_that_was_changed_or_forged_is_told(home, say, tmp_path
     verdict = say("verify", str(path))
     assert verdict.code == 4
     assert "is not what was linked and signed" in verdict.out
+
+
+@pytest.mark.parametrize("days", [("2026-11-20", "2026-11-20"), ("2026-11-17", "2026-11-20")])
+@pytest.mark.parametrize("own", [True, False])
+def test_purge_at_the_end_comes_along_where_this_installation_signed_it(home, say, tmp_path, monkeypatch, capsys, days, own):
+    exported, other = tmp_path / "out.jsonl", locate(str(tmp_path / "other.sqlite"))
+    assert say("purge", "--between", *days, "--board", "kitchen", "--yes").code == 0
+    assert say("export", "-o", str(exported)).code == 0
+    if not own:
+        monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert main(["export", "--import", str(exported), "--ledger", str(other.path)]) == 0
+    assert ("left out" in capsys.readouterr().err) == (not own)
+    with Ledger(other) as ledger:
+        newest = ledger.newest(KITCHEN)
+    if own:
+        assert newest.seq == 100, "a sync goes on behind it"
+    else:
+        assert newest is None or newest.seq == 75
+    assert main(["verify", "--ledger", str(other.path)]) in (0, 1)  # 1: nothing is kept of the board
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_time_of_taking_is_believed_of_this_installation_alone(home, say, tmp_path, monkeypatch, own):
+    exported, other = tmp_path / "out.jsonl", locate(str(tmp_path / "other.sqlite"))
+    assert say("export", "-o", str(exported)).code == 0
+    if not own:
+        monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert main(["export", "--import", str(exported), "--ledger", str(other.path)]) == 0
+    assert main(["verify", "--ledger", str(other.path)]) == 0
+    sql = "SELECT board_id, boot, seq, taken_ms FROM records"
+    assert (Home(other, {}).look(sql) == home.look(sql)) == own

@@ -22,15 +22,18 @@ from lid import record
 
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
+from earlid.ledger.act_chain import ActChain, Signed
 from earlid.ledger.arrival import Arrival
 from earlid.ledger.boards import KnownBoard, boards, check_name
 from earlid.ledger.chain import ALTERED, ChainChecker, PurgedRun
-from earlid.ledger.jsonl import Section, read_sections
+from earlid.ledger.installation import installation, verify_signature
+from earlid.ledger.jsonl import Section, read_acts, read_sections
 from earlid.ledger.judge import anchors_of, purges_of
 from earlid.ledger.keys import PairedKey, read_keys
 from earlid.ledger.queries import is_labelable
 from earlid.ledger.reader import Reader
-from earlid.ledger.store import Ledger
+from earlid.ledger.replay import Account, replay
+from earlid.ledger.store import Ledger, now_ms
 from earlid.ledger.wall_clock import is_time
 
 Identity = tuple[int, int]  # (boot, seq)
@@ -71,10 +74,18 @@ class _Plan:
     left_out: int = 0
     purges_left_out: int = 0
     records: int = 0  # of the file, that are here or come in
+    taken: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    # boot -> (first, last, least, most): when this installation took them, by acts of its own
 
     def takes(self, at: Identity) -> bool:
         """Whether a record of the file belongs to what is accepted."""
         return _holds(self.spans, at) and not _holds(self.purged, at)
+
+    def taken_ms(self, at: Identity, claimed_ms: int, now: int) -> int:
+        """When a record was taken, Unix ms: as the file says where this installation signed for that, else now."""
+        runs = self.taken.get(at[0], ())
+        signed = any(first <= at[1] <= last and least <= claimed_ms <= most for first, last, least, most in runs)
+        return claimed_ms if signed and claimed_ms <= now else now
 
 
 def _holds(spans: list[tuple[Identity, Identity]], at: Identity) -> bool:
@@ -101,8 +112,10 @@ def import_file(path: Path, ledger: Ledger) -> list[Imported]:
         if not section.slots:
             _add_tables(ledger, section, plan)
             continue
-        slots = [slot for slot in section.slots if plan.takes(_identity(slot))]
-        result = ledger.add(section.board, slots, kind="import") if slots else None
+        now = now_ms()
+        places = [(slot, _identity(slot), at_ms) for slot, at_ms in zip(section.slots, section.taken_ms, strict=True)]
+        taken = [(slot, plan.taken_ms(at, at_ms, now)) for slot, at, at_ms in places if plan.takes(at)]
+        result = ledger.add(section.board, *map(list, zip(*taken, strict=True)), kind="import") if taken else None
         if result and result.conflicts:
             raise _conflict(section.board, result.conflicts[0])
         added[section.board] += result.new if result else 0
@@ -124,12 +137,27 @@ def _conflict(board: str, at: Identity) -> UserError:
 
 def _plan_all(path: Path, reader: Reader, known: dict[str, KnownBoard]) -> dict[str, _Plan]:
     plans: dict[str, _Plan] = {}
+    own = _own_account(path)
     sections = read_sections(path)
     for section in sections:
         if section.board in plans:
             raise UserError(f"nothing imported: board {section.board} stands twice in {path}.", LEDGER_BROKEN)
-        plans[section.board] = _Planner(section, reader, known.get(section.board)).plan(_rest_of(section, sections))
+        plans[section.board] = _Planner(section, reader, known.get(section.board), own).plan(_rest_of(section, sections))
     return plans
+
+
+def _own_account(path: Path) -> Account:
+    """What this installation signed of what the file's acts say."""
+    try:
+        mine = installation(make=False)
+    except UserError:  # `verify` says what is wrong with its key
+        mine = None
+    acts = read_acts(path) if mine else []
+    chain = ActChain(verify_signature)
+    chain.feed(acts)
+    signed = {(act.installation, act.number): Signed(act.number, act.link, act.signature) for act in acts}
+    chain.finish(lambda name, number: signed.get((name, number)))
+    return replay(act for act in acts if mine and act.installation == mine.name and chain.is_valid(act))
 
 
 def _rest_of(section: Section, sections: Iterator[Section]) -> Iterator[tuple[Any, ...]]:
@@ -143,7 +171,7 @@ def _rest_of(section: Section, sections: Iterator[Section]) -> Iterator[tuple[An
 class _Planner:
     """Walks the records of a board in the file and in the ledger as one chain."""
 
-    def __init__(self, section: Section, reader: Reader, board: KnownBoard | None) -> None:
+    def __init__(self, section: Section, reader: Reader, board: KnownBoard | None, own_account: Account) -> None:
         self._section, self._reader, self._board = section, reader, board
         self._keys: tuple[PairedKey, ...] = read_keys(section.board)
         own = purges_of(reader, board) if board else []
@@ -154,7 +182,9 @@ class _Planner:
         anchors = anchors_of(reader, board) if board else {}
         self._checker = ChainChecker(section.board, self._keys, own, anchors)
         here = bool(board and (own or reader.rows("SELECT 1 FROM records WHERE board_id = :id LIMIT 1", id=board.id)))
-        self._plan = _Plan(section.board, not here)
+        said = own_account.boards[section.board]
+        self._signed = {PurgedRun._make((*row[:4], *row[5:7])) for row in said.purges.values()}
+        self._plan = _Plan(section.board, not here, taken=dict(said.runs))
         self._plan.purged = [((run.boot_from, run.seq_from), (run.boot_to, run.seq_to)) for run in own]
         self._stretch = self._begin(None)
         self._previous: Identity = (0, 0)
@@ -166,6 +196,9 @@ class _Planner:
             if mine and _holds(self._plan.purged, at):
                 continue  # it was removed here on purpose
             self._take(row, at, mine)
+        for run in self._purged_at_the_end():
+            self._stretch.purges.append(run)
+            self._checker.add_purge(run)
         self._end_stretch()
         self._plan.purges_left_out += sum(run not in self._own for run in self._ahead)
         if not self._plan.records and not self._plan.left_out:
@@ -221,6 +254,16 @@ class _Planner:
         if stretch.arrival and stretch.whole:
             stretch.whole = not stretch.arrival.take(at[1], rows.body_of(row) + row[rows.LINK] + row[rows.LINK + 1] + bytes(4))
         self._previous, self._link = at, row[rows.LINK]
+
+    def _purged_at_the_end(self) -> Iterator[PurgedRun]:
+        """The purges behind the last record, that no record vouches for: those that this installation signed."""
+        while self._ahead and self._ahead[0] in self._signed and self._ahead[0] not in self._own:
+            run = self._ahead[0]
+            follows = self._previous[1] + 1 == run.seq_from and (run.head_before or self._link) == self._link
+            if not follows and self._previous != (0, 0):
+                return
+            self._previous, self._link = (run.boot_to, run.seq_to), run.head_after
+            yield self._ahead.pop(0)
 
     def _begin(self, link: bytes | None) -> _Stretch:
         arrival = Arrival(self._keys, link) if self._keys else None
@@ -289,10 +332,12 @@ def _links(before: bytes, row: tuple[Any, ...]) -> bool:
 
 def _add_tables(ledger: Ledger, section: Section, plan: _Plan) -> None:
     """What the file says beside records, as far as it changes nothing that stands here."""
-    if not plan.records:
+    if not plan.records and not plan.purges:
         return
     with Reader(ledger.location) as reader:
-        (board,) = (item for item in boards(reader) if item.identifier == section.board)
+        board = next((item for item in boards(reader) if item.identifier == section.board), None)
+        if board is None:  # all of it was purged: there are its purges, and nothing beside
+            board = KnownBoard(0, section.board, None, 0, 0)
         starts = {boot for (boot,) in reader.rows("SELECT boot FROM boots WHERE board_id = :id", id=board.id)}
         name = section.name if plan.new and board.name is None else None
         if name:

@@ -187,6 +187,16 @@ def read_sections(path: Path, acts: list[Act] | None = None) -> Iterator[Section
         raise _truncated(path, section.board if section else "")
 
 
+def read_acts(path: Path) -> list[Act]:
+    """The acts of an export alone; errors as of `read_sections`."""
+    try:
+        with path.open(encoding="ascii") as file:
+            lines = ((number, line) for number, line in enumerate(file, 1) if line.startswith('{"act":'))
+            return [_read_act(path, number, _parse(path, number, line)["act"]) for number, line in lines]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}", USAGE) from error
+
+
 def _read_act(path: Path, number: int, values: Any) -> Act:
     try:
         installation, act_number, place, kind, body, *hashes = values
