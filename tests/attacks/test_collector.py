@@ -677,8 +677,10 @@ def test_lid_is_shown_as_what_is_known_of_it_now(heard, telemetry, live, shown, 
     assert liveview.state_of(status, live=live)[0] == shown
 
 
-def test_board_never_heard_is_unknown():
+def test_board_never_heard_or_not_judged_yet_is_unknown():
     assert liveview.state_of(BoardStatus("/dev/ttyUSB0"))[0] == "unknown"
+    fetching = BoardStatus("/dev/ttyUSB0", open=True, telemetry={"state": "closed"}, heard_s=time.monotonic() + 3600, heard_ms=1)
+    assert liveview.state_of(fetching)[0] == "unknown"
 
 
 def test_unplugged_board_stays_on_the_display(location):

@@ -226,6 +226,21 @@ def test_killed_writer_loses_and_doubles_no_committed_record(location, commits):
     assert (judged.exit_code, judged.records) == (0, max(6000, stored))
 
 
+def test_server_that_is_held_is_an_error_in_time_and_then_goes_on(postgres_location, monkeypatch):
+    import sqlalchemy as sa
+
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_MS", 1000)
+    engine = sa.create_engine(postgres_location.url)
+    with Ledger(postgres_location) as ledger:
+        ledger.add(BOARD, SLOTS[:100])
+        with engine.begin() as other:
+            other.exec_driver_sql("LOCK TABLE records IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(UserError, match=r"another program has held the ledger .* for too long"):
+                ledger.add(BOARD, SLOTS[100:])
+        assert ledger.add(BOARD, SLOTS[100:]).new == 100
+    engine.dispose()
+
+
 def test_server_crash_is_an_error_and_loses_no_committed_record(postgres_location, postgres_server):
     with Ledger(postgres_location) as ledger, Reader(postgres_location) as reader:
         ledger.add(BOARD, SLOTS[:100])

@@ -45,8 +45,10 @@ def state_of(status: BoardStatus, *, live: bool = False) -> tuple[str, str]:
     state = str(heard.get("state") or "")
     rail_mv = int(heard.get("rail", heard.get("guarded_mv", 0)) or 0)
     live = live or (state != "open" and rail_mv > circuit.RAIL_LIVE_MV)
-    if not status.connected or time.monotonic() - status.heard_s > STALE_S:
-        since = f" since {clock_text(status.heard_ms)[:5]}" if status.heard_ms else ""
+    silent = time.monotonic() - status.heard_s > STALE_S
+    if silent or not status.connected:
+        gone = status.heard_ms if silent or not status.open else None  # else it is heard now, and not judged yet
+        since = f" since {clock_text(gone)[:5]}" if gone else ""
         if live or state == "open":
             return f"maybe live{since}", RED
         return f"unknown{since}", RED if state == "fault" else "black on yellow"

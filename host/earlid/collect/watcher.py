@@ -54,11 +54,13 @@ class WatchEvent:
 class BoardStatus:
     """The present state of a board, for a display; replaced value by value, never half-written.
 
+    `open`: it is being talked to; `connected`: and its records have been fetched and judged.
     `heard_s` is when the board last said anything, of `time.monotonic`; `heard_ms` the same by this computer's clock then.
     """
 
     port: str
     board: str = ""
+    open: bool = False
     connected: bool = False
     hello: Mapping[str, Any] = field(default_factory=dict)
     telemetry: Mapping[str, Any] = field(default_factory=dict)
@@ -132,12 +134,12 @@ class Watcher(threading.Thread):
 
     def _connect(self) -> None:
         with SharedLink(self._status.port, key_at) as link, link.proxy():
-            self._link = link
+            self._link, self._status.open = link, True
             try:
                 self._session(link)
             finally:
                 _ = self.status  # what was heard last
-                self._link = None
+                self._link, self._status.open = None, False
 
     def _session(self, link: SharedLink) -> None:
         sync = Sync(link, self._ledger, now_ms, self._stored)

@@ -74,7 +74,7 @@ class Ledger:
         self._first_link = b""  # of our act 1 in this ledger
         self._signed: SignedHead | None = None  # in the transaction that is open
         with self._explained_errors():
-            self.engine = _sqlite_engine(location) if location.path else sa.create_engine(location.url)
+            self.engine = _sqlite_engine(location) if location.path else _server_engine(location)
             self._insert = sqlite.insert if location.path else postgresql.insert
             with self.transaction() as connection:
                 tables = sa.inspect(connection).get_table_names()
@@ -491,8 +491,10 @@ class Ledger:
                 for pragma in ("incremental_vacuum", "wal_checkpoint(TRUNCATE)"):
                     driver.execute(f"PRAGMA {pragma}").fetchall()
             else:
+                connection.exec_driver_sql("SET lock_timeout = 0")  # it waits for whoever reads
                 for table in schema.metadata.sorted_tables:
                     connection.exec_driver_sql(f"VACUUM FULL {table.name}")
+                connection.exec_driver_sql("RESET lock_timeout")
 
     def checkpoint(self) -> None:
         """Fold SQLite's log into the file, as far as no reader needs old pages: a plain copy has all up to now. Never waits."""
@@ -529,6 +531,14 @@ def _retry_while_locked(connection: sqlite3.Connection, pragma: str) -> None:
             if "locked" not in str(error) or time.monotonic() > end_s:
                 raise
         time.sleep(0.005)
+
+
+def _server_engine(location: Location) -> sa.Engine:
+    """Waits for other writers as long as with SQLite, and for a server that has gone no longer: `watch` is to tell of both."""
+    url = sa.make_url(location.url)
+    wait_s = BUSY_TIMEOUT_MS // 1000
+    limits = {"options": f"-c lock_timeout={BUSY_TIMEOUT_MS}", "connect_timeout": wait_s, "tcp_user_timeout": BUSY_TIMEOUT_MS}
+    return sa.create_engine(url, connect_args={name: value for name, value in limits.items() if name not in url.query})
 
 
 def _sqlite_engine(location: Location) -> sa.Engine:
