@@ -207,7 +207,7 @@ def test_service_file_names_full_paths(tmp_path):
     said = earlid("watch", "--service", "systemd", "--ledger", "kitchen.sqlite", env=chosen, cwd=tmp_path)
     assert said.code == 0
     (line,) = re.findall("ExecStart=(.*)", said.out)
-    assert line.startswith(f"/usr/bin/env EARLID_DATA_DIR={tmp_path}/data ")
+    assert f"Environment=EARLID_DATA_DIR={tmp_path}/data\n" in said.out
     assert line.endswith(f" --ledger {tmp_path}/kitchen.sqlite")
     chosen = bare_environment(HOME=str(tmp_path), EARLID_LEDGER="study.sqlite")
     assert f"--ledger {tmp_path}/study.sqlite\n" in earlid("watch", "--service", "systemd", env=chosen, cwd=tmp_path).out

@@ -39,6 +39,21 @@ def launchd_words(text):
     return plistlib.loads(text.encode())["ProgramArguments"]
 
 
+@pytest.mark.parametrize("kind", ["systemd", "launchd"])
+def test_service_has_the_folder_that_was_chosen(capsys, monkeypatch, tmp_path, kind):
+    def folder():
+        text = unit(capsys, kind)
+        if kind == "launchd":
+            return plistlib.loads(text.encode()).get("EnvironmentVariables", {}).get("EARLID_DATA_DIR")
+        variables = [word for line in text.splitlines() if line.startswith("Environment=") for word in shlex.split(line)]
+        return "".join(variables).removeprefix("Environment=EARLID_DATA_DIR=").replace("%%", "%") or None
+
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / ODD))
+    assert folder() == str(tmp_path / ODD)
+    monkeypatch.delenv("EARLID_DATA_DIR")
+    assert folder() is None
+
+
 @pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])
 def test_service_file_quotes_every_argument(capsys, kind, words_of):
     words = words_of(unit(capsys, kind, "-p", ODD, "--ledger", f"/tmp/{ODD}.sqlite"))
@@ -51,6 +66,7 @@ def test_systemd_analyze_accepts_the_unit(capsys, tmp_path, monkeypatch):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd here (apt-get install systemd)")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / ODD))
     path = tmp_path / "earlid-watch.service"
     good = unit(capsys, "systemd", "--ledger", f"/tmp/{ODD}.sqlite")
     for text, fine in ((good, True), (good.replace("Restart=", "Restrat="), False), (good.replace(sys.executable, "/no"), False)):

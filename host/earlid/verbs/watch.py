@@ -101,13 +101,13 @@ def _print_service(args: argparse.Namespace) -> int:
 
     location = locate(args.ledger)
     chosen = os.environ.get("EARLID_DATA_DIR")  # a service has another environment, and another folder
-    command = ["/usr/bin/env", f"EARLID_DATA_DIR={Path(chosen).expanduser().absolute()}"] if chosen else []
-    command += [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
+    environment = {"EARLID_DATA_DIR": str(Path(chosen).expanduser().absolute())} if chosen else {}
+    command = [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
     for port in args.port or []:
         command += ["--port", port]
     if args.ledger or os.environ.get("EARLID_LEDGER"):
         command += ["--ledger", str(location.path.absolute()) if location.path else location.url]
-    print(service_file(args.service, command), end="")
+    print(service_file(args.service, command, environment), end="")
     return 0
 
 
