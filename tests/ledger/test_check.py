@@ -212,3 +212,13 @@ def test_check_at_a_terminal_takes_single_keys(home):
         child.kill()
         os.close(controller)
     assert kept(home) == {58: False}
+
+
+def test_labels_together_are_all_stored_or_none(home):
+    with Ledger(home) as ledger:
+        with pytest.raises(TypeError):
+            ledger.set_labels([(BOARD, 1, 22, False), (BOARD, 1, 44, object())])
+        assert kept(home) == {}
+        ledger.set_labels([(BOARD, 1, 22, False), (BOARD, 1, 44, True)])
+    assert kept(home) == {22: False, 44: True}
+    assert main(["verify", "--ledger", str(home.path)]) == 0

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -429,16 +429,22 @@ class Ledger:
 
     def set_label(self, board: str, boot: int, seq: int, label: bool | None) -> None:
         """Say of an opening or near miss whether it was meant; None takes the word back."""
+        self.set_labels([(board, boot, seq, label)])
+
+    def set_labels(self, words: Iterable[tuple[str, int, int, bool | None]]) -> None:
+        """Say it of several, (board, boot, seq, label) each: of all of them or, where that fails, of none."""
         table = schema.labels
         with self.transaction() as connection:
-            board_id, said_ms = self.board_id(connection, board), now_ms()
-            word = None if label is None else int(label)
-            if word is None:
-                connection.execute(sa.delete(table).where(table.c.board_id == board_id, table.c.boot == boot, table.c.seq == seq))
-            else:
-                row = {"board_id": board_id, "boot": boot, "seq": seq, "label": word, "at_ms": said_ms}
-                self._upsert(connection, table, row)
-            self.act(connection, "label", {"board": board, "boot": boot, "seq": seq, "label": word, "said_ms": said_ms})
+            for board, boot, seq, label in words:
+                board_id, said_ms = self.board_id(connection, board), now_ms()
+                word = None if label is None else int(label)
+                if word is None:
+                    at = (table.c.board_id == board_id, table.c.boot == boot, table.c.seq == seq)
+                    connection.execute(sa.delete(table).where(*at))
+                else:
+                    row = {"board_id": board_id, "boot": boot, "seq": seq, "label": word, "at_ms": said_ms}
+                    self._upsert(connection, table, row)
+                self.act(connection, "label", {"board": board, "boot": boot, "seq": seq, "label": word, "said_ms": said_ms})
 
     def _upsert(self, connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
         new = self._insert(table)

@@ -197,8 +197,7 @@ class _Handlers:
     def _set_labels(self, words: list[_Word]) -> None:
         if self._ledger is None:
             self._ledger = Ledger(self._feed.location)
-        for word in words:
-            self._ledger.set_label(*word)
+        self._ledger.set_labels(words)
 
 
 def _parse_labels(body: bytes) -> list[_Word] | None:

@@ -173,11 +173,11 @@ def _set_labels(args: argparse.Namespace, location: Location, numbers: list[str]
         clocks, before = LedgerClocks(reader, chosen), labels(reader, found[0][0])
         where = [moment_text(clocks.wall(board.id, boot, ms_of(reader, board, boot, seq))[0]) for board, boot, seq in found]
     with Ledger(location) as ledger:
-        for (board, boot, seq), when in zip(found, where, strict=True):
-            ledger.set_label(board.identifier, boot, seq, label)
-            was = before.get((boot, seq), label)
-            changed = f" (it was {str(was).lower()})" if was is not label else ""
-            print(f"record {seq} of {board.title}, {when}, {label_text(label)}{changed}", file=sys.stderr)
+        ledger.set_labels((board.identifier, boot, seq, label) for board, boot, seq in found)
+    for (board, boot, seq), when in zip(found, where, strict=True):
+        was = before.get((boot, seq), label)
+        changed = f" (it was {str(was).lower()})" if was is not label else ""
+        print(f"record {seq} of {board.title}, {when}, {label_text(label)}{changed}", file=sys.stderr)
     if len(found) > 1 and not before.keys() & {(boot, seq) for _, boot, seq in found}:
         print(f"{len(found)} openings. To take it back: earlid review label {' '.join(numbers)} none", file=sys.stderr)
 
