@@ -7,19 +7,26 @@ import json
 import random
 import re
 import time
+import zlib
+from contextlib import contextmanager
 
 import pytest
 from earlid.board import link as link_module
+from earlid.board.link import Link
+from earlid.cli import main
 from earlid.collect import sync as sync_module
 from earlid.collect.watcher import Watcher, WatchEvent
 from earlid.ledger.keys import PairedKey, key_path, keys_or_fault, save_key
 from earlid.ledger.store import Ledger
+from earlid.virtual.board import VirtualBoard
 from lid import record
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from tests.attacks.conftest import STUDY, STUDY_KEY
 from tests.board.fake_board import FakeBoard, seal_records
+from tests.collect.test_pairing import person
+from tests.firmware.kit import deployed_files
 from tests.ledger.synthetic_chains import BOARD as KITCHEN
 from tests.ledger.synthetic_chains import KEY, fields, seal_all
 
@@ -460,3 +467,76 @@ def test_records_that_no_board_sealed_never_mix_with_the_boards(home, say, monke
     sealed = {record.read_body(slot[:40])[0]: slot[40:52] for slot in true}
     assert {seq: row[-3] for (_, seq), row in now.items() if (5, seq) not in before and seq > 100} == sealed, f"seed {seed}"
     assert "kitchen (00112233aabbccdd): 81 records\n  Intact" in say("verify").out, f"seed {seed}"
+
+
+@contextmanager
+def virtual_board(**files):
+    """A board of the real firmware that runs by itself."""
+    with VirtualBoard(firmware=None, files={**deployed_files(), **files}) as made:
+        made.noise(-70)
+        made.run_until(lambda: '"selftest"' in made.console)
+        made.run_background(3.0)
+        yield made
+        made.pause()
+
+
+def lose_key(board):
+    """Cut the power, spoil every copy of the key in flash, and give the power back."""
+    board.pause()
+    board.power_cut()
+    image = bytearray(board.simulation.flash.data)
+    places = [
+        at
+        for at in range(64, len(image), 4096)
+        if int.from_bytes(image[at + 60 : at + 64], "little") == zlib.crc32(image[at : at + 60]) ^ 0xFFFFFFFF
+    ]
+    assert places
+    for at in places:
+        image[at : at + 32] = bytes(32)
+    board.simulation.flash.load(bytes(image))
+    before = board.console.count('"selftest"')
+    board.power_on()
+    board.run_until(lambda: board.console.count('"selftest"') > before)
+    board.run_background(3.0)
+
+
+def test_real_board_that_lost_its_key_is_the_board_again_once_paired(tmp_path, capsys):
+    where = ["--ledger", str(tmp_path / "ledger.sqlite")]
+
+    def say(*words):
+        capsys.readouterr()
+        return main([*words]), *capsys.readouterr()
+
+    with virtual_board() as board:
+        watch = ["watch", "--once", "-p", board.serial_port, *where]
+        with person(board):
+            assert say("pair", "-p", board.serial_port)[0] == 0
+        _, _, said = say(*watch)
+        name = re.match("[0-9a-f]{16}(?=: )", said)[0]
+        assert "stranger" not in said
+        lose_key(board)
+        _, _, said = say(*watch)
+        assert f"a stranger: it claims to be board {name}" in said
+        assert "or the board has lost its key: then run `earlid pair` again" in said
+        with person(board):
+            code, _, said = say("pair", "-p", board.serial_port)
+            assert (code, f"Board {name} is paired" in said) == (0, True), said
+        _, _, said = say(*watch)
+        assert "stranger" not in said
+        assert re.match(name + ": [1-9][0-9]* records fetched", said)
+        with Link(board.serial_port) as link:
+            hello = link.request("hello")["hi"]
+        assert hello["acked"] >= hello["seq"] - 2
+        files = {"identity.json": json.dumps({"board": name, "key": FOREIGN.hex()}).encode()}
+        with virtual_board(**files) as twin:  # the same firmware under the board's name
+            _, _, said = say("watch", "--once", "-p", twin.serial_port, *where)
+            assert f"a stranger: it claims to be board {name}" in said
+            with person(twin):
+                code, _, said = say("pair", "-p", twin.serial_port)
+            assert code == 1
+            assert "another device under its name" in said
+        _, _, said = say(*watch)
+        assert "stranger" not in said
+    _, said, _ = say("verify", *where)
+    assert re.search(rf"^{name}: [0-9]+ records\n  (Intact|Cannot judge [0-9.]+ by a key)", said, re.MULTILINE), said
+    assert len(re.findall(r"^stranger [0-9a-f.]+: ", said, re.MULTILINE)) == 2

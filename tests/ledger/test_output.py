@@ -125,7 +125,7 @@ def test_export_writes_into_pipes_and_not_through_links(sqlite_location, zero_ms
     taker.start()
     assert main(["export", "-o", str(pipe), *where]) == 0
     taker.join()
-    assert got[0].count("\n") == 90 + 4
+    assert sum(line.startswith('{"rec":') for line in got[0].splitlines()) == 90
     assert main(["export", "--format", "csv", "-o", str(link), *where]) == 2
     assert link.is_symlink()
     assert not target.exists()
