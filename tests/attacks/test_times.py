@@ -6,9 +6,13 @@ from __future__ import annotations
 import csv
 import json
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from earlid.collect.liveview import event_text
+from earlid.collect.sync import Sync
+from earlid.collect.watcher import WatchEvent
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import openings
 from earlid.ledger.reader import Reader
@@ -106,6 +110,26 @@ def test_record_of_the_year_10889_is_listed_and_crashes_nothing(home, say, tmp_p
     assert str(seq) in [row["seq"] for row in rows]
     assert say("watch", "--once").code in (0, 1, 2, 3)
     assert "Traceback" not in say("verify").err
+
+
+def test_record_of_the_year_10889_has_no_time_in_watch():
+    sync = Sync(None, None)
+    far = SimpleNamespace(boot=5, ms=1000, wall_ms=(1 << 48) - 1)
+    assert sync.wall_ms(far) is None
+    assert event_text(WatchEvent("record", STUDY, "mute", None, sync.wall_ms(far)), "study").strip() == "study: mute"
+
+
+def test_hundreds_of_contradictions_are_counted(home, say):
+    with Ledger(home.location) as ledger:
+        known = home.slots[STUDY]
+        far = [
+            fields(len(known) + i, 1, "boot", "power-on", boot=5 + i, flags=VOUCHED, wall_ms=LATE_MS + YEAR_MS)
+            for i in range(300)
+        ]
+        ledger.add(STUDY, seal_all(far, STUDY, STUDY_KEY, known[-1][40:52]), LATE_MS)
+    lines = [line for line in say("verify", "--board", STUDY).out.splitlines() if line.startswith("  Time:")]
+    assert len(lines) == 21
+    assert lines[-1] == "  Time: 280 more such contradictions; --json has all."
 
 
 def test_milliseconds_of_the_year_10889_crash_nothing(home, say, tmp_path):

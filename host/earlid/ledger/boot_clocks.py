@@ -27,7 +27,6 @@ from earlid.ledger.reader import Reader
 from earlid.ledger.version import FROM_BOARD, FROM_HINT, FROM_HOST, FROM_IMPORT, FROM_SYNCED_HOST
 from earlid.ledger.wall_clock import EARLIEST_MS, LATEST_MS, BootExtent, Clock, ClockPoint, Span, drift_ms, interval, may_lie_in
 
-MARGIN_MS = 2 * 3_600_000  # the rest of an exposure is looked for this far outside a range: a mark comes every hour
 _USABLE = (
     f"wall_ms >= {EARLIEST_MS} AND wall_ms < {LATEST_MS} AND ms >= 0 AND unc_ms >= 0 "
     f"AND source BETWEEN {FROM_BOARD} AND {FROM_HINT}"

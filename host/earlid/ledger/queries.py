@@ -13,7 +13,7 @@ from lid import record
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import exposure
 from earlid.ledger.boards import KnownBoard
-from earlid.ledger.boot_clocks import MARGIN_MS, LedgerClocks
+from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.reader import Reader
 from earlid.ledger.rows import event_name, reason_name
 from earlid.ledger.version import DAY_MS
@@ -22,6 +22,7 @@ from earlid.ledger.wall_clock import may_lie_in
 LABELABLE = ("open", "near-miss")
 _EXPOSURE_EVENTS = frozenset(exposure.EVENTS)
 _LASTING = (exposure.OPEN, exposure.LIVE)
+MARGIN_MS = 2 * 3_600_000  # the rest of an exposure is looked for this far outside a range: a mark comes every hour
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
 _REASON_CODES = {name: code for code, name in enumerate(record.REASONS)}
 

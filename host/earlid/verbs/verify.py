@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from earlid.ledger.anchor_code import Anchor
     from earlid.ledger.judge import Judgement
 
+_TIMES_SHOWN = 20
+
 
 def add(subparsers: Subparsers) -> None:
     """Add the verb."""
@@ -91,8 +93,10 @@ def _print_judgements(judgements: Sequence[Judgement]) -> None:
         print(f"{title}: {judgement.records} records" if board or judgement.records else title)
         for finding in judgement.findings:
             print(f"  {finding.say}")
-        for say in judgement.times:
+        for say in judgement.times[:_TIMES_SHOWN]:
             print(f"  Time: {say}")
+        if (more := len(judgement.times) - _TIMES_SHOWN) > 0:
+            print(f"  Time: {more} more such contradictions; --json has all.")
         if judgement.code:
             print(f"  Anchor to write down or photograph: {judgement.code}  (record {judgement.head_seq})")
 
