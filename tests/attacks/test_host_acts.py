@@ -401,3 +401,25 @@ def test_ledger_that_was_moved_stays_intact(home, say, tmp_path):
     assert main(["verify", "--ledger", str(moved)]) == 0
     ledger_heads = list((data_dir() / "heads").iterdir())
     assert len(ledger_heads) == 1
+
+
+def test_limit_whoever_has_the_hosts_data_directory_speaks_in_its_name(home, say):
+    """What the threat model says is not told: a label taken back with its act and the head file that would tell."""
+    ((label,),) = home.look("SELECT MAX(number) FROM acts WHERE kind = 'label'")
+    home.forge("DELETE FROM acts WHERE number >= ?", label)
+    for table in ("labels WHERE seq = 54", "notes", "purges", "meta WHERE key = 'retention'"):
+        home.forge(f"DELETE FROM {table}")
+    shutil.rmtree(data_dir() / "heads")
+    out = altered(say, "kitchen (00112233aabbccdd): 75 records\n  Gap 1..25: 25 records missing")
+    assert "This ledger\n  Intact" in out, "the acts that are left are all signed"
+    home.forge("DELETE FROM records WHERE board_id = 1 AND seq = 60")
+    altered(say, "Gap 60: 1 record missing")
+
+
+def test_acts_signed_anew_are_named_where_this_computer_never_signed(home, say, monkeypatch, tmp_path):
+    name = foreign(home, monkeypatch, tmp_path, lambda ledger: ledger.set_name(STUDY, "x"))
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "third"))
+    verdict = say("verify")
+    assert verdict.code == 0
+    assert "another computer than this one" in verdict.out
+    assert f"{name} (2 acts)" in verdict.out

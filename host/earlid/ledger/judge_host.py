@@ -212,7 +212,7 @@ def _judge_others(chain: ActChain, account: Account, computer: str) -> list[Chai
                 )
                 findings.append(ChainFinding(CANNOT_JUDGE, 0, 0, text))
         text = (
-            f"Computer {name} signed {signer.count} acts here too ({_kinds(signer)}): compare its name there (`earlid doctor`)."
+            f"Computer {name} signed {signer.count} acts here too ({_kinds(signer)}): `earlid verify` there says its name."
         )
         findings.append(ChainFinding(INTACT, 0, 0, text))
     return findings
