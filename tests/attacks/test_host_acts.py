@@ -405,13 +405,12 @@ def test_ledger_that_was_moved_stays_intact(home, say, tmp_path):
 
 def test_limit_whoever_has_the_hosts_data_directory_speaks_in_its_name(home, say):
     """What the threat model says is not told: a label taken back with its act and the head file that would tell."""
-    ((label,),) = home.look("SELECT MAX(number) FROM acts WHERE kind = 'label'")
-    home.forge("DELETE FROM acts WHERE number >= ?", label)
-    for table in ("labels WHERE seq = 54", "notes", "purges", "meta WHERE key = 'retention'"):
-        home.forge(f"DELETE FROM {table}")
+    assert say("review", "label", "79", "false", "--board", "kitchen").code == 0
+    assert home.forge("DELETE FROM labels WHERE seq = 79") == 1
+    home.forge("DELETE FROM acts WHERE number = (SELECT MAX(number) FROM acts)")
+    altered(say, "Tail cut: the acts of this computer")
     shutil.rmtree(data_dir() / "heads")
-    out = altered(say, "kitchen (00112233aabbccdd): 75 records\n  Gap 1..25: 25 records missing")
-    assert "This ledger\n  Intact" in out, "the acts that are left are all signed"
+    assert say("verify").code == 0
     home.forge("DELETE FROM records WHERE board_id = 1 AND seq = 60")
     altered(say, "Gap 60: 1 record missing")
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lid import record
@@ -16,6 +18,7 @@ COLUMNS = ("board_id", "boot", "seq", "ms", "event", "reason", *record.FIELDS[5:
 LINK = COLUMNS.index("link")
 _BODY = struct.Struct(record.LAYOUT)
 _CLOSE = record.EVENTS.index("close")
+_START = itemgetter(0, 1)  # board_id, boot
 
 STEP_MS = 1000  # a clock point further off than this from the last one is kept
 SPACING_MS = DAY_MS // 4  # and one after this time, to follow the crystal's drift
@@ -80,29 +83,29 @@ def summarise(fresh: Iterable[tuple[Any, ...]], last_points: Mapping[tuple[int, 
         last_points: (boot, source) -> the board's newest clock point (ms, wall_ms, unc_ms) of the records before.
     """
     last_points = dict(last_points or {})
-    counts: dict[tuple[int, int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
-    boots: dict[tuple[int, int], list[int]] = {}
+    counts: dict[tuple[int, ...], list[int]] = {}
+    boots: dict[tuple[int, int], tuple[int, ...]] = {}
     points: dict[tuple[int, int, int], tuple[int, int, int, int, int]] = {}
-    for row in fresh:
-        board_id, boot, seq, ms, event, reason, flags, taken_ms = *row[:6], row[7], row[-1]
-        cell = counts[board_id, boot, ms // DAY_MS, event, reason]
-        cell[0] += 1
-        if event == _CLOSE:
-            cell[1] += row[13]
-        extent = boots.get((board_id, boot))
-        if extent is None:
-            boots[board_id, boot] = [seq, seq, ms, ms, taken_ms, taken_ms]
-        else:
-            extent[0], extent[1] = min(extent[0], seq), max(extent[1], seq)
-            extent[2], extent[3] = min(extent[2], ms), max(extent[3], ms)
-            extent[4], extent[5] = min(extent[4], taken_ms), max(extent[5], taken_ms)
-        wall_ms, unc_ms = row[11], row[12]
-        if flags & record.CLOCK_SET and wall_ms:
-            source = source_of(flags)
-            last = last_points.get((boot, source))
-            if last is None or point_is_news(last, (ms, wall_ms, unc_ms)):
-                last_points[boot, source] = (ms, wall_ms, unc_ms)
-                points[boot, source, ms] = (boot, source, ms, wall_ms, unc_ms)
+    for start, group in groupby(fresh, _START):
+        boot = start[1]
+        _, _, seqs, times_ms, events, reasons, _, flags, _, _, _, walls_ms, uncs_ms, spans_ms, *_, taken_ms = zip(
+            *group, strict=True
+        )
+        extremes = (limit(column) for column in (seqs, times_ms, taken_ms) for limit in (min, max))
+        boots[start] = tuple(extremes)
+        days = [ms // DAY_MS for ms in times_ms]
+        for cell, count in Counter(zip(days, events, reasons, strict=True)).items():
+            counts[(*start, *cell)] = [count, 0]
+        for day, event, reason, span_ms in zip(days, events, reasons, spans_ms, strict=True):
+            if event == _CLOSE:
+                counts[(*start, day, event, reason)][1] += span_ms
+        for ms, flag, wall_ms, unc_ms in zip(times_ms, flags, walls_ms, uncs_ms, strict=True):
+            if flag & record.CLOCK_SET and wall_ms:
+                source = source_of(flag)
+                last = last_points.get((boot, source))
+                if last is None or point_is_news(last, (ms, wall_ms, unc_ms)):
+                    last_points[boot, source] = (ms, wall_ms, unc_ms)
+                    points[boot, source, ms] = (boot, source, ms, wall_ms, unc_ms)
     names = ("board_id", "boot", "day", "event", "reason", "count", "sum_a")
     extents = ("board_id", "boot", "first_seq", "last_seq", "first_ms", "last_ms", "first_taken_ms", "last_taken_ms")
     return DerivedRows(
