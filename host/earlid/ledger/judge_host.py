@@ -211,9 +211,7 @@ def _judge_others(chain: ActChain, account: Account, computer: str) -> list[Chai
                     "collects from. If you do not know it, somebody forged that."
                 )
                 findings.append(ChainFinding(CANNOT_JUDGE, 0, 0, text))
-        text = (
-            f"Computer {name} signed {signer.count} acts here too ({_kinds(signer)}): `earlid verify` there says its name."
-        )
+        text = f"Computer {name} signed {signer.count} acts here too ({_kinds(signer)}): `earlid verify` there says its name."
         findings.append(ChainFinding(INTACT, 0, 0, text))
     return findings
 
