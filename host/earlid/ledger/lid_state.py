@@ -12,7 +12,7 @@ from earlid.ledger import exposure
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.reader import Reader
-from earlid.ledger.rows import event_name, reason_name
+from earlid.ledger.rows import STEP_COLUMNS, Step, step_of
 from earlid.ledger.time_format import clock_text, local_day, moment_text
 
 HEARD_MS = 150_000  # who collects from a board marks it as seen at least every minute
@@ -58,16 +58,6 @@ def _when(wall_ms: int, now_ms: int) -> str:
     return clock_text(wall_ms) if local_day(wall_ms) == local_day(now_ms) else moment_text(wall_ms)
 
 
-class _Row(NamedTuple):
-    boot: int
-    seq: int
-    ms: int
-    event: str
-    reason: str
-    a: int
-    b: int
-
-
 def lid_states(reader: Reader, chosen: Sequence[KnownBoard], clocks: LedgerClocks | None = None) -> list[Lid]:
     """The lid of each board; `clocks` are theirs, when they are at hand."""
     clocks = clocks or LedgerClocks(reader, chosen)
@@ -77,13 +67,13 @@ def lid_states(reader: Reader, chosen: Sequence[KnownBoard], clocks: LedgerClock
 def _lid_of(reader: Reader, board: KnownBoard, clocks: LedgerClocks) -> Lid:
     codes = [record.EVENTS.index(name) for name in (*exposure.EVENTS, "mute", "unmute") if name != "fault"]
     found = reader.integer_rows(
-        "SELECT boot, seq, ms, event, reason, a, b FROM records WHERE board_id = :id AND "
+        f"SELECT {STEP_COLUMNS} FROM records WHERE board_id = :id AND "
         f"(event IN ({', '.join(map(str, codes))}) OR event = {record.EVENTS.index('fault')} "
         f"AND reason IN ({', '.join(str(record.REASONS.index(name)) for name in LATCHED)})) "
         f"ORDER BY boot DESC, seq DESC LIMIT {_LOOK_BACK}",
         id=board.id,
     )
-    rows = [_Row(boot, seq, ms, event_name(event), reason_name(reason), a, b) for boot, seq, ms, event, reason, a, b in found]
+    rows = [step_of(row) for row in found]
     if not rows:
         return Lid(board.identifier, "", 0, board.last_seen_ms)
     (newest_boot,) = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)[0]
@@ -91,7 +81,7 @@ def _lid_of(reader: Reader, board: KnownBoard, clocks: LedgerClocks) -> Lid:
     return Lid(board.identifier, state, clocks.wall(board.id, boot, ms)[0], board.last_seen_ms, why)
 
 
-def _state(rows: Sequence[_Row], newest_boot: int) -> tuple[str, int, int, str]:
+def _state(rows: Sequence[Step], newest_boot: int) -> tuple[str, int, int, str]:
     """(state, start, ms of that start, why) by records that count, in the journal's order."""
     exposures = exposure.live_bounds(rows, None, newest_boot)
     for found in exposures:

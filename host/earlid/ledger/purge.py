@@ -138,18 +138,6 @@ def _latest_by_sync(reader: Reader, board: KnownBoard, clocks: LedgerClocks, boo
     return 1 << 62 if seen is None else clocks.interval(board.id, seen, 0)[1]
 
 
-class _Step(NamedTuple):
-    """A record as far as openings are concerned."""
-
-    boot: int
-    seq: int
-    ms: int
-    event: str
-    reason: str
-    a: int
-    b: int
-
-
 def _whole_openings(reader: Reader, board: KnownBoard, chosen: set[Identity], *, all_of_it: bool) -> tuple[set[Identity], int]:
     """The same records with the rest of each opening, or without any of one that is not chosen as a whole (`all_of_it`).
 
@@ -160,9 +148,9 @@ def _whole_openings(reader: Reader, board: KnownBoard, chosen: set[Identity], *,
     first, last = min(boot for boot, _ in chosen), max(boot for boot, _ in chosen)
     (newest_boot,) = reader.integer_rows("SELECT MAX(boot) FROM boots WHERE board_id = :id", id=board.id)[0]
     steps = [
-        _Step(boot, seq, ms, rows.event_name(event), rows.reason_name(reason), a, b)
-        for boot, seq, ms, event, reason, a, b in reader.stream(
-            "SELECT boot, seq, ms, event, reason, a, b FROM records WHERE board_id = :id AND boot BETWEEN :first AND :last "
+        rows.step_of(row)
+        for row in reader.stream(
+            f"SELECT {rows.STEP_COLUMNS} FROM records WHERE board_id = :id AND boot BETWEEN :first AND :last "
             f"AND event IN ({_CODES}) ORDER BY boot, seq", id=board.id, first=first - 1, last=last + 1,
         )
     ]  # fmt: skip
@@ -184,7 +172,7 @@ def _whole_openings(reader: Reader, board: KnownBoard, chosen: set[Identity], *,
     return result, kept
 
 
-def _members(steps: Sequence[_Step], start: int, opening: exposure.Exposure) -> Iterator[Identity]:
+def _members(steps: Sequence[rows.Step], start: int, opening: exposure.Exposure) -> Iterator[Identity]:
     """The records of an opening, or of a rail that was live without one."""
     for i in range(start, len(steps)):
         step = steps[i]

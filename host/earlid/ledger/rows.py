@@ -64,6 +64,27 @@ def reason_name(code: int) -> str:
     return record.REASONS[code] if 0 <= code < len(record.REASONS) else "unknown"
 
 
+class Step(NamedTuple):
+    """A record as far as openings are concerned."""
+
+    boot: int
+    seq: int
+    ms: int
+    event: str
+    reason: str
+    a: int
+    b: int
+
+
+STEP_COLUMNS = ", ".join(Step._fields)
+
+
+def step_of(row: tuple[Any, ...]) -> Step:
+    """A row of STEP_COLUMNS."""
+    boot, seq, ms, event, reason, a, b = row
+    return Step(boot, seq, ms, event_name(event), reason_name(reason), a, b)
+
+
 Point = tuple[int, int, int]
 
 
