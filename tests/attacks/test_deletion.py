@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import threading
 from datetime import datetime, timedelta
 
 import pytest
 from earlid.board.link import Link
 from earlid.cli import main
+from earlid.collect.supervisor import Supervisor
 from earlid.collect.sync import Sync
 from earlid.ledger import purge, retention
 from earlid.ledger.boards import boards
@@ -103,6 +106,28 @@ def test_old_records_are_announced_a_day_before_they_go(ledger, aged, location):
     assert retention.keep_retention(ledger, NOW + timedelta(hours=24)) == ({BOARD: 8}, "")
     assert verdicts(location) == ["intact"]
     assert acts_of(location, "purge")[-1]["asked"] == "retention"
+
+
+def test_watch_says_beforehand_what_will_go_and_when(ledger, location):
+    now = datetime.now()
+    board = Board(ledger)
+    board.start(now - timedelta(days=400), 4, synced=True)
+    board.start(now - timedelta(days=9), 96, synced=True)
+    said, heard = [], threading.Event()
+
+    def log(line):
+        said.append(line)
+        if "removed" in line:
+            heard.set()
+
+    supervisor = Supervisor(location, ledger, lambda: [], lambda event: None, log, display=False)
+    supervisor.start()
+    assert heard.wait(60)
+    supervisor.stop()
+    (line,) = (line for line in said if "removed" in line)
+    assert re.search(r"8 records older than 6 months will be removed from \w{3} \d+ \w{3} \d{4} \d\d:\d\d:\d\d on", line)
+    assert [event.text for event in supervisor.events if event.kind == "note"] == [line], "the display shows it, too"
+    assert count(location) == 200
 
 
 def test_retention_that_was_lengthened_after_the_announcement_removes_nothing(ledger, aged, location):
