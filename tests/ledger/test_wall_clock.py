@@ -88,6 +88,26 @@ def test_start_is_never_before_the_one_before_it(source):
     assert [(finding.boot, finding.source, finding.other_boot) for finding in findings] == [(2, source, 1)]
 
 
+def test_start_that_was_fetched_before_the_one_before_it_began_is_doubtful():
+    clocks, (finding,) = told((HOUR, T + HOUR, [(0, T, 60, HOST)]), (HOUR, T - YEAR, []))
+    assert holds(clocks[2], 0, T - YEAR - HOUR)  # if the clock was right that fetched it
+    assert holds(clocks[2], 0, T + DAY)  # if that was which saw the first
+    assert (finding.boot, finding.source, finding.other_boot, finding.other_source) == (2, TAKEN, 1, HOST)
+    assert finding.doubtful
+    clocks, (finding,) = told((HOUR, T + HOUR, [(0, T, 60, SYNCED)]), (HOUR, T - YEAR, []))
+    assert clocks[2].wall(0)[0] >= T + HOUR - 1000
+    assert (finding.source, finding.other_source, finding.doubtful) == (TAKEN, SYNCED, False)
+
+
+@pytest.mark.parametrize("source", [HOST, IMPORTED, BOARD, HINT])
+def test_estimate_is_not_later_than_taken_where_the_bounds_reach_beyond(source):
+    clocks, findings = told((HOUR, T + HOUR, [(0, T + 30_000, 65_535, source)]))
+    wall_ms, unc_ms = clocks[1].wall(HOUR)
+    assert wall_ms <= T + HOUR
+    assert wall_ms - unc_ms <= T + HOUR - 35_000
+    assert not findings  # both can be true
+
+
 def test_two_starts_that_contradict_each_other_are_both_doubtful():
     clocks, (finding,) = told((HOUR, T + 2 * YEAR + HOUR, [(0, T + 2 * YEAR, 60, HOST)]), (HOUR, T + DAY, [(0, T, 60, HOST)]))
     for boot in (1, 2):
