@@ -21,6 +21,7 @@ from earlid.ledger import keys
 from earlid.ledger.boards import boards
 from earlid.ledger.exposure import Bounds
 from earlid.ledger.judge import judge
+from earlid.ledger.lid_state import HEARD_MS
 from earlid.ledger.location import locate
 from earlid.ledger.queries import entries
 from earlid.ledger.reader import Reader
@@ -64,6 +65,27 @@ def test_watcher_follows_a_board_through_a_restart(location):
         assert {"do": "telemetry", "every_ms": 100}.items() <= [r for r in board.requests if r["do"] == "telemetry"][-1].items()
     assert count(location) == 22
     assert [item.record.seq for item in log.events if item.record] == list(range(1, 23))
+
+
+def test_board_that_only_sends_telemetry_is_marked_as_seen(location, monkeypatch):
+    assert watcher.SEEN_S * 1000 < HEARD_MS / 2
+    monkeypatch.setattr(watcher, "SEEN_S", 0.3)
+    monkeypatch.setattr(watcher, "SILENCE_S", 3600.0)  # no `hello` tells of it
+
+    def seen_ms():
+        with Reader(location) as reader:
+            return boards(reader)[0].last_seen_ms
+
+    log = EventLog()
+    with FakeBoard(BOARD, seal_records(BOARD, 3)) as board, Ledger(location) as ledger, watching(board.path, ledger, log, 100):
+        log.wait_for(lambda item: item.kind == "connected")
+        first_ms = seen_ms()
+
+        def is_seen():
+            board.say({"tm": board.telemetry()})
+            return seen_ms() > first_ms + 1000
+
+        wait_until(is_seen)
 
 
 def test_watcher_reconnects_and_reports_the_gap(location, monkeypatch):
