@@ -343,6 +343,24 @@ def test_name_that_got_into_the_ledger_moves_no_cursor(home, say):
         assert "\u202e" not in said.out + said.err
 
 
+def test_file_whose_name_is_an_escape_sequence_moves_no_cursor(say, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("\x1b[2Jword.wav", tones(1), RATE_HZ)
+    for words in (
+        ("score", "\x1b[2Jword.wav"), ("score", "\x1b[2Jnone.wav"),
+        ("model", "import", f"{ALEXA}.tflite", "--out", "\x1b[2Jword.elww"),
+        ("doctor", "--port", "/dev/null", "--bundle", "\x1b[2Jbundle.json"),
+    ):  # fmt: skip
+        capsys.readouterr()
+        cli.main(words)
+        said = capsys.readouterr()
+        assert "\x1b" not in said.out + said.err
+        assert r"\x1b[2J" in said.out + said.err
+    said = say("review", "--html", "\x1b[2Jpage.html")
+    assert "\x1b" not in said.out + said.err
+    assert Path("\x1b[2Jpage.html").exists()
+
+
 def test_word_with_markup_is_shown_and_drawn_as_it_is(word, tmp_path, monkeypatch, capsys):
     from earlid.accuracy.curve import CUTOFFS, Curve
     from earlid.accuracy.plot import PlotLine, save_figure

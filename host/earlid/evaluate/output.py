@@ -20,6 +20,7 @@ from rich.table import Table
 from earlid.accuracy.curve import RATES_PER_H, OperatingPoint, point_json, points_at_rates
 from earlid.accuracy.plot import PlotLine, draw_text, save_figure
 from earlid.accuracy.text import hours_text
+from earlid.door import plain
 from earlid.evaluate.summary import ConditionResult, EvaluationTotals
 from earlid.files import open_atomically, write_atomically
 
@@ -129,7 +130,7 @@ def print_results(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8:
         more = "" if len(totals.ignored) <= IGNORED_SHOWN else ", ..."
         names = ", ".join(totals.ignored[:IGNORED_SHOWN]) + more
         console.print(f"no sound files, {len(totals.ignored)} of them: {names}", markup=False)
-    console.print(f"written to {folder}: result.json, curve.csv, curve.png, curve.svg", markup=False)
+    console.print(f"written to {plain(folder)}: result.json, curve.csv, curve.png, curve.svg", markup=False)
 
 
 def _show_skipped(console: Console, totals: EvaluationTotals) -> None:

@@ -14,6 +14,7 @@ from earlid.doctor import bug_report
 from earlid.doctor.diagnose import diagnose
 from earlid.doctor.gather import observe
 from earlid.doctor.model import PROBLEM, Diagnosis, Observation
+from earlid.door import plain
 from earlid.errors import FAILED, NO_BOARD
 from earlid.files import write_atomically
 
@@ -67,4 +68,4 @@ def report(observation: Observation, diagnoses: list[Diagnosis]) -> list[str]:
 def _write_bundle(path: Path, observation: Observation, diagnoses: list[Diagnosis]) -> None:
     text = json.dumps(bug_report.make(observation, diagnoses), indent=1) + "\n"
     write_atomically(path, text, private=True, next_step="Name another file with --bundle.")
-    print(f"wrote {path}: read it before you send it.", file=sys.stderr)
+    print(f"wrote {plain(path)}: read it before you send it.", file=sys.stderr)

@@ -114,6 +114,7 @@ def run_import(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
+    from earlid.door import plain
     from earlid.errors import USAGE, UserError
     from earlid.files import write_atomically
     from earlid.flash import memory_plan
@@ -128,8 +129,8 @@ def run_import(args: argparse.Namespace) -> int:
         raise UserError(f"{out} is the network itself: name another file with --out.", USAGE)
     write_atomically(out, model.blob)
     Console(file=sys.stderr, highlight=False).print(
-        f"{out}: {model.manifest.wake_word!r}, {len(model.blob):,} bytes, and {memory_plan.word_sizes(model.blob).arena:,} "
-        "more while it runs",
+        f"{plain(out)}: {model.manifest.wake_word!r}, {len(model.blob):,} bytes, "
+        f"and {memory_plan.word_sizes(model.blob).arena:,} more while it runs",
         markup=False,
         soft_wrap=True,
     )

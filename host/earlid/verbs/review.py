@@ -12,6 +12,7 @@ from pathlib import Path
 from lid import record
 
 from earlid.arguments import Subparsers, add_board_argument, add_json_argument, add_ledger_argument
+from earlid.door import plain
 from earlid.errors import USAGE, UserError
 from earlid.ledger.location import Location, locate
 
@@ -124,7 +125,7 @@ def _show_page(args: argparse.Namespace, location: Location) -> int:
     with Reader(location) as reader:
         text = make_page(reader, pick_boards(reader, args.board), int(now.timestamp() * 1000), from_ms, to_ms)
     write_atomically(Path(args.html), text, private=True, next_step="Name another file with --html.")
-    print(f"{args.html}: {len(text) / 1e6:.1f} MB, open it in any browser", file=sys.stderr)
+    print(f"{plain(args.html)}: {len(text) / 1e6:.1f} MB, open it in any browser", file=sys.stderr)
     return 0
 
 

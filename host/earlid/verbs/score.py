@@ -37,6 +37,7 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score one file."""
+    from earlid.door import plain
     from earlid.errors import USAGE, UserError
 
     if args.features and not args.json:
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             write(json.dumps(result.entry(), separators=(",", ":")) + "\n")
         sys.stdout.flush()
         return 0
-    _print(args.file, model, len(pcm) / audio.RATE_HZ, results)
+    _print(plain(args.file), model, len(pcm) / audio.RATE_HZ, results)
     return 0
 
 
