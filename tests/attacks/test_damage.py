@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from earlid.cli import main
@@ -215,3 +216,28 @@ def test_truncated_ledger_is_told_as_damaged(whole, tmp_path, capsys):
         captured = capsys.readouterr()
         assert "amaged" in captured.out + captured.err, pages
         assert "Intact" not in captured.out, pages
+
+
+@pytest.mark.parametrize("verb", ["verify", "review", "export", "purge"])
+def test_folder_or_device_is_no_ledger(tmp_path, capsys, verb):
+    for path in (tmp_path, Path("/dev/null")):
+        assert main([verb, "--ledger", str(path)]) == 2
+        assert "is no file: name the ledger's file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.5, 0.9])
+def test_log_that_was_cut_after_a_crash_is_told(tmp_path, capsys, cut):
+    location = locate(str(tmp_path / "ledger.sqlite"))
+    kept = {}
+    with Ledger(location) as ledger:
+        slots = life(BOARD, 120)
+        ledger.add(BOARD, slots[:40], T)
+        ledger.checkpoint()
+        for at in range(40, 120, 10):
+            ledger.add(BOARD, slots[at : at + 10], T)
+        for file in (location.path, location.path.with_name("ledger.sqlite-wal")):
+            kept[file] = file.read_bytes()
+    for file, data in kept.items():  # as a crash leaves them, but for the end of the log
+        file.write_bytes(data if file == location.path else data[: int(len(data) * cut)])
+    assert main(["verify", "--ledger", str(location.path)]) == 4
+    assert "Tail cut: the acts of this computer" in capsys.readouterr().out

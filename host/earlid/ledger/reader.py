@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from earlid.errors import FAILED, UserError
+from earlid.errors import FAILED, USAGE, UserError
 from earlid.ledger.acts import COLUMNS
 from earlid.ledger.db_errors import damaged, explain
 from earlid.ledger.location import Location
@@ -156,6 +156,8 @@ def _open_sqlite(location: Location) -> sqlite3.Connection:
     missing = UserError(f"there is no ledger at {path} yet: `earlid watch` makes one, or name one with --ledger.", FAILED)
     if not path.exists():
         raise missing
+    if not path.is_file():
+        raise UserError(f"{path} is no file: name the ledger's file with --ledger.", USAGE)
     name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     uri = f"file:{name}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=15, check_same_thread=False)
