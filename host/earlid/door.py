@@ -34,14 +34,12 @@ def plain(text: object, most: int = TEXT_MAX) -> str:
     """A foreign text for people's eyes: no escape sequence or direction mark acts; cut to `most` characters."""
     shown = str(text)
     shown = shown if len(shown) <= most else shown[: most - 1] + "\u2026"
-    if shown.isprintable():
-        return shown
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown)
+    return "".join(char if is_printable(char) else char.encode("unicode_escape").decode() for char in shown)
 
 
 def is_printable(text: str) -> bool:
     """Whether a text can be shown as it is: nothing in it moves a cursor, turns letters round or lacks an encoding."""
-    return all(char.isprintable() or char in _JOINERS for char in text)
+    return text.isprintable() or all(char.isprintable() or char in _JOINERS for char in text)
 
 
 def brief(value: object) -> str:

@@ -192,6 +192,17 @@ def test_strangers_of_one_identifier_are_bounded(home, say):
     assert list(strangers(home).values()) == [3] * sync_module.STRANGERS_MAX
 
 
+def test_records_of_a_stranger_are_bounded(home, say, monkeypatch):
+    monkeypatch.setattr(sync_module, "STRANGER_RECORDS_MAX", 20)
+    with device(KITCHEN, seal_records(KITCHEN, 90, key=FOREIGN), FOREIGN) as foreign:
+        for _ in range(2):
+            said = say("watch", "--once", "-p", foreign.path)
+            assert f"the stranger {next(iter(strangers(home)))} has sent 20 records: no more are kept." in said.err
+    assert list(strangers(home).values()) == [20]
+    with device(KITCHEN, home.slots[KITCHEN] + continued(home.slots[KITCHEN], 40, KEY)) as real:
+        assert f"{KITCHEN}: 40 records fetched" in say("watch", "--once", "-p", real.path).err
+
+
 def test_unpaired_board_of_which_another_came_back_keeps_its_records(home, say):
     """Without a key the first to come is believed; links tell the second one from it."""
     with device(STUDY, home.slots[STUDY][:80] + continued(home.slots[STUDY][:80], 40, STUDY_KEY), STUDY_KEY) as other:

@@ -21,6 +21,7 @@ from lid.wire_schema import Ask, Hello, MaintenanceHello, Telemetry, Wait, WaitR
 from earlid.board.framing import LineReader
 from earlid.board.port import PORT_ERRORS, open_port
 from earlid.board.signer import KeyAt, Signer
+from earlid.door import plain
 from earlid.errors import FAILED, NO_BOARD, UserError
 
 REPLY_TIMEOUT_S = 5.0
@@ -404,7 +405,7 @@ class Link:
                 slot = record.wire_to_slot(body["rec"])
             except ValueError as error:
                 self.bad_records += 1
-                self.last_bad_record = str(error)
+                self.last_bad_record = plain(error)
                 return
             received = Record._make(body["rec"])
             received.slot = slot
@@ -437,7 +438,7 @@ class Link:
 def _accepted(reply: dict[str, Any]) -> dict[str, Any]:
     if reply.get("ok") is not True:
         refusal = wire_schema.known_fields(reply, wire_schema.Refusal)
-        raise BoardRefused(refusal.get("err", "unknown"), refusal.get("say", ""), refusal.get("ms", 0) / 1000)
+        raise BoardRefused(refusal.get("err", "unknown"), plain(refusal.get("say", "")), refusal.get("ms", 0) / 1000)
     return reply
 
 

@@ -19,6 +19,7 @@ from earlid.board.detect import probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Link
 from earlid.board.port import BAUD, OPEN_ERRORS, READ_TIMEOUT_S, WRITE_TIMEOUT_S
+from earlid.door import plain
 from earlid.errors import UserError
 
 CLOSED = ("closed", "muted", "fault")
@@ -111,7 +112,7 @@ def _close_held(port: str) -> CloseResult | None:
 def _close_by(port: str, send: SendRequest, reply: dict[str, Any] | None = None) -> CloseResult:
     reply = reply or send("close")
     if not reply.get("ok"):
-        reason = reply.get("say") or "the program that holds the port gave no answer."
+        reason = plain(reply.get("say") or "") or "the program that holds the port gave no answer."
         return CloseResult(port, "unknown", False, f"{port}: not confirmed closed: {reason} {MANUAL_HINT}")
     # The contact opens within 250 ms; what counts is the rail behind it, not what the board's code wished.
     end_s = time.monotonic() + READ_BACK_S

@@ -33,6 +33,8 @@ BAD_LINE_STALL_LIMIT = 500  # and while damaged lines show why
 HELLO_S = 3.0
 BAD_LINE_S = 30.0
 STRANGERS_MAX = 8  # of one identifier, whose records are kept
+STRANGER_RECORDS_MAX = 1 << 17  # more than a board's journal holds
+SEQ_MAX = 1 << 32
 
 
 @dataclass
@@ -97,6 +99,7 @@ class Sync:
         self._arrival = Arrival((), None)
         self._suspect: Record | None = None
         self._fetcher = Fetcher(link)
+        self._last_seq = SEQ_MAX  # that is taken
 
     def catch_up(self) -> SyncResult:
         """Fetch everything that the ledger lacks, judge it, and acknowledge it.
@@ -257,7 +260,7 @@ class Sync:
         Raises:
             _Strange: what the port has is another chain.
         """
-        self.board = self.hello["board"]
+        self.board, self._last_seq = self.hello["board"], SEQ_MAX
         head = self._ledger.newest(self.board)
         if head is None:
             self._start_before(self.hello["oldest"])
@@ -291,6 +294,7 @@ class Sync:
             text = f"a stranger: it claims to be board {claimed}, but {strange.why}. It has no records to keep."
             self._tell("stranger", text, result)
             return False
+        self._last_seq = first.seq + STRANGER_RECORDS_MAX - 1
         newest_seq = first.seq - strange.unmarked
         known = {name: head for name in self._ledger.strangers_of(claimed) if (head := self._ledger.newest(name))}
         for name, head in sorted(known.items(), key=lambda item: -item[1].seq):
@@ -367,6 +371,8 @@ class Sync:
         Raises:
             _Strange: it came twice the same.
         """
+        if item.seq > self._last_seq:
+            raise UserError(f"the stranger {self.board} has sent {STRANGER_RECORDS_MAX:,} records: no more are kept.", FAILED)
         if not self._arrival.link and not self._keys and item.boot < self._boot:
             why = f"is of start {item.boot}, which is over for long"
         else:
