@@ -238,7 +238,7 @@ def test_list_and_doctor_name_a_stranger(home, say, monkeypatch):
 
 
 def wait_for(condition, describe):
-    end_s = time.monotonic() + 60
+    end_s = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end_s, describe()
         time.sleep(0.02)
@@ -274,7 +274,7 @@ def test_watch_tells_a_stranger_once_and_goes_on_with_the_board_beside_it(home):
             wait_for(lambda: real.acked == 108, lambda: real.acked)
             real.slots[:], real.key = home.slots[KITCHEN] + forged, FOREIGN  # another device at the same port
             real.restart()
-            wait_for(lambda: told()[1], told)
+            wait_for(lambda: told()[1], lambda: [(event.kind, event.text) for event in events[1]][-12:])
         finally:
             for watcher in watchers:
                 watcher.stop()
@@ -435,7 +435,7 @@ def mutations(seed, count, hello):
 @pytest.mark.parametrize("seed", range(4))
 def test_greetings_that_no_board_sends_change_nothing_and_end_in_a_sentence(home, say, monkeypatch, seed):
     monkeypatch.setattr(sync_module, "STALL_LIMIT", 2)
-    monkeypatch.setattr(sync_module, "HELLO_S", 0.2)
+    monkeypatch.setattr(sync_module, "HELLO_S", 0.5)
     before, acts = kept(home, KITCHEN), acts_but_notes(home)
     with device(KITCHEN, seal_records(KITCHEN, 3, key=FOREIGN), FOREIGN) as foreign:
         for number, hello in enumerate(mutations(seed, 12, foreign.hello())):
@@ -444,7 +444,9 @@ def test_greetings_that_no_board_sends_change_nothing_and_end_in_a_sentence(home
             where = f"seed {seed}, greeting {number}: {hello!r}"
             assert printed_safely(said), where
             assert said.code in (0, 1, 3), where
-            assert re.search(r"is not understood: |a stranger: |does not send record|records fetched|not Earlid", said.err), where
+            assert re.search(
+                r"is not understood: |a stranger: |does not send record|does not answer|records fetched", said.err
+            ), where
             assert kept(home, KITCHEN) == before, where
     assert acts_but_notes(home)[: len(acts)] == acts
     assert all(re.fullmatch(r"[0-9a-f]{16}(\.[0-9a-f]{6})?", board) for (board,) in home.look("SELECT board FROM boards"))
