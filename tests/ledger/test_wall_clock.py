@@ -8,13 +8,20 @@ import time
 from typing import NamedTuple
 
 import pytest
+from earlid.ledger.boards import boards
 from earlid.ledger.clock_claims import RANK, TAKEN, claims_of, clocks_of, settle, settle_undisputed
+from earlid.ledger.queries import entries
+from earlid.ledger.reader import Reader
+from earlid.ledger.store import Ledger
 from earlid.ledger.version import FROM_BOARD as BOARD
 from earlid.ledger.version import FROM_HINT as HINT
 from earlid.ledger.version import FROM_HOST as HOST
 from earlid.ledger.version import FROM_IMPORT as IMPORTED
 from earlid.ledger.version import FROM_SYNCED_HOST as SYNCED
 from earlid.ledger.wall_clock import DRIFT_PPM, EARLIEST_MS, LATEST_MS, UNBOUNDED_MS, BootExtent, ClockPoint, interval, may_lie_in
+from lid import record
+from synthetic_chains import BOARD as BOARD_NAME
+from synthetic_chains import fields, seal_all
 
 T = 1_800_000_000_000
 DAY = 86_400_000
@@ -284,3 +291,32 @@ def test_short_way_finds_what_the_long_way_finds(block):
         short_ways += short is not None
         assert short is None or short == settle(extents, claims)[0], seed
     assert 5 < short_ways < 50
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_record_is_listed_in_every_range_that_holds_its_true_time(sqlite_location, seed):
+    """Whatever lower sources say, as long as this computer was right; also over the sums from which starts are chosen."""
+    rng = random.Random(seed)
+    starts, rows, taken, true_ms = true_history(rng), [], [], {}
+    with Ledger(sqlite_location) as ledger:
+        for boot, start in enumerate(starts, 1):
+            lie_ms = rng.choice([0, 0, -YEAR, YEAR, 30 * DAY])
+            flags = rng.choice([0, record.CLOCK_SET, record.CLOCK_SET | record.CLOCK_VOUCHED])
+            for ms in sorted({0, start.last_ms, *(rng.randrange(start.last_ms + 1) for _ in range(6))}):
+                seq = len(rows) + 1
+                wall_ms = start.at(ms) + lie_ms if flags else 0
+                rows.append(fields(seq, ms, "near-miss", "word", boot=boot, flags=flags, wall_ms=wall_ms, unc_ms=60))
+                true_ms[seq] = start.at(ms)
+                taken.append(start.at(start.last_ms) if start.seen else starts[-1].at(starts[-1].last_ms) + 500)
+            if start.seen:
+                for point in right_points(rng, start, SYNCED):
+                    ledger.add_clock_point(BOARD_NAME, boot, *point[:3], synced=rng.random() < 0.5)
+        ledger.add(BOARD_NAME, seal_all(rows), taken)
+    unsaid = {boot for boot, start in enumerate(starts, 1) if not start.seen}
+    believable = {row[0] for row in rows if row[1] not in unsaid}
+    with Reader(sqlite_location) as reader:
+        chosen = boards(reader)
+        for seq in believable:
+            from_ms = true_ms[seq] - rng.choice([0, 1, 1000, DAY])
+            to_ms = true_ms[seq] + rng.choice([1, 1000, DAY])
+            assert seq in {entry.seq for entry in entries(reader, chosen, from_ms, to_ms)}, (seed, seq)
