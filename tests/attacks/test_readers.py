@@ -65,6 +65,21 @@ def test_mp3_of_variable_rate_without_a_header_is_read_to_its_end(tmp_path):
     assert np.array_equal(audio.read_audio(tagged), audio.read_audio(path))
 
 
+def test_joined_mp3s_are_read_to_the_end_of_the_last(tmp_path):
+    path = tmp_path / "word.mp3"
+    with soundfile.SoundFile(path, "w", RATE_HZ, 1, format="MP3", bitrate_mode="VARIABLE", compression_level=0.5) as file:
+        file.write(tones(10))
+    whole = audio.read_audio(path)
+    assert len(whole) == 10 * RATE_HZ, "its header is believed: what the coder put before and behind is cut off"
+    tagged = tmp_path / "tagged.mp3"
+    tagged.write_bytes(path.read_bytes() + b"TAG".ljust(128))
+    assert np.array_equal(audio.read_audio(tagged), whole)
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(3 * path.read_bytes())
+    assert soundfile.info(joined).duration == 10, "libsndfile itself is not misled any more: this attack shows nothing"
+    assert 30 <= len(audio.read_audio(joined)) / RATE_HZ < 30.7
+
+
 def test_flac_of_unknown_length_is_read_to_its_end(tmp_path):
     path = tmp_path / "stream.flac"
     soundfile.write(path, tones(3), RATE_HZ)

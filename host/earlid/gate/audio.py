@@ -25,6 +25,7 @@ RATES_HZ = (1000, 768_000)  # that are converted
 HOURS_MAX = 24
 _BLOCK_VALUES = 1 << 18  # samples of all channels that are decoded at once
 _TRUSTED_S = HOURS_MAX * 3600  # a header that tells of more is not believed
+_TAGS_BYTES = 16384  # that may stand behind the sound of an MP3
 _INFLATION = 64  # above the ratio of an MP3's highest bit rate (320 kbit/s) to its lowest (8)
 
 
@@ -176,9 +177,11 @@ def _decoder(raw: BinaryIO) -> soundfile.SoundFile:
     if patch_at := _unfinished_size(raw, size):
         return _SoundFile(_Stream(raw, size, patch_at, b"\xff\xff\xff\xff"))
     file = _SoundFile(_Stream(raw, size))
-    if file.format == "MP3" and not _has_length(raw):
-        file.close()  # libsndfile ends where the bit rate of the first frame would: give it room
-        file = _SoundFile(_Stream(raw, size * _INFLATION))
+    if file.format == "MP3":
+        told, patch_at = _mp3_length(raw, size)
+        if not told:  # libsndfile ends where the bit rate of the first frame would, or another file: give it room
+            file.close()
+            file = _SoundFile(_Stream(raw, size * _INFLATION, patch_at, bytes(4) if patch_at else b""))
     return file
 
 
@@ -202,8 +205,11 @@ def _unfinished_size(raw: BinaryIO, size: int) -> int:
     return found if found and at != size else 0
 
 
-def _has_length(raw: BinaryIO) -> bool:
-    """Whether an MP3's first frame tells how many there are (Xing, LAME and VBRI headers)."""
+def _mp3_length(raw: BinaryIO, size: int) -> tuple[bool, int]:
+    """Whether an MP3's first frame tells how long it is; if it tells of another file, such as one of several joined, where.
+
+    Xing, LAME and VBRI headers; the first two also have how many bytes they speak of.
+    """
     raw.seek(0)
     head = raw.read(10)
     at = 0
@@ -211,4 +217,10 @@ def _has_length(raw: BinaryIO) -> bool:
         at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
     raw.seek(at)
     frame = raw.read(256)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+    for mark in (b"Xing", b"Info"):
+        if (found := frame.find(mark)) >= 0:
+            flags = int.from_bytes(frame[found + 4 : found + 8], "big")
+            told_bytes = int.from_bytes(frame[found + 12 : found + 16], "big")
+            whole = flags & 3 == 3 and size - at <= told_bytes + told_bytes // 50 + _TAGS_BYTES
+            return whole, 0 if whole else at + found
+    return b"VBRI" in frame, 0
