@@ -166,7 +166,7 @@ def test_review_counts_what_is_to_check_and_json_has_it(home, capsys):
     assert (first["seq"], first["signs"][0], first["name"]) == (58, "score near the cutoff", "kitchen")
     assert main(["review", "check", "--since", "2026-10-01", *where]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("3 to check of 33 openings without a label.")
+    assert said.startswith("3 to check of 33 openings without a label since Thu 1 Oct 2026, 00:00:00.")
     assert "earlid review label NUMBER false" in said
 
 

@@ -68,12 +68,13 @@ def parse_period(text: str, now: datetime) -> tuple[int, int | None]:
 
 
 def _parse(text: str, now: datetime) -> _Period:
+    text = re.sub(r"(:\d\d|\d{4})[.,;]$", r"\1", text.strip())  # copied with the end of its sentence
     words = _normalised(text)
     try:
         period = _calendar_period(words, now)
         if not period and (start_ms := _span_ms(words, now)) is not None:
             period = _Period(start_ms, start_ms, moment=True)
-        period = period or _period(words, text.strip(), now)
+        period = period or _period(words, text, now)
         if period and period.start_ms >= 0:
             return period
     except (ValueError, OverflowError, OSError):  # the 32nd, or long before any computer

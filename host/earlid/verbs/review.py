@@ -190,6 +190,7 @@ def _check(args: argparse.Namespace, location: Location) -> int:
     from earlid.ledger.queries import Opening, openings
     from earlid.ledger.reader import Reader
     from earlid.ledger.store import Ledger
+    from earlid.ledger.time_format import moment_text
 
     args.what = args.what[1:]
     from_ms, to_ms = _range(args, datetime.now(), _CHECK_SPAN)
@@ -202,7 +203,7 @@ def _check(args: argparse.Namespace, location: Location) -> int:
         print()
         return 0
     unlabelled = sum(opening.label is None and not opening.outside for opening in found)
-    print(f"{len(questions)} to check of {unlabelled} openings without a label.")
+    print(f"{len(questions)} to check of {unlabelled} openings without a label since {moment_text(from_ms)}.")
     if not questions:
         return 0
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
