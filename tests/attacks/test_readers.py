@@ -438,5 +438,5 @@ def test_mutated_file_is_read_or_refused_in_a_sentence(reader, count, tmp_path, 
     assert done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr[-2000:]}"
     assert "Traceback" not in done.stderr
     read, refused = (int(part.split()[0]) for part in done.stdout.splitlines()[-1].split(", "))  # libsndfile prints, too
-    assert min(read, refused) > count / 20, "the mutations are too mild, or too wild, to show anything"
+    assert min(read, refused) > count / 50, "the mutations are too mild, or too wild, to show anything"
     print(f"{reader}, seed {SEED}: {done.stdout.splitlines()[-1]}")
