@@ -95,6 +95,17 @@ def test_nothing_is_signed_for_a_change_that_did_not_happen(location):
     assert [act[1] for act in acts_of(location)] == list(range(1, 11))
 
 
+def test_beginning_that_was_rolled_back_leaves_no_trace(location):
+    with Ledger(location) as first, Ledger(location) as second:
+        with suppress(RuntimeError), first.transaction() as connection:
+            first.act(connection, "retention", {"retention": "off"})
+            raise RuntimeError
+        second.set_name(BOARD, "kitchen")
+        first.set_name(BOARD, "attic")
+    assert [act[1] for act in acts_of(location)] == [1, 2, 3]
+    assert [head.name for head in (data_dir() / "heads").iterdir()] == [acts_of(location)[0][6].hex()[:16]]
+
+
 def test_acts_of_several_writers_and_installations_have_one_order(location, tmp_path, monkeypatch):
     fill(location)
     code = (

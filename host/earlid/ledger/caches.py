@@ -138,7 +138,7 @@ def differences(reader: Reader, board: KnownBoard, derived: DerivedTables, accou
     if name != account.name:
         said.add(f"Altered name: the board is called {name!r} here, by the acts it is {account.name!r}.")
     said.records("Altered: {} came into the ledger without an act of any computer: put there past Earlid.", derived.untaken)
-    said.records("Altered: {} are said to have been taken at another time than the act says.", derived.retimed)
+    said.records("Altered: the time at which {} came is another than the act says.", derived.retimed)
     return said.sentences
 
 

@@ -19,11 +19,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from earlid import host_clock
 from earlid.door import is_identifier, plain
-from earlid.errors import LEDGER_BROKEN, USAGE, UserError
+from earlid.errors import USAGE, UserError
 from earlid.host_clock import now_ms as now_ms
-from earlid.ledger import acts, rows, schema
+from earlid.ledger import rows, schema
+from earlid.ledger.act_writer import ActWriter
 from earlid.ledger.db_errors import explain, not_a_ledger
-from earlid.ledger.installation import Installation, SignedHead, advance_head, heads_at, installation, place_of, read_head
 from earlid.ledger.location import Location, other_owner
 from earlid.ledger.upgrade import board_points, unsigned_boards, upgrade
 from earlid.ledger.version import FROM_HOST, FROM_IMPORT, FROM_RECORDS, FROM_SYNCED_HOST, VERSION, check_version
@@ -70,9 +70,7 @@ class Ledger:
         self.location = location
         self._synced = synced or host_clock.is_synced
         self._lock = threading.RLock()
-        self._signer: Installation | None = None
-        self._first_link = b""  # of our act 1 in this ledger
-        self._signed: SignedHead | None = None  # in the transaction that is open
+        self._acts = ActWriter(location, self._synced, now_ms)
         with self._explained_errors():
             self.engine = _sqlite_engine(location) if location.path else _server_engine(location)
             self._insert = sqlite.insert if location.path else postgresql.insert
@@ -109,13 +107,12 @@ class Ledger:
     def transaction(self) -> Iterator[sa.Connection]:
         """One transaction for several calls' worth of work; other writers wait. Not one within another."""
         with self._lock, self._explained_errors():
-            self._signed = None
             with self.engine.begin() as connection:
+                self._acts.begin()
                 if not self.location.path:  # SQLite's transactions come one at a time already; acts need an order
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
                 yield connection
-            if self._signed:
-                advance_head(self._first_link, self._signed)
+            self._acts.committed()
 
     def act(self, connection: sa.Connection, kind: str, body: Mapping[str, Any]) -> None:
         """Sign what this computer does to the ledger, in the transaction that does it.
@@ -129,47 +126,11 @@ class Ledger:
         Raises:
             UserError: this installation's key cannot be used.
         """
-        signer = self._signer = self._signer or installation()
-        assert signer is not None
-        table = schema.acts
-        ours = sa.select(table.c.number, table.c.link).where(table.c.installation == signer.name)
-        newest = connection.execute(ours.order_by(table.c.number.desc()).limit(1)).first()
-        number, link = newest or (0, acts.NO_LINK)
-        place = connection.scalar(sa.select(sa.func.max(table.c.place))) or 0
-        if newest and not self._first_link:
-            first = connection.scalar(sa.select(table.c.link).where(table.c.installation == signer.name, table.c.number == 1))
-            if first is None:
-                raise UserError(
-                    f"the ledger {self.location} is damaged: its acts do not begin. See `earlid verify`.", LEDGER_BROKEN
-                )
-            self._first_link = bytes(first)
-        last = SignedHead(number, place, bytes(link))
-        if not newest:
-            before = {name: head.number for name, head in heads_at(self.location).items()}
-            last = self._append(connection, signer, last, "begin", {"key": signer.public_key, "before": before})
-            self._first_link = last.link
-        elif (signed := read_head(self._first_link)) and signed.number > number:
-            # The ledger was cut, or put back from a backup: go on behind what was signed, and say for ever what is missing.
-            missing = {"missing": [number + 1, signed.number], "behind": signed.link, "places": [place + 1, signed.place]}
-            last = SignedHead(signed.number, max(place, signed.place), signed.link)
-            last = self._append(connection, signer, last, "restored", missing)
         if "board" in body:
             board_id = self.board_id(connection, body["board"])
             head = self._newest(connection, board_id)
             body = {"head": [head.boot, head.seq, head.link] if head else None} | dict(body)
-        self._append(connection, signer, last, kind, body)
-
-    def _append(
-        self, connection: sa.Connection, signer: Installation, last: SignedHead, kind: str, body: Mapping[str, Any]
-    ) -> SignedHead:
-        now = {"at_ms": now_ms(), "synced": self._synced(), "salt": os.urandom(8)}
-        text = acts.canonical(now | dict(body))
-        number, place, body_hash = last.number + 1, last.place + 1, acts.hash_of(text)
-        link = acts.link_of(last.link, signer.name, number, place, kind, body_hash)
-        row = acts.Act(signer.name, number, place, kind, text, body_hash, link, signer.sign(link))
-        connection.execute(sa.insert(schema.acts), [row._asdict()])
-        self._signed = SignedHead(number, place, link, place_of(self.location))
-        return self._signed
+        self._acts.append(connection, kind, body)
 
     def _adopt(self, connection: sa.Connection) -> None:
         """Sign for rows that stand here without any act, as they stand: of a version-1 ledger, or of one whose acts are gone."""
