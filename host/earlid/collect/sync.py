@@ -18,6 +18,7 @@ from lid.wire_schema import BriefHello
 from earlid.board.consent import old_firmware_text
 from earlid.board.link import REPLY_TIMEOUT_S, BoardGone, BoardRefused, Link, Record
 from earlid.collect.fetch import Fetcher
+from earlid.collect.strange import Strange
 from earlid.door import is_stranger
 from earlid.errors import FAILED, LEDGER_BROKEN, UserError
 from earlid.host_clock import observe
@@ -48,20 +49,6 @@ class SyncResult:
     missing: list[tuple[int, int]] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-class _Strange(Exception):
-    """What the port sends is not the chain at hand.
-
-    Args:
-        why: a clause for people.
-        first: the first record that is not of the chain; None when there is none.
-        unmarked: the board's key has not sealed it.
-    """
-
-    def __init__(self, why: str, first: Record | None, *, unmarked: bool = False) -> None:
-        super().__init__(why)
-        self.why, self.first, self.unmarked = why, first, unmarked
 
 
 class Sync:
@@ -112,7 +99,7 @@ class Sync:
         self._request_hello()
         result = SyncResult(self.hello["board"])
         self._keys, self._key_fault = keys_or_fault(self.hello["board"])
-        strange: _Strange | None = None
+        strange: Strange | None = None
         while True:
             self._fetcher = Fetcher(self._link, self.hello["oldest"], self.hello["seq"])
             try:
@@ -120,7 +107,7 @@ class Sync:
                 if whole:
                     self._fetch(result)
                 break
-            except _Strange as found:
+            except Strange as found:
                 strange = found
                 if found.unmarked:
                     self._keys = ()  # of the board that it is not
@@ -152,7 +139,7 @@ class Sync:
             self._commit(pending, result)
         if pending and not self._arrival.blind:
             first = pending[0]
-            raise _Strange(f"no record from {first.seq} on bears the mark of the board's key", first, unmarked=True)
+            raise Strange(f"no record from {first.seq} on bears the mark of the board's key", first, unmarked=True)
 
     def refresh_hello(self) -> BriefHello:
         """Request `hello`; from what was judged before, also record what the board's milliseconds are by our clock."""
@@ -258,7 +245,7 @@ class Sync:
             Whether the board's journal reaches what the ledger has.
 
         Raises:
-            _Strange: what the port has is another chain.
+            Strange: what the port has is another chain.
         """
         self.board, self._last_seq = self.hello["board"], SEQ_MAX
         head = self._ledger.newest(self.board)
@@ -278,21 +265,20 @@ class Sync:
                 return False
         first = self._fetcher.one(self.hello["oldest"]) if hello_seq else None
         if not self._keys or first is None or first.boot <= head.boot:
-            raise _Strange(f"its record {min(hello_seq, head.seq)} is not the one that the ledger has", first)
+            raise Strange(f"its record {min(hello_seq, head.seq)} is not the one that the ledger has", first)
         self._start_before(self.hello["oldest"], anew=True)
         self._fetch(result)  # nothing is kept of it unless it bears the board's mark
         if not self._arrival.waiting:
             self._tell("restarted", f"the board's chain was begun anew behind record {head.seq}: its key has sealed it", result)
         return True
 
-    def _find_apart(self, strange: _Strange, result: SyncResult) -> bool:
+    def _find_apart(self, strange: Strange, result: SyncResult) -> bool:
         """Find where to go on with the records of a stranger, or begin to keep them; returns whether there are any."""
         claimed, first = self.hello["board"], strange.first
         self.board = claimed
         result.missing, result.lost = [], []
         if first is None:
-            text = f"a stranger: it claims to be board {claimed}, but {strange.why}. It has no records to keep."
-            self._tell("stranger", text, result)
+            self._tell("stranger", strange.text(claimed), result)
             return False
         self._last_seq = first.seq + STRANGER_RECORDS_MAX - 1
         newest_seq = first.seq - strange.unmarked
@@ -301,25 +287,15 @@ class Sync:
             if newest_seq <= head.seq <= self.hello["seq"] and self._is_same_chain(head):
                 self.board, self._boot, self._seq = name, head.boot, head.seq
                 self._arrival = self._arrival_behind(head.link)
-                self._tell("stranger", self._stranger_text(strange), result)
+                self._tell("stranger", strange.text(claimed, self.board), result)
                 return True
         self.board = f"{claimed}.{first.link[:6]}"
         if len(known) >= STRANGERS_MAX or self.board in known:
-            raise UserError(
-                f"what is at {self._link.path} claims to be board {claimed}, and is not: {strange.why}. {len(known)} such "
-                "strangers are kept apart already, and no more records are taken. Find out what is plugged in there.",
-                FAILED,
-            )
+            raise strange.one_too_many(self._link.path, claimed, len(known))
         self._boot, self._seq = first.boot, first.seq - 1
         self._arrival = self._arrival_behind(None)
-        self._tell("stranger", self._stranger_text(strange), result)
+        self._tell("stranger", strange.text(claimed, self.board), result)
         return True
-
-    def _stranger_text(self, strange: _Strange) -> str:
-        text = f"a stranger: it claims to be board {self.hello['board']}, but {strange.why}. "
-        if strange.unmarked:
-            text += "It is another device, or the board has lost its key: then run `earlid pair` again. "
-        return text + f"Its records are kept apart as {self.board}."
 
     def _tell(self, kind: str, note: str, result: SyncResult) -> None:
         if self._told != (kind, self.board):
@@ -369,7 +345,7 @@ class Sync:
         """Whether the record is accepted, or waits; one that is neither is requested once more.
 
         Raises:
-            _Strange: it came twice the same.
+            Strange: it came twice the same.
         """
         if item.seq > self._last_seq:
             raise UserError(f"the stranger {self.board} has sent {STRANGER_RECORDS_MAX:,} records: no more are kept.", FAILED)
@@ -383,7 +359,7 @@ class Sync:
             self._suspect = item  # perhaps damaged on the line
             return False
         first = pending[-self._arrival.waiting] if self._arrival.waiting else item
-        raise _Strange(f"its record {item.seq} {why}", first, unmarked=why == NOT_MARKED)
+        raise Strange(f"its record {item.seq} {why}", first, unmarked=why == NOT_MARKED)
 
     def _stall_text(self) -> str:
         if self._link.last_bad_record:
