@@ -18,7 +18,7 @@ from earlid.ledger.store import Ledger
 from earlid.ledger.version import FROM_HINT, FROM_HOST
 from earlid.page import page_data
 
-from tests.attacks.conftest import KITCHEN, STUDY
+from tests.attacks.conftest import KITCHEN, STUDY, STUDY_KEY, openings
 
 
 def altered(say, *sentences, code=4):
@@ -304,8 +304,6 @@ def test_record_put_there_past_earlid_is_told(home, say):
     """Whoever holds the board's key can seal a record; this computer never took it."""
     from earlid.ledger import rows
 
-    from tests.attacks.conftest import STUDY_KEY, openings
-
     slot = openings(STUDY, STUDY_KEY, "2026-11-21", boot=5, first=101, prev=home.slots[STUDY][-1][40:52])[0]
     row = rows.row_from_slot(slot, 2, 1_790_000_000_000)
     home.forge(rows.insert_sql("qmark"), *row)
@@ -347,6 +345,18 @@ def test_ledger_of_another_computer_is_said_and_not_condemned(home, say, monkeyp
     verdict = say("verify")
     assert verdict.code == 0
     assert f"linked and signed by another computer than this one: {name}" in verdict.out
+
+
+def test_ledger_that_goes_on_at_another_computer_is_intact(home, say, monkeypatch, tmp_path):
+    """Ledger and boards were moved to a new computer, which has a key of its own."""
+    name = installation.installation().name
+    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "new"))
+    with Ledger(home.location) as ledger:
+        fresh = openings(STUDY, STUDY_KEY, "2026-11-21", boot=5, first=101, prev=home.slots[STUDY][-1][40:52])
+        ledger.add(STUDY, fresh)
+    verdict = say("verify")
+    assert verdict.code == 0, verdict.out
+    assert f"Computer {name} signed" in verdict.out
 
 
 def test_swapped_installation_is_told(home, say):

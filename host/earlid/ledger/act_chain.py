@@ -38,7 +38,7 @@ class Signer:
     kinds: Counter[str] = field(default_factory=Counter)
     first_link: bytes = b""
     newest: Signed = _NONE
-    begun_at_ms: int = 0
+    begun_place: int = 0
     before: dict[str, int] = field(default_factory=dict)  # ledgers of ours that stood at this place when it began: name -> acts
     broken: list[int] = field(default_factory=list)
     missing: list[tuple[int, int]] = field(default_factory=list)
@@ -111,10 +111,10 @@ class ActChain:
         key = from_hex(fields.get("key")) or b""
         if act.kind == "begin" and acts.installation_of(key) == act.installation:
             signer.key = key
-        before, at_ms = fields.get("before"), fields.get("at_ms")
+        before = fields.get("before")
         if isinstance(before, dict):
             signer.before = {str(name): count for name, count in before.items() if type(count) is int}
-        signer.begun_at_ms = at_ms if type(at_ms) is int else 0
+        signer.begun_place = act.place
 
     def finish(self, read_signed: Callable[[str, int], Signed | None]) -> None:
         """Check the signatures.

@@ -202,8 +202,10 @@ def _judge_others(chain: ActChain, account: Account, computer: str) -> list[Chai
     for name, signer in chain.signers.items():
         if name == computer:
             continue
-        hidden = [board for board, said in account.boards.items() if computer in said.taken_by and name in said.purged_by]
-        moved = [board for board, said in account.boards.items() if computer in said.taken_by and name in said.clocked_by]
+        ours = {board: said for board, said in account.boards.items() if computer in said.taken_by}
+        begun = chain.signers[computer].begun_place  # what stood there then, this computer took over
+        hidden = [board for board, said in ours.items() if said.purged_by.get(name, 0) > begun]
+        moved = [board for board, said in ours.items() if said.clocked_by.get(name, 0) > begun]
         for boards, what in ((hidden, "purged records"), (moved, "said what the time was")):
             if boards:
                 text = (

@@ -29,8 +29,8 @@ class BoardAccount:
     anchors: dict[Identity, bytes] = field(default_factory=dict)  # heads of the board that acts name
     runs: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
     # boot -> (first seq, last seq, least taken_ms, most taken_ms), sorted
-    purged_by: set[str] = field(default_factory=set)
-    clocked_by: set[str] = field(default_factory=set)
+    purged_by: dict[str, int] = field(default_factory=dict)  # installation -> place of its newest act that did
+    clocked_by: dict[str, int] = field(default_factory=dict)
     taken_by: set[str] = field(default_factory=set)
     _head: Identity = (0, 0)
 
@@ -81,7 +81,7 @@ def _apply(account: Account, act: Act, body: dict[str, Any]) -> None:
                 account.adopted_boards.add(body["board"])
         case "clock":
             _add_point(board, body)
-            board.clocked_by.add(act.installation)
+            board.clocked_by[act.installation] = act.place
         case "label":
             at = (_whole(body["boot"]), _whole(body["seq"]))
             if body["label"] is None:
@@ -95,7 +95,7 @@ def _apply(account: Account, act: Act, body: dict[str, Any]) -> None:
         case "purge":
             for run in body["runs"]:
                 _purge(board, run)
-            board.purged_by.add(act.installation)
+            board.purged_by[act.installation] = act.place
             board.taken_by |= {_text(who) for who, _ in body["redacts"]}  # whose acts, though not what they said, is still known
 
 
