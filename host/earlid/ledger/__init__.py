@@ -21,7 +21,8 @@ and below `make_report`, each usable alone (times are Unix ms; ranges include th
     time_format.day_start_ms / days_between               # local days, 23 and 25 hours long where they are
 
 Writing goes through `store.Ledger(location)`: `set_label(board, boot, seq, True | False | None)`, `set_name`, `add`. It
-may be open beside readers. Only it, `purge` and `jsonl` import SQLAlchemy, which takes longer than `review` may in all.
+may be open beside readers. Only it, `purge`, `retention`, `importer` and `damage` import SQLAlchemy, which takes longer than
+`review` may in all.
 A record's identity is (board, boot, seq) everywhere. Records are stored as the board sealed them; wall time is worked
 out on reading (`wall_clock`, `clock_claims`), so a clock set wrongly is corrected by a later point without rewriting anything.
 """
