@@ -9,7 +9,7 @@ import sqlite3
 
 import pytest
 from earlid.cli import main
-from earlid.ledger import installation
+from earlid.ledger import acts, installation
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.boards import boards
 from earlid.ledger.location import data_dir, locate
@@ -232,8 +232,6 @@ def test_edited_act_is_told(home, say):
 
 def relink(home, first):
     """Make every hash and link from an act on anew, as an attacker without the key can."""
-    from earlid.ledger import acts
-
     rows = home.look(f"SELECT {', '.join(acts.COLUMNS)} FROM acts ORDER BY place")
     before = acts.NO_LINK
     for row in rows:
@@ -261,8 +259,6 @@ def test_edited_act_with_every_link_made_anew_is_told(home, say):
 
 def test_forged_act_is_told(home, say):
     """A purge, with its act linked as it must be, and signed by nobody."""
-    from earlid.ledger import acts
-
     columns = ", ".join(acts.COLUMNS)
     last = acts.Act(*home.look(f"SELECT {columns} FROM acts ORDER BY place DESC LIMIT 1")[0])
     receipt = {
@@ -366,8 +362,6 @@ def test_swapped_installation_is_told(home, say):
 
 def test_everything_signed_anew_with_another_key_is_told(home, say, monkeypatch, tmp_path):
     """An attacker with the ledger alone makes every act anew with a key of his own."""
-    from earlid.ledger import acts
-
     rows = home.look(f"SELECT {', '.join(acts.COLUMNS)} FROM acts ORDER BY place")
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("EARLID_DATA_DIR", str(tmp_path / "attacker"))
@@ -420,3 +414,31 @@ def test_acts_signed_anew_are_named_where_this_computer_never_signed(home, say, 
     assert verdict.code == 0
     assert "another computer than this one" in verdict.out
     assert f"{name} (2 acts)" in verdict.out
+
+
+BODIES = (
+    {"board": 5}, {"board": "\x1b[2J"}, {"board": STUDY, "head": [1]}, {"board": STUDY, "head": {"0": 1}}, {"retention": [1]},
+    {"board": STUDY, "runs": 7}, {"board": STUDY, "runs": [[1, 2]]}, {"board": STUDY, "runs": [["1", 2, 3, 4, 5]]}, [1], "text",
+    {"board": STUDY, "tables": [1]}, {"board": STUDY, "tables": {"x": [{}]}}, {"board": STUDY, "tables": {"labels": [[]]}},
+    {"board": STUDY, "redacts": [5], "runs": []}, {"board": STUDY, "runs": [{"boot_from": 1}], "redacts": []},
+    {"retention": "\x1b[2J"},
+    {"board": STUDY, "boot": 1, "seq": 2, "label": "yes", "said_ms": 1}, {"missing": 5, "behind": 5, "places": {"a": 1}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", acts.KINDS)
+def test_signed_nonsense_of_another_installation_is_a_sentence(home, say, monkeypatch, kind):
+    """Whoever writes to a shared ledger with a key of his own may sign what he likes."""
+
+    with Ledger(home.location, synced=lambda: None) as ledger:
+        ledger._acts._signer = installation.Installation(bytes(32))
+        with ledger.transaction() as connection:
+            ledger._acts.append(connection, "note", {})
+        for body in BODIES:
+            monkeypatch.setattr(acts, "canonical", lambda _, body=body: json.dumps(body))
+            with ledger.transaction() as connection:
+                ledger._acts.append(connection, kind, {})
+    verdict = say("verify")
+    assert verdict.code in (1, 4), verdict.out
+    assert "\x1b" not in verdict.out
+    assert f"Computer {installation.Installation(bytes(32)).name} signed" in verdict.out

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from earlid.door import brief
 from earlid.ledger import rows
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
@@ -136,7 +137,7 @@ def differences(reader: Reader, board: KnownBoard, derived: DerivedTables, accou
     )  # fmt: skip
     ((name,),) = reader.rows("SELECT name FROM boards WHERE id = :id", id=board.id)
     if name != account.name:
-        said.add(f"Altered name: the board is called {name!r} here, by the acts it is {account.name!r}.")
+        said.add(f"Altered name: the board is called {brief(name)} here, by the acts it is {brief(account.name)}.")
     said.records("Altered: {} came into the ledger without an act of any computer: put there past Earlid.", derived.untaken)
     said.records("Altered: the time at which {} came is another than the act says.", derived.retimed)
     return said.sentences

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from earlid.door import plain
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.ledger import act_chain, installation
 from earlid.ledger.act_chain import ActChain, Signed, Signer
@@ -145,7 +146,7 @@ def _judge_signer(reader: Reader, signer: Signer, account: Account, computer: st
         )
         findings.append(_altered(0, 0, text))
     elif adopted:
-        boards = ", ".join(sorted(account.adopted_boards))
+        boards = ", ".join(map(plain, sorted(account.adopted_boards)))
         text = (
             f"What stood in the ledger before {who} signed its first act was taken as it stood, and is not vouched for: {boards}."
         )
@@ -187,10 +188,12 @@ def _judge_settings(reader: Reader, account: Account) -> list[ChainFinding]:
     kept = reader.rows("SELECT value FROM meta WHERE key = 'retention'")
     retention = kept[0][0] if kept else None
     if retention != account.retention:
-        now, then = retention or "its default", account.retention or "not set"
+        now, then = plain(retention or "its default"), plain(account.retention or "not set")
         findings.append(_altered(0, 0, f"the time for which records are kept is {now} here, by the acts it is {then}."))
     here = {board for (board,) in reader.rows("SELECT board FROM boards")}
-    findings += [_altered(0, 0, f"board {board} was removed from the ledger.") for board in account.boards if board not in here]
+    findings += [
+        _altered(0, 0, f"board {plain(board)} was removed from the ledger.") for board in account.boards if board not in here
+    ]
     return findings
 
 
@@ -204,8 +207,8 @@ def _judge_others(chain: ActChain, account: Account, computer: str) -> list[Chai
             continue
         ours = {board: said for board, said in account.boards.items() if computer in said.taken_by}
         begun = chain.signers[computer].begun_place  # what stood there then, this computer took over
-        hidden = [board for board, said in ours.items() if said.purged_by.get(name, 0) > begun]
-        moved = [board for board, said in ours.items() if said.clocked_by.get(name, 0) > begun]
+        hidden = [plain(board) for board, said in ours.items() if said.purged_by.get(name, 0) > begun]
+        moved = [plain(board) for board, said in ours.items() if said.clocked_by.get(name, 0) > begun]
         for boards, what in ((hidden, "purged records"), (moved, "said what the time was")):
             if boards:
                 text = (

@@ -54,7 +54,7 @@ def replay(valid: Iterable[Act]) -> Account:
             continue
         try:
             _apply(account, act, act.fields())
-        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
             account.unread.append((act.installation, act.number))
     return account
 
