@@ -287,6 +287,24 @@ def test_watch_tells_a_stranger_once_and_goes_on_with_the_board_beside_it(home):
     assert home.look("SELECT COUNT(*) FROM notes WHERE kind = 'stranger'") == [(2,)]
 
 
+def test_device_that_takes_a_boards_place_without_a_word_is_noticed(home, monkeypatch):
+    monkeypatch.setattr("earlid.collect.watcher.SILENCE_S", 0.3)
+    events: list[WatchEvent] = []
+    forged = continued(home.slots[KITCHEN], 2, FOREIGN)
+    true = continued(home.slots[KITCHEN], 2, KEY)
+    with device(KITCHEN, home.slots[KITCHEN] + true) as port, Ledger(home.location) as ledger:
+        watcher = Watcher(port.path, ledger, events.append)
+        watcher.start()
+        try:
+            wait_for(lambda: port.acked == 102, lambda: port.acked)
+            port.slots[:] = home.slots[KITCHEN] + forged
+            wait_for(lambda: strangers(home), lambda: events[-12:])
+        finally:
+            watcher.stop()
+            watcher.join(60)
+    assert [event.text for event in events if event.kind == "note" and "a stranger" in event.text], events
+
+
 def seal_epochs(board, slots, counts, first_epoch=0, boot=5):
     """Records behind others, so many under each next key."""
     made, seq, prev = [], record.read_body(slots[-1][:40])[0], slots[-1][40:52]

@@ -164,17 +164,23 @@ class Watcher(threading.Thread):
                 missed = link.missed_lines
                 self._report(sync.catch_up())
             elif now_s - received_s > SILENCE_S:
-                sync.refresh_hello()
+                self._look_again(sync)
                 received_s = now_s
             if now_s - seen_s > SEEN_S and now_s - received_s < SILENCE_S:
                 sync.mark_seen()
                 seen_s = now_s
             if now_s - refreshed_s > REFRESH_S or abs(_clock_lead_ms() - lead_ms) > CLOCK_STEP_MS:
                 lead_ms = _clock_lead_ms()
-                sync.refresh_hello()
+                self._look_again(sync)
                 sync.set_clock()
                 sync.anchor()
                 refreshed_s = now_s
+
+    def _look_again(self, sync: Sync) -> None:
+        was_judged = sync.judged
+        sync.refresh_hello()
+        if was_judged and not sync.judged:  # another device or journal, of whose start nothing was heard
+            self._report(sync.catch_up())
 
     def _begin(self, link: SharedLink, sync: Sync) -> None:
         link.telemetry = None  # of the start before
