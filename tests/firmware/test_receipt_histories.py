@@ -188,11 +188,14 @@ def check(seed: int) -> int | None:
         records = sorted(bench.records(), key=lambda entry: entry.seq)
         assert [entry.seq for entry in records] == list(range(1, len(records) + 1)), (seed, history.script)
         total = live_time(live_bounds(records))
-        assert reviewed(bench.hello()["board"], records) == total, (seed, history.script)
+        shown = reviewed(bench.hello()["board"], records)
         copper = copper_ms(bench.board)
         known = (seed, total, copper, history.script, [entry[:5] + entry[12:14] for entry in records if entry.seq > 2])
         assert total.least_ms <= copper, known
         assert total.most_ms is None or copper <= total.most_ms, known
+        # Where a start's time is in doubt, some of it may lie outside any range.
+        assert shown.most_ms == total.most_ms, known
+        assert shown.least_ms <= total.least_ms, known
         return None if total.most_ms is None else total.most_ms - total.least_ms
 
 
