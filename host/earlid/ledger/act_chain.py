@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 from earlid.ledger import acts
 from earlid.ledger.acts import Act
 
-PERMANENT = ("begin", "restored", "purge")  # no purge may take their bodies out
-
 
 class Signed(NamedTuple):
     """An act as far as its signature is concerned."""
