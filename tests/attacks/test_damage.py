@@ -23,7 +23,7 @@ from lid import record
 BOARD, OTHER = "00112233aabbccdd", "ffeeddcc00112233"
 T = 1_795_000_000_000
 PAGE = 4096
-CHUNKS, TRIALS = 10, 32
+CHUNKS, EVERY_TIME, TRIALS = 20, 5, 32  # 160 damages each time, 640 under `make soak`
 TABLES = ("meta", "boards", "records", "clock_points", "anchors", "labels", "purges", "notes", "boots", "tallies", "acts")
 VALUES = (
     "NULL", "'text'", "x'00ff'", "1.5", "9223372036854775807", "-9223372036854775808", "1e300", "CAST(x'eda080' AS TEXT)",
@@ -127,7 +127,7 @@ def verbs(folder):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("chunk", [pytest.param(i, marks=[pytest.mark.soak][: i >= EVERY_TIME]) for i in range(CHUNKS)])
 def test_no_damage_ends_in_a_traceback_or_is_judged_intact(whole, tmp_path, capsys, chunk):
     assert main(["export", "-o", str(tmp_path / "good.jsonl"), "--ledger", str(whole)]) == 0
     for trial in range(TRIALS):
