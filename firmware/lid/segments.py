@@ -29,10 +29,27 @@ _KEPT = const(20)  # full segments kept: 20,120 records, less a slot a start
 _FILE_BYTES = const(65432)  # less 26 list pointers of littlefs
 _PATH = "/journal"
 _EEXIST = const(17)
+_ERASED = b"\xff" * SLOT_BYTES
 
 
 class FlashError(Exception):
     pass
+
+
+def _signature(segment_id, index):
+    header = struct.pack("<4sIH18x", _MAGIC, segment_id, index)
+    return header + struct.pack("<I", binascii.crc32(header) & 0xFFFFFFFF)
+
+
+def _differences(data, wanted):
+    # Bytes that differ, counted up to two.
+    count = 0
+    for i in range(len(wanted)):
+        if data[i] != wanted[i]:
+            count += 1
+            if count == 2:
+                break
+    return count
 
 
 class Segments:
@@ -82,11 +99,22 @@ class Segments:
             # One that was just made has to be perfect; of one in use, a block whose signature is gone is lost and no other.
             if segment_id in blocks and (segment_id != made or min(blocks[segment_id]) >= 0):
                 self._blocks[segment_id] = blocks[segment_id]
+                for index in range(_BLOCKS):
+                    if blocks[segment_id][index] == -1:
+                        blocks[segment_id][index] = self._find_damaged(_signature(segment_id, index), header)
             else:
                 unfinished.add(segment_id)
         for segment_id in unfinished:  # never used
             os.remove("%s/%08d" % (_PATH, segment_id))
         self.ids = sorted(self._blocks)
+
+    def _find_damaged(self, signature, header):
+        # The block with all of a signature but one byte, in which a bit went bad; else -1. Two signatures differ in more.
+        for block in range(self._flash.block_count):
+            self._flash.read(block, _SIGNATURE_AT, header)
+            if _differences(header, signature) == 1:
+                return block
+        return -1
 
     def find_end(self):
         # Called once at start. Anywhere a slot may have stayed erased although it was programmed: the end is behind the last
@@ -108,10 +136,11 @@ class Segments:
         return False
 
     def _end(self):
-        for slot in range(SLOTS - 1, 0, -1):
-            if slot != _KEY_SLOT_2 and min(self.read(self.current, slot)) < 255:
+        # One byte alone that is not erased is a bit that went bad, far behind the end perhaps: all in between stays to be used.
+        for slot in range(SLOTS - 1, -1, -1):
+            if slot != _KEY_SLOT_2 and min(self.read(self.current, slot)) < 255 and _differences(self._slot, _ERASED) > 1:
                 return slot + 1
-        return 1 if min(self.read(self.current, 0)) < 255 else 0
+        return 0
 
     def read(self, index, slot):
         # The slot's 64 bytes, in a buffer that the next read overwrites; zeros when its block is lost.
@@ -233,8 +262,6 @@ class Segments:
         while rest:
             pointers += 4
             rest = 0 if rest & 1 else rest >> 1
-        header = struct.pack("<4sIH18x", _MAGIC, segment_id, index)
-        file.write(b"\xff" * (_SIGNATURE_AT - pointers) + header + struct.pack("<I", binascii.crc32(header) & 0xFFFFFFFF))
-        erased = b"\xff" * SLOT_BYTES
+        file.write(b"\xff" * (_SIGNATURE_AT - pointers) + _signature(segment_id, index))
         for _ in range(_SLOTS_A_BLOCK):
-            file.write(erased)
+            file.write(_ERASED)

@@ -94,6 +94,13 @@ def test_bad_flash_and_power_cuts_lose_nothing_durable(fault, seed):
     check_fault(fault, seed, 1, 310)
 
 
+@pytest.mark.parametrize(("seed", "run"), [(84482031, 469), (708116473, 1611), (73837800, 3343), (540223164, 5241)])
+def test_bit_that_went_bad_in_a_signature_or_behind_the_end_costs_no_other_record(seed, run):
+    """In the first it lies far behind the newest record, in the others in the signature of a block of records."""
+    done, report = run_script(seed, "stuck", run, run)
+    assert done.returncode == 0, report
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("fault", FAULTS)

@@ -210,6 +210,10 @@ def test_receipts_hold_the_copper_over_random_histories(seed):
     check_all(range(seed, seed + 16))
 
 
+def test_receipt_holds_the_copper_where_the_switch_is_thrown_just_before_a_reset():
+    check(284787024)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(20))
 def test_receipts_hold_the_copper_over_2000_random_histories(part, seed):

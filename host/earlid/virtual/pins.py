@@ -77,11 +77,9 @@ class Pins:
                 self.update_inputs()
         circuit = self.circuit
         changes = circuit.changes + circuit.sentinel.changes + circuit.guarded.changes
-        key, steady_us = self._adc_key
-        if key != changes or now_us < steady_us:
-            if key != changes:
-                # once more after all has settled, then no more
-                self._adc_key = (changes, circuit.settled_us() + 100_000)
+        key, read_us = self._adc_key
+        if key != changes or read_us < circuit.settled_us():  # once more after all has settled, then no more
+            self._adc_key = (changes, now_us)
             sentinel, guarded, arm, mute = circuit.adc_mv(now_us)
             readings = [0, 0, sentinel, guarded, arm, 0, 0, mute]
             for pin, level in self.stuck.items():
