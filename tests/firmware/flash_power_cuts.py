@@ -198,7 +198,7 @@ def run_until_cut(nor, appended, state, count, where):
         scripted_hour(start(nor), appended, state, count)
         return False
     except (PowerCut, OSError, segments.FlashError):
-        assert nor.dead, (where, "failed without a cut")
+        assert nor.dead or state.get("may_stop"), (where, "failed without a cut")
         return True
 
 
@@ -222,11 +222,13 @@ def check_restart(journal, appended, state, where):
     for seq, slot in appended:
         if oldest <= seq <= newest and journal.find(seq) != slot:
             gone.append(seq)
-            assert journal.find(seq) is None, (where, "another record", seq)
+            # Of a newest record that a bad bit took, the number is given anew.
+            assert spared or journal.find(seq) is None, (where, "another record", seq)
     assert len(gone) <= spared, (where, "acknowledged record gone", gone)
     counted = lost_ranges(journal, newest) if oldest > state["oldest"] else []
-    for seq in range(max(state["oldest"], state["acked"] + 1), oldest):
-        assert any(first <= seq < first + count for count, first in counted), (where, "gone and not counted", seq)
+    unread = range(max(state["oldest"], state["acked"] + 1), oldest)
+    uncounted = [seq for seq in unread if not any(first <= seq < first + count for count, first in counted)]
+    assert len(uncounted) <= spared, (where, "gone and not counted", uncounted)
     # The acknowledgement is kept at times only: an older one makes the host's copy come twice, never not at all.
     assert journal.acked <= max(state["acked"], state["asked"]), (where, "acknowledged what nobody did")
     assert journal.acked >= state["acked"], (where, "acknowledgement gone")
@@ -297,6 +299,8 @@ def run_fault(base, before, blocks, fault):
         at = choose(blocks) * BLOCK + random.randrange(BLOCK)
         stuck = at, (1 << random.getrandbits(3), random.getrandbits(1) * 255)
         state["spared"] = 1
+        # littlefs has pointers there, and no checksum over them: it makes no more room then, and the board stops, closed.
+        state["may_stop"] = at % BLOCK < 20
         late = random.getrandbits(1)
         if not late:
             cells.stuck[at] = stuck[1]
