@@ -22,6 +22,7 @@ from earlid.ledger.wall_clock import may_lie_in
 LABELABLE = ("open", "near-miss")
 _EXPOSURE_EVENTS = frozenset(exposure.EVENTS)
 _LASTING = (exposure.OPEN, exposure.LIVE)
+DOUBTFUL_MS = 60_000  # a time that may be off by so much is doubtful: it stands first, and counts as a maybe
 MARGIN_MS = 2 * 3_600_000  # the rest of an exposure is looked for this far outside a range: a mark comes every hour
 _EVENT_CODES = {name: code for code, name in enumerate(record.EVENTS)}
 _REASON_CODES = {name: code for code, name in enumerate(record.REASONS)}
@@ -201,7 +202,8 @@ def _bounded(
 
 def _openings_of(board: KnownBoard, entries_of: Sequence[Entry], newest_boot: int) -> list[Opening]:
     last = entries_of[-1]
-    seen_ms = max(0, board.last_seen_ms - last.wall_ms) + last.ms
+    # Where the board's time is in doubt, so is how long after its last record it was last seen: then nothing bounds what lasts.
+    seen_ms = None if last.unc_ms >= DOUBTFUL_MS else max(0, board.last_seen_ms - last.wall_ms) + last.ms
     at = {(entry.boot, entry.seq): entry for entry in entries_of}
     found = []
     for bounds in exposure.live_bounds(entries_of, seen_ms, newest_boot):

@@ -19,7 +19,7 @@ from earlid.ledger.check import Question, to_check
 from earlid.ledger.exposure import LIVE, Bounds, sum_bounds
 from earlid.ledger.gaps import Gap, find_gaps
 from earlid.ledger.lid_state import Lid, lid_states
-from earlid.ledger.queries import Entry, Opening, RecordTotals
+from earlid.ledger.queries import DOUBTFUL_MS, Entry, Opening, RecordTotals
 from earlid.ledger.reader import Reader
 from earlid.ledger.time_format import day_start_ms, days_between, iso_text, local_day
 from earlid.ledger.wall_clock import may_lie_in
@@ -29,9 +29,6 @@ BAR_CELLS = 96  # a quarter of an hour each
 MARKS = (("false", "x"), ("live", "L"), ("fault", "!"), ("word", "W"), ("button", "B"), ("near-miss", "n"), ("boot", "|"))
 QUIET = "·"
 COUNTED_EVENTS = ("open", "near-miss", "boot", "fault")  # what days count; the rest is only listed
-
-
-DOUBTFUL_MS = 60_000  # a time that may be off by so much is doubtful: it stands first, and counts as a maybe
 
 
 def is_doubtful(unc_ms: int) -> bool:
