@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, settings
 # Properties try the same examples every day, however slow the machine; a soak asks for new ones.
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+REAL_TIME_ATTACKS = {"test_collector.py", "test_identity.py", "test_outputs.py"}
 IN_REAL_TIME = {"board", "calibrate", "collect", "demo", "evaluate", "flash", "page", "virtual"}
 
 
@@ -28,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.pluginmanager.hasplugin("rerunfailures"):
         return
     for item in items:
-        if item.path.parent.name in IN_REAL_TIME:
+        if item.path.parent.name in IN_REAL_TIME or (item.path.parent.name == "attacks" and item.path.name in REAL_TIME_ATTACKS):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
 
 
@@ -53,6 +55,16 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
         monkeypatch.setenv("EARLID_RUNTIME", folder)
         yield Path(folder)
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Europe/Berlin: a time zone with daylight saving."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture(autouse=True)

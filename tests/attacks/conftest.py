@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -78,13 +77,8 @@ def openings(board: str, key: bytes, day: str, *, boot: int = 1, first: int = 1,
 
 
 @pytest.fixture(autouse=True)
-def berlin(monkeypatch):
-    """A zone with daylight saving."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def zone(berlin: None) -> None:
+    """Every attack happens in Berlin."""
 
 
 @pytest.fixture

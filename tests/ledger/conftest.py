@@ -8,23 +8,12 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 BOARD = "00112233aabbccdd"
-
-
-@pytest.fixture
-def berlin(monkeypatch):
-    """Europe/Berlin: a time zone with daylight saving."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.fixture
