@@ -113,6 +113,7 @@ STRIPS = (  # references, column, row, step
     ("R25 LED2 BZ1 SW2", 1, 14, 4),
     (CHANNEL.format(1), 1, 21, 2), (RAIL.format(1), 36, 21, 2),
     (CHANNEL.format(2), 1, 29, 2), (RAIL.format(2), 36, 29, 2),
+    ("C108", 4, 23, 2), ("C208", 4, 31, 2),
     ("Q202 C207 R218 R219 D207", 49, 14, 2),
 )  # fmt: skip
 RELAYS = {"K1": (24, 15), "K2": (39, 15)}

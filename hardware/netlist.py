@@ -27,6 +27,7 @@ def dead_man(board: Netlist, n: int) -> None:
 
     r(1, "10k", f"PUMP{n}", GND)
     r(2, "1k", f"PUMP{n}", f"DRIVE{n}")
+    c(8, "1u", f"DRIVE{n}", GND, note=f"film: with R{h + 2} the upper limit of the rate")
     c(1, "470n", f"DRIVE{n}", f"POWA{n}", note="film")
     d(1, "BAT42", GND, f"POWA{n}")
     d(2, "BAT42", f"POWA{n}", f"POWER{n}")

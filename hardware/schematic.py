@@ -125,6 +125,10 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     s.net((drain[0], top), "VCOIL (no capacitor here: rule)", "top")
     y2 = y - 5.0
     s.line((x + 3.2, y), (x + 3.2, y2))
+    s.dot((x + 3.2, y - 2.9))
+    s.line((x + 3.2, y - 2.9), (x + 1.6, y - 2.9))
+    s.two(elm.Capacitor, "C108", (x + 1.6, y - 2.9), (x + 1.6, y2), "top")
+    s.ground((x + 1.6, y2))
     s.two(elm.Capacitor, "C103", (x + 3.2, y2), (x + 5.6, y2))
     s.dot((x + 5.6, y2))
     s.two(elm.Diode, "D103", (x + 5.6, y2 - 2.2), (x + 5.6, y2), "bottom")
