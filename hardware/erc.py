@@ -138,6 +138,17 @@ def rails_are_held_down(board: Netlist) -> Iterator[str]:
             yield f"{rail} has {clamps} of two clamps to ground"
 
 
+def clocks_are_held(board: Netlist) -> Iterator[str]:
+    """Every clock of a microphone has a diode to its rail: with the rail clamped it cannot feed a microphone past its pin."""
+    outputs = {net for net, role in board.gpio.values() if role == "i2s_out"}
+    for mic in (p for p in board.parts if p.kind == "MIC"):
+        for pin in ("SD", "WS", "SCK"):
+            line = mic.pins[pin]
+            driven = any(p.kind == "R" and line in p.nets and outputs & set(p.nets) for p in board.parts)
+            if driven and not any(p.kind == "D" and p.pins == {"A": line, "K": mic.pins["VDD"]} for p in board.parts):
+                yield f"{line} has no diode to {mic.pins['VDD']}"
+
+
 def gate_has_one_source(board: Netlist) -> Iterator[str]:
     """The relay's transistor gets its gate charge from the power pump alone; the comparator can only take it away."""
     for n in range(1, board.channels + 1):
@@ -199,8 +210,8 @@ def power_ratings(board: Netlist) -> Iterator[str]:
 
 
 RULES: list[Callable[[Netlist], Iterator[str]]] = [
-    connected, gpio_roles, senses_cannot_drive, coil_supply, rails_break_twice, rails_are_held_down, gate_has_one_source,
-    pump_is_ac_coupled, coils_have_flyback, power_ratings,
+    connected, gpio_roles, senses_cannot_drive, coil_supply, rails_break_twice, rails_are_held_down, clocks_are_held,
+    gate_has_one_source, pump_is_ac_coupled, coils_have_flyback, power_ratings,
 ]  # fmt: skip
 
 

@@ -94,12 +94,17 @@ def veto(board: Netlist, channels: int) -> None:
 
 
 def sentinel(board: Netlist) -> None:
-    """Rail 1: the board's own microphone, with resistors in every line that could feed it."""
+    """Rail 1: the board's own microphone, with resistors in every line that could feed it.
+
+    The diodes hold its clocks down to a clamped rail: a microphone whose supply wire is open is not fed by its clocks.
+    """
     recipes.rail_3v3(board, 1)
     board.add("MIC1", "MIC", "INMP441", ["RAIL1", GND, "MSD", "MWS", "MSCK", GND], "sentinel")
     for ref, a, b in (("R21", "SCK", "MSCK"), ("R22", "WS", "MWS"), ("R23", "SD", "MSD")):
         board.add(ref, "R", "1k", [a, b], "sentinel")
     board.add("R24", "R", "100k", ["SD", GND], "sentinel")
+    board.add("D21", "D", "BAT42", ["MSCK", "RAIL1"], "sentinel")
+    board.add("D22", "D", "BAT42", ["MWS", "RAIL1"], "sentinel")
 
 
 def controls(board: Netlist) -> None:

@@ -304,6 +304,10 @@ def microphone(s: Sheet, x: float, y: float) -> None:
         s.line((x, yy), (x + 1.6, yy))
         s.net((x, yy), label, "left")
         s.note((x + 5.1, yy), pin)
+    for ref, clock, yy in (("D21", "SCK", y - 1.4), ("D22", "WS", y - 2.9)):
+        s.net((x + 9.4, yy), f"MIC1 {clock}", "left")
+        s.two(elm.Schottky, ref, (x + 9.4, yy), (x + 11.6, yy))
+        s.net((x + 11.6, yy), "RAIL1")
     s.dot((x + 0.8, y - 2.2))
     s.two(elm.Resistor, "R24", (x + 0.8, y - 2.2), (x + 0.8, y - 4.4), "bottom")
     s.ground((x + 0.8, y - 4.4))

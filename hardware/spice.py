@@ -14,7 +14,7 @@ import numpy as np
 
 from hardware.corners import Corner
 from hardware.models import LINES, cards
-from hardware.parts import Netlist, Part
+from hardware.parts import Netlist
 from hardware.recipes import RECIPES
 
 OPEN_OHM = 1e9
@@ -28,19 +28,26 @@ class SimulatorError(RuntimeError):
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind`: 'open' (part, pin), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor), 'weld' (relay)."""
+    """`kind`: 'open' (part, pin), 'wire' (net, wire), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor),
+    'weld' (relay).
+
+    An open wire cuts `pins` off the rest of its net; an open joint cuts off that one pin. The DevKit is A1, its pins are nets.
+    """
 
     kind: str
     a: str = ""
     b: str = ""
     c: str = ""
     factor: float = 1.0
+    pins: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
         match self.kind:
             case "open":
                 return f"{self.a} {self.b} open"
+            case "wire":
+                return f"{self.a} wire {self.b} open"
             case "short":
                 return f"{self.a} {self.b}-{self.c} shorted"
             case "bridge":
@@ -76,45 +83,65 @@ def _pwl(points: list[tuple[float, float]]) -> str:
     return "pwl(" + " ".join(f"{t:.7g} {v:.5g}" for t, v in points) + ")"
 
 
-def _part_nodes(part: Part, faults: tuple[Fault, ...], extra: list[str]) -> list[str]:
-    nodes = []
-    for pin, net in part.pins.items():
-        own = f"{part.ref.lower()}_{pin.lower().replace('+', 'p').replace('-', 'm')}"
-        node = _node(net) if net else f"x_{own}"
-        opened = any(f.kind == "open" and f.a == part.ref and f.b == pin for f in faults)
-        if opened:
-            node = f"o_{own}"
-        if opened or not net:
-            extra.append(f"r{node} {node} 0 {OPEN_OHM:g}")
-        nodes.append(node)
-    return nodes
+class Nodes:
+    """The SPICE node of every pin: its net's, or a node of its own beyond an open wire or joint."""
+
+    def __init__(self, board: Netlist, faults: tuple[Fault, ...]) -> None:
+        self.nets = {(part.ref, pin): net for part in board.parts for pin, net in part.pins.items()}
+        self.floating: list[str] = []
+        self._cut: dict[tuple[str, str], str] = {}
+        for number, fault in enumerate(faults):
+            if fault.kind in ("open", "wire"):
+                node = f"o{number}_{fault.a.lower()}"
+                self._cut |= dict.fromkeys(fault.pins or ((fault.a, fault.b),), node)
+                self.floating.append(node)
+
+    def of(self, ref: str, pin: str) -> str:
+        """Of a part's pin, or of the DevKit's ('A1', net)."""
+        if (ref, pin) in self._cut:
+            return self._cut[ref, pin]
+        net = pin if ref == "A1" else self.nets[ref, pin]
+        if net:
+            return _node(net)
+        own = f"x_{ref.lower()}_{pin.lower().replace('+', 'p').replace('-', 'm')}"
+        self.floating.append(own)
+        return own
+
+    def named(self, name: str) -> str:
+        """Of a name to be saved: a net, or 'MIC1.VDD' for a pin's own node."""
+        ref, dot, pin = name.partition(".")
+        return self.of(ref, pin) if dot else _node(name)
 
 
-def _signals(board: Netlist, corner: Corner, stimulus: Stimulus) -> list[str]:
+def _signals(board: Netlist, corner: Corner, stimulus: Stimulus, nodes: Nodes) -> list[str]:
     env = corner.env
     lines = []
     for net, name in (("V5", "v5"), ("V3V3", "v33")):
         shape = [(t, v * env[name]) for t, v in stimulus.points.get(name, [(0.0, 1.0)])]
         ohm = 0.2 if net == "V5" else 0.1
-        lines += [f"v{name} s_{name} 0 {_pwl(shape)}", f"rs{name} s_{name} {_node(net)} {ohm}", f"rl{name} {_node(net)} 0 47"]
+        pin = nodes.of("A1", net)
+        lines += [f"v{name} s_{name} 0 {_pwl(shape)}", f"rs{name} s_{name} {pin} {ohm}", f"rl{name} {pin} 0 47"]
     for net in ("VBUS", "LINE"):
         if net in board.supplies:
             recipe = RECIPES[board.recipe]
             scale = env["v5"] / 5.0 if net == "VBUS" else 1.0
-            lines += [f"v{net} s_{net} 0 {recipe.source_v * scale:.5g}", f"r{net} s_{net} {_node(net)} {recipe.source_ohm:g}"]
+            pin = nodes.of("A1", net)
+            lines += [f"v{net} s_{net} 0 {recipe.source_v * scale:.5g}", f"r{net} s_{net} {pin} {recipe.source_ohm:g}"]
     for net, name in GPIO_NETS.items():
         if not any(net == used for used, _role in board.gpio.values()):
             continue
+        pin = nodes.of("A1", net)
         lines.append(f"vc{name} c_{name} 0 {_pwl(stimulus.points.get(name, [(0.0, 0.0)]))}")
-        lines.append(f"b{name} g_{name} 0 v=v(c_{name})*v({_node('V3V3')})")
+        lines.append(f"b{name} g_{name} 0 v=v(c_{name})*v({nodes.of('A1', 'V3V3')})")
         if name.startswith("pump"):
             floating = stimulus.points.get("float" + name[-1], [(0.0, 0.0)])
             lines.append(f"vf{name} f_{name} 0 {_pwl([(t, 1.0 - v) for t, v in floating])}")
-            lines += [f"rg{name} g_{name} h_{name} {env['gpio_ohm']:.4g}", f"sg{name} h_{name} {_node(net)} f_{name} 0 con"]
+            lines += [f"rg{name} g_{name} h_{name} {env['gpio_ohm']:.4g}", f"sg{name} h_{name} {pin} f_{name} 0 con"]
         else:
-            lines.append(f"rg{name} g_{name} {_node(net)} {env['gpio_ohm']:.4g}")
+            lines.append(f"rg{name} g_{name} {pin} {env['gpio_ohm']:.4g}")
     for net, _role in board.gpio.values():
-        lines += [f"desd{net} {_node(net)} {_node('V3V3')} desd", f"desg{net} 0 {_node(net)} desd"]
+        pin = nodes.of("A1", net)
+        lines += [f"desd{net} {pin} {nodes.of('A1', 'V3V3')} desd", f"desg{net} 0 {pin} desd"]
     for pole in "abc"[: board.channels + 1]:
         for side, rest in (("arm", 1.0), ("mute", 0.0)):
             lines.append(f"v{side}{pole} sw_{side}_{pole} 0 {_pwl(stimulus.points.get(f'{side}_{pole}', [(0.0, rest)]))}")
@@ -145,23 +172,29 @@ OPTIONS = (  # tried in this order, should a run stop early: switches that bounc
 )
 
 
+def _vector(name: str, nodes: Nodes) -> str:
+    """ngspice's name of what is saved; '' for ground."""
+    if name.startswith("i:"):
+        return f"i(v{name[2:].lower()}i)"
+    return "" if nodes.named(name) == "0" else f"v({nodes.named(name)})"
+
+
 def deck(
     board: Netlist, corner: Corner, stimulus: Stimulus, save: list[str], faults: tuple[Fault, ...] = (), options: str = OPTIONS[0]
 ) -> str:
-    """The text of a deck; `save` names nets, or 'i:K1' for a coil's current."""
+    """The text of a deck; `save` names nets, 'MIC1.VDD' for a pin's own node or 'i:K1' for a coil's current."""
     for fault in faults:
         if fault.kind == "scale":
             scale = {**corner.scale, fault.a: corner.scale.get(fault.a, 1.0) * fault.factor}
             corner = Corner(corner.name, corner.env, scale)
     lines = [f"* {board.name} {corner.name} {stimulus.name}", *cards(corner)]
-    extra: list[str] = []
+    node = Nodes(board, faults)
     for part in board.parts:
-        nodes = _part_nodes(part, faults, extra)
-        lines += LINES[part.kind](part, nodes, corner)
+        own = [node.of(part.ref, pin) for pin in part.pins]
+        lines += LINES[part.kind](part, own, corner)
         for number, fault in enumerate(faults):
             if fault.kind == "short" and fault.a == part.ref:
-                pins = list(part.pins)
-                a, b = nodes[pins.index(fault.b)], nodes[pins.index(fault.c)]
+                a, b = node.of(part.ref, fault.b), node.of(part.ref, fault.c)
                 if a != b:
                     lines.append(f"rshort{number} {a} {b} {BRIDGE_OHM}")
     for number, fault in enumerate(faults):
@@ -169,12 +202,13 @@ def deck(
             lines.append(f"rweld{number} {fault.a.lower()}one {fault.a.lower()}t 1")
         if fault.kind == "bridge":
             lines.append(f"rbridge{number} {_node(fault.a)} {_node(fault.b)} {BRIDGE_OHM}")
-    vectors = [f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})" for name in save]
-    lines += [*extra, *_signals(board, corner, stimulus), *_load(board)]
+    vectors = [_vector(name, node) for name in save]
+    lines += [*_signals(board, corner, stimulus, node), *_load(board)]
+    lines += [f"r{name} {name} 0 {OPEN_OHM:g}" for name in dict.fromkeys(node.floating)]
     lines += [
         f".temp {corner.env['temp_c']:.4g}",
         f".options {options}",
-        f".save {' '.join(vectors)}",
+        f".save {' '.join(vector for vector in vectors if vector)}",
         f".tran {stimulus.step_s:g} {stimulus.end_s:g} 0 {stimulus.step_s:g} uic",
         ".end",
     ]
@@ -218,10 +252,11 @@ def simulate(
         vectors, complaint = _run(deck(board, corner, stimulus, save, faults, options))
         reached = float(vectors["time"][-1]) if "time" in vectors and len(vectors["time"]) else 0.0
         if reached >= stimulus.end_s * 0.9999:
-            found = {"t": vectors["time"]}
+            found, nodes = {"t": vectors["time"]}, Nodes(board, faults)
             for name in save:
-                vector = f"i(v{name[2:].lower()}i)" if name.startswith("i:") else f"v({_node(name)})"
-                found[name] = vectors[vector] if vector in vectors else vectors[vector[2:-1]]
+                vector = _vector(name, nodes)
+                bare = vectors.get(vector[2:-1], np.zeros_like(found["t"])) if vector else np.zeros_like(found["t"])
+                found[name] = vectors.get(vector, bare)
             return found
     named = ", ".join(fault.name for fault in faults)
     raise SimulatorError(

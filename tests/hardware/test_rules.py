@@ -57,6 +57,7 @@ MISTAKES = [
     ("rails_break_twice", lambda: plus("D99", "D", "1N4148", "SCK", "RAIL1"), "from SCK"),
     ("rails_are_held_down", lambda: without(build(), "R114"), "no bleeder"),
     ("rails_are_held_down", lambda: without(build(), "R212"), "1 of two clamps"),
+    ("clocks_are_held", lambda: without(build(), "D22"), "MWS has no diode"),
     ("gate_has_one_source", lambda: plus("R99", "R", "100k", "GATE1", "V3V3"), "R99 joins GATE1"),
     ("gate_has_one_source", lambda: plus("R99", "R", "1M", "POWER1", "V3V3"), "feeds the power tank"),
     ("pump_is_ac_coupled", lambda: plus("R99", "R", "1M", "DRIVE1", "RATEA1"), "direct path"),
