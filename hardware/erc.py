@@ -139,14 +139,15 @@ def rails_are_held_down(board: Netlist) -> Iterator[str]:
 
 
 def clocks_are_held(board: Netlist) -> Iterator[str]:
-    """Every clock of a microphone has a diode to its rail: with the rail clamped it cannot feed a microphone past its pin."""
+    """Every clock of a microphone has a diode and a resistor to its rail: clamped, it cannot feed past an open supply pin."""
     outputs = {net for net, role in board.gpio.values() if role == "i2s_out"}
     for mic in (p for p in board.parts if p.kind == "MIC"):
         for pin in ("SD", "WS", "SCK"):
             line = mic.pins[pin]
             driven = any(p.kind == "R" and line in p.nets and outputs & set(p.nets) for p in board.parts)
-            if driven and not any(p.kind == "D" and p.pins == {"A": line, "K": mic.pins["VDD"]} for p in board.parts):
-                yield f"{line} has no diode to {mic.pins['VDD']}"
+            ends = {p.pins["K"] for p in board.parts if p.kind == "D" and p.pins["A"] == line}
+            if driven and not any(p.kind == "R" and set(p.nets) & ends and mic.pins["VDD"] in p.nets for p in board.parts):
+                yield f"{line} has no diode and resistor to {mic.pins['VDD']}"
 
 
 def gate_has_one_source(board: Netlist) -> Iterator[str]:

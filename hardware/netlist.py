@@ -103,8 +103,9 @@ def sentinel(board: Netlist) -> None:
     for ref, a, b in (("R21", "SCK", "MSCK"), ("R22", "WS", "MWS"), ("R23", "SD", "MSD")):
         board.add(ref, "R", "1k", [a, b], "sentinel")
     board.add("R24", "R", "100k", ["SD", GND], "sentinel")
-    board.add("D21", "D", "BAT42", ["MSCK", "RAIL1"], "sentinel")
-    board.add("D22", "D", "BAT42", ["MWS", "RAIL1"], "sentinel")
+    board.add("D21", "D", "BAT42", ["MSCK", "HOLD"], "sentinel")
+    board.add("D22", "D", "BAT42", ["MWS", "HOLD"], "sentinel")
+    board.add("R26", "R", "68R", ["HOLD", "RAIL1"], "sentinel", note="5 V on a clock line leaves the rail in MUTE under 0.3 V")
 
 
 def controls(board: Netlist) -> None:

@@ -306,8 +306,11 @@ def microphone(s: Sheet, x: float, y: float) -> None:
         s.note((x + 5.1, yy), pin)
     for ref, clock, yy in (("D21", "SCK", y - 1.4), ("D22", "WS", y - 2.9)):
         s.net((x + 9.4, yy), f"MIC1 {clock}", "left")
-        s.two(elm.Schottky, ref, (x + 9.4, yy), (x + 11.6, yy))
-        s.net((x + 11.6, yy), "RAIL1")
+        s.two(elm.Schottky, ref, (x + 9.4, yy), (x + 11.4, yy))
+    s.line((x + 11.4, y - 2.9), (x + 11.4, y - 1.4))
+    s.dot((x + 11.4, y - 1.4))
+    s.two(elm.Resistor, "R26", (x + 11.4, y - 1.4), (x + 13.2, y - 1.4))
+    s.net((x + 13.2, y - 1.4), "RAIL1", "bottom")
     s.dot((x + 0.8, y - 2.2))
     s.two(elm.Resistor, "R24", (x + 0.8, y - 2.2), (x + 0.8, y - 4.4), "bottom")
     s.ground((x + 0.8, y - 4.4))
@@ -395,5 +398,5 @@ def draw(board: Netlist) -> str:
     y -= 8.0
     s.note((-1.0, y + 2.6), f"{board.name}: drawn with the relays at rest and the lever in MUTE")
     microphone(s, 1.0, y)
-    controls(s, 16.0, y)
+    controls(s, 19.0, y)
     return s.svg()
