@@ -10,7 +10,7 @@ import re
 import uuid
 
 from hardware.bom import item
-from hardware.parts import PINS, Netlist, Part
+from hardware.parts import CABLE_SUPPLIES, PINS, Netlist, Part
 
 VERSION = 20211123
 LIBRARY_VERSION = 20211014
@@ -40,8 +40,9 @@ def _devkit_kind(board: Netlist) -> str:
 
 
 def devkit_pins(board: Netlist) -> list[tuple[str, str]]:
-    """(pin, net) of the DevKit and of every cable that brings a supply."""
-    return [(f"IO{n}", net) for n, (net, _role) in sorted(board.gpio.items())] + [(net, net) for net in board.supplies]
+    """(pin, net) of the DevKit."""
+    supplies = [net for net in board.supplies if net not in CABLE_SUPPLIES]
+    return [(f"IO{n}", net) for n, (net, _role) in sorted(board.gpio.items())] + [(net, net) for net in supplies]
 
 
 def _pin_at(index: int, count: int) -> tuple[float, float]:

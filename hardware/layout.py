@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from hardware.footprints import DEVKIT_LEFT, DEVKIT_RIGHT
 from hardware.parts import Netlist, Part
 
 COLUMNS, ROWS = 58, 34
 NEAR_HOLES = 2  # pads this close, along a row or a column, count as neighbours
-DEVKIT_LEFT = ("3V3", "EN", "36", "39", "34", "35", "32", "33", "25", "26", "27", "14", "12", "GND", "13", "9", "10", "11", "5V")
-DEVKIT_RIGHT = ("GND", "23", "22", "TX", "RX", "21", "GND", "19", "18", "5", "17", "16", "4", "0", "2", "15", "8", "7", "6")
 RELAY_X = {"CA": 0, "COM1": 3, "NC1": 5, "NO1": 7, "CB": 0, "COM2": 3, "NC2": 5, "NO2": 7}
 COLOURS = {
     "GND": "black", "V5": "red", "VARM": "red", "VBUS": "red", "V3V3": "orange", "VCOIL": "violet", "RAIL": "yellow",
@@ -117,6 +116,7 @@ STRIPS = (  # references, column, row, step
     ("Q202 C207 R218 R219 D207", 49, 14, 2),
 )  # fmt: skip
 RELAYS = {"K1": (24, 15), "K2": (39, 15)}
+J2 = (48, 34)
 
 
 def place(board: Netlist) -> list[Pad]:
@@ -128,6 +128,8 @@ def place(board: Netlist) -> list[Pad]:
     pads += _header(have["MIC1"], 22, 10, ["SCK", "WS", "SD", "LR", "GND", "VDD"])
     pads += _header(have["SW1"], 20, 13)
     pads += _dip8(have["U1"], 49, 9)
+    if "J2" in have:
+        pads += _header(have["J2"], *J2)
     for ref, (x, y) in RELAYS.items():
         if ref in have:
             pads += _relay(have[ref], x, y)

@@ -176,7 +176,13 @@ def nothing(p: Part, n: list[str], c: Corner) -> list[str]:
     return [f"r{p.ref} {n[0]} {n[1]} 1e9"]
 
 
+def connector(p: Part, n: list[str], c: Corner) -> list[str]:
+    """What hangs on it belongs to the deck's sources and load."""
+    return []
+
+
 LINES = {
     "R": resistor, "C": capacitor, "D": diode, "Z": zener, "LED": led, "NMOS": mosfet, "PMOS": mosfet, "PTC": ptc,
     "CMP": comparator, "RELAY": relay, "SW3": switch, "SW2": switch, "MIC": microphone, "BUTTON": nothing, "BUZZER": nothing,
+    "CONN2": connector, "CONN3": connector,
 }  # fmt: skip

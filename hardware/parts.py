@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 PRICE_DATE = "2026-11"
 
+CABLE_SUPPLIES = ("VBUS", "LINE")  # come in at J2, not at the DevKit
+
 # pins by kind, in the order a SPICE line, a KiCad symbol and the wiring diagram use
 PINS: dict[str, tuple[str, ...]] = {
     "R": ("1", "2"),
@@ -27,6 +29,8 @@ PINS: dict[str, tuple[str, ...]] = {
     "BUTTON": ("1", "2"),
     "BUZZER": ("1", "2"),
     "MIC": ("VDD", "GND", "SD", "WS", "SCK", "LR"),
+    "CONN2": ("1", "2"),
+    "CONN3": ("1", "2", "3"),
 }
 
 
@@ -97,6 +101,7 @@ CATALOGUE: dict[str, Item] = {
         "1.62 to 3.63 V, 2.5 mA at 3.3 V",
         "InvenSense DS-INMP441-00",
     ),
+    "screw terminal": Item("Phoenix Contact PT 1,5/2-5,0-H or /3-5,0-H", "any 5.0 mm screw terminal", 0.60, "13.5 A"),
     "button": Item("12 mm momentary push button", "any momentary contact", 0.50, "50 mA"),
     "buzzer": Item("active piezo buzzer 3 V", "passive piezo", 0.80, "10 mA"),
     "ESP32-DevKitC": Item("ESP32-DevKitC-32E", "any 38-pin ESP32-WROOM-32 board", 8.00, "5 V pin from USB"),
@@ -169,7 +174,7 @@ class Netlist:
         return next(part for part in self.parts if part.ref == ref)
 
     def nets(self) -> dict[str, list[tuple[str, str]]]:
-        """Net name -> [(ref, pin)], sorted; GPIOs and supplies count as pins of the DevKit A1."""
+        """Net name -> [(ref, pin)], sorted; GPIOs and the DevKit's supplies count as pins of A1, others come in at J2."""
         found: dict[str, list[tuple[str, str]]] = {}
         for part in self.parts:
             for pin, net in part.pins.items():
@@ -178,5 +183,6 @@ class Netlist:
         for number, (net, _role) in self.gpio.items():
             found.setdefault(net, []).append(("A1", f"IO{number}"))
         for net in self.supplies:
-            found.setdefault(net, []).append(("A1", net))
+            if net not in CABLE_SUPPLIES:
+                found.setdefault(net, []).append(("A1", net))
         return {net: sorted(found[net]) for net in sorted(found)}

@@ -24,6 +24,11 @@ def _live_light(board: Netlist, n: int, series: str) -> None:
     board.add(f"LED{h + 1}", "LED", "amber", [f"LIVEA{n}", GND], block)
 
 
+def _guarded_side(board: Netlist, *nets: str) -> None:
+    """J2, where the cut cable of the guarded microphone ends: ground is pin 1, or stands between the supply and the rail."""
+    board.add("J2", f"CONN{len(nets)}", "screw terminal", list(nets), "rail2")
+
+
 def rail_3v3(board: Netlist, n: int) -> None:
     """3.3 V out of the DevKit through 33 ohms: a digital microphone, up to 5 mA and 10 uF of its own."""
     h, block = n * 100, f"rail{n}"
@@ -32,6 +37,8 @@ def rail_3v3(board: Netlist, n: int) -> None:
     board.add(f"C{h + 5}", "C", "1u", [f"RAIL{n}", GND], block, note="ceramic or film")
     _sense(board, n, "47k", "100k")
     _live_light(board, n, "1k5")
+    if n == 2:
+        _guarded_side(board, GND, f"RAIL{n}")
 
 
 def rail_usb(board: Netlist, n: int) -> None:
@@ -48,6 +55,7 @@ def rail_usb(board: Netlist, n: int) -> None:
     board.add(f"R{h + 18}", "R", "100k", [f"SLOW{n}", GND], block)
     board.add(f"R{h + 19}", "R", "470R", [f"MICBUS{n}", GND], block)
     board.add(f"D{h + 7}", "D", "1N4148", [f"SLOW{n}", f"RAIL{n}"], block)
+    _guarded_side(board, "VBUS", GND, f"MICBUS{n}")
 
 
 def rail_electret(board: Netlist, n: int) -> None:
@@ -57,6 +65,7 @@ def rail_electret(board: Netlist, n: int) -> None:
     board.add(f"R{h + 13}", "R", "10R", ["LINE", f"SRC{n}"], block)
     board.add(f"R{h + 14}", "R", "100k", [f"RAIL{n}", GND], block)
     _sense(board, n, "470k", "1M")
+    _guarded_side(board, "LINE", GND, f"RAIL{n}")
 
 
 @dataclass(frozen=True)

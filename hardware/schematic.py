@@ -234,7 +234,7 @@ def rail_3v3(s: Sheet, x: float, y: float) -> None:
     contact_and_pole(s, x + 2.4, y, 1)
     r = x + 12.0
     s.line((r, y), (r + 14.4, y))
-    s.note((r + 0.3, y + 0.35), "RAIL1 (RAIL2)")
+    s.note((r + 0.3, y + 0.35), f"RAIL1 (RAIL2: {_terminal(s)})" if s.board.recipe == "digital" and "J2" in s.have else "RAIL1")
     for dx, kind, ref in ((2.4, elm.Resistor, "R114"), (5.2, elm.Capacitor, "C105")):
         s.dot((r + dx, y))
         s.two(kind, ref, (r + dx, y), (r + dx, y - 2.2), "bottom")
@@ -335,9 +335,16 @@ def controls(s: Sheet, x: float, y: float) -> None:
             s.ground((x + 2.4, yy))
 
 
+def _terminal(s: Sheet) -> str:
+    """Where the guarded microphone is connected: the last pin of J2, and its ground."""
+    pins = s.have["J2"].pins
+    s.used.add("J2")
+    return f"J2 {len(pins)}, ground J2 {next(pin for pin, net in pins.items() if net == 'GND')}"
+
+
 def usb(s: Sheet, x: float, y: float) -> None:
     s.title((x - 1, y + 1.6), "GUARDED RAIL, USB: VBUS through PTC, contact, pole, slow start; D+ and D- pass straight through")
-    s.net((x, y), "VBUS", "left")
+    s.net((x, y), "VBUS (J2 1)", "left")
     s.two(elm.Fuse, "F201", (x, y), (x + 2.4, y))
     contact_and_pole(s, x + 2.4, y, 2)
     r = x + 12.0
@@ -365,12 +372,12 @@ def usb(s: Sheet, x: float, y: float) -> None:
     s.dot((r + 24.4, y))
     s.two(elm.Resistor, "R219", (r + 24.4, y), (r + 24.4, y - 2.2), "bottom")
     s.ground((r + 24.4, y - 2.2))
-    s.net((r + 26.0, y), "MICBUS2: VBUS of\nthe microphone")
+    s.net((r + 26.0, y), f"MICBUS2: VBUS of\nthe microphone,\n{_terminal(s)}")
 
 
 def electret(s: Sheet, x: float, y: float) -> None:
     s.title((x - 1, y + 1.6), "GUARDED RAIL, ELECTRET: the biased line itself goes through contact and pole")
-    s.net((x, y), "LINE (host's\nmicrophone input)", "left")
+    s.net((x, y), "LINE (host's micro-\nphone input, J2 1)", "left")
     s.two(elm.Resistor, "R213", (x, y), (x + 2.4, y))
     contact_and_pole(s, x + 2.4, y, 2)
     r = x + 12.0
@@ -380,7 +387,7 @@ def electret(s: Sheet, x: float, y: float) -> None:
     s.ground((r + 2.6, y - 2.2))
     s.dot((r + 5.8, y))
     sense(s, r + 5.8, y, "R215", "R216", "C206", "GPIO35")
-    s.net((r + 11.6, y), "RAIL2: to the capsule")
+    s.net((r + 11.6, y), f"RAIL2: to the capsule,\n{_terminal(s)}")
 
 
 def draw(board: Netlist) -> str:
