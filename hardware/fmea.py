@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Failure modes by injection: the firmware's self-tests played on a faulty board, then MUTE thrown while it is open.
 
-What a test can see is what an ESP32 can read: a pin voltage below ADC_FLOOR_V counts as zero. A test counts only when the
+What a test can see is what the worst ESP32 reads without attenuation (earlid.virtual.adc). A test counts only when the
 firmware makes it (lid.selftest at boot, lid.health while it runs and at every closing, lid.inputs for the switch).
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
+from earlid.virtual.adc import CORNERS, DB_0, Adc
 
 from hardware import faults as fault_list
 from hardware import stimuli
@@ -25,15 +26,15 @@ from hardware.recipes import RECIPES
 from hardware.spice import COARSE, Fault, Stimulus, simulate
 
 LIVE_V = 0.3
-ADC_FLOOR_V = 0.15
-SCALE = 1.47  # the sentinel's divider
+CLAMP_V = 0.22  # of a closed rail whose clamps hold, with SCK and WS high
+WORST_ADCS = [Adc(scheme, end) for scheme, end in CORNERS]
 GOOD_V = 2.6  # 33 ohms, 10 mA and an ADC that may be 5 % off
 ARM_LATE_MS = 200.0
 DROP_MAX_MS = 250.0
 DROP_EARLY_MS, DROP_LATE_MS = 60.0, 220.0  # of a healthy board
 DRIFT, DRIFT_MS = (0.6, 1.4), 10.0  # against the board's own first drop time, as lid.selftest has it
-SENSE_HIGH_V, SENSE_LOW_V = 3.0, 1.0  # at the throw, before the 100k / 150k divider
-SENSE_SCALE = 1.0 / 0.6
+SENSE_HIGH_V, SENSE_LOW_V = 3.0, 1.0  # at the throw, before the 150k / 100k divider
+SENSE_SCALE = 2.5
 SAVE = ["RAIL1", "RAIL2", "SENSE1", "SENSE2", "ARMSENSE", "MUTESENSE"]
 
 # the self-test's calendar, in seconds
@@ -114,9 +115,9 @@ class Readout:
         return Readout(scale, {1: GOOD_V, 2: RECIPES[board.recipe].good_mv * 1e-3})
 
     def volts(self, w: Waves, n: int, start: float, end: float) -> float:
-        """What the firmware reads as rail n's highest voltage, at the source."""
-        pin = _most(w, f"SENSE{n}", start, end)
-        return pin * self.scale[n] if pin > ADC_FLOOR_V else 0.0
+        """The least that any ESP32 reads as rail n's highest voltage, at the source; up to about 1 V, all above reads as that."""
+        pin_mv = int(1e3 * _most(w, f"SENSE{n}", start, end))
+        return min(adc.reading_mv(DB_0, pin_mv) for adc in WORST_ADCS) * 1e-3 * self.scale[n]
 
 
 def _most(w: Waves, net: str, start: float, end: float) -> float:
@@ -164,7 +165,7 @@ def judge_selftest(w: Waves, read: Readout, out: Outcome) -> None:
         out.closed_v = max(out.closed_v, *(_most(w, f"RAIL{n}", start, end) for n in (1, 2)))
         if max(read.volts(w, n, start, end) for n in (1, 2)) > LIVE_V:
             out.tests.append(name)
-    if read.volts(w, 1, CLOCKS[0] + 0.02, CLOCKS[1]) > ADC_FLOOR_V * SCALE:
+    if read.volts(w, 1, CLOCKS[0] + 0.02, CLOCKS[1]) > CLAMP_V:
         out.tests.append("clamp")
     for n in (1, 2):
         _open_and_drop(w, n, read, out)
@@ -179,7 +180,7 @@ def judge_mute(w: Waves, read: Readout, out: Outcome) -> None:
     for n in (1, 2):
         out.mute_ms = max(out.mute_ms, _last_ms(w, w[f"RAIL{n}"], MUTE_AT, 9.0))
         out.mute_v = max(out.mute_v, _most(w, f"RAIL{n}", late, 9.0))
-    if read.volts(w, 1, late, 9.0) > ADC_FLOOR_V * SCALE or read.volts(w, 2, late, 9.0) > LIVE_V:
+    if read.volts(w, 1, late, 9.0) > CLAMP_V or read.volts(w, 2, late, 9.0) > LIVE_V:
         out.tests.append("muted")
     arm, mute = (_mean(w, net, 0.32, 0.36) * SENSE_SCALE for net in ("ARMSENSE", "MUTESENSE"))
     if not mute >= SENSE_HIGH_V > arm or arm > SENSE_LOW_V:

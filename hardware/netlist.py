@@ -73,8 +73,8 @@ def switch(board: Netlist, channels: int) -> None:
     board.add("F1", "PTC", "RXEF020", ["V5", "VARM"], "switch")
     board.add("R1", "R", "47R", ["AMUTE", GND], "switch", watts=1.0, note="1 W: survives a pole that joins both throws")
     for first, net, pin in ((4, "VCOIL", "ARMSENSE"), (6, "LAMP", "MUTESENSE")):
-        board.add(f"R{first}", "R", "100k", [net, pin], "switch")
-        board.add(f"R{first + 1}", "R", "150k", [pin, GND], "switch")
+        board.add(f"R{first}", "R", "150k", [net, pin], "switch")
+        board.add(f"R{first + 1}", "R", "100k", [pin, GND], "switch")
         board.add(f"C{first // 2}", "C", "100n", [pin, GND], "switch")
     board.add("R2", "R", "680R", ["V5", "LAMP"], "lamp")
     board.add("R3", "R", "1k", ["LAMP", "REDA"], "lamp")

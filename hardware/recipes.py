@@ -48,7 +48,7 @@ def rail_usb(board: Netlist, n: int) -> None:
     board.add(f"F{h + 1}", "PTC", "RUEF090", ["VBUS", f"SRC{n}"], block)
     board.add(f"R{h + 14}", "R", "470R", [f"RAIL{n}", GND], block)
     board.add(f"C{h + 5}", "C", "1u", [f"RAIL{n}", GND], block, note="ceramic or film")
-    _sense(board, n, "120k", "100k")
+    _sense(board, n, "110k", "100k")
     _live_light(board, n, "3k3")
     board.add(f"Q{h + 2}", "PMOS", "NDP6020P", [f"RAIL{n}", f"SLOW{n}", f"MICBUS{n}"], block)
     board.add(f"C{h + 7}", "C", "100n", [f"SLOW{n}", f"RAIL{n}"], block, note="ceramic")
@@ -83,6 +83,6 @@ class Recipe:
 
 RECIPES = {
     "digital": Recipe(rail_3v3, "3.3 V supply of a digital microphone in a voice satellite", 3.3, 0.1, 5.0, 1.0, 2600),
-    "usb": Recipe(rail_usb, "VBUS of a USB microphone, 500 mA", 5.0, 0.3, 500.0, 10.0, 4000),
+    "usb": Recipe(rail_usb, "VBUS of a USB microphone, 500 mA", 5.0, 0.3, 500.0, 10.0, 3500),
     "electret": Recipe(rail_electret, "line of an analogue electret microphone", 2.5, 2200.0, 0.3, 0.0, 1000),
 }

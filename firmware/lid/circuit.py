@@ -21,8 +21,7 @@ TALK_BUTTON_PIN = const(32)  # to ground when pressed, pulled up
 # Dividers: millivolts at the source = millivolts at the pin * SCALE_Q10 / 1024
 SENTINEL_SCALE_Q10 = const(1505)  # 47k / 100k
 GUARDED_SCALE_Q10 = const(1505)  # 47k / 100k: 3.3 V supply of a digital microphone in a voice satellite
-SENSE_SCALE_Q10 = const(1707)  # 100k / 150k
-ADC_FLOOR_MV = const(150)  # at the pin: what an ESP32 cannot tell from nothing
+SENSE_SCALE_Q10 = const(2560)  # 150k / 100k
 
 # Pump and relay; a drop is counted from the last edge
 TOGGLE_MS = const(10)  # one edge a hop
