@@ -7,7 +7,7 @@ import csv
 import io
 
 from hardware import layout
-from hardware.layout import COLUMNS, ROWS, Pad
+from hardware.layout import COLUMNS, Pad
 from hardware.parts import Netlist
 
 PITCH = 24
@@ -30,13 +30,14 @@ def _row_name(y: int) -> str:
 
 
 def wire_list(board: Netlist) -> str:
-    """CSV: net, from hole, to hole, colour, and which pins these are."""
+    """CSV: number, net, from hole, to hole, colour, and which pins these are."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["net", "from", "to", "colour", "from_pin", "to_pin"])
+    writer.writerow(["number", "net", "from", "to", "colour", "from_pin", "to_pin"])
     for wire in layout.wires(layout.place(board)):
         writer.writerow(
             [
+                wire.number,
                 wire.net,
                 wire.start.hole,
                 wire.end.hole,
@@ -48,16 +49,16 @@ def wire_list(board: Netlist) -> str:
     return out.getvalue()
 
 
-def _grid() -> list[str]:
+def _grid(rows: int) -> list[str]:
     lines = []
     for x in range(1, COLUMNS + 1):
-        for y in (MARGIN + PITCH * 0.2, MARGIN + PITCH * (ROWS + 0.9)):
+        for y in (MARGIN + PITCH * 0.2, MARGIN + PITCH * (rows + 0.9)):
             lines.append(f'<text x="{MARGIN + x * PITCH}" y="{y:.0f}" class="edge">{x}</text>')
-    for y in range(1, ROWS + 1):
+    for y in range(1, rows + 1):
         for side in (MARGIN + PITCH * 0.1, MARGIN + PITCH * (COLUMNS + 0.9)):
             lines.append(f'<text x="{side:.0f}" y="{MARGIN + y * PITCH + 4}" class="edge">{_row_name(y)}</text>')
     holes = "".join(
-        f"M{MARGIN + x * PITCH - 2} {MARGIN + y * PITCH}h4" for y in range(1, ROWS + 1) for x in range(1, COLUMNS + 1)
+        f"M{MARGIN + x * PITCH - 2} {MARGIN + y * PITCH}h4" for y in range(1, rows + 1) for x in range(1, COLUMNS + 1)
     )
     return [f'<path d="{holes}" stroke="#c8b98f" stroke-width="3"/>', *lines]
 
@@ -108,18 +109,18 @@ def _wires(pads: list[Pad]) -> list[str]:
 
 def svg(board: Netlist) -> str:
     """The diagram, seen from the component side; a wire's tip names its net and holes in a browser."""
-    pads = layout.place(board)
+    pads, rows = layout.place(board), layout.ROWS[board.channels]
     bodies, names = _bodies(board, pads)
-    width, height = 2 * MARGIN + PITCH * (COLUMNS + 1), 2 * MARGIN + PITCH * (ROWS + 1) + 40
+    width, height = 2 * MARGIN + PITCH * (COLUMNS + 1), 2 * MARGIN + PITCH * (rows + 1) + 40
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         "<style>text{font-family:sans-serif;text-anchor:middle}.edge{font-size:10px;fill:#666}.ref,.pin{paint-order:stroke;"
         "stroke:#fffdf5;stroke-width:2.5px}.ref{font-size:10px;fill:#111}.pin{font-size:7px;fill:#333}"
         ".head{font-size:17px;fill:#111;text-anchor:start}</style>",
         f'<rect width="{width}" height="{height}" fill="#fffdf5"/>',
-        f'<text x="{MARGIN}" y="24" class="head">{board.name}: component side, {COLUMNS} x {ROWS} holes. Wires run below; '
+        f'<text x="{MARGIN}" y="24" class="head">{board.name}: component side, {COLUMNS} x {rows} holes. Wires run below; '
         f"{board.name}-wires.csv lists them hole by hole</text>",
-        *_grid(), *bodies, *_wires(pads),
+        *_grid(rows), *bodies, *_wires(pads),
     ]  # fmt: skip
     for pad in pads:
         x, y = _xy(pad)

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from hardware import kicad, layout, reports, schematic, wiring
+from hardware import kicad, reports, schematic
 from hardware.netlist import build
 
 BOARDS = [(2, "digital"), (2, "usb"), (2, "electret"), (1, "digital")]
@@ -65,42 +65,6 @@ def test_schematic_refuses_a_part_nobody_draws() -> None:
     board.add("R99", "R", "1k", ["V5", "LAMP"], "test")
     with pytest.raises(ValueError, match="not drawn: R99"):
         schematic.draw(board)
-
-
-@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
-def test_wires_join_each_net_and_only_it(channels: int, recipe: str) -> None:
-    board = build(channels, recipe)
-    pads = layout.place(board)
-    for net in board.nets():
-        group = {pad.hole for pad in pads if pad.net == net}
-        reached = {next(iter(sorted(group)))}
-        pairs = [(w.start.hole, w.end.hole) for w in layout.wires(pads) if w.net == net]
-        for _ in pairs:
-            reached |= {b for a, b in pairs if a in reached} | {a for a, b in pairs if b in reached}
-        assert reached == group, net
-    assert wiring.wire_list(board).count("\n") == len(layout.wires(pads)) + 1
-
-
-@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
-def test_no_supply_lies_next_to_a_microphone_rail(channels: int, recipe: str) -> None:
-    board = build(channels, recipe)
-    assert layout.supplies_near_rails(board, layout.place(board)) == []
-
-
-def test_a_supply_next_to_a_rail_or_its_clamp_is_found() -> None:
-    board = build()
-    pads = layout.place(board)
-    for net in ("RAIL1", "KCLAMP2", "SCLAMP1"):
-        place = next(pad for pad in pads if pad.net == net)
-        stray = layout.Pad("X1", "1", "V3V3", place.x + 2, place.y + 1)
-        assert any(net in line for line in layout.supplies_near_rails(board, [*pads, stray])), net
-
-
-def test_layout_refuses_a_part_without_a_place() -> None:
-    board = build()
-    board.add("R99", "R", "1k", ["V5", "LAMP"], "test")
-    with pytest.raises(ValueError, match="not placed: R99"):
-        layout.place(board)
 
 
 def test_committed_files_are_not_stale() -> None:

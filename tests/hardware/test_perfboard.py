@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""The perfboard: every net joined and only it, loops that a single open wire does not break, supplies far from rails."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardware import layout, wiring
+from hardware.netlist import build
+
+BOARDS = [(2, "digital"), (2, "usb"), (2, "electret"), (1, "digital")]
+
+
+def reach(start: layout.End, pairs: list[tuple[layout.End, layout.End]]) -> set[layout.End]:
+    """Ends that the wires join to `start`."""
+    reached = {start}
+    for _ in pairs:
+        reached |= {b for a, b in pairs if a in reached} | {a for a, b in pairs if b in reached}
+    return reached
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_wires_join_each_net_and_only_it(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    pads = layout.place(board)
+    for net in board.nets():
+        group = {(pad.hole, "") for pad in pads if pad.net == net}
+        pairs = [((w.start.hole, ""), (w.end.hole, "")) for w in layout.wires(pads) if w.net == net]
+        assert reach(min(group), pairs) == group, net
+    assert wiring.wire_list(board).count("\n") == len(layout.wires(pads)) + 1
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_no_single_wire_of_ground_or_a_rail_parts_a_clamp_from_a_microphone(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    edges = layout.edges(board)
+    for net in ("GND", *board.mic_rails, *({"MICBUS2"} & set(edges))):
+        ends = {end for a, b, _number in edges[net] for end in (a, b)}
+        for cut in range(len(edges[net])):
+            left = [(a, b) for i, (a, b, _number) in enumerate(edges[net]) if i != cut]
+            assert reach(min(ends), left) == ends, f"wire {edges[net][cut][2]} of {net}"
+
+
+def test_edges_are_the_numbered_wires_with_the_devkits_pins_by_net() -> None:
+    board = build()
+    drawn = layout.wires(layout.place(board))
+    assert [wire.number for wire in drawn] == list(range(1, len(drawn) + 1))
+    edges = layout.edges(board)
+    assert ("A1", "PUMP1") in {end for a, b, _number in edges["PUMP1"] for end in (a, b)}
+    ends = {(ref, pin) for found in edges.values() for a, b, _number in found for ref, pin in (a, b) if ref != "A1"}
+    assert ends == {(part.ref, pin) for part in board.parts for pin, net in part.pins.items() if net}
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_usb_of_the_devkit_stands_at_the_edge_of_the_board(channels: int, recipe: str) -> None:
+    pads = layout.place(build(channels, recipe))
+    ends = [pad for pad in pads if pad.ref == "A1" and pad.pin in ("5V", "6")]  # the pins beside its USB socket
+    assert {pad.x for pad in ends} == {layout.COLUMNS}
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_no_supply_lies_next_to_a_microphone_rail(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    assert layout.supplies_near_rails(board, layout.place(board)) == []
+
+
+def test_a_supply_next_to_a_rail_or_its_clamp_is_found() -> None:
+    board = build()
+    pads = layout.place(board)
+    for net in ("RAIL1", "KCLAMP2", "SCLAMP1"):
+        place = next(pad for pad in pads if pad.net == net)
+        stray = layout.Pad("X1", "1", "V3V3", place.x + 2, place.y + 1)
+        assert any(net in line for line in layout.supplies_near_rails(board, [*pads, stray])), net
+
+
+def test_layout_refuses_a_part_without_a_place() -> None:
+    board = build()
+    board.add("R99", "R", "1k", ["V5", "LAMP"], "test")
+    with pytest.raises(ValueError, match="not placed: R99"):
+        layout.place(board)
