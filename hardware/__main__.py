@@ -22,6 +22,7 @@ MADE = reports.MADE
 
 
 def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     print(f"wrote {path.relative_to(reports.ROOT.parent)}", file=sys.stderr)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hardware import bom, constants, corners, erc, fmea, fmea_report, headline, kicad, spice, stimuli, wiring
+from hardware import bom, constants, corners, erc, fmea, fmea_report, footprints, headline, kicad, spice, stimuli, wiring
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
 from hardware.parts import Netlist
@@ -62,7 +62,8 @@ def drawn() -> dict[str, str]:
 
     boards = [build(*b) for b in BOARDS]
     files = {"pins.md": pin_map(build()), "rules.md": rules_page()}
-    files |= {"earlid.kicad_sym": kicad.library(boards), "sym-lib-table": kicad.TABLE}
+    files |= {"earlid.kicad_sym": kicad.library(boards), "sym-lib-table": kicad.TABLE, "fp-lib-table": footprints.TABLE}
+    files |= {f"{footprints.LIBRARY}.pretty/{name}": text for name, text in footprints.library().items()}
     for board in boards:
         files[f"{board.name}-bom.csv"] = bom.as_csv(board)
         files[f"{board.name}.svg"] = schematic.draw(board)
@@ -185,7 +186,9 @@ def stale() -> list[str]:
     for group, make in DIGESTS.items():
         if known.get(group) != make():
             differences.append(f"the simulated files of '{group}' are older than the circuit: run make hardware")
-    present = {path.name for path in MADE.iterdir() if not path.name.endswith("-part.csv")}
-    for name in sorted(present - {path.name for path in texts} - SIMULATED):
+    present = {
+        path.relative_to(MADE).as_posix() for path in MADE.rglob("*") if path.is_file() and not path.name.endswith("-part.csv")
+    }
+    for name in sorted(present - {path.relative_to(MADE).as_posix() for path in texts if MADE in path.parents} - SIMULATED):
         differences.append(f"{name} is made by nothing: remove it")
     return differences
