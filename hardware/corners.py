@@ -14,7 +14,10 @@ from hardware.parts import Netlist
 
 LIMITS: dict[str, tuple[float, float]] = {
     "temp_c": (0.0, 50.0),
-    "v5": (4.5, 5.25),
+    "vbus": (4.75, 5.5),  # at the port: USB 2.0's least of a high-power port or a charger, USB-C's most
+    "cable_ohm": (0.1, 0.5),  # both wires: USB 2.0 lets a cable lose 0.25 V at 0.5 A
+    "supply_diode_v": (0.25, 0.42),  # of the DevKit's Schottky diode at 150 mA and 25 C, from memory
+    "ldo_drop_v": (0.9, 1.2),  # of the DevKit's regulator (AMS1117 and its like)
     "v33": (3.2, 3.4),
     "gpio_ohm": (20.0, 60.0),
     "vth": (0.45, 1.05),  # at 25 C: TN0702 0.5 to 1.0, and a little more
@@ -28,21 +31,22 @@ LIMITS: dict[str, tuple[float, float]] = {
     "cmp_leak_na": (0.1, 300.0),
     "board_leak_log10": (7.5, 10.0),  # ohms of flux residue from the rate tank to ground
     "coil_r": (0.9, 1.1),
+    "coil_rise_k": (0.0, 15.0),  # of a coil that has been held for long: an estimate
     "coil_l": (0.9, 1.7),  # 0.46 and 0.71 H are given for the two positions of the armature
     "operate": (0.45, 0.75),  # of 5 V at 23 C
     "release": (0.05, 0.35),
     "armature_ms": (0.5, 2.5),
-    "ptc_ohm": (1.8, 4.4),  # fresh from the bag, and an hour after it tripped
+    "ptc_ohm": (0.55, 1.3),  # fresh from the bag, and an hour after it tripped
     "film_temp": (-0.02, 0.02),  # over the temperature range
     "throw_ms": (0.5, 5.0),
     "bounce_ms": (0.0, 5.0),
     "phase_ms": (0.0, 20.0),
 }
 NOMINAL = {
-    "temp_c": 25.0, "v5": 5.0, "v33": 3.3, "gpio_ohm": 40.0, "vth": 0.75, "vth_tc": -0.002, "subthreshold_n": 1.5,
+    "temp_c": 25.0, "vbus": 5.0, "cable_ohm": 0.2, "supply_diode_v": 0.32, "ldo_drop_v": 1.05, "v33": 3.3, "gpio_ohm": 40.0, "vth": 0.75, "vth_tc": -0.002, "subthreshold_n": 1.5,
     "leak_log10": -1.0, "diode_is_log10": 0.0, "cmp_offset_v": 0.0, "cmp_bias_na": 25.0, "cmp_bias_diff_na": 0.0,
     "cmp_leak_na": 1.0, "board_leak_log10": 9.0, "coil_r": 1.0, "coil_l": 1.0, "operate": 0.6, "release": 0.2,
-    "armature_ms": 1.2, "ptc_ohm": 2.3, "film_temp": 0.0, "throw_ms": 2.0, "bounce_ms": 2.0, "phase_ms": 5.0,
+    "armature_ms": 1.2, "ptc_ohm": 0.7, "coil_rise_k": 0.0, "film_temp": 0.0, "throw_ms": 2.0, "bounce_ms": 2.0, "phase_ms": 5.0,
 }  # fmt: skip
 
 
@@ -89,7 +93,7 @@ def extremes(board: Netlist) -> list[Corner]:
     """Two worst boards: every spread set so that the relay holds longest ('slow'), and shortest ('quick')."""
     hold = {"C03": 1, "C04": 1, "R04": 1, "C01": 1, "C02": 1, "R03": 1, "R8": 1, "R9": -1, "R14": 1, "C05": 1}
     env = {
-        "v5": 1, "vth": -1, "vth_tc": -1, "subthreshold_n": 1, "leak_log10": -1, "diode_is_log10": 1, "cmp_offset_v": 1,
+        "vbus": 1, "cable_ohm": -1, "supply_diode_v": -1, "ldo_drop_v": -1, "coil_rise_k": -1, "vth": -1, "vth_tc": -1, "subthreshold_n": 1, "leak_log10": -1, "diode_is_log10": 1, "cmp_offset_v": 1,
         "cmp_bias_na": -1, "cmp_bias_diff_na": 1, "board_leak_log10": 1,
         "ptc_ohm": -1, "coil_r": -1, "coil_l": 1, "operate": -1, "release": -1,
         "armature_ms": 1, "throw_ms": 1, "bounce_ms": 1, "temp_c": 1,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hardware.corners import Corner
 from hardware.parts import Part
 
@@ -11,6 +13,7 @@ COIL_H = 0.46
 CONTACT_OHM = 0.1
 PTC_USB_OHM = 0.22  # RUEF090 an hour after it tripped, its highest
 RING_S = 1.6e-3  # period of an armature that bounces
+SUPPLY_A = 0.15  # of the DevKit and both coils, roughly: where its diode's voltage is given
 MIC_MA = 2.5  # INMP441 at 3.3 V, its highest
 OPEN_OHM = 1e9
 VT_300K = 0.02585
@@ -22,6 +25,7 @@ def cards(corner: Corner) -> list[str]:
     return [
         f".model d4148 d(is={2.52e-9 * spread:.4g} n=1.752 rs=0.57 cjo=4p tt=20n)",
         f".model dbat d(is={2e-7 * spread:.4g} n=1.05 rs=4 cjo=10p eg=0.69 xti=2)",
+        f".model dsupply d(is={SUPPLY_A / math.exp(corner.env['supply_diode_v'] / (1.05 * VT_300K)):.4g} n=1.05 rs=0.1 eg=0.69 xti=2)",
         ".model desd d(is=1e-14 n=1 rs=20)",
         ".model dz d(is=1e-14 n=1.1 rs=5 bv=5.1 ibv=5m)",
         ".model dred d(is=1e-19 n=1.9 rs=8)",
@@ -96,7 +100,7 @@ def _ekv(p: Part, n: list[str], c: Corner) -> list[str]:
 
 def ptc(p: Part, n: list[str], c: Corner) -> list[str]:
     """Cold resistance only; tripping takes seconds, which helps and is not counted on."""
-    ohm = c.env["ptc_ohm"] if p.value == "RXEF020" else PTC_USB_OHM
+    ohm = c.env["ptc_ohm"] if p.value.startswith("RXEF") else PTC_USB_OHM
     return [f"r{p.ref} {n[0]} {n[1]} {ohm:.4g}"]
 
 
@@ -121,7 +125,7 @@ def relay(p: Part, n: list[str], c: Corner) -> list[str]:
     ca, com1, nc1, no1, no2, nc2, com2, cb = n
     x = p.ref.lower()
     cold = COIL_OHM * c.env["coil_r"]
-    ohm = cold * (1 + 0.00393 * (c.env["temp_c"] - 23.0))
+    ohm = cold * (1 + 0.00393 * (c.env["temp_c"] + c.env["coil_rise_k"] - 23.0))
     pull, drop = c.env["operate"] * 5.0 / cold, c.env["release"] * 5.0 / cold
     middle, half = (pull + drop) / 2, (pull - drop) / 2
     tau = c.env["armature_ms"] * 1e-3

@@ -27,8 +27,8 @@ def dead_man(board: Netlist, n: int) -> None:
 
     r(1, "10k", f"PUMP{n}", GND)
     r(2, "1k", f"PUMP{n}", f"DRIVE{n}")
-    c(8, "1u", f"DRIVE{n}", GND, note=f"film: with R{h + 2} the upper limit of the rate")
-    c(1, "470n", f"DRIVE{n}", f"POWA{n}", note="film")
+    c(8, "1u", f"DRIVE{n}", GND, tolerance=0.05, note=f"film, 5 %: with R{h + 2} the upper limit of the rate")
+    c(1, "680n", f"DRIVE{n}", f"POWA{n}", note="film")
     d(1, "BAT42", GND, f"POWA{n}")
     d(2, "BAT42", f"POWA{n}", f"POWER{n}")
     c(2, "1u", f"POWER{n}", GND, note="film")
@@ -70,13 +70,13 @@ def switch(board: Netlist, channels: int) -> None:
         board.add("SW1", "SW3", "3PDT", [*poles, "FEED2", "RAIL2", "SCLAMP2"], "switch")
     else:
         board.add("SW1", "SW2", "DPDT", poles, "switch")
-    board.add("F1", "PTC", "RXEF020", ["V5", "VARM"], "switch")
+    board.add("F1", "PTC", "RXEF040", ["V5", "VARM"], "switch")
     board.add("R1", "R", "47R", ["AMUTE", GND], "switch", watts=1.0, note="1 W: survives a pole that joins both throws")
     for first, net, pin in ((4, "VCOIL", "ARMSENSE"), (6, "LAMP", "MUTESENSE")):
         board.add(f"R{first}", "R", "150k", [net, pin], "switch")
         board.add(f"R{first + 1}", "R", "100k", [pin, GND], "switch")
         board.add(f"C{first // 2}", "C", "100n", [pin, GND], "switch")
-    board.add("R2", "R", "680R", ["V5", "LAMP"], "lamp")
+    board.add("R2", "R", "470R", ["V5", "LAMP"], "lamp")
     board.add("R3", "R", "1k", ["LAMP", "REDA"], "lamp")
     board.add("LED1", "LED", "red", ["REDA", GND], "lamp")
     for number, net in enumerate(["VCOIL", "RAIL1", "RAIL2"][: channels + 1], start=1):
@@ -88,7 +88,7 @@ def veto(board: Netlist, channels: int) -> None:
     """The comparator: one reference, one half a channel; an unused half is tied off."""
     second = ["WEIGH2", "REF", "GATE2"] if channels == 2 else [GND, "REF", ""]
     board.add("U1", "CMP", "LM393", ["GATE1", "REF", "WEIGH1", GND, *second, "V3V3"], "veto")
-    board.add("R8", "R", "750k", ["V3V3", "REF"], "veto")
+    board.add("R8", "R", "787k", ["V3V3", "REF"], "veto")
     board.add("R9", "R", "150k", ["REF", GND], "veto")
     board.add("C1", "C", "100n", ["V3V3", GND], "veto")
 

@@ -83,7 +83,7 @@ CATALOGUE: dict[str, Item] = {
         3.00,
         "2 poles, 2 A, break before make",
     ),
-    "RXEF020": Item("RXEF020", "any 0.2 A hold radial PTC under 4.5 R", 0.35, "hold 0.2 A, trip 0.4 A"),
+    "RXEF040": Item("RXEF040", "any 0.4 A hold radial PTC under 1.3 R", 0.35, "hold 0.4 A, trip 0.8 A"),
     "RUEF090": Item("RUEF090", "any 0.9 A hold radial PTC under 0.22 R", 0.40, "hold 0.9 A, trip 1.8 A"),
     "NDP6020P": Item(
         "NDP6020P",

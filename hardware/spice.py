@@ -62,7 +62,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """What happens: piecewise-linear points (s, 0..1) by signal name; 'v5' and 'v33' are factors of the corner's supply.
+    """What happens: piecewise-linear points (s, 0..1) by signal name; 'v5' is a factor of the port's voltage, 'v33' of the regulator's.
 
     Signals: pump1 pump2 sck ws (0..1 of 3V3), float1 float2 (1 = the pin is an input), arm_X mute_X for poles a b c, v5, v33.
     """
@@ -113,18 +113,35 @@ class Nodes:
         return self.of(ref, pin) if dot else _node(name)
 
 
+def _supply(corner: Corner, stimulus: Stimulus, nodes: Nodes) -> list[str]:
+    """The DevKit: a port, a cable, a Schottky diode to the 5V pin, a regulator to the 3V3 pin, and the ESP32's 70 mA."""
+    env = corner.env
+    v5, v33 = nodes.of("A1", "V5"), nodes.of("A1", "V3V3")
+    port, wanted = (
+        _pwl([(t, v * env[key]) for t, v in stimulus.points.get(name, [(0.0, 1.0)])])
+        for name, key in (("v5", "vbus"), ("v33", "v33"))
+    )
+    left = f"(v({v5})-{env['ldo_drop_v']:.4g})"
+    return [
+        f"vport s_port 0 {port}",
+        f"rport s_port s_usb {env['cable_ohm']:.4g}",
+        f"dusb s_usb {v5} dsupply",
+        f"rv5 {v5} 0 4.7k",
+        f"vwanted s_wanted 0 {wanted}",
+        f"bldo s_ldo 0 v=max(min(v(s_wanted),{left}),0)",
+        f"rldo s_ldo {v33} 0.1",
+        f"bldoin {v5} 0 i=max(v(s_ldo)-v({v33}),0)*10",
+        f"resp {v33} 0 47",
+    ]
+
+
 def _signals(board: Netlist, corner: Corner, stimulus: Stimulus, nodes: Nodes) -> list[str]:
     env = corner.env
-    lines = []
-    for net, name in (("V5", "v5"), ("V3V3", "v33")):
-        shape = [(t, v * env[name]) for t, v in stimulus.points.get(name, [(0.0, 1.0)])]
-        ohm = 0.2 if net == "V5" else 0.1
-        pin = nodes.of("A1", net)
-        lines += [f"v{name} s_{name} 0 {_pwl(shape)}", f"rs{name} s_{name} {pin} {ohm}", f"rl{name} {pin} 0 47"]
+    lines = _supply(corner, stimulus, nodes)
     for net in ("VBUS", "LINE"):
         if net in board.supplies:
             recipe = RECIPES[board.recipe]
-            scale = env["v5"] / 5.0 if net == "VBUS" else 1.0
+            scale = env["vbus"] / 5.0 if net == "VBUS" else 1.0
             pin = nodes.of("A1", net)
             lines += [f"v{net} s_{net} 0 {recipe.source_v * scale:.5g}", f"r{net} s_{net} {pin} {recipe.source_ohm:g}"]
     for net, name in GPIO_NETS.items():

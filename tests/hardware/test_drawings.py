@@ -75,7 +75,7 @@ def test_committed_files_are_not_stale() -> None:
 
 def test_a_changed_value_makes_the_simulated_files_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     before = reports.headline_digest()
-    monkeypatch.setitem(__import__("hardware.corners", fromlist=["LIMITS"]).LIMITS, "v5", (4.4, 5.25))
+    monkeypatch.setitem(__import__("hardware.corners", fromlist=["LIMITS"]).LIMITS, "vbus", (4.4, 5.25))
     assert reports.headline_digest() != before
 
 
