@@ -43,7 +43,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "phase_ms": (0.0, 20.0),
 }
 NOMINAL = {
-    "temp_c": 25.0, "vbus": 5.0, "cable_ohm": 0.2, "supply_diode_v": 0.32, "ldo_drop_v": 1.05, "v33": 3.3, "gpio_ohm": 40.0, "vth": 0.75, "vth_tc": -0.002, "subthreshold_n": 1.5,
+    "temp_c": 25.0, "vbus": 5.0, "cable_ohm": 0.2, "supply_diode_v": 0.32, "ldo_drop_v": 1.05,
+    "v33": 3.3, "gpio_ohm": 40.0, "vth": 0.75, "vth_tc": -0.002, "subthreshold_n": 1.5,
     "leak_log10": -1.0, "diode_is_log10": 0.0, "cmp_offset_v": 0.0, "cmp_bias_na": 25.0, "cmp_bias_diff_na": 0.0,
     "cmp_leak_na": 1.0, "board_leak_log10": 9.0, "coil_r": 1.0, "coil_l": 1.0, "operate": 0.6, "release": 0.2,
     "armature_ms": 1.2, "ptc_ohm": 0.7, "coil_rise_k": 0.0, "film_temp": 0.0, "throw_ms": 2.0, "bounce_ms": 2.0, "phase_ms": 5.0,
@@ -93,7 +94,8 @@ def extremes(board: Netlist) -> list[Corner]:
     """Two worst boards: every spread set so that the relay holds longest ('slow'), and shortest ('quick')."""
     hold = {"C03": 1, "C04": 1, "R04": 1, "C01": 1, "C02": 1, "R03": 1, "R8": 1, "R9": -1, "R14": 1, "C05": 1}
     env = {
-        "vbus": 1, "cable_ohm": -1, "supply_diode_v": -1, "ldo_drop_v": -1, "coil_rise_k": -1, "vth": -1, "vth_tc": -1, "subthreshold_n": 1, "leak_log10": -1, "diode_is_log10": 1, "cmp_offset_v": 1,
+        "vbus": 1, "cable_ohm": -1, "supply_diode_v": -1, "ldo_drop_v": -1, "coil_rise_k": -1,
+        "vth": -1, "vth_tc": -1, "subthreshold_n": 1, "leak_log10": -1, "diode_is_log10": 1, "cmp_offset_v": 1,
         "cmp_bias_na": -1, "cmp_bias_diff_na": 1, "board_leak_log10": 1,
         "ptc_ohm": -1, "coil_r": -1, "coil_l": 1, "operate": -1, "release": -1,
         "armature_ms": 1, "throw_ms": 1, "bounce_ms": 1, "temp_c": 1,

@@ -57,7 +57,7 @@ def _header(count: int, pads: dict[str, str], source: str, types: dict[str, str]
 
 
 FILM = "Capacitor_THT:C_Rect_L7.2mm_W{}mm_P5.00mm_FKS2_FKP2_MKS2_MKP2"
-FILM_WIDTH_MM = {"68n": "2.5", "470n": "4.5", "1u": "5.5"}
+FILM_WIDTH_MM = {"68n": "2.5", "680n": "4.5", "1u": "5.5"}
 MIC_PADS = {pin: str(i) for i, pin in enumerate(("SCK", "WS", "SD", "LR", "GND", "VDD"), start=1)}
 
 # by kind; a capacitor and a resistor have several bodies: see `of`

@@ -22,10 +22,11 @@ VT_300K = 0.02585
 def cards(corner: Corner) -> list[str]:
     """Model cards shared by all parts of a deck."""
     spread = 10 ** corner.env["diode_is_log10"]
+    supply_is = SUPPLY_A / math.exp((corner.env["supply_diode_v"] - 0.1 * SUPPLY_A) / (1.05 * VT_300K))
     return [
         f".model d4148 d(is={2.52e-9 * spread:.4g} n=1.752 rs=0.57 cjo=4p tt=20n)",
         f".model dbat d(is={2e-7 * spread:.4g} n=1.05 rs=4 cjo=10p eg=0.69 xti=2)",
-        f".model dsupply d(is={SUPPLY_A / math.exp(corner.env['supply_diode_v'] / (1.05 * VT_300K)):.4g} n=1.05 rs=0.1 eg=0.69 xti=2)",
+        f".model dsupply d(is={supply_is:.4g} n=1.05 rs=0.1 eg=0.69 xti=2)",
         ".model desd d(is=1e-14 n=1 rs=20)",
         ".model dz d(is=1e-14 n=1.1 rs=5 bv=5.1 ibv=5m)",
         ".model dred d(is=1e-19 n=1.9 rs=8)",

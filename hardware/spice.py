@@ -62,7 +62,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """What happens: piecewise-linear points (s, 0..1) by signal name; 'v5' is a factor of the port's voltage, 'v33' of the regulator's.
+    """What happens: piecewise-linear points (s, 0..1) by signal name; 'v5' and 'v33' are factors of the port and the regulator.
 
     Signals: pump1 pump2 sck ws (0..1 of 3V3), float1 float2 (1 = the pin is an input), arm_X mute_X for poles a b c, v5, v33.
     """
