@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 
 import pytest
 
@@ -77,18 +75,6 @@ def test_a_changed_value_makes_the_simulated_files_stale(monkeypatch: pytest.Mon
     before = reports.headline_digest()
     monkeypatch.setitem(__import__("hardware.corners", fromlist=["LIMITS"]).LIMITS, "vbus", (4.4, 5.25))
     assert reports.headline_digest() != before
-
-
-@pytest.mark.skipif(shutil.which("kicad-cli") is None, reason="kicad-cli (KiCad 7 or newer) is not installed")
-@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
-def test_kicad_itself_finds_the_same_nets(tmp_path, channels: int, recipe: str) -> None:
-    board = build(channels, recipe)
-    (tmp_path / "board.kicad_sch").write_text(kicad.schematic(board))
-    (tmp_path / "earlid.kicad_sym").write_text(kicad.library([board]))
-    (tmp_path / "sym-lib-table").write_text(kicad.TABLE)
-    command = ["kicad-cli", "sch", "export", "netlist", "-o", "board.net", "board.kicad_sch"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
-    assert kicad.nets_of((tmp_path / "board.net").read_text()) == kicad.numbered_nets(board)
 
 
 def test_a_netlist_that_kicad_wrote_is_read() -> None:
