@@ -19,7 +19,7 @@ def item(part: Part) -> Item:
         return Item(f"FMP100JR-52-{part.value}", "any metal film, 1 W", 0.15, "1 W")
     if part.kind == "R":
         return Item(f"MFR-25FBF52-{part.value.upper()}", "any metal film, 1 %, 0.25 W", 0.05, "0.25 W, 250 V")
-    if "film" in part.note:
+    if part.kind == "C":
         percent = f"{part.tolerance * 100:.0f} %"
         return Item(f"WIMA MKS2 {part.value} 63 V {percent}", f"any PET film, {percent}, 5 mm pitch", 0.40, "50 V or more")
     return Item(f"X7R {part.value} 50 V radial", "any X7R, 5 mm pitch", 0.10, "16 V or more")

@@ -56,16 +56,17 @@ def _header(count: int, pads: dict[str, str], source: str, types: dict[str, str]
     return Body(f"Connector_PinHeader_2.54mm:PinHeader_1x{count:02d}_P2.54mm_Vertical", pads, "", types or {}, source)
 
 
-FILM = "Capacitor_THT:C_Rect_L7.2mm_W{}mm_P5.00mm_FKS2_FKP2_MKS2_MKP2"
-FILM_WIDTH_MM = {"68n": "2.5", "680n": "4.5", "1u": "5.5"}
+FILM_WIDTHS_MM = ((0.1e-6, "2.5"), (0.33e-6, "3.5"), (0.47e-6, "4.5"), (1.0e-6, "5.5"))  # up to that much at 63 V
 MIC_PADS = {pin: str(i) for i, pin in enumerate(("SCK", "WS", "SD", "LR", "GND", "VDD"), start=1)}
 
 # by kind; a capacitor and a resistor have several bodies: see `of`
 BODIES: dict[str, Body] = {
     "R": Body("Resistor_THT:R_Axial_DIN0207_L6.3mm_D2.5mm_P10.16mm_Horizontal", _in_order("R"), "Device:R"),
     "R1W": Body("Resistor_THT:R_Axial_DIN0411_L9.9mm_D3.6mm_P15.24mm_Horizontal", _in_order("R"), "Device:R"),
-    "C": Body("Capacitor_THT:C_Disc_D5.0mm_W2.5mm_P5.00mm", _in_order("C"), "Device:C"),
-    "C1u": Body("Capacitor_THT:C_Disc_D6.0mm_W4.4mm_P5.00mm", _in_order("C"), "Device:C"),
+    **{
+        f"C{width}": Body(f"Capacitor_THT:C_Rect_L7.2mm_W{width}mm_P5.00mm_FKS2_FKP2_MKS2_MKP2", _in_order("C"), "Device:C")
+        for _most, width in FILM_WIDTHS_MM
+    },
     "D": _axial("Device:D"),
     "Z": _axial("Device:D_Zener"),
     "LED": Body("LED_THT:LED_D5.0mm", {"K": "1", "A": "2"}, "Device:LED"),
@@ -107,13 +108,11 @@ BODIES: dict[str, Body] = {
 
 
 def of(part: Part) -> Body:
-    """The body of a part. Raises KeyError for a kind or a film capacitor that has none."""
+    """The body of a part; capacitors are film ones. Raises KeyError for an unknown kind, StopIteration over 1 uF."""
     if part.kind == "R" and part.watts > 0.25:
         return BODIES["R1W"]
-    if part.kind == "C" and part.note.startswith("film"):
-        return Body(FILM.format(FILM_WIDTH_MM[part.value]), _in_order("C"), "Device:C")
-    if part.kind == "C" and part.value == "1u":
-        return BODIES["C1u"]
+    if part.kind == "C":
+        return BODIES[f"C{next(width for most, width in FILM_WIDTHS_MM if part.value_si <= most)}"]
     return BODIES[part.kind]
 
 

@@ -34,7 +34,7 @@ def rail_3v3(board: Netlist, n: int) -> None:
     h, block = n * 100, f"rail{n}"
     board.add(f"R{h + 13}", "R", "33R", ["V3V3", f"SRC{n}"], block, watts=1.0, note="1 W: survives a shorted rail")
     board.add(f"R{h + 14}", "R", "680R", [f"RAIL{n}", GND], block)
-    board.add(f"C{h + 5}", "C", "1u", [f"RAIL{n}", GND], block, note="ceramic or film")
+    board.add(f"C{h + 5}", "C", "1u", [f"RAIL{n}", GND], block)
     _sense(board, n, "47k", "100k")
     _live_light(board, n, "1k5")
     if n == 2:
@@ -47,11 +47,11 @@ def rail_usb(board: Netlist, n: int) -> None:
     board.supplies["VBUS"] = "VBUS of the host's cable"
     board.add(f"F{h + 1}", "PTC", "RUEF090", ["VBUS", f"SRC{n}"], block)
     board.add(f"R{h + 14}", "R", "470R", [f"RAIL{n}", GND], block)
-    board.add(f"C{h + 5}", "C", "1u", [f"RAIL{n}", GND], block, note="ceramic or film")
+    board.add(f"C{h + 5}", "C", "1u", [f"RAIL{n}", GND], block)
     _sense(board, n, "110k", "100k")
     _live_light(board, n, "3k3")
     board.add(f"Q{h + 2}", "PMOS", "NDP6020P", [f"RAIL{n}", f"SLOW{n}", f"MICBUS{n}"], block)
-    board.add(f"C{h + 7}", "C", "100n", [f"SLOW{n}", f"RAIL{n}"], block, note="ceramic")
+    board.add(f"C{h + 7}", "C", "100n", [f"SLOW{n}", f"RAIL{n}"], block)
     board.add(f"R{h + 18}", "R", "100k", [f"SLOW{n}", GND], block)
     board.add(f"R{h + 19}", "R", "470R", [f"MICBUS{n}", GND], block)
     board.add(f"D{h + 7}", "D", "1N4148", [f"SLOW{n}", f"RAIL{n}"], block)

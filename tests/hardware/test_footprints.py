@@ -55,7 +55,17 @@ def test_footprint_has_the_pads_of_its_part_and_no_other(name: str) -> None:
 @with_footprints
 @pytest.mark.parametrize(
     ("kind", "pitch_mm"),
-    [("R", 10.16), ("R1W", 15.24), ("C", 5.0), ("D", 7.62), ("LED", 2.54), ("PTC", 5.24), ("CONN2", 5.0), ("BUZZER", 7.6)],
+    [
+        ("R", 10.16),
+        ("R1W", 15.24),
+        ("C2.5", 5.0),
+        ("C5.5", 5.0),
+        ("D", 7.62),
+        ("LED", 2.54),
+        ("PTC", 5.24),
+        ("CONN2", 5.0),
+        ("BUZZER", 7.6),
+    ],
 )
 def test_first_two_pads_are_as_far_apart_as_the_leads(kind: str, pitch_mm: float) -> None:
     (_, x1, y1, _), (_, x2, y2, _), *_ = pads(footprint_text(footprints.BODIES[kind].footprint))
