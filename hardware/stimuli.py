@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
+
+from lid import lights
 
 from hardware.spice import Stimulus
 
 TOGGLE_S = 0.010  # one edge a hop
 EDGE_S = 2e-4  # of a pin: far under the pumps' 10 ms, and kind to the solver
 SNAP_S = 2e-6  # of a contact
+BAUD = 115200
+BYTE_S = 10 / BAUD  # start bit, eight bits, stop bit
+AVERAGED_BYTES = 4
 Points = list[tuple[float, float]]
 
 
@@ -108,3 +114,70 @@ def muted_while_open(seed: int, throw_ms: float, bounce_ms: float, phase_ms: flo
     points = {f"pump{n}": join(changes) for n in (1, 2)}
     points |= throw(at, throw_ms, bounce_ms, seed)
     return Stimulus("mute thrown", at + 0.08, points, 5e-4), at
+
+
+def text(size: int, rng: random.Random) -> bytes:
+    """A line of random text, line feed included."""
+    return bytes(rng.choice(b"abcdefghijklmnopqrstuvwxyz0123456789 ,:{}") for _ in range(size - 1)) + b"\n"
+
+
+def uart_bits(data: bytes, start_s: float) -> Points:
+    """Every change of a UART's line that rests high: start bit, eight bits from the lowest on, stop bit."""
+    changes: Points = []
+    level = 1
+    for place, byte in enumerate(data):
+        for k, bit in enumerate((0, *(byte >> k & 1 for k in range(8)), 1)):
+            if bit != level:
+                changes.append((start_s + place * BYTE_S + k / BAUD, float(bit)))
+                level = bit
+    return changes
+
+
+def uart_means(data: bytes, start_s: float) -> Points:
+    """The same, as the mean of every four bytes: R102 and C108 (1 ms) see no more of it, and the solver has a tenth of the steps."""
+    changes: Points = []
+    for place in range(0, len(data), AVERAGED_BYTES):
+        part = data[place : place + AVERAGED_BYTES]
+        changes.append((start_s + place * BYTE_S, sum(byte.bit_count() + 1 for byte in part) / (10 * len(part))))
+    return [*changes, (start_s + len(data) * BYTE_S, 1.0)]
+
+
+def square(hz: float, start_s: float, stop_s: float, high: float = 0.5) -> Points:
+    """Changes of a wave of `hz` that is high for the part `high` of its period; from low to low."""
+    changes: Points = []
+    t = start_s
+    while t < stop_s:
+        changes += [(t, 1.0), (t + high / hz, 0.0)]
+        t += 1.0 / hz
+    return changes
+
+
+def _lines(size: int, every_s: float, end_s: float) -> Points:
+    rng, t, changes = random.Random("text"), 1e-3, [(0.0, 1.0)]
+    while t < end_s:
+        changes += uart_means(text(size, rng), t)
+        t += max(every_s, size * BYTE_S)
+    return changes
+
+
+def _by_hops(lit: Callable[[int], bool], end_s: float) -> Iterator[tuple[float, float]]:
+    yield 0.0, 0.0
+    for hop in range(int(end_s / TOGGLE_S)):
+        yield 1e-3 + hop * TOGGLE_S, float(lit(hop))
+
+
+# Every line of the DevKit that may toggle by itself, as its mean over at most 0.35 ms. That is all a pump pin passes on: the
+# clocks (16 kHz, 1 MHz) become half their level. SD is high for 24 of 64 bits in each negative half of a loud hum.
+TOGGLING: dict[str, Callable[[float], Points]] = {
+    "SCK": lambda end_s: [(0.0, 0.0), (1e-3, 0.5)],
+    "WS": lambda end_s: [(0.0, 0.0), (1e-3, 0.5)],
+    "SD": lambda end_s: [(0.0, 0.0)] + [(t, v * 24 / 64) for t, v in square(50.0, 1e-3, end_s)],
+    "TX": lambda end_s: _lines(300, 0.0, end_s),
+    "STATUS": lambda end_s: list(_by_hops(lambda hop: lights.status_led("fault", hop, True), end_s)),
+    "BUZZ": lambda end_s: list(_by_hops(lambda hop: lights.buzzer("ask", hop), end_s)),
+}
+
+
+def toggling(line: str, end_s: float) -> Points:
+    """What `line` (a key of TOGGLING) does until `end_s`, for a pin's points in a Stimulus. Raises KeyError for another."""
+    return levels(TOGGLING[line](end_s), 1e-5)
