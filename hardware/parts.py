@@ -42,10 +42,28 @@ class Item:
     alternatives: str
     price_eur: float
     rating: str
-    source: str = "memory"
+    source: str = "from memory"
 
 
-# value -> item; resistors and small capacitors are bought by value
+@dataclass(frozen=True)
+class ContactRating:
+    """What a switch contact may carry, and the least that keeps its surface clean."""
+
+    least_a: float
+    least_v: float
+    most_a: float
+    most_v: float
+    most_va: float
+
+
+# NKK series M, resistive: a contact of gold over silver (code A) is used at one of the two levels
+GOLD = ContactRating(0.1e-3, 0.02, 0.1, 28.0, 0.4)
+SILVER = ContactRating(0.0, 0.0, 4.0, 30.0, 120.0)
+TOGGLE_RATING = "ON-ON, 6.35 mm bushing, solder lugs; gold 0.1 mA to 0.1 A, 0.4 VA; silver beneath it 4 A 30 V"
+TOGGLE_SOURCE = "NKK series M data sheet; break before make from that of series M2; the order code's parts from memory"
+GOLD_TOGGLE = "where no pole carries over 0.4 VA (not on the usb board)"
+
+# value -> item; resistors and capacitors are bought by value
 CATALOGUE: dict[str, Item] = {
     "TN0702N3-G": Item(
         "TN0702N3-G",
@@ -66,22 +84,16 @@ CATALOGUE: dict[str, Item] = {
     "5V1": Item("BZX55C5V1", "1N5231B", 0.05, "DO-35, 0.5 W"),
     "G5V-2-H1 DC5": Item(
         "G5V-2-H1 DC5",
-        "Panasonic DS2E-S-DC5V (check the pins)",
+        "none: coil, contacts and pins are those that were simulated (a DS2E-S-DC5V is polarised and draws 40 mA)",
         2.60,
         "DPDT, 5 V 167 R coil, operates by 75 %, releases by 5 %, contacts from 10 uA 10 mV to 1 A 24 V",
-        "Omron G5V-2 datasheet; pin drawing from memory: check it with a meter",
+        "Omron G5V-2 datasheet; pin drawing from memory, as KiCad's symbol has it: check it with a meter",
     ),
     "3PDT": Item(
-        "3PDT latching push switch, solder lugs",
-        "any break-before-make 3PDT latching or toggle switch",
-        4.50,
-        "3 poles, 2 A, break before make",
+        "NKK M2032SS1A01", f"{GOLD_TOGGLE}: C&K 7301 with gold contacts", 14.00, f"3 poles, {TOGGLE_RATING}", TOGGLE_SOURCE
     ),
     "DPDT": Item(
-        "DPDT latching push switch, solder lugs",
-        "any break-before-make DPDT latching or toggle switch",
-        3.00,
-        "2 poles, 2 A, break before make",
+        "NKK M2022SS1A01", f"{GOLD_TOGGLE}: C&K 7201 with gold contacts", 9.00, f"2 poles, {TOGGLE_RATING}", TOGGLE_SOURCE
     ),
     "RXEF040": Item("RXEF040", "any 0.4 A hold radial PTC under 1.3 R", 0.35, "hold 0.4 A, trip 0.8 A"),
     "RUEF090": Item("RUEF090", "any 0.9 A hold radial PTC under 0.22 R", 0.40, "hold 0.9 A, trip 1.8 A"),
@@ -92,19 +104,38 @@ CATALOGUE: dict[str, Item] = {
         "TO-220, 20 V, 0.05 R at 4.5 V, threshold 0.4 to 1.0 V",
         "Fairchild NDP6020P datasheet",
     ),
-    "red": Item("L-53SRD (red, 2 mA)", "any high-efficiency 5 mm red LED", 0.15, "20 mA"),
-    "amber": Item("L-53YD (amber, 2 mA)", "any high-efficiency 5 mm amber LED", 0.15, "20 mA"),
+    "red": Item(
+        "Broadcom HLMP-4700",
+        "any red 5 mm LED made for 2 mA",
+        0.40,
+        "5 mm red, 1.8 V at 2 mA; gets about 2 mA (MUTE)",
+        "HP and Broadcom HLMP-4700 datasheet",
+    ),
+    "amber": Item(
+        "Broadcom HLMP-4719",
+        "any yellow or amber 5 mm LED made for 2 mA, up to 2.5 V",
+        0.40,
+        "5 mm yellow, 1.9 V at 2 mA; gets about 1 mA (LIVE, status)",
+        "HP and Broadcom HLMP-4719 datasheet",
+    ),
     "INMP441": Item(
         "INMP441 module, L/R to ground",
-        "ICS-43434 module (check 1.65 V minimum)",
+        "ICS-43434 module (check 1.65 V minimum): six leads go by name",
         3.00,
         "1.62 to 3.63 V, 2.5 mA at 3.3 V",
         "InvenSense DS-INMP441-00",
     ),
-    "screw terminal": Item("Phoenix Contact PT 1,5/2-5,0-H or /3-5,0-H", "any 5.0 mm screw terminal", 0.60, "13.5 A"),
-    "button": Item("12 mm momentary push button", "any momentary contact", 0.50, "50 mA"),
-    "buzzer": Item("active piezo buzzer 3 V", "passive piezo", 0.80, "10 mA"),
-    "ESP32-DevKitC": Item("ESP32-DevKitC-32E", "any 38-pin ESP32-WROOM-32 board", 8.00, "5 V pin from USB"),
+    "button": Item("E-Switch TL1100F160Q", "Omron B3F-4055, any 12 mm tactile switch of 12.5 x 5 mm", 0.60, "12 x 12 mm, 50 mA"),
+    "buzzer": Item(
+        "Sonitron SMA-13LV-P7.5",
+        "any piezo buzzer that sounds by itself at 3 V, 7.5 mm pitch, up to 12 mA; no bare disc, no magnetic one (30 mA)",
+        4.00,
+        "sounds from a steady 3.3 V level, as the firmware gives it, up to 12 mA from a pin",
+        "from memory: current and pitch to be looked up",
+    ),
+    "ESP32-DevKitC": Item(
+        "ESP32-DevKitC-32E", "any ESP32-WROOM-32 board with the same 38 pins, rows 25.4 mm apart", 8.00, "5 V pin from USB"
+    ),
 }
 
 
