@@ -60,24 +60,24 @@ def make_headline() -> None:
 
 
 def make_fmea() -> None:
-    """Inject every fault on the reference board, and on the other recipes those of their guarded feed; then the page.
+    """Inject every fault on the reference board, and on the other boards what differs there; then the page.
 
     Results are kept as they come, so that a run that was cut off goes on.
     """
-    parts = [_inject(recipe) for recipe in RECIPES]
+    parts = [_inject(name) for name in fmea.BOARDS]
     _write(MADE / "fmea.md", reports.fmea_page())
     for part in parts:
         part.unlink(missing_ok=True)
 
 
-def _inject(recipe: str) -> Path:
-    """Make fmea-RECIPE.csv. Returns the file of the results so far: the digest of what they are made from, then the table."""
-    group = f"fmea-{recipe}"
+def _inject(name: str) -> Path:
+    """Make fmea-NAME.csv. Returns the file of the results so far: the digest of what they are made from, then the table."""
+    group = f"fmea-{name}"
     part, digest = MADE / f"{group}-part.csv", reports.DIGESTS[group]()
     head, _, text = part.read_text().partition("\n") if part.exists() else ("", "", "")
     if head != digest:
         text = fmea.as_csv([])
-    jobs = fmea.jobs(recipe)
+    jobs = fmea.jobs(name)
     done = len(fmea_report.read(text))
     while done < len(jobs):
         text += fmea.as_csv(fmea.run(jobs[done : done + FMEA_CHUNK])).partition("\n")[2]

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Which single faults are injected: every part open, shorted and drifted, every pair of neighbouring nets bridged."""
+"""Which single faults are injected: joints and wires open, parts shorted and drifted, neighbouring nets bridged."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
-from hardware import layout
+from hardware import layout, opens
 from hardware.parts import Netlist, Part
 from hardware.spice import Fault
 
@@ -32,16 +33,10 @@ def _shorts(part: Part) -> list[tuple[str, str]]:
             return list(combinations(part.pins, 2))
 
 
-def _opens(part: Part) -> list[str]:
-    pins = [pin for pin, net in part.pins.items() if net]
-    return pins[:1] if len(part.pins) == 2 else pins
-
-
 def part_faults(board: Netlist) -> list[Fault]:
-    """Opens, shorts (shorts between pins on one net change nothing and are left out) and drifts of every part."""
+    """Shorts (those between pins on one net change nothing and are left out) and drifts of every part."""
     faults = []
     for part in board.parts:
-        faults += [Fault("open", part.ref, pin) for pin in _opens(part)]
         faults += [Fault("short", part.ref, a, b) for a, b in _shorts(part) if part.pins[a] != part.pins[b]]
         if part.kind == "RELAY":
             faults.append(Fault("weld", part.ref))
@@ -65,18 +60,50 @@ def bridges(board: Netlist) -> dict[Fault, str]:
 
 
 def all_faults(board: Netlist) -> list[Fault]:
-    return part_faults(board) + switch_faults(board) + list(bridges(board))
+    return [*opens.open_faults(board), *part_faults(board), *switch_faults(board), *bridges(board)]
 
 
-GUARDED_NETS = {"RAIL2", "FEED2", "SRC2", "KCLAMP2", "SCLAMP2", "SENSE2", "LIVEA2", "MICBUS2", "SLOW2", "VBUS", "LINE"}
+def differ(board: Netlist, reference: Netlist) -> list[Fault]:
+    """The faults that the reference board has not, or that touch a part or a net which is another there."""
+    parts = {part.ref: part for part in reference.parts}
+    changed = {p.ref for p in board.parts if p.ref not in parts or (p.value, p.pins) != (parts[p.ref].value, parts[p.ref].pins)}
+    nets = {net for part in board.parts if part.ref in changed for net in part.nets} - set(reference.supplies)
+    known = {_same(fault) for fault in all_faults(reference)}
+    return [f for f in all_faults(board) if _same(f) not in known or _refs(f) & changed or _nets(board, f) & nets]
 
 
-def is_of_guarded_feed(board: Netlist, fault: Fault) -> bool:
-    """Whether a fault lies between the guarded source and its microphone: what the three recipes do differently."""
-    if fault.kind == "bridge":
-        return bool(GUARDED_NETS & {fault.a, fault.b})
-    if fault.a.startswith("SW1 "):
-        return "c" in fault.b
-    if fault.a == "SW1":
-        return fault.b.startswith("C_")
-    return fault.a == "K2" or board.part(fault.a).block == "rail2"
+def _same(fault: Fault) -> Fault:
+    """The fault less the name of its wire, which is another on every layout."""
+    return replace(fault, b="") if fault.kind == "wire" else fault
+
+
+def _refs(fault: Fault) -> set[str]:
+    return {fault.a.split()[0], *(ref for ref, _pin in fault.pins)}
+
+
+def _nets(board: Netlist, fault: Fault) -> set[str]:
+    """The nets that a fault touches."""
+    if fault.kind in ("bridge", "wire"):
+        return {fault.a, fault.b}
+    if fault.a == "A1":
+        return {fault.b}
+    pins = board.part(fault.a.split()[0]).pins
+    if fault.kind.startswith("stuck"):
+        return {net for pin, net in pins.items() if pin[0].lower() in fault.b}
+    return {pins[pin] for pin in (fault.b, fault.c) if pin} or set(pins.values())
+
+
+def stops_samples(fault: Fault) -> bool:
+    """Whether a fault leaves the rails alone and stops the sentinel's samples, which the self-test and lid.health hear."""
+    lines, series = {"SCK", "WS", "SD", "MSCK", "MWS", "MSD"}, {"R21", "R22", "R23"}
+    match fault.kind:
+        case "open":
+            return (fault.a == "MIC1" and fault.b in ("VDD", "SD", "WS", "SCK")) or fault.a in series or fault.b in lines
+        case "wire":
+            return fault.a in lines and bool((series | {"MIC1", "A1"}) & _refs(fault))
+        case "short":
+            return (fault.a == "MIC1" and fault.b != "VDD") or fault.a == "R24"
+        case "bridge":
+            return fault.a in ("GND", "MSCK", "SCK", "V3V3") and {fault.a, fault.b} <= lines - {"SD"} | {"GND", "V3V3"}
+        case _:
+            return False

@@ -18,12 +18,12 @@ import numpy as np
 from earlid.virtual.adc import CORNERS, DB_0, Adc
 
 from hardware import faults as fault_list
-from hardware import stimuli
+from hardware import opens, stimuli
 from hardware.corners import Corner, extremes
 from hardware.netlist import build
 from hardware.parts import Netlist
 from hardware.recipes import RECIPES
-from hardware.spice import COARSE, Fault, Stimulus, simulate
+from hardware.spice import COARSE, Fault, Stimulus, microphones, simulate
 
 LIVE_V = 0.3
 CLAMP_V = 0.22  # of a closed rail whose clamps hold, with SCK and WS high
@@ -35,7 +35,7 @@ DROP_EARLY_MS, DROP_LATE_MS = 60.0, 220.0  # of a healthy board
 DRIFT, DRIFT_MS = (0.6, 1.4), 10.0  # against the board's own first drop time, as lid.selftest has it
 SENSE_HIGH_V, SENSE_LOW_V = 3.0, 1.0  # at the throw, before the 150k / 100k divider
 SENSE_SCALE = 2.5
-SAVE = ["RAIL1", "RAIL2", "SENSE1", "SENSE2", "ARMSENSE", "MUTESENSE"]
+SENSES = ("ARMSENSE", "MUTESENSE")
 
 # the self-test's calendar, in seconds
 HIGH = (0.04, 0.24)
@@ -48,7 +48,10 @@ MUTE_AT = 0.20
 
 @dataclass
 class Outcome:
-    """One fault on one board. `closed_v`: highest rail while asked to be closed; `tests`: the self-tests that fail."""
+    """One fault on one board. `closed_v`: highest supply at a microphone's pins while asked to be closed.
+
+    `tests`: the self-tests that fail.
+    """
 
     fault: str
     corner: str
@@ -59,6 +62,7 @@ class Outcome:
     opens: bool = True
     tests: list[str] = field(default_factory=list)
     seen_ms: float = 0.0  # channel 1's drop as the firmware reads it
+    also: list[str] = field(default_factory=list)  # what else cuts off the same pins
 
     @property
     def effect(self) -> str:
@@ -111,7 +115,7 @@ class Readout:
 
     @staticmethod
     def of(board: Netlist) -> Readout:
-        scale = {n: 1 + board.part(f"R{n}15").value_si / board.part(f"R{n}16").value_si for n in (1, 2)}
+        scale = {n: 1 + board.part(f"R{n}15").value_si / board.part(f"R{n}16").value_si for n in microphones(board)}
         return Readout(scale, {1: GOOD_V, 2: RECIPES[board.recipe].good_mv * 1e-3})
 
     def volts(self, w: Waves, n: int, start: float, end: float) -> float:
@@ -138,36 +142,37 @@ def _last_ms(w: Waves, volts: np.ndarray, start: float, end: float) -> float:
 
 def _open_and_drop(w: Waves, n: int, read: Readout, out: Outcome) -> None:
     """Channel n opens and closes: the sentinel's in lid.selftest, the guarded one's whenever the lid moves (lid.health)."""
-    other = 3 - n
     start, stop = OPEN[n]
     end = stop + DROP_S - 0.01
+    others = [m for m in read.scale if m != n]
     good = w["t"][(w["t"] >= start) & (w["t"] <= stop) & (w[f"SENSE{n}"] * read.scale[n] >= read.good_v[n])]
-    opened = _mean(w, f"RAIL{n}", stop - 0.05, stop) > 0.77 * read.good_v[n]
+    opened = _mean(w, f"MIC{n}", stop - 0.05, stop) > 0.77 * read.good_v[n]
     out.opens = out.opens and opened
     held = w[f"SENSE{n}"][(w["t"] > start + ARM_LATE_MS * 1e-3 - 0.05) & (w["t"] < stop)] * read.scale[n]
     if not len(good) or not len(held) or held.min() < read.good_v[n]:
         out.tests.append(f"open{n}")
-    if n == 1 and read.volts(w, other, start + 0.02, stop) > LIVE_V:
+    if n == 1 and any(read.volts(w, other, start + 0.02, stop) > LIVE_V for other in others):
         out.tests.append("cross")
     seen_ms = _last_ms(w, w[f"SENSE{n}"] * read.scale[n], stop, end)
     if seen_ms > DROP_MAX_MS:
         out.tests.append(f"drop{n}")
     if opened:
-        out.drop_ms = max(out.drop_ms, _last_ms(w, w[f"RAIL{n}"], stop, end))
+        out.drop_ms = max(out.drop_ms, _last_ms(w, w[f"MIC{n}"], stop, end))
         out.seen_ms = seen_ms if n == 1 else out.seen_ms
     still = stop + DROP_MAX_MS * 1e-3
-    out.closed_v = max(out.closed_v, _most(w, f"RAIL{n}", still, end), _most(w, f"RAIL{other}", start + 0.01, end))
+    out.closed_v = max(out.closed_v, _most(w, f"MIC{n}", still, end), *(_most(w, f"MIC{m}", start + 0.01, end) for m in others))
 
 
 def judge_selftest(w: Waves, read: Readout, out: Outcome) -> None:
     """Fill `out` from the self-test's waveforms."""
     for name, start, end in (("boot", 0.02, 0.04), ("held", *HIGH), ("slow", *SLOW)):
-        out.closed_v = max(out.closed_v, *(_most(w, f"RAIL{n}", start, end) for n in (1, 2)))
-        if max(read.volts(w, n, start, end) for n in (1, 2)) > LIVE_V:
+        out.closed_v = max(out.closed_v, *(_most(w, f"MIC{n}", start, end) for n in read.scale))
+        if max(read.volts(w, n, start, end) for n in read.scale) > LIVE_V:
             out.tests.append(name)
+    out.closed_v = max(out.closed_v, _most(w, "MIC1", CLOCKS[0] + 0.02, CLOCKS[1]))
     if read.volts(w, 1, CLOCKS[0] + 0.02, CLOCKS[1]) > CLAMP_V:
         out.tests.append("clamp")
-    for n in (1, 2):
+    for n in read.scale:
         _open_and_drop(w, n, read, out)
     arm, mute = (_mean(w, net, 0.03, 0.04) * SENSE_SCALE for net in ("ARMSENSE", "MUTESENSE"))
     if not arm >= SENSE_HIGH_V > mute:
@@ -177,14 +182,23 @@ def judge_selftest(w: Waves, read: Readout, out: Outcome) -> None:
 def judge_mute(w: Waves, read: Readout, out: Outcome) -> None:
     """Fill `out` from the MUTE run: rails after 20 ms, the last moment above 0.3 V, and the read-back at its end."""
     late = MUTE_AT + 0.1
-    for n in (1, 2):
-        out.mute_ms = max(out.mute_ms, _last_ms(w, w[f"RAIL{n}"], MUTE_AT, 9.0))
-        out.mute_v = max(out.mute_v, _most(w, f"RAIL{n}", late, 9.0))
-    if read.volts(w, 1, late, 9.0) > CLAMP_V or read.volts(w, 2, late, 9.0) > LIVE_V:
+    for n in read.scale:
+        out.mute_ms = max(out.mute_ms, _last_ms(w, w[f"MIC{n}"], MUTE_AT, 9.0))
+        out.mute_v = max(out.mute_v, _most(w, f"MIC{n}", late, 9.0))
+    if read.volts(w, 1, late, 9.0) > CLAMP_V or any(read.volts(w, n, late, 9.0) > LIVE_V for n in read.scale):
         out.tests.append("muted")
     arm, mute = (_mean(w, net, 0.32, 0.36) * SENSE_SCALE for net in ("ARMSENSE", "MUTESENSE"))
     if not mute >= SENSE_HIGH_V > arm or arm > SENSE_LOW_V:
         out.tests.append("msense")
+
+
+def _waves(board: Netlist, corner: Corner, stimulus: Stimulus, wired: tuple[Fault, ...]) -> Waves:
+    """What the DevKit's own pins read, and what stands at each microphone's own pins ('MIC1', 'MIC2'), of either sign."""
+    pins = microphones(board)
+    reads = [*SENSES, *(f"SENSE{n}" for n in pins)]
+    w = simulate(board, corner, stimulus, [*(f"A1.{net}" for net in reads), *sum(pins.values(), ())], wired, COARSE)
+    w |= {net: w[f"A1.{net}"] for net in reads}
+    return w | {f"MIC{n}": np.abs(w[rail] - w[ground]) for n, (rail, ground) in pins.items()}
 
 
 def inject(board: Netlist, corner: Corner, fault: Fault | None, baseline_ms: float = 0.0) -> Outcome:
@@ -199,12 +213,8 @@ def inject(board: Netlist, corner: Corner, fault: Fault | None, baseline_ms: flo
     test, mute = selftest_stimulus(), mute_stimulus(fault.b if stuck and fault else "", side)
     if stuck and fault and side == "MUTE":
         test.points.update({k: v for k, v in mute.points.items() if k[-2:] in {f"_{p}" for p in fault.b}})
-    save = [*SAVE, "MICBUS2"] if board.recipe == "usb" else SAVE
     for stimulus, judge in ((test, judge_selftest), (mute, judge_mute)):
-        w = simulate(board, corner, stimulus, save, wired, COARSE)
-        if "MICBUS2" in w:  # what the microphone gets, and what the contact feeds: both must be dead
-            w["RAIL2"] = np.maximum(w["RAIL2"], w["MICBUS2"])
-        judge(w, read, out)
+        judge(_waves(board, corner, stimulus, wired), read, out)
     usual = DRIFT[0] * baseline_ms - DRIFT_MS <= out.seen_ms <= DRIFT[1] * baseline_ms + DRIFT_MS
     if baseline_ms and "open1" not in out.tests and not usual:
         out.tests.append("drift")
@@ -212,23 +222,43 @@ def inject(board: Netlist, corner: Corner, fault: Fault | None, baseline_ms: flo
     return out
 
 
-Job = tuple[Fault | None, str, str]  # fault, corner, recipe
+Job = tuple[Fault | None, str, str]  # fault, corner, board
+
+
+def board_of(name: str) -> Netlist:
+    """Of a recipe, or '1ch'."""
+    return build(1) if name == "1ch" else build(2, name)
+
+
+BOARDS = (*RECIPES, "1ch")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A board on which faults are injected one by one."""
+
+    board: Netlist
+    corner: Corner
+    baseline_ms: float
+    also: dict[Fault, list[str]]
+
+    def outcome(self, fault: Fault | None) -> Outcome:
+        out = inject(self.board, self.corner, fault, self.baseline_ms)
+        out.also = self.also.get(fault, []) if fault else []
+        return out
 
 
 @cache
-def _baseline_ms(corner: str, recipe: str) -> float:
-    board = build(2, recipe)
-    return inject(board, _corner(board, corner), None).seen_ms
-
-
-def _corner(board: Netlist, name: str) -> Corner:
-    return {c.name: c for c in [Corner(), *extremes(board)]}[name]
+def bench(corner: str, name: str) -> Bench:
+    """Of a corner's and a board's name."""
+    board = board_of(name)
+    its = {c.name: c for c in [Corner(), *extremes(board)]}[corner]
+    return Bench(board, its, inject(board, its, None).seen_ms, opens.open_faults(board))
 
 
 def _job(job: Job) -> Outcome:
-    fault, name, recipe = job
-    board = build(2, recipe)
-    return inject(board, _corner(board, name), fault, _baseline_ms(name, recipe))
+    fault, corner, name = job
+    return bench(corner, name).outcome(fault)
 
 
 def run(jobs: Sequence[Job], workers: int = 2) -> list[Outcome]:
@@ -236,20 +266,18 @@ def run(jobs: Sequence[Job], workers: int = 2) -> list[Outcome]:
         return list(pool.map(_job, jobs, chunksize=4))
 
 
-def jobs(recipe: str = "digital") -> list[Job]:
+def jobs(name: str = "digital") -> list[Job]:
     """Healthy boards, then every fault on the nominal board, then every fault on the board that lets go last.
 
-    Of the other recipes only what differs from the reference board: faults of the guarded feed.
+    Of the other boards only what differs from the reference board, 'digital'.
     """
-    board = build(2, recipe)
-    faults = fault_list.all_faults(board)
-    if recipe != "digital":
-        faults = [fault for fault in faults if fault_list.is_of_guarded_feed(board, fault)]
-    healthy: list[Job] = [(None, name, recipe) for name in ("nominal", "slow", "quick")]
-    return healthy + [(fault, name, recipe) for name in ("nominal", "slow") for fault in faults]
+    board = board_of(name)
+    faults = fault_list.all_faults(board) if name == "digital" else fault_list.differ(board, build())
+    healthy: list[Job] = [(None, corner, name) for corner in ("nominal", "slow", "quick")]
+    return healthy + [(fault, corner, name) for corner in ("nominal", "slow") for fault in faults]
 
 
-HEAD = ["fault", "corner", "effect", "closed_v", "mute_v", "mute_ms", "drop_ms", "tests"]
+HEAD = ["fault", "corner", "effect", "closed_v", "mute_v", "mute_ms", "drop_ms", "tests", "also"]
 
 
 def as_csv(outcomes: list[Outcome]) -> str:
@@ -258,5 +286,5 @@ def as_csv(outcomes: list[Outcome]) -> str:
     writer.writerow(HEAD)
     for o in outcomes:
         volts = [f"{o.closed_v:.2f}", f"{o.mute_v:.2f}", f"{o.mute_ms:.1f}", f"{o.drop_ms:.0f}"]
-        writer.writerow([o.fault, o.corner, o.effect, *volts, " ".join(o.tests)])
+        writer.writerow([o.fault, o.corner, o.effect, *volts, " ".join(o.tests), "; ".join(o.also)])
     return out.getvalue()

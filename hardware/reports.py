@@ -17,7 +17,6 @@ from hardware import bom, constants, corners, erc, fmea, fmea_report, footprints
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
 from hardware.parts import Netlist
-from hardware.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parent
 MADE = ROOT / "made"
@@ -98,20 +97,19 @@ def headline_digest() -> str:
     )
 
 
-def fmea_digest(recipe: str = "digital") -> str:
+def fmea_digest(name: str = "digital") -> str:
     """Of every injected deck on its board, and of the code that judges them."""
-    board = build(2, recipe)
+    board = fmea.board_of(name)
     named = {c.name: c for c in [Corner(), *extremes(board)]}
     decks = []
-    for fault, name, _recipe in fmea.jobs(recipe):
+    for fault, corner, _name in fmea.jobs(name):
         stuck = fault is not None and fault.kind.startswith("stuck")
         decks.append(
-            str(fault) if stuck or fault is None else spice.deck(board, named[name], spice.Stimulus("", 1.0), [], (fault,))
+            str(fault) if stuck or fault is None else spice.deck(board, named[corner], spice.Stimulus("", 1.0), [], (fault,))
         )
     stimulus = str(fmea.selftest_stimulus()) + str(fmea.mute_stimulus("", ""))
-    judges = [
-        inspect.getsource(f) for f in (fmea.Readout, fmea._open_and_drop, fmea.judge_selftest, fmea.judge_mute, fmea.inject)
-    ]
+    judging = (fmea.Readout, fmea._waves, fmea._open_and_drop, fmea.judge_selftest, fmea.judge_mute, fmea.inject)
+    judges = [inspect.getsource(f) for f in judging]
     return _digest(*decks, stimulus, *judges)
 
 
@@ -121,13 +119,13 @@ def events_digest() -> str:
 
 
 DIGESTS: dict[str, Callable[[], str]] = {
-    "headline": headline_digest, "events": events_digest, **{f"fmea-{r}": partial(fmea_digest, r) for r in RECIPES},
+    "headline": headline_digest, "events": events_digest, **{f"fmea-{name}": partial(fmea_digest, name) for name in fmea.BOARDS},
 }  # fmt: skip
 
 
 SIMULATED = {  # watched by the digests; the other files are compared as text
     *("samples.csv", "corners.csv", "spread.svg", "waveforms.svg", "events.md", "digests.txt"),
-    *(f"fmea-{recipe}.csv" for recipe in RECIPES),
+    *(f"fmea-{name}.csv" for name in fmea.BOARDS),
 }
 
 
@@ -165,7 +163,7 @@ def targets_page() -> str:
 
 
 def fmea_page() -> str:
-    return fmea_report.as_markdown({recipe: (MADE / f"fmea-{recipe}.csv").read_text() for recipe in RECIPES})
+    return fmea_report.as_markdown({name: (MADE / f"fmea-{name}.csv").read_text() for name in fmea.BOARDS})
 
 
 def circuit(recipe: str = "digital") -> str:

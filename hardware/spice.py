@@ -14,7 +14,7 @@ import numpy as np
 
 from hardware.corners import Corner
 from hardware.models import LINES, cards
-from hardware.parts import Netlist
+from hardware.parts import CABLE_SUPPLIES, Netlist
 from hardware.recipes import RECIPES
 
 OPEN_OHM = 1e9
@@ -28,7 +28,7 @@ class SimulatorError(RuntimeError):
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind`: 'open' (part, pin), 'wire' (net, wire), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor),
+    """`kind`: 'open' (part, pin), 'wire' (net, its name), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor),
     'weld' (relay).
 
     An open wire cuts `pins` off the rest of its net; an open joint cuts off that one pin. The DevKit is A1, its pins are nets.
@@ -47,7 +47,7 @@ class Fault:
             case "open":
                 return f"{self.a} {self.b} open"
             case "wire":
-                return f"{self.a} wire {self.b} open"
+                return f"{self.a} {self.b} open"
             case "short":
                 return f"{self.a} {self.b}-{self.c} shorted"
             case "bridge":
@@ -138,12 +138,12 @@ def _supply(corner: Corner, stimulus: Stimulus, nodes: Nodes) -> list[str]:
 def _signals(board: Netlist, corner: Corner, stimulus: Stimulus, nodes: Nodes) -> list[str]:
     env = corner.env
     lines = _supply(corner, stimulus, nodes)
-    for net in ("VBUS", "LINE"):
-        if net in board.supplies:
+    for net in CABLE_SUPPLIES:
+        if net in board.supplies:  # from a host, between two pins of J2
             recipe = RECIPES[board.recipe]
             scale = env["vbus"] / 5.0 if net == "VBUS" else 1.0
-            pin = nodes.of("A1", net)
-            lines += [f"v{net} s_{net} 0 {recipe.source_v * scale:.5g}", f"r{net} s_{net} {pin} {recipe.source_ohm:g}"]
+            pin, ground = (nodes.of(*terminal(board, end)) for end in (net, "GND"))
+            lines += [f"v{net} s_{net} {ground} {recipe.source_v * scale:.5g}", f"r{net} s_{net} {pin} {recipe.source_ohm:g}"]
     for net, name in GPIO_NETS.items():
         if not any(net == used for used, _role in board.gpio.values()):
             continue
@@ -167,16 +167,30 @@ def _signals(board: Netlist, corner: Corner, stimulus: Stimulus, nodes: Nodes) -
     return lines
 
 
-def _load(board: Netlist) -> list[str]:
-    """The guarded microphone: a current that stops below about a third of its supply, and its own capacitor."""
+def terminal(board: Netlist, net: str) -> tuple[str, str]:
+    """The pin of the guarded side's terminal that carries a net."""
+    return "J2", next(pin for pin, its in board.part("J2").pins.items() if its == net)
+
+
+def microphones(board: Netlist) -> dict[int, tuple[str, str]]:
+    """Channel -> names of its microphone's supply and ground pins: the sentinel's own, and the terminal of the guarded one."""
+    pins = {1: ("MIC1.VDD", "MIC1.GND")}
+    if board.channels == 2:
+        rail, ground = (terminal(board, net)[1] for net in ("MICBUS2" if board.recipe == "usb" else "RAIL2", "GND"))
+        pins[2] = (f"J2.{rail}", f"J2.{ground}")
+    return pins
+
+
+def _load(board: Netlist, nodes: Nodes) -> list[str]:
+    """The guarded microphone at J2: a current that stops below about a third of its supply, and its own capacitor."""
     if board.channels < 2:
         return []
     recipe = RECIPES[board.recipe]
-    node = _node("MICBUS2" if board.recipe == "usb" else "RAIL2")
+    node, ground = (nodes.named(name) for name in microphones(board)[2])
     third = recipe.source_v / 3
-    lines = [f"bload {node} 0 i={recipe.load_ma * 1e-3:.4g}*0.5*(1+tanh((v({node})-{third:.3g})*5))"]
+    lines = [f"bload {node} {ground} i={recipe.load_ma * 1e-3:.4g}*0.5*(1+tanh((v({node},{ground})-{third:.3g})*5))"]
     if recipe.load_uf:
-        lines.append(f"cload {node} 0 {recipe.load_uf:g}u ic=0")
+        lines.append(f"cload {node} {ground} {recipe.load_uf:g}u ic=0")
     return lines
 
 
@@ -220,7 +234,7 @@ def deck(
         if fault.kind == "bridge":
             lines.append(f"rbridge{number} {_node(fault.a)} {_node(fault.b)} {BRIDGE_OHM}")
     vectors = [_vector(name, node) for name in save]
-    lines += [*_signals(board, corner, stimulus, node), *_load(board)]
+    lines += [*_signals(board, corner, stimulus, node), *_load(board, node)]
     lines += [f"r{name} {name} 0 {OPEN_OHM:g}" for name in dict.fromkeys(node.floating)]
     lines += [
         f".temp {corner.env['temp_c']:.4g}",
