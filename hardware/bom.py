@@ -73,7 +73,7 @@ def extras(board: Netlist) -> list[Extra]:
     lines = [
         Extra("A1", 2, Item("Samtec SSW-119-01-T-S", "any 1x19 socket strip, 2.54 mm", 1.80, "two rows, 25.4 mm apart")),
         Extra("A1", 1, Item("USB A to micro-B cable with data wires, 1 m", "any", 3.00, "0.5 A; a long one drops voltage")),
-        Extra("U1", 1, Item("TE Connectivity 1-2199298-2", "any DIP-8 socket, 7.62 mm", 0.20, "DIP-8")),
+        Extra("U1", 1, Item("AMP 1-2199298-2", "any DIP-8 socket, 7.62 mm", 0.20, "DIP-8")),
         Extra("MIC1", 1, Item("Harwin M20-9990646", "any 1x6 pin header, 2.54 mm, gold", 0.30, "1x6")),
         Extra("MIC1", 6, Item("jumper lead, socket to socket, 10 cm", "any", 0.10, "SCK WS SD LR GND VDD, by name")),
         Extra(
