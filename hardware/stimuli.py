@@ -134,7 +134,7 @@ def uart_bits(data: bytes, start_s: float) -> Points:
 
 
 def uart_means(data: bytes, start_s: float) -> Points:
-    """The same, as the mean of every four bytes: R102 and C108 (1 ms) see no more of it, and the solver has a tenth of the steps."""
+    """The same, as the mean of every four bytes: R102 and C108 (1 ms) see no more of it; the solver has a tenth of the steps."""
     changes: Points = []
     for place in range(0, len(data), AVERAGED_BYTES):
         part = data[place : place + AVERAGED_BYTES]
