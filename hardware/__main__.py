@@ -21,9 +21,9 @@ from hardware.spice import SimulatorError
 MADE = reports.MADE
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     print(f"wrote {path.relative_to(reports.ROOT.parent)}", file=sys.stderr)
 
 
@@ -40,8 +40,8 @@ def make_drawn() -> None:
             f"{board.name}: {len(board.parts)} parts, rules hold, about EUR {bom.total_eur(board):.0f} (estimate)",
             file=sys.stderr,
         )
-    for name, text in reports.drawn().items():
-        _write(MADE / name, text)
+    for name, content in reports.drawn().items():
+        _write(MADE / name, content)
 
 
 def make_headline() -> None:

@@ -15,6 +15,7 @@ from hardware.parts import Netlist, Part
 
 COLUMNS = 58
 ROWS = {1: 28, 2: 36}  # by channels
+HOLE_MM = 2.54  # from hole to hole
 NEAR_HOLES = 2  # pads this close, along a row or a column, count as neighbours
 RELAY_X = {"CA": 0, "COM1": 3, "NC1": 5, "NO1": 7, "CB": 0, "COM2": 3, "NC2": 5, "NO2": 7}
 COLOURS = {
@@ -134,7 +135,7 @@ def place(board: Netlist) -> list[Pad]:
         pads += _strip(board, refs, x, y, step)
     pads += _header(have["MIC1"], 28, 10, ["VDD", "GND", "LR", "SD", "WS", "SCK"])
     pads += _header(have["SW1"], 1, 13)
-    pads += _dip8(have["U1"], 14, 9)
+    pads += _dip8(have["U1"], 14, 8)
     for ref, (x, y) in RELAYS.items():
         if ref in have:
             pads += _relay(have[ref], x, y)

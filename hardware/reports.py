@@ -55,8 +55,8 @@ def rules_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def drawn() -> dict[str, str]:
-    """Name -> text of every file made without a simulator."""
+def drawn() -> dict[str, bytes]:
+    """Name -> content of every file made without a simulator."""
     from hardware import schematic  # the only user of schemdraw
 
     boards = [build(*b) for b in BOARDS]
@@ -68,8 +68,9 @@ def drawn() -> dict[str, str]:
         files[f"{board.name}.svg"] = schematic.draw(board)
         files[f"{board.name}.kicad_sch"] = kicad.schematic(board)
         files[f"{board.name}-wires.csv"] = wiring.wire_list(board)
-        files[f"{board.name}-wiring.svg"] = wiring.svg(board)
-    return files
+    prints = {f"{board.name}-perfboard.pdf": wiring.pdf(board) for board in boards}
+    prints |= {f"{board.name}-schematic.pdf": schematic.pdf(board) for board in boards}
+    return {name: text.encode() for name, text in files.items()} | prints
 
 
 def _digest(*parts: str) -> str:
@@ -175,10 +176,14 @@ def circuit(recipe: str = "digital") -> str:
 def stale() -> list[str]:
     """Every committed file that is not what today's sources make, in words."""
     differences = []
-    texts = {MADE / name: text for name, text in drawn().items()}
-    texts |= {MADE / "targets.md": targets_page(), MADE / "fmea.md": fmea_page(), CIRCUIT: circuit()}
-    for path, text in texts.items():
-        if not path.exists() or path.read_text() != text:
+    contents = {MADE / name: content for name, content in drawn().items()}
+    contents |= {
+        MADE / "targets.md": targets_page().encode(),
+        MADE / "fmea.md": fmea_page().encode(),
+        CIRCUIT: circuit().encode(),
+    }
+    for path, content in contents.items():
+        if not path.exists() or path.read_bytes() != content:
             differences.append(f"{path.name} differs from what the netlist and the simulated boards make: run make hardware")
     known = recorded()
     for group, make in DIGESTS.items():
@@ -187,6 +192,6 @@ def stale() -> list[str]:
     present = {
         path.relative_to(MADE).as_posix() for path in MADE.rglob("*") if path.is_file() and not path.name.endswith("-part.csv")
     }
-    for name in sorted(present - {path.relative_to(MADE).as_posix() for path in texts if MADE in path.parents} - SIMULATED):
+    for name in sorted(present - {path.relative_to(MADE).as_posix() for path in contents if MADE in path.parents} - SIMULATED):
         differences.append(f"{name} is made by nothing: remove it")
     return differences

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 
 import schemdraw
 import schemdraw.elements as elm
+from reportlab.graphics import renderPDF
+from reportlab.lib.pagesizes import A3
+from reportlab.pdfgen.canvas import Canvas
 from schemdraw import Drawing
+from svglib.svglib import svg2rlg
 
 from hardware.parts import Netlist
 
@@ -56,7 +61,7 @@ class Sheet:
         align = ("left", "center") if side == "right" else ("right", "center")
         if side in ("top", "bottom"):
             align = ("center", "bottom" if side == "top" else "top")
-        shift = {"right": (0.18, 0), "left": (-0.18, 0), "top": (0, 0.18), "bottom": (0, -0.18)}[side]
+        shift = {"right": (0.28, 0), "left": (-0.28, 0), "top": (0, 0.28), "bottom": (0, -0.28)}[side]
         self.d.add(elm.Dot(open=True, radius=0.09).at(at))
         self.d.add(
             elm.Label()
@@ -107,7 +112,7 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     s.line((x + 14.4, y), (x + 20.2, y))
     s.note((x + 14.6, y + 0.35), "GATE")
     q = s.d.add(elm.NFet(bulk=False).theta(0).reverse().anchor("gate").at((x + 20.2, y)))
-    s.note((x + 21.4, y), s.name("Q101"))
+    s.note((x + 22.1, y - 0.1), s.name("Q101"))
     drain, source = q.absanchors["drain"], q.absanchors["source"]
     s.ground((source[0], source[1]))
     top = drain[1] + 2.6
@@ -120,7 +125,7 @@ def dead_man(s: Sheet, x: float, y: float) -> None:
     )
     s.line((drain[0], top), (drain[0] - 2.2, top))
     s.two(elm.Zener, "D106", (drain[0] - 2.2, top), (drain[0] - 2.2, top - 1.25), "top")
-    s.two(elm.Diode, "D105", (drain[0] - 2.2, drain[1] + 0.1), (drain[0] - 2.2, top - 1.25), "bottom")
+    s.two(elm.Diode, "D105", (drain[0] - 2.2, drain[1] + 0.1), (drain[0] - 2.2, top - 1.25), "top")
     s.line((drain[0] - 2.2, drain[1] + 0.1), (drain[0], drain[1] + 0.1))
     s.net((drain[0], top), "VCOIL (no capacitor here: rule)", "top")
     y2 = y - 5.0
@@ -407,3 +412,31 @@ def draw(board: Netlist) -> str:
     microphone(s, 1.0, y)
     controls(s, 19.0, y)
     return s.svg()
+
+
+BASELINES = {"central": 0.35, "middle": 0.35, "hanging": 0.75, "ideographic": -0.2}  # in parts of the font's size
+
+
+def _on_baselines(svg: str) -> str:
+    """The SVG with every text moved to its baseline, which svglib takes every `y` for."""
+
+    def moved(found: re.Match[str]) -> str:
+        y, name, more, size = found.groups()
+        return f'y="{float(y) + BASELINES.get(name, 0.0) * float(size):.2f}" {more}font-size="{size}"'
+
+    return re.sub(r'y="([-\d.]+)" dominant-baseline="(\w+)" ([^>]*?)font-size="([\d.]+)"', moved, svg)
+
+
+def pdf(board: Netlist) -> bytes:
+    """The drawing on one page of A3. Raises ValueError when a part is not drawn."""
+    drawing = svg2rlg(io.BytesIO(_on_baselines(draw(board)).encode()))
+    wide = drawing.width > drawing.height
+    page, margin = (A3[::-1] if wide else A3), 28.0
+    scale = min((page[0] - 2 * margin) / drawing.width, (page[1] - 2 * margin) / drawing.height)
+    drawing.scale(scale, scale)
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=page, invariant=1, pageCompression=1)
+    canvas.setTitle(f"{board.name}: schematic")
+    renderPDF.draw(drawing, canvas, (page[0] - scale * drawing.width) / 2, (page[1] - scale * drawing.height) / 2)
+    canvas.save()
+    return out.getvalue()

@@ -1,32 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""The wiring diagram of the perfboard: every used hole, every part, every wire with its colour; and the same as a list."""
+"""The perfboard as a list of numbered wires, and as a PDF to print: both sides, list to tick, template."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
+from collections.abc import Callable, Iterable
+
+from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.pdfgen.canvas import Canvas
 
 from hardware import layout
-from hardware.layout import COLUMNS, Pad
-from hardware.parts import Netlist
+from hardware.layout import COLUMNS, HOLE_MM, Pad, Wire
+from hardware.parts import Netlist, Part
 
-PITCH = 24
-MARGIN = 46
-INK = {"black": "#222222", "red": "#d62728", "orange": "#ff7f0e", "violet": "#8e44ad", "yellow": "#c9a800", "brown": "#7b4a2d",
-       "green": "#2a8f3c", "blue": "#1f5fbf", "grey": "#8a8a8a"}  # fmt: skip
+PAGE = (297.0, 210.0)  # A4 across, in millimetres as everything here
+SCALE = 1.8
+INK = {"black": "#222222", "red": "#d62728", "orange": "#ff7f0e", "violet": "#8e44ad", "yellow": "#b39200", "brown": "#7b4a2d",
+       "green": "#2a8f3c", "blue": "#1f5fbf", "grey": "#7a7a7a"}  # fmt: skip
 LEGEND = {
     "GND": "ground", "V5": "5 V", "V3V3": "3.3 V", "VCOIL": "coil supply", "RAIL1": "microphone rails", "FEED1": "feeds",
     "PUMP1": "pumps, gates", "SENSE1": "read-back", "LAMP": "the rest",
 }  # fmt: skip
-BODY = {"R": "#f3e3c3", "C": "#d7e6f5", "D": "#f6d5d5", "Z": "#f6d5d5", "LED": "#ffe08a", "NMOS": "#d9d9d9", "PMOS": "#d9d9d9"}
-
-
-def _xy(pad: Pad) -> tuple[float, float]:
-    return MARGIN + pad.x * PITCH, MARGIN + pad.y * PITCH
-
-
-def _row_name(y: int) -> str:
-    return Pad("", "", "", 1, y).hole[:-1]
+BODY = {"R": "#f3e3c3", "C": "#d7e6f5", "D": "#f6d5d5", "Z": "#f6d5d5", "LED": "#ffe08a", "NMOS": "#dddddd", "PMOS": "#dddddd"}
+WIDE = ("A1", "K1", "K2", "U1", "SW1", "MIC1", "J2")  # more than one column wide: their name stands inside or above
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
 
 
 def wire_list(board: Netlist) -> str:
@@ -35,109 +37,319 @@ def wire_list(board: Netlist) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["number", "net", "from", "to", "colour", "from_pin", "to_pin"])
     for wire in layout.wires(layout.place(board)):
+        start, end = wire.start, wire.end
         writer.writerow(
-            [
-                wire.number,
-                wire.net,
-                wire.start.hole,
-                wire.end.hole,
-                wire.colour,
-                f"{wire.start.ref} {wire.start.pin}",
-                f"{wire.end.ref} {wire.end.pin}",
-            ]
+            [wire.number, wire.net, start.hole, end.hole, wire.colour, f"{start.ref} {start.pin}", f"{end.ref} {end.pin}"]
         )
     return out.getvalue()
 
 
-def _grid(rows: int) -> list[str]:
-    lines = []
-    for x in range(1, COLUMNS + 1):
-        for y in (MARGIN + PITCH * 0.2, MARGIN + PITCH * (rows + 0.9)):
-            lines.append(f'<text x="{MARGIN + x * PITCH}" y="{y:.0f}" class="edge">{x}</text>')
-    for y in range(1, rows + 1):
-        for side in (MARGIN + PITCH * 0.1, MARGIN + PITCH * (COLUMNS + 0.9)):
-            lines.append(f'<text x="{side:.0f}" y="{MARGIN + y * PITCH + 4}" class="edge">{_row_name(y)}</text>')
-    holes = "".join(
-        f"M{MARGIN + x * PITCH - 2} {MARGIN + y * PITCH}h4" for y in range(1, rows + 1) for x in range(1, COLUMNS + 1)
-    )
-    return [f'<path d="{holes}" stroke="#c8b98f" stroke-width="3"/>', *lines]
+class Sheet:
+    """One view of the board on a page: `place` gives millimetres from the page's left top; `mirrored` is the solder side."""
+
+    def __init__(self, canvas: Canvas, board: Netlist, left: float, top: float, scale: float, mirrored: bool) -> None:
+        self.c, self.board, self.left, self.top = canvas, board, left, top
+        self.pitch, self.mirrored, self.scale = HOLE_MM * scale, mirrored, scale
+        self.rows = layout.ROWS[board.channels]
+
+    def place(self, x: float, y: float) -> Point:
+        column = COLUMNS + 1 - x if self.mirrored else x
+        return self.left + column * self.pitch, self.top + y * self.pitch
+
+    def at(self, pad: Pad) -> Point:
+        return self.place(pad.x, pad.y)
+
+    def text(self, at: Point, text: str, size: float, ink: str = "#111111", anchor: str = "middle", turned: bool = False) -> None:
+        text_at(self.c, at, text, size, ink, anchor, turned)
+
+    def box(self, box: Box, fill: str, ink: str = "#666666", radius: float = 0.8) -> None:
+        x1, y1, x2, y2 = box
+        self.c.setFillColor(HexColor(fill))
+        self.c.setStrokeColor(HexColor(ink))
+        self.c.setLineWidth(0.5)
+        self.c.roundRect(x1 * mm, (PAGE[1] - y2) * mm, (x2 - x1) * mm, (y2 - y1) * mm, radius * mm, fill=1)
+
+    def dot(self, at: Point, radius: float, ink: str, fill: str = "#ffffff", width: float = 1.0) -> None:
+        self.c.setFillColor(HexColor(fill))
+        self.c.setStrokeColor(HexColor(ink))
+        self.c.setLineWidth(width)
+        self.c.circle(at[0] * mm, (PAGE[1] - at[1]) * mm, radius * mm, fill=1)
+
+    def line(self, points: Iterable[Point], ink: str, width: float) -> None:
+        self.c.setStrokeColor(HexColor(ink))
+        self.c.setLineWidth(width)
+        path = self.c.beginPath()
+        for i, (x, y) in enumerate(points):
+            (path.lineTo if i else path.moveTo)(x * mm, (PAGE[1] - y) * mm)
+        self.c.drawPath(path)
+
+    def grid(self) -> None:
+        """Every hole, the edge of the board, and the names of columns and rows on all sides."""
+        size = 5 if self.scale > 1 else 3.2
+        x1, y1 = self.place(0.5, 0.5)
+        x2, y2 = self.place(COLUMNS + 0.5, self.rows + 0.5)
+        self.box((min(x1, x2), y1, max(x1, x2), y2), "#fffdf5", "#999999", 0.1)
+        for y in range(1, self.rows + 1):
+            self._dots(y)
+            for side in (-0.25, COLUMNS + 1.7):
+                self.text(self.place(side, y), Pad("", "", "", 1, y).hole[:-1], size, "#555555")
+        for x in range(1, COLUMNS + 1):
+            for side in (-0.05, self.rows + 1.05):
+                self.text(self.place(x, side), str(x), size, "#555555")
+
+    def _dots(self, y: int) -> None:
+        """The empty holes of a row: one dashed line of round caps."""
+        (x1, at), (x2, _) = self.place(1, y), self.place(COLUMNS, y)
+        self.c.saveState()
+        self.c.setLineCap(1)
+        self.c.setDash([0, self.pitch * mm])
+        self.line([(min(x1, x2), at), (max(x1, x2) + 0.1, at)], "#d5c8a5", 0.45 * self.scale * mm)
+        self.c.restoreState()
+
+    def outline(self, pads: list[Pad], margin: float = 0.36) -> Box:
+        spots = [self.at(pad) for pad in pads]
+        reach = margin * self.pitch
+        return (
+            min(x for x, _ in spots) - reach, min(y for _, y in spots) - reach,
+            max(x for x, _ in spots) + reach, max(y for _, y in spots) + reach,
+        )  # fmt: skip
 
 
-def _bodies(board: Netlist, pads: list[Pad]) -> tuple[list[str], list[str]]:
-    """Outlines of the parts, and their names, which are drawn over the wires."""
-    kinds = {part.ref: part.kind for part in board.parts} | {"A1": "DEVKIT"}
-    values = {part.ref: part.value for part in board.parts} | {"A1": "ESP32-DevKitC (USB at the right)"}
-    lines, names = [], []
-    for ref in dict.fromkeys(pad.ref for pad in pads):
-        spots = [_xy(pad) for pad in pads if pad.ref == ref]
-        left, right = min(x for x, _ in spots) - 8, max(x for x, _ in spots) + 8
-        top, bottom = min(y for _, y in spots) - 8, max(y for _, y in spots) + 8
-        fill = BODY.get(kinds[ref], "#e8eef0")
-        lines.append(
-            f'<rect x="{left:.0f}" y="{top:.0f}" width="{right - left:.0f}" height="{bottom - top:.0f}" rx="5" fill="{fill}"'
-            ' stroke="#666" stroke-width="1" fill-opacity="0.85"/>'
-        )
-        if kinds[ref] in ("D", "Z", "LED"):
-            _x, y = next(_xy(pad) for pad in pads if pad.ref == ref and pad.pin == "K")
-            lines.append(f'<path d="M{left:.0f} {y - 14}h{right - left:.0f}" stroke="#222" stroke-width="4"/>')
-        middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
-        if right - left < 30:
-            text = f"{ref} {values[ref][:8]}" if bottom - top > 100 else ref
-            names.append(f'<text transform="translate({middle_x + 4:.0f} {middle_y:.0f}) rotate(-90)" class="ref">{text}</text>')
-        else:
-            y = middle_y + 4 if bottom - top > 30 else top - 4
-            names.append(f'<text x="{middle_x:.0f}" y="{y:.0f}" class="ref">{ref} {values[ref]}</text>')
-    return lines, names
+def text_at(c: Canvas, at: Point, text: str, size: float, ink: str, anchor: str = "middle", turned: bool = False) -> None:
+    """Text centred on its height at a point, on a white halo."""
+    width = stringWidth(text, "Helvetica", size)
+    shift = {"middle": -width / 2, "start": 0.0, "end": -width}[anchor]
+    c.saveState()
+    c.translate(at[0] * mm, (PAGE[1] - at[1]) * mm)
+    if turned:
+        c.rotate(90)
+    c.setLineJoin(1)
+    for mode, colour in ((1, Color(1, 1, 1)), (0, HexColor(ink))):
+        c.saveState()
+        words = c.beginText(shift, -0.35 * size)
+        words.setFont("Helvetica", size)
+        words.setTextRenderMode(mode)
+        c.setStrokeColor(colour)
+        c.setFillColor(colour)
+        c.setLineWidth(0.22 * size)
+        words.textOut(text)
+        c.drawText(words)
+        c.restoreState()
+    c.restoreState()
 
 
-def _wires(pads: list[Pad]) -> list[str]:
-    lines = []
-    for number, wire in enumerate(layout.wires(pads)):
-        (ax, ay), (bx, by) = _xy(wire.start), _xy(wire.end)
-        bend = ((number % 5) - 2) * 5
-        if ax == bx or ay == by:
-            mid = f"{(ax + bx) / 2 + (bend if ax == bx else 0):.0f} {(ay + by) / 2 + (bend if ay == by else 0):.0f}"
-        else:
-            mid = f"{bx + bend:.0f} {ay + bend:.0f}"
-        tip = f"{wire.net}: {wire.start.hole} to {wire.end.hole}, {wire.colour}"
-        lines.append(
-            f'<path d="M{ax:.0f} {ay:.0f}Q{mid} {bx:.0f} {by:.0f}" fill="none" stroke="{INK[wire.colour]}" stroke-width="2.2"'
-            f' stroke-opacity="0.75"><title>{tip}</title></path>'
-        )
-    return lines
-
-
-def svg(board: Netlist) -> str:
-    """The diagram, seen from the component side; a wire's tip names its net and holes in a browser."""
-    pads, rows = layout.place(board), layout.ROWS[board.channels]
-    bodies, names = _bodies(board, pads)
-    width, height = 2 * MARGIN + PITCH * (COLUMNS + 1), 2 * MARGIN + PITCH * (rows + 1) + 40
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
-        "<style>text{font-family:sans-serif;text-anchor:middle}.edge{font-size:10px;fill:#666}.ref,.pin{paint-order:stroke;"
-        "stroke:#fffdf5;stroke-width:2.5px}.ref{font-size:10px;fill:#111}.pin{font-size:7px;fill:#333}"
-        ".head{font-size:17px;fill:#111;text-anchor:start}</style>",
-        f'<rect width="{width}" height="{height}" fill="#fffdf5"/>',
-        f'<text x="{MARGIN}" y="24" class="head">{board.name}: component side, {COLUMNS} x {rows} holes. Wires run below; '
-        f"{board.name}-wires.csv lists them hole by hole</text>",
-        *_grid(rows), *bodies, *_wires(pads),
-    ]  # fmt: skip
+def _by_part(pads: list[Pad]) -> dict[str, list[Pad]]:
+    found: dict[str, list[Pad]] = {}
     for pad in pads:
-        x, y = _xy(pad)
-        lines.append(
-            f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#fff" stroke="{INK[layout.colour(pad.net)]}" stroke-width="2">'
-            f"<title>{pad.ref} {pad.pin}: {pad.net or 'not connected'} ({pad.hole})</title></circle>"
-        )
-        if pad.ref in ("A1", "SW1", "MIC1", "U1") or pad.ref.startswith("K"):
-            lines.append(f'<text x="{x:.0f}" y="{y + 12:.0f}" class="pin">{pad.pin}</text>')
-        if pad.ref.startswith("Q"):
-            lines.append(f'<text x="{x + 11:.0f}" y="{y + 3:.0f}" class="pin">{pad.pin}</text>')
-    lines += names
-    x = MARGIN
+        found.setdefault(pad.ref, []).append(pad)
+    return found
+
+
+def _parts(sheet: Sheet, pads: list[Pad]) -> None:
+    """Bodies with their names and values, pins of what has more than two, the bar of a diode; `size` follows the scale."""
+    size = 6.2 if sheet.scale > 1 else 3.4
+    have = {part.ref: part for part in sheet.board.parts}
+    for ref, own in _by_part(pads).items():
+        part = have.get(ref, Part(ref, "DEVKIT", "ESP32-DevKitC", {}, ""))
+        x1, y1, x2, y2 = sheet.outline(own)
+        sheet.box((x1, y1, x2, y2), BODY.get(part.kind, "#e8eef0"))
+        label = f"{ref} {part.value}"
+        if ref in WIDE:
+            inside = y2 - y1 > 2 * sheet.pitch
+            sheet.text(((x1 + x2) / 2, (y1 + y2) / 2 if inside else y1 - 0.45 * sheet.pitch), label, size)
+        else:
+            sheet.text((sheet.at(own[0])[0] + 0.72 * sheet.pitch, (y1 + y2) / 2), label, size, turned=True)
+        if part.kind in ("D", "Z", "LED"):
+            _x, y = sheet.at(next(pad for pad in own if pad.pin == "K"))
+            sheet.line([(x1, y - 0.55 * sheet.pitch), (x2, y - 0.55 * sheet.pitch)], "#222222", 1.4 * sheet.scale)
+    (x1, y1), (x2, y2) = sheet.place(COLUMNS + 0.4, 4.5), sheet.place(COLUMNS + 1.2, 7.5)
+    sheet.box((x1, y1, x2, y2), "#c8ccd0")
+    sheet.text(((x1 + x2) / 2, (y1 + y2) / 2), "USB", size, turned=True)
+
+
+def _pins(sheet: Sheet, pads: list[Pad]) -> None:
+    """Holes in use, in the colour of what they carry, and the names of pins where a part has more than two."""
+    for pad in pads:
+        x, y = sheet.at(pad)
+        sheet.dot((x, y), 0.42 * sheet.scale, INK[layout.colour(pad.net)], "#ffffff", 0.7 * sheet.scale)
+        if sheet.scale > 1 and pad.ref in WIDE:
+            sheet.text((x, y + 0.5 * sheet.pitch), pad.pin, 4.2, "#333333")
+        elif sheet.scale > 1 and pad.ref.startswith("Q"):
+            sheet.text((x - 0.55 * sheet.pitch, y), pad.pin, 4.6, "#333333")
+
+
+def _curve(sheet: Sheet, wire: Wire, pads: list[Pad]) -> Callable[[float], Point]:
+    """A wire's way: straight, or bent as little as keeps it clear of the holes of other pins."""
+    (ax, ay), (bx, by) = sheet.at(wire.start), sheet.at(wire.end)
+    length = math.hypot(bx - ax, by - ay)
+    reach, box = 2.5 * sheet.pitch, (min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
+    others = [
+        (x, y)
+        for x, y in (sheet.at(pad) for pad in pads if pad not in (wire.start, wire.end))
+        if box[0] - reach < x < box[2] + reach and box[1] - reach < y < box[3] + reach
+        and abs((x - ax) * (by - ay) - (y - ay) * (bx - ax)) < reach * length
+    ]  # fmt: skip
+
+    def bent(holes: float) -> Callable[[float], Point]:
+        share = 2 * holes * sheet.pitch / length
+        mx, my = (ax + bx) / 2 - (by - ay) * share, (ay + by) / 2 + (bx - ax) * share
+
+        def point(t: float) -> Point:
+            a, m, b = (1 - t) ** 2, 2 * t * (1 - t), t * t
+            return a * ax + m * mx + b * bx, a * ay + m * my + b * by
+
+        return point
+
+    def clearance(curve: Callable[[float], Point]) -> float:
+        steps = 2 + int(3 * length / sheet.pitch)
+        way = [curve(i / steps) for i in range(steps + 1)]
+        return min((math.hypot(x - px, y - py) for x, y in way for px, py in others), default=math.inf)
+
+    side = 1 if wire.number % 2 else -1
+    curves = [bent(side * sign * holes) for holes in (0.0, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0) for sign in (1, -1)]
+    clear = (curve for curve in curves if clearance(curve) > 0.4 * sheet.pitch)
+    return next(clear, None) or max(curves, key=clearance)
+
+
+def _free(box: Box, taken: list[Box]) -> bool:
+    return not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken)
+
+
+def numbers(
+    sheet: Sheet, curves: list[tuple[Wire, Callable[[float], Point]]], pads: list[Pad], size: float = 5.0
+) -> list[tuple[Wire, Point]]:
+    """Where each wire's number stands: near both of its ends, clear of holes and of other numbers.
+
+    Raises ValueError when there is no room for one.
+    """
+    half = 0.48 * sheet.scale
+    taken = [(x - half, y - half, x + half, y + half) for x, y in map(sheet.at, pads)]
+    spots = []
+    for wire, point in curves:
+        (ax, ay), (bx, by) = point(0.0), point(1.0)
+        length = math.hypot(bx - ax, by - ay)
+        width, height = stringWidth(str(wire.number), "Helvetica", size) / mm / 2 + 0.15, 0.36 * size / mm
+        for end in (0, 1):
+            steps = (1.5 + 0.35 * i for i in range(200))
+            for step in steps:
+                if step > max(length - 1.5, 1.5):
+                    raise ValueError(f"{sheet.board.name}: no room for the number of wire {wire.number}")
+                x, y = point(step / length if end == 0 else 1 - step / length)
+                box = (x - width, y - height, x + width, y + height)
+                if _free(box, taken):
+                    taken.append(box)
+                    spots.append((wire, (x, y)))
+                    break
+            if length < 1.2 * sheet.pitch:
+                break  # a solder bridge to the next hole: one number is at both ends
+    return spots
+
+
+def _wires(sheet: Sheet, drawn: list[Wire], pads: list[Pad]) -> None:
+    curves = [(wire, _curve(sheet, wire, pads)) for wire in drawn]
+    for wire, point in curves:
+        sheet.line([point(i / 16) for i in range(17)], INK[wire.colour], 1.1)
+    for wire, at in numbers(sheet, curves, pads):
+        sheet.text(at, str(wire.number), 5.0, INK[wire.colour])
+
+
+def _head(c: Canvas, title: str, note: str) -> None:
+    text_at(c, (12, 9), title, 12, "#111111", "start")
+    text_at(c, (12, 14.5), note, 7.5, "#444444", "start")
+
+
+def _legend(c: Canvas) -> None:
+    x = 12.0
     for net, name in LEGEND.items():
-        lines.append(
-            f'<rect x="{x}" y="{height - 34}" width="26" height="8" fill="{INK[layout.colour(net)]}"/>'
-            f'<text x="{x + 32}" y="{height - 26}" style="text-anchor:start;font-size:12px">{name} ({layout.colour(net)})</text>'
-        )
-        x += 50 + 6 * len(f"{name} ({layout.colour(net)})")
-    return "\n".join([*lines, "</svg>"]) + "\n"
+        ink = INK[layout.colour(net)]
+        c.setFillColor(HexColor(ink))
+        c.rect(x * mm, 4.6 * mm, 6 * mm, 1.4 * mm, stroke=0, fill=1)
+        label = f"{name} ({layout.colour(net)})"
+        text_at(c, (x + 7.5, PAGE[1] - 5.3), label, 6.5, "#333333", "start")
+        x += 11.0 + stringWidth(label, "Helvetica", 6.5) / mm
+
+
+def _component_page(c: Canvas, board: Netlist, pads: list[Pad]) -> None:
+    sheet = Sheet(c, board, 12, 20, SCALE, mirrored=False)
+    note = "The bar of a diode or a light is its K pin. The ring of a hole has the colour of its wire."
+    _head(c, f"{board.name}: component side, {COLUMNS} x {sheet.rows} holes, {SCALE} : 1 on A4", note)
+    sheet.grid()
+    _parts(sheet, pads)
+    _pins(sheet, pads)
+    _legend(c)
+    c.showPage()
+
+
+def _solder_page(c: Canvas, board: Netlist, pads: list[Pad], drawn: list[Wire], title: str) -> None:
+    sheet = Sheet(c, board, 12, 20, SCALE, mirrored=True)
+    note = (
+        "Mirrored: turned over its left edge, as it lies under the iron. Each wire has its number at both ends, as in the list."
+    )
+    _head(c, f"{board.name}: solder side, {title} (wires {drawn[0].number} to {drawn[-1].number}), {SCALE} : 1 on A4", note)
+    sheet.grid()
+    for ref, own in _by_part(pads).items():
+        x1, y1, x2, y2 = sheet.outline(own)
+        sheet.box((x1, y1, x2, y2), "#f7f4ea", "#c9c4b4")
+        sheet.text(((x1 + x2) / 2, y1 + (0.35 if ref.startswith("Q") else 0.5) * (y2 - y1)), ref, 4.6, "#8d8878")
+    _wires(sheet, drawn, pads)
+    for pad in pads:
+        sheet.dot(sheet.at(pad), 0.42 * SCALE, INK[layout.colour(pad.net)], "#ffffff", 0.9)
+    _legend(c)
+    c.showPage()
+
+
+def _list_page(c: Canvas, board: Netlist, drawn: list[Wire]) -> None:
+    """All wires with a box to tick: number, colour, hole to hole, net."""
+    _head(c, f"{board.name}: {len(drawn)} wires, tick them off", "number, from hole, to hole, net; in the colour to use")
+    per_column = math.ceil(len(drawn) / 5)
+    step = min(4.6, 184 / per_column)
+    for i, wire in enumerate(drawn):
+        x, y = 12 + 56 * (i // per_column), 21 + step * (i % per_column)
+        c.setStrokeColor(HexColor("#555555"))
+        c.setLineWidth(0.5)
+        c.rect(x * mm, (PAGE[1] - y - 1.2) * mm, 2.4 * mm, 2.4 * mm)
+        c.setFillColor(HexColor(INK[wire.colour]))
+        c.rect((x + 11) * mm, (PAGE[1] - y - 0.6) * mm, 3.5 * mm, 1.2 * mm, stroke=0, fill=1)
+        text_at(c, (x + 10, y), str(wire.number), 7, "#111111", "end")
+        text_at(c, (x + 16, y), f"{wire.start.hole} - {wire.end.hole}", 7, "#111111", "start")
+        text_at(c, (x + 34, y), wire.net, 6, "#555555", "start")
+    c.showPage()
+
+
+def _template_page(c: Canvas, board: Netlist, pads: list[Pad]) -> None:
+    """Both sides at 1 : 1: lay the print on the board to check the printer's scale, or glue it on."""
+    _head(
+        c,
+        f"{board.name}: both sides at 1 : 1 (holes {HOLE_MM} mm apart)",
+        "Printed at 100 %, the line on the right is 100 mm long.",
+    )
+    height = (layout.ROWS[board.channels] + 1.5) * HOLE_MM
+    for i, mirrored in enumerate((False, True)):
+        sheet = Sheet(c, board, 14, 17 + i * height, 1.0, mirrored)
+        sheet.grid()
+        if not mirrored:
+            _parts(sheet, pads)
+        _pins(sheet, pads)
+        text_at(c, (172, 25 + i * height), "solder side, mirrored" if mirrored else "component side", 8, "#111111", "start")
+    sheet.line([(180, 40), (180, 140)], "#111111", 0.8)
+    for y in (40, 140):
+        sheet.line([(177, y), (183, y)], "#111111", 0.8)
+    c.showPage()
+
+
+def pdf(board: Netlist) -> bytes:
+    """Five pages of A4: component side, solder side twice (loops; the rest), list of wires, template at 1 : 1."""
+    pads = layout.place(board)
+    drawn = layout.wires(pads)
+    out = io.BytesIO()
+    c = Canvas(out, pagesize=(PAGE[0] * mm, PAGE[1] * mm), invariant=1, pageCompression=1)
+    c.setTitle(f"{board.name} on a perfboard")
+    _component_page(c, board, pads)
+    loops = [wire for wire in drawn if layout.looped(wire.net)]
+    rest = [wire for wire in drawn if not layout.looped(wire.net)]
+    _solder_page(c, board, pads, loops, "loops of ground and rails")
+    _solder_page(c, board, pads, rest, "all other wires")
+    _list_page(c, board, drawn)
+    _template_page(c, board, pads)
+    c.save()
+    return out.getvalue()

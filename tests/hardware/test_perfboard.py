@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import zlib
+
 import pytest
 
 from hardware import layout, wiring
@@ -78,3 +82,37 @@ def test_layout_refuses_a_part_without_a_place() -> None:
     board.add("R99", "R", "1k", ["V5", "LAMP"], "test")
     with pytest.raises(ValueError, match="not placed: R99"):
         layout.place(board)
+
+
+def texts(pdf: bytes) -> list[str]:
+    """What stands on each page of one of our PDFs."""
+    streams = re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    return [zlib.decompress(base64.a85decode(stream.strip(), adobe=True)).decode("latin-1") for stream in streams]
+
+
+@pytest.mark.parametrize(("channels", "recipe"), [(2, "usb"), (1, "digital")])
+def test_print_names_every_part_with_its_value_and_every_wire(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    printed = wiring.pdf(board)
+    pages = texts(printed)
+    assert len(pages) == 5
+    for part in board.parts:
+        assert f"({part.ref} {part.value})" in pages[0], part.ref
+    drawn = layout.wires(layout.place(board))
+    loops = sum(layout.looped(wire.net) for wire in drawn)
+    for wire in drawn:
+        near = max(abs(wire.start.x - wire.end.x), abs(wire.start.y - wire.end.y)) == 1
+        page = pages[1 if wire.number <= loops else 2]
+        # each text is drawn twice, its halo first; column numbers are texts too
+        columns = 4 * (wire.number <= layout.COLUMNS)
+        assert page.count(f"({wire.number}) Tj") == (2 if near else 4) + columns, wire.number
+        assert f"({wire.start.hole} - {wire.end.hole})" in pages[3]
+    assert printed == wiring.pdf(board)
+
+
+def test_solder_side_is_the_component_side_mirrored() -> None:
+    board = build()
+    front, back = (wiring.Sheet(None, board, 10, 10, 1.0, mirrored) for mirrored in (False, True))
+    for x, y in ((1, 1), (20, 7), (layout.COLUMNS, 36)):
+        assert back.place(x, y) == pytest.approx(front.place(layout.COLUMNS + 1 - x, y))
+    assert front.place(2, 1)[0] - front.place(1, 1)[0] == pytest.approx(2.54)
