@@ -21,8 +21,8 @@ LIBRARY_VERSION = 20211014
 SPACE = uuid.UUID("6a1d0c5e-4a0e-5b7a-9c39-ea411d000007")
 GRID = 2.54
 PIN_LENGTH = 2.54
-BOX_WIDTH = 7.62
-COLUMN_MM, ROWS_MM = 45.72, 270.0
+NARROW, WIDE = 7.62, 15.24  # boxes: of pins with names up to three letters, and of others
+COLUMN_MM, ROWS_MM = 45.72, 235.0
 PREFIX = {"Z": "D", "NMOS": "Q", "PMOS": "Q", "PTC": "F", "CMP": "U", "RELAY": "K", "SW3": "SW", "SW2": "SW", "BUTTON": "SW",
           "BUZZER": "BZ", "CONN2": "J", "CONN3": "J", "PWR_FLAG": "#FLG"}  # fmt: skip
 FLAGGED = ("GND", "RAIL1")  # fed by what KiCad cannot know: the DevKit's ground, and contact and pole in series
@@ -71,17 +71,21 @@ def _symbols(board: Netlist) -> dict[str, Body]:
     return {placed.kind: placed.body for placed in _entries(board)}
 
 
-def _pin_at(index: int, count: int) -> tuple[float, float]:
+def _half_width(body: Body) -> float:
+    return (NARROW if max(map(len, body.pads)) <= 3 else WIDE) / 2
+
+
+def _pin_at(body: Body, index: int) -> tuple[float, float]:
     """Left side first half, right side second half; KiCad symbols count y upwards."""
-    left = (count + 1) // 2
+    left = (len(body.pads) + 1) // 2
     row = index if index < left else index - left
-    x = BOX_WIDTH / 2 + PIN_LENGTH
+    x = _half_width(body) + PIN_LENGTH
     return (-x if index < left else x), -GRID * row
 
 
 def _symbol(kind: str, body: Body, nickname: str = "earlid:") -> list[str]:
     rows = (len(body.pads) + 1) // 2
-    half = BOX_WIDTH / 2
+    half = _half_width(body)
     prefix = "A" if kind.startswith("DEVKIT") else PREFIX.get(kind, kind)
     power = " (power)" if kind == "PWR_FLAG" else ""
     lines = [
@@ -93,7 +97,7 @@ def _symbol(kind: str, body: Body, nickname: str = "earlid:") -> list[str]:
         f'      (symbol "{kind}_1_1"',
     ]
     for i, (pin, pad) in enumerate(body.pads.items()):
-        x, y = _pin_at(i, len(body.pads))
+        x, y = _pin_at(body, i)
         lines.append(
             f"        (pin {body.type_of(pin)} line (at {x:.2f} {y:.2f} {0 if x < 0 else 180}) (length {PIN_LENGTH})"
             f' (name "{pin}" {_font(1.0)}) (number "{pad}" {_font(0.8)}))'
@@ -118,7 +122,7 @@ def _place(board: Netlist, placed: _Placed, x: float, y: float) -> list[str]:
     lines += [f'    (pin "{pad}" (uuid {_id(board.name, ref, pad)}))' for pad in placed.body.pads.values()]
     lines.append("  )")
     for i, (pin, pad) in enumerate(placed.body.pads.items()):
-        dx, dy = _pin_at(i, count)
+        dx, dy = _pin_at(placed.body, i)
         px, py = x + dx, y - dy
         if net := placed.nets[pin]:
             turn, side = (180, "right") if dx < 0 else (0, "left")
@@ -139,7 +143,8 @@ def schematic(board: Netlist) -> str:
         "",
         f"  (uuid {root})",
         "",
-        '  (paper "A2")',
+        '  (paper "A3")',
+        f'  (title_block (title "{board.name}"))',
         "",
         "  (lib_symbols",
     ]
