@@ -159,7 +159,7 @@ def schematic(board: Netlist) -> str:
             f'    (path "/{_id(board.name, placed.ref)}" (reference "{placed.ref}") (unit 1) (value "{placed.value}")'
             f' (footprint "{placed.body.footprint}"))'
         )
-        y += GRID * (((len(placed.body.pads) + 1) // 2) + 6)
+        y += GRID * (((len(placed.body.pads) + 1) // 2) + 5)
         if y > ROWS_MM:
             x, y = x + COLUMN_MM, 25.4
     lines += ["", '  (sheet_instances (path "/" (page "1")))', "  (symbol_instances", *instances, "  )", ")"]

@@ -82,3 +82,13 @@ def test_a_netlist_that_kicad_wrote_is_read() -> None:
       (net (code "1") (name "/GND") (node (ref "R1") (pin "2") (pintype "passive")) (node (ref "C1") (pin "2")))
       (net (code "2") (name "unconnected-(K1-Pad3)") (node (ref "K1") (pin "3") (pinfunction "NC1")))))"""
     assert kicad.nets_of(text) == {"GND": {("R1", "2"), ("C1", "2")}}
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_kicad_symbols_stand_on_the_sheet_and_not_on_its_title(channels: int, recipe: str) -> None:
+    text = kicad.schematic(build(channels, recipe))
+    places = [tuple(map(float, m)) for m in re.findall(r'\(symbol \(lib_id "[^"]*"\) \(at ([\d.]+) ([\d.]+)', text)]
+    assert '(paper "A3")' in text
+    assert max(x for x, _ in places) < 420 - 40
+    assert max(y for _, y in places) < 297 - 50
+    assert len(set(places)) == len(places)
