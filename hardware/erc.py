@@ -64,7 +64,7 @@ def coil_supply(board: Netlist) -> Iterator[str]:
         yield f"VCOIL is fed from {source} around the switch, through {' '.join(path)}"
 
 
-def _edges(part: Part, relay_closed: bool, armed: bool) -> Iterator[tuple[str, str, float]]:
+def conducts(part: Part, relay_closed: bool, armed: bool) -> Iterator[tuple[str, str, float]]:
     """Conducting pairs of a part with their ohms; a capacitor or a gate conducts nothing, a diode both ways."""
     pins = part.pins
     match part.kind:
@@ -95,7 +95,7 @@ def _feeds(board: Netlist, rail: str, relay_closed: bool, armed: bool) -> list[t
     sources |= {net for net, role in board.gpio.values() if role not in ("adc", "button")}
     links: dict[str, list[tuple[str, float, str]]] = {}
     for part in board.parts:
-        for a, b, ohm in _edges(part, relay_closed, armed):
+        for a, b, ohm in conducts(part, relay_closed, armed):
             if a and b and GND not in (a, b):
                 links.setdefault(a, []).append((b, ohm, part.ref))
                 links.setdefault(b, []).append((a, ohm, part.ref))
@@ -130,7 +130,7 @@ def rails_are_held_down(board: Netlist) -> Iterator[str]:
             yield f"{rail} has no bleeder of {limit:g} ohms or less"
         clamps = 0
         for part in board.parts:
-            for a, b, _ohm in _edges(part, False, False):
+            for a, b, _ohm in conducts(part, False, False):
                 if rail in (a, b) and part.kind in ("RELAY", "SW3", "SW2"):
                     other = b if a == rail else a
                     clamps += any(p.kind == "R" and set(p.nets) == {other, GND} and p.value_si <= CLAMP_OHM for p in board.parts)
@@ -171,7 +171,7 @@ def pump_is_ac_coupled(board: Netlist) -> Iterator[str]:
         while todo:
             net = todo.pop()
             for part in board.parts:
-                for a, b, _ohm in _edges(part, True, True):
+                for a, b, _ohm in conducts(part, True, True):
                     for here, there in ((a, b), (b, a)):
                         if here == net and there and there != GND and there not in reached:
                             reached.add(there)

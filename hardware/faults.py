@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from itertools import combinations
 
-from hardware import layout, opens
+from hardware import erc, layout, opens, stimuli
 from hardware.parts import Netlist, Part
 from hardware.spice import Fault
 
@@ -59,8 +60,17 @@ def bridges(board: Netlist) -> dict[Fault, str]:
     return {Fault("bridge", a, b): where for (a, b), where in pairs.items() if (a, b) not in own}
 
 
+def toggles(board: Netlist) -> list[Fault]:
+    """Every line that toggles by itself on every pump pin; and the pump pins on one another."""
+    pumps = [f"PUMP{n}" for n in range(1, board.channels + 1)]
+    return [Fault("toggle", line, pump) for line in stimuli.TOGGLING for pump in pumps] + [
+        Fault("bridge", *pair) for pair in combinations(pumps, 2)
+    ]
+
+
 def all_faults(board: Netlist) -> list[Fault]:
-    return [*opens.open_faults(board), *part_faults(board), *switch_faults(board), *bridges(board)]
+    found = [*opens.open_faults(board), *part_faults(board), *switch_faults(board), *bridges(board), *toggles(board)]
+    return list(dict.fromkeys(found))
 
 
 def differ(board: Netlist, reference: Netlist) -> list[Fault]:
@@ -83,7 +93,7 @@ def _refs(fault: Fault) -> set[str]:
 
 def _nets(board: Netlist, fault: Fault) -> set[str]:
     """The nets that a fault touches."""
-    if fault.kind in ("bridge", "wire"):
+    if fault.kind in ("bridge", "toggle", "wire"):
         return {fault.a, fault.b}
     if fault.a == "A1":
         return {fault.b}
@@ -107,3 +117,45 @@ def stops_samples(fault: Fault) -> bool:
             return fault.a in ("GND", "MSCK", "SCK", "V3V3") and {fault.a, fault.b} <= lines - {"SD"} | {"GND", "V3V3"}
         case _:
             return False
+
+
+NEAR_OHM = 10.0
+
+
+def _joined(board: Netlist, nets: set[str]) -> set[str]:
+    """What is joined to some nets over less than NEAR_OHM in MUTE, ground left out."""
+    metal = [part for part in board.parts if part.kind in ("R", "PTC", "PMOS", "RELAY", "SW3", "SW2")]
+    links = [edge for part in metal for edge in erc.conducts(part, relay_closed=False, armed=False)]
+    near = [{a, b} for a, b, ohm in links if a and b and ohm < NEAR_OHM and erc.GND not in (a, b)]
+    while grown := set().union(*(pair for pair in near if pair & nets)) - nets:
+        nets = nets | grown
+    return nets
+
+
+def is_stray_supply(board: Netlist, fault: Fault) -> bool:
+    """Whether a bridge joins a supply straight to a microphone or a clamp: the one fault that no circuit can forgive."""
+    if fault.kind not in ("bridge", "short"):
+        return False
+    ends = {fault.a, fault.b} if fault.kind == "bridge" else {board.part(fault.a).pins[pin] for pin in (fault.b, fault.c)}
+    rails = _joined(board, set(board.mic_rails))
+    supplies = _joined(board, set(board.supplies) - {erc.GND})
+    return bool(ends & rails) and bool(ends & supplies)
+
+
+def draw(board: Netlist, rng: random.Random) -> Fault:
+    """A fault that no list has: any joint or wire open, any two pins or nets joined, any value off by any factor to ten."""
+    part = rng.choice(board.parts)
+    match rng.choice(("joint", "wire", "short", "bridge", "drift", "wrong")):
+        case "joint":
+            return Fault("open", part.ref, rng.choice([pin for pin, net in part.pins.items() if net]))
+        case "wire":
+            return rng.choice(list(opens.open_faults(board)))
+        case "short":
+            part = rng.choice([part for part in board.parts if len(set(part.nets)) > 1])
+            a, b = rng.choice([pair for pair in combinations(part.pins, 2) if part.pins[pair[0]] != part.pins[pair[1]]])
+            return Fault("short", part.ref, a, b)
+        case "bridge":
+            return Fault("bridge", *sorted(rng.sample(sorted(board.nets()), 2)))
+        case kind:
+            part = rng.choice([part for part in board.parts if part.kind in ("R", "C")])
+            return Fault("scale", part.ref, factor=rng.choice((0.1, 10.0)) if kind == "wrong" else 10 ** rng.uniform(-1, 1))

@@ -103,6 +103,11 @@ def mute_stimulus(stuck: str, side: str) -> Stimulus:
     return Stimulus("mute", 0.36, points)
 
 
+def crashed_stimulus() -> Stimulus:
+    """Both pump pins are inputs, as during a reset: the weakest that they can hold against a line bridged to them."""
+    return Stimulus("crashed", 0.6, {f"float{n}": [(0.0, 1.0)] for n in (1, 2)}, 2e-3)
+
+
 Waves = dict[str, np.ndarray]
 
 
@@ -192,6 +197,11 @@ def judge_mute(w: Waves, read: Readout, out: Outcome) -> None:
         out.tests.append("msense")
 
 
+def judge_crashed(w: Waves, read: Readout, out: Outcome) -> None:
+    """Nothing may open while the pins float; no test is made then, and the next start reads the rails first of all."""
+    out.closed_v = max(out.closed_v, *(_most(w, f"MIC{n}", 0.0, 0.6) for n in read.scale))
+
+
 def _waves(board: Netlist, corner: Corner, stimulus: Stimulus, wired: tuple[Fault, ...]) -> Waves:
     """What the DevKit's own pins read, and what stands at each microphone's own pins ('MIC1', 'MIC2'), of either sign."""
     pins = microphones(board)
@@ -213,7 +223,13 @@ def inject(board: Netlist, corner: Corner, fault: Fault | None, baseline_ms: flo
     test, mute = selftest_stimulus(), mute_stimulus(fault.b if stuck and fault else "", side)
     if stuck and fault and side == "MUTE":
         test.points.update({k: v for k, v in mute.points.items() if k[-2:] in {f"_{p}" for p in fault.b}})
-    for stimulus, judge in ((test, judge_selftest), (mute, judge_mute)):
+    runs = [(test, judge_selftest), (mute, judge_mute)]
+    if fault is not None and fault.kind == "toggle":
+        wired = ()
+        runs.append((crashed_stimulus(), judge_crashed))
+        for stimulus, _judge in runs:
+            stimulus.points[f"onto {fault.b}"] = stimuli.toggling(fault.a, stimulus.end_s)
+    for stimulus, judge in runs:
         judge(_waves(board, corner, stimulus, wired), read, out)
     usual = DRIFT[0] * baseline_ms - DRIFT_MS <= out.seen_ms <= DRIFT[1] * baseline_ms + DRIFT_MS
     if baseline_ms and "open1" not in out.tests and not usual:
@@ -256,14 +272,15 @@ def bench(corner: str, name: str) -> Bench:
     return Bench(board, its, inject(board, its, None).seen_ms, opens.open_faults(board))
 
 
-def _job(job: Job) -> Outcome:
+def outcome(job: Job) -> Outcome:
+    """Of one fault, with the healthy board of its corner as the one its drop time is compared with."""
     fault, corner, name = job
     return bench(corner, name).outcome(fault)
 
 
 def run(jobs: Sequence[Job], workers: int = 2) -> list[Outcome]:
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(_job, jobs, chunksize=4))
+        return list(pool.map(outcome, jobs, chunksize=4))
 
 
 def jobs(name: str = "digital") -> list[Job]:

@@ -29,7 +29,7 @@ class SimulatorError(RuntimeError):
 @dataclass(frozen=True)
 class Fault:
     """`kind`: 'open' (part, pin), 'wire' (net, its name), 'short' (part, pin, pin), 'bridge' (net, net), 'scale' (part, factor),
-    'weld' (relay).
+    'weld' (relay), 'toggle' (line, net: a bridge from a line that toggles by itself).
 
     An open wire cuts `pins` off the rest of its net; an open joint cuts off that one pin. The DevKit is A1, its pins are nets.
     """
@@ -54,6 +54,8 @@ class Fault:
                 return f"bridge {self.a} to {self.b}"
             case "scale":
                 return f"{self.a} x{self.factor:g}"
+            case "toggle":
+                return f"bridge {self.a}, toggling, to {self.b}"
             case "weld":
                 return f"{self.a} welded, armature held"
             case _:
@@ -63,6 +65,8 @@ class Fault:
 @dataclass(frozen=True)
 class Stimulus:
     """What happens: piecewise-linear points (s, 0..1) by signal name; 'v5' and 'v33' are factors of the port and the regulator.
+
+    'onto NET' is a pin of its own that drives a net, 0..1 of 3V3, through a pin's resistance.
 
     Signals: pump1 pump2 sck ws (0..1 of 3V3), float1 float2 (1 = the pin is an input), arm_X mute_X for poles a b c, v5, v33.
     """
@@ -156,6 +160,11 @@ def _signals(board: Netlist, corner: Corner, stimulus: Stimulus, nodes: Nodes) -
             lines += [f"rg{name} g_{name} h_{name} {env['gpio_ohm']:.4g}", f"sg{name} h_{name} {pin} f_{name} 0 con"]
         else:
             lines.append(f"rg{name} g_{name} {pin} {env['gpio_ohm']:.4g}")
+    for name, points in stimulus.points.items():
+        if name.startswith("onto "):
+            net = name.removeprefix("onto ")
+            lines += [f"vo{net} o_{net} 0 {_pwl(points)}", f"bo{net} q_{net} 0 v=v(o_{net})*v({nodes.of('A1', 'V3V3')})"]
+            lines.append(f"ro{net} q_{net} {_node(net)} {env['gpio_ohm']:.4g}")
     for net, _role in board.gpio.values():
         pin = nodes.of("A1", net)
         lines += [f"desd{net} {pin} {nodes.of('A1', 'V3V3')} desd", f"desg{net} 0 {pin} desd"]
