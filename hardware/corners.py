@@ -92,7 +92,7 @@ def _end(board: Netlist, name: str, signs: dict[str, int], env: dict[str, int]) 
 
 def extremes(board: Netlist) -> list[Corner]:
     """Two worst boards: every spread set so that the relay holds longest ('slow'), and shortest ('quick')."""
-    hold = {"C03": 1, "C04": 1, "R04": 1, "C01": 1, "C02": 1, "R03": 1, "R8": 1, "R9": -1, "R14": 1, "C05": 1}
+    hold = {"C03": 1, "C04": 1, "R04": 1, "C01": 1, "C02": 1, "R03": 1, "R8": 1, "R9": -1, "R14": 1, "C05": 1, "C08": -1}
     env = {
         "vbus": 1, "cable_ohm": -1, "supply_diode_v": -1, "ldo_drop_v": -1, "coil_rise_k": -1,
         "vth": -1, "vth_tc": -1, "subthreshold_n": 1, "leak_log10": -1, "diode_is_log10": 1, "cmp_offset_v": 1,

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Everything that is not a headline: supplies that go, pins that float, slow toggling, clocks that could feed a microphone."""
+"""Everything that is not a headline: supplies that go, pins that float, toggling at any rate, clocks that may feed a microphone.
+
+Toggling from 1 kHz on is simulated from rest and with the pumps and the comparator alone, which do not depend on the relay, and
+for some milliseconds: a pump's current falls as its tank fills, so the tank settles at most at what it has plus its time constant
+times its rise (`bound`). What toggles over 10 kHz begins at its mean.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,8 +22,16 @@ from hardware.parts import Netlist
 from hardware.spice import Fault, Stimulus, simulate
 
 LIVE_V = 0.3
-SLOW_HZ = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40)
-CLOCK_HZ = 512e3  # SCK of 16 kHz stereo is twice that; edges matter, not their rate
+SLOW_HZ = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40, 50, 100, 200, 400, 500)
+FAST_HZ = (1e3, 2e3, 5e3, 16e3, 50e3, 512e3, 1e6, 2e6)
+MEAN_FROM_HZ = 1e4
+PERIODS = 200
+VETO = 0.9  # of the threshold at the rate tank: offset, bias and hysteresis of the comparator count for the rest
+FRONT = {
+    *("R101", "R102", "R103", "R104", "R105", "R106", "R107", "C101", "C102", "C103", "C104", "C108"),
+    *("D101", "D102", "D103", "D104", "U1", "R8", "R9", "C1"),
+}  # fmt: skip
+CLOCK_HZ = 64e3  # what a clock feeds does not depend on its rate: slow ones take a tenth of the steps
 CORNERS = ("nominal", "slow", "quick")
 RING = 0.06  # damping of an armature that bounces three times in 5 ms
 STEADY_V = 2.4
@@ -58,18 +72,17 @@ def supply_loss(board: Netlist, corner: Corner, lost: tuple[str, ...]) -> str:
 
 
 def brown_out(board: Netlist, corner: Corner) -> str:
-    """5 V at 60 % and 3.3 V at 80 % for 100 ms, then back; the pins stop when the dip begins, as a brown-out reset makes them."""
+    """The port at 60 % for 100 ms, then back; the pins stop when the dip begins, as a brown-out reset makes them."""
     points = _open_until(0.3)
     points["v5"] = [(0.0, 1.0), (0.3, 1.0), (0.305, 0.6), (0.4, 0.6), (0.405, 1.0)]
-    points["v33"] = [(0.0, 1.0), (0.3, 1.0), (0.305, 0.8), (0.4, 0.8), (0.405, 1.0)]
     points |= {f"float{n}": stimuli.levels([(0.0, 0.0), (0.3, 1.0)]) for n in (1, 2)}
     w = simulate(board, corner, Stimulus("brown-out", 0.7, points), ["RAIL1", "RAIL2"])
     return " / ".join(_after(w, rail, 0.3) for rail in board.mic_rails)
 
 
 def power_up(board: Netlist, corner: Corner, pins: str) -> str:
-    """Supplies rise in 5 ms at 20 ms; pins 'float', are 'high' from the first, or give 'three' rising edges 2 ms apart."""
-    points: Points = {name: [(0.0, 0.0), (0.02, 0.0), (0.025, 1.0)] for name in ("v5", "v33")}
+    """The port's voltage rises in 5 ms at 20 ms; pins 'float', are 'high' from the first, or rise 'three' times, 2 ms apart."""
+    points: Points = {"v5": [(0.0, 0.0), (0.02, 0.0), (0.025, 1.0)]}
     for n in (1, 2):
         if pins == "float":
             points[f"float{n}"] = [(0.0, 1.0)]
@@ -94,12 +107,95 @@ def bouncing(board: Netlist, corner: Corner) -> str:
     return f"{(first[0] - 0.02) * 1e3:.0f} to {(low[-1] - 0.02) * 1e3:.0f} ms / {_after(w, 'RAIL1', last)}"
 
 
-def least_supply(board: Netlist, corner: Corner) -> str:
-    """Both coils at 4.5 V and 50 C, every spread of the coil and of the fuse against it: do the lids open, and hold?"""
-    limits = {"temp_c": 50.0, "v5": 4.5, "coil_r": 1.1, "operate": 0.75, "ptc_ohm": LIMITS["ptc_ohm"][1], "vth": LIMITS["vth"][1]}
-    w = simulate(board, corner.with_env(**limits), Stimulus("least supply", 0.4, _open_until(0.4), 2e-3), ["RAIL1", "RAIL2"])
-    held = [w[rail][w["t"] > 0.3].min() > STEADY_V for rail in board.mic_rails]
-    return " / ".join("opens and holds" if yes else "does not hold" for yes in held)
+def _against(corner: Corner, port_v: float, held: bool) -> Corner:
+    """At 50 C and `port_v` with every spread of the supply and of the coils against the lid; `held`: coils warm from long use."""
+    worst = {
+        name: LIMITS[name][1] for name in ("cable_ohm", "supply_diode_v", "ldo_drop_v", "coil_r", "operate", "ptc_ohm", "vth")
+    }
+    return corner.with_env(temp_c=50.0, vbus=port_v, coil_rise_k=LIMITS["coil_rise_k"][held], **worst)
+
+
+def both_open(board: Netlist, corner: Corner, port_v: float, held: bool) -> dict[str, float] | None:
+    """Lowest V3V3 and VCOIL while both lids are open, or None when one does not open and hold."""
+    stimulus = Stimulus("least supply", 0.4, _open_until(0.4), 2e-3)
+    w = simulate(board, _against(corner, port_v, held), stimulus, ["RAIL1", "RAIL2", "V3V3", "VCOIL"])
+    low = {net: float(w[net][w["t"] > 0.3].min()) for net in ("RAIL1", "RAIL2", "V3V3", "VCOIL")}
+    return low if min(low["RAIL1"], low["RAIL2"]) > STEADY_V else None
+
+
+def least_port_v(board: Netlist, corner: Corner, held: bool) -> float:
+    """The lowest voltage of the USB port, in steps of 0.05 V, at which both lids open and hold, all spreads against it."""
+    low, high = 84, 110  # twentieths of a volt: not at the one, at the other
+    while high - low > 1:
+        middle = (low + high) // 2
+        if both_open(board, corner, middle / 20, held):
+            high = middle
+        else:
+            low = middle
+    return high / 20
+
+
+def supply_at_least(board: Netlist, corner: Corner) -> str:
+    low = both_open(board, corner, LIMITS["vbus"][0], held=False)
+    return f"{low['V3V3']:.2f} V / {low['VCOIL']:.2f} V" if low else "does not open"
+
+
+def front_end(corner: Corner, points: list[tuple[float, float]], end_s: float) -> dict[str, np.ndarray]:
+    """Both pumps and the comparator of channel 1 alone, their pin driven by `points`: REF, DRIVE1, POWER1, RATE1."""
+    board = build(1)
+    parts = [part for part in board.parts if part.ref in FRONT]
+    board = replace(board, parts=parts, gpio={18: board.gpio[18]}, mic_rails={})
+    nets = ["REF", "DRIVE1", "POWER1", "RATE1"]
+    return simulate(board, corner, Stimulus("front end", end_s, {"pump1": points}, min(1e-3, end_s / 40)), nets)
+
+
+def bound(w: dict[str, np.ndarray], from_s: float, corner: Corner) -> float:
+    """The most to which the rate tank can settle, as a part of the threshold, from its rise since `from_s`."""
+    end_s = float(w["t"][-1])
+    first, last = (float(np.interp(t, w["t"], w["RATE1"])) for t in (from_s, end_s))
+    tau_s = 1e-6 * corner.scale.get("C104", 1.0) * 160e3 * corner.scale.get("R104", 1.0)
+    return (last + tau_s * max(0.0, last - first) / (end_s - from_s)) / float(w["REF"][-1])
+
+
+def fast_toggle(corner: Corner, hz: float, high: float = 0.5) -> float:
+    """What the rate tank can settle to, as a part of its threshold, when the pin toggles at `hz`."""
+    settle_s = 0.012  # of the DRIVE net
+    begin = settle_s if hz > MEAN_FROM_HZ else 1e-5
+    end = settle_s + (PERIODS / hz if hz > MEAN_FROM_HZ else 0.05)
+    edge = min(stimuli.EDGE_S, 0.05 / hz)
+    start = [(0.0, 0.0), (1e-5, high)] if hz > MEAN_FROM_HZ else [(0.0, 0.0)]
+    w = front_end(corner, stimuli.levels(start + stimuli.square(hz, begin, end, high), edge), end)
+    return bound(w, (settle_s + end) / 2, corner)
+
+
+def text_bit_by_bit(corner: Corner) -> float:
+    """The same of continuous text at 115200 baud, every bit of it."""
+    data = stimuli.text(360, random.Random("bits"))
+    end = len(data) * stimuli.BYTE_S
+    w = front_end(corner, stimuli.levels([(0.0, 1.0), *stimuli.uart_bits(data, 1e-5)], 5e-7), end)
+    return bound(w, end / 2, corner)
+
+
+PATTERNS: dict[str, tuple[str, Callable[[float], list[tuple[float, float]]]]] = {
+    "sck": ("SCK or WS", stimuli.TOGGLING["SCK"]),
+    "sd": ("SD of a microphone in a loud 50 Hz hum", stimuli.TOGGLING["SD"]),
+    "tx": ("TX, 300-byte lines without a gap", stimuli.TOGGLING["TX"]),
+    "tx300": ("TX, one 300-byte line from rest", lambda end_s: stimuli.lines(300, 1.0, end_s)),
+    "tx20": ("TX, a 96-byte line every 20 ms", lambda end_s: stimuli.lines(96, 0.02, end_s)),
+    "tx10": ("TX, a 40-byte line every 10 ms", lambda end_s: stimuli.lines(40, 0.01, end_s)),
+    "status": ("STATUS, light of a fault, dimmed", stimuli.TOGGLING["STATUS"]),
+    "buzz": ("BUZZ, asking for consent", stimuli.TOGGLING["BUZZ"]),
+}
+
+
+def pattern_peak(corner: Corner, key: str) -> float:
+    """The rate tank's peak in 0.8 s of a line's pattern at the pump pin, as a part of its threshold."""
+    w = front_end(corner, stimuli.levels(PATTERNS[key][1](0.8), 1e-5), 0.8)
+    return float((w["RATE1"][1:] / w["REF"][1:])[w["t"][1:] > 2e-3].max())
+
+
+def _vetoed(share: float) -> str:
+    return f"{'never live' if share < VETO else 'may hold'} ({share:.2f})"
 
 
 def slow_toggle(board: Netlist, corner: Corner, hz: float) -> tuple[float, float]:
@@ -163,13 +259,23 @@ def _cell(job: tuple[str, str]) -> str:
             return brown_out(two, corner)
         case "up":
             return power_up(two, corner, more)
+        case "fast":
+            return _vetoed(fast_toggle(corner, float(more)))
+        case "duty":
+            return _vetoed(fast_toggle(corner, float(more), 0.25))
+        case "bits":
+            return _vetoed(text_bit_by_bit(corner))
+        case "pattern":
+            return _vetoed(pattern_peak(corner, more))
         case "slow":
             most, share = slow_toggle(one, corner, float(more))
             return f"live {share * 100:.0f} %" if most > LIVE_V else "never live"
         case "bounce":
             return bouncing(one, corner)
         case "least":
-            return least_supply(two, corner)
+            return f"{least_port_v(two, corner, more == 'held'):.2f} V"
+        case "least3v3":
+            return supply_at_least(two, corner)
         case "pause":
             return f"{longest_pause_ms(one, corner)} ms"
         case _:
@@ -179,17 +285,23 @@ def _cell(job: tuple[str, str]) -> str:
 
 
 EVENTS: dict[str, str] = {
-    "5 V and 3.3 V lost, rail 1 / rail 2": "loss:v5+v33",
-    "5 V lost, rail 1 / rail 2": "loss:v5",
-    "3.3 V lost, rail 1 / rail 2": "loss:v33",
-    "brown-out to 60 % / 80 % for 100 ms and reset": "brown-out",
+    "USB pulled while both lids are open, rail 1 / rail 2": "loss:v5",
+    "3.3 V regulator dead, rail 1 / rail 2": "loss:v33",
+    "port falls to 60 % for 100 ms, and reset": "brown-out",
     "power-up, pins floating: highest rail": "up:float",
     "power-up, pins high from the first: highest rail": "up:high",
     "three quick edges after power-up: highest rail": "up:three",
     "contacts bounce three times in 5 ms: first live to steady / dead after the last edge": "bounce",
-    "both lids at 4.5 V, 50 C, worst coils and fuse": "least",
+    "port at which both lids open at 50 C, all spreads against it": "least:cold",
+    "the same, coils warm from being held": "least:held",
+    "port at 4.75 V, 50 C, all spreads against it: 3V3 pin / coil supply, both lids open": "least3v3",
     "longest pause that does not drop (10 ms steps)": "pause",
     **{f"toggling at {hz} Hz after a proper hold": f"slow:{hz}" for hz in SLOW_HZ},
+    **{f"toggling at {hz:g} Hz (rate tank, part of its threshold)": f"fast:{hz:g}" for hz in FAST_HZ},
+    "toggling at 400 Hz, high a quarter of the time": "duty:400",
+    "toggling at 1000 Hz, high a quarter of the time": "duty:1000",
+    "continuous text at 115200 baud, bit by bit": "bits",
+    **{f"on a pump pin: {what}": f"pattern:{key}" for key, (what, _) in PATTERNS.items()},
     **{f"rail 1 closed, clocks {clocks}{', ' + lost if lost else ''}": f"feed:{clocks},closed,{key}"
        for clocks in CLOCKS for key, lost in (("", ""), ("clamp", "relay clamp lost"))},
     **{f"rail 1 in MUTE, clocks {clocks}{', ' + lost if lost else ''}": f"feed:{clocks},muted,{key}"

@@ -134,7 +134,7 @@ def uart_bits(data: bytes, start_s: float) -> Points:
 
 
 def uart_means(data: bytes, start_s: float) -> Points:
-    """The same, as the mean of every four bytes: R102 and C108 (1 ms) see no more of it; the solver has a tenth of the steps."""
+    """The same as the mean of every four bytes: R102 and C108 (1 ms) pass no more of it, and a run takes a tenth of the steps."""
     changes: Points = []
     for place in range(0, len(data), AVERAGED_BYTES):
         part = data[place : place + AVERAGED_BYTES]
@@ -152,11 +152,11 @@ def square(hz: float, start_s: float, stop_s: float, high: float = 0.5) -> Point
     return changes
 
 
-def _lines(size: int, every_s: float, end_s: float) -> Points:
+def lines(size: int, every_s: float, end_s: float) -> Points:
     rng, t, changes = random.Random("text"), 1e-3, [(0.0, 1.0)]
     while t < end_s:
         changes += uart_means(text(size, rng), t)
-        t += max(every_s, size * BYTE_S)
+        t += max(every_s, (size + 1) * BYTE_S)
     return changes
 
 
@@ -172,7 +172,7 @@ TOGGLING: dict[str, Callable[[float], Points]] = {
     "SCK": lambda end_s: [(0.0, 0.0), (1e-3, 0.5)],
     "WS": lambda end_s: [(0.0, 0.0), (1e-3, 0.5)],
     "SD": lambda end_s: [(0.0, 0.0)] + [(t, v * 24 / 64) for t, v in square(50.0, 1e-3, end_s)],
-    "TX": lambda end_s: _lines(300, 0.0, end_s),
+    "TX": lambda end_s: lines(300, 0.0, end_s),
     "STATUS": lambda end_s: list(_by_hops(lambda hop: lights.status_led("fault", hop, True), end_s)),
     "BUZZ": lambda end_s: list(_by_hops(lambda hop: lights.buzzer("ask", hop), end_s)),
 }

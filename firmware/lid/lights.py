@@ -22,7 +22,8 @@ def status_led(state, hop, dim):
     phase = hop % period
     if flashes > 1 and phase < 20 * flashes:
         phase %= 20
-    return phase < lit and not (dim and phase % _DIM_HOPS)
+    # A fault is not dimmed: 25 Hz on a line that touches a pump pin would open the lid.
+    return phase < lit and not (dim and phase % _DIM_HOPS and state != "fault")
 
 
 def buzzer(state, hop):
