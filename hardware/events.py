@@ -183,7 +183,7 @@ PATTERNS: dict[str, tuple[str, Callable[[float], list[tuple[float, float]]]]] = 
     "tx300": ("TX, one 300-byte line from rest", lambda end_s: stimuli.lines(300, 1.0, end_s)),
     "tx20": ("TX, a 96-byte line every 20 ms", lambda end_s: stimuli.lines(96, 0.02, end_s)),
     "tx10": ("TX, a 40-byte line every 10 ms", lambda end_s: stimuli.lines(40, 0.01, end_s)),
-    "status": ("STATUS, light of a fault, dimmed", stimuli.TOGGLING["STATUS"]),
+    "status": ("STATUS, the light of a fault", stimuli.TOGGLING["STATUS"]),
     "buzz": ("BUZZ, asking for consent", stimuli.TOGGLING["BUZZ"]),
 }
 
