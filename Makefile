@@ -9,7 +9,7 @@ PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser.
-DEBIAN := espeak-ng flite ngspice postgresql chromium
+DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols
 
 .PHONY: demo test test-lowest quick lint bench soak firmware hardware flash pair calibrate watch review doctor debian clean
 

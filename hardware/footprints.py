@@ -78,7 +78,7 @@ BODIES: dict[str, Body] = {
         "Package_TO_SOT_THT:TO-220-3_Vertical", {"G": "1", "D": "2", "S": "3"}, "Device:Q_PMOS_GDS", {"G": "input"},
         "TO-220 of power MOSFETs: G D S",
     ),
-    "PTC": Body("Fuse:Fuse_Bourns_MF-RHT070", _in_order("PTC"), "Device:Polyfuse"),
+    "PTC": Body("Fuse:Fuse_Bourns_MF-RG300", _in_order("PTC"), "Device:Polyfuse"),
     "CMP": Body(
         "Package_DIP:DIP-8_W7.62mm_Socket_LongPads", _in_order("CMP"), "Comparator:LM2903",
         {"OUT1": "open_collector", "OUT2": "open_collector", "GND": "power_in", "V+": "power_in",
