@@ -8,6 +8,7 @@ import io
 from dataclasses import dataclass
 
 from hardware.footprints import DEVKIT_REF
+from hardware.layout import COLUMNS, ROWS
 from hardware.parts import CATALOGUE, PRICE_DATE, Item, Netlist, Part
 
 HEAD = [
@@ -64,7 +65,7 @@ CABLES = {
     "usb": Item("USB 2.0 extension cable, A to A", "any that may be cut", 3.00, "VBUS is led through J2; D+ and D- stay whole"),
     "electret": Item("screened 3.5 mm cable, plug to socket", "any that may be cut", 3.00, "the line is led through J2"),
 }
-COLOURS = "black red orange violet yellow brown green blue grey"
+WIRE_COLOURS = "black red orange violet yellow brown green blue grey"
 
 
 def extras(board: Netlist) -> list[Extra]:
@@ -82,8 +83,8 @@ def extras(board: Netlist) -> list[Extra]:
         Extra("", 4, Item("M3 x 10 mm spacer, nylon, internal threads", "any", 0.20, "insulating")),
         Extra("", 8, Item("M3 x 6 mm screw", "any", 0.05, "nylon or steel")),
         Extra("", 1, Item(f"circuit board {board.name}", "the perfboard", 8.00, "2 layers, 1.6 mm, 35 um"), CIRCUIT_BOARD),
-        Extra("", 1, Item("perfboard, 58 x 34 holes, 2.54 mm", "the circuit board", 5.00, "single pads"), PERFBOARD),
-        Extra("", 1, Item("insulated wire 0.6 mm, nine colours, 2 m each", "any", 6.00, COLOURS), PERFBOARD),
+        Extra("", 1, Item(f"perfboard, {COLUMNS} x {ROWS} holes, 2.54 mm", "the circuit board", 5.00, "single pads"), PERFBOARD),
+        Extra("", 1, Item("insulated wire 0.6 mm, nine colours, 2 m each", "any", 6.00, WIRE_COLOURS), PERFBOARD),
     ]
     return lines + ([Extra("J2", 1, CABLES[board.recipe])] if board.channels == 2 else [])
 

@@ -128,7 +128,7 @@ def test_sockets_and_leads_are_as_many_as_the_pins(channels: int, recipe: str) -
     assert extra["MIC1", "jumper"] == len(board.part("MIC1").pins)
     assert extra["A1", "Samtec"] * 19 == len(footprints.DEVKIT)
     colours = {colour(net) for net in board.nets()} | set(COLOURS.values())
-    assert colours == set(bom.COLOURS.split())
+    assert colours == set(bom.WIRE_COLOURS.split())
 
 
 def test_list_ends_with_a_total_for_each_way_of_building() -> None:

@@ -126,3 +126,18 @@ def test_devkit_pads_carry_the_nets_of_its_pins(channels: int, recipe: str) -> N
     assert types["30-18"] == "output"
     assert types["5-34"] == "input"
     assert types["19-5V"] == "power_out"
+
+
+@with_footprints
+def test_leads_of_the_transistors_come_as_the_readme_says() -> None:
+    """Flat side or print towards the reader, left to right: TN0702 source gate drain, NDP6020P gate drain source."""
+    for kind, order in (("NMOS", "SGD"), ("PMOS", "GDS")):
+        body = footprints.BODIES[kind]
+        text = footprint_text(body.footprint)
+        by_pad = {pad: pin for pin, pad in body.pads.items()}
+        assert "".join(by_pad[number] for number, *_ in sorted(pads(text), key=lambda pad: pad[1])) == order
+    outline = re.findall(
+        r'fp_line \(start [-\d.]+ ([-\d.]+)\) \(end [-\d.]+ ([-\d.]+)\) \(layer "F.Fab"',
+        footprint_text("Package_TO_SOT_THT:TO-92_Inline_Wide"),
+    )
+    assert [(float(a) > 0, a == b) for a, b in outline] == [(True, True)], "its flat side lies below its pads"
