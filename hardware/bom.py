@@ -71,6 +71,7 @@ WIRE_COLOURS = "black red orange violet yellow brown green blue grey"
 def extras(board: Netlist) -> list[Extra]:
     """Sockets, board, wire, screws, cables."""
     lugs = 3 * (board.channels + 1)
+    screw_mm = 30 if any(part.kind == "PMOS" for part in board.parts) else 25  # a standing TO-220 makes the case higher
     lines = [
         Extra("A1", 2, Item("Samtec SSW-119-01-T-S", "any 1x19 socket strip, 2.54 mm", 1.80, "two rows, 25.4 mm apart")),
         Extra("A1", 1, Item("USB A to micro-B cable with data wires, 1 m", "any", 3.00, "0.5 A; a long one drops voltage")),
@@ -80,11 +81,13 @@ def extras(board: Netlist) -> list[Extra]:
         Extra(
             "SW1", lugs, Item("stranded wire 0.25 mm2, 20 cm", "any", 0.10, "soldered at both ends: no connector at microamperes")
         ),
-        Extra("", 4, Item("M3 x 10 mm spacer, nylon, internal threads", "any", 0.20, "insulating")),
-        Extra("", 8, Item("M3 x 6 mm screw", "any", 0.05, "nylon or steel")),
         Extra("", 1, Item(f"circuit board {board.name}", "the perfboard", 8.00, "2 layers, 1.6 mm, 35 um"), CIRCUIT_BOARD),
+        Extra("", 1, Item("PLA filament, 80 g, for the printed case", "any box", 3.00, "made/*-case.scad"), CIRCUIT_BOARD),
+        Extra("", 4, Item(f"M3 x {screw_mm} mm screw", "any", 0.10, "through the lid into the case's posts"), CIRCUIT_BOARD),
         Extra("", 1, Item(f"perfboard, {COLUMNS} x {ROWS} holes, 2.54 mm", "the circuit board", 5.00, "single pads"), PERFBOARD),
         Extra("", 1, Item("insulated wire 0.6 mm, nine colours, 2 m each", "any", 6.00, WIRE_COLOURS), PERFBOARD),
+        Extra("", 4, Item("M3 x 10 mm spacer, nylon, internal threads", "any", 0.20, "insulating"), PERFBOARD),
+        Extra("", 8, Item("M3 x 6 mm screw", "any", 0.05, "nylon or steel"), PERFBOARD),
     ]
     return lines + ([Extra("J2", 1, CABLES[board.recipe])] if board.channels == 2 else [])
 

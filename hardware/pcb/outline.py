@@ -14,7 +14,7 @@ THICKNESS_MM = 1.6
 HOLE_MM = 3.2
 USB_SIDE = "right"
 # above the board's upper face; a DevKit stands in sockets of 8.5 mm and carries parts of 3 mm; from memory
-HEIGHTS_MM = {"A1": 15.0, "SW2": 12.0, "BZ1": 10.0, "J2": 10.0, "LED": 8.6, "RELAY": 11.5}
+HEIGHTS_MM = {"A1": 15.0, "SW2": 12.0, "BZ1": 10.0, "J2": 10.0, "LED": 8.6, "RELAY": 11.5, "PTC": 13.5, "PMOS": 19.5}
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class Outline:
     button: Point
     usb: Point
     boxes: dict[str, Box]
+
+
+def tallest(board: Netlist) -> float:
+    """Height of the tallest part: on the usb board a TO-220 that stands, elsewhere the DevKit."""
+    names = {"A1"} | {name for part in board.parts for name in (part.ref, part.kind)}
+    return max(height for name, height in HEIGHTS_MM.items() if name in names)
 
 
 LIGHTS = {"LED1": "MUTED", "LED2": "STATUS", "LED101": "MIC 1 LIVE", "LED201": "MIC 2 LIVE"}
