@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
-from hardware import erc, layout, opens, stimuli
+from hardware import erc, layout, opens, pcb, stimuli
 from hardware.parts import Netlist, Part
 from hardware.spice import Fault
 
@@ -30,6 +30,8 @@ def _shorts(part: Part) -> list[tuple[str, str]]:
             ]
         case "MIC":
             return [(pin, rail) for pin in ("SD", "WS", "SCK") for rail in ("GND", "VDD")] + [("VDD", "GND")]
+        case "CONN3":
+            return list(pairwise(part.pins))
         case _:
             return list(combinations(part.pins, 2))
 

@@ -30,11 +30,11 @@ TESTS = {
     "muted": "in MUTE: the guarded rail reads under 0.3 V, the sentinel's under 0.22 V with SCK and WS high (self-test)",
     "msense": "in MUTE: coil supply under 1 V, the red light's node over 3 V (all the time)",
 }
-# Single faults that MUTE does not end: README's first paragraph names every one, and a test fails when another comes.
+# Single faults that MUTE does not end -> how README's first paragraph says it; a test fails when another comes.
 BEATS_MUTE = {
-    BROKEN_ACTUATOR: "all poles of the switch stay in ARM",
-    "MIC1 VDD open": "a charge of its own",
-    "MIC1 GND open": "a charge of its own",
+    BROKEN_ACTUATOR: "a broken actuator that leaves all poles of the switch in ARM",
+    "MIC1 VDD open": "a microphone whose own supply or ground joint is open keeps a charge of its own",
+    "MIC1 GND open": "a microphone whose own supply or ground joint is open keeps a charge of its own",
 }
 GROUPS = {  # of latent faults, by the block of the part: why nothing shows
     "pump": "Pumps: drifts within what healthy boards spread, the pull-down of a pin that is driven anyway, the coil's "

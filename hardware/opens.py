@@ -9,9 +9,9 @@ the set of pins beyond them, so that each set is injected once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
-from hardware import layout
+from hardware import layout, pcb
 from hardware.parts import Netlist
 from hardware.spice import Fault
 
@@ -20,7 +20,22 @@ Edge = tuple[End, End, str]
 Graph = dict[str, list[Edge]]
 
 
-LAYOUTS: dict[str, Callable[[Netlist], Graph]] = {"wire": layout.edges}  # the perfboard's
+def copper(board: Netlist) -> Graph:
+    """The circuit board's tracks, vias and the spokes of its pours."""
+    pins = {(part.ref, pin) for part in board.parts for pin in part.pins}
+    found: Graph = {}
+    for net, edges in pcb.graph(board).items():
+
+        def end(node: tuple[Hashable, ...], net: str = net) -> End:
+            if node[0] == "A1":
+                return "A1", net
+            return (str(node[0]), str(node[1])) if node in pins else ("", str(node))
+
+        found[net] = [(end(edge.a), end(edge.b), edge.where) for edge in edges if end(edge.a) != end(edge.b)]
+    return found
+
+
+LAYOUTS: dict[str, Callable[[Netlist], Graph]] = {"wire": layout.edges}
 
 
 def _reached(edges: list[Edge], start: End) -> set[End]:

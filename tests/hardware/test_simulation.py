@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import astuple, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from hardware import events, fmea, fmea_report, headline, reports, stimuli
 from hardware.corners import LIMITS, Corner, draw, extremes
 from hardware.faults import bridges
 from hardware.netlist import build
-from hardware.spice import Fault, SimulatorError, Stimulus, simulate
+from hardware.opens import open_faults
+from hardware.spice import COARSE, Fault, SimulatorError, Stimulus, simulate
 
 pytestmark = pytest.mark.skipif(shutil.which("ngspice") is None, reason="ngspice is not installed: apt install ngspice")
 
@@ -94,6 +96,45 @@ def test_goals_of_the_failure_analysis_hold_in_the_committed_table(name: str) ->
     assert {(x.fault, x.corner) for x in lines} == jobs
     assert {x.fault for x in fmea_report.live_in_mute(lines)} <= set(fmea_report.BEATS_MUTE)
     assert fmea_report.undetected_live(lines) == []
+
+
+def first_paragraph(path: Path) -> str:
+    return " ".join(path.read_text().split("\n\n")[1].split())
+
+
+def test_readme_names_every_fault_that_beats_mute() -> None:
+    said = first_paragraph(reports.ROOT.parent / "README.md")
+    for name in fmea.BOARDS:
+        for fault in {x.fault for x in fmea_report.live_in_mute(injected(name))}:
+            assert fmea_report.BEATS_MUTE[fault] in said, fault
+    assert "a stray wire or whisker from a supply straight to a microphone or to one of its clamps" in said
+
+
+def test_readme_counts_the_injections() -> None:
+    total = sum(len(injected(name)) for name in fmea.BOARDS)
+    assert f"with {total:,} fault injections" in (reports.ROOT.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("pin", ["VDD", "GND"])
+def test_a_microphone_with_an_open_supply_pin_keeps_only_its_own_charge(pin: str) -> None:
+    stimulus = replace(fmea.mute_stimulus("", ""), end_s=0.5)
+    w = simulate(build(), Corner(), stimulus, ["MIC1.VDD", "MIC1.GND"], (Fault("open", "MIC1", pin),), COARSE)
+    after_20_ms, after_200_ms = np.interp([0.22, 0.4], w["t"], np.abs(w["MIC1.VDD"] - w["MIC1.GND"]))
+    assert after_200_ms < 0.3 < after_20_ms < 0.5
+
+
+def test_clocks_would_feed_a_microphone_whose_supply_wire_is_open() -> None:
+    """Why there are D21, D22 and R26."""
+    board = build()
+    board.parts = [part for part in board.parts if part.ref not in ("D21", "D22")]
+    assert fmea.inject(board, Corner(), Fault("open", "MIC1", "VDD")).mute_v > 1.0
+
+
+def test_one_open_wire_would_cut_both_clamps_off_a_tree() -> None:
+    """Why ground is a closed loop: the second wire to them in the layout is the only difference."""
+    clamps = (("R111", "2"), ("R112", "2"))
+    assert fmea.inject(build(), Corner(), Fault("wire", "GND", "x", pins=clamps)).mute_v > 1.0
+    assert not any(set(clamps) <= set(fault.pins) for fault in open_faults(build()))
 
 
 @pytest.mark.parametrize("name", fmea.BOARDS)
