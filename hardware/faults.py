@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 from itertools import combinations, pairwise
 
-from hardware import erc, layout, opens, pcb, stimuli
+from hardware import erc, layout, opens, stimuli
 from hardware.parts import Netlist, Part
 from hardware.spice import Fault
 

@@ -169,7 +169,7 @@ def microphone(p: Part, n: list[str], c: Corner) -> list[str]:
     """Its highest current above about 1.2 V, 100 nF on the module, protection diodes from every pin to its supply."""
     vdd, gnd, sd, ws, sck, _lr = n
     lines = [
-        f"b{p.ref} {vdd} {gnd} i={MIC_MA}m*0.5*(1+tanh((v({vdd},{gnd})-1.2)*6))",
+        f"b{p.ref} {vdd} {gnd} i={MIC_MA}m*0.5*(1+tanh((v({vdd},{gnd})-1.2)*6))*tanh(10*max(v({vdd},{gnd}),0))",
         f"c{p.ref} {vdd} {gnd} 100n ic=0",
     ]
     for k, pin in enumerate((sd, ws, sck)):

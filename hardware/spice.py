@@ -197,7 +197,9 @@ def _load(board: Netlist, nodes: Nodes) -> list[str]:
     recipe = RECIPES[board.recipe]
     node, ground = (nodes.named(name) for name in microphones(board)[2])
     third = recipe.source_v / 3
-    lines = [f"bload {node} {ground} i={recipe.load_ma * 1e-3:.4g}*0.5*(1+tanh((v({node},{ground})-{third:.3g})*5))"]
+    volts = f"v({node},{ground})"
+    awake = f"0.5*(1+tanh(({volts}-{third:.3g})*5))*tanh(10*max({volts},0))"  # the last factor: it is no source
+    lines = [f"bload {node} {ground} i={recipe.load_ma * 1e-3:.4g}*{awake}"]
     if recipe.load_uf:
         lines.append(f"cload {node} {ground} {recipe.load_uf:g}u ic=0")
     return lines
