@@ -12,13 +12,14 @@ _SENTINEL_DROPS = const(16)  # without edges the rail is gone in time
 _DROP_UNCHANGED = const(32)  # and about as fast as this board's first time, which was a healthy board's
 _SENSE_AGREES = const(64)  # the mute switch's two throws contradict each other, as they should
 _MICROPHONE_LIVES = const(128)  # its samples move
-_SLOW_SAFE = const(256)  # both pumps toggled far too slowly for 500 ms energise nothing
+_SLOW_SAFE = const(256)  # both pumps toggled far too fast for 100 ms, and far too slowly for 500 ms, energise nothing
 _CLAMPED = const(512)  # with the I2S clocks high the sentinel's rail stays down: its clamps hold
 _ALL = const(1023)
 _WHILE_MUTED = const(_GUARDED_DEAD | _SENTINEL_DEAD | _STUCK_HIGH_SAFE | _SENSE_AGREES | _SLOW_SAFE | _CLAMPED)
 
 _STEP_MS = const(10)
 _STUCK_STEPS = const(30)
+_FAST_STEPS = const(10)
 _SLOW_EDGES = const(10)
 _CLAMP_STEPS = const(5)
 _WARM_UP_HOPS = const(30)
@@ -72,6 +73,9 @@ def run(board, slots, baseline_ms):
         bits |= _STUCK_HIGH_SAFE
     board.hold_pumps(0)
     highest = 0
+    for _ in range(_FAST_STEPS):
+        board.rush_pumps()
+        highest = max(highest, board.guarded_mv(), board.sentinel_mv())
     for edge in range(_SLOW_EDGES):
         board.hold_pumps(edge & 1)
         highest = max(highest, _highest(board, circuit.SLOW_TOGGLE_MS // _STEP_MS))

@@ -241,6 +241,17 @@ def test_pump_fed_by_slow_edges_is_a_latched_fault_at_start():
         assert not bench.guarded_live()
 
 
+@pytest.mark.parametrize("channel", ["sentinel", "guarded"])
+def test_drive_without_its_capacitor_is_a_latched_fault_at_start(channel):
+    """C108 or C208 open: a clock that touches the pump pin would hold the lid open."""
+    with Bench(start=False) as bench:
+        bench.board.bare_drive(channel)
+        bench.board.start()
+        bench.board.run_ms(FIRST_HOP_MS)
+        assert not bench.last_record("selftest").a & SelfTestBit.SLOW_SAFE
+        assert bench.hello()["why"] == "pump-stuck"
+
+
 @pytest.mark.parametrize("state", ["closed", "open", "muted"])
 def test_counter_that_goes_back_is_recorded_and_time_goes_on(state):
     with Bench() as bench:

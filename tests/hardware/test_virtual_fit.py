@@ -62,6 +62,20 @@ def test_ten_hertz_does_not_hold_and_reaches_as_high_as_simulated(nominal: Sampl
     assert peak / c.gate_on_mv == pytest.approx(nominal.slow_peak / 1.045, rel=0.1)  # R107 takes 4.5 % at the comparator
 
 
+def test_kilohertz_hold_nothing_unless_the_drives_capacitor_is_open() -> None:
+    """As in events.py; without C108 the relay closes within 15 ms there."""
+    for hz in (1000, 2000):
+        for bare in (False, True):
+            circuit = Circuit(Constants(), lambda at, what, value: None)
+            circuit.power(0, True)
+            circuit.sentinel.bare_drive = bare
+            for edge in range(hz // 5):
+                at_us = edge * 500_000 // hz
+                circuit.advance(at_us)
+                circuit.drive(at_us, circuit.sentinel, (edge + 1) & 1)
+            assert circuit.sentinel.armature == bare, (hz, bare)
+
+
 def test_mute_takes_as_long_as_simulated(nominal: Sample) -> None:
     _, seen = run([*range(0, 400, 10)], 500, throw_ms=400)
     assert seen["guarded_rail", False] - 400 == pytest.approx(nominal.mute2_ms, rel=0.1)

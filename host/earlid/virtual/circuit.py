@@ -25,12 +25,14 @@ class Constants:
     The pump is the rate pump of the netlist, which alone decides when a healthy board opens and closes.
     """
 
-    pump_supply_mv: float = 2770.0  # the pin's swing less two diodes
-    pump_share: float = 0.0637  # of the remaining difference that one rising edge brings over
-    pump_recharge_us: float = 71.0  # how fast the first capacitor empties while the pin is low
+    swing_mv: float = 3300.0  # of the pin
+    diodes_mv: float = 530.0  # that the pump's two diodes take off the swing
+    pump_share: float = 0.0645  # of the remaining difference that one rising edge brings over
+    drive_us: float = 1_700.0  # how fast the pump's input follows the pin: the upper limit of the rate
+    bare_drive_us: float = 71.0  # and without its capacitor to ground
     pump_decay_us: float = 150_000.0
-    gate_on_mv: float = 545.0  # pump voltage at which the comparator stops its veto
-    gate_off_mv: float = 390.0  # and takes it up again: no chatter between
+    gate_on_mv: float = 540.0  # pump voltage at which the comparator stops its veto
+    gate_off_mv: float = 356.0  # and takes it up again: no chatter between
     operate_us: int = 4_200
     release_us: int = 3_000
     rail_fed_mv: float = 3010.0  # sentinel 3066, guarded 2955
@@ -41,8 +43,8 @@ class Constants:
     sentinel_filter_us: float = 3_200.0  # divider and its capacitor
     guarded_filter_us: float = 3_200.0
     sense_filter_us: float = 6_000.0
-    coil_supply_mv: float = 4900.0  # behind the fuse: 4977 idle, 4764 with both coils pulled in
-    lamp_mv: float = 3705.0  # the red light's node when it is lit; shunted it is 0
+    coil_supply_mv: float = 4640.0  # behind the fuse: 4684 idle, 4602 with both coils pulled in
+    lamp_mv: float = 3780.0  # the red light's node when it is lit; shunted it is 0
     throw_us: int = 2_000  # from touching the lever to the poles' new throw
 
 
@@ -109,7 +111,10 @@ class Channel:
         self.pump_mv = 0.0
         self.pump_at_us = 0
         self.level = 0
-        self.fell_us = -NEVER
+        self.drive_mv = 0.0  # at the pump's input, at the last edge
+        self.drive_at_us = -NEVER
+        self.peak_mv = constants.swing_mv  # of the pump's input at the last falling edge
+        self.bare_drive = False  # the capacitor at the pump's input is open
         self.gate = False
         self.gate_off_us = NEVER
         self.coil = False
@@ -136,30 +141,30 @@ class Channel:
         """The pump pin's level; only a change counts."""
         if level == self.level:
             return
-        self.level = level
+        c = self.constants
+        before, self.level = self.level, level
+        tau_us = c.bare_drive_us if self.bare_drive else c.drive_us
+        self.drive_mv = exponential(self.drive_mv, before * c.swing_mv, now_us - self.drive_at_us, tau_us)
+        self.drive_at_us = now_us
         if self.shorted:
             self._conduct(now_us)
         elif level:
             self._charge(now_us)
         else:
-            self.fell_us = now_us
+            self.peak_mv = self.drive_mv
 
     def _conduct(self, now_us: int) -> None:
         c = self.constants
-        self.gate, self.pump_mv, self.pump_at_us = True, c.pump_supply_mv, now_us
-        lasts_us = math.ceil(c.pump_decay_us * math.log(c.pump_supply_mv / c.gate_off_mv))
+        self.gate, self.pump_mv, self.pump_at_us = True, c.swing_mv - c.diodes_mv, now_us
+        lasts_us = math.ceil(c.pump_decay_us * math.log(self.pump_mv / c.gate_off_mv))
         self.gate_off_us = NEVER if self.level else now_us + lasts_us
         self.settle(now_us)
 
     def _charge(self, now_us: int) -> None:
         c = self.constants
         pump_mv = self.pump_at(now_us)
-        low_us = now_us - self.fell_us
-        share = c.pump_share
-        if low_us < 20 * c.pump_recharge_us:
-            share *= -math.expm1(-low_us / c.pump_recharge_us)
-        if pump_mv < c.pump_supply_mv:
-            pump_mv += share * (c.pump_supply_mv - pump_mv)
+        supply_mv = self.peak_mv - self.drive_mv - c.diodes_mv
+        pump_mv += c.pump_share * max(0.0, supply_mv - pump_mv)
         self.pump_mv, self.pump_at_us = pump_mv, now_us
         if pump_mv >= c.gate_on_mv:
             self.gate = True

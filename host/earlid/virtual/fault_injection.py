@@ -46,6 +46,11 @@ class FaultInjection:
         with self.simulation.lock:
             self._channel(name).shorted = shorted
 
+    def bare_drive(self, name: ChannelName, bare: bool = True) -> None:
+        """The capacitor from the pump's input to ground is open: edges come through at any rate."""
+        with self.simulation.lock:
+            self._channel(name).bare_drive = bare
+
     def stuck_pin(self, pin: int, level: int | None) -> None:
         """A pin is held at 0 V or 3.3 V whatever the chip or the circuit does, an ADC's too; None releases it."""
         with self.simulation.lock:
