@@ -9,7 +9,7 @@ PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser.
-DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols
+DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad
 
 .PHONY: demo test test-lowest quick lint bench soak firmware hardware flash pair calibrate watch review doctor debian clean
 
@@ -47,6 +47,7 @@ firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.board.protocol_page
 	$(BIN)/python -m earlid.flash.memory_plan
 
+hardware: DEBIAN += xvfb fonts-liberation
 hardware: $(VENV)/installed-test debian
 	$(BIN)/python -m hardware
 

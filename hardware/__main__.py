@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`python -m hardware [group ...]`: make every file under hardware/made and firmware/lid/circuit.py, then print the targets.
 
-Groups: drawn headline fmea events firmware. Without one, all, in that order: half an hour of processor time, and it says how
-far it is. A run of fmea that is cut off goes on where it was.
+Groups: drawn headline fmea events enclosure firmware. Without one, all, in that order: half an hour of processor time, and it
+says how far it is. A run of fmea that is cut off goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hardware import bom, erc, events, fmea, fmea_report, guarded, headline, layout, reports
+from hardware.enclosure import case
 from hardware.netlist import build
 from hardware.recipes import RECIPES
 from hardware.spice import SimulatorError
 
 MADE = reports.MADE
+ENCLOSURE = reports.ROOT.parent / "build" / "enclosure"
 
 
 def _write(path: Path, content: str | bytes) -> None:
@@ -104,6 +106,21 @@ def make_events() -> None:
     reports.record("events")
 
 
+def make_enclosure() -> None:
+    """Every part of every case as STL under build/enclosure; what is kept of them is their sums and one picture."""
+    ENCLOSURE.mkdir(parents=True, exist_ok=True)
+    files = []
+    for channels, recipe in reports.BOARDS:
+        name = build(channels, recipe).name
+        for part in case.PARTS:
+            files.append(ENCLOSURE / f"{name}-{part}.stl")
+            case.stl(MADE / f"{name}-case.scad", part, files[-1])
+            print(f"wrote {files[-1].relative_to(reports.ROOT.parent)}", file=sys.stderr)
+    case.picture(MADE / f"{build().name}-case.scad", MADE / "enclosure.png")
+    _write(MADE / "enclosure.sha256", case.sums(files))
+    reports.record("enclosure")
+
+
 def make_firmware() -> None:
     make_circuit("digital")
 
@@ -113,7 +130,8 @@ def make_circuit(recipe: str) -> None:
 
 
 GROUPS: dict[str, Callable[[], None]] = {
-    "drawn": make_drawn, "headline": make_headline, "fmea": make_fmea, "events": make_events, "firmware": make_firmware,
+    "drawn": make_drawn, "headline": make_headline, "fmea": make_fmea, "events": make_events,
+    "enclosure": make_enclosure, "firmware": make_firmware,
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ COLOURS = {
     "MICBUS": "yellow", "FEED": "brown", "SRC": "brown", "LINE": "brown", "PUMP": "green", "GATE": "green", "SENSE": "blue",
     "ARMS": "blue", "MUTES": "blue",
 }  # fmt: skip
-SPAN = {"R": 4, "R1W": 6, "D": 4, "Z": 4, "C": 2, "LED": 2, "PTC": 2, "BUTTON": 2, "BUZZER": 2}
+SPAN = {"R": 4, "R1W": 6, "D": 4, "Z": 4, "C": 2, "LED": 2, "PTC": 2, "BUTTON": 2, "BUZZER": 3}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ STRIPS = (  # references, column, row, step
     ("R8 R9 C1", 19, 8, 2),
     ("D21 D22 R26 R24 R23 R22 R21", 25, 2, 2),
     ("Q202 C207 R218 R219 D207", 30, 14, 2),
-    ("R25 LED2 BZ1 SW2", 44, 14, 4),
+    ("R25", 42, 14, 2), ("LED2", 45, 14, 2), ("BZ1", 49, 14, 2), ("SW2", 53, 14, 2),
     (CHANNEL.format(1), 1, 21, 2), ("R113", 39, 21, 2), (RAIL.format(1), 42, 21, 2),
     (CHANNEL.format(2), 1, 29, 2), ("R213", 39, 29, 2), ("F201", 39, 29, 2), (RAIL.format(2), 42, 29, 2),
 )  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Which file is made from what, and whether the committed ones are still true.
 
-Drawn files (lists, drawings, pin map) are cheap: made anew and compared byte for byte. Simulated files carry the digest of
-everything that went into them; when the digest of today differs, they are stale.
+Drawn files (lists, drawings, pin map) are cheap: made anew and compared byte for byte. Simulated files and the cases carry the
+digest of everything that went into them; when the digest of today differs, they are stale.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def rules_page() -> str:
 def drawn() -> dict[str, bytes]:
     """Name -> content of every file made without a simulator."""
     from hardware import schematic  # the only user of schemdraw
+    from hardware.enclosure import case, labels
 
     boards = [build(*b) for b in BOARDS]
     files = {"pins.md": pin_map(build()), "rules.md": rules_page()}
@@ -68,8 +69,10 @@ def drawn() -> dict[str, bytes]:
         files[f"{board.name}.svg"] = schematic.draw(board)
         files[f"{board.name}.kicad_sch"] = kicad.schematic(board)
         files[f"{board.name}-wires.csv"] = wiring.wire_list(board)
+        files[f"{board.name}-case.scad"] = case.text(board)
     prints = {f"{board.name}-perfboard.pdf": wiring.pdf(board) for board in boards}
     prints |= {f"{board.name}-schematic.pdf": schematic.pdf(board) for board in boards}
+    prints["labels.pdf"] = labels.pdf(boards)
     return {name: text.encode() for name, text in files.items()} | prints
 
 
@@ -119,13 +122,29 @@ def events_digest() -> str:
     return _digest(*decks, *(_source(ROOT / f"{name}.py") for name in ("events", "guarded", "stimuli")))
 
 
+def enclosure_digest() -> str:
+    from hardware.enclosure import case
+
+    return _digest(*(case.text(build(*b)) for b in BOARDS), case.SCAD.read_text())
+
+
 DIGESTS: dict[str, Callable[[], str]] = {
-    "headline": headline_digest, "events": events_digest, **{f"fmea-{name}": partial(fmea_digest, name) for name in fmea.BOARDS},
+    "headline": headline_digest, "events": events_digest, "enclosure": enclosure_digest,
+    **{f"fmea-{name}": partial(fmea_digest, name) for name in fmea.BOARDS},
 }  # fmt: skip
 
 
-SIMULATED = {  # watched by the digests; the other files are compared as text
-    *("samples.csv", "corners.csv", "spread.svg", "waveforms.svg", "events.md", "digests.txt"),
+WATCHED = {  # by the digests; the other files are compared byte for byte
+    *(
+        "samples.csv",
+        "corners.csv",
+        "spread.svg",
+        "waveforms.svg",
+        "events.md",
+        "digests.txt",
+        "enclosure.sha256",
+        "enclosure.png",
+    ),
     *(f"fmea-{name}.csv" for name in fmea.BOARDS),
 }
 
@@ -192,6 +211,6 @@ def stale() -> list[str]:
     present = {
         path.relative_to(MADE).as_posix() for path in MADE.rglob("*") if path.is_file() and not path.name.endswith("-part.csv")
     }
-    for name in sorted(present - {path.relative_to(MADE).as_posix() for path in contents if MADE in path.parents} - SIMULATED):
+    for name in sorted(present - {path.relative_to(MADE).as_posix() for path in contents if MADE in path.parents} - WATCHED):
         differences.append(f"{name} is made by nothing: remove it")
     return differences

@@ -11,10 +11,11 @@ import schemdraw
 import schemdraw.elements as elm
 from reportlab.graphics import renderPDF
 from reportlab.lib.pagesizes import A3
-from reportlab.pdfgen.canvas import Canvas
+from reportlab.lib.units import mm
 from schemdraw import Drawing
 from svglib.svglib import svg2rlg
 
+from hardware.pages import document
 from hardware.parts import Netlist
 
 schemdraw.use("svg")
@@ -428,15 +429,15 @@ def _on_baselines(svg: str) -> str:
 
 
 def pdf(board: Netlist) -> bytes:
-    """The drawing on one page of A3. Raises ValueError when a part is not drawn."""
+    """The drawing on one page of A3. Raises ValueError when a part is not drawn or the drawing is not read."""
     drawing = svg2rlg(io.BytesIO(_on_baselines(draw(board)).encode()))
+    if drawing is None:
+        raise ValueError(f"{board.name}: svglib cannot read the schematic")
     wide = drawing.width > drawing.height
     page, margin = (A3[::-1] if wide else A3), 28.0
     scale = min((page[0] - 2 * margin) / drawing.width, (page[1] - 2 * margin) / drawing.height)
     drawing.scale(scale, scale)
-    out = io.BytesIO()
-    canvas = Canvas(out, pagesize=page, invariant=1, pageCompression=1)
-    canvas.setTitle(f"{board.name}: schematic")
+    canvas, out = document((page[0] / mm, page[1] / mm), f"{board.name}: schematic")
     renderPDF.draw(drawing, canvas, (page[0] - scale * drawing.width) / 2, (page[1] - scale * drawing.height) / 2)
     canvas.save()
     return out.getvalue()

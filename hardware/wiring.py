@@ -8,16 +8,16 @@ import io
 import math
 from collections.abc import Callable, Iterable
 
-from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.colors import HexColor
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
 from hardware import layout
 from hardware.layout import COLUMNS, HOLE_MM, Pad, Wire
+from hardware.pages import ACROSS, document, text_at
 from hardware.parts import Netlist, Part
 
-PAGE = (297.0, 210.0)  # A4 across, in millimetres as everything here
 SCALE = 1.8
 INK = {"black": "#222222", "red": "#d62728", "orange": "#ff7f0e", "violet": "#8e44ad", "yellow": "#b39200", "brown": "#7b4a2d",
        "green": "#2a8f3c", "blue": "#1f5fbf", "grey": "#7a7a7a"}  # fmt: skip
@@ -67,20 +67,20 @@ class Sheet:
         self.c.setFillColor(HexColor(fill))
         self.c.setStrokeColor(HexColor(ink))
         self.c.setLineWidth(0.5)
-        self.c.roundRect(x1 * mm, (PAGE[1] - y2) * mm, (x2 - x1) * mm, (y2 - y1) * mm, radius * mm, fill=1)
+        self.c.roundRect(x1 * mm, (ACROSS[1] - y2) * mm, (x2 - x1) * mm, (y2 - y1) * mm, radius * mm, fill=1)
 
     def dot(self, at: Point, radius: float, ink: str, fill: str = "#ffffff", width: float = 1.0) -> None:
         self.c.setFillColor(HexColor(fill))
         self.c.setStrokeColor(HexColor(ink))
         self.c.setLineWidth(width)
-        self.c.circle(at[0] * mm, (PAGE[1] - at[1]) * mm, radius * mm, fill=1)
+        self.c.circle(at[0] * mm, (ACROSS[1] - at[1]) * mm, radius * mm, fill=1)
 
     def line(self, points: Iterable[Point], ink: str, width: float) -> None:
         self.c.setStrokeColor(HexColor(ink))
         self.c.setLineWidth(width)
         path = self.c.beginPath()
         for i, (x, y) in enumerate(points):
-            (path.lineTo if i else path.moveTo)(x * mm, (PAGE[1] - y) * mm)
+            (path.lineTo if i else path.moveTo)(x * mm, (ACROSS[1] - y) * mm)
         self.c.drawPath(path)
 
     def grid(self) -> None:
@@ -113,29 +113,6 @@ class Sheet:
             min(x for x, _ in spots) - reach, min(y for _, y in spots) - reach,
             max(x for x, _ in spots) + reach, max(y for _, y in spots) + reach,
         )  # fmt: skip
-
-
-def text_at(c: Canvas, at: Point, text: str, size: float, ink: str, anchor: str = "middle", turned: bool = False) -> None:
-    """Text centred on its height at a point, on a white halo."""
-    width = stringWidth(text, "Helvetica", size)
-    shift = {"middle": -width / 2, "start": 0.0, "end": -width}[anchor]
-    c.saveState()
-    c.translate(at[0] * mm, (PAGE[1] - at[1]) * mm)
-    if turned:
-        c.rotate(90)
-    c.setLineJoin(1)
-    for mode, colour in ((1, Color(1, 1, 1)), (0, HexColor(ink))):
-        c.saveState()
-        words = c.beginText(shift, -0.35 * size)
-        words.setFont("Helvetica", size)
-        words.setTextRenderMode(mode)
-        c.setStrokeColor(colour)
-        c.setFillColor(colour)
-        c.setLineWidth(0.22 * size)
-        words.textOut(text)
-        c.drawText(words)
-        c.restoreState()
-    c.restoreState()
 
 
 def _by_part(pads: list[Pad]) -> dict[str, list[Pad]]:
@@ -265,7 +242,7 @@ def _legend(c: Canvas) -> None:
         c.setFillColor(HexColor(ink))
         c.rect(x * mm, 4.6 * mm, 6 * mm, 1.4 * mm, stroke=0, fill=1)
         label = f"{name} ({layout.colour(net)})"
-        text_at(c, (x + 7.5, PAGE[1] - 5.3), label, 6.5, "#333333", "start")
+        text_at(c, (x + 7.5, ACROSS[1] - 5.3), label, 6.5, "#333333", "start")
         x += 11.0 + stringWidth(label, "Helvetica", 6.5) / mm
 
 
@@ -307,9 +284,9 @@ def _list_page(c: Canvas, board: Netlist, drawn: list[Wire]) -> None:
         x, y = 12 + 56 * (i // per_column), 21 + step * (i % per_column)
         c.setStrokeColor(HexColor("#555555"))
         c.setLineWidth(0.5)
-        c.rect(x * mm, (PAGE[1] - y - 1.2) * mm, 2.4 * mm, 2.4 * mm)
+        c.rect(x * mm, (ACROSS[1] - y - 1.2) * mm, 2.4 * mm, 2.4 * mm)
         c.setFillColor(HexColor(INK[wire.colour]))
-        c.rect((x + 11) * mm, (PAGE[1] - y - 0.6) * mm, 3.5 * mm, 1.2 * mm, stroke=0, fill=1)
+        c.rect((x + 11) * mm, (ACROSS[1] - y - 0.6) * mm, 3.5 * mm, 1.2 * mm, stroke=0, fill=1)
         text_at(c, (x + 10, y), str(wire.number), 7, "#111111", "end")
         text_at(c, (x + 16, y), f"{wire.start.hole} - {wire.end.hole}", 7, "#111111", "start")
         text_at(c, (x + 34, y), wire.net, 6, "#555555", "start")
@@ -318,22 +295,19 @@ def _list_page(c: Canvas, board: Netlist, drawn: list[Wire]) -> None:
 
 def _template_page(c: Canvas, board: Netlist, pads: list[Pad]) -> None:
     """Both sides at 1 : 1: lay the print on the board to check the printer's scale, or glue it on."""
-    _head(
-        c,
-        f"{board.name}: both sides at 1 : 1 (holes {HOLE_MM} mm apart)",
-        "Printed at 100 %, the line on the right is 100 mm long.",
-    )
-    height = (layout.ROWS[board.channels] + 1.5) * HOLE_MM
+    height = (layout.ROWS[board.channels] + 1.6) * HOLE_MM
     for i, mirrored in enumerate((False, True)):
-        sheet = Sheet(c, board, 14, 17 + i * height, 1.0, mirrored)
+        sheet = Sheet(c, board, 10, 8 + i * height, 1.0, mirrored)
         sheet.grid()
         if not mirrored:
             _parts(sheet, pads)
         _pins(sheet, pads)
-        text_at(c, (172, 25 + i * height), "solder side, mirrored" if mirrored else "component side", 8, "#111111", "start")
-    sheet.line([(180, 40), (180, 140)], "#111111", 0.8)
+        text_at(c, (172, 20 + i * height), "solder side, mirrored" if mirrored else "component side", 9, "#111111", "start")
+    text_at(c, (172, 12), f"{board.name}: both sides at 1 : 1 (holes {HOLE_MM} mm apart)", 11, "#111111", "start")
+    sheet.line([(280, 40), (280, 140)], "#111111", 0.8)
     for y in (40, 140):
-        sheet.line([(177, y), (183, y)], "#111111", 0.8)
+        sheet.line([(277, y), (283, y)], "#111111", 0.8)
+    text_at(c, (274, 90), "100 mm when printed at 100 %", 8, "#111111", turned=True)
     c.showPage()
 
 
@@ -341,9 +315,7 @@ def pdf(board: Netlist) -> bytes:
     """Five pages of A4: component side, solder side twice (loops; the rest), list of wires, template at 1 : 1."""
     pads = layout.place(board)
     drawn = layout.wires(pads)
-    out = io.BytesIO()
-    c = Canvas(out, pagesize=(PAGE[0] * mm, PAGE[1] * mm), invariant=1, pageCompression=1)
-    c.setTitle(f"{board.name} on a perfboard")
+    c, out = document(ACROSS, f"{board.name} on a perfboard")
     _component_page(c, board, pads)
     loops = [wire for wire in drawn if layout.looped(wire.net)]
     rest = [wire for wire in drawn if not layout.looped(wire.net)]

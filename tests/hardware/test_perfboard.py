@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import zlib
 
 import pytest
 
-from hardware import layout, wiring
+from hardware import layout, reports, wiring
 from hardware.netlist import build
 
 BOARDS = [(2, "digital"), (2, "usb"), (2, "electret"), (1, "digital")]
@@ -87,7 +86,7 @@ def test_layout_refuses_a_part_without_a_place() -> None:
 def texts(pdf: bytes) -> list[str]:
     """What stands on each page of one of our PDFs."""
     streams = re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL)
-    return [zlib.decompress(base64.a85decode(stream.strip(), adobe=True)).decode("latin-1") for stream in streams]
+    return [zlib.decompressobj().decompress(stream).decode("latin-1") for stream in streams]
 
 
 @pytest.mark.parametrize(("channels", "recipe"), [(2, "usb"), (1, "digital")])
@@ -116,3 +115,16 @@ def test_solder_side_is_the_component_side_mirrored() -> None:
     for x, y in ((1, 1), (20, 7), (layout.COLUMNS, 36)):
         assert back.place(x, y) == pytest.approx(front.place(layout.COLUMNS + 1 - x, y))
     assert front.place(2, 1)[0] - front.place(1, 1)[0] == pytest.approx(2.54)
+
+
+def test_readme_counts_the_wires_and_the_holes() -> None:
+    readme = (reports.ROOT / "README.md").read_text()
+    drawn = [layout.wires(layout.place(build(*b))) for b in BOARDS]
+    digital, usb, electret, one = map(len, drawn)
+    assert f"{digital} (digital), {usb} (usb), {electret} (electret), {one} (one channel)" in readme
+    digital, usb, electret, one = (sum(wire.net == "GND" for wire in wires) for wires in drawn)
+    assert f"(wires 1 to {digital}, {usb}, {electret} and {one})" in readme
+    sizes = [f"{layout.COLUMNS} x {layout.ROWS[n]}" for n in (2, 1)]
+    assert f"{sizes[0]} holes (one channel: {sizes[1]})" in readme
+    millimetres = [f"{layout.COLUMNS * layout.HOLE_MM:.0f} x {layout.ROWS[n] * layout.HOLE_MM:.0f} mm" for n in (2, 1)]
+    assert f"{millimetres[0]} ({millimetres[1]})" in readme
