@@ -92,3 +92,41 @@ def test_kicad_symbols_stand_on_the_sheet_and_not_on_its_title(channels: int, re
     assert max(x for x, _ in places) < 420 - 40
     assert max(y for _, y in places) < 297 - 50
     assert len(set(places)) == len(places)
+
+
+def words(svg: str) -> list[tuple[str, float, float, float, float]]:
+    """Every line of text in a schematic with the box around it."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    found = []
+    for x, y, size, anchor, body in re.findall(
+        r'<text x="([-\d.]+)" y="([-\d.]+)"[^>]*? font-size="([\d.]+)"[^>]*? text-anchor="(\w+)"[^>]*>(.*?)</text>',
+        svg,
+        re.DOTALL,
+    ):
+        lines = re.findall(r"<tspan[^>]*>(.*?)</tspan>", body, re.DOTALL) or [body]
+        for i, line in enumerate(lines):
+            text, em = line.strip(), float(size)
+            width = stringWidth(text, "Helvetica", em)
+            left = float(x) - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+            base = float(y) + (i + 1) * em
+            found.append((text, left, base - 0.7 * em, left + width, base))
+    return found
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_no_text_of_the_schematic_lies_on_another(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    lines = words(schematic._on_baselines(schematic.draw(board)))
+    assert len(lines) > 100
+    clashes = [
+        (one[0], two[0])
+        for i, one in enumerate(lines)
+        for two in lines[i + 1 :]
+        if one[1] < two[3] and two[1] < one[3] and one[2] < two[4] and two[2] < one[4]
+    ]
+    assert clashes == []
+
+
+def test_schematic_as_pdf_comes_out_the_same() -> None:
+    assert schematic.pdf(build(1)) == schematic.pdf(build(1))
