@@ -139,9 +139,10 @@ def test_list_ends_with_a_total_for_each_way_of_building() -> None:
 
 @pytest.mark.parametrize(("channels", "recipe"), BOARDS)
 def test_screws_reach_through_lid_and_board_into_the_posts(channels: int, recipe: str) -> None:
-    from hardware.pcb.outline import THICKNESS_MM, tallest
+    from hardware.enclosure.case import case
+    from hardware.pcb.outline import THICKNESS_MM
 
     board = build(channels, recipe)
     (screw,) = [line.item.mpn for line in bom.extras(board) if line.way == bom.CIRCUIT_BOARD and "screw" in line.item.mpn]
-    thread = float(screw.split()[2]) - (2.0 + tallest(board) + 1.5 + THICKNESS_MM)
+    thread = float(screw.split()[2]) - (2.0 + case(board).clear + THICKNESS_MM)
     assert 4.0 <= thread <= 6.2, "a post of 7 mm less 0.8 mm"
