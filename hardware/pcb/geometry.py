@@ -18,12 +18,17 @@ class Stroke:
     radius: float
 
 
-def to_segment(p: Point, a: Point, b: Point) -> float:
-    """Distance from a point to a line's piece."""
+def nearest(p: Point, a: Point, b: Point) -> Point:
+    """The point of the line's piece a-b that is nearest to p."""
     dx, dy = b[0] - a[0], b[1] - a[1]
     length = dx * dx + dy * dy
     t = 0.0 if length == 0 else max(0.0, min(1.0, ((p[0] - a[0]) * dx + (p[1] - a[1]) * dy) / length))
-    return math.hypot(p[0] - a[0] - t * dx, p[1] - a[1] - t * dy)
+    return a[0] + t * dx, a[1] + t * dy
+
+
+def to_segment(p: Point, a: Point, b: Point) -> float:
+    """Distance from a point to a line's piece."""
+    return math.dist(p, nearest(p, a, b))
 
 
 def _side(a: Point, b: Point, p: Point) -> float:

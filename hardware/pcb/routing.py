@@ -28,8 +28,9 @@ LAYERS = ("F.Cu", "B.Cu")
 WIDTH = 0.335  # with CLEARANCE it makes one step of the grid
 CLEARANCE = 0.3
 PAD_CLEARANCE = 0.22  # where one track passes between two pads of a header
-VIA_CLEARANCE = 0.2
+VIA_CLEARANCE = 0.15  # of a via to what is not its net: two vias on neighbouring points are too near, all else is not
 VIA, VIA_DRILL = 0.5, 0.3
+COIL_APART = 1.0  # a relay's coil to its contacts
 APART = 1.5  # supply copper to copper of the microphone's side
 INSET = 2 * GRID  # no track nearer to the board's edge
 HOLE_CLEARANCE = 3.4  # from a mounting hole's middle: a screw's head and some air
@@ -72,11 +73,20 @@ class PadAt:
 
     @property
     def stroke(self) -> Stroke:
-        """An oval's middle line; a rectangle counts as one with its corners cut, which `radius` makes good for a square."""
+        """An oval's middle line; of a rectangle the oval inside it."""
         w, h = self.size
         r = min(w, h) / 2
         dx, dy = (w / 2 - r, 0.0) if w > h else (0.0, h / 2 - r)
         return Stroke((self.at[0] - dx, self.at[1] - dy), (self.at[0] + dx, self.at[1] + dy), r)
+
+    @property
+    def strokes(self) -> tuple[Stroke, ...]:
+        """All of the pad: of a rectangle its sides too, and so its corners."""
+        if not self.rect:
+            return (self.stroke,)
+        (x, y), (w, h) = self.at, self.size
+        corners = [(x - w / 2, y - h / 2), (x + w / 2, y - h / 2), (x + w / 2, y + h / 2), (x - w / 2, y + h / 2)]
+        return self.stroke, *(Stroke(a, b, 0.0) for a, b in pairwise([*corners, corners[0]]))
 
 
 @dataclass
@@ -128,9 +138,12 @@ def _length(path: list[Point]) -> float:
 
 def needed(board: Netlist, one: str, two: str) -> float:
     """Clearance that two nets demand of tracks."""
-    supply = nets.supplies(board)
-    if (nets.is_mic_side(one) and two in supply) or (nets.is_mic_side(two) and one in supply):
-        return APART
+    for a, b in ((one, two), (two, one)):
+        if nets.is_mic_side(a) and b in nets.supplies(board):
+            return APART
+    for a, b in ((one, two), (two, one)):
+        if nets.is_contact(a) and b in nets.COIL_SIDE:
+            return COIL_APART
     return CLEARANCE
 
 
@@ -144,15 +157,17 @@ class Board:
         self.pads = pads(self.places)
         self.routed = Routed()
         self.no_via: set[tuple[Point, str]] = set()
+        self.before = Routed()
+        self.tied: set[tuple[str, str]] = set()
 
     def stages(self) -> list[list[str]]:
-        named = sorted({pad.net for pad in self.pads if pad.net and pad.net != nets.GND})
-        supply = nets.supplies(self.board)
-        return [
-            [n for n in named if nets.is_mic_side(n)],
-            [n for n in named if n in supply],
-            [n for n in named if not nets.is_mic_side(n) and n not in supply],
-        ]
+        left = sorted({pad.net for pad in self.pads if pad.net and pad.net != nets.GND})
+        found = []
+        supply = [net for net in nets.supplies(self.board) if not nets.is_contact(net)]
+        for test in (nets.is_mic_side, lambda n: n in supply, lambda n: n in nets.supplies(self.board), nets.is_contact):
+            found.append([net for net in left if test(net)])
+            left = [net for net in left if net not in found[-1]]
+        return [stage for stage in [*found, left] if stage]
 
     def _steps(self, half: float) -> int:
         """Grid points beside a pad's middle that no foreign track may take."""
@@ -165,8 +180,11 @@ class Board:
         first = round(INSET / GRID)
         return tuple(range(first, round((size - INSET) / GRID) + 1) for size in (self.plan.width, self.plan.height))  # type: ignore[return-value]
 
-    def blocked(self, stage: list[str]) -> set[tuple[int, int, str]]:
-        """Grid points that no net of this stage may take: earlier tracks, distances between classes, screws."""
+    def blocked(self, stage: list[str], again: bool = False) -> set[tuple[int, int, str]]:
+        """Grid points that no net of this stage may take: earlier tracks, distances between classes, screws.
+
+        `again`: the nets' own tracks too, so that a second way takes another path.
+        """
         found: set[tuple[int, int, str]] = set()
         xs, ys = self._grid()
 
@@ -183,52 +201,62 @@ class Board:
 
         for x, y in self.plan.holes:
             block(Stroke((x, y), (x, y), 0.0), HOLE_CLEARANCE, LAYERS)
-        own = stage[0] if stage else ""
         for pad in self.pads:
-            if pad.net and pad.net not in stage and pad.net != nets.GND and needed(self.board, own, pad.net) > CLEARANCE:
-                block(pad.stroke, APART + (VIA - WIDTH) / 2, LAYERS)
+            if pad.net and pad.net not in stage and self._far(stage, pad.net, 0.0):
+                block(pad.stroke, self._far(stage, pad.net, 0.0), LAYERS)
         for track in self.routed.tracks:
-            block(track.stroke, self._far(own, track.net, CLEARANCE - 0.01), [track.layer])
+            if track.net not in stage or again:
+                block(track.stroke, self._far(stage, track.net, CLEARANCE - 0.01), [track.layer])
         for via in self.routed.vias:
-            block(via.stroke, self._far(own, via.net, VIA_CLEARANCE), LAYERS)
+            if via.net not in stage:
+                block(via.stroke, self._far(stage, via.net, VIA_CLEARANCE), LAYERS)
         found.update((round(p[0] / GRID), round(p[1] / GRID), layer) for p, layer in self.no_via)
         return found
 
-    def _far(self, one: str, two: str, otherwise: float) -> float:
-        return APART + (VIA - WIDTH) / 2 if needed(self.board, one, two) > CLEARANCE else otherwise
+    def _far(self, stage: list[str], net: str, otherwise: float) -> float:
+        """The largest distance that a net of this stage needs to `net`; a via is wider than a track, and may be there too."""
+        most = max((needed(self.board, own, net) for own in stage if own != net), default=CLEARANCE)
+        return most + (VIA - WIDTH) / 2 if most > CLEARANCE else otherwise
 
-    def dsn(self, stage: list[str]) -> str:
-        """A Specctra design of one stage; y upwards, micrometres. Each pad is a component of its own, in the order of its net."""
+    def _wanted(self, pad: PadAt, only: set[tuple[str, str]] | None) -> bool:
+        limited = {other.net for other in self.pads if (other.ref, other.number) in (only or ())}
+        return pad.net not in limited or (pad.ref, pad.number) in (only or ())
+
+    def dsn(self, stage: list[str], only: set[tuple[str, str]] | None = None, again: bool = False) -> str:
+        """A Specctra design of one stage; y upwards, micrometres. Each pad is a component of its own, in the order of its net.
+
+        `only`: of the nets of these pads, (ref, number), nothing else is joined.
+        """
 
         def um(v: float) -> str:
             return f"{v * 1000:g}"
 
         xs, ys = self._grid()
         keep = []
-        for i, j, layer in sorted(self.blocked(stage)):
+        for i, j, layer in sorted(self.blocked(stage, again)):
             corners = (i * GRID - 0.005, -j * GRID - 0.005, i * GRID + 0.005, -j * GRID + 0.005)
             keep.append(f'    (keepout "" (rect {layer} {" ".join(um(v) for v in corners)}))')
         stacks: dict[str, tuple[int, int]] = {}
         components: list[str] = []
         pins: dict[str, list[str]] = {net: [] for net in stage}
 
-        def add(pad: PadAt) -> None:
+        def add(pad: PadAt, joined: bool = True) -> None:
             at = _snap(pad.at)
             nx, ny = (self._steps(size / 2 + abs(p - q)) for size, p, q in zip(pad.size, pad.at, at, strict=True))
             name = f"P{nx}x{ny}"
             stacks[name] = (nx, ny)
             ref = f"X{len(components)}"
             components.append(f"    (component {name} (place {ref} {um(at[0])} {um(-at[1])} front 0))")
-            if pad.net in pins:
+            if joined:
                 pins[pad.net].append(f"{ref}-1")
 
         for net in stage:
-            mine = {pad.at: pad for pad in self.pads if pad.net == net}
+            mine = {pad.at: pad for pad in self.pads if pad.net == net and self._wanted(pad, only)}
             for at in _chain(sorted(mine)):
                 add(mine[at])
         for pad in self.pads:
-            if pad.net not in pins and not pad.ref.startswith("H"):
-                add(pad)
+            if (pad.net not in pins or not self._wanted(pad, only)) and not pad.ref.startswith("H"):
+                add(pad, joined=False)
         images = [f"    (image {name} (pin {name} 1 0 0))" for name in sorted(stacks)]
         margin = CLEARANCE + WIDTH / 2
         padstacks = []
@@ -251,10 +279,10 @@ class Board:
             ]
         )  # fmt: skip
 
-    def run(self, stage: list[str]) -> Routed:
+    def run(self, stage: list[str], only: set[tuple[str, str]] | None = None, again: bool = False) -> Routed:
         with tempfile.TemporaryDirectory() as folder:
             design, session = Path(folder) / "board.dsn", Path(folder) / "board.ses"
-            design.write_text(self.dsn(stage))
+            design.write_text(self.dsn(stage, only, again))
             command = [sys.executable, "-m", "freeroute.cli", str(design), "-o", str(session), "--engine", "exact", "-mp", "30"]
             subprocess.run(command, check=True, capture_output=True, timeout=300)
             return read_session(session.read_text())
@@ -266,27 +294,66 @@ class Board:
     def route(self, say: Callable[[str], None] = lambda text: None) -> Routed:
         """Route all stages. Raises ValueError naming what could not be routed."""
         for stage in self.stages():
-            found = Routed()
-            for _ in range(ATTEMPTS):
-                found = self.run(stage)
-                missing = self.missing(stage, found)
-                bad = self.crowded(found)
-                say(f"{len(stage)} nets: {len(found.tracks)} tracks, {len(found.vias)} vias, {len(bad)} of them too near")
-                if missing or not bad:
-                    break
-                self.no_via |= bad
+            self.before = Routed(list(self.routed.tracks), list(self.routed.vias))
+            self._route_stage(stage, say)
+            if stage == self.stages()[0]:
+                without = self.close_rings()
+                say(f"rings closed{', but not of ' + ', '.join(without) if without else ''}")
+        return self.routed
+
+    def _route_stage(self, stage: list[str], say: Callable[[str], None], only: set[tuple[str, str]] | None = None) -> None:
+        for _ in range(ATTEMPTS):
+            found = self.run(stage, only)
+            missing = self.missing([net for net in stage if net != nets.GND], found)
+            bad = self.crowded(found)
+            say(f"{len(stage)} nets: {len(found.tracks)} tracks, {len(found.vias)} vias, {len(bad)} of them too near")
+            if missing or not bad:
+                break
+            self.no_via |= bad
+        self.routed.tracks += found.tracks
+        self.routed.vias += found.vias
+        if missing:
+            raise ValueError(f"{self.board.name}: not routed: {', '.join(missing)}")
+
+    def close_rings(self) -> list[str]:
+        """A second way from one end of each rail's chain to the other, so that no open track parts it. Returns those without."""
+        without = []
+        for net in self.stages()[0]:
+            own = {pad.at: pad for pad in self.pads if pad.net == net}
+            path = _chain(sorted(own))
+            if len(path) < 3:
+                continue
+            found = self.run([net], {(own[at].ref, own[at].number) for at in (path[0], path[-1])}, again=True)
             self.routed.tracks += found.tracks
             self.routed.vias += found.vias
-            if missing:
-                raise ValueError(f"{self.board.name}: not routed: {', '.join(missing)}")
-        return self.routed
+            without += [] if found.tracks else [net]
+        return without
+
+    def tie(self, islands: list[set[tuple[str, str]]], say: Callable[[str], None]) -> None:
+        """Join pads of ground that no pour reaches to the nearest that the largest piece reaches.
+
+        Where the tracks that are there leave no way, the last stage is routed again with these pads as one more net.
+        """
+        at = {(pad.ref, pad.number): pad.at for pad in self.pads}
+        lost = set().union(*islands[1:])
+        near = min(sorted(islands[0]), key=lambda one: min(math.dist(at[one], at[two]) for two in lost))
+        self.tied |= lost | {near}
+        found = self.run([nets.GND], self.tied)
+        ends = [pad for pad in self.pads if (pad.ref, pad.number) in self.tied]
+        if len(groups(nets.GND, ends, found)) == 1 and not self.crowded(found):
+            self.routed.tracks += found.tracks
+            self.routed.vias += found.vias
+            return
+        self.routed = Routed(list(self.before.tracks), list(self.before.vias))
+        self._route_stage([*self.stages()[-1], nets.GND], say, self.tied)
 
     def crowded(self, found: Routed) -> set[tuple[Point, str]]:
         """Places where a via comes too near to copper of another net, each with a layer on which to forbid it next time."""
         bad = set()
         vias = self.routed.vias + found.vias
         for via in found.vias:
-            near = [p.stroke for p in self.pads if p.net != via.net] + [v.stroke for v in vias if v.net != via.net]
+            near = [stroke for p in self.pads if p.net != via.net for stroke in p.strokes]
+            near += [v.stroke for v in vias if v.net != via.net]
             if any(gap(via.stroke, other) < VIA_CLEARANCE - 1e-6 for other in near):
                 used = [
                     t.layer for t in found.tracks if t.net != via.net and between_segments(via.at, via.at, t.start, t.end) < 1
@@ -328,4 +395,4 @@ def read_session(text: str) -> Routed:
             points = list(zip(values[::2], values[1::2], strict=True))
             routed.tracks += [Track(net[1], layer, a, b) for a, b in pairwise(points)]
         routed.vias += [Via(net[1], (int(x) / 1000, -int(y) / 1000)) for x, y in re.findall(r"\(via \S+ (-?\d+) (-?\d+)", part)]
-    return routed
+    return Routed(list(dict.fromkeys(routed.tracks)), list(dict.fromkeys(routed.vias)))
