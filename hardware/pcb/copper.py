@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The copper of a committed circuit board, read from its .kicad_pcb without KiCad: pads, tracks, vias, pours."""
+"""The copper of a circuit board, read from its .kicad_pcb without KiCad: pads, tracks, vias, pours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 
-from hardware.pcb import library, nets
+from hardware.pcb import archive, library, nets
 from hardware.pcb.board_file import ORIGIN
 from hardware.pcb.geometry import to_segment
 from hardware.pcb.library import Box, Point
@@ -115,7 +115,7 @@ def read(text: str) -> Copper:
 @cache
 def of(name: str) -> Copper:
     """The copper of a committed board by its name. Raises OSError when there is no such file."""
-    return read((MADE / f"{name}.kicad_pcb").read_text())
+    return read(archive.unpack(MADE / f"{name}-pcb.zip")[f"{name}.kicad_pcb"].decode())
 
 
 def joined(pour: Pour, pad: PadAt) -> bool:
