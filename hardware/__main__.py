@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m hardware [group ...]`: make every file under hardware/made and firmware/lid/circuit.py, then print the targets.
+"""`python -m hardware [group ...]`: make every file under hardware/made and the firmware's circuit.py, then print the targets.
 
 Groups: drawn headline fmea events enclosure firmware. Without one, all, in that order: half an hour of processor time, and it
 says how far it is. A run of fmea that is cut off goes on where it was.
@@ -16,7 +16,6 @@ from pathlib import Path
 from hardware import bom, erc, events, fmea, fmea_report, guarded, headline, layout, reports
 from hardware.enclosure import case
 from hardware.netlist import build
-from hardware.recipes import RECIPES
 from hardware.spice import SimulatorError
 
 MADE = reports.MADE
@@ -122,11 +121,9 @@ def make_enclosure() -> None:
 
 
 def make_firmware() -> None:
-    make_circuit("digital")
-
-
-def make_circuit(recipe: str) -> None:
-    _write(reports.CIRCUIT, reports.circuit(recipe))
+    for path, text in reports.circuits().items():
+        path.parent.mkdir(exist_ok=True)
+        _write(path, text)
 
 
 GROUPS: dict[str, Callable[[], None]] = {
@@ -138,10 +135,7 @@ GROUPS: dict[str, Callable[[], None]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m hardware", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="group", help=f"one of: {', '.join(GROUPS)}")
-    what = "write firmware/lid/circuit.py for a board with this guarded microphone, and nothing else"
-    parser.add_argument("--circuit", choices=list(RECIPES), help=what)
-    arguments = parser.parse_args()
-    groups = arguments.groups or ([] if arguments.circuit else list(GROUPS))
+    groups = parser.parse_args().groups or list(GROUPS)
     unknown = [group for group in groups if group not in GROUPS]
     if unknown:
         print(f"no group '{unknown[0]}': choose {', '.join(GROUPS)}", file=sys.stderr)
@@ -151,8 +145,6 @@ def main() -> int:
     try:
         for group in groups:
             GROUPS[group]()
-        if arguments.circuit:
-            make_circuit(arguments.circuit)
         samples, named = reports.samples()
     except (SimulatorError, ValueError, OSError) as error:
         print(error, file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from hardware import thresholds
 from hardware.parts import Netlist, Part
 
 GND = "GND"
@@ -210,9 +211,15 @@ def power_ratings(board: Netlist) -> Iterator[str]:
             yield f"{part.ref} burns when its rail is shorted"
 
 
+def adc_tells_every_threshold(board: Netlist) -> Iterator[str]:
+    """No ESP32 reads 0 V as 1/1.3 of a threshold or more, and every threshold with its spread is where an ADC is usable."""
+    return thresholds.findings(board)
+
+
 RULES: list[Callable[[Netlist], Iterator[str]]] = [
     connected, gpio_roles, senses_cannot_drive, coil_supply, rails_break_twice, rails_are_held_down, clocks_are_held,
     gate_has_one_source, pump_is_ac_coupled, coils_have_flyback, power_ratings,
+    adc_tells_every_threshold,
 ]  # fmt: skip
 
 

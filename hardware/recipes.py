@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from earlid.virtual import adc
+
 from hardware.parts import Netlist
 
 GND = "GND"
@@ -64,13 +66,16 @@ def rail_electret(board: Netlist, n: int) -> None:
     board.supplies["LINE"] = "the host's microphone input, tip and ring"
     board.add(f"R{h + 13}", "R", "10R", ["LINE", f"SRC{n}"], block)
     board.add(f"R{h + 14}", "R", "100k", [f"RAIL{n}", GND], block)
-    _sense(board, n, "470k", "1M")
+    _sense(board, n, "100k", "220k")
     _guarded_side(board, "LINE", GND, f"RAIL{n}")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """`good_mv`: a rail under it, while the lid is open, is sagging."""
+    """`good_mv`: a rail under it, while the lid is open, is sagging; `atten` of the ADC that reads it then.
+
+    VBUS takes the pin above what every chip converts at 11 dB: its rail is read at 6 dB, where it may be full.
+    """
 
     build: Callable[[Netlist, int], None]
     what: str
@@ -79,10 +84,11 @@ class Recipe:
     load_ma: float
     load_uf: float
     good_mv: int
+    atten: int = adc.DB_11
 
 
 RECIPES = {
     "digital": Recipe(rail_3v3, "3.3 V supply of a digital microphone in a voice satellite", 3.3, 0.1, 5.0, 1.0, 2600),
-    "usb": Recipe(rail_usb, "VBUS of a USB microphone, 500 mA", 5.0, 0.3, 500.0, 10.0, 3500),
+    "usb": Recipe(rail_usb, "VBUS of a USB microphone, 500 mA", 5.0, 0.3, 500.0, 10.0, 3400, adc.DB_6),
     "electret": Recipe(rail_electret, "line of an analogue electret microphone", 2.5, 2200.0, 0.3, 0.0, 1000),
 }

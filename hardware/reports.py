@@ -13,15 +13,34 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hardware import bom, constants, corners, erc, fmea, fmea_report, footprints, headline, kicad, spice, stimuli, wiring
+from hardware import (
+    bom,
+    constants,
+    corners,
+    erc,
+    fmea,
+    fmea_report,
+    footprints,
+    headline,
+    kicad,
+    spice,
+    stimuli,
+    thresholds,
+    wiring,
+)
 from hardware.corners import Corner, draw, extremes
 from hardware.netlist import build
 from hardware.parts import Netlist
 
 ROOT = Path(__file__).resolve().parent
 MADE = ROOT / "made"
-CIRCUIT = ROOT.parent / "firmware" / "lid" / "circuit.py"
+FIRMWARE = ROOT.parent / "firmware"
+CIRCUIT = FIRMWARE / "lid" / "circuit.py"
 BOARDS = ((2, "digital"), (2, "usb"), (2, "electret"), (1, "digital"))
+CIRCUITS = {
+    CIRCUIT: BOARDS[0],
+    **{FIRMWARE / "circuits" / f"{'1ch' if board[0] == 1 else board[1]}.py": board for board in BOARDS[1:]},
+}
 
 
 def pin_map(board: Netlist) -> str:
@@ -61,7 +80,7 @@ def drawn() -> dict[str, bytes]:
     from hardware.enclosure import case, labels
 
     boards = [build(*b) for b in BOARDS]
-    files = {"pins.md": pin_map(build()), "rules.md": rules_page()}
+    files = {"pins.md": pin_map(build()), "rules.md": rules_page(), "thresholds.md": thresholds.as_markdown(boards)}
     files |= {"earlid.kicad_sym": kicad.library(boards), "sym-lib-table": kicad.TABLE, "fp-lib-table": footprints.TABLE}
     files |= {f"{footprints.LIBRARY}.pretty/{name}": text for name, text in footprints.library().items()}
     for board in boards:
@@ -114,6 +133,7 @@ def fmea_digest(name: str = "digital") -> str:
     stimulus = str(fmea.selftest_stimulus()) + str(fmea.mute_stimulus("", ""))
     judging = (fmea.Readout, fmea._waves, fmea._open_and_drop, fmea.judge_selftest, fmea.judge_mute, fmea.inject)
     judges = [inspect.getsource(f) for f in judging]
+    judges.append(inspect.getsource(inspect.getmodule(fmea.Adc)))  # type: ignore[arg-type]
     return _digest(*decks, stimulus, *judges)
 
 
@@ -186,10 +206,10 @@ def fmea_page() -> str:
     return fmea_report.as_markdown({name: (MADE / f"fmea-{name}.csv").read_text() for name in fmea.BOARDS})
 
 
-def circuit(recipe: str = "digital") -> str:
-    """The text of firmware/lid/circuit.py for a board of that recipe; the committed one is the reference board's."""
+def circuits() -> dict[Path, str]:
+    """The texts of firmware/lid/circuit.py, which is the reference board's, and of those that take its place on the others."""
     boards, named = samples()
-    return constants.text(boards + named, named[0], recipe)
+    return {path: constants.text(boards + named, named[0], *board) for path, board in CIRCUITS.items()}
 
 
 def stale() -> list[str]:
@@ -199,7 +219,7 @@ def stale() -> list[str]:
     contents |= {
         MADE / "targets.md": targets_page().encode(),
         MADE / "fmea.md": fmea_page().encode(),
-        CIRCUIT: circuit().encode(),
+        **{path: text.encode() for path, text in circuits().items()},
     }
     for path, content in contents.items():
         if not path.exists() or path.read_bytes() != content:

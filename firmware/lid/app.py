@@ -99,8 +99,12 @@ class App:
             # Durable first. If it cannot be, the relay is never driven.
             if self.contact.tell("open", reason, self.settings["open_ms"], self._cutoff_q8(), self.policy.peak):
                 board.guarding = True
+                if circuit.ONE_CHANNEL:
+                    self.hearing.start()
         elif action == policy.CLOSE:
             self.contact.release(reason)
+            if circuit.ONE_CHANNEL:
+                self.hearing.stop()
         elif action == policy.MUTE:
             self.hearing.stop()
             append("mute", "", 0, 0)

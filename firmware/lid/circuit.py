@@ -4,6 +4,8 @@
 # change those, not this file. The firmware, the virtual board and the drawings share it.
 from lid.portable import const
 
+ONE_CHANNEL = const(0)
+
 # Pins (ESP32 GPIO numbers)
 SENTINEL_PUMP_PIN = const(18)
 GUARDED_PUMP_PIN = const(19)
@@ -22,6 +24,9 @@ TALK_BUTTON_PIN = const(32)  # to ground when pressed, pulled up
 SENTINEL_SCALE_Q10 = const(1505)  # 47k / 100k
 GUARDED_SCALE_Q10 = const(1505)  # 47k / 100k: 3.3 V supply of a digital microphone in a voice satellite
 SENSE_SCALE_Q10 = const(2560)  # 150k / 100k
+FULL_MV = const(800)  # at a pin: what reads as more without attenuation is read with it
+ATTEN = const(3)  # which, as machine.ADC numbers them
+GUARDED_ATTEN = const(3)  # the same of the guarded rail
 
 # Pump and relay; a drop is counted from the last edge
 TOGGLE_MS = const(10)  # one edge a hop

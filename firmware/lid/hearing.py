@@ -5,7 +5,7 @@ import gc
 
 from micropython import const
 
-from lid import health
+from lid import circuit, health
 from lid.gate.arena import fill_words
 from lid.gate.pcm import PcmInput
 
@@ -47,6 +47,8 @@ class Hearing:
         gc.collect()
 
     def start(self):
+        if circuit.ONE_CHANNEL and not self._board.guarding:
+            return  # the microphone is behind the lid
         self._board.listening = True
         self._board.start_microphone()
         self._warm_up = health.WARM_UP_HOPS

@@ -93,6 +93,8 @@ def run(board, slots, baseline_ms):
         bits |= _SENSE_AGREES
     if mute_mv >= circuit.SENSE_HIGH_MV or not bits & _STUCK_HIGH_SAFE or not bits & _SLOW_SAFE:
         return bits, 0, mute_mv >= circuit.SENSE_HIGH_MV
+    if circuit.ONE_CHANNEL:  # its only microphone is the guarded one: nothing is energised but by an opening
+        return bits, 0, True
     channel_bits, drop_ms = _test_sentinel(board, slots, baseline_ms)
     return bits | channel_bits, drop_ms, False
 

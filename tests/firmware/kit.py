@@ -27,15 +27,15 @@ FIRST_HOP_MS = 7000  # ROM, MicroPython, the journal's first sectors and the sel
 
 
 @functools.cache
-def deployed_files() -> dict[str, bytes]:
+def deployed_files(recipe: str = firmware.RECIPES[0]) -> dict[str, bytes]:
     """What `earlid flash` puts on a board. Tests that plant code of their own run the sources instead."""
-    build = firmware_build.build(firmware.root(), "x64")
+    build = firmware_build.build(firmware.root(), "x64", recipe)
     return {**build.files, **build.loaders}
 
 
 @functools.cache
-def deployed_inference() -> tuple[str, str, str]:
-    return firmware_build.deployed_method(firmware.root(), *INFERENCE)
+def deployed_inference(recipe: str = firmware.RECIPES[0]) -> tuple[str, str, str]:
+    return firmware_build.deployed_method(firmware.root(), *INFERENCE, recipe)
 
 
 @functools.cache
@@ -85,8 +85,9 @@ class Bench:
     ) -> None:
         content = {**({"model.bin": word_blob()} if word else {}), **(files or {})}
         if options.get("deploy", True) and not any(name.startswith("lid/") for name in content):
-            options["firmware"], content = None, {**deployed_files(), **content}
-            options.setdefault("inference", deployed_inference())
+            recipe = (options["recipe"],) if "recipe" in options else ()
+            options["firmware"], content = None, {**deployed_files(*recipe), **content}
+            options.setdefault("inference", deployed_inference(*recipe))
             options.setdefault("heap_bytes", chip_heap(content.get("model.bin")))
         self.board = VirtualBoard(files=content, **options)
         self.board.noise(-70)  # a room is never silent, and a living microphone less so

@@ -29,6 +29,11 @@ def without(board: Netlist, ref: str) -> Netlist:
     return board
 
 
+def valued(board: Netlist, ref: str, value: str) -> Netlist:
+    board.parts = [replace(p, value=value, value_si=si(value)) if p.ref == ref else p for p in board.parts]
+    return board
+
+
 def plus(ref: str, kind: str, value: str, *nets: str) -> Netlist:
     board = build()
     board.add(ref, kind, value, list(nets), "test")
@@ -64,6 +69,9 @@ MISTAKES = [
     ("pump_is_ac_coupled", lambda: without(build(), "R101"), "no pull-down"),
     ("coils_have_flyback", lambda: without(build(), "D206"), "K2"),
     ("power_ratings", lambda: plus("R99", "R", "22R", "RAIL1", "SENSE1"), "R99"),
+    ("adc_tells_every_threshold", lambda: valued(build(2, "usb"), "R215", "120k"), "RAIL_LIVE_MV of RAIL2 is 1.26 times"),
+    ("adc_tells_every_threshold", lambda: valued(build(), "R116", "68k"), "RAIL_CLAMP_MV of RAIL1 is"),
+    ("adc_tells_every_threshold", lambda: valued(build(), "R115", "10k"), "RAIL_GOOD_MV of RAIL1 is 208 mV too near to the top"),
 ]
 
 

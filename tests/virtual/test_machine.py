@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from earlid.virtual import simulation
+from earlid.virtual.adc import DB_11, Adc
 from earlid.virtual.board import BoardTimeout, VirtualBoard
 from earlid.virtual.protocol import PHASE_CODE
 from lid import circuit as figures
@@ -34,7 +35,7 @@ def test_loop_arms_both_rails_and_reads_them_back(make_board: Make) -> None:
     assert sentinel * figures.SENTINEL_SCALE_Q10 >> 10 > figures.RAIL_GOOD_MV
     assert guarded * figures.GUARDED_SCALE_Q10 >> 10 > figures.RAIL_GOOD_MV
     assert arm * figures.SENSE_SCALE_Q10 >> 10 > figures.SENSE_HIGH_MV - 50
-    assert mute == 142, "an ESP32 cannot read less"
+    assert mute == Adc().floor_mv(DB_11), "an ESP32 cannot read less"
     assert board.leds["amber_guarded"]
     assert not board.leds["red"]
 
@@ -262,7 +263,7 @@ def test_stuck_sense_line_is_read_by_the_adc(make_board: Make) -> None:
     board.run_ms(800)
     board.stuck_pin(figures.MUTE_SENSE_PIN, 1)
     board.run_ms(300)
-    assert re.findall(HOP, board.console)[-1][-1] == "3150", "the ADC's ceiling"
+    assert re.findall(HOP, board.console)[-1][-1] == str(Adc().ceiling_mv(DB_11))
     board.stuck_pin(figures.MUTE_SENSE_PIN, None)
     board.run_ms(300)
     assert re.findall(HOP, board.console)[-1][-1] == "142"

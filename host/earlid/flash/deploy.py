@@ -22,7 +22,7 @@ from typing import Any
 from earlid import firmware
 from earlid.errors import USAGE, UserError
 from earlid.flash import transfer
-from earlid.flash.firmware_build import ESP32_ARCH, LOADERS, FirmwareBuild, arch_of
+from earlid.flash.firmware_build import ESP32_ARCH, LOADERS, RECIPE_SUFFIX, FirmwareBuild, arch_of
 from earlid.flash.repl import Repl
 
 ACTIVE = "/active"
@@ -47,6 +47,14 @@ class Inventory:
     foreign_main: bool
     files: tuple[str, ...]
     root_entries: tuple[str, ...]
+
+    @property
+    def recipe(self) -> str:
+        """The recipe of the build in force; the reference board's when it names none."""
+        for path in self.files:
+            if path.endswith(RECIPE_SUFFIX) and path.startswith(f"{self.active}/"):
+                return path.rpartition("/")[2].removesuffix(RECIPE_SUFFIX)
+        return firmware.RECIPES[0]
 
 
 @dataclass(frozen=True)

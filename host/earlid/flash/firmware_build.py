@@ -28,6 +28,7 @@ ENTRY = "lid/start"  # what main.py imports
 MIGRATION = "lid/migration"  # loaded once, on a board that ran firmware 0.1, and given back
 SEPARATE = ("lid/__init__", "lid/gate/__init__", "lid/gate/weights", MIGRATION)  # files of their own, the others loaded before it
 DIRECTORY_DIGITS = 12
+RECIPE_SUFFIX = ".recipe"  # of the file that names a build's recipe, where that is not the reference board's
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,17 @@ class FirmwareBuild:
         return "/lid-" + digest.hexdigest()[:DIRECTORY_DIGITS]
 
 
-def source_files(root: Path) -> dict[str, Path]:
-    """The package's source files by their path on the board, without `.py`; not those that only hosts import."""
+def source_files(root: Path, recipe: str = firmware.RECIPES[0]) -> dict[str, Path]:
+    """The package's source files by their path on the board, without `.py`; not those that only hosts import.
+
+    Raises:
+        ValueError: when there is no such recipe.
+    """
     files = {path.relative_to(root).as_posix(): path for path in sorted((root / "lid").rglob("*.py"))}
-    return {name.removesuffix(".py"): path for name, path in files.items() if name not in firmware.HOST_ONLY}
+    files = {name.removesuffix(".py"): path for name, path in files.items() if name not in firmware.HOST_ONLY}
+    if recipe != firmware.RECIPES[0]:
+        files["lid/circuit"] = root / firmware.circuit_path(recipe)
+    return files
 
 
 def arch_of(mpy: int) -> str:
@@ -76,34 +84,38 @@ def arch_of(mpy: int) -> str:
     return ARCHITECTURES[number]
 
 
-def build(root: Path, arch: str) -> FirmwareBuild:
+def build(root: Path, arch: str, recipe: str = firmware.RECIPES[0]) -> FirmwareBuild:
     """Compile the firmware: the files of `SEPARATE`, and all else that `lid/start` needs as one module under its name.
 
     Args:
         root: the directory that holds boot.py, main.py and the package `lid`.
         arch: mpy-cross's name of the processor, as `xtensawin`.
+        recipe: of the copper, one of `firmware.RECIPES`.
 
     Raises:
         UserError: code 1 when a module does not compile or cannot be joined with the others.
+        ValueError: when there is no such recipe.
     """
-    sources = _sources(root)
+    sources = _sources(root, recipe)
     texts = {name: text for name, text in sources.items() if name in SEPARATE}
     try:
         texts[ENTRY] = bundle.join(*_modules(sources))
     except bundle.BundleError as error:
         raise UserError(f"the firmware does not compile for {arch}: {error}") from error
     files = {name + ".mpy": compile_module(text, name, arch) for name, text in texts.items()}
+    if recipe != firmware.RECIPES[0]:
+        files[recipe + RECIPE_SUFFIX] = b"\n"
     return FirmwareBuild(arch, files, {name: (root / name).read_bytes() for name in LOADERS})
 
 
-def deployed_method(root: Path, module: str, name: str, method: str) -> tuple[str, str, str]:
+def deployed_method(root: Path, module: str, name: str, method: str, recipe: str = firmware.RECIPES[0]) -> tuple[str, str, str]:
     """Where a built firmware has a class's method: the names of module, class and method."""
-    new_globals, attributes = bundle.new_names(*_modules(_sources(root)))
+    new_globals, attributes = bundle.new_names(*_modules(_sources(root, recipe)))
     return ENTRY.replace("/", "."), new_globals[module, name], attributes.get(method, method)
 
 
-def _sources(root: Path) -> dict[str, str]:
-    return {name: path.read_text(encoding="utf-8") for name, path in source_files(root).items()}
+def _sources(root: Path, recipe: str = firmware.RECIPES[0]) -> dict[str, str]:
+    return {name: path.read_text(encoding="utf-8") for name, path in source_files(root, recipe).items()}
 
 
 def _modules(sources: dict[str, str]) -> tuple[dict[str, str], str, tuple[str, ...], list[str]]:

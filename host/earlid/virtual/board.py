@@ -15,10 +15,13 @@ from typing import Literal, Self
 import numpy as np
 from lid import circuit as figures
 
+from earlid.firmware import RECIPES
 from earlid.firmware import root as firmware_root
 from earlid.virtual import littlefs_image
+from earlid.virtual.adc import Adc
 from earlid.virtual.circuit import Constants
 from earlid.virtual.fault_injection import ChannelName, FaultInjection
+from earlid.virtual.figures import load_figures
 from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash
 from earlid.virtual.processor import HEAP_BYTES, Processor
 from earlid.virtual.pty_port import PtyPort
@@ -41,6 +44,8 @@ class VirtualBoard(FaultInjection):
     clock: "simulated" (time moves only when told to, as fast as the processor allows) or "wall".
     seed: of everything random. entropy: of what the chip itself draws, its identifier and key; as the seed when None.
     link: symbolic link that always points at the serial port. deploy: False leaves the flash as it is.
+    adc: the chip's converter, a usual one when None.
+    recipe: of the copper, one of `firmware.RECIPES`; a `firmware` that is deployed gets its figures.
     inference: module, class and method of an inference in the firmware, whose time it costs.
     heap_bytes: MicroPython's heap; `processor.heap_like` gives a chip's for the deployed firmware.
     """
@@ -56,6 +61,8 @@ class VirtualBoard(FaultInjection):
         entropy: int | None = None,
         link: Path | None = None,
         constants: Constants | None = None,
+        adc: Adc | None = None,
+        recipe: str = RECIPES[0],
         deploy: bool = True,
         inference: tuple[str, str, str] = INFERENCE,
         heap_bytes: int = HEAP_BYTES,
@@ -69,10 +76,13 @@ class VirtualBoard(FaultInjection):
             PtyPort(link),
             Processor(heap_bytes),
             constants or Constants(),
+            adc or Adc(),
+            load_figures(recipe),
             seed,
             seed if entropy is None else entropy,
         )
         self.simulation.timing.inference = inference
+        self._recipe = recipe
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._failure: BaseException | None = None
@@ -92,7 +102,7 @@ class VirtualBoard(FaultInjection):
     def deploy(self, firmware: Path | None, files: Mapping[str, bytes]) -> None:
         """Write firmware and files into the flash, as `earlid flash` would; only while the board is off."""
         self._must_be_off("deploying")
-        content = littlefs_image.firmware_files(firmware) if firmware is not None else {}
+        content = littlefs_image.firmware_files(firmware, self._recipe) if firmware is not None else {}
         content.update(files)
         blank = self.simulation.flash.data == b"\xff" * FLASH_BYTES
         self.simulation.flash.load(

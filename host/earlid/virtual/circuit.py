@@ -14,7 +14,11 @@ from dataclasses import dataclass
 
 from lid import circuit as figures
 
+from earlid.virtual.figures import Figures
+
 NEVER = 1 << 62
+REFERENCE = Figures()
+FLOATING_MV = 1500  # at a pin that nothing holds
 Listener = Callable[[int, str, object], None]
 
 
@@ -212,12 +216,13 @@ class Channel:
 class Circuit:
     """Both channels, the mute switch and the talk button."""
 
-    def __init__(self, constants: Constants, listener: Listener) -> None:
+    def __init__(self, constants: Constants, listener: Listener, recipe: Figures = REFERENCE) -> None:
         self.constants = constants
         self.listener = listener
-        self.sentinel = Channel("sentinel", constants, listener)
+        self.figures = recipe
         self.guarded = Channel("guarded", constants, listener)
-        self.channels = (self.sentinel, self.guarded)
+        self.sentinel = Channel("sentinel", constants, listener) if recipe.channels == 2 else self.guarded
+        self.channels = (self.sentinel, self.guarded)[: recipe.channels]
         self.powered = False
         self.sag_mv: float | None = None
         self.muted = False
@@ -268,7 +273,9 @@ class Circuit:
         for channel in self.channels:
             channel.coil_supply = self.powered and not self.poles["coil"]
             # The guarded microphone's supply is its own device's: it stays up when the board's does not
-            channel.source_mv = fed_mv if self.powered or channel is self.guarded else 0.0
+            foreign = channel is not self.sentinel
+            own_mv = self.figures.guarded_fed_mv if foreign and self.sag_mv is None else None
+            channel.source_mv = (own_mv or fed_mv) if self.powered or foreign else 0.0
             channel.pole_armed = not self.poles[channel.name]
             channel.settle(now_us)
         self.arm_sense.settle_towards(now_us, 0.0 if self.poles["coil"] else coil_mv, 1.0)
@@ -308,9 +315,10 @@ class Circuit:
 
     def adc_mv(self, now_us: int) -> tuple[int, int, int, int]:
         """Millivolts at GPIO 34, 35, 36 and 39 behind their dividers."""
+        two = self.figures.channels == 2
         return (
-            int(self.sentinel.rail.output_mv(now_us) * 1024 / figures.SENTINEL_SCALE_Q10),
-            int(self.guarded.rail.output_mv(now_us) * 1024 / figures.GUARDED_SCALE_Q10),
+            int(self.sentinel.rail.output_mv(now_us) * 1024 / self.figures.sentinel_scale_q10),
+            int(self.guarded.rail.output_mv(now_us) * 1024 / self.figures.guarded_scale_q10) if two else FLOATING_MV,
             int(self.arm_sense.output_mv(now_us) * 1024 / figures.SENSE_SCALE_Q10),
             int(self.mute_sense.output_mv(now_us) * 1024 / figures.SENSE_SCALE_Q10),
         )

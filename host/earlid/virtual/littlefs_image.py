@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from littlefs import LittleFS, LittleFSError
 
-from earlid.firmware import HOST_ONLY
+from earlid.firmware import HOST_ONLY, RECIPES, circuit_path
 from earlid.virtual.nor_flash import FLASH_BYTES
 from earlid.virtual.protocol import FLASH_BLOCK
 
@@ -36,11 +36,13 @@ def mount(image: bytes | bytearray) -> LittleFS:
     return fs
 
 
-def firmware_files(folder: Path) -> dict[str, bytes]:
+def firmware_files(folder: Path, recipe: str = RECIPES[0]) -> dict[str, bytes]:
     """What gets copied to the board from a firmware folder: every .py and .mpy file that is not for hosts, by its path there."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".mpy") and "__pycache__" not in path.parts]
     files = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {name: path.read_bytes() for name, path in files.items() if name not in HOST_ONLY}
+    if recipe != RECIPES[0]:
+        files["lid/circuit.py"] = folder / circuit_path(recipe)
+    return {name: path.read_bytes() for name, path in files.items() if name not in HOST_ONLY and not name.startswith("circuits/")}
 
 
 def write_files(fs: LittleFS, files: Mapping[str, bytes]) -> None:

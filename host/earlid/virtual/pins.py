@@ -22,7 +22,7 @@ class Pins:
 
     def __init__(self, circuit: Circuit, on_change: Callable[[int, str, object], None], rng: random.Random) -> None:
         self.circuit = circuit
-        self._pumps = {figures.SENTINEL_PUMP_PIN: circuit.sentinel, figures.GUARDED_PUMP_PIN: circuit.guarded}
+        self._pumps = dict(zip((figures.SENTINEL_PUMP_PIN, figures.GUARDED_PUMP_PIN), circuit.channels, strict=False))
         self.on_change = on_change
         self.rng = rng
         self.outputs: dict[int, int] = {}

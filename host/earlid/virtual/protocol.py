@@ -20,8 +20,9 @@ MAX_EVENTS = const(64)
 MAX_PAYLOAD = const(16384)  # of an answer
 MAX_REQUEST_PAYLOAD = const(2048)  # with header and events still less than a pipe takes whole
 
-# OP_HELLO's answer: payload of HELLO_BYTES: raw REPL wanted, reset cause, the ROM's cause, 5 spare, seed u64, microseconds
-# of work u32 (a hop, one inference, a collection of garbage, 4 spare), then text: module, class, method of the inference
+# OP_HELLO's answer: payload of HELLO_BYTES: raw REPL wanted, reset cause, the ROM's cause, the ADC's scheme and end (plus
+# one), 3 spare, seed u64, microseconds of work u32 (a hop, one inference, a collection of garbage, 4 spare), then text:
+# module, class, method of the inference
 OP_HELLO = const(1)
 OP_PHASE = const(2)  # a: PHASE_...
 OP_SYNC = const(3)  # bring the clock and the pins up to date
@@ -53,9 +54,5 @@ MODE_INPUT = const(0)
 MODE_OUTPUT = const(1)
 
 FLAG_INTERRUPT = const(1)  # Ctrl-C came while the chip waited
-
-# The ESP32's ADC at 11 dB: nothing below this can be told from nothing
-ADC_FLOOR_MV = const(142)
-ADC_CEILING_MV = const(3150)
 
 FLASH_BLOCK = const(4096)

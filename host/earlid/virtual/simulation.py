@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 
 from earlid.virtual import protocol as p
+from earlid.virtual.adc import Adc
 from earlid.virtual.affinity import share_cpu
 from earlid.virtual.circuit import NEVER, Circuit, Constants
+from earlid.virtual.figures import Figures
 from earlid.virtual.i2s import I2sDriver, MicrophonePower
 from earlid.virtual.nor_flash import NorFlash, PowerLost
 from earlid.virtual.pins import Pins
@@ -48,9 +50,11 @@ class Simulation:
     """The board without its public interface. `lock` guards every step; nothing else may touch it while a step runs."""
 
     def __init__(
-        self, flash: NorFlash, sound: Sound, port: PtyPort, processor: Processor, constants: Constants, seed: int, entropy: int
-    ) -> None:
+        self, flash: NorFlash, sound: Sound, port: PtyPort, processor: Processor, constants: Constants, adc: Adc,
+        figures: Figures, seed: int, entropy: int,
+    ) -> None:  # fmt: skip
         self.flash, self.sound, self.port, self.processor = flash, sound, port, processor
+        self.adc = adc
         self.rng = random.Random(entropy)
         self.timing = Timing()
         self.lock = threading.RLock()
@@ -59,7 +63,7 @@ class Simulation:
         self.history: list[tuple[float, str, object]] = []
         self.microphone_power = MicrophonePower()
         self.rtc_memory = RtcMemory(seed)
-        self.circuit = Circuit(constants, self._on_change)
+        self.circuit = Circuit(constants, self._on_change, figures)
         self.pins = Pins(self.circuit, self._on_change, self.rng)
         self.uart = Uart(port, processor)
         self.i2s = I2sDriver()
@@ -156,7 +160,7 @@ class Simulation:
         self.history.append((time_us / 1000, what, value))
         if len(self.history) > HISTORY_LIMIT:
             del self.history[: HISTORY_LIMIT // 2]
-        if what == "sentinel_rail":
+        if what == f"{self.circuit.sentinel.name}_rail":
             self.microphone_power.rail(time_us, bool(value))
 
     def record(self, what: str, value: object) -> None:
@@ -336,7 +340,7 @@ class Simulation:
             self._schedule_answer(op, now_us)
         elif op == p.OP_HELLO:
             number, _, micropython_cause = _ROM_CAUSES[self.cause]
-            hello = bytes([self.uart.transmitter.raw_repl, micropython_cause, number, 0, 0, 0, 0, 0])
+            hello = bytes([self.uart.transmitter.raw_repl, micropython_cause, number, self.adc.scheme, self.adc.end + 1, 0, 0, 0])
             hello += self.rng.getrandbits(63).to_bytes(8, "little") + self.timing.pack()
             self._schedule_answer(op, now_us, payload=hello.ljust(p.HELLO_BYTES))
         elif op == p.OP_PHASE:

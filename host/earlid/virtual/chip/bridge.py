@@ -4,7 +4,6 @@ from array import array
 
 from micropython import const
 from protocol import (
-    ADC_FLOOR_MV,
     ANSWER_HEADER,
     FLAG_INTERRUPT,
     MAX_EVENTS,
@@ -190,14 +189,11 @@ def input_level(pin):
 
 
 def adc_mv(pin):
-    # A conversion takes its time and has its noise; below the floor nothing is seen
+    # At the pin. A conversion takes its time and has its noise
     _pass(40)
     noise = (_state[_NOISE] * 1103515245 + 12345) & 0x7FFFFFFF
     _state[_NOISE] = noise
-    mv = _adc_mv(answer, pin)
-    if mv < ADC_FLOOR_MV:
-        mv = ADC_FLOOR_MV
-    return mv + (noise >> 16) % 5 - 2 if mv > ADC_FLOOR_MV + 2 else mv
+    return max(0, _adc_mv(answer, pin) + (noise >> 16) % 5 - 2)
 
 
 def seed_noise(seed):

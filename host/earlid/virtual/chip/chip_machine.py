@@ -3,9 +3,8 @@
 import sys
 
 import bridge
+from adc import Adc
 from protocol import (
-    ADC_CEILING_MV,
-    ADC_FLOOR_MV,
     ANSWER_HEADER,
     EVENT_LEVEL,
     EVENT_MODE,
@@ -32,6 +31,7 @@ SOFT_RESET = 5
 
 _work_us = [0, 0, 0]  # a hop, an inference, a collection of garbage
 _inference = []  # names of module, class and method
+_adc = Adc()
 _cause = PWRON_RESET
 _rom_cause = 1
 _id = b"\x00" * 6
@@ -157,22 +157,29 @@ class ADC:
     ATTN_11DB = 3
     WIDTH_12BIT = 12
 
+    _attens = {}  # by pin: two objects of one pin share it
+
     def __init__(self, pin, *, atten=None):
         self._id = _number(pin)
         if not 32 <= self._id <= 39:
             raise ValueError("invalid pin")
+        self.atten(atten if atten is not None else self._attens.get(self._id, self.ATTN_0DB))
 
-    def atten(self, value=None):
-        pass
+    def atten(self, value):
+        if not 0 <= value <= 3:
+            raise ValueError("invalid atten")
+        self._attens[self._id] = value
 
-    def width(self, bits=None):
+    def width(self, bits):
         pass
 
     def read_uv(self):
-        return min(bridge.adc_mv(self._id), ADC_CEILING_MV) * 1000
+        return _adc.reading_mv(self._attens[self._id], bridge.adc_mv(self._id)) * 1000
 
     def read(self):
-        return (min(bridge.adc_mv(self._id), ADC_CEILING_MV) - ADC_FLOOR_MV) * 4095 // (ADC_CEILING_MV - ADC_FLOOR_MV)
+        atten = self._attens[self._id]
+        floor = _adc.floor_mv(atten)
+        return (self.read_uv() // 1000 - floor) * 4095 // (_adc.ceiling_mv(atten) - floor)
 
     def read_u16(self):
         raw = self.read()

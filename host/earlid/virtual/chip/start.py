@@ -10,6 +10,7 @@ from os import stat as _stat
 import bridge
 import micropython
 import vfs
+from adc import Adc
 from protocol import ANSWER_HEADER, HELLO_BYTES, OP_HELLO, OP_PHASE, OP_SOFT_RESET, PHASE_CODE, PHASE_REPL
 
 
@@ -25,6 +26,7 @@ def _install():
     seed = int.from_bytes(hello[8:16], "little")
     chip_machine._cause, chip_machine._rom_cause = hello[1], hello[2]
     chip_machine._id = hello[10:16]
+    chip_machine._adc = Adc(hello[3], hello[4] - 1)
     chip_os._seed = hello
     chip_machine._work_us = [int.from_bytes(hello[at : at + 4], "little") for at in (16, 20, 24)]
     chip_machine._inference = hello[32:].decode().split()
@@ -82,7 +84,7 @@ def start(names):
     raw, esp32 = _install()
     _mount(esp32)
     sys.path[:] = ("", ".frozen", "/lib")
-    for name in ("bridge", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "chip_select", "start"):
+    for name in ("adc", "bridge", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "chip_select", "start"):
         sys.modules.pop(name, None)
     gc.collect()
     bridge.call(OP_PHASE, PHASE_CODE)
