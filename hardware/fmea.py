@@ -39,9 +39,10 @@ SENSES = ("ARMSENSE", "MUTESENSE")
 
 # the self-test's calendar, in seconds
 HIGH = (0.04, 0.24)
-SLOW = (0.26, 0.66)
-CLOCKS = (0.68, 0.72)
-OPEN = {1: (0.74, 0.94), 2: (1.26, 1.47)}  # first and last edge
+FAST = (0.245, 0.27)
+SLOW = (0.31, 0.71)
+CLOCKS = (0.73, 0.77)
+OPEN = {1: (0.79, 0.99), 2: (1.31, 1.52)}  # first and last edge
 DROP_S = 0.30
 MUTE_AT = 0.20
 
@@ -78,8 +79,8 @@ class Outcome:
 
 
 def selftest_stimulus() -> Stimulus:
-    """Idle, both pins high, 10 Hz on both, clocks high, open and drop channel 1 (ends high), then channel 2 (ends low)."""
-    both = [(HIGH[0], 1.0), (HIGH[1], 0.0)] + stimuli.edges(*SLOW, gap_s=0.05)[0]
+    """Idle, both pins high, 2 kHz and 10 Hz on both, clocks high, channel 1 opens and drops (ends high), then 2 (low)."""
+    both = [(HIGH[0], 1.0), (HIGH[1], 0.0), *stimuli.square(2e3, *FAST)] + stimuli.edges(*SLOW, gap_s=0.05)[0]
     points = {}
     for n in (1, 2):
         start, stop = OPEN[n]
@@ -170,7 +171,7 @@ def _open_and_drop(w: Waves, n: int, read: Readout, out: Outcome) -> None:
 
 def judge_selftest(w: Waves, read: Readout, out: Outcome) -> None:
     """Fill `out` from the self-test's waveforms."""
-    for name, start, end in (("boot", 0.02, 0.04), ("held", *HIGH), ("slow", *SLOW)):
+    for name, start, end in (("boot", 0.02, 0.04), ("held", *HIGH), ("fast", FAST[0], SLOW[0] - 0.02), ("slow", *SLOW)):
         out.closed_v = max(out.closed_v, *(_most(w, f"MIC{n}", start, end) for n in read.scale))
         if max(read.volts(w, n, start, end) for n in read.scale) > LIVE_V:
             out.tests.append(name)

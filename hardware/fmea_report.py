@@ -18,6 +18,7 @@ IN_MUTE_ONLY = {"muted", "msense"}
 TESTS = {
     "boot": "pins low after start: both rails read under 0.3 V (self-test)",
     "held": "pins held high: both rails stay under 0.3 V (self-test; 300 ms there, 200 ms here)",
+    "fast": "pins toggled at 2 kHz: both rails stay under 0.3 V (self-test; 100 ms there, 25 ms here)",
     "slow": "pins toggled at 10 Hz: both rails stay under 0.3 V (self-test)",
     "clamp": "SCK and WS high, lid closed: the sentinel's rail reads under 0.22 V (self-test)",
     "sense": "in ARM: coil supply reads over 3 V, the red light's node does not (self-test, and all the time)",

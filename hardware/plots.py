@@ -76,5 +76,7 @@ def spread(samples: list[Sample]) -> str:
         axis.axvline(limit, color="#d62728", lw=1.2)
         axis.set_title(title)
         axis.set_ylabel("boards")
-    figure.suptitle(f"{len(samples)} simulated boards, every part uniform within its tolerance, 0 to 50 C, 4.5 to 5.25 V")
+    figure.suptitle(
+        f"{len(samples)} simulated boards, every part uniform within its tolerance, 0 to 50 C, 4.75 to 5.5 V at the USB port"
+    )
     return _text(figure)

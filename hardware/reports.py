@@ -194,7 +194,8 @@ def targets_page() -> str:
     page = [
         "# Targets against the worst board",
         "",
-        f"Simulated with ngspice: {len(boards)} boards drawn uniformly within every tolerance (0 to 50 C, 4.5 to 5.25 V), and "
+        f"Simulated with ngspice: {len(boards)} boards drawn uniformly within every tolerance (0 to 50 C, 4.75 to "
+        "5.5 V at the USB port), and "
         "two with every spread at its worst end ('slow' holds longest, 'quick' shortest). Nothing has been measured.",
         "",
         headline.table_text(headline.targets(boards + named, named[0])),

@@ -64,8 +64,9 @@ SHOTS = [
     (Fault("weld", "K1"), "live while closed", "boot"),
     (Fault("short", "Q101", "S", "D"), "live while closed", "boot"),
     (Fault("open", "R104", "1"), "live while closed", "slow"),
+    (Fault("open", "C108", "1"), "live while closed", "fast"),
     (Fault("bridge", "RAIL1", "VCOIL"), "live while closed", "boot"),
-    (Fault("open", "R105", "1"), "cannot open", "open1"),
+    (Fault("open", "R105", "1"), "works, noticed", "open1"),
     (Fault("stuck in ARM", "SW1 pole A", "a"), "works, noticed", "msense"),
     (Fault("stuck in ARM", "SW1 all poles", "abc"), "live in MUTE", "muted"),
 ]
