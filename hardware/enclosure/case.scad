@@ -83,6 +83,8 @@ module lid() { // its inner face at z = 0, the outer face up
             translate([0, 0, -2]) linear_extrude(2) translate(port) difference() { circle(d = module_ + 3); circle(d = module_); }
         }
         translate([0, 0, -floor_ - inside]) openings();
+        translate([0, 0, -lip[1] - 0.01]) linear_extrude(lip[1] + 0.01) // the flanges of the lights
+            for (light = lights) translate(light[0]) circle(d = light_hole + 1.3);
         translate([port[0], port[1], plate - 1.4]) cylinder(d1 = 3, d2 = 7, h = 1.41); // a funnel
     }
 }
