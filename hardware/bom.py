@@ -84,8 +84,13 @@ def extras(board: Netlist) -> list[Extra]:
         Extra("", 1, Item(f"circuit board {board.name}", "the perfboard", 8.00, "2 layers, 1.6 mm, 35 um"), CIRCUIT_BOARD),
         Extra("", 1, Item("PLA filament, 80 g, for the printed case", "any box", 3.00, "made/*-case.scad"), CIRCUIT_BOARD),
         Extra("", 4, Item(f"M3 x {screw_mm} mm screw", "any", 0.10, "through the lid into the case's posts"), CIRCUIT_BOARD),
-        Extra("", 1, Item(f"perfboard, {COLUMNS} x {ROWS} holes, 2.54 mm", "the circuit board", 5.00, "single pads"), PERFBOARD),
-        Extra("", 1, Item("insulated wire 0.6 mm, nine colours, 2 m each", "any", 6.00, WIRE_COLOURS), PERFBOARD),
+        Extra(
+            "",
+            1,
+            Item(f"perfboard, {COLUMNS} x {ROWS[board.channels]} holes, 2.54 mm", "the circuit board", 5.00, "single pads"),
+            PERFBOARD,
+        ),
+        Extra("", 1, Item("insulated wire 0.6 mm, nine colours, 3 m each", "any", 6.00, WIRE_COLOURS), PERFBOARD),
         Extra("", 4, Item("M3 x 10 mm spacer, nylon, internal threads", "any", 0.20, "insulating"), PERFBOARD),
         Extra("", 8, Item("M3 x 6 mm screw", "any", 0.05, "nylon or steel"), PERFBOARD),
     ]

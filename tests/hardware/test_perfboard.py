@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from hardware import layout, reports, wiring
+from hardware import bom, layout, reports, wiring
 from hardware.netlist import build
 
 BOARDS = [(2, "digital"), (2, "usb"), (2, "electret"), (1, "digital")]
@@ -128,3 +128,17 @@ def test_readme_counts_the_wires_and_the_holes() -> None:
     assert f"{sizes[0]} holes (one channel: {sizes[1]})" in readme
     millimetres = [f"{layout.COLUMNS * layout.HOLE_MM:.0f} x {layout.ROWS[n] * layout.HOLE_MM:.0f} mm" for n in (2, 1)]
     assert f"{millimetres[0]} ({millimetres[1]})" in readme
+
+
+@pytest.mark.parametrize(("channels", "recipe"), BOARDS)
+def test_parts_list_has_the_perfboard_and_enough_wire_of_every_colour(channels: int, recipe: str) -> None:
+    board = build(channels, recipe)
+    listed = bom.as_csv(board)
+    assert f"perfboard, {layout.COLUMNS} x {layout.ROWS[channels]} holes" in listed
+    assert "nine colours, 3 m each" in listed
+    metres: dict[str, float] = {}
+    for wire in layout.wires(layout.place(board)):
+        holes = abs(wire.start.x - wire.end.x) + abs(wire.start.y - wire.end.y)
+        metres[wire.colour] = metres.get(wire.colour, 0.0) + (holes * layout.HOLE_MM + 10.0) / 1000
+    assert set(metres) == set(bom.WIRE_COLOURS.split())
+    assert max(metres.values()) < 3.0
