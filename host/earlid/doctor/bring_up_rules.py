@@ -12,8 +12,8 @@ from lid.wire_schema import Record, SelfTestBit
 from earlid.doctor import board_rules
 from earlid.doctor.model import Diagnosis
 
-SAG_MV = 400  # as lid.selftest has it: a healthy coil takes 150 at most, a reversed flyback diode 650 at least
-RED_OPEN_MV = 4200  # the red light's node: 4.0 V at most when the light burns, over 4.3 V when it is open
+SAG_MV = 250  # as lid.selftest has it: a healthy coil takes 150 at most, a reversed flyback diode 400 at least
+RED_OPEN_MV = 4100  # the red light's node: 4.0 V at most when the light burns, over 4.3 V when it is open
 
 # key: what was seen, what it means, what to do. {n}: the channel, {h}: its hundreds of references.
 _TEXTS = {

@@ -107,7 +107,7 @@ class CheckSheet:
             lines.append(f"  {check.outcome:<8} {check.title}" + (f": {check.note}" if check.note else ""))
         measured = [(what, self.figures[name], unit) for name, unit, what in FIGURES if name in self.figures]
         if measured:
-            lines += ["", "Figures (a line of telemetry every 30 ms bounds the times):"]
+            lines += ["", "Figures (telemetry every 30 ms bounds the times; what is dead reads as the converter's floor):"]
             lines += [f"  {value:>6} {unit:<2}  {what}" for what, value, unit in measured]
         for finding in self.findings:
             lines += ["", f"Found: {finding.seen}", f"  It means: {finding.means}", f"  Do:       {finding.do}"]

@@ -112,6 +112,7 @@ def _bring_up(args: argparse.Namespace) -> int:
             BringUp(BoardWatch(link), person, sheet).run()
     except KeyboardInterrupt:
         interrupted = True
+    print(file=sys.stderr)
     print(json.dumps(sheet.as_json()) if args.json else "\n".join(sheet.lines()))
     return INTERRUPTED if interrupted else 0 if sheet.result == "passed" else FAILED
 

@@ -44,7 +44,9 @@ class Constants:
     coil_supply_mv: float = 4900.0  # behind the fuse: 4977 idle, 4764 with both coils pulled in
     lamp_mv: float = 3705.0  # the red light's node when it is lit; shunted it is 0
     open_lamp_mv: float = 4970.0  # and when the light is open
-    flyback_sag_mv: float = 840.0  # that a flyback diode the wrong way round takes off the coils' supply while its gate is on
+    flyback_sag_mv: float = (
+        450.0  # at the least that a flyback diode the wrong way round takes off the coils' supply while its gate is on
+    )
     throw_us: int = 2_000  # from touching the lever to the poles' new throw
 
 
