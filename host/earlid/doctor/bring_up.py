@@ -25,6 +25,8 @@ STEADY_MS = 200
 GAP_MS = 500  # no telemetry for so long: the board tests itself
 OPEN_MS = 600  # a figure of the open rail takes so long
 CLOSE_MS = 1_500
+AMBER2 = "the second amber light burns while the lid is open"
+MUTE = "MUTE takes an open lid's rails away, and the firmware runs on"
 TRIES = 2  # at throwing the switch while the lid is open
 
 
@@ -68,7 +70,11 @@ class BringUp:
             self._in_arm()
             self._self_test()
             if self._open():
+                self._look_at_amber2()
                 self._mute_while_open()
+            else:
+                for key, title in (("amber2", AMBER2), ("mute", MUTE)):
+                    self._skip(key, title, "the lid was not opened and closed as it should")
             self._lights()
             self._journal()
             self._sheet.ended = True
@@ -170,7 +176,9 @@ class BringUp:
             self._skip("self-test", title, why or "none was made in ARM since the start")
             return
         bits, drop_ms = tests[-1].a, tests[-1].b
-        self._sheet.figures |= {"selftest_bits": bits, "drop1_ms": drop_ms}
+        self._sheet.figures["selftest_bits"] = bits
+        if bits & SelfTestBit.SENTINEL_RISES:
+            self._sheet.figures["drop1_ms"] = drop_ms
         needs_ear = SelfTestBit.COIL_HOLDS in SelfTestBit(bits) and SelfTestBit.SENTINEL_RISES not in SelfTestBit(bits)
         if needs_ear and not why:
             clicked = self._operator.sees("click1", "Did a relay click just now?")
@@ -214,16 +222,14 @@ class BringUp:
         findings = list(rules.opening(reason, cause, sag_mv if cause != "mute" else 0, clicked))
         if not findings:
             findings = list(self._times(opened.ms, opened.ms + (closed.a if closed else 0), lines))
-        good = self._check("open", title, findings, f"by the talk button, closed by {cause or 'nothing'}", closed is not None)
-        if not good:
-            return False
+        return self._check("open", title, findings, f"by the talk button, closed by {cause or 'nothing'}", closed is not None)
+
+    def _look_at_amber2(self) -> None:
         amber = self._operator.sees("amber2", "Did the second amber light (the guarded rail) come on, and go out again?")
         if amber is None:
-            self._skip("amber2", "the second amber light burns while the lid is open", "nobody looked")
+            self._skip("amber2", AMBER2, "nobody looked")
         else:
-            seen = [] if amber else [rules.find("amber-dead", 2)]
-            self._check("amber2", "the second amber light burns while the lid is open", seen)
-        return True
+            self._check("amber2", AMBER2, [] if amber else [rules.find("amber-dead", 2)])
 
     def _sags(self, rest_mv: int) -> bool:
         newest = self._watch.lines[-2:]
@@ -245,7 +251,6 @@ class BringUp:
         return rules.timing(arm_most_ms - 2 * EVERY_MS, least_ms, most_ms)
 
     def _mute_while_open(self) -> None:
-        title = "MUTE takes an open lid's rails away, and the firmware runs on"
         watch = self._watch
         for _ in range(TRIES):
             with watch.telling():
@@ -261,7 +266,7 @@ class BringUp:
                 break
             self._operator.throw(False)
         else:
-            self._skip("mute", title, "the switch was not thrown while the lid was open")
+            self._skip("mute", MUTE, "the switch was not thrown while the lid was open")
             return
         muted = [line for line in lines if line["arm"] < circuit.SENSE_HIGH_MV]
         armed = [line for line in lines if line["ms"] < muted[0]["ms"]]
@@ -276,7 +281,7 @@ class BringUp:
             question = "Did both amber lights go out at once?"
         seen = self._operator.sees("muted", question)
         in_time = least_ms <= circuit.MUTE_MAX_MS and bool(dead) and seen is not False
-        self._check("mute", title, [] if in_time else [rules.find("mute-slow", 2)])
+        self._check("mute", MUTE, [] if in_time else [rules.find("mute-slow", 2)])
         self._operator.throw(False)
 
     def _lights(self) -> None:

@@ -61,7 +61,7 @@ _TEXTS = {
         "If K1 clicked and the first amber light came on, swap GPIO 34 and 35; if it was K2 and the second, GPIO 18 and 19."),
     "flyback-reversed": (
         "The coils' supply breaks down while K{n} is fed",
-        "D{n}05 is the wrong way round, so that the driver shorts the supply through D{n}06 and it, past the coil",
+        "D{n}05 is the wrong way round, and the driver shorts the supply through D{n}06 and it, past the coil; or F1 has tripped",
         "Unplug the board before it gets hot. Turn D{n}05 (its bar towards D{n}06's bar); check F1 afterwards. "
         "A reversed D{n}06 shows in no reading: look at its bar too."),
     "relay-silent": (
