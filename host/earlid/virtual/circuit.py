@@ -43,11 +43,9 @@ class Constants:
     sense_filter_us: float = 6_000.0
     coil_supply_mv: float = 4900.0  # behind the fuse: 4977 idle, 4764 with both coils pulled in
     lamp_mv: float = 3705.0  # the red light's node when it is lit; shunted it is 0
-    open_lamp_mv: float = 4970.0  # and when the light is open
-    flyback_sag_mv: float = (
-        450.0  # at the least that a flyback diode the wrong way round takes off the coils' supply while its gate is on
-    )
     throw_us: int = 2_000  # from touching the lever to the poles' new throw
+    open_lamp_mv: float = 4970.0  # the red light's node when the light is open
+    flyback_sag_mv: float = 450.0  # least that a reversed flyback diode takes off the coils' supply while its gate is on
 
 
 def exponential(start: float, target: float, elapsed_us: float, tau_us: float) -> float:

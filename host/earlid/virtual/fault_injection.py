@@ -47,6 +47,22 @@ class FaultInjection:
         with self.simulation.lock:
             self._channel(name).shorted = shorted
 
+    def stuck_pin(self, pin: int, level: int | None) -> None:
+        """A pin is held at 0 V or 3.3 V whatever the chip or the circuit does, an ADC's too; None releases it."""
+        with self.simulation.lock:
+            if level is None:
+                self.simulation.pins.stuck.pop(pin, None)
+            else:
+                self.simulation.pins.stuck[pin] = int(bool(level))
+            self.simulation.pins.update_inputs()
+            self.simulation.pins.drive(self.simulation.now_us, pin)
+
+    def rail_sag(self, millivolts: float | None) -> None:
+        """Both microphones' source delivers only this much; None: what it should."""
+        with self.simulation.lock:
+            self.simulation.circuit.sag_mv = millivolts
+            self.simulation.circuit.apply(self.simulation.now_us)
+
     def reverse_flyback(self, name: ChannelName, reversed_: bool = True) -> None:
         """The diode across the relay's coil is the wrong way round: while the coil is driven it pulls the coils' supply down."""
         with self.simulation.lock:
@@ -69,22 +85,6 @@ class FaultInjection:
         with self.simulation.lock:
             self.dead_lamps.add(name)
             self.simulation.circuit.red_open |= name == "red"
-
-    def stuck_pin(self, pin: int, level: int | None) -> None:
-        """A pin is held at 0 V or 3.3 V whatever the chip or the circuit does, an ADC's too; None releases it."""
-        with self.simulation.lock:
-            if level is None:
-                self.simulation.pins.stuck.pop(pin, None)
-            else:
-                self.simulation.pins.stuck[pin] = int(bool(level))
-            self.simulation.pins.update_inputs()
-            self.simulation.pins.drive(self.simulation.now_us, pin)
-
-    def rail_sag(self, millivolts: float | None) -> None:
-        """Both microphones' source delivers only this much; None: what it should."""
-        with self.simulation.lock:
-            self.simulation.circuit.sag_mv = millivolts
-            self.simulation.circuit.apply(self.simulation.now_us)
 
     def i2s_error(self, error: int = errno.ENOMEM) -> None:
         """From its next start on the I2S driver raises OSError(error): its DMA buffers find no memory; 0: it starts again."""
