@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN := $(VENV)/bin
 EXTRAS := test,postgres,parquet,cluster
+# Three for two cores: tests that hold a board or a browser to real time wait more than they compute.
+XDIST := -n 3 --dist worksteal
 PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
@@ -17,11 +19,11 @@ demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
 
 test: $(VENV)/installed-test debian lint
-	$(BIN)/python -m pytest -n 2 -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 # The oldest versions that pyproject.toml allows, each package at its lowest bound.
 test-lowest: .venv-lowest/installed debian
-	.venv-lowest/bin/python -m pytest -n 2 -m "not soak" $(ARGS)
+	.venv-lowest/bin/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 quick: $(VENV)/installed-test
 	$(BIN)/python -m pytest -q -x -m "not soak" tests/firmware tests/gate $(ARGS)

@@ -73,4 +73,5 @@ class Status:
             "lvl": hearing.energy_log2_q8, "floor": hearing.floor_log2_q8, "score": max(0, hearing.score), "prob": hearing.prob,
             "gate": int(hearing.gate_open), "peak": hearing.peak(), "clip": hearing.pcm.clipped,
             "drop": parts.link.dropped, "over": hearing.overruns,
+            "sentinel": parts.board.sentinel_mv(), "arm": parts.board.arm_mv(), "mute": parts.board.mute_mv(),
         }  # fmt: skip

@@ -28,6 +28,7 @@ REASONS = (
     "changed", "rolled-back", "refused", "paired", "first-start",
     "set", "entered", "overwritten", "torn", "drop-time", "pump-stuck", "recovered",
     "no-memory", "reset", "start", "unexpected", "open", "live", "refractory", "hint", "repaired", "key-lost",
+    "coil-sags",
 )  # fmt: skip
 
 PRESENCE = const(1)  # flags: talk button held

@@ -14,7 +14,8 @@ _SENSE_AGREES = const(64)  # the mute switch's two throws contradict each other,
 _MICROPHONE_LIVES = const(128)  # its samples move
 _SLOW_SAFE = const(256)  # both pumps toggled far too fast for 100 ms, and far too slowly for 500 ms, energise nothing
 _CLAMPED = const(512)  # with the I2S clocks high the sentinel's rail stays down: its clamps hold
-_ALL = const(1023)
+_COIL_HOLDS = const(1024)  # the coils' supply bears the relay: a flyback diode the wrong way round shorts it
+_ALL = const(2047)
 _WHILE_MUTED = const(_GUARDED_DEAD | _SENTINEL_DEAD | _STUCK_HIGH_SAFE | _SENSE_AGREES | _SLOW_SAFE | _CLAMPED)
 
 _STEP_MS = const(10)
@@ -24,6 +25,8 @@ _SLOW_EDGES = const(10)
 _CLAMP_STEPS = const(5)
 _WARM_UP_HOPS = const(30)
 _LISTEN_HOPS = const(10)
+_SAG_MV = const(250)  # a healthy coil takes 150 at most, a reversed D105 400 at least (simulated)
+_SAG_HOPS = const(3)
 
 
 def run_and_record(board, hearing, policy, recorder):
@@ -45,6 +48,8 @@ def run_and_record(board, hearing, policy, recorder):
         policy.fail("pump-stuck")
     elif not bits & _SENSE_AGREES:
         policy.fail("mute-poles")
+    elif not muted and not bits & _COIL_HOLDS:
+        policy.fail("coil-sags")
     elif bits & _SENTINEL_RISES and not bits & _DROP_UNCHANGED:
         recorder.append("fault", "drop-time", drop_ms, baseline_ms)
     if not muted:
@@ -108,19 +113,25 @@ def _highest(board, steps):
 
 
 def _test_sentinel(board, slots, baseline_ms):
-    bits = 0
+    bits = sags = 0
+    least_mv = board.arm_mv() - _SAG_MV
     board.listening = True
     for _ in range(2 * circuit.ARM_MAX_MS // _STEP_MS):
         board.pause()
         board.drive_pumps()
+        sags = sags + 1 if board.arm_mv() < least_mv else 0
         if board.sentinel_mv() >= circuit.RAIL_GOOD_MV:
             bits |= _SENTINEL_RISES
+        if bits or sags >= _SAG_HOPS:
             break
     board.start_microphone()
     for hop in range(_WARM_UP_HOPS + _LISTEN_HOPS):
+        if sags >= _SAG_HOPS:
+            break
         board.wait_hop(slots)
         board.drive_pumps()
         board.read_rail()
+        sags = sags + 1 if board.arm_mv() < least_mv else 0
         if hop >= _WARM_UP_HOPS:
             for i in range(64):  # no sample is copied: nothing erases a copy
                 if slots[i] != slots[i + 4]:
@@ -139,4 +150,6 @@ def _test_sentinel(board, slots, baseline_ms):
         least_ms, most_ms = baseline_ms * 6 // 10, baseline_ms * 14 // 10
     if least_ms - _STEP_MS <= drop_ms <= most_ms + _STEP_MS:
         bits |= _DROP_UNCHANGED
+    if sags < _SAG_HOPS or board.mute_mv() >= circuit.SENSE_HIGH_MV:  # or thrown meanwhile
+        bits |= _COIL_HOLDS
     return bits, drop_ms

@@ -172,6 +172,9 @@ class Telemetry(TypedDict):
     clip: Annotated[int, Field("how many of the hop's 160 samples were saturated", high=160)]
     drop: Annotated[int, Field("`dropped` of `hi`")]
     over: Annotated[int, Field("`overruns` of `hi`", "hops of 10 ms")]
+    sentinel: NotRequired[Annotated[int, Field("sentinel microphone's rail", "mV", since=2)]]
+    arm: NotRequired[Annotated[int, Field("the coils' supply behind the mute switch", "mV", since=2)]]
+    mute: NotRequired[Annotated[int, Field("the red light's node: high when it burns", "mV", since=2)]]
 
 
 class Record(NamedTuple):
@@ -223,7 +226,7 @@ EVENTS = {
         (
             "welded", "no-close", "sagging", "mute-poles", "mic-dead", "mic-stuck", "mic-clipped", "overrun", "flash-full",
             "flash-error", "clock-back", "boot-loop", "exception", "config-damaged", "model-damaged", "drop-time", "pump-stuck",
-            "recovered", "no-memory",
+            "recovered", "no-memory", "coil-sags",
         ),
         "measured; of `no-memory`: bytes that found no place, 0: not known", "threshold; of `no-memory`: bytes of heap free",
     ),
@@ -262,7 +265,8 @@ class SelfTestBit(IntFlag):
     MICROPHONE_LIVES = 128
     SLOW_SAFE = 256
     CLAMPED = 512
-    ALL = 1023
+    COIL_HOLDS = 1024
+    ALL = 2047
 
 
 SELF_TEST = {
@@ -276,6 +280,7 @@ SELF_TEST = {
     SelfTestBit.MICROPHONE_LIVES: "the microphone's samples move",
     SelfTestBit.SLOW_SAFE: "pump edges every 50 ms, or every 0.25 ms, energise nothing",
     SelfTestBit.CLAMPED: "with the I2S clocks high the sentinel's rail stays below 220 mV",
+    SelfTestBit.COIL_HOLDS: "the coils' supply stays up while the sentinel's relay is fed",
 }
 
 

@@ -23,7 +23,7 @@ SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "speech"
 RATE_HZ = 16000
 START_MS = 5000
 STEP_MS = 10
-SPEED = 4.0  # of a board's time, at most; below what this machine can do, idle
+SPEED = 12.0  # of a board's time, at most; below what this machine can do, idle
 
 
 @pytest.fixture(scope="session")

@@ -71,12 +71,13 @@ def at(state: str, system: HostSystem = LINUX, access: PortAccess | None = None,
 def board(**changes: Any) -> Observation:
     """One board that answers; `hello` is merged."""
     hello = HELLO | changes.pop("hello", {})
-    examined = ExaminedBoard(PORT, Sent(Hello, hello), **({"self_test": 1023, "drop_ms": 80, "telemetry": LIVE} | changes))
+    healthy = {"self_test": int(SelfTestBit.ALL), "drop_ms": 80, "telemetry": LIVE}
+    examined = ExaminedBoard(PORT, Sent(Hello, hello), **(healthy | changes))
     return Observation(LINUX, (ExaminedPort(ProbeResult(PORT, "earlid", hello=hello)),), (examined,))
 
 
 def bits_without(bit: int) -> int:
-    return 1023 & ~(1 << bit)
+    return SelfTestBit.ALL & ~(1 << bit)
 
 
 CASES: list[tuple[str, Observation, str]] = [
@@ -180,6 +181,7 @@ def test_self_test_rules_are_in_the_firmwares_bit_order() -> None:
         SelfTestBit.SENTINEL_RISES: "relay-silent",
         SelfTestBit.MICROPHONE_LIVES: "microphone-dead",
         SelfTestBit.CLAMPED: "clamp-lost",
+        SelfTestBit.COIL_HOLDS: "coil-sags",
     }
     for bit, key in order.items():
         assert board_rules.SELF_TEST[bit.bit_length() - 1][0] == key

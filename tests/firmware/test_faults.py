@@ -229,6 +229,28 @@ def test_pump_fed_by_a_pin_held_high_is_a_latched_fault_at_start(name):
         assert max(bench.board.rails) < 300
 
 
+def test_reversed_flyback_diode_ends_the_self_test_at_once_and_is_latched():
+    """The driver shorts the coils' supply through two diodes, and the relay pulls all the same."""
+    with Bench(start=False) as bench:
+        bench.board.reverse_flyback("sentinel")
+        bench.board.start()
+        bench.board.run_ms(FIRST_HOP_MS)
+        assert not bench.last_record("selftest").a & SelfTestBit.COIL_HOLDS
+        assert (bench.hello()["state"], bench.hello()["why"]) == ("fault", "coil-sags")
+        (pulled, _), (fell, _) = bench.board.events("sentinel_relay")
+        assert fell - pulled < 250, "the board went on feeding it"
+
+
+def test_mute_switch_thrown_during_the_self_test_is_no_fault_of_the_coil():
+    with Bench(start=False) as bench:
+        bench.board.start()
+        bench.board.run_until(lambda: bench.board.relays[0], 7000)
+        bench.board.mute(True)
+        bench.board.run_ms(2000)
+        assert bench.last_record("selftest").a & SelfTestBit.COIL_HOLDS
+        assert bench.hello()["state"] == "muted"
+
+
 def test_pump_fed_by_slow_edges_is_a_latched_fault_at_start():
     """It hardly leaks: a loop that crawls would keep the lid open."""
     with Bench(start=False, constants=dataclasses.replace(Constants(), pump_decay_us=3_000_000.0)) as bench:

@@ -15,9 +15,11 @@ import pytest
 from earlid import firmware
 from earlid.flash import firmware_build, memory_plan
 from earlid.gate import models
+from earlid.virtual.timing import Timing
 from lid import config, wire
 from lid.wire_schema import SelfTestBit
 
+from tests.firmware import kit
 from tests.firmware.kit import FIRST_HOP_MS, Bench, check_chain, chip_heap, word_blob
 
 LARGEST_BYTES = 512  # also on this 64-bit host, whose objects are twice those of a board
@@ -49,6 +51,12 @@ def _fill_memory():
         pass
     _filling.append(filling)
 """
+
+
+@pytest.fixture(autouse=True)
+def chip_garbage(monkeypatch):
+    """Garbage is collected as often as on a chip."""
+    monkeypatch.setattr(kit, "GARBAGE_TIMES", Timing.garbage_times)
 
 
 @cache

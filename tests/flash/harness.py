@@ -112,6 +112,11 @@ def restart(board: VirtualBoard, by: Callable[[], None] | None = None) -> str:
     return printed()
 
 
+def is_probe(data: bytes) -> bool:
+    """Whether the host asks who is there. A piece of an image may begin as a frame does, by chance."""
+    return data.startswith(b"#") and b'"hello"' in data
+
+
 class CableEnd:
     """One end of a cable: a file descriptor to read and write, and how to close it."""
 

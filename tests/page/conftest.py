@@ -62,11 +62,6 @@ def report(home, past):
     return path
 
 
-def _heed_interrupts():
-    """What a shell starts in the background ignores SIGINT, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.fixture
 def served(home, tmp_path):
     """(url, location, kitchen): `earlid review --serve` over three days that end now."""
@@ -74,9 +69,7 @@ def served(home, tmp_path):
     with Ledger(location) as ledger, ledger.transaction() as connection:  # as if `watch` ran for as long as the test
         connection.exec_driver_sql("UPDATE boards SET last_seen_ms = ?", (int(time.time() * 1000) + 3_600_000,))
     words = ["review", "--serve", "--no-browser", "--ledger", str(location.path)]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
-    )
+    child = subprocess.Popen([sys.executable, "-m", "earlid.cli", *words], stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
         yield child.stdout.readline().strip(), location, kitchen

@@ -49,6 +49,23 @@ def test_hop_clock_is_exact(make_board: Make) -> None:
     assert board.simulation.i2s.lost_frames == 0
 
 
+def test_garbage_is_collected_as_often_as_on_a_chip(make_board: Make) -> None:
+    """Objects are twice as large here: so is what a threshold lets pile up."""
+    source = b"""
+import gc
+gc.collect()
+gc.threshold(4096)
+most = 0
+for _ in range(1000):
+    bytearray(96)
+    most = max(most, gc.mem_alloc())
+gc.collect()
+print("garbage", most - gc.mem_alloc())
+"""
+    board = make_board(None, files={"main.py": source})
+    assert 7000 < int(board.wait_for(r"garbage (\d+)")[1]) < 9000
+
+
 def test_sound_arrives_sample_for_sample(make_board: Make) -> None:
     board = make_board(
         None,

@@ -40,8 +40,11 @@ SELF_TEST = (
     ("clamp-lost", "the sentinel's rail rises when its clocks stand high",
      "a clamp is open, so the microphone could be fed through its clock pins",
      "Check the clamp resistors, the relay's resting contact and the series resistors in SCK and WS."),
+    ("coil-sags", "the coils' supply breaks down while the sentinel's relay is fed",
+     "the flyback diode D105 is the wrong way round, so that the driver shorts the supply past the coil; or F1 has tripped",
+     "Unplug the board. Turn D105 (its bar towards D106's bar); then check F1."),
 )  # fmt: skip
-NOT_WHILE_MUTED = ("relay-silent", "relay-sticks", "drop-time", "microphone-dead")
+NOT_WHILE_MUTED = ("relay-silent", "relay-sticks", "drop-time", "microphone-dead", "coil-sags")
 
 FAULTS = {
     "welded": ("the guarded rail was live while the lid was closed", "the relay's contact is welded",
@@ -62,6 +65,9 @@ FAULTS = {
                   "the word or the microphone was left out, and only the button opens the lid",
                   "Run `earlid flash --micropython`, or choose a smaller word: `earlid model list`."),
     "pump-stuck": ("a pump pin stuck", "the pin or its wiring is bridged", "Check the pump's wiring."),
+    "coil-sags": ("the coils' supply broke down in the self-test",
+                  "the flyback diode D105 is the wrong way round, or F1 has tripped",
+                  "Unplug the board and turn D105; then check F1."),
 }  # fmt: skip
 MIC_FAULTS = ("mic-dead", "mic-stuck", "mic-clipped")
 CLIPPED_SHARE = 0.05

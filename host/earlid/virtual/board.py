@@ -87,6 +87,7 @@ class VirtualBoard(FaultInjection):
         self._stopping = False
         self._failure: BaseException | None = None
         self._console_read = 0
+        self.dead_lamps = set()
         if deploy:
             self.deploy(firmware, files or {})
 
@@ -292,15 +293,16 @@ class VirtualBoard(FaultInjection):
 
     @property
     def leds(self) -> dict[str, int]:
-        """Red (from the mute throw), amber (one a rail), status and buzzer pins."""
+        """Red (from the mute throw), amber (one a rail), status and buzzer pins; what `dead_lamp` named is 0."""
         circuit, shown = self.simulation.circuit, self.simulation.pins.output_values
-        return {
+        shining = {
             "red": int(circuit.red),
             "amber_sentinel": int(self.rail_mv("sentinel") > 1900),
             "amber_guarded": int(self.rail_mv("guarded") > 1900),
             "status": shown.get(figures.STATUS_LED_PIN, 0),
             "buzzer": shown.get(figures.BUZZER_PIN, 0),
         }
+        return {name: value * (name not in self.dead_lamps) for name, value in shining.items()}
 
     @property
     def serial_port(self) -> str:

@@ -50,6 +50,8 @@ class Constants:
     coil_supply_mv: float = 4640.0  # behind the fuse: 4684 idle, 4602 with both coils pulled in
     lamp_mv: float = 3780.0  # the red light's node when it is lit; shunted it is 0
     throw_us: int = 2_000  # from touching the lever to the poles' new throw
+    open_lamp_mv: float = 4970.0  # the red light's node when the light is open
+    flyback_sag_mv: float = 450.0  # least that a reversed flyback diode takes off the coils' supply while its gate is on
 
 
 def exponential(start: float, target: float, elapsed_us: float, tau_us: float) -> float:
@@ -134,6 +136,8 @@ class Channel:
         self.welded = False
         self.stuck_open = False
         self.shorted = False  # the pump's series capacitor: a pin that stands high feeds the gate
+        self.flyback_reversed = False  # the relay still pulls on most boards
+        self.throws_swapped = False  # the relay's resting and working contact
         self.next_us = NEVER
         self.changes = 0
 
@@ -186,7 +190,7 @@ class Channel:
                 self.relay_change_us = NEVER
             else:
                 self.relay_change_us = now_us + (c.operate_us if coil else c.release_us)
-        closed = self.armature or self.welded
+        closed = self.armature != self.throws_swapped or self.welded
         fed = closed and self.pole_armed and self.source_mv > 0
         clamped = not closed or not self.pole_armed
         target = self.source_mv if fed else 0.0
@@ -232,6 +236,8 @@ class Circuit:
         self.arm_sense = FilteredVoltage(constants.sense_filter_us)
         self.mute_sense = FilteredVoltage(constants.sense_filter_us)
         self.red = False
+        self.red_open = False  # the light is dead: its node rises
+        self.sag_gates = 0
         self.changes = 0
         self.next_us = NEVER
         self.apply(0)
@@ -249,6 +255,7 @@ class Circuit:
                     if pole not in self.broken_poles:
                         self.poles[pole] = self.muted
                 self.apply(now_us)
+            self._sag(now_us)
             self._show(now_us)
             self._next()
 
@@ -261,8 +268,15 @@ class Circuit:
         if red != self.red:
             self.red = red
             self.changes += 1
-            self.mute_sense.settle_towards(now_us, self.constants.lamp_mv if red else 0.0, 1.0)
+            lit_mv = self.constants.open_lamp_mv if self.red_open else self.constants.lamp_mv
+            self.mute_sense.settle_towards(now_us, lit_mv if red else 0.0, 1.0)
             self.listener(now_us, "red_led", red)
+
+    def _sag(self, now_us: int) -> None:
+        gates = sum(channel.gate and channel.flyback_reversed for channel in self.channels)
+        if gates != self.sag_gates:
+            self.sag_gates = gates
+            self.apply(now_us)
 
     def apply(self, now_us: int) -> None:
         """Apply supplies and switch poles to both channels."""
@@ -278,6 +292,7 @@ class Circuit:
             channel.source_mv = (own_mv or fed_mv) if self.powered or foreign else 0.0
             channel.pole_armed = not self.poles[channel.name]
             channel.settle(now_us)
+        coil_mv -= self.sag_gates * c.flyback_sag_mv if self.powered else 0.0
         self.arm_sense.settle_towards(now_us, 0.0 if self.poles["coil"] else coil_mv, 1.0)
         self._show(now_us)
         self._next()
@@ -285,6 +300,7 @@ class Circuit:
     def drive(self, now_us: int, channel: Channel, level: int) -> None:
         """A pump pin's level."""
         channel.drive(now_us, level)
+        self._sag(now_us)
         if channel.next_us < self.next_us:
             self.next_us = channel.next_us
 

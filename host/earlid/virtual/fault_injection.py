@@ -18,6 +18,7 @@ class FaultInjection:
     """The faults of a virtual board. Each takes effect at once; most can be undone."""
 
     simulation: Simulation
+    dead_lamps: set[str]
 
     def _channel(self, name: ChannelName) -> Channel:
         if name not in ("sentinel", "guarded"):
@@ -66,6 +67,29 @@ class FaultInjection:
         with self.simulation.lock:
             self.simulation.circuit.sag_mv = millivolts
             self.simulation.circuit.apply(self.simulation.now_us)
+
+    def reverse_flyback(self, name: ChannelName, reversed_: bool = True) -> None:
+        """The diode across the relay's coil is the wrong way round: while the coil is driven it pulls the coils' supply down."""
+        with self.simulation.lock:
+            self._channel(name).flyback_reversed = reversed_
+
+    def swap_throws(self, relay: ChannelName, swapped: bool = True) -> None:
+        """The relay's resting and working contact are swapped."""
+        with self.simulation.lock:
+            self._channel(relay).throws_swapped = swapped
+            self.simulation.circuit.apply(self.simulation.now_us)
+
+    def cross_pins(self, first: int, second: int) -> None:
+        """Two pump pins, or two ADC pins, have each other's wire."""
+        with self.simulation.lock:
+            self.simulation.pins.crossed.update({first: second, second: first})
+            self.simulation.pins.update_inputs()
+
+    def dead_lamp(self, name: str) -> None:
+        """A light or the buzzer (a key of `leds`) is dead; the red one's node rises then."""
+        with self.simulation.lock:
+            self.dead_lamps.add(name)
+            self.simulation.circuit.red_open |= name == "red"
 
     def i2s_error(self, error: int = errno.ENOMEM) -> None:
         """From its next start on the I2S driver raises OSError(error): its DMA buffers find no memory; 0: it starts again."""

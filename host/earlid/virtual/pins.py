@@ -28,6 +28,7 @@ class Pins:
         self.outputs: dict[int, int] = {}
         self.levels: dict[int, int] = {}
         self.stuck: dict[int, int] = {}
+        self.crossed: dict[int, int] = {}  # pin: whose wire it has
         self.output_values: dict[int, int] = {}
         self.pressed = False
         self.bounce_until_us = 0
@@ -47,7 +48,7 @@ class Pins:
         """Apply a pin's level, as chip or fault sets it, to the circuit."""
         # A pin that is no output floats: for the pump that is the same as low
         level = self.stuck.get(pin, self.levels.get(pin, 0) if self.outputs.get(pin) else 0)
-        channel = self._pumps.get(pin)
+        channel = self._pumps.get(self.crossed.get(pin, pin))
         if channel is not None:
             self.circuit.drive(time_us, channel, level)
         elif pin in OBSERVED_PINS:
@@ -82,6 +83,7 @@ class Pins:
             self._adc_key = (changes, now_us)
             sentinel, guarded, arm, mute = circuit.adc_mv(now_us)
             readings = [0, 0, sentinel, guarded, arm, 0, 0, mute]
+            readings = [readings[self.crossed.get(pin, pin) - 32] for pin in range(32, 40)]
             for pin, level in self.stuck.items():
                 if 32 <= pin <= 39:
                     readings[pin - 32] = level * PIN_HIGH_MV

@@ -16,6 +16,7 @@ from protocol import ANSWER_HEADER, HELLO_BYTES, OP_HELLO, OP_PHASE, OP_SOFT_RES
 
 def _install():
     import chip_esp32
+    import chip_gc
     import chip_machine
     import chip_os
     import chip_select
@@ -28,11 +29,12 @@ def _install():
     chip_machine._id = hello[10:16]
     chip_machine._adc = Adc(hello[3], hello[4] - 1)
     chip_os._seed = hello
+    chip_gc._times = int.from_bytes(hello[28:32], "little")
     chip_machine._work_us = [int.from_bytes(hello[at : at + 4], "little") for at in (16, 20, 24)]
     chip_machine._inference = hello[32:].decode().split()
     bridge.seed_noise(seed | 1)
     random.seed(seed & 0x3FFFFFFF)
-    for module in (chip_machine, chip_time, chip_esp32, chip_os, chip_select):
+    for module in (chip_machine, chip_time, chip_esp32, chip_gc, chip_os, chip_select):
         name = module.__name__[5:]
         sys.modules[name] = sys.modules["u" + name] = module
     return hello[0], chip_esp32
@@ -84,7 +86,8 @@ def start(names):
     raw, esp32 = _install()
     _mount(esp32)
     sys.path[:] = ("", ".frozen", "/lib")
-    for name in ("adc", "bridge", "protocol", "chip_machine", "chip_time", "chip_esp32", "chip_os", "chip_select", "start"):
+    chips = ("chip_machine", "chip_time", "chip_esp32", "chip_gc", "chip_os", "chip_select")
+    for name in ("adc", "bridge", "protocol", *chips, "start"):
         sys.modules.pop(name, None)
     gc.collect()
     bridge.call(OP_PHASE, PHASE_CODE)
