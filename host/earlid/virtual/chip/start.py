@@ -87,7 +87,7 @@ def start(names):
     _mount(esp32)
     sys.path[:] = ("", ".frozen", "/lib")
     chips = ("chip_machine", "chip_time", "chip_esp32", "chip_gc", "chip_os", "chip_select")
-    for name in ("adc", "bridge", "protocol", *chips, "start"):
+    for name in ("adc", "bridge", "protocol", "start") + chips:  # noqa: RUF005 (MicroPython has no star in a tuple)
         sys.modules.pop(name, None)
     gc.collect()
     bridge.call(OP_PHASE, PHASE_CODE)
