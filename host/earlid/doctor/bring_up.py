@@ -233,8 +233,8 @@ class BringUp:
     def _look_at_amber2(self) -> None:
         amber = self._operator.sees(
             "amber2",
-            "Did the lid's amber light come on, and go out again? (The second one; of a one-channel board the only one. An electret\n"
-            "board has none: answer y if its relay clicked twice.)",
+            "Did the lid's amber light come on, and go out again? (The second one; of a one-channel board the only one.\n"
+            "An electret board has none: answer y if its relay clicked twice.)",
         )
         if amber is None:
             self._skip("amber2", AMBER2, "nobody looked")
