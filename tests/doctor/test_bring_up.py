@@ -284,7 +284,7 @@ def test_bring_up_at_a_terminal_in_real_time(interrupted: bool) -> None:
             ("Is the first amber light", None, "y\n"),
             ("the INMP441 module", None, "n\n"),
             ("Press the talk button once", press, ""),
-            ("Did the second amber light", None, "\x03" if interrupted else "y\n"),
+            ("Did the lid's amber light", None, "\x03" if interrupted else "y\n"),
             ("with two hands", lambda: board.talk(True), ""),
             ("MUTE now", throw_and_let_go, ""),
             ("go out at once", None, "y\n"),

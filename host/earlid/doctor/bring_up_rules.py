@@ -199,39 +199,43 @@ def self_test(bits: int, records: Iterable[Record], microphone: bool, clicked: b
             yield Diagnosis(key, "", f"Self-test: {seen}.", means[0].upper() + means[1:] + ".", do)
 
 
-def opening(fault: str, closed_by: str, sag_mv: int, clicked: bool | None) -> Iterator[Diagnosis]:
-    """What the first opening tells of K2.
+def opening(fault: str, closed_by: str, sag_mv: int, clicked: bool | None, n: int = 2) -> Iterator[Diagnosis]:
+    """What the first opening tells of the lid's relay.
 
     Args:
         fault: reason of a `fault` record that it made, or empty.
         closed_by: reason of its `close`.
         sag_mv: how far the coils' supply fell.
-        clicked: whether K2 was heard; None where nobody listened.
+        clicked: whether the relay was heard; None where nobody listened.
+        n: the lid's channel.
     """
     if sag_mv > SAG_MV or (closed_by == "mute" and not fault):
-        yield find("flyback-reversed", 2)
+        yield find("flyback-reversed", n)
     elif fault == "no-close":
-        yield find({None: "relay-silent", False: "coil-silent", True: "contact-silent"}[clicked], 2)
+        yield find({None: "relay-silent", False: "coil-silent", True: "contact-silent"}[clicked], n)
     elif fault == "sagging":
-        yield find("rail-low", 2)
+        yield find("rail-low", n)
 
 
-def timing(arm_least_ms: int, drop_least_ms: int, drop_most_ms: int) -> Iterator[Diagnosis]:
-    """Whether K2 comes and goes as healthy boards do, from the bounds of its times."""
+def timing(arm_least_ms: int, drop_least_ms: int, drop_most_ms: int, n: int = 2) -> Iterator[Diagnosis]:
+    """Whether the lid's relay comes and goes as healthy boards do, from the bounds of its times; `n`: its channel."""
     if arm_least_ms > circuit.ARM_MAX_MS or drop_most_ms < circuit.DROP_EARLY_MS or drop_least_ms > circuit.DROP_LATE_MS:
-        yield find("timing-moved", 2)
+        yield find("timing-moved", n)
 
 
 def journal_faults(records: Iterable[Record], known: Iterable[str]) -> Iterator[Diagnosis]:
     """Faults in the journal that nothing else has told; `known`: keys of what was found."""
+    lids = [
+        f"{key}-{n}" for key in ("relay-silent", "coil-silent", "contact-silent", "flyback-reversed", "rail-low") for n in (1, 2)
+    ]
     explained = {
         "welded": ("rail-live-1", "rail-live-2", "channels-crossed"),
         "mute-poles": ("senses-swapped", "switch-turned", "coil-not-cut", "arm-silent", "mute-silent", "red-held", "red-stays",
                        "flyback-reversed-2"),
         "coil-sags": ("flyback-reversed-1",),
         "pump-stuck": ("pump-stuck-high", "pump-slow", "rail-live-1", "rail-live-2"),
-        "no-close": ("relay-silent-2", "coil-silent-2", "contact-silent-2", "flyback-reversed-2"),
-        "sagging": ("rail-low-2", "flyback-reversed-2"),
+        "no-close": lids,
+        "sagging": lids,
         "drop-time": ("timing-moved-1", "drop-time", "relay-silent-1", "coil-silent-1", "contact-silent-1"),
     }  # fmt: skip
     known = set(known)

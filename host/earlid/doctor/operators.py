@@ -89,11 +89,11 @@ class Person:
         self._answer()
 
     def press_talk(self) -> None:
-        self._tell("Press the talk button once, briefly. Watch the second amber light and listen for the relay.")
+        self._tell("Press the talk button once, briefly. Watch the lid's amber light and listen for its relay.")
 
     def hold_talk(self) -> None:
         self._tell(
-            "Now with two hands: press the talk button and keep it down. While the second amber light is on,\n"
+            "Now with two hands: press the talk button and keep it down. While the lid's amber light is on,\n"
             "throw the mute switch to MUTE. Then let go of the button. Watch all three lights."
         )
 
