@@ -5,7 +5,7 @@ import gc
 
 from micropython import const
 
-from lid import config, record
+from lid import circuit, config, record
 from lid.segments import FlashError
 
 VERSION = "0.2.0"
@@ -54,7 +54,7 @@ class Status:
         parts = self._recorder
         journal, hearing = parts.journal, parts.hearing
         no_word = hearing.no_word or parts.board.microphone_fault or ("", 0)
-        return {
+        hi = {
             "board": journal.board, "fw": VERSION, "proto": 2, "boot": journal.boot, "ms": parts.clock.ms(),
             "state": parts.policy.state, "mute": parts.mute.muted, "why": parts.policy.reason,
             "seq": journal.seq, "link": binascii.hexlify(journal.link).decode(), "oldest": journal.oldest, "acked": journal.acked,
@@ -64,6 +64,9 @@ class Status:
             "dropped": parts.link.dropped, "overruns": hearing.overruns, "maintenance": False, "presence": parts.talk.presence(),
             "no_word": no_word[0], "missing": no_word[1], "free": gc.mem_free(),
         }  # fmt: skip
+        if circuit.ONE_CHANNEL:
+            hi["channels"] = 1
+        return hi
 
     def telemetry(self):
         parts = self._recorder

@@ -140,6 +140,7 @@ class Hello(BriefHello):
     ]
     missing: NotRequired[Annotated[int, Field("of `no_word`: memory that found no place; 0: not known", "bytes", since=2)]]
     free: NotRequired[Annotated[int, Field("free memory, as MicroPython counts it", "bytes", since=2)]]
+    channels: NotRequired[Annotated[int, Field("1: both rails are the same, of a microphone that is behind the lid", since=2)]]
     ask: NotRequired[Annotated[Ask, Field("the request that waits for consent: table below; absent when none does", since=2)]]
 
 

@@ -47,6 +47,7 @@ def test_recording_of_any_format_is_heard(tmp_path):
         (("--wav", "missing.wav"), 2, "missing.wav"),
         (("--model", "hey_jarvis"), 2, "--wav FILE or --mic"),
         (("--model", "nonsense", "--mic"), 2, "nonsense"),
+        (("--recipe", "1ch"), 2, "hears nothing while its lid is closed"),
     ],
 )
 def test_impossible_options_are_named(words, code, say):

@@ -146,6 +146,14 @@ def test_problem_is_diagnosed_with_what_to_do(key: str, observation: Observation
         assert text.endswith((".", "`")), text
 
 
+def test_closed_lid_of_one_channel_is_no_problem() -> None:
+    """Its only rail is dead, nothing was energised by the self-test, and its microphone is silent."""
+    closed = {"channels": 1, "word": "", "guarded_mv": 110, "sentinel_mv": 110}
+    bits = sum(1 << n for n, (key, *_) in enumerate(board_rules.SELF_TEST) if key not in board_rules.NOT_WHILE_MUTED)
+    found = diagnose(board(hello=closed, self_test=bits, telemetry=(live(peak=0),) * 12))
+    assert [diagnosis.key for diagnosis in found if diagnosis.level == PROBLEM] == []
+
+
 @pytest.mark.parametrize(("key", "observation"), NOTICES, ids=[key for key, _ in NOTICES])
 def test_notice_is_no_problem(key: str, observation: Observation) -> None:
     assert {diagnosis.key: diagnosis.level for diagnosis in diagnose(observation)}[key] == NOTICE

@@ -21,6 +21,7 @@ def test_recipe_starts_opens_closes_and_mutes(recipe: str, corner: tuple[int, in
     with Bench(word=True, recipe=recipe, adc=Adc(*corner)) as lid:
         board = lid.board
         assert lid.hello()["state"] == "closed"
+        assert (lid.hello().get("channels") == 1) == (recipe == firmware.ONE_CHANNEL)
         assert not lid.guarded_live()
         heard_ms = board.play(load(SPEECH / "word-slt.flac"))
         board.run_until(lambda: lid.guarded_live() or board.now_ms > heard_ms + 300)

@@ -8,15 +8,17 @@ import threading
 from pathlib import Path
 
 import pytest
+from earlid import firmware
 from earlid.board.link import Link, Record
 from earlid.cli import main
-from earlid.flash import image, provision
+from earlid.flash import deploy, firmware_build, image, provision
 from earlid.virtual.board import VirtualBoard
 from lid import record
 
 from tests.firmware.kit import sealing_key
 from tests.flash import harness
-from tests.flash.test_transcripts import running
+from tests.flash.test_deploy import raw_inventory
+from tests.flash.test_transcripts import holding_talk_on_request, running
 from tests.terminal import Terminal
 
 
@@ -39,7 +41,7 @@ def journal(port: str) -> tuple[str, list[Record]]:
 def test_verdict_says_how_many_bytes_the_word_lacks() -> None:
     hello = {"board": "0123456789abcdef", "fw": "0.2.0", "state": "closed", "word": "", "no_word": "no-memory", "missing": 2104}
     run = provision.Provisioner("P", provision.FlashOptions(lambda report: image.load(None)), lambda *_: None, threading.Event())
-    run._release_note = ""
+    run._release_note = run._recipe = ""
     result = run._startup_result(provision.StartupMessages(hello, True, "passed"), b"", 0)
     assert result.code == 1
     assert "does not listen for its word (2,104 bytes found no place)" in result.say
@@ -71,6 +73,31 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
         with Link(board.serial_port) as asking:
             assert asking.request("config-get")["config"]["open_ms"] == 4000
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
+
+
+@pytest.mark.usefixtures("patient")
+def test_update_keeps_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["flash", "--word", "none", "--json", "-p"]
+    usb = firmware_build.build(firmware.root(), "x64", "usb").directory
+    assert usb != firmware_build.build(firmware.root(), "x64").directory
+    with harness.bare_board(recipe="usb") as board:
+        board.noise(-60)
+        assert main([*words, board.serial_port, "--recipe", "usb"]) == 0
+        with holding_talk_on_request(board):
+            assert main([*words, board.serial_port]) == 0
+        for line in capsys.readouterr().out.splitlines():
+            verdict = json.loads(line)
+            assert verdict["self_test"] == "passed"
+            assert "on the usb circuit, has no word" in verdict["say"]
+        assert board.read_files()["active"].split()[0].decode() == usb
+
+
+@pytest.mark.parametrize(
+    ("files", "recipe"),
+    [([], "digital"), (["/lid-1/lid/start.mpy"], "digital"), (["/lid-1/usb.recipe"], "usb"), (["/lid-2/usb.recipe"], "digital")],
+)
+def test_recipe_is_that_of_the_build_in_force(files: list[str], recipe: str) -> None:
+    assert deploy.parse_inventory(raw_inventory(active="/lid-1 -", files=files)).recipe == recipe
 
 
 @pytest.mark.usefixtures("patient")

@@ -29,12 +29,14 @@ PIPE_COLUMNS = 130  # the width where standard output is no terminal
 
 
 def run_session(
-    model: Model, *, speed: float, sound: Samples | None = None, microphone: bool = False, story: bool = True, stay: bool = False
-) -> bool:
+    model: Model, *, recipe: str = firmware.RECIPES[0], speed: float, sound: Samples | None = None, microphone: bool = False,
+    story: bool = True, stay: bool = False,
+) -> bool:  # fmt: skip
     """Run the demo; returns whether all came out as it must.
 
     Args:
         model: the network that the board runs.
+        recipe: of the board's copper, one of `firmware.RECIPES`.
         speed: of the board's time, in multiples of the wall clock's.
         sound: a recording to play instead of the scenes, int16 at 16 kHz.
         microphone: listen to this PC's microphone instead.
@@ -46,8 +48,8 @@ def run_session(
     key: bytes | None = None
     with _own_data_dir() as folder:
         location = Location(folder / "ledger.sqlite", "")
-        files = deploy.deployed_files(firmware_build.build(firmware.root(), "x64"), model.blob)
-        board = VirtualBoard(firmware=None, files=files, entropy=secrets.randbits(64))
+        files = deploy.deployed_files(firmware_build.build(firmware.root(), "x64", recipe), model.blob)
+        board = VirtualBoard(firmware=None, files=files, recipe=recipe, entropy=secrets.randbits(64))
         board.noise(QUIET_ROOM_DBFS)
         word = escape(model.manifest.wake_word)
         out.print(

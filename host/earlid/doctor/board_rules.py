@@ -97,7 +97,7 @@ def self_test(observation: Observation) -> Iterator[Diagnosis]:
     for board in observation.boards:
         if board.self_test is None:
             continue
-        muted = board.hello.get("mute") is True
+        muted = board.hello.get("mute") is True or board.hello.get("channels") == 1
         for bit, (key, what, means, do) in enumerate(SELF_TEST):
             if not board.self_test >> bit & 1 and not (muted and key in NOT_WHILE_MUTED):
                 yield Diagnosis(key, board.port, f"Self-test: {what}.", _sentence(means), do)
@@ -149,7 +149,7 @@ def rails(observation: Observation) -> Iterator[Diagnosis]:
                 "Take the guarded microphone off: if the voltage goes, it has a second supply; if not, replace "
                 "the relay.",
             )  # fmt: skip
-        if lid == "closed" and sentinel_mv < circuit.RAIL_GOOD_MV:
+        if lid == "closed" and sentinel_mv < circuit.RAIL_GOOD_MV and board.hello.get("channels") != 1:
             yield Diagnosis(
                 "sentinel-low", board.port, f"The sentinel's rail has {sentinel_mv} mV, {circuit.RAIL_NOMINAL_MV} are due.",
                 "Its relay is not closed, or the supply is weak: the board cannot hear its word.",
@@ -160,7 +160,8 @@ def rails(observation: Observation) -> Iterator[Diagnosis]:
 def microphone(observation: Observation) -> Iterator[Diagnosis]:
     """The sentinel microphone hears nothing, clips, or sits on a constant."""
     for board in observation.boards:
-        if board.hello.get("state") not in ("closed", "open") or not board.telemetry:
+        hearing = ("open",) if board.hello.get("channels") == 1 else ("closed", "open")
+        if board.hello.get("state") not in hearing or not board.telemetry:
             continue
         boot = board.hello.get("boot")
         told = [(row["reason"], row["boot"] == boot) for row in board.records if row["event"] == "fault"]

@@ -13,7 +13,7 @@ from earlid.doctor.model import Diagnosis, Observation
 
 HELLO = (
     "fw", "proto", "boot", "ms", "state", "mute", "why", "seq", "oldest", "acked", "model", "config", "guarded_mv",
-    "sentinel_mv", "dropped", "overruns", "maintenance", "presence", "no_word", "missing", "free",
+    "sentinel_mv", "dropped", "overruns", "maintenance", "presence", "no_word", "missing", "free", "channels",
 )  # fmt: skip
 RECORD = (
     "seq", "boot", "ms", "event", "reason", "score", "flags", "energy_log2_q8", "guarded_mv", "sentinel_mv", "a", "b",

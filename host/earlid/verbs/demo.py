@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from earlid import firmware
 from earlid.arguments import Subparsers
 from earlid.errors import FAILED, USAGE, UserError
 
@@ -22,6 +23,7 @@ def add(subparsers: Subparsers) -> None:
         "real serial port. Tells a story in half a minute; or listens to a recording, or to this PC's microphone.",
     )
     parser.add_argument("--model", default=MODEL, metavar="M", help="the word: a name of `earlid model list`, or a file")
+    parser.add_argument("--recipe", choices=firmware.RECIPES, default=firmware.RECIPES[0], help="what the board's circuit guards")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--wav", metavar="FILE", help="play this recording to the board (WAV or FLAC of any kind)")
     source.add_argument("--mic", action="store_true", help="let the board hear this PC's microphone, until Ctrl-C")
@@ -39,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--speed must be from 0.1 to 100.", USAGE)
     if args.model != MODEL and not (args.wav or args.mic or args.no_story):
         raise UserError("the story is told with the word Alexa; for another model give --wav FILE or --mic.", USAGE)
+    if args.recipe == firmware.ONE_CHANNEL and not args.no_story:
+        raise UserError("a one-channel board hears nothing while its lid is closed: give --no-story.", USAGE)
     if args.no_story and (args.wav or args.mic):
         raise UserError("--no-story leaves nothing to do for --wav and --mic.", USAGE)
     from earlid.gate import audio, models, runner
@@ -54,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         pc_microphone.load_sounddevice()
     as_expected = run_session(
         model,
+        recipe=args.recipe,
         speed=1.0 if args.mic else args.speed,
         sound=sound,
         microphone=args.mic,
