@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import serial
@@ -49,7 +50,7 @@ def open_link(port: PortInSimulatedTime) -> Link:
 class Onlooker:
     """An operator with a virtual board before him.
 
-    blind: a jig, which sees nothing. idle: acts that are not done. sees_microphone: what is said of it, whatever is there.
+    blind: a jig, which sees nothing. idle: acts that are not done. says: answers to questions, whatever is there.
     interrupted_at, resets_at: the question, or `open`, at which Ctrl-C or the reset button is pressed.
     """
 
@@ -63,12 +64,12 @@ class Onlooker:
         blind: bool = False,
         consent: bool = True,
         idle: tuple[str, ...] = (),
-        sees_microphone: bool | None = None,
+        says: Mapping[str, bool] | None = None,
         interrupted_at: str = "",
         resets_at: str = "",
     ) -> None:
         self.board, self.blind, self.consent, self.idle = board, blind, consent, idle
-        self.sees_microphone, self.interrupted_at, self.resets_at = sees_microphone, interrupted_at, resets_at
+        self.says, self.interrupted_at, self.resets_at = says or {}, interrupted_at, resets_at
         self.pressed = 0
 
     def consents(self) -> bool:
@@ -78,7 +79,7 @@ class Onlooker:
         self._happens(key)
         if self.blind:
             return None
-        return bool(getattr(self, f"_{key}")())
+        return self.says[key] if key in self.says else bool(getattr(self, f"_{key}")())
 
     def throw(self, latched: bool) -> None:
         self.board.mute(latched)
@@ -125,7 +126,7 @@ class Onlooker:
         return bool(self.board.leds["amber_sentinel"]) and not self.board.leds["red"]
 
     def _microphone(self) -> bool:
-        return self.board.microphone != "dead" if self.sees_microphone is None else self.sees_microphone
+        return self.board.microphone != "dead"
 
     def _heard(self, relay: str) -> bool:
         return any(value and at > self.board.now_ms - 4000 for at, value in self.board.events(relay))

@@ -12,8 +12,11 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from earlid.board.link import Link
 from earlid.cli import main
 from earlid.doctor import bring_up_rules as rules
 from earlid.doctor.board_watch import BoardWatch
@@ -22,9 +25,10 @@ from earlid.doctor.bring_up_rules import Senses
 from earlid.doctor.check_sheet import FIGURES, CheckSheet
 from earlid.doctor.model import Diagnosis
 from earlid.doctor.operators import Person
+from earlid.errors import UserError
 from earlid.virtual.board import VirtualBoard
 from lid import circuit
-from lid.wire_schema import SelfTestBit
+from lid.wire_schema import SelfTestBit, Telemetry
 
 from tests.doctor.at_the_board import Onlooker, PortInSimulatedTime, open_link
 from tests.firmware.kit import FIRST_HOP_MS, Bench
@@ -65,6 +69,11 @@ FAULTS: list[tuple[str, Fault, set[str]]] = [
     ("open-arm-sense", lambda board: board.stuck_pin(circuit.ARM_SENSE_PIN, 0), {"arm-silent"}),
     ("open-mute-sense", lambda board: board.stuck_pin(circuit.MUTE_SENSE_PIN, 0), {"mute-silent"}),
     ("dead-lights", kill_every_light, {"red-dead", "amber-dead-1", "amber-dead-2", "status-dead", "buzzer-dead"}),
+    (
+        "rail-sense-at-3v3",
+        lambda board: board.stuck_pin(circuit.SENTINEL_RAIL_PIN, 1),
+        {"rail-live-muted-1", "rail-live-1", "amber-dead-1"},
+    ),
     ("open-talk", lambda board: board.stuck_pin(circuit.TALK_BUTTON_PIN, 1), {"talk-silent"}),
     ("shorted-pump", lambda board: board.short_pump("guarded"), {"pump-stuck-high"}),
 ]  # fmt: skip
@@ -138,8 +147,7 @@ def test_board_without_its_microphone_passes_and_says_what_was_skipped() -> None
 
 
 def test_microphone_that_is_there_and_dead_is_named() -> None:
-    with_it = {"sees_microphone": True}
-    sheet, _, _ = bring_up(take_microphone_out, **with_it)
+    sheet, _, _ = bring_up(take_microphone_out, says={"microphone": True})
     assert [finding.key for finding in sheet.findings] == ["microphone-dead"]
 
 
@@ -151,6 +159,17 @@ def test_lid_opens_by_nothing_but_the_operators_press(options: dict[str, object]
     assert not bench.records("open")
     assert outcomes(sheet)["open"] == ("skipped" if "consent" in options else "failed")
     assert outcomes(sheet)["mute"] == "skipped"
+
+
+def test_light_that_does_not_go_out_at_once_is_the_switch_whatever_was_read() -> None:
+    sheet, _, _ = bring_up(says={"muted": False})
+    assert [finding.key for finding in sheet.findings] == ["mute-slow-2"]
+
+
+def test_firmware_that_tells_nothing_of_its_sense_lines_is_to_be_updated() -> None:
+    watch = BoardWatch(cast(Link, SimpleNamespace(restarts=0)))
+    with pytest.raises(UserError, match="`earlid flash`"):
+        watch._take(cast(Telemetry, {"ms": 1, "rail": 0}))
 
 
 def test_switch_that_is_not_thrown_in_time_is_skipped_after_two_tries() -> None:
@@ -212,9 +231,7 @@ def test_healthy_figures_have_no_finding() -> None:
 
 def test_every_finding_names_a_part_and_is_reached_by_a_test() -> None:
     reached = {key for _, _, keys in FAULTS for key in keys} | {key for key, _ in PURE}
-    reached |= {"microphone-dead", "restarted"}
-    # What no virtual board does, and what its test is: a supply round everything, a switch that is slow
-    reached |= {"rail-live-muted", "mute-slow"}
+    reached |= {"microphone-dead", "restarted", "mute-slow"}  # each has a test of its own
     assert {key.removesuffix("-1").removesuffix("-2") for key in reached} >= set(rules._TEXTS)
     for key in rules._TEXTS:
         finding = rules.find(key, 2)

@@ -53,7 +53,7 @@ _TEXTS = {
         "Unplug the board. Compare K{n}'s NO1, NC1 and COM1 with the drawing (the source goes to NO1); then look for a bridge."),
     "rail-live-muted": (
         "Rail {n} is live in MUTE",
-        "a supply reaches it round the contact and the switch",
+        "a supply reaches it round the contact and the switch, or its sense line if its amber light is dark",
         "Do not connect a microphone. Repeat steps 2 and 4 with the multimeter."),
     "channels-crossed": (
         "While the board feeds its own relay, the guarded rail is read as live and its own as dead",
