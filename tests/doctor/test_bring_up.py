@@ -10,12 +10,13 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, Literal, cast
 
 import pytest
+from earlid import firmware
 from earlid.board.link import Link
 from earlid.cli import main
 from earlid.doctor import bring_up_rules as rules
@@ -26,7 +27,9 @@ from earlid.doctor.check_sheet import FIGURES, CheckSheet
 from earlid.doctor.model import Diagnosis
 from earlid.doctor.operators import Person
 from earlid.errors import UserError
+from earlid.virtual.adc import CORNERS, Adc
 from earlid.virtual.board import VirtualBoard
+from earlid.virtual.fault_injection import ChannelName
 from lid import circuit
 from lid.wire_schema import SelfTestBit, Telemetry
 
@@ -79,9 +82,11 @@ FAULTS: list[tuple[str, Fault, set[str]]] = [
 ]  # fmt: skip
 
 
-def bring_up(fault: Fault | None = None, **options: object) -> tuple[CheckSheet, Onlooker, Bench]:
-    """The sheet of one bring-up, who stood at the board, and the board."""
-    with Bench(start=False) as bench:
+def bring_up(
+    fault: Fault | None = None, copper: Mapping[str, Any] | None = None, **options: object
+) -> tuple[CheckSheet, Onlooker, Bench]:
+    """The sheet of one bring-up, who stood at the board, and the board. copper: options of the virtual board."""
+    with Bench(start=False, **(copper or {})) as bench:
         if fault:
             fault(bench.board)
         bench.board.start()
@@ -144,6 +149,31 @@ def test_board_without_its_microphone_passes_and_says_what_was_skipped() -> None
     assert ("selftest", "failed") in bench.events(), "the board's own word about it stays"
     (line,) = [line for line in sheet.lines() if "microphone's samples" in line]
     assert line == "  skipped  the microphone's samples move: no microphone in its socket"
+
+
+RECIPES = [
+    pytest.param(recipe, fault, corner, marks=[pytest.mark.soak] if fault or corner != CORNERS[0] else [])
+    for recipe in firmware.RECIPES[1:]
+    for fault in ("", "sentinel", "guarded")
+    for corner in (CORNERS[0], CORNERS[-1])
+]
+
+
+@pytest.mark.parametrize(("recipe", "fault", "corner"), RECIPES)
+def test_bring_up_knows_every_recipe(recipe: str, fault: ChannelName | Literal[""], corner: tuple[int, int]) -> None:
+    def solder(board: VirtualBoard) -> None:
+        take_microphone_out(board)
+        if fault:
+            board.reverse_flyback(fault)
+
+    sheet, _, _ = bring_up(solder, {"recipe": recipe, "adc": Adc(*corner)})
+    print("\n".join(sheet.lines()))
+    lid = 1 if recipe == firmware.ONE_CHANNEL else 2
+    named = {"": [], "sentinel": ["flyback-reversed-1"], "guarded": [f"flyback-reversed-{lid}"]}[fault]
+    assert [finding.key for finding in sheet.findings] == named
+    if not fault:
+        assert sheet.result == "passed"
+        assert outcomes(sheet)["open"] == outcomes(sheet)["mute"] == "passed"
 
 
 def test_microphone_that_is_there_and_dead_is_named() -> None:

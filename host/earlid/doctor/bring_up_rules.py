@@ -116,7 +116,7 @@ NO_COPPER = ("overrun", "model-damaged", "no-memory")  # faults that no solderin
 _OF_CHANNEL = {1: "R113", 2: "R213, F201"}
 # Self-test: what a bit that is missing is called here, and what follows from it and is therefore not told beside it.
 _RAILS_LIVE = SelfTestBit.STUCK_HIGH_SAFE | SelfTestBit.SLOW_SAFE | SelfTestBit.CLAMPED
-_OF_RELAY = (
+OF_RELAY = (
     SelfTestBit.SENTINEL_RISES | SelfTestBit.SENTINEL_DROPS | SelfTestBit.DROP_UNCHANGED | SelfTestBit.MICROPHONE_LIVES
     | SelfTestBit.COIL_HOLDS
 )  # fmt: skip
@@ -174,20 +174,20 @@ def self_test(bits: int, records: Iterable[Record], microphone: bool, clicked: b
     for bit, n in ((SelfTestBit.SENTINEL_DEAD, 1), (SelfTestBit.GUARDED_DEAD, 2)):
         if bit in missing:
             yield find("rail-live", n)
-            missing &= ~(bit | _RAILS_LIVE | _OF_RELAY)
+            missing &= ~(bit | _RAILS_LIVE | OF_RELAY)
     if missing & (SelfTestBit.STUCK_HIGH_SAFE | SelfTestBit.SLOW_SAFE):
-        missing &= ~_OF_RELAY  # the board went no further
+        missing &= ~OF_RELAY  # the board went no further
     if SelfTestBit.STUCK_HIGH_SAFE in missing:
         missing &= ~SelfTestBit.SLOW_SAFE
     if SelfTestBit.COIL_HOLDS in missing:
         yield find("flyback-reversed", 1)
-        missing &= ~_OF_RELAY
+        missing &= ~OF_RELAY
     elif SelfTestBit.SENTINEL_RISES in missing:
         if any(record.guarded_mv > circuit.RAIL_LIVE_MV >= record.sentinel_mv for record in live):
             yield find("channels-crossed")
         else:
             yield find({None: "relay-silent", False: "coil-silent", True: "contact-silent"}[clicked], 1)
-        missing &= ~_OF_RELAY
+        missing &= ~OF_RELAY
     if SelfTestBit.MICROPHONE_LIVES in missing:
         yield find("microphone-dead")
         missing &= ~SelfTestBit.MICROPHONE_LIVES
