@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+from lid import lights
 
 from hardware import stimuli
 from hardware.corners import LIMITS, Corner, extremes
@@ -184,6 +185,10 @@ PATTERNS: dict[str, tuple[str, Callable[[float], list[tuple[float, float]]]]] = 
     "tx20": ("TX, a 96-byte line every 20 ms", lambda end_s: stimuli.lines(96, 0.02, end_s)),
     "tx10": ("TX, a 40-byte line every 10 ms", lambda end_s: stimuli.lines(40, 0.01, end_s)),
     "status": ("STATUS, the light of a fault", stimuli.TOGGLING["STATUS"]),
+    "ask": (
+        "STATUS, asking for consent, dimmed",
+        lambda end_s: list(stimuli.by_hops(lambda hop: lights.status_led("ask", hop, True), end_s)),
+    ),
     "buzz": ("BUZZ, asking for consent", stimuli.TOGGLING["BUZZ"]),
 }
 

@@ -185,7 +185,7 @@ def as_markdown(tables: dict[str, str]) -> str:
         "",
         *[f"* `{name}`: {what}" for name, what in TESTS.items()],
         "",
-        "A pin voltage under 0.15 V counts as zero: an ESP32 cannot tell it from nothing. "
+        "A pin reads as the ESP32 that reads least has it without attenuation (`host/earlid/virtual/adc.py`). "
         "`muted` and `msense` do not count as tests at boot or closing.",
         "",
         "## Live in MUTE",

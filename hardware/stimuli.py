@@ -160,7 +160,8 @@ def lines(size: int, every_s: float, end_s: float) -> Points:
     return changes
 
 
-def _by_hops(lit: Callable[[int], bool], end_s: float) -> Iterator[tuple[float, float]]:
+def by_hops(lit: Callable[[int], bool], end_s: float) -> Iterator[tuple[float, float]]:
+    """Levels of a light or buzzer that `lit` switches hop by hop, from 1 ms on."""
     yield 0.0, 0.0
     for hop in range(int(end_s / TOGGLE_S)):
         yield 1e-3 + hop * TOGGLE_S, float(lit(hop))
@@ -173,8 +174,8 @@ TOGGLING: dict[str, Callable[[float], Points]] = {
     "WS": lambda end_s: [(0.0, 0.0), (1e-3, 0.5)],
     "SD": lambda end_s: [(0.0, 0.0)] + [(t, v * 24 / 64) for t, v in square(50.0, 1e-3, end_s)],
     "TX": lambda end_s: lines(300, 0.0, end_s),
-    "STATUS": lambda end_s: list(_by_hops(lambda hop: lights.status_led("fault", hop, True), end_s)),
-    "BUZZ": lambda end_s: list(_by_hops(lambda hop: lights.buzzer("ask", hop), end_s)),
+    "STATUS": lambda end_s: list(by_hops(lambda hop: lights.status_led("fault", hop, True), end_s)),
+    "BUZZ": lambda end_s: list(by_hops(lambda hop: lights.buzzer("ask", hop), end_s)),
 }
 
 

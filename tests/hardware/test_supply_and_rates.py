@@ -33,7 +33,7 @@ def test_text_bit_by_bit_does_not_fill_the_rate_tank(slow: Corner) -> None:
     assert events.text_bit_by_bit(slow) < events.VETO
 
 
-@pytest.mark.parametrize("key", ["sck", "sd", "tx300", "status", "buzz"])
+@pytest.mark.parametrize("key", ["sck", "sd", "tx300", "status", "ask", "buzz"])
 def test_a_toggling_line_on_a_pump_pin_does_not_fill_the_rate_tank(slow: Corner, key: str) -> None:
     assert events.pattern_peak(slow, key) < events.VETO
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from earlid.virtual.circuit import Circuit, Constants
+from earlid.virtual.circuit import REFERENCE, Circuit, Constants
+from earlid.virtual.figures import GUARDED_FED_MV, Figures, load_figures
 
 from hardware import headline, reports
 from hardware.headline import Sample
@@ -17,10 +20,12 @@ def nominal() -> Sample:
     return headline.from_csv((reports.MADE / "corners.csv").read_text())[0]
 
 
-def run(edges_ms: list[int], until_ms: int, throw_ms: int = 0) -> tuple[Circuit, dict[tuple[str, object], float]]:
+def run(
+    edges_ms: list[int], until_ms: int, throw_ms: int = 0, figures: Figures = REFERENCE
+) -> tuple[Circuit, dict[tuple[str, object], float]]:
     """Edges on both pins at these times; the first time (ms) of every change, by (what, value)."""
     seen: dict[tuple[str, object], float] = {}
-    circuit = Circuit(Constants(), lambda at, what, value: seen.setdefault((what, value), at / MS))
+    circuit = Circuit(Constants(), lambda at, what, value: seen.setdefault((what, value), at / MS), figures)
     circuit.power(0, True)
     seen.clear()
     level = 0
@@ -79,3 +84,11 @@ def test_kilohertz_hold_nothing_unless_the_drives_capacitor_is_open() -> None:
 def test_mute_takes_as_long_as_simulated(nominal: Sample) -> None:
     _, seen = run([*range(0, 400, 10)], 500, throw_ms=400)
     assert seen["guarded_rail", False] - 400 == pytest.approx(nominal.mute2_ms, rel=0.1)
+
+
+@pytest.mark.parametrize("recipe", sorted(GUARDED_FED_MV))
+def test_guarded_rails_of_the_other_recipes_stand_where_the_simulation_has_them(recipe: str) -> None:
+    row = re.search(rf"^\| {recipe} \| nominal \| ([\d.]+) \|", (reports.MADE / "events.md").read_text(), re.MULTILINE)
+    assert row
+    circuit, _ = run([*range(0, 500, 10)], 500, figures=load_figures(recipe))
+    assert circuit.guarded.rail.input_mv(500 * MS) == pytest.approx(1e3 * float(row[1]), rel=0.1)
