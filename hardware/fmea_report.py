@@ -172,8 +172,8 @@ def as_markdown(tables: dict[str, str]) -> str:
         "whose every spread makes it let go last ('slow'). First the firmware's self-tests are played, then MUTE is thrown with "
         "both lids open, the pumps toggling on, the clocks high. Volts are those between the microphone's own supply and ground "
         "pins (MIC1's, and J2's for the guarded one), whichever is higher, of either sign. Opens that cut off the same pins "
-        "count as one, and so do both joints of a two-legged part; the table's last column names the others. The DevKit's three ground "
-        "pins are one, joined inside it.",
+        "count as one, and so do both joints of a two-legged part; the table's last column names the others. The DevKit's three "
+        "ground pins are one, joined inside it.",
         "",
         "## The reference board",
         "",
