@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 from itertools import combinations, pairwise
 
-from hardware import erc, layout, opens, stimuli
+from hardware import erc, layout, opens, pcb, stimuli
 from hardware.parts import Netlist, Part
 from hardware.spice import Fault
 
@@ -57,7 +57,7 @@ def switch_faults(board: Netlist) -> list[Fault]:
 
 def bridges(board: Netlist) -> dict[Fault, str]:
     """Bridges of neighbouring nets that no part's own short already makes -> where they lie."""
-    pairs = layout.neighbours(board, layout.place(board))
+    pairs = pcb.neighbours(board) | layout.neighbours(board, layout.place(board))
     own = {tuple(sorted(part.pins.values())) for part in board.parts if len(part.pins) == 2}
     return {Fault("bridge", a, b): where for (a, b), where in pairs.items() if (a, b) not in own}
 
@@ -103,6 +103,12 @@ def _nets(board: Netlist, fault: Fault) -> set[str]:
     if fault.kind.startswith("stuck"):
         return {net for pin, net in pins.items() if pin[0].lower() in fault.b}
     return {pins[pin] for pin in (fault.b, fault.c) if pin} or set(pins.values())
+
+
+def moves_timing(board: Netlist, fault: Fault) -> bool:
+    """Whether a fault touches a pump, the comparator or a coil: only there do a board's spreads decide, as they decide when."""
+    nets = {net for part in board.parts if part.block.startswith(("pump", "veto")) for net in part.nets}
+    return bool(_nets(board, fault) & (nets - set(board.supplies)))
 
 
 def stops_samples(fault: Fault) -> bool:

@@ -285,14 +285,15 @@ def run(jobs: Sequence[Job], workers: int = 2) -> list[Outcome]:
 
 
 def jobs(name: str = "digital") -> list[Job]:
-    """Healthy boards, then every fault on the nominal board, then every fault on the board that lets go last.
+    """Healthy boards, then every fault on the nominal board, then those that touch its timing on the board that lets go last.
 
     Of the other boards only what differs from the reference board, 'digital'.
     """
     board = board_of(name)
     faults = fault_list.all_faults(board) if name == "digital" else fault_list.differ(board, build())
     healthy: list[Job] = [(None, corner, name) for corner in ("nominal", "slow", "quick")]
-    return healthy + [(fault, corner, name) for corner in ("nominal", "slow") for fault in faults]
+    slow = [fault for fault in faults if fault_list.moves_timing(board, fault)]
+    return [*healthy, *((fault, "nominal", name) for fault in faults), *((fault, "slow", name) for fault in slow)]
 
 
 HEAD = ["fault", "corner", "effect", "closed_v", "mute_v", "mute_ms", "drop_ms", "tests", "also"]

@@ -166,12 +166,14 @@ def as_markdown(tables: dict[str, str]) -> str:
     out = [
         "# Failure modes by injection",
         "",
-        "Simulated, never measured. Every solder joint and every wire open, every part shorted and drifted, every pair of "
-        "neighbouring nets bridged, both channels, on the nominal board and on the one whose every spread makes it let go last "
-        "('slow'). First the firmware's self-tests are played, then MUTE is thrown with both lids open, the pumps toggling on, "
-        "the clocks high. Volts are those between the microphone's own supply and ground pins (MIC1's, and J2's for the guarded "
-        "one), whichever is higher, of either sign. Opens that cut off the same pins count as one, and so do both joints of a "
-        "two-legged part; the table's last column names the others. The DevKit's three ground pins are one, joined inside it.",
+        "Simulated, never measured. Every solder joint, every wire of the perfboard and every piece of copper of the circuit "
+        "board open, every part shorted and drifted, every pair of neighbouring nets of either bridged, every toggling line on "
+        "every pump pin, both channels; on the nominal board, and what touches a pump, the comparator or a coil also on the one "
+        "whose every spread makes it let go last ('slow'). First the firmware's self-tests are played, then MUTE is thrown with "
+        "both lids open, the pumps toggling on, the clocks high. Volts are those between the microphone's own supply and ground "
+        "pins (MIC1's, and J2's for the guarded one), whichever is higher, of either sign. Opens that cut off the same pins "
+        "count as one, and so do both joints of a two-legged part; the table's last column names the others. The DevKit's three "
+        "ground pins are one, joined inside it.",
         "",
         "## The reference board",
         "",

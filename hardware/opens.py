@@ -35,7 +35,7 @@ def copper(board: Netlist) -> Graph:
     return found
 
 
-LAYOUTS: dict[str, Callable[[Netlist], Graph]] = {"wire": layout.edges}
+LAYOUTS: dict[str, Callable[[Netlist], Graph]] = {"wire": layout.edges, "copper:": copper}
 
 
 def _reached(edges: list[Edge], start: End) -> set[End]:

@@ -299,6 +299,7 @@ class Board:
             if stage == self.stages()[0]:
                 without = self.close_rings()
                 say(f"rings closed{', but not of ' + ', '.join(without) if without else ''}")
+                self.lead_clamps_home()
         return self.routed
 
     def _route_stage(self, stage: list[str], say: Callable[[str], None], only: set[tuple[str, str]] | None = None) -> None:
@@ -328,6 +329,18 @@ class Board:
             self.routed.vias += found.vias
             without += [] if found.tracks else [net]
         return without
+
+    def lead_clamps_home(self) -> None:
+        """A ground track for the clamps, from the DevKit past all of them to the microphone: two ways to the pours."""
+        ground = [pad for pad in self.pads if pad.net == nets.GND]
+        clamps = [pad for pad in ground if pad.ref in ("R111", "R112", "R211", "R212")]
+        ends = [pad for pad in ground if pad.ref == "MIC1"][:1]
+        ends.append(min((pad for pad in ground if pad.ref == "A1"), key=lambda pad: math.dist(pad.at, clamps[-1].at)))
+        found = self.run([nets.GND], {(pad.ref, pad.number) for pad in [*clamps, *ends]})
+        if len(groups(nets.GND, [*clamps, *ends], found)) > 1:
+            raise ValueError(f"{self.board.name}: no ground track past the clamps")
+        self.routed.tracks += found.tracks
+        self.routed.vias += found.vias
 
     def tie(self, islands: list[set[tuple[str, str]]], say: Callable[[str], None]) -> None:
         """Join pads of ground that no pour reaches to the nearest that the largest piece reaches.
