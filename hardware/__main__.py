@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`python -m hardware [group ...]`: make every file under hardware/made and the firmware's circuit.py, then print the targets.
 
-Groups: drawn headline fmea events enclosure firmware. Without one, all, in that order: half an hour of processor time, and it
+Groups: drawn pcb headline fmea events enclosure firmware. Without one, all, in that order: half an hour of processor time, and it
 says how far it is. A run of fmea that is cut off goes on where it was.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from hardware import bom, erc, events, fmea, fmea_report, guarded, headline, layout, reports
 from hardware.enclosure import case
 from hardware.netlist import build
+from hardware.pcb import fabrication, render
 from hardware.spice import SimulatorError
 
 MADE = reports.MADE
@@ -43,6 +44,16 @@ def make_drawn() -> None:
         )
     for name, content in reports.drawn().items():
         _write(MADE / name, content)
+
+
+def make_pcb() -> None:
+    """Place, route, pour, check and plot every circuit board; the zip that a factory is sent and a picture of each."""
+    for channels, recipe in reports.BOARDS:
+        board = build(channels, recipe)
+        packed = fabrication.build(board, lambda text, name=board.name: print(f"{name}: {text}", file=sys.stderr))  # type: ignore[misc]
+        _write(MADE / f"{board.name}-pcb.zip", packed)
+        _write(MADE / f"{board.name}-pcb.svg", render.of(board, MADE / f"{board.name}-pcb.zip"))
+    reports.record("pcb")
 
 
 def make_headline() -> None:
@@ -127,7 +138,7 @@ def make_firmware() -> None:
 
 
 GROUPS: dict[str, Callable[[], None]] = {
-    "drawn": make_drawn, "headline": make_headline, "fmea": make_fmea, "events": make_events,
+    "drawn": make_drawn, "pcb": make_pcb, "headline": make_headline, "fmea": make_fmea, "events": make_events,
     "enclosure": make_enclosure, "firmware": make_firmware,
 }  # fmt: skip
 

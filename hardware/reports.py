@@ -78,6 +78,7 @@ def drawn() -> dict[str, bytes]:
     """Name -> content of every file made without a simulator."""
     from hardware import schematic  # the only user of schemdraw
     from hardware.enclosure import case, labels
+    from hardware.pcb import drawing
 
     boards = [build(*b) for b in BOARDS]
     files = {"pins.md": pin_map(build()), "rules.md": rules_page(), "thresholds.md": thresholds.as_markdown(boards)}
@@ -91,6 +92,7 @@ def drawn() -> dict[str, bytes]:
         files[f"{board.name}-case.scad"] = case.text(board)
     prints = {f"{board.name}-perfboard.pdf": wiring.pdf(board) for board in boards}
     prints |= {f"{board.name}-schematic.pdf": schematic.pdf(board) for board in boards}
+    prints |= {f"{board.name}-pcb.pdf": drawing.pdf(board) for board in boards}
     prints["labels.pdf"] = labels.pdf(boards)
     return {name: text.encode() for name, text in files.items()} | prints
 
@@ -148,8 +150,21 @@ def enclosure_digest() -> str:
     return _digest(*(case.text(build(*b)) for b in BOARDS), case.SCAD.read_text())
 
 
+def pcb_digest() -> str:
+    """Of every circuit board before its tracks, its rules, and the code that routes, pours, plots and packs."""
+    from hardware.pcb import board_file, rules
+    from hardware.pcb.routing import Routed
+
+    boards = [build(*b) for b in BOARDS]
+    code = ("archive", "copper", "fabrication", "geometry", "make", "nets", "pcbnew_job", "render", "routing")
+    return _digest(
+        *(board_file.text(board, Routed()) + rules.custom(board) + rules.project(board.name) for board in boards),
+        *(_source(ROOT / "pcb" / f"{name}.py") for name in code),
+    )
+
+
 DIGESTS: dict[str, Callable[[], str]] = {
-    "headline": headline_digest, "events": events_digest, "enclosure": enclosure_digest,
+    "headline": headline_digest, "events": events_digest, "enclosure": enclosure_digest, "pcb": pcb_digest,
     **{f"fmea-{name}": partial(fmea_digest, name) for name in fmea.BOARDS},
 }  # fmt: skip
 
@@ -166,6 +181,7 @@ WATCHED = {  # by the digests; the other files are compared byte for byte
         "enclosure.png",
     ),
     *(f"fmea-{name}.csv" for name in fmea.BOARDS),
+    *(f"{build(*board).name}-pcb.{kind}" for board in BOARDS for kind in ("zip", "svg")),
 }
 
 

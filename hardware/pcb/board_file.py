@@ -8,6 +8,7 @@ import uuid
 
 from hardware.parts import Netlist
 from hardware.pcb import library, nets, placement, routing
+from hardware.pcb.library import Point
 from hardware.pcb.outline import CORNER_MM, LIGHTS
 from hardware.pcb.placement import Place
 from hardware.pcb.routing import Routed
@@ -17,6 +18,7 @@ VERSION = 20211014
 SPACE = uuid.UUID("6a1d0c5e-4a0e-5b7a-9c39-ea411d000014")
 ORIGIN = 50.8  # the board's upper left corner on KiCad's page
 REVISION = "A"
+DATE = "2026-11"  # of the revision
 POUR_CLEARANCE, POUR_WIDTH = 0.3, 0.25
 SPOKE_GAP, SPOKE = 0.3, 0.6
 EDGE_TO_POUR = 0.5
@@ -57,13 +59,27 @@ def _text(
     )
 
 
-def _label(place: Place) -> tuple[float, float, float, float]:
-    """Where a part's reference goes, in its own millimetres, its size, and the turn that makes it readable."""
-    box = place.footprint.courtyard
-    middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-    upright = place.turn % 180 == 0
+def _labels(place: Place) -> list[tuple[str, str, Point, float, float]]:
+    """(kind, text, place on the board from pad 1, size, turn) of a part's reference and value.
+
+    Along the longer side of a part; under a part that is too short for it, where a row leaves room.
+    """
+    box = place.courtyard
+    x, y = (box[0] + box[2]) / 2 - place.x, (box[1] + box[3]) / 2 - place.y
+    width, height = box[2] - box[0], box[3] - box[1]
+    texts = (("reference", place.ref), ("value", place.value.partition("N3-G")[0]))
     size = 0.9
-    return middle[0], middle[1], size, 0.0 if upright else 90.0
+    if place.ref == "SW1":  # a row of pads: beside it, as its pins have names
+        return [("reference", place.ref, (box[2] - place.x + 1.6, y), size, 0.0)]
+    if place.ref == "MIC1":
+        return [("reference", place.ref, (box[0] - place.x - 2.2, y), size, 0.0)]
+    if place.turn == placement.DOWN and height < 9:
+        room = 1.15 * width
+        return [(k, t, (x, box[3] - place.y + 0.7 + 1.2 * i), min(0.8, room / len(t)), 0.0) for i, (k, t) in enumerate(texts)]
+    if height > 1.1 * width:
+        off = min(0.7, width / 5)
+        return [(k, t, (x - off + 2 * off * i, y), min(size, 1.7 * off), 90.0) for i, (k, t) in enumerate(texts)]
+    return [(k, t, (x, y - 0.75 + 1.5 * i), size, 0.0) for i, (k, t) in enumerate(texts)]
 
 
 def footprint(place: Place, numbers_of: dict[str, int], ids: Ids) -> Node:
@@ -71,9 +87,8 @@ def footprint(place: Place, numbers_of: dict[str, int], ids: Ids) -> Node:
     node = parse(library.text(place.footprint.name))
     head: Node = ["footprint", quoted(place.footprint.name), ["layer", '"F.Cu"'], ["tstamp", ids.next()]]
     head.append(["at", *_at(place.x, place.y).split(), _n(place.turn)])
-    x, y, size, turn = _label(place)
     hole = place.footprint.name == placement.HOLE
-    offset = 0.75 if place.value and not hole else 0.0
+    labels = {kind: (label, at, size, turn) for kind, label, at, size, turn in _labels(place)}
     for item in node[2:]:
         if isinstance(item, str) or item[0] in ("version", "generator", "layer", "tedit", "model"):
             continue
@@ -82,11 +97,15 @@ def footprint(place: Place, numbers_of: dict[str, int], ids: Ids) -> Node:
             if kind == "user" and bare(item[2]) == "${REFERENCE}":
                 continue
             if kind != "user":
-                dx, dy = library.rotate((0, -offset if kind == "reference" else offset), -place.turn)
-                layer = "F.Fab" if hole else "F.SilkS"
-                label = quoted(place.ref if kind == "reference" else place.value)
-                font = f"(effects (font (size {_n(size)} {_n(size)}) (thickness 0.13)))"
-                item = parse(f'(fp_text {kind} {label} (at {_n(x + dx)} {_n(y + dy)} {_n(turn)}) (layer "{layer}") {font})')
+                whole = quoted(place.ref if kind == "reference" else place.value)
+                label, at, size, turn = labels.get(kind, ("", (0.0, 0.0), 0.9, 0.0))
+                dx, dy = library.rotate(at, -place.turn)
+                shown = bool(label) and not hole
+                layer, hide = ("F.SilkS", "") if shown else ("F.Fab", " hide")
+                if shown:
+                    whole = quoted(label)
+                font = f"(effects (font (size {_n(size)} {_n(size)}) (thickness {_n(0.14 * size)})))"
+                item = parse(f'(fp_text {kind} {whole} (at {_n(dx)} {_n(dy)} {_n(turn)}) (layer "{layer}"){hide} {font})')
         if item[0] == "pad":
             item = _pad(item, place, numbers_of)
         item = [part for part in item if isinstance(part, str) or part[0] != "tstamp"]
@@ -163,9 +182,14 @@ def _print(board: Netlist, places: list[Place], width: float, height: float, ids
             pin, net = place.pins[pad.number]
             name = pin if ref == "MIC1" else net
             if away > 0:
-                out.append(_text(name, x, box[3] + 0.4, ids, 0.8, 90, side="right"))
+                out.append(_text(name, x, box[3] + 0.4, ids, 0.7, 90, side="right"))
             else:
-                out.append(_text(name, x, box[1] - 0.4, ids, 0.8, 90, side="left"))
+                out.append(_text(name, x, box[1] - 0.4, ids, 0.7, 90, side="left"))
+    a1 = have["A1"].courtyard
+    middle = ((a1[0] + a1[2]) / 2, (a1[1] + a1[3]) / 2)
+    for layer in ("F.SilkS", "B.SilkS"):
+        out.append(_text(board.name, middle[0], middle[1] + 3.5, ids, 2.0, layer=layer))
+        out.append(_text(f"revision {REVISION}: simulated, not yet built", middle[0], middle[1] + 6.5, ids, 1.2, layer=layer))
     for ref, label in LIGHTS.items():
         if ref in have:
             box = have[ref].courtyard
@@ -183,7 +207,8 @@ def text(board: Netlist, routed: Routed) -> str:
         f"(kicad_pcb (version {VERSION}) (generator earlid)",
         "(general (thickness 1.6))",
         '(paper "A4")',
-        f'(title_block (title "{board.name}") (rev "{REVISION}") (company "Earlid") (comment 1 "simulated, not yet built"))',
+        f'(title_block (title "{board.name}") (date "{DATE}") (rev "{REVISION}") (company "Earlid")',
+        '(comment 1 "simulated, not yet built"))',
         LAYERS,
         f"(setup (pad_to_mask_clearance 0.05) (aux_axis_origin {_at(0, plan.height)}) (grid_origin {_at(0, 0)}))",
         '(net 0 "")',
@@ -192,12 +217,12 @@ def text(board: Netlist, routed: Routed) -> str:
         *_edge(plan.width, plan.height, ids),
         *_print(board, places, plan.width, plan.height, ids),
     ]
-    for track in routed.tracks:
+    for track in sorted(routed.tracks, key=lambda t: (t.net, t.layer, t.start, t.end)):
         out.append(
             f"(segment (start {_at(*track.start)}) (end {_at(*track.end)}) (width {_n(track.width)}) "
             f'(layer "{track.layer}") (net {numbers_of[track.net]}) (tstamp {ids.next()}))'
         )
-    for via in routed.vias:
+    for via in sorted(routed.vias, key=lambda v: (v.net, v.at)):
         out.append(
             f"(via (at {_at(*via.at)}) (size {routing.VIA}) (drill {routing.VIA_DRILL}) "
             f'(layers "F.Cu" "B.Cu") (net {numbers_of[via.net]}) (tstamp {ids.next()}))'

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from hardware.parts import Netlist
-from hardware.pcb import copper
+from hardware.pcb import copper, nets
 from hardware.pcb.copper import LAYERS, Copper, Pour
 from hardware.pcb.geometry import nearest, to_segment
 from hardware.pcb.library import Point
@@ -125,19 +125,37 @@ def _spokes(pour: Pour, pad: PadAt) -> int:
     return cuts // 2
 
 
+def edges_of(board: Copper, net: str) -> list[Edge]:
+    """Edges of one net's copper. A pad in a pour has an edge for each of its spokes."""
+    edges = _contracted(_steps(board, net))
+    for k, pour in enumerate(board.pours):
+        if pour.net != net:
+            continue
+        name: Node = ("pour", pour.layer, k)
+        for pad in board.pads:
+            if pad.net == net and copper.joined(pour, pad):
+                edges += [_edge(_pad_node(board, pad), name, "spoke")] * max(_spokes(pour, pad), 1)
+    return edges
+
+
 def of(board: Copper) -> dict[str, list[Edge]]:
-    """Net -> edges of its copper. A pad in a pour has an edge for each of its spokes."""
-    found: dict[str, list[Edge]] = {}
-    for net in sorted({pad.net for pad in board.pads if pad.net}):
-        steps = _steps(board, net)
-        pours = [(("pour", pour.layer, k), pour) for k, pour in enumerate(board.pours) if pour.net == net]
-        edges = _contracted(steps)
-        for name, pour in pours:
-            for pad in board.pads:
-                if pad.net == net and copper.joined(pour, pad):
-                    edges += [_edge(_pad_node(board, pad), name, "spoke")] * max(_spokes(pour, pad), 1)
-        found[net] = edges
-    return found
+    """Net -> edges of its copper."""
+    return {net: edges_of(board, net) for net in sorted({pad.net for pad in board.pads if pad.net})}
+
+
+def hanging(board: Copper) -> list[set[tuple[str, str]]]:
+    """Groups of ground pads, (ref, pad number), that hang on one edge and hold one of nets.GROUNDED."""
+    numbers: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for (ref, number), pin in board.pins.items():
+        numbers.setdefault((ref, pin), set()).add((ref, number))
+    edges = edges_of(board, nets.GND)
+    found: list[set[tuple[str, str]]] = []
+    for i in range(len(edges)):
+        for group in parts_without(edges, i)[1:]:
+            pads = set().union(*(numbers[pin] for pin in group))
+            if pads not in found and any(ref in nets.GROUNDED for ref, _number in pads):
+                found.append(pads)
+    return sorted(found, key=lambda group: (len(group), sorted(group)))
 
 
 @cache

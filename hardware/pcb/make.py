@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hardware.parts import Netlist
-from hardware.pcb import board_file, copper, rules
+from hardware.pcb import board_file, copper, joints, rules
 from hardware.pcb.routing import Board
 
 PYTHON = "/usr/bin/python3"  # the one that Debian's kicad package gives its module to
 JOB = Path(__file__).resolve().parent / "pcbnew_job.py"
-TIES = 5
+SUFFIXES = ("kicad_pcb", "kicad_pro", "kicad_dru")
+TIES = 8
 
 
 def kicad(*arguments: str) -> None:
@@ -41,16 +42,30 @@ def make(board: Netlist, folder: Path, say: Callable[[str], None] = lambda text:
     """Place, route, pour. Raises ValueError when a net or a ground pad cannot be joined, or a rule is broken."""
     routed = Board(board)
     routed.route(say)
+    routed.widen()
+    return pour(board, folder, routed, say)
+
+
+def pour(board: Netlist, folder: Path, routed: Board, say: Callable[[str], None]) -> Path:
+    """Fill ground's pours and tie to them what they do not reach, twice where it matters; then KiCad's check."""
     for _ in range(TIES):
         path = write(board, folder, routed)
-        islands = copper.islands(copper.read(path.read_text()))
-        if len(islands) == 1:
+        found = copper.read(path.read_text())
+        islands = copper.islands(found)
+        hanging = joints.hanging(found) if len(islands) == 1 else []
+        if len(islands) > 1:
+            say(f"{len(islands) - 1} pieces of ground are tied")
+            routed.tie(islands, say)
+        elif hanging:
+            say(f"{len(hanging)} pieces of ground are tied a second time")
+            routed.tie_again(hanging)
+        else:
             break
-        say(f"{board.name}: {len(islands) - 1} pieces of ground are tied")
-        routed.tie(islands, say)
-    found = violations(path)
-    if found:
-        raise ValueError(f"{board.name} breaks {len(found)} rules of KiCad's check, first: {found[0]}")
+    else:
+        raise ValueError(f"{board.name}: pieces of ground are still apart or hang on one track")
+    broken = violations(path)
+    if broken:
+        raise ValueError(f"{board.name} breaks {len(broken)} rules of KiCad's check, first: {broken[0]}")
     return path
 
 

@@ -48,12 +48,6 @@ def plot(path: str, folder: str) -> None:
         control.OpenPlotfile(name, pcbnew.PLOT_FORMAT_GERBER, name)
         control.PlotLayer()
     control.ClosePlot()
-    options.SetUseAuxOrigin(False)
-    for name, layer in (*GERBERS, ("F_Fab", "F.Fab")):
-        control.SetLayer(board.GetLayerID(layer))
-        control.OpenPlotfile(name, pcbnew.PLOT_FORMAT_SVG, name)
-        control.PlotLayer()
-    control.ClosePlot()
     drill = pcbnew.EXCELLON_WRITER(board)
     drill.SetFormat(True)
     drill.SetOptions(False, False, board.GetDesignSettings().GetAuxOrigin(), False)

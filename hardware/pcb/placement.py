@@ -76,24 +76,23 @@ RAIL = "C{0}05 R{0}14 R{0}15 R{0}16 C{0}06 R{0}17"
 USB = "F201 Q202 C207 R218 R219 D207"
 SWITCH = "R4 R5 C2 R6 R7 C3 F1"
 LAMP = "R2 R3 Q1 R11 Q2 R12 Q3 R13"
-MIC = "R24 R23 R22 R21 D21 D22"
+MIC = "R24 R23 R22 R21 D21 D22 R26"
 LAST = 96.2  # a mounting hole this far from the upper or left edge of 100 mm
 TWO = Plan(
     100.0,
     100.0,
     (
-        Row(2, 32.385, "R213 R113", RIGHT),
-        Row(2, 36.195, f"{RAIL.format(2)} {USB} {RAIL.format(1)} {SWITCH}"),
-        Row(2, 49.53, f"{LAMP} {MIC} R25"),
-        Row(2, 62.865, PUMP.format(2)),
-        Row(2, 76.2, PUMP.format(1)),
+        Row(2, 33.02, "R213 R113", RIGHT),
+        Row(2, 36.83, f"{RAIL.format(2)} {USB} {RAIL.format(1)} {SWITCH}"),
+        Row(2, 50.165, f"{LAMP} {MIC} R25"),
+        Row(2, 63.5, PUMP.format(2)),
+        Row(2, 76.835, PUMP.format(1)),
         Row(84, 62.865, "R8 R9 C1"),
     ),
     {
         "A1": (50.8, 27.94, UP), "SW1": (10.16, 3.81, UP),
-        "R26": (5.08, 20.32, UP),  # beyond the switch, so that no open track leaves it with the microphone and without a clamp
-        "K1": (8.89, 8.89, 0.0), "R111": (19.685, 8.89, DOWN), "R112": (22.86, 8.89, DOWN),
-        "K2": (26.67, 8.89, 0.0), "R211": (37.465, 8.89, DOWN), "R212": (40.64, 8.89, DOWN),
+        "K1": (8.89, 11.43, 0.0), "R111": (19.685, 11.43, DOWN), "R112": (22.86, 11.43, DOWN),
+        "K2": (26.67, 11.43, 0.0), "R211": (37.465, 11.43, DOWN), "R212": (40.64, 11.43, DOWN),
         "R1": (62.23, 52.07, RIGHT), "U1": (84.455, 50.165, 0.0), "J2": (12.7, 93.98, RIGHT), "MIC1": (29.21, 95.25, UP),
         "LED1": (47.625, 96.52, RIGHT), "LED2": (54.61, 96.52, RIGHT),
         "LED101": (61.595, 96.52, RIGHT), "LED201": (68.58, 96.52, RIGHT),
@@ -106,14 +105,14 @@ ONE = Plan(
     100.0,
     round(TWO.height - UPWARDS, 3),
     (
-        Row(2, 32.385, "R113", RIGHT),
-        Row(2, 36.195, f"{RAIL.format(1)} {SWITCH}"),
-        Row(2, 49.53, f"{LAMP} {MIC} R25"),
-        Row(2, 62.865, PUMP.format(1)),
+        Row(2, 33.02, "R113", RIGHT),
+        Row(2, 36.83, f"{RAIL.format(1)} {SWITCH}"),
+        Row(2, 50.165, f"{LAMP} {MIC} R25"),
+        Row(2, 63.5, PUMP.format(1)),
         Row(27, 20.32, "R8 R9 C1"),
     ),
     {ref: at for ref, at in TWO.fixed.items() if ref in ("A1", "SW1", "K1", "R111", "R112", "R1")}
-    | {"U1": (28.575, 8.89, 0.0), "R26": (40.64, 13.97, UP)}
+    | {"U1": (28.575, 8.89, 0.0)}
     | {ref: (TWO.fixed[ref][0], round(TWO.fixed[ref][1] - UPWARDS, 3), TWO.fixed[ref][2])
        for ref in ("MIC1", "LED1", "LED2", "LED101", "SW2", "BZ1")},
     ((3.8, 3.8), (LAST, 33.655), (3.8, round(LAST - UPWARDS, 3)), (LAST, round(LAST - UPWARDS, 3))),

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -35,6 +35,9 @@ APART = 1.5  # supply copper to copper of the microphone's side
 INSET = 2 * GRID  # no track nearer to the board's edge
 HOLE_CLEARANCE = 3.4  # from a mounting hole's middle: a screw's head and some air
 ATTEMPTS = 8
+VARIANTS = ("rings first", "rails first", "supplies first")
+PAIRS = 20  # of pads, nearest first, between which a second way to ground is tried
+WIDER = (1.2, 1.0, 0.8, 0.6, 0.45)  # tried on tracks that carry 500 mA
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,9 @@ class Board:
             if via.net not in stage:
                 block(via.stroke, self._far(stage, via.net, VIA_CLEARANCE), LAYERS)
         found.update((round(p[0] / GRID), round(p[1] / GRID), layer) for p, layer in self.no_via)
+        if again:  # both ways begin in the same pads
+            own = [_snap(pad.at) for pad in self.pads if pad.net in stage]
+            found -= {(round(x / GRID), round(y / GRID), layer) for x, y in own for layer in LAYERS}
         return found
 
     def _far(self, stage: list[str], net: str, otherwise: float) -> float:
@@ -292,15 +298,35 @@ class Board:
         return [net for net in stage if len(groups(net, self.pads, routed)) > 1]
 
     def route(self, say: Callable[[str], None] = lambda text: None) -> Routed:
-        """Route all stages. Raises ValueError naming what could not be routed."""
-        for stage in self.stages():
+        """Route all stages. Raises ValueError naming what could not be routed.
+
+        Rails are closed to rings at once; where that leaves a supply no way, only when all supplies have theirs; where that
+        does not help, the supplies come before the rails.
+        """
+        for variant in VARIANTS:
+            try:
+                self.route_as(variant, say)
+            except ValueError as error:
+                say(f"{error} ({variant})")
+                if variant == VARIANTS[-1]:
+                    raise
+            else:
+                break
+        return self.routed
+
+    def route_as(self, variant: str, say: Callable[[str], None]) -> None:
+        """Route all stages in one of the orders that VARIANTS names."""
+        self.routed, self.no_via = Routed(), set()
+        stages = self.stages()
+        rails = stages[0]
+        if variant == "supplies first":
+            stages[:2] = reversed(stages[:2])
+        for stage in stages:
             self.before = Routed(list(self.routed.tracks), list(self.routed.vias))
             self._route_stage(stage, say)
-            if stage == self.stages()[0]:
+            if stage == (rails if variant == "rings first" else stages[-2]):
                 without = self.close_rings()
                 say(f"rings closed{', but not of ' + ', '.join(without) if without else ''}")
-                self.lead_clamps_home()
-        return self.routed
 
     def _route_stage(self, stage: list[str], say: Callable[[str], None], only: set[tuple[str, str]] | None = None) -> None:
         for _ in range(ATTEMPTS):
@@ -330,18 +356,6 @@ class Board:
             without += [] if found.tracks else [net]
         return without
 
-    def lead_clamps_home(self) -> None:
-        """A ground track for the clamps, from the DevKit past all of them to the microphone: two ways to the pours."""
-        ground = [pad for pad in self.pads if pad.net == nets.GND]
-        clamps = [pad for pad in ground if pad.ref in ("R111", "R112", "R211", "R212")]
-        ends = [pad for pad in ground if pad.ref == "MIC1"][:1]
-        ends.append(min((pad for pad in ground if pad.ref == "A1"), key=lambda pad: math.dist(pad.at, clamps[-1].at)))
-        found = self.run([nets.GND], {(pad.ref, pad.number) for pad in [*clamps, *ends]})
-        if len(groups(nets.GND, [*clamps, *ends], found)) > 1:
-            raise ValueError(f"{self.board.name}: no ground track past the clamps")
-        self.routed.tracks += found.tracks
-        self.routed.vias += found.vias
-
     def tie(self, islands: list[set[tuple[str, str]]], say: Callable[[str], None]) -> None:
         """Join pads of ground that no pour reaches to the nearest that the largest piece reaches.
 
@@ -359,6 +373,43 @@ class Board:
             return
         self.routed = Routed(list(self.before.tracks), list(self.before.vias))
         self._route_stage([*self.stages()[-1], nets.GND], say, self.tied)
+
+    def tie_again(self, hanging: list[set[tuple[str, str]]]) -> None:
+        """A second way to ground, on other points of the grid, for pads that hang on one track. Raises ValueError without one."""
+        own = [pad for pad in self.pads if pad.net == nets.GND]
+        for group in hanging:
+            inside = [pad for pad in own if (pad.ref, pad.number) in group]
+            outside = [pad for pad in own if (pad.ref, pad.number) not in group]
+            pairs = sorted(product(inside, outside), key=lambda pair: (math.dist(pair[0].at, pair[1].at), pair[0].at, pair[1].at))
+            for pair in pairs[:PAIRS]:
+                found = self.run([nets.GND], {(pad.ref, pad.number) for pad in pair}, again=True)
+                if len(groups(nets.GND, list(pair), found)) == 1 and not self.crowded(found):
+                    self.routed.tracks += found.tracks
+                    self.routed.vias += found.vias
+                    break
+            else:
+                raise ValueError(f"{self.board.name}: no second way to ground for {sorted(group)}")
+
+    def widen(self) -> None:
+        """On the usb board, each track of the guarded supply as wide as its neighbours allow."""
+        heavy = nets.HEAVY if self.board.recipe == "usb" else ()
+        for i, track in enumerate(self.routed.tracks):
+            if track.net not in heavy:
+                continue
+            limits = [
+                (stroke, needed(self.board, track.net, p.net)) for p in self.pads if p.net != track.net for stroke in p.strokes
+            ]
+            limits += [(v.stroke, needed(self.board, track.net, v.net)) for v in self.routed.vias if v.net != track.net]
+            limits += [
+                (t.stroke, needed(self.board, track.net, t.net))
+                for t in self.routed.tracks
+                if t.net != track.net and t.layer == track.layer
+            ]
+            middle = Stroke(track.start, track.end, 0.0)
+            room = 2 * min(gap(middle, stroke) - least for stroke, least in limits)
+            edge = min(min(p[0], p[1], self.plan.width - p[0], self.plan.height - p[1]) for p in (track.start, track.end))
+            width = next((w for w in WIDER if w <= min(room, 2 * (edge - 0.5))), track.width)
+            self.routed.tracks[i] = replace(track, width=width)
 
     def crowded(self, found: Routed) -> set[tuple[Point, str]]:
         """Places where a via comes too near to copper of another net, each with a layer on which to forbid it next time."""
