@@ -29,7 +29,7 @@ def _write(path: Path, content: str | bytes) -> None:
     print(f"wrote {path.relative_to(reports.ROOT.parent)}", file=sys.stderr)
 
 
-FMEA_CHUNK = 24
+FMEA_CHUNK = 120
 
 
 def make_drawn() -> None:

@@ -35,10 +35,19 @@ TESTS = {
 BEATS_MUTE = {
     BROKEN_ACTUATOR: "a broken actuator that leaves all poles of the switch in ARM",
     **dict.fromkeys(
+        ("bridge LAMP to MICBUS2", "bridge MICBUS2 to WS"),  # of the usb board: its clamps stand before Q202
+        "on the usb board a whisker from WS or the red light's node to the microphone (0.8 V)",
+    ),
+    **dict.fromkeys(
         ("MIC1 VDD open", "MIC1 GND open", "J2 2 open"),  # J2 2 is the ground of a USB microphone
         "a microphone whose own supply or ground joint is open keeps a charge of its own",
     ),
 }
+# Single faults that leave a microphone live while closed and that no test notices: hardware/README.md lists every one.
+UNNOTICED = {
+    "GND copper: track from B.Cu 19.7, 48.9 to B.Cu 26.0, 50.8 open", "GND copper: via from B.Cu 41.3, 43.8 to F.Cu 41.3, 43.8 open",
+    "bridge COIL1 to TALK", "bridge SD to V5",
+}  # fmt: skip
 GROUPS = {  # of latent faults, by the block of the part: why nothing shows
     "pump": "Pumps: drifts within what healthy boards spread, the pull-down of a pin that is driven anyway, the coil's "
     "free-wheeling (slower release), a stopper or a coupling capacitor that the other pump makes up for",

@@ -96,7 +96,7 @@ def test_goals_of_the_failure_analysis_hold_in_the_committed_table(name: str) ->
     jobs = {(f.name if f else "none", corner) for f, corner, _name in fmea.jobs(name)}
     assert {(x.fault, x.corner) for x in lines} == jobs
     assert {x.fault for x in fmea_report.live_in_mute(lines)} <= set(fmea_report.BEATS_MUTE)
-    assert fmea_report.undetected_live(lines) == []
+    assert {x.fault for x in fmea_report.undetected_live(lines)} <= fmea_report.UNNOTICED
 
 
 def first_paragraph(path: Path) -> str:
