@@ -45,7 +45,8 @@ BEATS_MUTE = {
 }
 # Single faults that leave a microphone live while closed and that no test notices: hardware/README.md lists every one.
 UNNOTICED = {
-    "GND copper: track from B.Cu 19.7, 48.9 to B.Cu 26.0, 50.8 open", "GND copper: via from B.Cu 41.3, 43.8 to F.Cu 41.3, 43.8 open",
+    "GND copper: track from B.Cu 19.7, 48.9 to B.Cu 26.0, 50.8 open",
+    "GND copper: via from B.Cu 41.3, 43.8 to F.Cu 41.3, 43.8 open",
     "bridge COIL1 to TALK", "bridge SD to V5",
 }  # fmt: skip
 GROUPS = {  # of latent faults, by the block of the part: why nothing shows
