@@ -18,11 +18,11 @@ DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kic
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
 
-test: $(VENV)/installed-test debian lint
+test: $(VENV)/installed-test debian lint build/ibom/stamp
 	$(BIN)/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 # The oldest versions that pyproject.toml allows, each package at its lowest bound.
-test-lowest: .venv-lowest/installed debian
+test-lowest: .venv-lowest/installed debian build/ibom/stamp
 	.venv-lowest/bin/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 quick: $(VENV)/installed-test
@@ -50,7 +50,7 @@ firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.flash.memory_plan
 
 hardware: DEBIAN += xvfb fonts-liberation
-hardware: $(VENV)/installed-test debian
+hardware: $(VENV)/installed-test debian build/ibom/stamp
 	$(BIN)/python -m hardware
 
 flash pair watch doctor calibrate: $(VENV)/installed
@@ -80,6 +80,12 @@ $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
 build/typings/stamp: pyproject.toml | $(VENV)/installed-test
 	rm -rf build/typings
 	$(BIN)/python -m pip install --quiet --target build/typings 'micropython-esp32-stubs>=1.24,<2'
+	touch $@
+
+# KiCad's own Python runs it, so it lies beside the environment, not in it.
+build/ibom/stamp: pyproject.toml | $(VENV)/installed-test
+	rm -rf build/ibom
+	$(BIN)/python -m pip install --quiet --no-deps --target build/ibom 'InteractiveHtmlBom==2.12.0'
 	touch $@
 
 debian:

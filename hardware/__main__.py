@@ -16,11 +16,12 @@ from pathlib import Path
 from hardware import bom, erc, events, fmea, fmea_report, guarded, headline, layout, reports
 from hardware.enclosure import case
 from hardware.netlist import build
-from hardware.pcb import fabrication, render
+from hardware.pcb import assembly, fabrication, render
 from hardware.spice import SimulatorError
 
 MADE = reports.MADE
 ENCLOSURE = reports.ROOT.parent / "build" / "enclosure"
+ASSEMBLY = reports.ROOT.parent / "build" / "assembly"
 
 
 def _write(path: Path, content: str | bytes) -> None:
@@ -53,7 +54,17 @@ def make_pcb() -> None:
         packed = fabrication.build(board, lambda text, name=board.name: print(f"{name}: {text}", file=sys.stderr))  # type: ignore[misc]
         _write(MADE / f"{board.name}-pcb.zip", packed)
         _write(MADE / f"{board.name}-pcb.svg", render.of(board, MADE / f"{board.name}-pcb.zip"))
+    make_assembly()
     reports.record("pcb")
+
+
+def make_assembly() -> None:
+    """A page of each board that shows where its parts go, under build/assembly; what is kept of them is their sums."""
+    ASSEMBLY.mkdir(parents=True, exist_ok=True)
+    files = [ASSEMBLY / f"{build(channels, recipe).name}.html" for channels, recipe in reports.BOARDS]
+    for file in files:
+        _write(file, assembly.page(MADE / f"{file.stem}-pcb.zip"))
+    _write(MADE / "assembly.sha256", case.sums(files))
 
 
 def make_headline() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hardware import pcb, reports
 from hardware.netlist import build
 from hardware.parts import Netlist
-from hardware.pcb import archive, copper, fabrication, make, nets, placement, render, routing
+from hardware.pcb import archive, assembly, copper, fabrication, make, nets, placement, render, routing
 from hardware.pcb.geometry import gap
 from hardware.pcb.joints import parts_without
 
@@ -219,3 +220,10 @@ def test_kicad_says_what_went_wrong(tmp_path: Path) -> None:
 def test_system_python_has_pcbnew() -> None:
     done = subprocess.run([make.PYTHON, "-c", "import pcbnew; print(pcbnew.GetBuildVersion())"], capture_output=True, text=True)
     assert done.stdout.startswith("6."), done.stderr
+
+
+@each_board
+def test_assembly_page_is_the_one_whose_sum_is_kept(board: Netlist) -> None:
+    page = assembly.page(reports.MADE / f"{board.name}-pcb.zip")
+    sums = dict(reversed(line.split()) for line in (reports.MADE / "assembly.sha256").read_text().splitlines())
+    assert hashlib.sha256(page).hexdigest() == sums[f"{board.name}.html"]
