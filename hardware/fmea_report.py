@@ -101,7 +101,8 @@ def latent(lines: list[Line], board: Netlist) -> list[str]:
     seen: dict[str, bool] = {}
     for line in lines:
         seen[line.fault] = seen.get(line.fault, False) or bool(line.tests)
-    return [fault for fault, tested in seen.items() if not tested and fault not in {"none", *heard(lines, board)}]
+    known = {"none", *heard(lines, board)}
+    return [fault for fault, tested in seen.items() if not tested and fault not in known]
 
 
 def _group(fault: str, board: Netlist) -> str:

@@ -178,6 +178,7 @@ WATCHED = {  # by the digests; the other files are compared byte for byte
         "events.md",
         "digests.txt",
         "enclosure.sha256",
+        "assembly.sha256",
         "enclosure.png",
     ),
     *(f"fmea-{name}.csv" for name in fmea.BOARDS),

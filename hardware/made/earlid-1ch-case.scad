@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// earlid-1ch: written by python -m hardware drawn, to lie in hardware/made
+title = "EARLID 1CH";
+board = [100, 86.665, 1.6];
+clear = 16.5;
+holes = [[3.8, 3.8], [96.2, 33.655], [3.8, 82.865], [96.2, 82.865]];
+usb = [100, 15.24];
+cable = [];
+lights = [[[48.895, 83.185], "MUTED"], [[55.88, 83.185], "STATUS"], [[62.865, 83.185], "MIC 1 LIVE"]];
+button = [83.72, 79.97];
+key_height = 4.5;
+buzzer = [85.08, 67.31];
+port = [35.56, 71.115];
+switch = [-13, 30];
+wall = 2.4;
+gap = 0.5;
+bay = 26;
+key_hole = 8.8;
+light_hole = 5.3;
+screw_hole = 3.4;
+switch_hole = 6.5;
+module_ = 14.5;
+usb_opening = [9.5, 17.9];
+cable_height = 8;
+include <../enclosure/case.scad>
