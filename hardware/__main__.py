@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`python -m hardware [group ...]`: make every file under hardware/made and the firmware's circuit.py, then print the targets.
 
-Groups: drawn pcb headline fmea events enclosure firmware. Without one, all, in that order: half an hour of processor time, and it
+Groups: drawn pcb headline fmea events enclosure firmware. Without one, all, in that order: 23 minutes of processor time, and it
 says how far it is. A run of fmea that is cut off goes on where it was.
 """
 

@@ -96,7 +96,15 @@ def stl(dimensions: Path, part: str, target: Path) -> str:
     run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if run.returncode:
         raise OSError(f"openscad: {run.stderr.strip()[-300:]}")
+    target.write_text(in_order(target.read_text()))
     return run.stderr
+
+
+def in_order(mesh: str) -> str:
+    """The same mesh with its facets sorted: OpenSCAD writes them in an order that changes from run to run."""
+    head, _, rest = mesh.partition("\n")
+    *facets, tail = rest.split("  endfacet\n")
+    return head + "\n" + "".join(f"{facet}  endfacet\n" for facet in sorted(facets)) + tail
 
 
 def picture(dimensions: Path, target: Path) -> None:

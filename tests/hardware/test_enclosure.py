@@ -108,3 +108,10 @@ def test_front_names_the_switch_and_every_light() -> None:
     lid = case.SCAD.read_text()
     for word in ("ARM", "MUTE", "TALK", "red: muted, power cut", "amber: microphone live"):
         assert f'"{word}"' in lid
+
+
+def test_mesh_is_the_same_in_whatever_order_its_facets_come() -> None:
+    facets = [f"  facet normal 0 0 {n}\n    outer loop\n    endloop\n  endfacet\n" for n in (2, -1, 1)]
+    one, two = ("".join(["solid M\n", *some, "endsolid M\n"]) for some in (facets, facets[::-1]))
+    assert case.in_order(one) == case.in_order(two)
+    assert sorted(case.in_order(one).splitlines()) == sorted(one.splitlines())
