@@ -34,8 +34,8 @@ def reference(model: bytes, columns: Columns) -> list[int]:
     entry, exit_ = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     scale, zero = entry["quantization"]
     stride = int(entry["shape"][1])
-    # as pymicro-wakeword: in float64, to the nearest even, and cut to 8 bits
-    quantised = np.round(columns * FEATURE_SCALE / float(np.float32(scale)) + zero).astype(np.int64).astype(np.int8)
+    # as pymicro-wakeword: in float64, to the nearest even; beyond 8 bits as ESPHome: the largest of them
+    quantised = np.clip(np.round(columns * FEATURE_SCALE / float(np.float32(scale)) + zero), -128, 127).astype(np.int8)
     outputs = []
     for at in range(0, len(columns) - stride + 1, stride):
         interpreter.set_tensor(entry["index"], quantised[np.newaxis, at : at + stride])

@@ -247,8 +247,8 @@ class Compressor:
 
 
 def quantised_feature(feature: int, scale: float, zero: int) -> int:
-    """A uint16 feature as int8: half to even, and wrapped, as pymicro-wakeword does."""
-    return (round(feature * 0.0390625 / scale + zero) + 128) % 256 - 128
+    """A uint16 feature as int8: half to even, as pymicro-wakeword does, and limited, as ESPHome does."""
+    return clamp(round(feature * 0.0390625 / scale + zero), -128, 127)
 
 
 def requantised(total: int, multiplier: int, shift: int, layer: Layer) -> int:

@@ -57,6 +57,30 @@ def test_feature_ring_columns_equal_the_formula(machine: Any, rng: random.Random
     assert overrun
 
 
+@pytest.mark.parametrize(("scale", "zero"), SCALES)
+def test_all_features_are_scaled_as_pymicro_wakeword_does_and_limited_as_esphome_does(
+    machine: Any, scale: float, zero: int
+) -> None:
+    scale = float(np.float32(scale))
+    everything = np.arange(1 << 16)
+    exact = everything * 0.0390625 / scale + zero
+    expected = np.minimum(np.round(exact).astype(np.int64), 127) + 128
+    ring = machine.module("feature_ring")
+    columns = machine.buffer(bytes(ring.COLUMN_BYTES))
+    state = machine.buffer(words([0, 0, 1, 1, 0, *quantise.feature_scale(scale, zero)]))
+    features = machine.buffer(bytes(80))
+    found: list[int] = []
+    for at in range(0, 1 << 16, 40):
+        features[:] = halves([*everything[at : at + 40].tolist(), *[0] * 40][:40])
+        ring.push_column(0, features, columns, state)
+        found += columns[:40]
+    assert found[: 1 << 16] == expected.tolist()
+    if zero == -128:  # as in all published networks: ESPHome's own sum has a scale that is 0.3 % larger
+        esphome = np.clip((everything * 256 + 333) // 666, 0, 255)
+        assert np.abs(esphome - expected).max() == 1
+        assert np.array_equal(np.flatnonzero(exact > 127.5), np.arange(667, 1 << 16))  # what pymicro-wakeword wraps
+
+
 # -- activations -------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import micropython
 from micropython import const
 
 COLUMN_BYTES = const(40)  # a byte a feature
-_BYTE_MASK = const((1 << 8) - 1)
+_BYTE_MAX = const((1 << 8) - 1)
 
 # Words of the ring's state: the column written next, how many are unread, the capacity and how many an inference reads
 # (all in columns), whether unread ones were dropped; the scale and the offset that make a byte of a feature, in Q30,
@@ -22,7 +22,8 @@ _OFFSET_LOW = const(8)
 
 @micropython.viper
 def push_column(reg0: int, features: ptr16, ring: ptr8, state: ptr32) -> int:
-    # 40 uint16 features become the next column, rounded as pymicro-wakeword does. Returns how many columns are unread.
+    # 40 uint16 features become the next column, rounded as pymicro-wakeword does and
+    # limited as ESPHome does. Returns how many columns are unread.
     # When the ring is full, a whole inference is dropped, so that those that run keep their places in time.
     scale_high = state[_SCALE_HIGH]
     scale_low = state[_SCALE_LOW]
@@ -34,16 +35,28 @@ def push_column(reg0: int, features: ptr16, ring: ptr8, state: ptr32) -> int:
     while int(out) < end:
         reg0 = features[0]
         low = reg0 * scale_low + offset_low >> 15
-        out[0] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
+        reg0 = reg0 * scale_high + offset_high + low >> 15
+        if reg0 > _BYTE_MAX:
+            reg0 = _BYTE_MAX
+        out[0] = reg0
         reg0 = features[1]
         low = reg0 * scale_low + offset_low >> 15
-        out[1] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
+        reg0 = reg0 * scale_high + offset_high + low >> 15
+        if reg0 > _BYTE_MAX:
+            reg0 = _BYTE_MAX
+        out[1] = reg0
         reg0 = features[2]
         low = reg0 * scale_low + offset_low >> 15
-        out[2] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
+        reg0 = reg0 * scale_high + offset_high + low >> 15
+        if reg0 > _BYTE_MAX:
+            reg0 = _BYTE_MAX
+        out[2] = reg0
         reg0 = features[3]
         low = reg0 * scale_low + offset_low >> 15
-        out[3] = reg0 * scale_high + offset_high + low >> 15 & _BYTE_MASK
+        reg0 = reg0 * scale_high + offset_high + low >> 15
+        if reg0 > _BYTE_MAX:
+            reg0 = _BYTE_MAX
+        out[3] = reg0
         out = ptr8(int(out) + 4)
         features = ptr16(int(features) + 8)
     column += 1

@@ -85,15 +85,16 @@ def logistic_table(scale: float, zero: int, middle: tuple[float, int], final: tu
 
 
 def quantised_features(scale: float, zero: int) -> NDArray[np.uint8]:
-    """What pymicro-wakeword makes of each uint16 feature, plus 128: half to even, and wrapped to int8."""
+    """The int8 of each uint16 feature, plus 128: scaled and rounded half to even as pymicro-wakeword does, limited to int8 as
+    ESPHome and TensorFlow Lite's QUANTIZE do, where pymicro-wakeword goes on from -128."""
     features = np.arange(65536, dtype=np.float64) * FEATURE_SCALE
     rounded = np.round(features / scale + zero).astype(np.int64)
-    return ((rounded + 128) & 255).astype(np.uint8)
+    return np.clip(rounded + 128, 0, 255).astype(np.uint8)
 
 
 def feature_scale(scale: float, zero: int) -> tuple[int, int, int, int]:
     """(scale_high, scale_low, offset_high, offset_low) such that each uint16 feature f becomes the byte
-    ((f * scale_high + offset_high + ((f * scale_low + offset_low) >> 15)) >> 15) & 255, exactly, with no step outside 31 bits.
+    min(255, (f * scale_high + offset_high + ((f * scale_low + offset_low) >> 15)) >> 15), exactly, with no step outside 31 bits.
     """
     features = np.arange(65536, dtype=np.int64)
     expected = np.round(features * FEATURE_SCALE / scale + zero).astype(np.int64) + 128
@@ -105,7 +106,7 @@ def feature_scale(scale: float, zero: int) -> tuple[int, int, int, int]:
     scale_high, scale_low = scale_q30 >> PIECE_BITS, scale_q30 & ((1 << PIECE_BITS) - 1)
     offset_high, offset_low = offset_q30 >> PIECE_BITS, offset_q30 & ((1 << PIECE_BITS) - 1)
     total = features * scale_high + offset_high + ((features * scale_low + offset_low) >> PIECE_BITS)
-    exact = np.array_equal(((total >> PIECE_BITS) & 255).astype(np.uint8), quantised_features(scale, zero))
+    exact = np.array_equal(np.minimum(total >> PIECE_BITS, 255), quantised_features(scale, zero))
     if lowest > highest or offset_high < 0 or total.max() >= 1 << 31 or not exact:
         raise ModelError(f"input scale {scale}, zero point {zero}: features cannot be converted exactly in 32 bits")
     return scale_high, scale_low, offset_high, offset_low
