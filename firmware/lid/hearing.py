@@ -11,6 +11,7 @@ from lid.gate.pcm import PcmInput
 
 HOP_SAMPLES = const(160)
 _RING_MS = const(96)  # what the I2S driver holds
+_AUDIO_HOPS = const(5)  # the last of the warm-up, which has a margin
 _OVERRUN_HOPS = const(6000)  # one record a minute, however many
 
 
@@ -82,13 +83,17 @@ class Hearing:
         pcm = self.pcm
         hop = pcm.push(self.slots)
         self.hit = False
+        detector = self._detector
         if self._warm_up:
             self._warm_up -= 1
+            if detector and self._warm_up < _AUDIO_HOPS:
+                detector.push(hop)  # its noise estimates begin with the room's
+            elif detector:
+                detector.prime()
             return
         verdict = self._microphone.push(pcm.liveness, pcm.clipped)
         if verdict:
             recorder.append("fault", verdict, self.peak(), pcm.clipped)
-        detector = self._detector
         if detector:
             detector.push(hop)
             self.hit = detector.hit

@@ -4,7 +4,7 @@
 from lid.portable import const
 
 _HARD_MAX_HOPS = const(6000)  # 60 s: no setting, word or button holds the lid open longer
-_FIRST_HOPS = const(100)  # nothing is a word in the first second after start and un-mute
+_FIRST_HOPS = const(50)  # nothing is a word in the first half second after start and un-mute
 
 # What step() asks for. The caller makes an OPEN durable before it drives the relay, and calls fail() if it cannot.
 NOTHING = const(0)

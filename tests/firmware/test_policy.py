@@ -205,8 +205,8 @@ def run(lid, now, scores, cutoff_q8=230):
     return [lid.step(now + i, False, False, score > cutoff_q8, score, score <= 0) for i, score in enumerate(scores)]
 
 
-@pytest.mark.parametrize("hop", [0, 3, 19, 50, 99])
-def test_hit_in_the_first_second_opens_nothing_and_is_a_near_miss(hop):
+@pytest.mark.parametrize("hop", [0, 3, 19, 30, 49])
+def test_hit_in_the_first_half_second_opens_nothing_and_is_a_near_miss(hop):
     lid = Policy(config.defaults())
     actions = run(lid, 300, [0] * hop + [240] * 5 + [0] * 5)
     assert policy.OPEN not in actions

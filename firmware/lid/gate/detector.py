@@ -96,6 +96,15 @@ class Detector:
             count += 1
         return count
 
+    # While the microphone warms up, right after reset(): as if there had been silence. What a network says after a reset is
+    # no answer to what it hears, some published ones hit; after some 50 of these it knows.
+    def prime(self):
+        ring, state = self._ring, self._state
+        for _ in range(_AT_ONCE):
+            for _ in range(self._stride):
+                push_column(0, self.frontend.features, ring, state)
+            self.infer()
+
     def infer(self):
         network = self.network
         network.infer(self._ring, pop_columns(self._state))
