@@ -34,7 +34,7 @@ from earlid.evaluate import mixing
 from earlid.evaluate.mixing import RATE_HZ, Floats
 from numpy.typing import NDArray
 
-from tests.bench.detection import data, noises, rooms, voices
+from tests.bench.detection import data, noises, rooms, speakers, texts, voices
 from tests.bench.detection.data import Clip, Half
 
 SEED = 15
@@ -130,7 +130,7 @@ class Condition:
 def code_digest() -> str:
     """SHA-256, in hex, over the code that streams are made by."""
     digest = hashlib.sha256()
-    for module in (data, noises, rooms, voices, mixing):
+    for module in (data, noises, rooms, speakers, texts, voices, mixing):
         digest.update(Path(str(module.__file__)).read_bytes() + b"\0")
     return hashlib.sha256(digest.digest() + Path(__file__).read_bytes()).hexdigest()
 

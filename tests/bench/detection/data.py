@@ -78,7 +78,7 @@ SOURCES = (
     Source("play-nl", "fillets-ng-data-nl", _FILLETS, "*/nl/*.ogg", "speech", "nl", "held", "GPL-2+"),
     Source("music", "asterisk-moh-opsound-g722", "/usr/share/asterisk/moh", "*.g722", "music", "", "held", "CC BY-SA 3.0"),
 )  # fmt: skip
-DEBIAN = ("ffmpeg", *dict.fromkeys(source.package for source in SOURCES))
+DEBIAN = ("ffmpeg", "espeak-ng", "flite", *dict.fromkeys(source.package for source in SOURCES))
 
 
 @dataclass(frozen=True)

