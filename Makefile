@@ -13,7 +13,7 @@ PORT_ARGS := $(if $(PORT),--port $(PORT))
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser.
 DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad
 
-.PHONY: demo test test-lowest quick lint bench soak firmware hardware flash pair calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware flash pair calibrate watch review doctor debian clean
 
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
@@ -41,6 +41,11 @@ soak: $(VENV)/installed-test debian
 bench: DEBIAN += valgrind
 bench: $(VENV)/installed-test debian
 	$(BIN)/python -m tests.bench
+
+# Every engine for "alexa" on the same audio: hours at first, then only what is new. ARGS=--quick: minutes.
+bench-detection: $(VENV)/installed-bench
+	@sh tests/house/debian.sh $$($(BIN)/python -m tests.bench.detection.data)
+	$(BIN)/python -m tests.bench.detection $(ARGS)
 
 firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.gate.tables
@@ -70,6 +75,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
 	touch $@ $(VENV)/installed
+
+$(VENV)/installed-bench: pyproject.toml | $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),bench]'
+	touch $@
 
 .venv-lowest/installed: pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lowest

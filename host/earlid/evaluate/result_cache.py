@@ -79,6 +79,10 @@ class ResultCache:
         """The result of a task, or None."""
         return self._results.get(key)
 
+    def keys(self) -> frozenset[str]:
+        """The keys of all results."""
+        return frozenset(self._results)
+
     def put(self, result: dict[str, Any]) -> bool:
         """Keep a result; False when there is one of its key already: the first one stays."""
         if result["key"] in self._results:

@@ -212,3 +212,7 @@ def _decoded(source: Source, paths: list[Path]) -> list[Path]:
 def _parts(pairs: list[tuple[Path, Path]]) -> Iterator[list[tuple[Path, Path]]]:
     for at in range(0, len(pairs), _TOGETHER):
         yield pairs[at : at + _TOGETHER]
+
+
+if __name__ == "__main__":
+    print(*DEBIAN)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Which engines are measured with which settings, and in which conditions each of them takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from earlid.evaluate.evaluation import gates, read_settings
+
+from tests.bench.detection import peers
+
+OURS = "earlid"
+GATED = "earlid, energy gate"
+GATED_SETTINGS = (GATED,)
+PEERS = ("pymicro-wakeword", "porcupine", "pyopen-wakeword", "pocketsphinx")
+# Where every engine takes part, in the order in which they are run and shown
+MAIN = (
+    "negatives-clean", "negatives-noisy-speech", "clean", "household-10db", "household-5db", "room-0.3", "room-0.5", "room-0.7",
+    "room-0.5-10db", "hum-100-6db", "near-natural", "near-sentence-natural", "word-natural", "word-natural-10db", "near-other", "word-other",
+    "level-1m", "level-3m",
+)  # fmt: skip
+QUICK = ("negatives-clean", "negatives-noisy-speech", "clean", "household-10db", "room-0.5", "near-natural", "hum-100-6db")
+
+
+@cache
+def _ours() -> peers.Engine:
+    return peers.earlid(OURS)
+
+
+@cache
+def _gated() -> peers.Engine:
+    return peers.earlid(GATED, gates(read_settings(None), "on")[0])
+
+
+ENGINES: dict[str, Callable[[], peers.Engine]] = {
+    OURS: _ours,
+    GATED: _gated,
+    "pymicro-wakeword": cache(peers.pymicro),
+    "porcupine": cache(peers.porcupine),
+    "pyopen-wakeword": cache(peers.openwakeword),
+    "pocketsphinx": cache(peers.pocketsphinx),
+}
+
+
+def rank(condition: str) -> int:
+    """Its place: the main conditions first."""
+    return MAIN.index(condition) if condition in MAIN else len(MAIN)
+
+
+def hears(engine: str, condition: str, quick: bool) -> bool:
+    """Whether an engine takes part."""
+    if quick:
+        return condition in QUICK
+    return engine not in PEERS or condition in MAIN
