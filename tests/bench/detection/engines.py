@@ -17,8 +17,7 @@ PEERS = ("pymicro-wakeword", "porcupine", "pyopen-wakeword", "pocketsphinx")
 # Where every engine takes part, in the order in which they are run and shown
 MAIN = (
     "negatives-clean", "negatives-noisy-speech", "clean", "household-10db", "household-5db", "room-0.3", "room-0.5", "room-0.7",
-    "room-0.5-10db", "hum-100-6db", "near-natural", "near-sentence-natural", "word-natural", "word-natural-10db", "near-other", "word-other",
-    "level-1m", "level-3m",
+    "room-0.5-10db", "hum-100-6db", "level-1m", "level-3m", "near-natural", "near-sentence-natural",
 )  # fmt: skip
 QUICK = ("negatives-clean", "negatives-noisy-speech", "clean", "household-10db", "room-0.5", "near-natural", "hum-100-6db")
 

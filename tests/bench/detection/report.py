@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import platform
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +16,9 @@ from tests.bench.detection import conditions, count, engines, peers
 from tests.bench.detection.count import Counts
 
 Results = dict[tuple[str, str, str], Counts]  # by half, condition, engine
+OfHalf = dict[tuple[str, str], Counts]
+Engines = dict[str, peers.Engine]
+Cutoffs = dict[str, dict[float, float]]  # of each engine, at each rate
 RATES_PER_H = (0.5, 1.0, 2.0)
 LONG_H = 30.0  # of sound without the word, from which on a rate of 0.1 an hour is told too
 NEGATIVES = ("negatives-clean", "negatives-noisy-speech")
@@ -55,20 +57,21 @@ def _head(command: str) -> str:
     changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False).stdout.strip()
     return f"""# Detection, measured
 
-{datetime.date.today().isoformat()}, commit {commit}{" and changes" if changed else ""}, `{command}`, {platform.machine()}, Python
-{platform.python_version()}. Simulated mixtures of recordings; nothing here has been on a bench. Every engine hears the same samples of each
-stream from its start to its end. Counted as in `host/earlid/evaluate/README.md`; halves, sources and levels are told in `data.py` and
+{datetime.date.today().isoformat()}, commit {commit}{" and changes" if changed else ""}, `{command}`.
+
+Simulated mixtures of recordings; nothing here has been on a bench. Every engine hears the same samples of each stream from its
+start to its end. Counted as in `host/earlid/evaluate/README.md`; halves, sources and levels are told in `data.py` and
 `conditions.py`. Intervals are exact, 95 %.
 """
 
 
-def cutoffs(of_half: dict[tuple[str, str], Counts], name: str, floor: float, rates: Sequence[float]) -> dict[float, float]:
+def cutoffs(of_half: OfHalf, name: str, floor: float, rates: Sequence[float]) -> dict[float, float]:
     """The cutoff of an engine at each rate, over clean and noisy sound without the word."""
     negatives = count.total(of_half[condition, name] for condition in NEGATIVES if (condition, name) in of_half)
     return {rate: count.cutoff_at(negatives, rate, floor) for rate in rates} if negatives.hours else {}
 
 
-def _half(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine]) -> list[str]:
+def _half(of_half: OfHalf, shown: Engines) -> list[str]:
     hours = max((counts.hours for counts in _negatives_of(of_half, shown).values()), default=0.0)
     rates = RATES_PER_H if hours < LONG_H else (0.1, *RATES_PER_H)
     at = {name: cutoffs(of_half, name, engine.floor, rates) for name, engine in shown.items()}
@@ -82,36 +85,33 @@ def _half(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine]
     ]
 
 
-def _negatives_of(of_half: dict[tuple[str, str], Counts], shown: Iterable[str]) -> dict[str, Counts]:
+def _negatives_of(of_half: OfHalf, shown: Iterable[str]) -> dict[str, Counts]:
     return {
         name: count.total(of_half[condition, name] for condition in NEGATIVES if (condition, name) in of_half) for name in shown
     }
 
 
-def _cutoff_table(
-    of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine], at: dict[str, dict[float, float]], rates: Sequence[float]
-) -> str:  # fmt: skip
+def _cutoff_table(of_half: OfHalf, shown: Engines, at: Cutoffs, rates: Sequence[float]) -> str:
     rows = []
     for name, negatives in _negatives_of(of_half, shown).items():
         if not negatives.hours:
             continue
-        cells = [
-            f"{at[name][rate]:.{shown[name].decimals}f}: {negatives.openings(at[name][rate])} ({_rate(negatives.openings_per_h(at[name][rate]))})"
-            for rate in rates
-        ]  # fmt: skip
+        cells = []
+        for rate in rates:
+            cutoff = at[name][rate]
+            openings = f"{negatives.openings(cutoff)} ({_rate(negatives.openings_per_h(cutoff))})"
+            cells.append(f"{cutoff:.{shown[name].decimals}f}: {openings}")
         rows.append([name, f"{negatives.hours:.2f}", *cells])
     return _section(
         "False openings",
-        "The loosest cutoff, on each engine's own scale, with at most so many false openings an hour over sound without the word, clean and "
-        "as speech in household noise at 10 dB; how many there were, with the interval of their rate an hour.",
+        "The loosest cutoff, on each engine's own scale, with at most so many false openings an hour over sound without the word,"
+        " clean and as speech in household noise at 10 dB; how many there were, with the interval of their rate an hour.",
         ["engine", "hours", *(f"{rate:g} an hour" for rate in rates)],
         rows,
     )
 
 
-def _miss_table(
-    of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine], at: dict[str, dict[float, float]], rates: Sequence[float]
-) -> str:  # fmt: skip
+def _miss_table(of_half: OfHalf, shown: Engines, at: Cutoffs, rates: Sequence[float]) -> str:
     names = [name for name in shown if at[name]]
     rows = []
     for condition in conditions.TABLE:
@@ -122,7 +122,8 @@ def _miss_table(
                 row.append("")
                 continue
             shares = [counts.missed(at[name][rate]) for rate in rates]
-            row.append(" / ".join(_percent(share.value) for share in shares) + f" ({_percent(shares[0].low)} to {_percent(shares[0].high)})")
+            interval = f"({_percent(shares[0].low)} to {_percent(shares[0].high)})"
+            row.append(" / ".join(_percent(share.value) for share in shares) + f" {interval}")
         if any(row):
             words = max(len(of_half[condition.name, name].words) for name in names if (condition.name, name) in of_half)
             rows.append([f"`{condition.name}`", condition.about, str(words), *row])
@@ -134,7 +135,7 @@ def _miss_table(
     )
 
 
-def _shipped_table(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine]) -> str:
+def _shipped_table(of_half: OfHalf, shown: Engines) -> str:
     rows = []
     for name, engine in shown.items():
         if engine.shipped is None:
@@ -151,16 +152,15 @@ def _shipped_table(of_half: dict[tuple[str, str], Counts], shown: dict[str, peer
             cells.append(_share(counts.fired(engine.shipped)) if counts else "")
         rows.append([name, f"{engine.shipped:g}", *cells])
     return _section(
-        "As shipped", "At the cutoff that each engine comes with: false openings, an hour; words missed; near words that open, in %.",
+        "As shipped",
+        "At the cutoff that each engine comes with: false openings, an hour; words missed; near words that open, in %.",
         ["engine", "cutoff", "clean", "noisy speech", "speech in a room", "missed, clean", "missed, household 10 dB",
          "missed, RT60 0.5 s", "near words alone", "in sentences"],
         rows,
     )  # fmt: skip
 
 
-def _near_table(
-    of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine], at: dict[str, dict[float, float]], rates: Sequence[float]
-) -> str:  # fmt: skip
+def _near_table(of_half: OfHalf, shown: Engines, at: Cutoffs, rates: Sequence[float]) -> str:
     names = [name for name in shown if at[name]]
     rows = []
     for condition in conditions.TABLE:
@@ -174,12 +174,13 @@ def _near_table(
         if found:
             rows.append([condition.about, str(max(len(counts.words) for counts in found.values())), *cells])
     return _section(
-        "What sounds like the word", f"Share that opens, in %, at {' / '.join(f'{rate:g}' for rate in rates)} false openings an hour.",
+        "What sounds like the word",
+        f"Share that opens, in %, at {' / '.join(f'{rate:g}' for rate in rates)} false openings an hour.",
         ["what is heard", "number", *names], rows,
     )  # fmt: skip
 
 
-def _delay_table(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine], at: dict[str, dict[float, float]]) -> str:
+def _delay_table(of_half: OfHalf, shown: Engines, at: Cutoffs) -> str:
     rows = []
     for name in shown:
         if not at[name]:
@@ -191,13 +192,14 @@ def _delay_table(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.
             cells.append("" if np.isnan(median) else f"{median:.0f} / {ninety:.0f}")
         rows.append([name, *cells])
     return _section(
-        "Delay", "Milliseconds from the end of the word (its last 10 ms within 25 dB of its loudest) to the opening, median / nine of ten, at "
-        "0.5 false openings an hour. An engine that hears blocks of 80 or 32 ms answers at their end.",
+        "Delay",
+        "Milliseconds from the end of the word (its last 10 ms within 25 dB of its loudest) to the opening, median / nine of ten,"
+        " at 0.5 false openings an hour. An engine that hears blocks of 80 or 32 ms answers at their end.",
         ["engine", "clean", "household noise, 10 dB", "3 m, RT60 0.5 s"], rows,
     )  # fmt: skip
 
 
-def _energy_table(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine]) -> str:
+def _energy_table(of_half: OfHalf, shown: Engines) -> str:
     gated = [name for name in shown if name in engines.GATED_SETTINGS]
     if engines.OURS not in shown or not gated:
         return ""
@@ -213,12 +215,13 @@ def _energy_table(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers
             cells.append(f"{counts.misses(cutoff) - always.misses(cutoff):+d}" if counts else "")
         rows.append([f"`{condition.name}`", str(len(always.words)), *cells])
     return _section(
-        "The energy gate", "Words missed at the shipped cutoff with the network always on, and how many more with the energy gate at each setting.",
+        "The energy gate",
+        "Words missed at the shipped cutoff with the network always on, and how many more with the energy gate at each setting.",
         ["condition", "words", "always on", *gated], rows,
     )  # fmt: skip
 
 
-def _cost(results: Results, shown: dict[str, peers.Engine]) -> str:
+def _cost(results: Results, shown: Engines) -> str:
     rows = []
     for name, engine in shown.items():
         counts = count.total(counts for (_, _, which), counts in results.items() if which == name)
@@ -226,16 +229,18 @@ def _cost(results: Results, shown: dict[str, peers.Engine]) -> str:
         each_ms = 1000 * counts.cpu_s / counts.audio_s / settings if counts.audio_s else float("nan")
         size = sum(size for _, size in engine.files)
         names = ", ".join(name for name, _ in engine.files)
-        rows.append([name, f"{each_ms:.2f}", f"{size:,}", names if len(engine.files) < 4 else f"{len(engine.files)} files", engine.version.split(" ", 2)[1][:12]
-                     if engine.name in engines.PEERS else ""])  # fmt: skip
+        version = engine.version.split(" ")[1] if name in engines.PEERS else ""
+        what = names if len(engine.files) < 4 else f"{len(engine.files)} files"
+        rows.append([name, f"{each_ms:.2f}", f"{size:,}", what, version])
     return _section(
-        "Cost", "Processor milliseconds for a second of audio on this machine (others worked beside it), and what has to be there for one word. On a "
-        "board: `tests/xtensa/bench_gate.py`.",
+        "Cost",
+        "Processor milliseconds for a second of audio on this machine (others worked beside it), and what has to be there for one"
+        " word. On a board: `tests/xtensa/bench_gate.py`.",
         ["engine", "ms for a second", "bytes", "of", "version"], rows,
     )  # fmt: skip
 
 
-def _plot(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine], path: Path) -> Path | None:
+def _plot(of_half: OfHalf, shown: Engines, path: Path) -> Path | None:
     """Misses against false openings an hour, one panel for each condition, all engines in each."""
     import matplotlib
 
@@ -247,7 +252,8 @@ def _plot(of_half: dict[tuple[str, str], Counts], shown: dict[str, peers.Engine]
     if not panels or not any(counts.hours for counts in negatives.values()):
         return None
     with matplotlib.rc_context({"svg.hashsalt": "earlid", "font.size": 8, "svg.fonttype": "none"}):
-        drawing, axes = pyplot.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.4), sharey=True, layout="constrained", squeeze=False)
+        size = (3.6 * len(panels), 3.4)
+        drawing, axes = pyplot.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
         for axis, (condition, title) in zip(axes[0], panels, strict=True):
             for place, (name, engine) in enumerate(shown.items()):
                 counts = of_half.get((condition, name))
