@@ -74,7 +74,7 @@ SOURCES = (
     Source("talk-ru", "asterisk-core-sounds-ru-g722", _PROMPTS + "ru_RU_f_IvrvoiceRU", "**/*.g722", "speech", "ru", "held",
            "CC BY-SA 3.0"),
     Source("talk-it2", "asterisk-prompt-it-menardi-wav", _PROMPTS + "it_IT_f_Menardi", "**/*.wav", "speech", "it", "held",
-           "GPL-2+"),
+           "CC BY-SA 3.0 IT"),
     Source("play-nl", "fillets-ng-data-nl", _FILLETS, "*/nl/*.ogg", "speech", "nl", "held", "GPL-2+"),
     Source("music", "asterisk-moh-opsound-g722", "/usr/share/asterisk/moh", "*.g722", "music", "", "held", "CC BY-SA 3.0"),
 )  # fmt: skip
