@@ -116,7 +116,8 @@ def reference_outputs(model: str, columns: NDArray[np.uint16]) -> list[int]:
     found = []
     for at in range(0, len(columns) - stride + 1, stride):
         scaled = np.round(columns[at : at + stride].astype(np.float32) * np.float32(_FEATURE_SCALE) / scale + zero)
-        reference.set_tensor(entry["index"], scaled.astype(entry["dtype"])[np.newaxis])
+        limited = np.clip(scaled, -128, 127)  # as ESPHome does, see feature_ring.py
+        reference.set_tensor(entry["index"], limited.astype(entry["dtype"])[np.newaxis])
         reference.invoke()
         found.append(int(reference.get_tensor(exit_["index"]).item()))
     return found

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Generated from earlid/gate/kernel_templates/kernels.py.in by earlid.gate.kernel_generator: do not edit.
 # Dot products of the network: fully connected layers and depthwise convolutions. Activations and weights are unsigned
-# bytes, biased by 128: what that adds to a sum is taken out again by the records' bias and by the layer's own sum of
-# activations. Every value stays inside 32 bits, and no negative one is kept in a word: viper on a 64-bit machine would
+# bytes, biased by 128: what that adds to a dense sum is taken out again by the records' bias and by the layer's own sum
+# of activations. Every value stays inside 32 bits, and no negative one is kept in a word: viper on a 64-bit machine would
 # read it back as a large positive one. `w` comes as the blob; a
 # pointer in reg0 comes as the arena, so that all kernels are called alike.
 import micropython
@@ -17,8 +17,10 @@ _GROUPS = const(8)  # of 16 lanes
 _OUTPUTS = const(9)
 _WEIGHTS = const(10)  # bytes into the blob
 _SUMS = const(16)  # where the sums go, bytes into the arena
-_CORRECTIONS = const(18)  # of a depthwise layer: 128 * (255 * taps - the activations in its window), for each lane
 _BACK = const(20)  # bytes from the newest row back to the oldest
+
+_BIAS = const(128)  # in a weight
+_LEAST_SUM = const(128 * 255)  # a tap: added, so that no sum of a depthwise layer is negative
 
 
 @micropython.viper
@@ -161,52 +163,48 @@ def dot(reg0: ptr8, w: ptr8, arena: ptr8, params: ptr32):
 
 @micropython.viper
 def depthwise(reg0: ptr8, w: ptr8, arena: ptr8, params: ptr32):
-    newest = int(arena) + ptr32(arena)[params[_SOURCE]] + params[_FIRST]
+    oldest = int(arena) + ptr32(arena)[params[_SOURCE]] + params[_FIRST] - params[_BACK]
     row = params[_ROW]
-    weights = int(w) + params[_WEIGHTS]
+    w = ptr8(int(w) + params[_WEIGHTS])
     sums = ptr32(int(arena) + params[_SUMS])
-    corrections = ptr32(int(arena) + params[_CORRECTIONS])
     groups = params[_GROUPS]
     while groups:
-        # the window moved on by one row: the newest came in, the one before its oldest went out
         n = params[_LENGTH]
-        reg0 = ptr8(newest)
-        w = ptr8(newest - n * row)
-        s0 = corrections[0] = ((w[0] - reg0[0]) << 7) + corrections[0]
-        s1 = corrections[1] = ((w[1] - reg0[1]) << 7) + corrections[1]
-        s2 = corrections[2] = ((w[2] - reg0[2]) << 7) + corrections[2]
-        s3 = corrections[3] = ((w[3] - reg0[3]) << 7) + corrections[3]
-        s4 = corrections[4] = ((w[4] - reg0[4]) << 7) + corrections[4]
-        s5 = corrections[5] = ((w[5] - reg0[5]) << 7) + corrections[5]
-        s6 = corrections[6] = ((w[6] - reg0[6]) << 7) + corrections[6]
-        s7 = corrections[7] = ((w[7] - reg0[7]) << 7) + corrections[7]
-        s8 = corrections[8] = ((w[8] - reg0[8]) << 7) + corrections[8]
-        s9 = corrections[9] = ((w[9] - reg0[9]) << 7) + corrections[9]
-        s10 = corrections[10] = ((w[10] - reg0[10]) << 7) + corrections[10]
-        s11 = corrections[11] = ((w[11] - reg0[11]) << 7) + corrections[11]
-        s12 = corrections[12] = ((w[12] - reg0[12]) << 7) + corrections[12]
-        s13 = corrections[13] = ((w[13] - reg0[13]) << 7) + corrections[13]
-        s14 = corrections[14] = ((w[14] - reg0[14]) << 7) + corrections[14]
-        s15 = corrections[15] = ((w[15] - reg0[15]) << 7) + corrections[15]
-        reg0 = ptr8(int(w) + row)
-        w = ptr8(weights)
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = s12 = s13 = s14 = s15 = n * _LEAST_SUM
+        reg0 = ptr8(oldest)
         while n:
-            s0 = w[0] * reg0[0] + s0
-            s1 = w[1] * reg0[1] + s1
-            s2 = w[2] * reg0[2] + s2
-            s3 = w[3] * reg0[3] + s3
-            s4 = w[4] * reg0[4] + s4
-            s5 = w[5] * reg0[5] + s5
-            s6 = w[6] * reg0[6] + s6
-            s7 = w[7] * reg0[7] + s7
-            s8 = w[8] * reg0[8] + s8
-            s9 = w[9] * reg0[9] + s9
-            s10 = w[10] * reg0[10] + s10
-            s11 = w[11] * reg0[11] + s11
-            s12 = w[12] * reg0[12] + s12
-            s13 = w[13] * reg0[13] + s13
-            s14 = w[14] * reg0[14] + s14
-            s15 = w[15] * reg0[15] + s15
+            if reg0[0]:  # after a RELU most are 0
+                s0 = (w[0] - _BIAS) * reg0[0] + s0
+            if reg0[1]:
+                s1 = (w[1] - _BIAS) * reg0[1] + s1
+            if reg0[2]:
+                s2 = (w[2] - _BIAS) * reg0[2] + s2
+            if reg0[3]:
+                s3 = (w[3] - _BIAS) * reg0[3] + s3
+            if reg0[4]:
+                s4 = (w[4] - _BIAS) * reg0[4] + s4
+            if reg0[5]:
+                s5 = (w[5] - _BIAS) * reg0[5] + s5
+            if reg0[6]:
+                s6 = (w[6] - _BIAS) * reg0[6] + s6
+            if reg0[7]:
+                s7 = (w[7] - _BIAS) * reg0[7] + s7
+            if reg0[8]:
+                s8 = (w[8] - _BIAS) * reg0[8] + s8
+            if reg0[9]:
+                s9 = (w[9] - _BIAS) * reg0[9] + s9
+            if reg0[10]:
+                s10 = (w[10] - _BIAS) * reg0[10] + s10
+            if reg0[11]:
+                s11 = (w[11] - _BIAS) * reg0[11] + s11
+            if reg0[12]:
+                s12 = (w[12] - _BIAS) * reg0[12] + s12
+            if reg0[13]:
+                s13 = (w[13] - _BIAS) * reg0[13] + s13
+            if reg0[14]:
+                s14 = (w[14] - _BIAS) * reg0[14] + s14
+            if reg0[15]:
+                s15 = (w[15] - _BIAS) * reg0[15] + s15
             reg0 = ptr8(int(reg0) + row)
             w = ptr8(int(w) + 16)
             n -= 1
@@ -226,8 +224,6 @@ def depthwise(reg0: ptr8, w: ptr8, arena: ptr8, params: ptr32):
         sums[13] = s13
         sums[14] = s14
         sums[15] = s15
-        weights = int(w)
-        newest += 16
+        oldest += 16
         sums = ptr32(int(sums) + 64)
-        corrections = ptr32(int(corrections) + 64)
         groups -= 1

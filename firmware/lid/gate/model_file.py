@@ -50,7 +50,7 @@ class LayerEntry:
         self.groups = (self.width + LANES - 1) // LANES
         self.length = self.rows  # over which a kernel sums
         self.corrected = 0  # bytes of input that correct the sums
-        self.corrections = 0  # where those of a depthwise layer go; 1 for an average pool
+        self.average = int(self.kind == _AVGPOOL)
         self.data = data
         self.weights = max(self.weights - start, 0)  # 0 in the file where there are none
         self.records -= start
@@ -86,7 +86,8 @@ class Layout:
             self.layers.append(layer)
             at += weights.LAYER_BYTES
             start += len(layer.data)
-        self._place_corrections(end)
+        self.sums = end
+        self.arena_bytes = end + 4 * LANES * max(layer.groups for layer in self.layers) + LANES
         entry, last = self.buffers[0], self.buffers[self.layers[-1].out]
         if entry.channels != 40 or not entry.sliding or (last.channels, last.sliding) != (1, 0):
             raise ValueError("network: damaged first or last buffer")
@@ -138,13 +139,3 @@ class Layout:
             ok = layer.kind in (_MAXPOOL, _AVGPOOL) and layer.first + layer.width <= source.channels and layer.skip == 0
         ok = ok and layer.record_step in (0, _RECORD) and layer.records % 4 == 0 and layer.weights + weights <= size
         return ok and layer.records + _RECORD + layer.record_step * (layer.width - 1) <= size
-
-    def _place_corrections(self, end):
-        widest = LANES
-        for layer in self.layers:
-            layer.corrections = int(layer.kind == _AVGPOOL) if layer.kind >= _MAXPOOL else end
-            if layer.kind == DEPTHWISE:
-                end += 4 * LANES * layer.groups
-            widest = max(widest, LANES * layer.groups)
-        self.sums = end
-        self.arena_bytes = end + 4 * widest + LANES

@@ -29,7 +29,7 @@ class WakeWord:
         self._arena = bytearray(layout.arena_bytes)
         self._slides = array("i")  # what arena.advance() wants of each sliding buffer, the input's first
         self._others = -1  # how many but the input
-        self._initial = []  # how each buffer, and each depthwise layer's corrections, begin
+        self._initial = []  # how each buffer begins
         for number, buffer in enumerate(layout.buffers):
             self._add_buffer(number, buffer)
         self._steps = []
@@ -50,16 +50,13 @@ class WakeWord:
     def _add_layer(self, layout, layer):
         source = layout.buffers[layer.source]
         back = (layer.rows - 1) * source.row
-        if layer.kind == model_file.DEPTHWISE:
-            correction = 128 * layer.rows * (255 - source.zero)
-            self._initial.append((layer.corrections, correction, model_file.LANES * layer.groups))
         # in the order of the constants in rescale.py and kernels.py
         params = array(
             "i",
             (
                 layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.length,
                 source.row, layer.groups, layer.width, layer.weights, layer.records, layer.record_step, layer.zero,
-                layer.least, layer.reversed, layout.sums, layer.skip, layer.corrections, layer.corrected, back,
+                layer.least, layer.reversed, layout.sums, layer.skip, layer.average, layer.corrected, back,
             ),
         )  # fmt: skip
         dense = layer.kind == model_file.DENSE

@@ -59,7 +59,7 @@ class WordSizes:
 
     Attributes:
         pieces: of the file, each its own allocation (`lid.gate.weights`).
-        arena: activations, sums and accumulators.
+        arena: activations and sums.
         layers: how many; `buffers` alike.
     """
 
@@ -116,9 +116,7 @@ def word_sizes(blob: bytes) -> WordSizes:
     for _, count, _, slides, row in rows:
         arena += row * (count + blob_writer.EXTRA_ROWS if slides else 1)
     for entry in entries:
-        kind, lanes = entry[0], -(-entry[8] // blob_writer.LANES) * blob_writer.LANES
-        widest = max(widest, lanes)
-        arena += 4 * lanes * (kind == blob_writer.DEPTHWISE)
+        widest = max(widest, -(-entry[8] // blob_writer.LANES) * blob_writer.LANES)
     return WordSizes(pieces, arena + 4 * widest + blob_writer.LANES, layers, buffers)
 
 

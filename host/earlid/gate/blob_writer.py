@@ -58,7 +58,7 @@ def row_bytes(buffer: Buffer, network: Network) -> int:
 
 
 def _rows_kept(buffer: Buffer, network: Network) -> int:
-    """Rows a buffer must hold: those looked at, and one more that leaves a depthwise layer's running sums."""
+    """Rows a buffer must hold: those looked at, and for a depthwise layer one more, which the format demands."""
     rows = buffer.rows
     for layer in network.layers:
         if layer.kind == "depthwise" and layer.inputs[0].buffer is buffer:
@@ -123,7 +123,7 @@ def _encode_weights(layer: Layer, network: Network, data: _DataSection) -> tuple
     largest = np.abs(weights).sum(axis=axes) * 255 + np.abs(bias)
     folded = bias - zero * weights.sum(axis=axes)
     if layer.kind == "depthwise":
-        folded -= 128 * 255 * view.rows  # the board's running sums have it added
+        folded -= 128 * 255 * view.rows  # the board's sums have it added
     records = _encode_records(layer, folded.tolist(), pairs, largest.tolist())
     if layer.kind == "depthwise":
         return DEPTHWISE, data.add(_interleave_lanes(weights, _skipped_lanes(layer, network))), data.add(records)
