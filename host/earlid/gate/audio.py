@@ -4,12 +4,13 @@ than its result."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -26,6 +27,7 @@ HOURS_MAX = 24
 _BLOCK_VALUES = 1 << 18  # samples of all channels that are decoded at once
 _TRUSTED_S = HOURS_MAX * 3600  # a header that tells of more is not believed
 _TAGS_BYTES = 16384  # that may stand behind the sound of an MP3
+_HEAD_BYTES = 1 << 12
 _INFLATION = 64  # above the ratio of an MP3's highest bit rate (320 kbit/s) to its lowest (8)
 
 
@@ -65,39 +67,118 @@ class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
 
 
 def read_audio(path: str | Path) -> NDArray[np.int16]:
-    """Samples of a sound file at 16 kHz.
-
-    A file that is 16 kHz, mono and 16 bit comes back as it is, sample for sample. Other rates are converted with soxr
-    (highest quality), channels are averaged, other sample formats rounded to 16 bits.
-
-    Args:
-        path: WAV, FLAC, Ogg or any other file that libsndfile reads. What its header says of its length is not relied on.
+    """Samples of a sound file at 16 kHz, all at once: `audio_blocks` joined.
 
     Returns:
         int16 array of shape (samples,).
 
     Raises:
-        UserError: naming the file, when it is missing, is no sound file, holds less than a hop or more than a day.
+        UserError: as `audio_blocks`.
     """
     samples = bytearray()
-    with _open(Path(path)) as file:
-        rate_hz = file.samplerate
-        resampler = soxr.ResampleStream(rate_hz, RATE_HZ, 1, dtype="float64", quality="VHQ") if rate_hz != RATE_HZ else None
+    for block in audio_blocks(path):
+        samples += block.tobytes()
+    return np.frombuffer(samples, np.int16)
+
+
+def audio_blocks(path: str | Path) -> Iterator[NDArray[np.int16]]:
+    """Samples of a sound file at 16 kHz, block by block.
+
+    A file that is 16 kHz, mono and 16 bit comes back as it is, sample for sample. Other rates are converted with soxr
+    (highest quality), channels are averaged, other sample formats rounded to 16 bits.
+
+    Args:
+        path: WAV, FLAC, Ogg or any other file that libsndfile reads; FLAC of every kind that FFmpeg reads, a damaged one as far
+            as FFmpeg does. What a header says of its length is not relied on.
+
+    Yields:
+        int16 arrays of shape (samples,); a last one that fills up a hop may be shorter than 10 ms.
+
+    Raises:
+        UserError: naming the file, when it is missing, is no sound file, holds less than a hop or more than a day. What was
+            yielded before it is no recording.
+    """
+    path = Path(path)
+    samples = 0
+    for pcm in _converted(path):
+        samples += len(pcm)
+        _check_length(path, samples / RATE_HZ)
+        yield pcm
+    if samples < LEAST_SAMPLES:
+        raise UserError(f"{path}: {_too_short(samples / RATE_HZ)}", USAGE)
+
+
+def _converted(path: Path) -> Iterator[NDArray[np.int16]]:
+    rate_hz, resampler = 0, None
+    for at_hz, exact, block in _decoded(path):
+        if at_hz != rate_hz:  # of the first block, or of another recording joined to it
+            if resampler:
+                yield _round(resampler.resample_chunk(np.zeros(0), last=True), path)
+            rate_hz = at_hz
+            resampler = soxr.ResampleStream(rate_hz, RATE_HZ, 1, dtype="float64", quality="VHQ") if rate_hz != RATE_HZ else None
+        if exact and block.shape[1] == 1 and not resampler:
+            yield block[:, 0]
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):  # `_round` refuses what comes of it
+            mono = block.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
+        yield _round(resampler.resample_chunk(mono) if resampler else mono, path)
+    if resampler:
+        yield _round(resampler.resample_chunk(np.zeros(0), last=True), path)
+
+
+def _decoded(path: Path) -> Iterator[tuple[int, bool, NDArray[Any]]]:
+    """(rate, whether it holds 16 bits, samples of shape (frames, channels)): int16, or floats of 1."""
+    kind = _flac_container(path)
+    if kind:
+        found = False
+        for item in _flac_blocks(path, kind):
+            found = True
+            yield item
+        if found:
+            return
+    with _open(path) as file:
         exact = file.subtype == "PCM_16"
         for block in _blocks(file, "int16" if exact else "float32"):
-            if exact and file.channels == 1 and not resampler:
-                pcm = block[:, 0]
-            else:
-                with np.errstate(over="ignore", invalid="ignore"):  # `_round` refuses what comes of it
-                    mono = block.astype(np.float64).mean(axis=1) * (1 if exact else FULL_SCALE)
-                pcm = _round(resampler.resample_chunk(mono) if resampler else mono, path)
-            samples += pcm.tobytes()
-            _check_length(path, len(samples) // 2 / RATE_HZ)
-        if resampler:
-            samples += _round(resampler.resample_chunk(np.zeros(0), last=True), path).tobytes()
-    if len(samples) < 2 * LEAST_SAMPLES:
-        raise UserError(f"{path}: {_too_short(len(samples) // 2 / RATE_HZ)}", USAGE)
-    return np.frombuffer(samples, np.int16)
+            yield file.samplerate, exact, block
+
+
+def _flac_container(path: Path) -> str:
+    """`flac` or `ogg` when FFmpeg is to read a file, which also reads what libsndfile gives up at; else nothing."""
+    if importlib.util.find_spec("av") is None:
+        return ""
+    with suppress(OSError), open(path, "rb", opener=_open_regular) as raw:
+        head = raw.read(_HEAD_BYTES)
+        if head[:4] == b"OggS":
+            return "ogg" if b"\x7fFLAC" in head[:128] else ""
+        if head[:4] in (b"RIFF", b"RF64", b"FORM", b"riff", b"caff"):
+            return ""
+        return "flac" if head[:4] == b"fLaC" or path.suffix.lower() == ".flac" else ""
+    return ""
+
+
+def _flac_blocks(path: Path, container: str) -> Iterator[tuple[int, bool, NDArray[Any]]]:
+    import av
+    from av.error import FFmpegError
+
+    with open(path, "rb", opener=_open_regular) as raw:
+        try:
+            # By its bytes alone, as this container: no name, list or link in it opens anything else
+            with av.open(raw, mode="r", format=container, options={"format_whitelist": container}) as file:
+                for packet in file.demux(file.streams.audio[0]):
+                    try:
+                        frames = packet.decode()
+                    except FFmpegError:  # a damaged piece: the next one may be whole
+                        continue
+                    for frame in frames:
+                        if not RATES_HZ[0] <= frame.sample_rate <= RATES_HZ[1]:
+                            raise UserError(f"{path}: {_other_rate(frame.sample_rate)}", USAGE)
+                        exact = frame.format.name.startswith("s16")
+                        planes = frame.to_ndarray()
+                        if not frame.format.is_planar:
+                            planes = planes.reshape(-1, frame.layout.nb_channels).T
+                        yield frame.sample_rate, exact, planes.T if exact else planes.T / 2.0**31
+        except (FFmpegError, IndexError):
+            return  # libsndfile is asked
 
 
 def audio_seconds(path: str | Path) -> float:
@@ -106,6 +187,8 @@ def audio_seconds(path: str | Path) -> float:
     Raises:
         UserError: as `read_audio`.
     """
+    if _flac_container(Path(path)):  # its header may say anything
+        return sum(len(block) for block in audio_blocks(path)) / RATE_HZ
     with _open(Path(path)) as file:
         if file.format == "MP3" or not 0 <= file.frames <= _TRUSTED_S * file.samplerate:
             frames = 0
@@ -124,6 +207,10 @@ def _round(mono: NDArray[np.float64], path: str | Path) -> NDArray[np.int16]:
     if not np.all(np.isfinite(mono)):
         raise UserError(f"{path}: has samples that are not numbers; export it again", USAGE)
     return np.clip(np.round(mono), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _other_rate(rate_hz: int) -> str:
+    return f"{rate_hz} Hz; rates from {RATES_HZ[0]} to {RATES_HZ[1]} are converted"
 
 
 def _too_short(seconds: float) -> str:
@@ -150,7 +237,7 @@ def _open(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         with open(path, "rb", opener=_open_regular) as raw, _decoder(raw) as file:
             if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
-                raise UserError(f"{path}: {file.samplerate} Hz; rates from {RATES_HZ[0]} to {RATES_HZ[1]} are converted", USAGE)
+                raise UserError(f"{path}: {_other_rate(file.samplerate)}", USAGE)
             yield file
     except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
         reason = getattr(error, "error_string", None) or str(error)

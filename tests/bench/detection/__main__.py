@@ -15,6 +15,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from earlid.evaluate.result_cache import ResultCache
 
@@ -66,22 +67,29 @@ def measure(jobs: list[Job], cache: ResultCache) -> None:
 
 
 def collect(jobs: list[Job], cache: ResultCache) -> report.Results:
-    """Counts of each engine in each condition and half."""
-    parts: dict[tuple[str, str, str], list[count.Counts]] = {}
+    """Counts of each engine in each condition and half, over the streams that every engine there has heard."""
+    keys = {name: make() for name, make in engines.ENGINES.items()}
+    found: dict[tuple[str, str], list[dict[str, dict[str, Any]]]] = {}
     for job in jobs:
         stream = cache.get(job.stream_key())
-        for name in job.engines if stream else ():
-            result = cache.get(run_key(stream["samples"], engines.ENGINES[name]()))
-            if result is None:
-                continue
-            events = result.get("events")
-            parts.setdefault((job.half, job.condition, name), []).append(
-                count.Counts(
-                    result.get("words", []), result.get("ends_ms", []), [] if events is None else [events],
-                    0.0 if events is None else result["audio_s"] / 3600, result["audio_s"], result["cpu_s"],
-                )
-            )  # fmt: skip
-    return {key: count.total(each) for key, each in parts.items()}
+        results = {name: cache.get(run_key(stream["samples"], keys[name])) for name in job.engines} if stream else {}
+        found.setdefault((job.half, job.condition), []).append({name: each for name, each in results.items() if each})
+    collected: report.Results = {}
+    for (half, condition), streams in found.items():
+        taking_part = {name for stream in streams for name in stream}
+        parts = [stream for stream in streams if stream and len(stream) == len(taking_part)]
+        for name in keys:
+            if parts and name in taking_part:
+                collected[half, condition, name] = count.total(_counts(stream[name]) for stream in parts)
+    return collected
+
+
+def _counts(result: dict[str, Any]) -> count.Counts:
+    events = result.get("events")
+    return count.Counts(
+        result.get("words", []), result.get("ends_ms", []), [] if events is None else [events],
+        0.0 if events is None else result["audio_s"] / 3600, result["audio_s"], result["cpu_s"],
+    )  # fmt: skip
 
 
 def main() -> int:
