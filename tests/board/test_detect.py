@@ -15,7 +15,7 @@ from earlid.board.port import QuietSerial, open_port
 from earlid.cli import main
 from earlid.verbs import list as list_verb
 from esptool.reset import ClassicReset
-from lid import wire
+from lid import config, wire
 
 from tests.flash import harness
 
@@ -230,3 +230,13 @@ def test_list_says_why_there_is_no_word(hello: dict[str, object], text: str) -> 
     assert detect.no_word_text(hello) == text
     result = detect.ProbeResult("P", "earlid", hello={"fw": "0.2.0", "state": "closed", **hello})
     assert list_verb.state_text(result) == "Earlid 0.2.0, closed" + (f", no word: {text}" if text else "")
+
+
+def test_board_with_the_settings_it_came_with_is_not_calibrated() -> None:
+    factory = f"{config.digest(config.defaults()):08x}"
+    result = detect.ProbeResult("COM1", "earlid", hello={"board": "0123456789abcdef", "fw": "0.2.0", "config": factory})
+    assert result.as_json()["calibrated"] is False
+    assert "not calibrated" in list_verb.state_text(result)
+    other = detect.ProbeResult("COM1", "earlid", hello={"config": "00000000"})
+    assert other.as_json()["calibrated"] is None
+    assert "calibrated" not in list_verb.state_text(other)

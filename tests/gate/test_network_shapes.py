@@ -14,6 +14,8 @@ from synthetic import Block, Shape, network
 
 SEED = 5
 
+WIDTHS = [(64, 35_152, 0), (80, 50_816, 0), (96, 63_040, 12_236), (128, 98_096, 49_504)]  # file, bytes missing
+
 SHAPES = {
     "plain": Shape(),
     "every column": Shape(stride=1, first_kernel=3),
@@ -64,3 +66,19 @@ def test_networks_with_stride_2_that_ran_on_emulated_cores_fit_the_board(last_ke
     blob = blob_of(network(Shape(stride=2, first_filters=48, blocks=blocks, last_rows=17), SEED))
     assert len(blob) == size
     memory_plan.check_word(blob, "stride 2")
+
+
+def mixed(width: int) -> bytes:
+    """The network of the most used trainer: 26,080 weights with a width of 64, 80,832 with 128, which begin half as wide."""
+    blocks = [Block(width, [5]), Block(width, [7, 11]), Block(width, [9, 15]), Block(width, [23])]
+    return blob_of(network(Shape(stride=2, first_filters=width // 2, blocks=blocks, last_rows=37), SEED))
+
+
+@pytest.mark.parametrize(("width", "size", "missing"), WIDTHS)
+def test_limit_of_memory_is_the_one_that_the_readme_states(width: int, size: int, missing: int) -> None:
+    blob = mixed(width)
+    assert len(blob) == pytest.approx(size, abs=16)
+    assert memory_plan.missing_bytes(blob) == pytest.approx(missing, abs=3072)
+    if missing:
+        with pytest.raises(UserError, match=r"bytes are missing.* It takes [\d,]+ \(file .* fits"):
+            memory_plan.check_word(blob, "wide")

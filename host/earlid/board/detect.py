@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import serial
-from lid import wire
+from lid import config, wire
 from lid.wire_schema import Hello, known_fields
 from serial.tools.list_ports_common import ListPortInfo
 
@@ -79,6 +79,7 @@ class ProbeResult:
             "lid": hello.get("state"),
             "mute": hello.get("mute"),
             "maintenance": hello.get("maintenance"),
+            "calibrated": False if is_uncalibrated(hello) else None,
         }
 
 
@@ -88,6 +89,12 @@ def no_word_text(hello: Mapping[str, Any]) -> str:
     if reason == "no-memory" and isinstance(missing, int) and missing:
         return f"{missing:,} bytes found no place"
     return _NO_WORD.get(reason, reason)
+
+
+def is_uncalibrated(hello: Mapping[str, Any]) -> bool:
+    """Whether a board has all the settings that it came with, and so was never calibrated. False proves nothing: some setting
+    was changed, or the board's firmware came with others than this computer's."""
+    return hello.get("config") == f"{config.digest(config.defaults()):08x}"
 
 
 def describe_ports(infos: Iterable[ListPortInfo], only: str | None = None) -> list[dict[str, str]]:

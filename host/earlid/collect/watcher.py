@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from earlid.board.consent import ask_text
-from earlid.board.detect import no_word_text
+from earlid.board.detect import is_uncalibrated, no_word_text
 from earlid.board.link import Asked, Record, Started, TelemetryMessage
 from earlid.board.shared_link import SharedLink
 from earlid.collect.sync import Sync, SyncResult
@@ -191,7 +191,8 @@ class Watcher(threading.Thread):
         self._status.error, self._status.connected = "", True
         why = no_word_text(sync.hello)
         no_word = f"; no word: {why}" if why else ""
-        self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}{no_word}")
+        plain = "; not calibrated: `earlid calibrate`" if is_uncalibrated(sync.hello) else ""
+        self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}{no_word}{plain}")
         self._report(result)
         if standing := sync.standing_text():
             self._emit("note", standing)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from lid import circuit
 from lid.wire_schema import Telemetry
 
-from earlid.board.detect import no_word_text
+from earlid.board.detect import is_uncalibrated, no_word_text
 from earlid.doctor.model import NOTICE, Diagnosis, ExaminedBoard, Observation, Rule
 
 # Bits of the self-test's result in the order of lid.selftest (set: this held): key, what was seen, what it means, what
@@ -230,6 +230,17 @@ def has_word(observation: Observation) -> Iterator[Diagnosis]:
             )  # fmt: skip
 
 
+def calibration(observation: Observation) -> Iterator[Diagnosis]:
+    """The board has the settings that it came with."""
+    for board in observation.boards:
+        if _is_up(board) and board.hello.get("word") and is_uncalibrated(board.hello):
+            yield Diagnosis(
+                "not-calibrated", board.port, "The board is not calibrated: it has the settings that it came with.",
+                "They suit many rooms, and are fitted to none.",
+                "`earlid calibrate` measures the room and your voice, and shows what each choice costs.", NOTICE,
+            )  # fmt: skip
+
+
 def old_firmware(observation: Observation) -> Iterator[Diagnosis]:
     """The firmware is older than protocol version 2."""
     for board in observation.boards:
@@ -256,4 +267,16 @@ def identity(observation: Observation) -> Iterator[Diagnosis]:
             )  # fmt: skip
 
 
-RULES: tuple[Rule, ...] = (identity, state, self_test, rails, microphone, faults, brown_out, has_word, old_firmware, line)
+RULES: tuple[Rule, ...] = (
+    identity,
+    state,
+    self_test,
+    rails,
+    microphone,
+    faults,
+    brown_out,
+    has_word,
+    calibration,
+    old_firmware,
+    line,
+)

@@ -288,9 +288,11 @@ def check_word(blob: bytes, name: str) -> None:
     except ValueError as error:
         raise UserError(f"{name}: {error}: make it anew with `earlid model import`.", FAILED) from error
     if missing:
+        needed = len(blob) + word_sizes(blob).arena
         raise UserError(
             f"{name} does not fit an ESP32's memory beside the firmware: {missing:,} bytes are missing. Nothing was written. "
-            "Take a smaller network: `earlid model list` shows some, okay_nabu is the largest of them.", FAILED,
+            f"It takes {needed:,} (file {len(blob):,}, activations {needed - len(blob):,}); what takes up to about "
+            f"{(needed - missing) // 1000} KB fits: `earlid model list` shows some, okay_nabu is the largest.", FAILED,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from serial.tools import list_ports
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.consent import old_firmware_text
-from earlid.board.detect import ProbeResult, describe_ports, no_word_text, probe_all
+from earlid.board.detect import ProbeResult, describe_ports, is_uncalibrated, no_word_text, probe_all
 from earlid.board.port import candidate_ports, named_port
 from earlid.errors import NO_BOARD, UserError
 from earlid.ledger.strangers import stranger_text
@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         hint = result.error or NEXT.get(result.state, "").format(port=result.port)
         if not hint and "proto" in hello:
             hint = old_firmware_text(hello.get("fw", ""), hello["proto"])
+        if not hint and is_uncalibrated(hello):
+            hint = f"{result.port} has the settings that it came with: `earlid calibrate -p {result.port}` fits them to its room."
         if hint and not args.json:
             print(f"earlid: {hint}", file=sys.stderr)
     return NO_BOARD if all(result.state == "gone" for result in results) else 0
@@ -73,6 +75,8 @@ def state_text(result: ProbeResult) -> str:
     lid = f"Earlid {hello.get('fw', '?')}, {hello.get('state', '?')}" if hello else ""
     if why := no_word_text(hello):
         lid += f", no word: {why}"
+    if is_uncalibrated(hello):
+        lid += ", not calibrated"
     if strange := _stranger(result):
         lid += f", {strange}"
     if result.state == "earlid":
