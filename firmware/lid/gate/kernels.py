@@ -18,9 +18,11 @@ _OUTPUTS = const(9)
 _WEIGHTS = const(10)  # bytes into the blob
 _SUMS = const(16)  # where the sums go, bytes into the arena
 _BACK = const(20)  # bytes from the newest row back to the oldest
+_ZERO_IN = const(21)  # the byte that stands for 0 in a dense layer's input
 
 _BIAS = const(128)  # in a weight
 _LEAST_SUM = const(128 * 255)  # a tap: added, so that no sum of a depthwise layer is negative
+_BYTE_MAX = const(255)
 
 
 @micropython.viper
@@ -29,14 +31,15 @@ def dense(reg0: int, w: ptr8, arena: ptr8, params: ptr32):
     start = int(arena) + ptr32(arena)[params[_SOURCE]] + params[_FIRST] - params[_BACK]
     w = ptr8(int(w) + params[_WEIGHTS])
     sums = ptr32(int(arena) + params[_SUMS])
+    zero = params[_ZERO_IN]
     groups = params[_GROUPS]
     while groups:
-        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = s12 = s13 = s14 = s15 = 0
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = s12 = s13 = s14 = s15 = zero * _BYTE_MAX * params[_LENGTH]
         a = ptr8(start)
         n = params[_LENGTH] >> 2
         while n:
-            reg0 = a[0]
-            if reg0:  # features often are 0
+            reg0 = a[0] - zero
+            if reg0:  # often there is nothing
                 s0 = w[0] * reg0 + s0
                 s1 = w[1] * reg0 + s1
                 s2 = w[2] * reg0 + s2
@@ -53,7 +56,7 @@ def dense(reg0: int, w: ptr8, arena: ptr8, params: ptr32):
                 s13 = w[13] * reg0 + s13
                 s14 = w[14] * reg0 + s14
                 s15 = w[15] * reg0 + s15
-            reg0 = a[1]
+            reg0 = a[1] - zero
             if reg0:
                 s0 = w[16] * reg0 + s0
                 s1 = w[17] * reg0 + s1
@@ -71,7 +74,7 @@ def dense(reg0: int, w: ptr8, arena: ptr8, params: ptr32):
                 s13 = w[29] * reg0 + s13
                 s14 = w[30] * reg0 + s14
                 s15 = w[31] * reg0 + s15
-            reg0 = a[2]
+            reg0 = a[2] - zero
             if reg0:
                 s0 = w[32] * reg0 + s0
                 s1 = w[33] * reg0 + s1
@@ -89,7 +92,7 @@ def dense(reg0: int, w: ptr8, arena: ptr8, params: ptr32):
                 s13 = w[45] * reg0 + s13
                 s14 = w[46] * reg0 + s14
                 s15 = w[47] * reg0 + s15
-            reg0 = a[3]
+            reg0 = a[3] - zero
             if reg0:
                 s0 = w[48] * reg0 + s0
                 s1 = w[49] * reg0 + s1

@@ -51,6 +51,7 @@ class LayerEntry:
         self.length = self.rows  # over which a kernel sums
         self.corrected = 0  # bytes of input that correct the sums
         self.average = int(self.kind == _AVGPOOL)
+        self.folded = False  # the input's zero is in the biases, see wakeword.py
         self.data = data
         self.weights = max(self.weights - start, 0)  # 0 in the file where there are none
         self.records -= start

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A streaming wake word network: `stride` columns of features in, one byte of probability out.
+import struct
 from array import array
 
 from micropython import const
@@ -11,6 +12,7 @@ from lid.gate.smoothing import sliding_mean
 
 # A second. What a reset network says of its first columns is no answer to them: some published ones hit in silence.
 _COLD_COLUMNS = const(100)
+_FOLDED_BYTES = const(2000)  # of input, beyond which a folded bias could leave its word
 
 
 class WakeWord:
@@ -50,19 +52,37 @@ class WakeWord:
     def _add_layer(self, layout, layer):
         source = layout.buffers[layer.source]
         back = (layer.rows - 1) * source.row
+        dense = layer.kind == model_file.DENSE
+        zero_in = source.zero if dense and layer.record_step and layer.length < _FOLDED_BYTES else 0
         # in the order of the constants in rescale.py and kernels.py
         params = array(
             "i",
             (
                 layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.length,
                 source.row, layer.groups, layer.width, layer.weights, layer.records, layer.record_step, layer.zero,
-                layer.least, layer.reversed, layout.sums, layer.skip, layer.average, layer.corrected, back,
+                layer.least, layer.reversed, layout.sums, layer.skip, layer.average, layer.corrected, back, zero_in,
             ),
         )  # fmt: skip
-        dense = layer.kind == model_file.DENSE
+        if zero_in and not layer.folded:
+            self._fold_zero(layout, layer, params, source.start + back)
         pool = rescale.pool
         kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add, pool, pool)[layer.kind]
         self._steps.append((kernel, 0 if dense else self._arena, layer.data, params))
+
+    # The kernel takes the input's zero from each activation. What that changes, its sums over an empty input, is taken from
+    # the biases, once. head: where the empty input's newest row is
+    def _fold_zero(self, layout, layer, params, head):
+        arena.fill_words(self._arena, head, 4 * layer.source, 1)
+        kernels.dense(0, layer.data, self._arena, params)
+        at = layer.records
+        for i in range(layer.width):
+            (bias,), (change,) = (
+                struct.unpack_from("<i", layer.data, at),
+                struct.unpack_from("<i", self._arena, layout.sums + 4 * i),
+            )
+            struct.pack_into("<i", layer.data, at, bias - change)
+            at += layer.record_step
+        layer.folded = True
 
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
