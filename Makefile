@@ -4,14 +4,14 @@ PYTHON ?= python3
 # The default Python's packages stand in .venv, those of another (`make test PYTHON=python3.13`) in .venv-3.13.
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN := $(VENV)/bin
-EXTRAS := test,postgres,parquet,cluster
+EXTRAS := test,postgres,parquet,cluster,mqtt
 # Three for two cores: tests that hold a board or a browser to real time wait more than they compute.
 XDIST := -n 3 --dist worksteal
 PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
-# What the tests use beside Python: two voices, a circuit simulator, a database, a browser.
-DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad
+# What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker.
+DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto
 
 .PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware flash pair calibrate watch review doctor debian clean
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = (
     ("cli", "verbs"),
     ("demo",),
-    ("page", "flash", "doctor", "collect", "calibrate", "evaluate"),
+    ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge"),
     ("ledger", "board", "virtual", "gate", "accuracy"),
     ("files", "errors", "arguments", "firmware", "door", "scores", "host_clock"),
     ("lid",),

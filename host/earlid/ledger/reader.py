@@ -54,13 +54,14 @@ class Reader:
         self.close()
 
     def _show_as_present(self) -> None:
-        """Show a ledger of version 1 as one of today: views of this connection stand before its tables."""
+        """Show a ledger of an earlier version as one of today: views of this connection stand before its tables."""
         points = f"SELECT board_id, boot, ms, {FROM_HOST} AS source, wall_ms, unc_ms FROM {{}}.clock_points"
         acts = ", ".join(f"NULL AS {name}" for name in COLUMNS)
-        views = (
-            f"CREATE TEMP VIEW clock_points AS {points}",
-            f"CREATE TEMP VIEW acts AS SELECT {acts} FROM {{}}.meta WHERE 1 = 0",
-        )
+        bridges = "'' AS bridge, '' AS board, 0 AS boot, 0 AS seq, '' AS topics"
+        views = [f"CREATE TEMP VIEW bridges AS SELECT {bridges} FROM {{}}.meta WHERE 1 = 0"]
+        if self.version == 1:
+            views.append(f"CREATE TEMP VIEW clock_points AS {points}")
+            views.append(f"CREATE TEMP VIEW acts AS SELECT {acts} FROM {{}}.meta WHERE 1 = 0")
         with self._lock, self._explained_errors():
             for view in views:
                 if self.location.path:

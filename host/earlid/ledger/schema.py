@@ -138,3 +138,14 @@ acts = _table(
     Column("signature", LargeBinary(64), nullable=False),
 )
 Index("acts_by_place", acts.c.place, unique=True)
+
+# How far a bridge has told of each board: the broker has its events up to this record, and was given these retained topics.
+# `board` is an identifier: of a board that is gone, what was announced is to be taken back.
+bridges = _table(
+    "bridges",
+    _key("bridge", Text),
+    _key("board", Text),
+    _number("boot"),
+    _number("seq"),
+    Column("topics", Text, nullable=False),
+)

@@ -81,9 +81,9 @@ class Ledger:
                         raise not_a_ledger(location)
                     schema.metadata.create_all(connection)
                     connection.execute(self._insert(schema.meta), [{"key": "version", "value": str(VERSION)}])
-                version = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
-                if check_version(str(version), location) < VERSION:
-                    upgrade(connection)
+                text = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
+                if (version := check_version(str(text), location)) < VERSION:
+                    upgrade(connection, version)
                 self._adopt(connection)
 
     def __enter__(self) -> Self:

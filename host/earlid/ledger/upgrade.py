@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Upgrades a ledger's tables from version 1, and takes rows that nobody signed into the acts, as they stood."""
+"""Upgrades a ledger's tables from earlier versions, and takes rows that nobody signed into the acts, as they stood."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from earlid.ledger.version import FROM_HOST, FROM_RECORDS, VERSION
 CARRIED = ("labels", "purges", "anchors", "notes", "clock_points")
 
 
-def upgrade(connection: sa.Connection) -> None:
-    """Version 1 to the present one, inside a transaction: clock points get their source, and acts their table."""
+def upgrade(connection: sa.Connection, version: int) -> None:
+    """An earlier version to the present one, inside a transaction."""
+    if version == 1:
+        _give_points_their_source(connection)
+    schema.metadata.create_all(connection)  # what is new since: 2 acts, 3 bridges
+    connection.execute(sa.update(schema.meta).where(schema.meta.c.key == "version").values(value=str(VERSION)))
+
+
+def _give_points_their_source(connection: sa.Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE clock_points RENAME TO clock_points_1")
     if connection.dialect.name == "postgresql":  # its index keeps the name that the new one is to have
         connection.exec_driver_sql("ALTER INDEX clock_points_pkey RENAME TO clock_points_1_pkey")
@@ -39,7 +46,6 @@ def upgrade(connection: sa.Connection) -> None:
         if new:
             connection.execute(sa.insert(points), new)
     connection.exec_driver_sql("DROP TABLE clock_points_1")
-    connection.execute(sa.update(schema.meta).where(schema.meta.c.key == "version").values(value=str(VERSION)))
 
 
 def board_points(connection: sa.Connection, board_id: int, boot: int | None = None) -> dict[int, list[tuple[int, int, int, int]]]:

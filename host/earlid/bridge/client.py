@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""An MQTT 5 client that begins again by itself; says which messages the broker has confirmed. Knows no board."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from earlid.bridge.credentials import Broker
+
+KEEPALIVE_S = 30
+ANSWER_S = 15.0  # for whatever a broker is to answer; then the connection is begun anew
+PACKET_MAX = 64 * 1024  # what comes in is a word at most
+RETRY_S = (1, 30)
+
+OnMessage = Callable[[str, bytes, bool], None]
+"""Called with topic, payload, and whether it is a retained message from before; in the client's thread."""
+
+
+class Client:
+    """A connection to a broker.
+
+    Args:
+        broker: where it is.
+        name: the client's; a second one of that name ends the first.
+        will: topic and payload, retained, that the broker tells when this program is gone.
+        subscriptions: topics of which others' messages are told.
+        on_message: what takes them.
+        on_change: called when the connection comes or goes.
+        say: called with lines for people.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        name: str,
+        will: tuple[str, str],
+        subscriptions: Callable[[], Sequence[str]],
+        on_message: OnMessage,
+        on_change: Callable[[], None],
+        say: Callable[[str], None],
+        *,
+        tls: ssl.SSLContext | None = None,
+        credentials: tuple[str, str] | None = None,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._broker, self._subscriptions, self._on_message, self._on_change = broker, subscriptions, on_message, on_change
+        self._say, self._answer_s = say, answer_s
+        self._said = ""
+        self._lock = threading.Condition()
+        self._confirmed: dict[int, bool] = {}
+        self.session = 0  # counts connections; 0 before the first
+        self.connected = False
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
+        client.will_set(*will, qos=1, retain=True)
+        client.connect_timeout = answer_s
+        client.reconnect_delay_set(*RETRY_S)
+        client.max_queued_messages_set(0)
+        if tls:
+            client.tls_set_context(tls)
+        if credentials:
+            client.username_pw_set(*credentials)
+        client.on_connect, client.on_disconnect = self._came, self._went
+        client.on_connect_fail = self._failed
+        client.on_publish, client.on_message = self._published, self._message
+        self._client = client
+
+    def start(self) -> None:
+        """Begin; from then on the connection is kept up in a thread."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = PACKET_MAX
+        self._client.connect_async(
+            self._broker.host, self._broker.port, keepalive=max(1, min(KEEPALIVE_S, int(self._answer_s))),
+            clean_start=True, properties=properties,
+        )  # fmt: skip
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """End the connection; the will is not told."""
+        self._client.disconnect()
+        thread = threading.Thread(target=self._client.loop_stop, daemon=True)  # it may wait for a broker that says nothing
+        thread.start()
+        thread.join(2.0)
+
+    def publish(self, topic: str, payload: str, *, retain: bool) -> int | None:
+        """Hand a message of QoS 1 over; its number, None when there is no connection."""
+        if not self.connected:
+            return None
+        info = self._client.publish(topic, payload, qos=1, retain=retain)  # not under our lock: its callbacks take that
+        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+
+    def subscribe(self) -> None:
+        """Ask for others' messages on the subscriptions, as they are now."""
+        options = SubscribeOptions(qos=1, noLocal=True)
+        self._client.subscribe([(topic, options) for topic in self._subscriptions()])
+
+    def wait(self, numbers: Sequence[int], session: int) -> list[bool | None]:
+        """What the broker says to each message: True it has it, False it refuses it, None nothing in time.
+
+        Where it says nothing in time the connection is begun anew.
+        """
+        end_s = time.monotonic() + self._answer_s
+        with self._lock:
+            while self.connected and self.session == session and any(number not in self._confirmed for number in numbers):
+                left_s = end_s - time.monotonic()
+                if left_s <= 0:
+                    self._tell(f"{self._broker.host} confirms nothing: connecting anew")
+                    self._drop()
+                    break
+                self._lock.wait(min(left_s, 0.5))
+            return [self._confirmed.pop(number, None) for number in numbers] if self.session == session else [None] * len(numbers)
+
+    def _drop(self) -> None:
+        self.connected = False
+        sock: Any = self._client.socket()
+        if sock is not None:
+            try:
+                sock.shutdown(2)
+            except OSError:
+                pass
+
+    def _came(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        if code.is_failure:
+            self._tell(f"{self._broker.host} refuses the connection: {code}")
+            return
+        self._tell(f"connected to {self._broker.host}")
+        with self._lock:
+            self.connected = True
+            self.session += 1
+            self._confirmed.clear()
+        self.subscribe()
+        self._on_change()
+
+    def _went(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        with self._lock:
+            was, self.connected = self.connected, False
+            # What it holds would be sent again by itself, and by the outbox: the outbox alone does that.
+            self._client._out_messages.clear()
+            self._client._inflight_messages = 0
+            self._lock.notify_all()
+        if was:
+            self._tell(f"the connection to {self._broker.host} is lost: {code}")
+        self._on_change()
+
+    def _failed(self, _client: paho.Client, _data: Any) -> None:
+        self._tell(f"no connection to {self._broker.host}:{self._broker.port}; tried again by and by")
+
+    def _published(self, _client: Any, _data: Any, number: int, code: Any, _properties: Any) -> None:
+        with self._lock:
+            self._confirmed[number] = not code.is_failure
+            self._lock.notify_all()
+
+    def _message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        self._on_message(message.topic, bytes(message.payload), message.retain)
+
+    def _tell(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._say(text)

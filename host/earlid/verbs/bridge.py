@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""`earlid bridge mqtt`: tells other systems of the boards; nothing that comes from there opens a lid."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from earlid.arguments import Subparsers, add_board_argument, add_ledger_argument
+from earlid.errors import USAGE, UserError
+
+
+def add(subparsers: Subparsers) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "bridge",
+        help="tell Home Assistant and others of the boards, by MQTT",
+        description="Tells an MQTT 5 broker what the ledger says, which `earlid watch` fills. User and password come from "
+        "--credentials, --keyring, or EARLID_MQTT_USER and EARLID_MQTT_PASSWORD. Nothing that arrives opens a lid; `close` on "
+        "the topic BASE/safe closes those that this computer reaches.",
+    )
+    parser.add_argument("kind", choices=("mqtt",), help="by what")
+    parser.add_argument(
+        "--broker", default="mqtts://localhost", metavar="URL", help="mqtts://HOST[:PORT] (mqtt:// on this computer)"
+    )
+    parser.add_argument("--plain", action="store_true", help="allow mqtt:// over a network that everybody on it may read")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="whose signature a broker must have (else the system's list)")
+    parser.add_argument("--cert", type=Path, metavar="FILE", help="a client certificate")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="and its key, readable by its owner alone")
+    parser.add_argument("--credentials", type=Path, metavar="FILE", help="a file of two lines, user and password, mode 0600")
+    parser.add_argument("--keyring", action="store_true", help="ask the platform's keyring for them")
+    parser.add_argument("--base", default="earlid", metavar="BASE", help="topics begin with this (default: earlid)")
+    parser.add_argument("--prefix", default="homeassistant", metavar="PREFIX", help="where Home Assistant looks")
+    parser.add_argument(
+        "--device-discovery", action="store_true", help="one discovery a device (Home Assistant 2024.11 and later)"
+    )
+    add_board_argument(parser)
+    add_ledger_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tell until interrupted."""
+    from earlid.bridge.credentials import find_credentials, parse_broker, tls_context
+
+    for word in (args.base, args.prefix):
+        if not word or any(letter in "+#" or not letter.isprintable() for letter in word):
+            raise UserError(f"{word!r} cannot begin a topic.", USAGE)
+    broker = parse_broker(args.broker, args.plain)
+    credentials = find_credentials(args.credentials, args.keyring, broker.host)
+    tls = tls_context(args.ca, args.cert, args.key) if broker.tls else None
+    try:
+        from earlid.bridge.client import Client
+    except ImportError:
+        raise UserError("MQTT needs a package: `pip install 'earlid[mqtt]'`.", USAGE) from None
+    from earlid.bridge.bridge import Bridge
+    from earlid.bridge.entities import OFFLINE, Topics
+    from earlid.ledger.location import locate
+
+    topics = Topics(args.base, args.prefix)
+    client_name = f"earlid-{args.base}".replace("/", "-")
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def make_client(bridge: Bridge) -> Client:
+        return Client(broker, client_name, (topics.status, OFFLINE), bridge.subscriptions, bridge.take, bridge.wake, say,
+                      tls=tls, credentials=credentials)  # fmt: skip
+
+    name = f"{args.base}@{broker.host}:{broker.port}"
+    bridge = Bridge(
+        locate(args.ledger), name, topics, args.board, make_client, _close_lids, say, device_based=args.device_discovery
+    )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: bridge.stop())
+    bridge.run()
+    return 0
+
+
+def _close_lids() -> list[dict[str, Any]]:
+    """As `earlid safe` does it."""
+    from earlid.board.port import candidate_ports, named_port
+    from earlid.board.safe import close_all
+
+    ports = [str(info.device) for info in candidate_ports()]
+    named = named_port(None)
+    if named and named not in ports:
+        ports.append(named)
+    return [result.as_json() for result in close_all(ports)]
