@@ -38,6 +38,12 @@ lint: $(VENV)/installed-test build/typings/stamp
 soak: $(VENV)/installed-test debian
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
 
+# A real Home Assistant, in an environment of its own; josepy 2 lacks what its acme imports.
+test-ha: $(VENV)/installed-test debian
+	test -x build/homeassistant/bin/hass || { $(PYTHON) -m venv build/homeassistant && build/homeassistant/bin/pip install --quiet \
+	  homeassistant==2024.3.3 paho-mqtt==1.6.1 janus==1.0.0 'josepy<2' acme==2.8.0; }
+	$(BIN)/python -m pytest -p no:rerunfailures tests/bridge/home_assistant.py $(ARGS)
+
 bench: DEBIAN += valgrind
 bench: $(VENV)/installed-test debian
 	$(BIN)/python -m tests.bench
