@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from earlid.evaluate import mixing
 from earlid.evaluate.mixing import (
     BACKGROUND_DBFS,
     GAP_S,
@@ -88,3 +89,14 @@ def test_pink_noise_falls_3_db_an_octave():
     bands = [power[(hertz > f) & (hertz < 2 * f)].mean() for f in (100, 200, 400, 800, 1600)]
     steps = np.diff(10 * np.log10(bands))
     assert np.all(np.abs(steps + 3) < 0.6), f"seed {SEED}: {steps}"
+
+
+def test_noise_and_recordings_in_blocks_equal_the_whole():
+    rng = np.random.default_rng(SEED)
+    sounds = [np.rint(rng.normal(0, 300 * (n + 1), 20_000 + 777 * n)).astype(np.int16) for n in range(3)]
+    samples = sum(map(len, sounds))
+    whole = noisy_stream(sounds, pink_noise(samples, np.random.default_rng(SEED)), 10.0)
+    noise = mixing.Repeated(pink_noise(samples, np.random.default_rng(SEED)))
+    levels = [mixing.level_of([sound[:999], sound[999:]]) for sound in sounds]
+    cut = ([sound[:1234], sound[1234:]] for sound in sounds)
+    np.testing.assert_array_equal(np.concatenate(list(mixing.noisy_blocks(cut, levels, noise, 10.0))), whole)

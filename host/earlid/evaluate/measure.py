@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from earlid.evaluate import mixing
 from earlid.evaluate.recordings import Recording, file_digest
 from earlid.evaluate.tasks import GateSetting, Task
 from earlid.gate import models, runner, score
-from earlid.gate.audio import RATE_HZ, read_audio
+from earlid.gate.audio import RATE_HZ, audio_blocks, read_audio
 
 HOP_MS = 10
 AFTER_MS = 1000  # a detection counts for a word until so long after its end
@@ -63,8 +64,16 @@ def run_task(task: Task) -> dict[str, Any]:
         )
     result: dict[str, Any] = task.describe()
     broken: list[list[str]] = []
-    pcm, spans, names = _stream(task, broken)
-    scores = run_gate(pcm, model, task.gate) if len(pcm) else Scores(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    blocks, spans, names = _stream(task, broken)
+    samples = 0
+
+    def counted() -> Iterator[NDArray[np.int16]]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            yield block
+
+    scores = run_gate(counted(), model, task.gate)
     if task.role == "positive":
         result["trials"] = [
             [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
@@ -72,9 +81,9 @@ def run_task(task: Task) -> dict[str, Any]:
     else:
         counts = curve.openings_by_cutoff(scores.t_ms, scores.values)
         result["events"] = np.trim_zeros(counts, "b").tolist()
-    hops = len(pcm) // (RATE_HZ * HOP_MS // 1000)
+    hops = samples // (RATE_HZ * HOP_MS // 1000)
     return result | {
-        "audio_s": len(pcm) / RATE_HZ, "hops": hops, "inferences": len(scores.values), "stride": model.network.stride,
+        "audio_s": samples / RATE_HZ, "hops": hops, "inferences": len(scores.values), "stride": model.network.stride,
         "broken": broken, "wall_s": round(time.monotonic() - started_s, 4), "cpu_s": round(_cpu_s() - cpu_s, 4),
     }  # fmt: skip
 
@@ -86,16 +95,16 @@ class Scores:
         self.t_ms, self.values = t_ms, values
 
 
-def run_gate(pcm: NDArray[np.int16], model: models.Model, gate: GateSetting) -> Scores:
+def run_gate(pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: models.Model, gate: GateSetting) -> Scores:
     """The firmware's gate over samples, on MicroPython.
 
     Means are rounded up because the board compares sums: a cutoff c opens when a sum is above c * window.
     """
     energy = score.EnergyThresholds(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
-    inferences = [item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference)]
-    t_ms = np.array([item.t_ms for item in inferences], dtype=np.int64)
-    totals = np.array([item.total for item in inferences], dtype=np.int64)
-    return Scores(t_ms, -(-totals // model.manifest.window))
+    inferences = (item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference))
+    values = (value for item in inferences for value in (item.t_ms, item.total))
+    pairs = np.fromiter(values, np.int64).reshape(-1, 2)
+    return Scores(pairs[:, 0], -(-pairs[:, 1] // model.manifest.window))
 
 
 def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:
@@ -104,52 +113,76 @@ def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:
     return int(inside.max()) if len(inside) else 0
 
 
-def build_stream(task: Task) -> NDArray[np.int16]:
-    """A task's samples as the gate hears them."""
-    return _stream(task, [])[0]
+def build_stream(task: Task, samples_max: int | None = None) -> NDArray[np.int16]:
+    """A task's samples as the gate hears them, or the first of them."""
+    parts, samples = [np.zeros(0, np.int16)], 0
+    for block in _stream(task, [])[0]:
+        parts.append(block)
+        samples += len(block)
+        if samples_max is not None and samples >= samples_max:
+            break
+    return np.concatenate(parts)[:samples_max]
 
 
-def _stream(task: Task, broken: list[list[str]]) -> tuple[NDArray[np.int16], list[mixing.WordSpan], list[str]]:
-    sounds, names = [], []
+Blocks = Iterable[NDArray[np.int16]]
+
+
+def _stream(task: Task, broken: list[list[str]]) -> tuple[Blocks, list[mixing.WordSpan], list[str]]:
+    """Samples, block by block: of recordings without the word no more is ever held. Words are, being short."""
+    levels: dict[str, mixing.Level] = {}
     for recording in task.recordings:
-        sound = _read(recording, broken)
-        if sound is not None:
-            sounds.append(sound)
-            names.append(recording.name)
-    if not sounds:  # none of its files is what it was when they were listed
-        return np.zeros(0, np.int16), [], []
+        level = _level(recording, broken)
+        if level is not None:
+            levels[recording.path] = level
+    recordings = [recording for recording in task.recordings if recording.path in levels]
+    names = [recording.name for recording in recordings]
+    if not recordings:  # none of its files is what it was when they were listed
+        return [], [], []
     snr_db = task.condition.snr_db
+    sounds = (audio_blocks(recording.path) for recording in recordings)
     if task.role == "negative" and snr_db is None:
-        return np.concatenate(sounds), [], names
+        return itertools.chain.from_iterable(sounds), [], names
     rng = np.random.default_rng([task.seed, int(task.recordings[0].digest[:8], 16)])
     if task.role == "negative":
-        noise = _noise(task, sum(len(sound) for sound in sounds), rng, broken)
-        return mixing.noisy_stream(sounds, noise, float(snr_db or 0)), [], names
-    samples = mixing.stream_samples(sounds)
-    background = mixing.pink_noise(samples, rng) if snr_db is None else _noise(task, samples, rng, broken)
-    pcm, spans = mixing.word_stream(sounds, background, snr_db)
-    return pcm, spans, names
+        noise = _noise(task, sum(level.samples for level in levels.values()), rng, broken)
+        return mixing.noisy_blocks(sounds, [levels[each.path] for each in recordings], noise, float(snr_db or 0)), [], names
+    words = [read_audio(recording.path) for recording in recordings]
+    samples = mixing.stream_samples(words)
+    background = mixing.pink_noise(samples, rng) if snr_db is None else _noise(task, samples, rng, broken).part(0, samples)
+    pcm, spans = mixing.word_stream(words, background, snr_db)
+    return [pcm], spans, names
 
 
-def _noise(task: Task, samples: int, rng: np.random.Generator, broken: list[list[str]]) -> NDArray[np.float64]:
+def _noise(task: Task, samples: int, rng: np.random.Generator, broken: list[list[str]]) -> mixing.Repeated:
     choices: Sequence[Recording] = task.condition.noise
     if choices:
-        sound = _read(choices[int(rng.integers(len(choices)))], broken)
-        if sound is not None:
-            return mixing.stretch(sound, samples, rng)
-    return mixing.pink_noise(samples, rng)
+        recording = choices[int(rng.integers(len(choices)))]
+        if _level(recording, broken) is not None:
+            return mixing.repeated(_beginning(recording.path), samples, rng)
+    return mixing.Repeated(mixing.pink_noise(min(samples, mixing.PERIOD), rng))
 
 
-def _read(recording: Recording, broken: list[list[str]]) -> NDArray[np.int16] | None:
+def _beginning(path: str) -> NDArray[np.int16]:
+    parts, samples = [], 0
+    for block in audio_blocks(path):
+        parts.append(block)
+        samples += len(block)
+        if samples >= mixing.PERIOD:
+            break
+    return np.concatenate(parts)[: mixing.PERIOD]
+
+
+def _level(recording: Recording, broken: list[list[str]]) -> mixing.Level | None:
+    """A recording's level; None, and why, when it cannot be read to its end or is not what was listed."""
     try:
-        sound = read_audio(recording.path)
+        level = mixing.level_of(audio_blocks(recording.path))
     except UserError as error:
         broken.append([recording.name, str(error).removeprefix(f"{recording.path}: ")])
         return None
     if _digest(recording.path) != recording.digest:
         broken.append([recording.name, "changed since it was listed; run again"])
         return None
-    return sound
+    return level
 
 
 def _digest(path: str) -> str:

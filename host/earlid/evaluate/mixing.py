@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ NOISE_DBFS = -45.0  # of noise, when words are to be so many decibels above it
 PEAK_MAX = 0.89  # of full scale, -1 dB
 GAIN_MAX_DB = 30.0
 FADE = 320  # samples, 20 ms
+
+PERIOD = 30 * RATE_HZ  # samples of noise, which are repeated where a recording is longer
 
 Floats = NDArray[np.float64]
 Pcm = NDArray[np.int16]
@@ -62,6 +64,72 @@ def stretch(recording: Pcm, samples: int, rng: np.random.Generator) -> Floats:
     repeated = np.resize(np.roll(source, -int(rng.integers(len(source)))), samples)
     rms = float(np.sqrt(np.mean(repeated**2)))
     return np.asarray(repeated / rms) if rms > 0 else np.zeros(samples)
+
+
+@dataclass(frozen=True)
+class Level:
+    """How long and how loud a recording is: its loudest frame, and its largest sample."""
+
+    samples: int
+    loudest: float
+    peak: float
+
+
+def level_of(blocks: Iterable[Pcm]) -> Level:
+    """The level of a recording that comes in blocks."""
+    samples, loudest, peak = 0, 0.0, 0.0
+    rest = np.zeros(0)
+    for block in blocks:
+        samples += len(block)
+        values = np.concatenate([rest, block])
+        whole = len(values) // FRAME * FRAME
+        if whole:
+            loudest = max(loudest, float(frame_rms(values[:whole]).max()))
+        rest = values[whole:]
+        peak = max(peak, float(np.max(np.abs(values), initial=0)))
+    return Level(samples, loudest if samples >= FRAME else float(frame_rms(rest).max()), peak)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Noise of RMS 1 without end: one period of it, over and over."""
+
+    period: Floats
+
+    def part(self, start: int, stop: int) -> Floats:
+        """Its samples from one place to another."""
+        if stop <= len(self.period):
+            return self.period[start:stop]
+        return np.asarray(self.period[np.arange(start, stop) % len(self.period)])
+
+
+def repeated(recording: Pcm, samples: int, rng: np.random.Generator) -> Repeated:
+    """Noise from a recording, as `stretch` makes so many samples of it, but in one period."""
+    return Repeated(stretch(recording, min(samples, len(recording) - min(FADE, len(recording) // 4)), rng))
+
+
+def noisy_blocks(sounds: Iterable[Iterable[Pcm]], levels: Sequence[Level], noise: Repeated, snr_db: float) -> Iterator[Pcm]:
+    """`noisy_stream`, block by block: recordings of known levels end to end in noise."""
+    height = 32768 * 10 ** (NOISE_DBFS / 20)
+    at = 0
+    for blocks, level in zip(sounds, levels, strict=True):
+        around = level_of_noise(noise, at, at + level.samples) * height
+        gain = _gain(level, around, snr_db)
+        for block in blocks:
+            yield _to_pcm(noise.part(at, at + len(block)) * height + block * gain)
+            at += len(block)
+
+
+def level_of_noise(noise: Repeated, start: int, stop: int) -> float:
+    """The loudest frame of noise from one place to another."""
+    steps = range(start, max(start + 1, stop - FRAME + 1), FRAME << 8)
+    return max(float(frame_rms(noise.part(at, min(at + (FRAME << 8), stop))).max()) for at in steps)
+
+
+def _gain(level: Level, noise_loudest: float, snr_db: float) -> float:
+    if level.loudest < 1.0:
+        return 1.0
+    return min(32768 * PEAK_MAX / max(1.0, level.peak), noise_loudest * 10 ** (snr_db / 20) / level.loudest)
 
 
 def word_stream(words: Sequence[Pcm], background: Floats, snr_db: float | None) -> tuple[Pcm, list[WordSpan]]:
@@ -125,11 +193,7 @@ def _floor_gain(word: Pcm, level: float) -> float:
 
 
 def _snr_gain(recording: Pcm, noise: Floats, snr_db: float) -> float:
-    loudest = float(frame_rms(recording).max())
-    if loudest < 1.0:
-        return 1.0
-    limit = 32768 * PEAK_MAX / max(1.0, float(np.max(np.abs(recording.astype(np.float64)))))
-    return min(limit, float(frame_rms(noise).max()) * 10 ** (snr_db / 20) / loudest)
+    return _gain(level_of([recording]), float(frame_rms(noise).max()), snr_db)
 
 
 def _to_pcm(values: Floats) -> Pcm:

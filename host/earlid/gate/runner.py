@@ -8,10 +8,13 @@ from its standard input, drives the firmware's own classes, and writes what they
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -46,26 +49,45 @@ def micropython_environment() -> dict[str, str]:
     return {**os.environ, "MICROPYPATH": os.pathsep.join([str(firmware.root()), str(Path(__file__).parent)])}
 
 
-def run_script(name: str, pcm: NDArray[np.int16] | bytes, *args: str) -> bytes:
+Pcm = NDArray[np.int16] | bytes | Iterable[NDArray[np.int16]]
+
+
+def run_script(name: str, pcm: Pcm, *args: str) -> bytes:
     """Feed samples to a MicroPython script of this folder and return all that it wrote.
 
     Args:
         name: file name of the script, such as `mp_features.py`.
-        pcm: samples at 16 kHz, mono, 16 bit; a last incomplete hop is ignored by the scripts.
+        pcm: samples at 16 kHz, mono, 16 bit, or blocks of them, which are handed on one by one; a last incomplete hop is
+            ignored by the scripts.
         args: further arguments of the script.
 
     Raises:
         UserError: when MicroPython is not installed, or the script failed; the message ends with its last lines.
     """
-    data = pcm if isinstance(pcm, bytes) else np.ascontiguousarray(pcm, dtype="<i2").tobytes()
+    blocks = (pcm,) if isinstance(pcm, bytes | np.ndarray) else pcm
     command = micropython_command(Path(__file__).parent / name, *args)
-    done = subprocess.run(command, input=data, capture_output=True, env=micropython_environment(), check=False)
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as wrong,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=wrong, env=micropython_environment()) as running,
+    ):
+        try:
+            with suppress(BrokenPipeError), running.stdin or io.BytesIO() as into:  # one that stopped early tells why
+                for block in blocks:
+                    into.write(block if isinstance(block, bytes) else np.ascontiguousarray(block, dtype="<i2").tobytes())
+        except BaseException:
+            running.kill()
+            raise
+        code = running.wait()
+        said.seek(0)
+        wrong.seek(0)
+        out, errors = said.read(), wrong.read()
+    if code != 0:
+        lines = errors.decode(errors="replace").strip().splitlines()
         if any("micropython_unix" in line for line in lines):
             raise UserError(MISSING, FAILED)
-        raise UserError(f"MicroPython stopped in {name}: {' | '.join(lines[-3:]) or done.returncode}", FAILED)
-    return done.stdout
+        raise UserError(f"MicroPython stopped in {name}: {' | '.join(lines[-3:]) or code}", FAILED)
+    return out
 
 
 def features(pcm: NDArray[np.int16], reset_hops: Sequence[int] = ()) -> NDArray[np.uint16]:

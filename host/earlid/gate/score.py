@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ _INFERENCE = np.dtype(
         ("total", "<u2"),
     ]
 )
+_AT_ONCE = 1024  # inferences that are objects at the same time
 _FEATURE_BYTES = 4 + 2 * FEATURES
 
 
@@ -78,7 +80,7 @@ class Column:
 
 
 def run(
-    pcm: NDArray[np.int16],
+    pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]],
     model: Model,
     energy_gate: bool = True,
     features: bool = False,
@@ -87,7 +89,7 @@ def run(
     """Run the firmware's gate, on MicroPython, over samples from a fresh start.
 
     Args:
-        pcm: int16 samples at 16 kHz; a last part of less than 10 ms is not heard.
+        pcm: int16 samples at 16 kHz, or blocks of them; a last part of less than 10 ms is not heard.
         model: the network.
         energy_gate: False keeps the network always running.
         features: also give each hop's features, before the inference that used them last.
@@ -109,7 +111,9 @@ def run(
 def _inferences(data: bytes) -> Iterator[Inference]:
     if len(data) % _INFERENCE.itemsize:
         raise UserError(f"MicroPython stopped early: {len(data)} bytes of results", FAILED)
-    for hop, prob, mean_q8, hit, gate, energy, total in np.frombuffer(data, _INFERENCE).tolist():
+    rows = np.frombuffer(data, _INFERENCE)
+    at_once = (rows[at : at + _AT_ONCE].tolist() for at in range(0, len(rows), _AT_ONCE))
+    for hop, prob, mean_q8, hit, gate, energy, total in itertools.chain.from_iterable(at_once):
         yield Inference((hop + 1) * HOP_MS, prob, mean_q8, energy, bool(gate), bool(hit), total)
 
 
