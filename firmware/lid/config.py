@@ -16,7 +16,7 @@ SCHEMA = {
     "cutoff_q8": (0, 0, 255, _NEITHER),
     "near_miss_q8": (128, 1, 255, _FREE),
     "rearm_q8": (64, 1, 255, TIGHTER_DOWN),
-    "energy_gate": (1, 0, 1, _NEITHER),
+    "energy_gate": (0, 0, 1, _NEITHER),
     "energy_on_q8": (512, 64, 4096, TIGHTER_UP),
     "energy_off_q8": (320, 0, 4096, TIGHTER_UP),
     "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN),

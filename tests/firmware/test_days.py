@@ -4,7 +4,7 @@
 What a day of the soak is made of, and what of it is simulated:
 
 * a dense part, in full: a random event every few seconds;
-* quiet hours, in full: every sample of a quiet room goes through the firmware, the energy gate closed; the first night of the
+* quiet hours, in full: every sample of a quiet room goes through the firmware; the first night of the
   calm days in one piece, eight hours;
 * the rest of the 24 hours is skipped: the switch is latched, the board's millisecond counter is put ahead, the switch released.
   The skipped hours prove that the calendar goes on rightly (both wraps of the 30-bit counter come by), and nothing else.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from earlid.board.level import DB_PER_Q8, dbfs
+from earlid.board.level import dbfs
 from earlid.calibrate.readings import GAIN_ONE_Q8, Readings, gain_db
 from earlid.calibrate.room import MicrophoneFinding
 
@@ -84,8 +84,3 @@ def measure_voice(talk: Readings, room_dbfs: float, gain_q8: int) -> Speech:
         )
     gain = min(max(gain, GAIN_LOWEST_Q8), GAIN_HIGHEST_Q8)
     return Speech(speech, speech - room_dbfs, peak, share, gain, talk.span_ms / 1000, findings)
-
-
-def snr_q8(voice: Speech) -> float:
-    """Speech over the room in the board's units."""
-    return voice.snr_db / DB_PER_Q8

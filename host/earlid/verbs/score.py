@@ -31,7 +31,10 @@ def add(subparsers: Subparsers) -> None:
     add_model_argument(parser)
     add_json_argument(parser, "one object a line on stdout for each inference")
     parser.add_argument("--features", action="store_true", help="with --json: also one object for each hop's features")
-    parser.add_argument("--no-energy-gate", action="store_true", help="let the network run all the time")
+    parser.add_argument(
+        "--energy-gate", action=argparse.BooleanOptionalAction, default=False,
+        help="let the network sleep while it is quiet (default: it always runs, as on a board)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = models.load(args.model)
     pcm = audio.read_audio(args.file)
-    results = score.run(pcm, model, not args.no_energy_gate, args.features)
+    results = score.run(pcm, model, args.energy_gate, args.features)
     if args.json:
         write = sys.stdout.write
         for result in results:
