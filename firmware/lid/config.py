@@ -20,7 +20,7 @@ SCHEMA = {
     "energy_on_q8": (512, 64, 4096, TIGHTER_UP),
     "energy_off_q8": (320, 0, 4096, TIGHTER_UP),
     "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN),
-    "gain_q8": (256, 256, 16384, _NEITHER),
+    "gain_q8": (4096, 256, 16384, _NEITHER),
     "open_ms": (8000, 500, 60000, TIGHTER_DOWN),
     "silence_ms": (2500, 500, 60000, TIGHTER_DOWN),
     "refractory_ms": (200, 200, 60000, TIGHTER_UP),

@@ -63,7 +63,7 @@ def test_guided_session_on_a_terminal_completes(board, own_data_dir) -> None:
         person.expect(BEGIN)
         person.keys("\r")
         person.expect("dBFS")
-        person.expect("The room is at -6")
+        person.expect("The room is at -89")
         person.expect("from where you will be")
         person.expect(BEGIN)
         person.keys("\r")  # and says nothing

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 import soundfile
 from earlid.virtual.i2s import DMA_FRAMES, I2sReceiver, MicrophonePower
-from earlid.virtual.sound import RATE_HZ, STUCK_CODE, Sound, load
+from earlid.virtual.sound import FAULT_SHIFT, RATE_HZ, SAMPLE_SHIFT, STUCK_CODE, Sound, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lid import config
 
 
 def heard(sound: Sound, frame: int, count: int) -> np.ndarray:
-    return np.frombuffer(sound.frames(frame, count, wide=True, stereo=False), "<i4") >> 16
+    return np.frombuffer(sound.frames(frame, count, wide=True, stereo=False), "<i4") >> SAMPLE_SHIFT
+
+
+def test_default_gain_makes_of_a_sample_itself() -> None:
+    assert config.defaults()["gain_q8"] == 256 << 16 - SAMPLE_SHIFT
 
 
 def test_clips_add_up_and_saturate() -> None:
@@ -59,7 +64,7 @@ def test_microphone_faults_give_their_samples() -> None:
     sound = Sound(4)
     sound.play_at(0, np.full(100, 1000, np.int16))
     sound.mode = "clipped"
-    assert heard(sound, 0, 1)[0] == 32_767
+    assert heard(sound, 0, 1)[0] >> FAULT_SHIFT - SAMPLE_SHIFT == 32_767
     sound.mode = "stuck"
     assert np.frombuffer(sound.frames(0, 4, True, False), "<i4").tolist() == [STUCK_CODE] * 4
     sound.mode = "swapped"

@@ -20,7 +20,7 @@ DC_STEPS = 328  # of 16 bits: 1 % of full scale
 HUM_SHARE = 0.1  # of the room's RMS
 HUM_STEPS = 0.5  # of 16 bits, RMS
 HUM_CONTRAST = 3.0  # over what is at the other mains frequency, where noise alone would be as strong
-LOUD_DBFS = -40.0
+LOUD_DBFS = -64.0  # 59 dB SPL at an INMP441
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 RATE_HZ = 16_000
 BLOCK_FRAMES = RATE_HZ
+# A sample of int16 is what the gate hears of it with the default gain, 16: a real microphone is as far below its full scale
+SAMPLE_SHIFT = 12
+FAULT_SHIFT = 16
 STUCK_CODE = -256  # the data line stays high: 24 bits of ones in a 32-bit slot
 
 Samples = npt.NDArray[np.int16]
@@ -66,7 +69,7 @@ class Sound:
             self._clips = [(at, clip) for at, clip in self._clips if at + len(clip) > frame - RATE_HZ]
 
     def set_noise(self, frame: int, level_dbfs: float | None) -> None:
-        """White noise from `frame` on; None for silence. 0 dBFS is the RMS of a full-scale square wave."""
+        """White noise from `frame` on; None for silence. 0 dBFS is the RMS of a full-scale square wave, as the gate hears it."""
         rms = 0.0 if level_dbfs is None else 32768 * 10 ** (level_dbfs / 20)
         self._noise.append((frame, rms))
         self._invalidate()
@@ -111,7 +114,7 @@ class Sound:
             elif self.mode == "stuck":
                 pcm = np.full_like(pcm, -1)
             if wide:
-                slots = pcm.astype(np.int32) << 16
+                slots = pcm.astype(np.int32) << (FAULT_SHIFT if self.mode == "clipped" else SAMPLE_SHIFT)
                 if self.mode == "stuck":
                     slots[:] = STUCK_CODE
                 slots_bytes = slots.astype("<i4").tobytes()
