@@ -45,7 +45,8 @@ def heeded_signals() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def session_data_dir(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keys, ledgers and profiles of what is made for many tests: no test may touch the real ones."""
+    """Keys, ledgers and profiles of what is made for many tests: no test may touch the real ones, or heed a configuration."""
+    os.environ["EARLID_CONFIG"] = os.devnull
     os.environ["EARLID_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
 
 

@@ -172,17 +172,17 @@ def test_settings_that_did_not_arrive_are_an_error(board):
 
 def test_config_verb_shows_changes_and_refuses(board, capsys):
     settings_board(board)
-    assert main(["config", "-p", board.path, "--json"]) == 0
+    assert main(["settings", "-p", board.path, "--json"]) == 0
     assert '"open_ms": 8000' in capsys.readouterr().out
     board.before_reply = lambda body: board.waiting and board.agree()
-    assert main(["config", "-p", board.path, "open_ms=9000", "silence_ms=3000"]) == 0
+    assert main(["settings", "-p", board.path, "open_ms=9000", "silence_ms=3000"]) == 0
     printed = capsys.readouterr()
     assert "open_ms=9000\n" in printed.out
     assert "open_ms: 8000 -> 9000" in printed.err
     for words in (["open_ms"], ["open_ms=x"], ["nonsense=1"], ["open_ms=1"], ["open_ms=9000", "--rollback"]):
-        assert main(["config", "-p", board.path, *words]) == 2
+        assert main(["settings", "-p", board.path, *words]) == 2
     board.proto = 1
-    assert main(["config", "-p", board.path, "--rollback"]) == 1
+    assert main(["settings", "-p", board.path, "--rollback"]) == 1
     assert "`earlid flash` updates it" in capsys.readouterr().err
 
 

@@ -97,16 +97,16 @@ def test_settings_tighten_by_signature_and_loosen_by_consent_only(board, capsys)
     with person(board):
         assert main(["pair", "-p", board.serial_port]) == 0
     board.run_ms(1500)
-    assert main(["config", "-p", board.serial_port, "open_ms=4000"]) == 0
+    assert main(["settings", "-p", board.serial_port, "open_ms=4000"]) == 0
     assert "needs your consent" not in capsys.readouterr().err.split("is paired")[1]
     with person(board):
-        assert main(["config", "-p", board.serial_port, "open_ms=9000"]) == 0
+        assert main(["settings", "-p", board.serial_port, "open_ms=9000"]) == 0
     printed = capsys.readouterr()
     assert "open_ms: 4000 -> 9000" in printed.err
     assert "open_ms=9000\n" in printed.out
     board.run_ms(1500)
     with person(board):
-        assert main(["config", "-p", board.serial_port, "--rollback", "--json"]) == 0
+        assert main(["settings", "-p", board.serial_port, "--rollback", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"]["open_ms"] == 4000
 
 

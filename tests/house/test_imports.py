@@ -20,7 +20,8 @@ FLOORS = (
     ("demo",),
     ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge"),
     ("ledger", "board", "virtual", "gate", "accuracy"),
-    ("files", "errors", "arguments", "firmware", "door", "scores", "host_clock"),
+    ("config_file",),
+    ("files", "errors", "arguments", "firmware", "door", "scores", "host_clock", "config_keys"),
     ("lid",),
 )
 # What is allowed beside them, and why.

@@ -12,6 +12,8 @@ import serial
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
+from earlid.config_file import get
+from earlid.config_keys import PORT
 from earlid.door import plain
 from earlid.errors import NO_BOARD, USAGE, UserError
 
@@ -118,8 +120,8 @@ def candidate_ports() -> list[ListPortInfo]:
 
 
 def named_port(argument: str | None) -> str | None:
-    """The port that the user named: the argument, else EARLID_PORT, else ESPTOOL_PORT; None when none is."""
-    return argument or os.environ.get("EARLID_PORT") or os.environ.get("ESPTOOL_PORT") or None
+    """The port that the user named: the argument, else EARLID_PORT, ESPTOOL_PORT or the configured one; None when none is."""
+    return get(PORT, argument)
 
 
 def pick_port(argument: str | None) -> str:

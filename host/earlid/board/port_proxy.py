@@ -28,6 +28,8 @@ from typing import Any, Self, TypeVar
 
 import platformdirs
 
+from earlid.config_file import get
+from earlid.config_keys import RUNTIME
 from earlid.errors import UserError
 
 T = TypeVar("T")
@@ -39,11 +41,11 @@ REPLY_TIMEOUT_S = 2.5
 
 
 def _directory() -> Path:
-    chosen = os.environ.get("EARLID_RUNTIME")
+    chosen = get(RUNTIME, lenient=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without a login session platformdirs names another directory, and says so
         try:
-            path = Path(chosen) if chosen else platformdirs.user_runtime_path("earlid")
+            path = chosen or platformdirs.user_runtime_path("earlid")
         except RuntimeError as error:  # no home folder is known
             raise UserError("no home folder is known here (HOME): name a directory in EARLID_RUNTIME.") from error
     try:

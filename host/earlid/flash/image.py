@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import urllib.error
 import urllib.request
@@ -15,6 +14,8 @@ from typing import IO
 
 import platformdirs
 
+from earlid.config_file import get
+from earlid.config_keys import CACHE
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.files import read_bytes, write_atomically
 
@@ -56,7 +57,7 @@ class MicroPythonImage:
 def cache_directory() -> Path:
     """Where downloaded images are cached."""
     try:
-        path = Path(os.environ.get("EARLID_CACHE") or platformdirs.user_cache_path("earlid"))
+        path = get(CACHE) or platformdirs.user_cache_path("earlid")
     except RuntimeError:
         path = Path("~")  # as older versions have it
     if str(path).startswith("~"):

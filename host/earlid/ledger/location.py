@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from earlid.config_file import find
+from earlid.config_keys import DATA_DIR, LEDGER
 from earlid.errors import USAGE, UserError
 
 DATA_DIR_STEP = "Set EARLID_DATA_DIR to a folder that can be written."
@@ -23,14 +25,13 @@ class Location(NamedTuple):
 
 
 def data_dir() -> Path:
-    """The folder of the default ledger and the pairing keys: EARLID_DATA_DIR, else where the platform keeps data.
+    """The folder of the default ledger and the pairing keys: as configured, else where the platform keeps data.
 
     Raises:
-        UserError: code 2 when no home folder is known.
+        UserError: code 2 when no home folder is known, or the configuration is wrong.
     """
-    chosen = os.environ.get("EARLID_DATA_DIR")
-    if chosen:
-        return _full_path(chosen, "EARLID_DATA_DIR")
+    if chosen := find(DATA_DIR):
+        return _full_path(str(chosen.value), chosen.source)
     import platformdirs
 
     try:
@@ -45,7 +46,7 @@ def data_dir() -> Path:
 
 
 def locate(text: str | None) -> Location:
-    """The ledger that the user means: `text`, EARLID_LEDGER, or the default file.
+    """The ledger that the user means: `text`, the configured one, or the default file.
 
     Args:
         text: a file name, or a URL as `postgresql+psycopg://user@host/name`.
@@ -53,9 +54,10 @@ def locate(text: str | None) -> Location:
     Raises:
         UserError: code 2 for a kind of database that is not supported, or a path that leads nowhere certain.
     """
-    text, what = (text, "--ledger") if text else (os.environ.get("EARLID_LEDGER"), "EARLID_LEDGER")
-    if not text:
+    found = find(LEDGER, text)
+    if not found:
         return Location(data_dir() / "ledger.sqlite", "")
+    text, what = found
     if text.startswith("sqlite:///"):
         text = text.removeprefix("sqlite:///")
     if "://" not in text:

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Configuration keys: what `config.toml` and the environment may say to Earlid on this computer, and of what kind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of value.
+
+    Attributes:
+        word: for people, as `path`.
+        from_file: a value as TOML has it to one of this kind; raises ValueError with what it must be.
+        from_text: the same of an environment variable's text.
+    """
+
+    word: str
+    from_file: Callable[[Any], T]
+    from_text: Callable[[str], T]
+
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    """One thing that can be configured.
+
+    Attributes:
+        name: as in the file; `ports.allow` is `allow` in the table `[ports]`.
+        kind: what its value is.
+        help: half a sentence for people, with what holds when nothing is said.
+        option: the option of verbs that goes before it; empty for none.
+        also: further environment variables, after its own.
+    """
+
+    name: str
+    kind: Kind[T]
+    help: str
+    option: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that go before the file, the first first: `EARLID_DATA_DIR` for `data_dir`."""
+        return ("EARLID_" + self.name.upper().replace(".", "_"), *self.also)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError('must be a text, as "..."')
+    return value
+
+
+def _full_path(value: Any) -> Path:
+    text = _text(value)
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        path = Path(text)
+    if not path.is_absolute():
+        raise ValueError("must be a full path, or begin with ~/")
+    return path
+
+
+def _place(value: Any) -> str:
+    return _text(value) if "://" in _text(value) else str(_full_path(value))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError('must be a list of texts, as ["...", "..."]')
+    return tuple(_text(entry) for entry in value)
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _yes(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _yes_of_text(text: str) -> bool:
+    if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
+        raise ValueError("must be 1 or 0")
+    return text.lower() in ("1", "true", "yes")
+
+
+TEXT = Kind("text", _text, _text)
+PATH = Kind("path", _full_path, Path)
+PLACE = Kind("path or URL", _place, _text)
+TEXTS = Kind("list of texts", _texts, lambda text: tuple(part.strip() for part in text.split(",") if part.strip()))
+NUMBER = Kind("whole number", _number, int)
+YES_OR_NO = Kind("true or false", _yes, _yes_of_text)
+
+LEDGER = Key("ledger", PLACE, "the ledger: a file, or a URL of PostgreSQL (else `ledger.sqlite` in `data_dir`)", "--ledger")
+DATA_DIR = Key("data_dir", PATH, "the folder of the default ledger and the pairing keys (else where the platform keeps data)")
+CACHE = Key("cache", PATH, "the folder of downloaded MicroPython images (else where the platform keeps caches)")
+RUNTIME = Key(
+    "runtime", PATH, "the folder of the sockets between running `earlid` (else where the platform has it), the same for all"
+)
+PORT = Key("port", TEXT, "the board to talk to (else the only one there is)", "-p/--port", also=("ESPTOOL_PORT",))
+
+KEYS: tuple[Key[Any], ...] = (LEDGER, DATA_DIR, CACHE, RUNTIME, PORT)
+"""Every key there is. A new one is a line above, its name here, and a line of host/CONFIGURATION.md."""
+
+
+class Variable(NamedTuple):
+    """An environment variable that no key stands for, and why."""
+
+    name: str
+    help: str
+
+
+VARIABLES = (
+    Variable("EARLID_CONFIG", "the configuration file (else `config.toml` where the platform keeps configuration)"),
+    Variable("EARLID_MQTT_USER", "`bridge mqtt`: the broker's user; not in the file, with the next"),
+    Variable("EARLID_MQTT_PASSWORD", "`bridge mqtt`: the broker's password; never in the file"),
+    Variable("NO_COLOR", "anything: no colours"),
+    Variable("TERM", "`dumb`: no colours"),
+    Variable("COLUMNS", "the width of tables (else the terminal's)"),
+    Variable("HOME", "as the platform has it; a service may have none"),
+    Variable("XDG_DATA_HOME", "as the platform has it"),
+    Variable("JOURNAL_STREAM", "set by systemd: a service has no folder of its own, so paths must be full"),
+)
