@@ -26,8 +26,9 @@ from earlid.board import port_proxy, safe
 from earlid.board.port_proxy import within
 from earlid.cli import main
 from earlid.collect import liveview, supervisor, watcher
+from earlid.collect.events import WatchEvent
 from earlid.collect.supervisor import Supervisor
-from earlid.collect.watcher import BoardStatus, WatchEvent
+from earlid.collect.watcher import BoardStatus
 from earlid.ledger.boards import boards
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
@@ -85,7 +86,7 @@ def collecting(location, ports, display=False, clock_ms=watcher.now_ms):
     lines = []
     ending = supervisor.Ending()
     with Ledger(location) as ledger:
-        one = Supervisor(location, ledger, lambda: ports, lambda event: None, lines.append, display, clock_ms)
+        one = Supervisor(location, ledger, lambda: ports, lambda event: lines.append(event.text), lines.append, display, clock_ms)
         thread = threading.Thread(target=one.run, args=(ending,))
         thread.start()
         try:
@@ -120,11 +121,11 @@ def test_malformed_hello_is_told_and_the_board_is_retried(location, wrong):
         hello = board.hello
         board.hello = lambda: hello() | wrong
         with watching(board.path, ledger, log):
-            log.wait_for(lambda item: item.kind == "error")
+            log.wait_for(lambda item: item.kind == "trouble")
             board.hello = hello
-            log.wait_for(lambda item: item.kind == "connected")
+            log.wait_for(lambda item: item.kind == "here")
         assert board.acked == 3
-    said = next(item.text for item in log.events if item.kind == "error")
+    said = next(item.text for item in log.events if item.kind == "trouble")
     assert said.isprintable()
     assert said.startswith(("the board's reply to `hello` is not understood: ", "a mistake in Earlid: ", "the board at "))
 
@@ -160,8 +161,8 @@ def test_terminal_error_of_a_vanishing_port_is_a_sentence(location, monkeypatch)
         termios.tcsetattr(board._slave, termios.TCSANOW, [0] * 6 + [[b"\0"] * 32])  # so that opening has to set it up
         monkeypatch.setattr(termios, "tcsetattr", fail_once)
         with watching(board.path, ledger, log):
-            log.wait_for(lambda item: item.kind == "connected")
-    assert [item.text for item in log.events if item.kind == "error"] == [
+            log.wait_for(lambda item: item.kind == "here")
+    assert [item.text for item in log.events if item.kind == "trouble"] == [
         f"cannot open {board.path}: (5, 'Input/output error'). Unplug the board, plug it in again, and see `earlid list`."
     ]
 
@@ -173,9 +174,9 @@ def test_unexpected_exception_is_logged_with_its_kind_and_the_board_retried(loca
         add = ledger.add
         monkeypatch.setattr(ledger, "add", lambda *args: (_ for _ in ()).throw(trouble.pop()) if trouble else add(*args))
         with watching(board.path, ledger, log):
-            log.wait_for(lambda item: item.kind == "connected")
+            log.wait_for(lambda item: item.kind == "here")
         assert board.acked == 3
-    (said,) = [item.text for item in log.events if item.kind == "error"]
+    (said,) = [item.text for item in log.events if item.kind == "trouble"]
     assert "a mistake in Earlid: RuntimeError: boom?[2J (test_collector.py, line " in said
 
 
@@ -191,10 +192,10 @@ def test_exception_in_the_reading_thread_is_logged_with_its_kind(location, monke
 
     monkeypatch.setattr(link_module.Link, "_dispatch", fail)
     with FakeBoard(BOARD, seal_records(BOARD, 4)[:3]) as board, Ledger(location) as ledger, watching(board.path, ledger, log):
-        log.wait_for(lambda item: item.kind == "connected")
+        log.wait_for(lambda item: item.kind == "here")
         trouble.append(LookupError("unheard of"))
         board.append(seal_records(BOARD, 4)[3])
-        log.wait_for(lambda item: item.kind == "error" and "LookupError: unheard of" in item.text)
+        log.wait_for(lambda item: item.kind == "trouble" and "LookupError: unheard of" in item.text)
         wait_until(lambda: board.acked == 4)
 
 
@@ -413,7 +414,8 @@ def test_log_that_cannot_be_written_stops_nothing(location, log):
             child.send_signal(signal.SIGTERM)
             child.wait(LIMIT_S)
             lines = child.stdout.read().splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3, 4]  # and nothing else
+    events = [json.loads(line) for line in lines]  # and nothing else
+    assert [event.get("seq", event["event"]) for event in events] == [1, 2, 3, "here", "note", 4]
     assert child.returncode == 0
 
 
@@ -442,7 +444,7 @@ def waiting_for_the_ledger(location, log, **options):
             return add(*args)
 
         with watching(lid.path, ledger, log, **options) as one:
-            log.wait_for(lambda item: item.kind == "connected")
+            log.wait_for(lambda item: item.kind == "here")
             with held(location):
                 ledger.add = tell_and_add
                 lid.append(slots[3])
@@ -627,8 +629,8 @@ def test_event_keeps_the_time_at_which_it_happened(location, monkeypatch):
     before_ms = watcher.now_ms()
     log = EventLog()
     with FakeBoard(BOARD, []) as board, Ledger(location) as ledger, watching(board.path, ledger, log):
-        log.wait_for(lambda item: item.kind == "connected")
-    (event,) = [item for item in log.events if item.kind == "connected"]
+        log.wait_for(lambda item: item.kind == "here")
+    (event,) = [item for item in log.events if item.kind == "here"]
     assert before_ms <= event.wall_ms <= watcher.now_ms()
     line = f"{clock_text(event.wall_ms)} kitchen: 0 records fetched, up to number 0"
     assert liveview.event_text(event, "kitchen").startswith(line)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import sqlite3
@@ -19,6 +18,8 @@ from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
 from lid import record
+
+from tests.outputs import parse_output
 
 BOARD, OTHER = "00112233aabbccdd", "ffeeddcc00112233"
 T = 1_795_000_000_000
@@ -188,7 +189,10 @@ def test_damage_is_told_in_a_sentence_and_nothing_is_intact(whole, tmp_path, cap
 def test_damage_costs_no_verdict_on_the_boards(whole, tmp_path, capsys):
     path = damaged_copy(whole, tmp_path, "DROP TABLE notes; UPDATE records SET a = a + 1 WHERE seq = 150")
     assert main(["verify", "--json", "--ledger", str(path)]) == 4
-    found = {item["board"]: [finding["verdict"] for finding in item["findings"]] for item in json.loads(capsys.readouterr().out)}
+    found = {
+        item["board"]: [finding["verdict"] for finding in item["findings"]]
+        for item in parse_output("verify", capsys.readouterr().out)
+    }
     assert "altered" in found[BOARD]
     assert found[OTHER] == ["cannot judge"]
 

@@ -115,12 +115,12 @@ def test_watch_says_beforehand_what_will_go_and_when(ledger, location):
     board.start(now - timedelta(days=9), 96, synced=True)
     said, heard = [], threading.Event()
 
-    def log(line):
-        said.append(line)
-        if "removed" in line:
+    def log(event):
+        said.append(event.text)
+        if "removed" in event.text:
             heard.set()
 
-    supervisor = Supervisor(location, ledger, lambda: [], lambda event: None, log, display=False)
+    supervisor = Supervisor(location, ledger, lambda: [], log, lambda line: None, display=False)
     supervisor.start()
     assert heard.wait(60)
     supervisor.stop()

@@ -15,7 +15,8 @@ from earlid.board import link as link_module
 from earlid.board.link import Link
 from earlid.cli import main
 from earlid.collect import sync as sync_module
-from earlid.collect.watcher import Watcher, WatchEvent
+from earlid.collect.events import WatchEvent
+from earlid.collect.watcher import Watcher
 from earlid.ledger.keys import PairedKey, key_path, keys_or_fault, save_key
 from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
@@ -29,6 +30,7 @@ from tests.collect.test_pairing import person
 from tests.firmware.kit import deployed_files
 from tests.ledger.synthetic_chains import BOARD as KITCHEN
 from tests.ledger.synthetic_chains import KEY, fields, seal_all
+from tests.outputs import parse_output
 
 FOREIGN = bytes(range(100, 132))  # the attacker's key
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\u202e"
@@ -232,7 +234,7 @@ def test_list_and_doctor_name_a_stranger(home, say, monkeypatch):
             assert re.search(f"closed, a stranger under its name.*{words}", listed.out)
             assert re.search(f"says that it is board {KITCHEN}, and is a stranger under its name.*{words}", told.out)
             assert told.code == 1
-            assert words in json.loads(say("list", "-p", foreign.path, "--json", ledger=False).out)[0]["stranger"]
+            assert words in parse_output("list", say("list", "-p", foreign.path, "--json", ledger=False).out)[0]["stranger"]
     with device(KITCHEN, home.slots[KITCHEN], KEY) as real:
         assert "stranger" not in say("list", "-p", real.path, ledger=False).out
 
@@ -254,7 +256,10 @@ def test_watch_tells_a_stranger_once_and_goes_on_with_the_board_beside_it(home):
         return [event.record.seq for events_of in events for event in events_of if event.record and event.board == board]
 
     def told():
-        return [[event.text for event in events_of if event.kind == "note" and "stranger" in event.text] for events_of in events]
+        return [
+            [event.text for event in events_of if event.kind == "chain-broken" and "stranger" in event.text]
+            for events_of in events
+        ]
 
     with (
         device(KITCHEN, home.slots[KITCHEN] + forged[:2], FOREIGN) as foreign,
@@ -305,7 +310,7 @@ def test_device_that_takes_a_boards_place_without_a_word_is_noticed(home, monkey
         finally:
             watcher.stop()
             watcher.join(60)
-    assert [event.text for event in events if event.kind == "note" and "a stranger" in event.text], events
+    assert [event.text for event in events if event.kind == "chain-broken" and "a stranger" in event.text], events
 
 
 def seal_epochs(board, slots, counts, first_epoch=0, boot=5):
@@ -328,7 +333,7 @@ def test_key_is_followed_forward_also_after_missing_segments(home, say, missing)
         said = say("watch", "--once", "-p", board.path)
         assert board.acked == 100 + len(behind)
     assert f"{KITCHEN}: {len(behind) - missing} records fetched, up to number {100 + len(behind)}" in said.err
-    assert (f"records 101 to {100 + missing} were never fetched" in said.err) == bool(missing)
+    assert (f"records 101 to {100 + missing} are gone" in said.err) == bool(missing)
     assert not strangers(home)
 
 

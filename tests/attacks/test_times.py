@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from earlid.collect.events import WatchEvent
 from earlid.collect.liveview import event_text
 from earlid.collect.sync import Sync
-from earlid.collect.watcher import WatchEvent
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import openings
 from earlid.ledger.reader import Reader

@@ -16,6 +16,7 @@ from earlid.errors import UserError
 from lid import config, signing
 
 from tests.board.fake_board import KEY, FakeBoard
+from tests.outputs import parse_output
 
 BOARD = "00112233aabbccdd"
 
@@ -173,7 +174,7 @@ def test_settings_that_did_not_arrive_are_an_error(board):
 def test_config_verb_shows_changes_and_refuses(board, capsys):
     settings_board(board)
     assert main(["settings", "-p", board.path, "--json"]) == 0
-    assert '"open_ms": 8000' in capsys.readouterr().out
+    assert parse_output("settings", capsys.readouterr().out)["config"]["open_ms"] == 8000
     board.before_reply = lambda body: board.waiting and board.agree()
     assert main(["settings", "-p", board.path, "open_ms=9000", "silence_ms=3000"]) == 0
     printed = capsys.readouterr()

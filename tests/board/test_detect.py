@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +17,7 @@ from esptool.reset import ClassicReset
 from lid import config, wire
 
 from tests.flash import harness
+from tests.outputs import parse_output
 
 HELLO = {"board": "00112233445566aa", "fw": "0.1.0", "state": "closed", "mute": False, "maintenance": False}
 
@@ -182,7 +182,7 @@ def test_list_does_not_reset_a_virtual_board(capsys: pytest.CaptureFixture[str])
         harness.restart(board)
         count = len(board.resets)
         assert main(["list", "--port", board.serial_port, "--json"]) == 0
-        (entry,) = json.loads(capsys.readouterr().out)
+        (entry,) = parse_output("list", capsys.readouterr().out)
         assert (entry["port"], entry["state"], entry["board"]) == (board.serial_port, "micropython", None)
         assert len(board.resets) == count
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from earlid.cli import main
 
 from tests.board.fake_board import Lid
 from tests.flash import harness
+from tests.outputs import parse_lines, parse_output
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_safe_closes_through_the_port_proxy_of_another_earlid(capsys: pytest.Cap
     with Lid() as lid, watching(lid.path):
         assert main(["safe", "-p", lid.path, "--json"]) == 0
         assert lid.state == "closed"
-        assert json.loads(capsys.readouterr().out)["closed"] is True
+        assert parse_output("safe", capsys.readouterr().out)["closed"] is True
         assert main(["list", "-p", lid.path]) == 0
         assert "busy" in (out := capsys.readouterr().out)
         assert "(Earlid 0.1.0, closed)" in out
@@ -123,7 +123,7 @@ def test_one_open_lid_of_several_fails_and_is_reported(
         ports = [SimpleNamespace(device=lid.path) for lid in (good, bad)]
         monkeypatch.setattr(verb, "candidate_ports", lambda: ports)
         assert main(["safe", "--json"]) == 1
-        verdicts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        verdicts = parse_lines("safe", capsys.readouterr().out)
         assert [(entry["port"], entry["closed"]) for entry in verdicts] == [(good.path, True), (bad.path, False)]
 
 

@@ -8,6 +8,8 @@ import pytest
 from earlid import cli
 from earlid.verbs.calibrate import duration_s
 
+from tests.outputs import parse_lines
+
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("8h", 28800), ("1.5 min", 90)])
 def test_durations_are_parsed(text, seconds):
@@ -65,7 +67,7 @@ def test_scripted_session_prints_json_lines(make_room, tmp_path, capsys):
     report = tmp_path / "report.html"
     code = cli.main(["calibrate", "-p", room.board.serial_port, "--script", path, "--json", "--report", str(report)])
     out, _ = capsys.readouterr()
-    events = [json.loads(line) for line in out.splitlines()]
+    events = parse_lines("calibrate", out)
     assert code == 0
     assert [event["event"] for event in events] == ["step", "room", "skipped", "skipped", "skipped", "levels", "changes"]
     room_event = events[1]
@@ -93,4 +95,4 @@ def test_dead_microphone_is_exit_code_1_with_its_cure(make_room, capsys):
     out, err = capsys.readouterr()
     assert "dead microphone" in err
     assert "To mend it" in err
-    assert json.loads(out.splitlines()[-1])["event"] == "finding"
+    assert parse_lines("calibrate", out)[-1]["event"] == "finding"

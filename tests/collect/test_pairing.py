@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -13,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 from earlid.board.link import Link
 from earlid.cli import main
-from earlid.collect.watcher import Watcher, WatchEvent
+from earlid.collect.events import WatchEvent
+from earlid.collect.watcher import Watcher
 from earlid.ledger import keys
 from earlid.ledger.location import locate
 from earlid.ledger.store import Ledger
@@ -21,6 +21,7 @@ from earlid.virtual.board import VirtualBoard
 from lid import signing, wire
 
 from tests.firmware.kit import deployed_files
+from tests.outputs import parse_lines, parse_output
 
 SPEED = 3.0
 LIMIT_S = 90.0
@@ -75,7 +76,7 @@ def test_pairing_lets_this_computer_set_the_clock_free_records_and_check_seals(b
     assert "Board " + hello(board)["board"] + " is paired" in capsys.readouterr().err
     assert main(watch) == 0
     printed = capsys.readouterr()
-    events = [(row["event"], row["reason"]) for row in map(json.loads, printed.out.splitlines())]
+    events = [(row["event"], row["reason"]) for row in parse_lines("watch", printed.out)]
     assert "not paired" not in printed.err
     assert ("config", "paired") in events
     assert ("config", "refused") not in events, "asking left a refusal in the journal"
@@ -107,7 +108,7 @@ def test_settings_tighten_by_signature_and_loosen_by_consent_only(board, capsys)
     board.run_ms(1500)
     with person(board):
         assert main(["settings", "-p", board.serial_port, "--rollback", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["config"]["open_ms"] == 4000
+    assert parse_output("settings", capsys.readouterr().out)["config"]["open_ms"] == 4000
 
 
 def test_watch_shows_what_a_program_beside_it_asks_of_the_board(board, tmp_path):
@@ -117,7 +118,7 @@ def test_watch_shows_what_a_program_beside_it_asks_of_the_board(board, tmp_path)
         watcher = Watcher(board.serial_port, ledger, seen.put)
         watcher.start()
         try:
-            while seen.get(timeout=LIMIT_S).kind != "connected":
+            while seen.get(timeout=LIMIT_S).kind != "here":
                 pass
             board.send(wire.encode(1, asked))  # whoever can write to the port needs not hold it
             while (event := seen.get(timeout=LIMIT_S)).kind != "ask":

@@ -155,7 +155,7 @@ def test_board_with_an_older_journal_is_noted_and_nothing_is_removed(ledger):
         sync_once(board, ledger)
         del board.slots[60:]
         result, _ = sync_once(board, ledger)
-    assert "ends at 60" in result.notes[0]
+    assert "ends at 60" in result.breaks[0]
     assert len(slots_in(ledger)) == 100
 
 
@@ -166,7 +166,7 @@ def test_restarted_chain_that_bears_the_boards_mark_is_stored_beside_the_old_one
         board.slots[:] = seal_records(BOARD, 80, boot=4, step_ms=7)
         result, _ = sync_once(board, ledger)
         assert board.acked == 80
-    assert "begun anew" in result.notes[0]
+    assert "begun anew" in result.breaks[0]
     assert len(slots_in(ledger)) == 130
 
 
@@ -181,11 +181,11 @@ def test_another_chain_under_a_known_identifier_is_kept_apart(ledger, boot, coun
         again, _ = sync_once(board, ledger)
         assert board.acked == 60
     apart = f"{BOARD}.{other[0][40:43].hex()}"
-    assert result.notes == [
+    assert result.breaks == [
         f"a stranger: it claims to be board {BOARD}, but its record {min(50, count)} is not the one that the ledger has. Its "
         f"records are kept apart as {apart}."
     ]
-    assert (result.board, result.stored, again.board, again.stored, again.notes) == (apart, count, BOARD, 10, [])
+    assert (result.board, result.stored, again.board, again.stored, again.breaks) == (apart, count, BOARD, 10, [])
     assert ledger.strangers_of(BOARD) == [apart]
 
 
@@ -196,7 +196,7 @@ def test_records_behind_a_wrong_link_are_kept_apart(ledger):
         result, _ = sync_once(board, ledger)
         assert board.acked == 0
     assert result.stored == 10
-    assert "but its record 6 does not follow the one before it" in result.notes[0]
+    assert "but its record 6 does not follow the one before it" in result.breaks[0]
     assert ledger.head(BOARD).seq == 5
     assert ledger.head(result.board).seq == 10
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import random
 import signal
@@ -15,7 +14,8 @@ import pytest
 from earlid.board import link as link_module
 from earlid.cli import main
 from earlid.collect import liveview, watcher
-from earlid.collect.watcher import BoardStatus, WatchEvent
+from earlid.collect.events import WatchEvent
+from earlid.collect.watcher import BoardStatus
 from earlid.errors import UserError
 from earlid.ledger import keys
 from earlid.ledger.boards import boards
@@ -31,6 +31,7 @@ from rich.console import Console
 
 from tests.board.fake_board import KEY, FakeBoard, seal_records
 from tests.collect.watching import LIMIT_S, EventLog, program, wait_until, watching
+from tests.outputs import parse_lines, parse_output
 from tests.terminal import Terminal
 
 BOARD = "00112233aabbccdd"
@@ -50,7 +51,7 @@ def test_watcher_follows_a_board_through_a_restart(location):
     slots = seal_records(BOARD, 30)
     log = EventLog()
     with FakeBoard(BOARD, slots[:10]) as board, Ledger(location) as ledger, watching(board.path, ledger, log, 100):
-        log.wait_for(lambda item: item.kind == "connected")
+        log.wait_for(lambda item: item.kind == "here")
         board.append(slots[10])
         log.wait_for(lambda item: item.record and item.record.seq == 11)
         board.slots += slots[11:20]
@@ -78,7 +79,7 @@ def test_board_that_only_sends_telemetry_is_marked_as_seen(location, monkeypatch
 
     log = EventLog()
     with FakeBoard(BOARD, seal_records(BOARD, 3)) as board, Ledger(location) as ledger, watching(board.path, ledger, log, 100):
-        log.wait_for(lambda item: item.kind == "connected")
+        log.wait_for(lambda item: item.kind == "here")
         first_ms = seen_ms()
 
         def is_seen():
@@ -96,10 +97,10 @@ def test_watcher_reconnects_and_reports_the_gap(location, monkeypatch):
     with Ledger(location) as ledger, FakeBoard(BOARD, slots[:20]) as first, FakeBoard(BOARD, slots[40:]) as again:
         link.symlink_to(first.path)
         with watching(str(link), ledger, log) as one:
-            log.wait_for(lambda item: item.kind == "connected")
+            log.wait_for(lambda item: item.kind == "here")
             link.unlink()  # first: behind its end the terminal's number may be another's
             first.stop()
-            log.wait_for(lambda item: item.kind == "disconnected")
+            log.wait_for(lambda item: item.kind == "away")
             assert liveview.state_of(one.status)[0].startswith("unknown since ")
             link.symlink_to(again.path)
             log.wait_for(lambda item: item.kind == "gap")
@@ -115,9 +116,9 @@ def test_full_disk_is_reported_once_and_retried(location, monkeypatch):
         add = ledger.add
         monkeypatch.setattr(ledger, "add", lambda *args: (_ for _ in ()).throw(full.pop()) if full else add(*args))
         with watching(board.path, ledger, log):
-            log.wait_for(lambda item: item.kind == "connected")
+            log.wait_for(lambda item: item.kind == "here")
         assert board.acked == 5
-    assert [item.kind for item in log.events].count("error") == 1
+    assert [item.kind for item in log.events].count("trouble") == 1
     assert count(location) == 5
 
 
@@ -125,8 +126,8 @@ def test_watch_once_fetches_all_and_ends(location, capsys):
     with FakeBoard(BOARD, seal_records(BOARD, 7)) as board:
         assert main(["watch", "--once", "--json", "-p", board.path, "--ledger", str(location.path)]) == 0
         printed = capsys.readouterr()
-    lines = [json.loads(line) for line in printed.out.splitlines()]
-    assert [line["seq"] for line in lines] == list(range(1, 8))
+    lines = parse_lines("watch", printed.out)
+    assert [line.get("seq", line["event"]) for line in lines] == [*range(1, 8), "here", "note"]
     assert {"board", "at_ms", "event", "reason", "link", "mac"} <= lines[0].keys()
     assert "7 records fetched" in printed.err
     assert count(location) == 7
@@ -144,14 +145,14 @@ def test_watch_json_streams_records_and_ends_at_sigterm(location):
     with FakeBoard(BOARD, slots[:10]) as board:
         words = ["watch", "--json", "-p", board.path, "--ledger", str(location.path)]
         with program(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-            first = [json.loads(child.stdout.readline()) for _ in range(10)]
+            first = [parse_output("watch", child.stdout.readline()) for _ in range(12)]
             wait_until(lambda: any(request["do"] == "telemetry" for request in board.requests))
             board.append(slots[10])
-            assert json.loads(child.stdout.readline())["seq"] == 11
+            assert parse_output("watch", child.stdout.readline())["seq"] == 11
             child.send_signal(signal.SIGTERM)
             _, err = child.communicate(timeout=LIMIT_S)
         assert b"\x03" not in board.received
-    assert [line["seq"] for line in first] == list(range(1, 11))
+    assert [line.get("seq", line["event"]) for line in first] == [*range(1, 11), "here", "note"]
     assert child.returncode == 0
     assert "10 records fetched" in err
 
@@ -188,7 +189,7 @@ def test_clock_steps_and_sleep_are_corrected(location, monkeypatch):
     with FakeBoard(BOARD, slots[:2]) as board, Ledger(location) as ledger, watching(board.path, ledger, log):
         before_s, now_s, after_s = time.monotonic(), time.time(), time.monotonic()
         zero_ms, doubt_ms = (now_s - before_s + board.started_s) * 1000, 50 + (after_s - before_s) * 1000
-        log.wait_for(lambda item: item.kind == "connected")
+        log.wait_for(lambda item: item.kind == "here")
         for leap_ms in (hour_ms, 0):  # somebody sets the clock wrongly, then rightly
             lead_ms = leap_ms
             wait_until(lambda leap_ms=leap_ms: abs(clock_lead_s() - leap_ms / 1000) < 60, state)
@@ -197,7 +198,7 @@ def test_clock_steps_and_sleep_are_corrected(location, monkeypatch):
         wait_until(lambda: abs(clock_lead_s() - night_ms / 1000) < 60, state)
         board.append(slots[2])
         log.wait_for(lambda item: item.record and item.record.seq == 3)
-    assert {item.kind for item in log.events} == {"connected", "record", "note"}
+    assert {item.kind for item in log.events} == {"here", "record", "note"}
     with Reader(location) as reader:
         rows = list(entries(reader, boards(reader)))
     for entry, ms in zip(rows, (1000, 2000, night_ms + 2000), strict=True):

@@ -9,7 +9,8 @@ import threading
 import time
 from contextlib import contextmanager
 
-from earlid.collect.watcher import Watcher, WatchEvent
+from earlid.collect.events import WatchEvent
+from earlid.collect.watcher import Watcher
 
 LIMIT_S = 90.0
 HOLD = """

@@ -35,6 +35,7 @@ from lid.wire_schema import SelfTestBit, Telemetry
 
 from tests.doctor.at_the_board import Onlooker, PortInSimulatedTime, open_link
 from tests.firmware.kit import FIRST_HOP_MS, Bench
+from tests.outputs import parse_output
 from tests.terminal import Terminal
 
 Fault = Callable[[VirtualBoard], None]
@@ -275,7 +276,7 @@ def test_sheet_is_the_same_in_json() -> None:
     sheet.note("open", "K2 opens and closes", "failed", "closed by fault")
     sheet.note("mute", "MUTE", "skipped", "K2 does not open")
     assert sheet.find([rules.find("coil-silent", 2), rules.find("coil-silent", 2)])
-    document = json.loads(json.dumps(sheet.as_json()))
+    document = parse_output("doctor --bring-up", json.dumps(sheet.as_json()))
     assert (document["what"], document["result"]) == ("earlid bring-up, version 1", "failed")
     assert document["board"] == sheet.board
     assert "  skipped  MUTE: K2 does not open" in sheet.lines()

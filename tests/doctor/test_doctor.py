@@ -17,6 +17,8 @@ from earlid.doctor.model import NOTICE, PROBLEM, ExaminedBoard, ExaminedPort, Ho
 from lid.record import FIELDS, REASONS
 from lid.wire_schema import EVENTS, SELF_TEST, Hello, SelfTestBit, Telemetry, fields, problem
 
+from tests.outputs import parse_output
+
 PORT = "/dev/ttyUSB0"
 LINUX = HostSystem("linux")
 
@@ -226,6 +228,25 @@ def test_bundle_holds_only_allowed_fields() -> None:
     assert set(report) == {"what", "system", "packages", "ports", "boards", "findings"}
     assert report["ports"][0]["kind"] == "other"
     assert report["boards"][0]["records"][0]["event"] == "open"
+
+
+def test_json_of_a_healthy_board_carries_its_figures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("earlid.verbs.doctor.observe", lambda *words, **options: board(hello={"config": "00000001"}))
+    assert main(["doctor", "--json"]) == 0
+    found = parse_output("doctor", capsys.readouterr().out)
+    assert found["diagnoses"] == []
+    (well,) = found["boards"]
+    assert (well["board"], well["firmware"], well["well"], well["drop_ms"]) == ("00112233445566aa", "0.2.0", True, 80)
+    assert well["self_test"] == SelfTestBit.ALL
+    assert (well["figures"]["guarded_mv"], well["figures"]["overruns"]) == (180, 0)
+    assert well["telemetry"]["peak"] == [300, 306]
+    assert "state" not in well["telemetry"]
+    assert "mute" not in well["figures"], "a figure is a number"
+    ill = replace(board(hello={"guarded_mv": 3000}), boards=(replace(board().boards[0], self_test=None, telemetry=()),))
+    monkeypatch.setattr("earlid.verbs.doctor.observe", lambda *words, **options: ill)
+    main(["doctor", "--json"])
+    (other,) = parse_output("doctor", capsys.readouterr().out)["boards"]
+    assert (other["self_test"], other["drop_ms"], other["telemetry"]) == (None, None, {})
 
 
 def test_usb_chip_without_a_port_is_listed(tmp_path: Path) -> None:

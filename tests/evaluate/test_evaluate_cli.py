@@ -14,6 +14,7 @@ from earlid import cli
 from earlid.evaluate import engines, output
 
 from tests.evaluate.conftest import write_noise, write_words
+from tests.outputs import parse_output
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def evaluate(recordings, out, *more):
 def test_evaluation_of_two_folders_writes_all_results(recordings, tmp_path, here, capsys):
     assert evaluate(recordings, tmp_path / "out", "--json") == 0
     out, err = capsys.readouterr()
-    document = json.loads(out)
+    document = parse_output("evaluate", out)
     assert document == json.loads((tmp_path / "out" / "result.json").read_text())
     sides = {(side["condition"], side["gate"]): side for side in document["sides"]}
     assert set(sides) == {(c, g) for c in ("clean", "10 dB") for g in ("always", "gate")}
@@ -61,11 +62,11 @@ def test_evaluation_of_two_folders_writes_all_results(recordings, tmp_path, here
 
 def test_second_run_measures_nothing_again(recordings, tmp_path, here, capsys):
     evaluate(recordings, tmp_path, "--no-snr", "--energy-gate", "on", "--json")
-    first = json.loads(capsys.readouterr().out)
+    first = parse_output("evaluate", capsys.readouterr().out)
     measured = len(here)
     assert measured == 3
     evaluate(recordings, tmp_path, "--no-snr", "--energy-gate", "on", "--json")
-    again = json.loads(capsys.readouterr().out)
+    again = parse_output("evaluate", capsys.readouterr().out)
     assert len(here) == measured
     assert again["sides"] == first["sides"]
     evaluate(recordings, tmp_path, "--no-snr", "--json")
@@ -86,7 +87,7 @@ def test_settings_are_read_from_a_calibration_profile(recordings, tmp_path, here
     profile = tmp_path / "profile.json"
     profile.write_text(json.dumps({"board": "x", "config": {"cutoff_q8": 199, "energy_on_q8": 700}}))
     evaluate(recordings, tmp_path / "out", "--no-snr", "--energy-gate", "on", "--config", str(profile), "--json")
-    document = json.loads(capsys.readouterr().out)
+    document = parse_output("evaluate", capsys.readouterr().out)
     assert document["cutoff"] == 199
     assert document["config"]["energy_on_q8"] == 700
     assert document["sides"][0]["in_force"]["cutoff"] == 199
@@ -204,7 +205,7 @@ def test_all_shared_recordings_evaluate(tmp_path, capsys):
         pytest.skip(f"no recordings in {data}")
     words = ["evaluate", str(data / "alexa"), str(data / "household"), "--noise", str(data / "household")]
     assert cli.main([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = parse_output("evaluate", capsys.readouterr().out)
     sides = {(side["condition"], side["gate"]): side["in_force"] for side in document["sides"]}
     for condition in ("clean", "10 dB"):
         gated, always = sides[condition, "gate"], sides[condition, "always"]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ from earlid.verbs import flash as verb
 from earlid.virtual.board import VirtualBoard
 
 from tests.flash import harness
+from tests.outputs import parse_lines
 from tests.terminal import Terminal
 
 BOARDS = 8
@@ -52,7 +52,7 @@ def test_two_broken_boards_of_eight_do_not_stop_the_others(
             assert main(["flash", "--all", "--json"]) == 1, capsys.readouterr()
         printed = capsys.readouterr()
         assert printed.err == ""
-        results = {entry["port"]: entry for entry in map(json.loads, printed.out.splitlines())}
+        results = {entry["port"]: entry for entry in parse_lines("flash", printed.out)}
         assert list(results) == ports
         assert [results[port]["code"] for port in ports] == [3, *[0] * (BOARDS - 2), 2], results
         assert "fell silent" in results[loose.path]["say"] or "went away" in results[loose.path]["say"]

@@ -19,6 +19,7 @@ from tests.firmware.kit import sealing_key
 from tests.flash import harness
 from tests.flash.test_deploy import raw_inventory
 from tests.flash.test_transcripts import holding_talk_on_request, running
+from tests.outputs import parse_output
 from tests.terminal import Terminal
 
 
@@ -55,7 +56,7 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
         settings = Path("settings.json")
         settings.write_text(json.dumps({"open_ms": 4000}))
         assert main(["flash", "-p", board.serial_port, "--word", "hey_jarvis", "--config", str(settings), "--json"]) == 0
-        verdict = json.loads(capsys.readouterr().out)
+        verdict = parse_output("flash", capsys.readouterr().out)
         assert (verdict["board"], verdict["self_test"]) == (name, "passed")
         again, after = journal(board.serial_port)
         assert again == name
@@ -86,7 +87,7 @@ def test_update_keeps_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
         with holding_talk_on_request(board):
             assert main([*words, board.serial_port]) == 0
         for line in capsys.readouterr().out.splitlines():
-            verdict = json.loads(line)
+            verdict = parse_output("flash", line)
             assert verdict["self_test"] == "passed"
             assert "on the usb circuit, has no word" in verdict["say"]
         assert board.read_files()["active"].split()[0].decode() == usb

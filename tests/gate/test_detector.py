@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import tempfile
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import soundfile
 from earlid import cli
 from earlid.errors import UserError
 from earlid.gate import audio, models, score
+
+from tests.outputs import parse_lines
 
 SEED = 77
 HEAP_LIMIT = 64 * 1024
@@ -98,7 +99,7 @@ def test_detector_memory_is_bounded_and_push_allocates_nothing() -> None:
 
 def run_verb(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, object]]:
     assert cli.main(["score", *words, "--json"]) == 0
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return parse_lines("score", capsys.readouterr().out)
 
 
 def test_score_prints_an_object_for_each_inference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

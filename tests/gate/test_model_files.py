@@ -19,6 +19,8 @@ from earlid.gate.tflite import ModelError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.outputs import parse_lines, parse_output
+
 SOURCE = models.builtin_dir() / "alexa.tflite"
 
 
@@ -136,10 +138,10 @@ def test_model_import_writes_the_blob(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_model_list_and_show_print_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["model", "list", "--json"]) == 0
-    entries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    entries = parse_lines("model list", capsys.readouterr().out)
     assert [entry["name"] for entry in entries] == models.builtin_names()
     assert cli.main(["model", "show", "alexa", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    shown = parse_output("model show", capsys.readouterr().out)
     assert shown["macs"] == sum(layer["macs"] for layer in shown["layers"]) == 23968
 
 

@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import json
 import pkgutil
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from earlid import cli, verbs
+from earlid.collect import events
+from jsonschema import Draft202012Validator, ValidationError
+from lid import record
+
+from tests.outputs import SCHEMA, parse_output
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,3 +74,37 @@ def test_every_verb_has_a_description(name: str, capsys: pytest.CaptureFixture[s
     code, out, err = typed(capsys, name, "--help")
     assert (code, err) == (0, "")
     assert len(out.split("\n\n")[1].split()) >= 5, "a description of a sentence"
+
+
+def parsers_with_json() -> Iterator[str]:
+    """Verbs that take `--json`, and parts of verbs, as `model list`."""
+    found = argparse.ArgumentParser().add_subparsers()
+    for module in pkgutil.iter_modules(verbs.__path__):
+        importlib.import_module(f"earlid.verbs.{module.name}").add(found)
+    for verb, parser in found.choices.items():
+        parts = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        inner = {f"{verb} {name}": part for action in parts for name, part in action.choices.items()}
+        yield from (name for name, part in {verb: parser, **inner}.items() if "--json" in part.format_help())
+
+
+def test_every_json_output_has_a_schema_and_a_test_against_it() -> None:
+    defined = SCHEMA["$defs"]
+    Draft202012Validator.check_schema(SCHEMA)
+    assert set(parsers_with_json()) - {"config"} <= set(defined)  # of `config`, only `show` has it
+    assert defined["watch"]["oneOf"][0]["properties"]["event"]["enum"] == list(record.EVENTS)
+    assert defined["watch"]["oneOf"][1]["properties"]["event"]["enum"] == list(events.OTHERS)
+    tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
+    forms = [name for name in defined if name.split()[0] in {*(name.split()[0] for name in parsers_with_json())}]
+    assert len(forms) >= 18
+    for form in forms:
+        assert re.search(rf'(parse_output|parse_lines)\(\s*"{form}"', tests), form
+
+
+def test_json_with_another_name_or_without_one_is_not_what_the_schema_says() -> None:
+    event = {"schema": 1, "board": None, "port": None, "at_ms": 1, "event": "here", "reason": "", "text": ""}
+    parse_output("watch", json.dumps(event))
+    for wrong in ({"schema": 2}, {"event": "open"}, {"board": "kitchen"}, {"more": 1}, {"at_ms": "now"}):
+        with pytest.raises(ValidationError):
+            parse_output("watch", json.dumps(event | wrong))
+    with pytest.raises(ValidationError):
+        parse_output("watch", json.dumps({name: event[name] for name in event if name != "text"}))

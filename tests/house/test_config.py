@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 from pathlib import Path
@@ -14,6 +13,8 @@ from earlid import cli, config_file
 from earlid.config_keys import CACHE, KEYS, LEDGER, PORT, VARIABLES
 from earlid.errors import UserError
 from earlid.ledger.location import data_dir, locate
+
+from tests.outputs import parse_output
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "host" / "CONFIGURATION.md").read_text(encoding="utf-8")
@@ -120,7 +121,7 @@ def test_verb_shows_what_is_in_force_and_no_password(
     assert 'cache = "/c"  # EARLID_CACHE' in said
     assert "# data_dir: as it comes" in said
     assert cli.main(["config", "show", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["port"] == {"value": "/dev/x", "source": f"port in {file}"}
+    assert parse_output("config show", capsys.readouterr().out)["port"] == {"value": "/dev/x", "source": f"port in {file}"}
     assert cli.main(["config", "path"]) == 0
     assert capsys.readouterr().out == f"{file}\n"
     assert cli.main(["config", "check"]) == 0

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import select
@@ -21,6 +20,8 @@ from earlid.ledger.queries import Opening, labels, openings
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from synthetic_chains import BOARD, fields, seal_all
+
+from tests.outputs import parse_output
 
 DAY_MS = 86_400_000
 
@@ -162,7 +163,7 @@ def test_review_counts_what_is_to_check_and_json_has_it(home, capsys):
     assert main(["review", "2026-11-17", *where]) == 0
     assert "1 to check, likely not meant: `earlid review check`." in capsys.readouterr().out
     assert main(["review", "check", "--since", "2026-10-01", "--json", *where]) == 0
-    first = json.loads(capsys.readouterr().out)[0]
+    first = parse_output("review check", capsys.readouterr().out)[0]
     assert (first["seq"], first["signs"][0], first["name"]) == (58, "score near the cutoff", "kitchen")
     assert main(["review", "check", "--since", "2026-10-01", *where]) == 0
     said = capsys.readouterr().out

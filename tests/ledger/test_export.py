@@ -18,6 +18,8 @@ from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
 from synthetic_chains import BOARD, KEY, dump, life
 
+from tests.outputs import parse_output
+
 T = 1_780_000_000_000
 # Tables and how many of their columns an import brings: when a record was taken is when this computer took it.
 TABLES = {"records": -1, "purges": None, "labels": None, "clock_points": None, "tallies": None, "boots": -2}
@@ -63,13 +65,13 @@ def test_export_is_verified_without_a_ledger(exported, capsys):
     keys.save_key(BOARD, KEY)
     keys.save_key("ffff", bytes(32))
     assert main(["verify", str(exported), "--json"]) == 4
-    found = {item["board"]: item["findings"][0]["verdict"] for item in json.loads(capsys.readouterr().out)}
+    found = {item["board"]: item["findings"][0]["verdict"] for item in parse_output("verify", capsys.readouterr().out)}
     assert found == {BOARD: "intact", "ffff": "altered", "This export": "intact"}
 
 
 def test_anchor_counts_for_the_board_it_matches(exported, capsys):
     assert main(["verify", str(exported), "--json"]) == 0
-    codes = [item["anchor"] for item in json.loads(capsys.readouterr().out) if item["anchor"]]
+    codes = [item["anchor"] for item in parse_output("verify", capsys.readouterr().out) if item["anchor"]]
     assert main(["verify", str(exported), *(word for code in codes for word in ("--anchor", code))]) == 0
     capsys.readouterr()
     assert main(["verify", str(exported), "--anchor", make_code(500, bytes(12))]) == 2

@@ -18,6 +18,8 @@ from earlid.ledger.store import Head, Ledger
 from earlid.verbs import purge as purge_verb
 from synthetic_chains import BOARD, KEYS, dump, life
 
+from tests.outputs import parse_output
+
 HOUR_MS = 3_600_000
 
 
@@ -140,8 +142,10 @@ def test_retention_defaults_to_six_months(sqlite_location, capsys, stop_clock):
     assert main(["purge", *where]) == 2  # nobody is there to ask
     assert "--yes" in capsys.readouterr().err
     assert main(["purge", "--yes", *where]) == 0
-    assert main(["purge", "--retention", "1 month", "--yes", *where]) == 0
+    assert main(["purge", "--retention", "1 month", "--yes", "--json", *where]) == 0
+    (removed,) = parse_output("purge", capsys.readouterr().out)["removed"].values()
     assert main(["purge", "--list", "--json", *where]) == 0
+    assert removed in [receipt["count"] for receipt in parse_output("purge --list", capsys.readouterr().out)]
     assert main(["verify", *where]) == 0
     with Ledger(sqlite_location) as ledger:
         assert retention.retention_of(ledger) == "1 month"

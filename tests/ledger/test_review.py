@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from datetime import datetime
 
 import pytest
@@ -22,6 +21,8 @@ from earlid.ledger.time_format import bounds_text
 from earlid.verbs import review as review_verb
 from lid import record
 from synthetic_chains import BOARD, fields, seal_all
+
+from tests.outputs import parse_output
 
 SECOND_MS = 5_400_000
 
@@ -137,7 +138,7 @@ def test_review_prints_days_entries_and_totals(sample, capsys):
 def test_filters_select_entries_and_json_has_them(sample, capsys):
     code, output = review(sample, capsys, "--since", "2026-11-21", "--until", "2026-11-22", "--event", "open", "--reason", "word",
                         "--json")  # fmt: skip
-    report = json.loads(output.out)
+    report = parse_output("review", output.out)
     assert code == 0
     assert [entry["seq"] for entry in report["entries"]] == [2, 8]
     assert report["entries"][0]["wall"] == "2026-11-21T07:12:00.000+01:00"
@@ -238,7 +239,7 @@ def test_live_time_without_an_upper_bound_says_at_least(sample, capsys):
     ]
     keep(sample, rows, local_ms(2026, 11, 21), taken_ms=local_ms(2026, 11, 23, 1))
     _, output = review(sample, capsys, "--since", "2026-11-23", "--until", "2026-11-23", "--json")
-    report = json.loads(output.out)
+    report = parse_output("review", output.out)
     assert (report["totals"]["live_least_ms"], report["totals"]["live_most_ms"]) == (31_000, None)
     assert (report["openings"][0]["reason"], report["openings"][0]["outside"]) == ("start", True)
     _, output = review(sample, capsys, "--since", "2026-11-23", "--until", "2026-11-23")
@@ -296,7 +297,7 @@ def test_boards_are_chosen_by_name(sample, capsys):
     assert "kitchen" in output.out
     assert BOARD in output.out
     _, output = review(sample, capsys, "--since", "2026-11-21", "--board", "Kitchen", "--json")
-    assert {entry["board"] for entry in json.loads(output.out)["entries"]} == {"ffff"}
+    assert {entry["board"] for entry in parse_output("review", output.out)["entries"]} == {"ffff"}
     code, output = review(sample, capsys, "--board", "cellar")
     assert code == 2
     assert "kitchen" in output.err
@@ -349,7 +350,7 @@ def test_verify_judges_each_board_and_accepts_anchors(sample, capsys):
     keep(sample, [fields(1, 5, "mute"), fields(2, 6, "unmute")], local_ms(2026, 11, 21, 12), board="ffff")
     where = ["--ledger", str(sample.path)]
     assert main(["verify", "--json", *where]) == 0
-    openings = json.loads(capsys.readouterr().out)
+    openings = parse_output("verify", capsys.readouterr().out)
     codes = {item["board"]: item["anchor"] for item in openings if item["board"]}
     assert main(["verify", "--anchor", codes[BOARD], "--anchor", codes["ffff"], *where]) == 0
     assert main(["verify", "--anchor", codes["ffff"][:-1] + "?", *where]) == 2

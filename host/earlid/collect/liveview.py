@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from earlid.board.level import dbfs, meter
+from earlid.collect.events import WatchEvent
 from earlid.collect.supervisor import RESCAN_S, Ending, Supervisor
-from earlid.collect.watcher import BoardStatus, WatchEvent, fault_text
+from earlid.collect.watcher import BoardStatus, fault_text
 from earlid.errors import HUNG_UP
 from earlid.ledger.exposure import live_bounds
 from earlid.ledger.report import Today
@@ -59,7 +60,7 @@ def state_of(status: BoardStatus, *, live: bool = False) -> tuple[str, str]:
 
 def event_text(event: WatchEvent, title: str) -> str:
     """One event as a line for a log or the display, with the time at which it happened."""
-    line = f"{_time_text(event.wall_ms)} {title}: "
+    line = f"{_time_text(event.wall_ms)} {title}: " if title else f"{_time_text(event.wall_ms)} "
     item = event.record
     if item is None:
         return line + event.text

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import TypeVar
 
-from earlid.collect.watcher import BoardStatus, Watcher, WatchEvent, fault_text
+from earlid.collect.events import WatchEvent
+from earlid.collect.watcher import BoardStatus, Watcher, fault_text
 from earlid.errors import NOT_COLLECTING, UserError
 from earlid.ledger.boards import boards
 from earlid.ledger.location import Location
@@ -140,7 +141,7 @@ class Supervisor:
         for port, watcher in list(self._watchers.items()):
             if not watcher.is_alive():
                 del self._watchers[port]
-                self._log(f"{port}: the thread that watched it has ended; it is begun anew")
+                self._tell("trouble", f"{port}: the thread that watched it has ended; it is begun anew")
         ports = self._ports()
         if not ports and not self._watchers and not self._waiting:
             self._waiting = True
@@ -179,7 +180,10 @@ class Supervisor:
             text = str(error) if isinstance(error, UserError) else fault_text(error)
             if self._said.get(what) != text:
                 self._said[what] = text
-                self._log(text)
+                if what == "output":
+                    self._log(text)
+                else:
+                    self._tell("trouble", text)
             return None
         self._said.pop(what, None)
         return result
@@ -206,14 +210,19 @@ class Supervisor:
             f"{self.title(board)}: {count} records older than the retention removed" for board, count in check.removed.items()
         ]
         for text in [*texts, *([check.say] if check.say not in ("", self._said.get("age")) else [])]:
-            self._log(text)
-            self.events.append(WatchEvent("note", "", text, wall_ms=self._clock_ms()))
+            self._tell("note", text)
         self._said["age"] = check.say
+
+    def _tell(self, kind: str, text: str) -> None:
+        """Something that concerns no board alone."""
+        event = WatchEvent(kind, "", text, wall_ms=self._clock_ms())
+        self.events.append(event)
+        self._guarded("output", lambda: self._on_event(event))
 
     def _add_event(self, event: WatchEvent) -> None:
         self.events.append(event)
-        if event.kind == "connected":  # the end of a sync
+        if event.kind == "here":  # the end of a sync
             self._checkpoint_s = float("-inf")
-        self._stored = self._stored or event.kind in ("record", "connected")
+        self._stored = self._stored or event.kind in ("record", "here")
         self._stale = True
         self._guarded("output", lambda: self._on_event(event))

@@ -9,8 +9,9 @@ that it claims to be is a stranger: its records are kept apart, under an identif
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lid import record
 from lid.wire_schema import BriefHello
@@ -40,7 +41,11 @@ SEQ_MAX = 1 << 32
 
 @dataclass
 class SyncResult:
-    """The result of one sync. `lost` are (how many, first) that the board itself reports as gone."""
+    """The result of one sync.
+
+    `lost` are (how many, first) that the board itself reports as gone; `breaks` say why what the board sends does not go on
+    from what the ledger has.
+    """
 
     board: str
     stored: int = 0
@@ -48,7 +53,9 @@ class SyncResult:
     head_seq: int = 0
     missing: list[tuple[int, int]] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
+    breaks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    hello: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sync:
@@ -117,6 +124,7 @@ class Sync:
         self._keep_observation()
         self._acknowledge(result)
         self.anchor()
+        result.hello = self.hello
         return result
 
     def _fetch(self, result: SyncResult) -> None:
@@ -300,7 +308,7 @@ class Sync:
     def _tell(self, kind: str, note: str, result: SyncResult) -> None:
         if self._told != (kind, self.board):
             self._ledger.add_note(self.hello["board"], kind, note)
-            result.notes.append(note)
+            result.breaks.append(note)
         self._told = (kind, self.board)
 
     def _start_before(self, oldest: int, *, anew: bool = False) -> None:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from earlid.board.consent import ask_text
-from earlid.board.detect import is_uncalibrated, no_word_text
 from earlid.board.link import Asked, Record, Started, TelemetryMessage
 from earlid.board.shared_link import SharedLink
+from earlid.collect.events import WatchEvent, events_of, greeting_of, record_event
 from earlid.collect.sync import Sync, SyncResult
-from earlid.errors import NO_BOARD, UserError
+from earlid.errors import LEDGER_BROKEN, NO_BOARD, UserError
 from earlid.host_clock import counter_ms
 from earlid.ledger.keys import key_at
 from earlid.ledger.store import Ledger, now_ms
@@ -34,20 +34,6 @@ SILENCE_S = 10.0  # without a line: check whether the board still replies
 REFRESH_S = 3600.0  # clock and anchor
 SEEN_S = 45.0  # within lid_state.HEARD_MS the ledger knows that the board is there
 CLOCK_STEP_MS = 1000  # this computer's clock was set: the board's clock and ours are compared anew
-
-
-@dataclass(frozen=True)
-class WatchEvent:
-    """Something that happened: kind is `connected`, `disconnected`, `record`, `ask`, `gap`, `restart`, `note` or `error`.
-
-    `wall_ms` is when it happened, Unix ms: of a record by its board's clock, and None when that is not known.
-    """
-
-    kind: str
-    board: str
-    text: str
-    record: Record | None = None
-    wall_ms: int | None = None
 
 
 @dataclass
@@ -115,10 +101,11 @@ class Watcher(threading.Thread):
             try:
                 self._connect()
             except UserError as error:
-                failed = ("disconnected" if error.code == NO_BOARD and self._status.connected else "error", str(error))
+                gone = error.code == NO_BOARD and self._status.connected
+                failed = ("away" if gone else "chain-broken" if error.code == LEDGER_BROKEN else "trouble", str(error))
             except Exception as error:
                 waits_s = AFTER_FAULT_S
-                failed = ("error", fault_text(error))
+                failed = ("trouble", fault_text(error))
             failures = 0 if time.monotonic() - began_s > STEADY_S else failures
             wait_s = waits_s[min(failures, len(waits_s) - 1)]
             failures += 1
@@ -189,11 +176,8 @@ class Watcher(threading.Thread):
         self._status.board, self._status.hello = sync.board, sync.hello
         sync.set_clock()
         self._status.error, self._status.connected = "", True
-        why = no_word_text(sync.hello)
-        no_word = f"; no word: {why}" if why else ""
-        plain = "; not calibrated: `earlid calibrate`" if is_uncalibrated(sync.hello) else ""
-        self._emit("connected", f"{result.stored} records fetched, up to number {result.head_seq}{no_word}{plain}")
-        self._report(result)
+        for kind, text in (*greeting_of(result), *events_of(result)):
+            self._emit(kind, text)
         if standing := sync.standing_text():
             self._emit("note", standing)
         ask: Any = sync.hello.get("ask")
@@ -201,21 +185,16 @@ class Watcher(threading.Thread):
             self._emit("ask", ask_text(ask))
 
     def _report(self, result: SyncResult) -> None:
-        for first, last in result.missing:
-            self._emit("gap", f"records {first} to {last} are gone from the board and were never fetched")
-        for count, first in result.lost:
-            self._emit("gap", f"the board reports {count} records lost, from number {first}")
-        for note in result.notes:
-            self._emit("note", note)
+        for kind, text in events_of(result):
+            self._emit(kind, text)
 
     def _stored(self, sync: Sync, item: Record) -> None:
-        text = f"{item.event} {item.reason}".strip()
-        event = WatchEvent("record", sync.board, text, item, sync.wall_ms(item))
+        event = record_event(sync, item, self._status.port)
         self._status.last.append(event)
         self._tell(event)
 
     def _emit(self, kind: str, text: str) -> None:
-        self._tell(WatchEvent(kind, self._status.board or self._status.port, text, wall_ms=now_ms()))
+        self._tell(WatchEvent(kind, self._status.board or self._status.port, text, wall_ms=now_ms(), port=self._status.port))
 
     def _tell(self, event: WatchEvent) -> None:
         with suppress(Exception):  # whoever listens has a log of its own; a record that is stored is to be acknowledged

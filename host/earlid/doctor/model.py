@@ -92,6 +92,21 @@ class ExaminedBoard:
     telemetry: tuple[Telemetry, ...] = ()
     stranger: str = ""
 
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`: who it is, and every number that it told; of telemetry the least and the greatest."""
+        tested = self.self_test is not None
+        rows = [_numbers(row) for row in self.telemetry]
+        names = set.intersection(*map(set, rows)) if rows else set()
+        return {
+            "port": self.port, "board": str(self.hello.get("board", "")), "firmware": str(self.hello.get("fw", "")),
+            "self_test": self.self_test, "drop_ms": self.drop_ms if tested else None, "figures": _numbers(self.hello),
+            "telemetry": {name: [min(row[name] for row in rows), max(row[name] for row in rows)] for name in sorted(names)},
+        }  # fmt: skip
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, int]:
+    return {name: value for name, value in values.items() if type(value) is int}
+
 
 @dataclass(frozen=True)
 class Observation:

@@ -14,6 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.link import Link
@@ -24,7 +25,7 @@ from earlid.doctor.bring_up import BringUp
 from earlid.doctor.check_sheet import CheckSheet
 from earlid.doctor.diagnose import diagnose
 from earlid.doctor.gather import observe
-from earlid.doctor.model import PROBLEM, Diagnosis, Observation
+from earlid.doctor.model import PROBLEM, Diagnosis, ExaminedBoard, Observation
 from earlid.doctor.operators import Jig, Operator, Person
 from earlid.door import plain
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
@@ -63,12 +64,26 @@ def run(args: argparse.Namespace) -> int:
     if args.bundle:
         _write_bundle(Path(args.bundle), observation, diagnoses)
     if args.json:
-        print(json.dumps([diagnosis.as_json() for diagnosis in diagnoses]))
+        print(json.dumps(as_json(observation, diagnoses)))
     else:
         print("\n".join(report(observation, diagnoses)))
     if not observation.ports:
         return NO_BOARD
     return FAILED if any(diagnosis.level == PROBLEM for diagnosis in diagnoses) else 0
+
+
+def as_json(observation: Observation, diagnoses: list[Diagnosis]) -> dict[str, Any]:
+    """The diagnoses and the figures of every board that replies, well or not."""
+    well = _well(observation, diagnoses)
+    return {
+        "schema": 1,
+        "boards": [board.as_json() | {"well": board in well} for board in observation.boards],
+        "diagnoses": [diagnosis.as_json() for diagnosis in diagnoses],
+    }
+
+
+def _well(observation: Observation, diagnoses: list[Diagnosis]) -> list[ExaminedBoard]:
+    return [board for board in observation.boards if not any(f.port == board.port and f.level == PROBLEM for f in diagnoses)]
 
 
 def report(observation: Observation, diagnoses: list[Diagnosis]) -> list[str]:
@@ -82,8 +97,7 @@ def report(observation: Observation, diagnoses: list[Diagnosis]) -> list[str]:
             f"    Do:       {diagnosis.do}",
             "",
         ]
-    well = [board for board in observation.boards if not any(f.port == board.port and f.level == PROBLEM for f in diagnoses)]
-    for board in well:
+    for board in _well(observation, diagnoses):
         tested = f"self-test passed, drop time {board.drop_ms} ms" if board.self_test is not None else "no self-test made"
         lines.append(f"{board.port}: board {board.hello.get('board', '?')} is well ({tested}).")
     problems = sum(diagnosis.level == PROBLEM for diagnosis in diagnoses)

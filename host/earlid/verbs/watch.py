@@ -19,9 +19,9 @@ from earlid.ledger.location import Location, locate
 
 if TYPE_CHECKING:
     from earlid.board.link import Record
+    from earlid.collect.events import WatchEvent
     from earlid.collect.supervisor import Ending
     from earlid.collect.sync import Sync
-    from earlid.collect.watcher import WatchEvent
     from earlid.ledger.store import Ledger
 
 
@@ -39,7 +39,7 @@ def add(subparsers: Subparsers) -> None:
         help="a board's serial port, may be repeated (else EARLID_PORT, ESPTOOL_PORT, every board plugged in)",
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="fetch what is missing and end")
-    add_json_argument(parser, "one record a line on stdout, once it is durable")
+    add_json_argument(parser, "one event a line on stdout; of records, once they are durable")
     parser.add_argument("-q", "--quiet", action="store_true", help="only boards coming and going, gaps and troubles")
     parser.add_argument(
         "--service", nargs="?", const="auto", choices=("auto", "systemd", "launchd"), metavar="systemd|launchd",
@@ -72,28 +72,30 @@ def _ports(args: argparse.Namespace) -> list[str]:
 
 
 def _once(args: argparse.Namespace, ledger: Ledger) -> int:
+    from earlid.collect.events import WatchEvent, events_of, greeting_of, record_event
     from earlid.collect.sync import sync_once
+    from earlid.host_clock import now_ms
 
     ports = _ports(args)
     if not ports:
         raise UserError("no board found. Plug one in with a data cable, or name its port with -p.", NO_BOARD)
-
-    def on_stored(sync: Sync, item: Record) -> None:
-        if args.json:
-            _print_json(sync.board, item, sync.wall_ms(item))
-
     for port in ports:
+
+        def on_stored(sync: Sync, item: Record, port: str = port) -> None:
+            if args.json:
+                _print_json(record_event(sync, item, port))
+
         result = sync_once(port, ledger, on_stored)
-        print(f"{result.board}: {result.stored} records fetched, up to number {result.head_seq}", file=sys.stderr)
         ledger.checkpoint()
-        for note in (*result.notes, *(f"records {a} to {b} were never fetched" for a, b in result.missing)):
-            print(f"{result.board}: {note}", file=sys.stderr)
+        for kind, text in (*greeting_of(result), *events_of(result)):
+            print(f"{result.board}: {text}", file=sys.stderr)
+            if args.json:
+                _print_json(WatchEvent(kind, result.board, text, wall_ms=now_ms(), port=port))
     return 0
 
 
-def _print_json(board: str, item: Record, wall_ms: int | None) -> None:
-    values = item._asdict()
-    print(json.dumps({"board": board, "at_ms": wall_ms} | values), flush=True)
+def _print_json(event: WatchEvent) -> None:
+    print(json.dumps(event.as_json()), flush=True)
 
 
 def _print_service(args: argparse.Namespace) -> int:
@@ -125,13 +127,13 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location) -> int:
                 print(line, file=sys.stderr, flush=True)
 
     def on_event(event: WatchEvent) -> None:
-        if args.json and event.record:
+        if args.json:
             try:
                 with output:
-                    _print_json(event.board, event.record, event.wall_ms)
+                    _print_json(event)
             except OSError as error:  # its reader left, or the disk is full: `cli.main` says so
                 ending.put(error)
-        elif not args.quiet or event.kind != "record":
+        if event.kind != "record" or not (args.json or args.quiet):
             log(liveview.event_text(event, supervisor.title(event.board)))
 
     supervisor = Supervisor(location, ledger, lambda: _ports(args), on_event, log, display)
