@@ -95,11 +95,26 @@ def _yes_of_text(text: str) -> bool:
     return text.lower() in ("1", "true", "yes")
 
 
+def _hooks(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise ValueError('must be a table of event = "command"')
+    pairs = ((event, command) for event, found in value.items() for command in (found if isinstance(found, list) else [found]))
+    return tuple((_text(event), _text(command)) for event, command in pairs)
+
+
+def _hooks_of_text(text: str) -> tuple[tuple[str, str], ...]:
+    lines = [line.partition("=") for line in text.splitlines() if line.strip()]
+    if not all(equals for _, equals, _ in lines):
+        raise ValueError("must be EVENT=COMMAND, one a line")
+    return tuple((event.strip(), command.strip()) for event, _, command in lines)
+
+
 TEXT = Kind("text", _text, _text)
 PATH = Kind("path", _full_path, Path)
 PLACE = Kind("path or URL", _place, _text)
 TEXTS = Kind("list of texts", _texts, lambda text: tuple(part.strip() for part in text.split(",") if part.strip()))
 NUMBER = Kind("whole number", _number, int)
+HOOK_TABLE = Kind("table of commands", _hooks, _hooks_of_text)
 YES_OR_NO = Kind("true or false", _yes, _yes_of_text)
 
 LEDGER = Key("ledger", PLACE, "the ledger: a file, or a URL of PostgreSQL (else `ledger.sqlite` in `data_dir`)", "--ledger")
@@ -109,8 +124,11 @@ RUNTIME = Key(
     "runtime", PATH, "the folder of the sockets between running `earlid` (else where the platform has it), the same for all"
 )
 PORT = Key("port", TEXT, "the board to talk to (else the only one there is)", "-p/--port", also=("ESPTOOL_PORT",))
+HOOKS = Key("hooks", HOOK_TABLE, "`watch`: EVENT or EVENT:REASON = a command, or a list of commands", "--on")
+HOOK_LIMIT_S = Key("hook_limit_s", NUMBER, "after how many seconds a hook is killed (else 10)")
+HOOKS_AT_ONCE = Key("hooks_at_once", NUMBER, "how many hooks run side by side (else 4)")
 
-KEYS: tuple[Key[Any], ...] = (LEDGER, DATA_DIR, CACHE, RUNTIME, PORT)
+KEYS: tuple[Key[Any], ...] = (LEDGER, DATA_DIR, CACHE, RUNTIME, PORT, HOOKS, HOOK_LIMIT_S, HOOKS_AT_ONCE)
 """Every key there is. A new one is a line above, its name here, and a line of host/CONFIGURATION.md."""
 
 

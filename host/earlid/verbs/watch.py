@@ -13,13 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlid import config_file
 from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument
-from earlid.errors import HUNG_UP, NO_BOARD, UserError
+from earlid.config_keys import HOOK_LIMIT_S, HOOKS, HOOKS_AT_ONCE
+from earlid.errors import HUNG_UP, NO_BOARD, USAGE, UserError
 from earlid.ledger.location import Location, locate
 
 if TYPE_CHECKING:
     from earlid.board.link import Record
     from earlid.collect.events import WatchEvent
+    from earlid.collect.hooks import Hook
     from earlid.collect.supervisor import Ending
     from earlid.collect.sync import Sync
     from earlid.ledger.store import Ledger
@@ -40,6 +43,10 @@ def add(subparsers: Subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="fetch what is missing and end")
     add_json_argument(parser, "one event a line on stdout; of records, once they are durable")
+    parser.add_argument(
+        "--on", nargs=2, action="append", metavar=("EVENT", "COMMAND"),
+        help="run a command at an event (open, open:word, fault, away, any ...), which it reads as JSON; may be repeated",
+    )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="only boards coming and going, gaps and troubles")
     parser.add_argument(
         "--service", nargs="?", const="auto", choices=("auto", "systemd", "launchd"), metavar="systemd|launchd",
@@ -55,11 +62,23 @@ def run(args: argparse.Namespace) -> int:
         return _print_service(args)
     from earlid.ledger.store import Ledger
 
+    if args.once and args.on:
+        raise UserError("--on is for a watch that stays, not for --once.", USAGE)
+    hooks = [] if args.once else _hooks(args)
     location = locate(args.ledger)
     with Ledger(location) as ledger:
         if args.once:
             return _once(args, ledger)
-        return _watch(args, ledger, location)
+        return _watch(args, ledger, location, hooks)
+
+
+def _hooks(args: argparse.Namespace) -> list[Hook]:
+    """Those of the command line, else those of the environment or the configuration."""
+    if (pairs := config_file.get(HOOKS, args.on)) is None:
+        return []
+    from earlid.collect.hooks import parse_hooks
+
+    return parse_hooks(pairs)
 
 
 def _ports(args: argparse.Namespace) -> list[str]:
@@ -113,9 +132,12 @@ def _print_service(args: argparse.Namespace) -> int:
     return 0
 
 
-def _watch(args: argparse.Namespace, ledger: Ledger, location: Location) -> int:
+def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted: list[Hook]) -> int:
     from earlid.collect import liveview
+    from earlid.collect.events import WatchEvent
+    from earlid.collect.hooks import AT_ONCE, LIMIT_S, Hooks
     from earlid.collect.supervisor import Ending, Supervisor
+    from earlid.host_clock import now_ms
 
     display = sys.stdout.isatty() and not args.json and not args.quiet
     ending = Ending()
@@ -126,7 +148,16 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location) -> int:
             with output, suppress(OSError, ValueError):  # a log that nobody can write is no reason to stop collecting
                 print(line, file=sys.stderr, flush=True)
 
+    def log_hook(line: str) -> None:
+        log(line)
+        supervisor.events.append(WatchEvent("note", "", line, wall_ms=now_ms()))
+
+    limit_s = max(1, config_file.get(HOOK_LIMIT_S) or LIMIT_S)
+    at_once = max(1, config_file.get(HOOKS_AT_ONCE) or AT_ONCE)
+    hooks = Hooks(wanted, lambda board: supervisor.title(board), log_hook, to_log=not display, limit_s=limit_s, at_once=at_once)
+
     def on_event(event: WatchEvent) -> None:
+        hooks.take(event)
         if args.json:
             try:
                 with output:
@@ -143,6 +174,7 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location) -> int:
         return liveview.show(supervisor, ending) if display else supervisor.run(ending)
     finally:
         supervisor.stop()
+        hooks.close()
 
 
 def _end_at_signals(ending: Ending) -> None:
