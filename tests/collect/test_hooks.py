@@ -121,7 +121,7 @@ def test_records_of_long_ago_run_nothing_and_that_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("when", "says"),
     [
-        ("opem", r"no event 'opem'. Did you mean 'open'\?"),
+        ("opened", r"no event 'opened'. Did you mean 'open'\?"),
         ("open:wort", r"no reason 'wort'. Did you mean 'word'\?"),
         ("open:", "no reason ''"),
         ("away:word", "only records have a reason, not 'away'"),
