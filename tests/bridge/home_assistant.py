@@ -14,16 +14,17 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from earlid.ledger.location import locate
 
-from tests.bridge import test_bridge
-from tests.bridge.test_bridge import Home, Mosquitto, until
+from tests.bridge import brokers
+from tests.bridge.brokers import Home, Mosquitto, until
 from tests.ledger.synthetic_chains import BOARD
 
 PROGRAM = Path(os.environ.get("EARLID_TEST_HASS", "build/homeassistant/bin/hass")).absolute()
 SERVE = """
 import sys
-from tests.bridge import test_bridge
-from tests.bridge.test_bridge import *
+from earlid.ledger.location import locate
+from tests.bridge.brokers import Running
 class At: pass
 at = At(); at.port = int(sys.argv[1]); at.folder = __import__("pathlib").Path(sys.argv[2])
 Running(at, locate(sys.argv[3])).thread.join()
@@ -80,16 +81,13 @@ class HomeAssistant:
 
 @pytest.mark.skipif(not PROGRAM.exists(), reason="no Home Assistant: `make test-ha`")
 def test_home_assistant_shows_a_board_its_opening_and_that_the_bridge_has_gone(tmp_path, monkeypatch):
-    monkeypatch.setattr(test_bridge, "LIMIT_S", 90.0)
+    monkeypatch.setattr(brokers, "LIMIT_S", 90.0)
     tls, conf = tmp_path / "tls", tmp_path / "conf"
     tls.mkdir()
     conf.mkdir()
-    broker = Mosquitto(tls)
-    plain = broker.port + 1 if broker.port < 65000 else broker.port - 1  # Home Assistant's own listener
-    broker.stop()
-    (tls / "conf").write_text((tls / "conf").read_text() + f"listener {plain} 127.0.0.1\n")
-    broker.start()
-    home, assistant = Home(tmp_path), HomeAssistant(conf)
+    broker = Mosquitto(tls, "allow_anonymous true")
+    (plain,) = broker.ports  # Home Assistant's own listener
+    home, assistant = Home(locate(str(tmp_path / "ledger.sqlite"))), HomeAssistant(conf)
     words = [sys.executable, "-c", SERVE, str(broker.port), str(tls), str(home.location.path)]
     bridge = subprocess.Popen(words)
     try:

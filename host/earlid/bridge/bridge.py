@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""The bridge itself: what a ledger says goes to a broker; of what comes from there it obeys `close` alone."""
+"""The bridge itself: carries what a ledger says to a broker, and `close` from there to the boards; decides nothing of it."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from earlid.bridge import entities, state
 from earlid.bridge.client import Client
-from earlid.bridge.entities import Topics
+from earlid.bridge.entities import EVENTS, OFFLINE, ONLINE, Topics
+from earlid.bridge.retained import Retained, announcements, taken_back
 from earlid.door import is_stranger
 from earlid.errors import UserError
 from earlid.host_clock import now_ms
-from earlid.ledger import outbox
+from earlid.ledger import outbox, queries
 from earlid.ledger.boards import KnownBoard, boards, pick_boards
 from earlid.ledger.judge import judge_with_keys
 from earlid.ledger.lid_state import HEARD_MS
@@ -28,10 +29,12 @@ from earlid.ledger.store import Ledger
 POLL_S = 0.5
 SUMS_S = 5.0  # at most so often, and a tenth of the time, sums are made anew
 BATCH = 200  # events of a board at once
-REPAIR_S = 10.0  # what somebody else wrote over is written anew so often at most
 VERDICT_S = 6 * 3600.0
+COUNTED_S = 60.0  # at most so often it is said how much was ignored
 
 MakeClient = Callable[["Bridge"], Client]
+Messages = Sequence[tuple[str, str, bool]]
+"""(topic, payload, whether it is retained)."""
 
 
 class Bridge:
@@ -44,6 +47,7 @@ class Bridge:
         make_client: makes the connection, given this.
         close_lids: closes every lid that this computer reaches; returns what came of it.
         device_based: discovery by device, not by entity.
+        retained: what the broker has; one of another pace in tests.
     """
 
     def __init__(
@@ -57,16 +61,18 @@ class Bridge:
         say: Callable[[str], None],
         *,
         device_based: bool = False,
+        retained: Retained | None = None,
     ) -> None:
         self._location, self._name, self.topics, self._names = location, name, topics, list(names)
         self._close_lids, self._say, self._device_based = close_lids, say, device_based
         self._end, self._wake = threading.Event(), threading.Event()
         self._closing = threading.Lock()
         self.ignored = self.closes = 0  # messages that came and were not obeyed; commands obeyed
-        self._told: dict[str, str] = {}  # retained topics as the broker has them
+        self._counted, self._counted_s = 0, 0.0
+        self._retained = retained or Retained()
+        self._chosen: list[KnownBoard] = []
         self._session = 0
-        self._foreign: set[str] = set()
-        self._repaired_s = 0.0
+        self._refused: set[str] = set()
         self._sums: dict[str, dict[str, Any]] = {}
         self._sums_due_s = 0.0
         self._verdicts: dict[str, str] = {}
@@ -76,7 +82,7 @@ class Bridge:
 
     def subscriptions(self) -> list[str]:
         """Where others may write: below our base, and over our discovery."""
-        return [f"{self.topics.base}/#", *(topic for topic in list(self._told) if topic.endswith("/config"))]
+        return [f"{self.topics.base}/#", *(topic for board in self._chosen for topic in self.topics.others_of(board.identifier))]
 
     def stop(self) -> None:
         """End `run`."""
@@ -89,13 +95,13 @@ class Bridge:
 
     def take(self, topic: str, payload: bytes, retained: bool) -> None:
         """A message of somebody else's: `close` on the command topic is obeyed, anything else counted."""
-        if topic == self.topics.safe and payload == entities.CLOSE.encode() and not retained:
+        if self.topics.is_close(topic, payload, retained=retained):
             if self._closing.acquire(blocking=False):  # else it is being done
                 threading.Thread(target=self._close, name="safe", daemon=True).start()
             return
-        self.ignored += 1
-        if not retained and topic in self._told:
-            self._foreign.add(topic)
+        if payload:  # an empty one takes a message away, perhaps at our word
+            self.ignored += 1
+        self._retained.overwrite(topic)
 
     def _close(self) -> None:
         try:
@@ -115,7 +121,7 @@ class Bridge:
             while not self._end.is_set():
                 try:
                     with Ledger(self._location) as ledger, Reader(self._location) as reader:
-                        progress = outbox.begin(ledger, self._name, self._chosen(reader))
+                        progress = outbox.begin(ledger, self._name)
                         while not self._end.is_set():
                             self._step(ledger, reader, progress)
                             said = ""
@@ -127,110 +133,96 @@ class Bridge:
                         self._say(said)
                     self._end.wait(5.0)
         finally:
-            if (number := self.client.publish(self.topics.status, entities.OFFLINE, retain=True)) is not None:
+            if (number := self.client.publish(self.topics.status, OFFLINE, retain=True)) is not None:
                 self.client.wait([number], self.client.session)
             self.client.stop()
 
-    def _chosen(self, reader: Reader) -> list[KnownBoard]:
+    def _choose(self, reader: Reader) -> list[KnownBoard]:
         found = pick_boards(reader, self._names) if self._names else boards(reader)
         return [board for board in found if not is_stranger(board.identifier)]
 
     def _step(self, ledger: Ledger, reader: Reader, progress: dict[str, Progress]) -> None:
-        if not self.client.connected:
+        self._count()
+        if not self.client.is_answering():
             return
         if self.client.session != self._session:
-            self._session, self._told = self.client.session, {}
+            self._session = self.client.session
+            self._retained.forget()
+            self._refused.clear()
         with reader.snapshot():
-            chosen = self._chosen(reader)
-            wanted = self._retained(reader, chosen)
+            chosen = self._choose(reader)
+            wanted = self._wanted(reader, chosen)
             events = {board.identifier: self._pending(reader, board, progress) for board in chosen}
-        self._tell_retained(ledger, chosen, wanted, progress)
-        self._tell_events(ledger, chosen, events, progress)
+        if [board.id for board in chosen] != [board.id for board in self._chosen]:
+            self._chosen = chosen
+            self.client.subscribe()
+        if self._tell_retained(ledger, wanted, progress):
+            self._tell_events(ledger, chosen, events, progress)
         if any(len(found) == BATCH for found in events.values()):
             self._wake.set()
+
+    def _count(self) -> None:
+        if self.ignored != self._counted and time.monotonic() - self._counted_s > COUNTED_S:
+            self._counted, self._counted_s = self.ignored, time.monotonic()
+            self._say(f"{self.ignored} messages of others were ignored so far")
 
     @staticmethod
     def _pending(reader: Reader, board: KnownBoard, progress: dict[str, Progress]) -> list[Entry]:
         at = progress.get(board.identifier, Progress(0, 0))
-        return outbox.pending(reader, board, at.boot, at.seq, BATCH)
+        return queries.events_after(reader, board, EVENTS, at.boot, at.seq, BATCH)
 
-    def _retained(self, reader: Reader, chosen: list[KnownBoard]) -> dict[str, str]:
-        """Topic -> payload, of all that the broker is to keep."""
-        mark = outbox.change_mark(reader)
+    def _wanted(self, reader: Reader, chosen: list[KnownBoard]) -> dict[str, dict[str, str]]:
+        """Board -> topic -> payload, of all of theirs that the broker is to keep."""
+        mark = queries.change_mark(reader)
         began_s, wall_ms = time.monotonic(), now_ms()
-        if mark != self._mark:
+        if mark != self._mark or {board.identifier for board in chosen} - set(self._quick):
             self._mark, self._quick = mark, state.quick(reader, chosen)
-        if began_s >= self._sums_due_s:
+        if began_s >= self._sums_due_s or {board.identifier for board in chosen} - set(self._sums):
             self._sums = state.today(reader, chosen, wall_ms)
             self._sums_due_s = began_s + max(SUMS_S, 10 * (time.monotonic() - began_s))
-        wanted = {self.topics.status: entities.ONLINE}
+        wanted = {}
         for board in chosen:
             at = board.identifier
-            if at not in self._quick or at not in self._sums:  # chosen since
-                self._mark, self._sums_due_s = None, 0.0
-                continue
-            firmware = self._quick[at]["firmware"] or ""
-            wanted |= entities.discovery(self.topics, at, board.name, firmware, device_based=self._device_based)
             heard = wall_ms - board.last_seen_ms <= HEARD_MS
-            wanted[self.topics.of(at, "status")] = entities.ONLINE if heard else entities.OFFLINE
             values = self._quick[at] | self._sums[at] | {"chain": self._verdicts.get(at, "not judged yet")}
-            wanted[self.topics.of(at, "state")] = entities.state_payload(values)
+            firmware = self._quick[at]["firmware"] or ""
+            wanted[at] = entities.discovery(self.topics, at, board.name, firmware, device_based=self._device_based) | {
+                self.topics.of(at, "status"): ONLINE if heard else OFFLINE,
+                self.topics.of(at, "state"): entities.state_payload(values, heard=heard),
+            }
         return wanted
 
-    def _tell_retained(
-        self, ledger: Ledger, chosen: list[KnownBoard], wanted: dict[str, str], progress: dict[str, Progress]
-    ) -> None:
-        gone = [board for board in progress if board not in {item.identifier for item in chosen}]
-        moved = {}
-        for board in chosen:
-            at = board.identifier
-            topics = tuple(topic for topic in wanted if at in topic)
-            before = progress.get(at, Progress(0, 0))
-            if set(topics) - set(before.topics) or at not in progress:
-                moved[at] = before._replace(topics=tuple(sorted({*before.topics, *topics})))
-        if moved:  # before they are told: what is told can then be taken back, whatever happens
+    def _tell_retained(self, ledger: Ledger, wanted: dict[str, dict[str, str]], progress: dict[str, Progress]) -> bool:
+        self._remember(ledger, progress, announcements(wanted, progress))
+        every = {self.topics.status: ONLINE}
+        for topics in wanted.values():
+            every |= topics
+        announced = [topic for at in progress.values() for topic in at.topics]
+        events = [self.topics.of(board, "event") for board in wanted]
+        news = self._retained.news(every, announced, events, time.monotonic())
+        if not self._send([(topic, payload, True) for topic, payload in news], lambda item: self._retained.tell(*item[:2])):
+            return False
+        self._remember(ledger, progress, taken_back(wanted, progress))
+        return True
+
+    def _remember(self, ledger: Ledger, progress: dict[str, Progress], moved: Mapping[str, Progress]) -> None:
+        if moved:
             outbox.confirm(ledger, self._name, moved)
             progress |= moved
-        stale = {
-            topic: ""
-            for board in progress.values()
-            for topic in board.topics
-            if topic not in wanted and self._told.get(topic) != ""
-        }
-        if self._foreign and time.monotonic() - self._repaired_s > REPAIR_S:
-            self._repaired_s, foreign = time.monotonic(), self._foreign
-            self._foreign = set()
-            self._told = {topic: payload for topic, payload in self._told.items() if topic not in foreign}
-        news = {topic: payload for topic, payload in (wanted | stale).items() if self._told.get(topic) != payload}
-        new_subscriptions = any(topic.endswith("/config") and topic not in self._told for topic in news)
-        if not self._send([(topic, payload, True) for topic, payload in news.items()], self._note_told):
-            return
-        if new_subscriptions:
-            self.client.subscribe()
-        if gone:
-            outbox.confirm(ledger, self._name, {}, gone)
-            for at in gone:
-                del progress[at]
-
-    def _note_told(self, message: tuple[str, str, bool]) -> None:
-        self._told[message[0]] = message[1]
 
     def _tell_events(
         self, ledger: Ledger, chosen: list[KnownBoard], events: dict[str, list[Entry]], progress: dict[str, Progress]
     ) -> None:
         names = {board.identifier: board.name for board in chosen}
-        moved = {}
-        for board, entries in events.items():
-            told: list[Entry] = []
-            messages = [(self.topics.of(board, "event"), entities.event_payload(entry, names[board]), False) for entry in entries]
-            self._send(messages, lambda _, told=told, entries=entries: told.append(entries[len(told)]))  # type: ignore[misc]
-            if told:
-                moved[board] = progress[board]._replace(boot=told[-1].boot, seq=told[-1].seq)
-        if moved:
-            outbox.confirm(ledger, self._name, moved)
-            progress |= moved
+        every = [(board, entry) for board, entries in events.items() for entry in entries]
+        told: list[tuple[str, Entry]] = []
+        messages = [
+            (self.topics.of(board, "event"), entities.event_payload(entry, names[board]), False) for board, entry in every
+        ]
+        self._send(messages, lambda _: told.append(every[len(told)]))
+        self._remember(ledger, progress, {at: progress[at]._replace(boot=entry.boot, seq=entry.seq) for at, entry in told})
 
-    def _send(self, messages: list[tuple[str, str, bool]], confirmed: Callable[[tuple[str, str, bool]], None]) -> bool:
+    def _send(self, messages: Messages, confirmed: Callable[[tuple[str, str, bool]], object]) -> bool:
         """Send messages and wait; `confirmed` is called for those that the broker has, up to the first that it has not."""
         numbers = []
         session = self._session
@@ -241,10 +233,14 @@ class Bridge:
             numbers.append(number)
         answers = self.client.wait(numbers, session) if numbers else []
         for message, answer in zip(messages, answers, strict=False):
-            if not answer:
-                if answer is False:
-                    self._say(f"the broker refuses {message[0]}: this user may not write there")
+            if answer is None:
                 return False
+            if answer is False:
+                if message[0] not in self._refused:
+                    self._refused.add(message[0])
+                    self._say(f"the broker refuses {message[0]}: this user may not write there")
+                if not message[2]:  # an event waits for a broker that takes it; a state is told with the next change
+                    return False
             confirmed(message)
         return len(answers) == len(messages)
 
@@ -253,7 +249,7 @@ class Bridge:
         while not self._end.is_set():
             try:
                 with Reader(self._location) as reader:
-                    for board in self._chosen(reader):
+                    for board in self._choose(reader):
                         code = judge_with_keys(reader, board).exit_code
                         self._verdicts[board.identifier] = {0: "intact", 1: "cannot judge"}.get(code, "broken or gaps")
             except UserError as error:

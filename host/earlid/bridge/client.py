@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from earlid.bridge.credentials import Broker
+from earlid.bridge.trouble import refusal_text, trouble_text
 
 KEEPALIVE_S = 30
 ANSWER_S = 15.0  # for whatever a broker is to answer; then the connection is begun anew
@@ -24,6 +25,19 @@ RETRY_S = (1, 30)
 
 OnMessage = Callable[[str, bytes, bool], None]
 """Called with topic, payload, and whether it is a retained message from before; in the client's thread."""
+
+
+class _Paho(paho.Client):
+    """Paho's client, which tells why it cannot connect."""
+
+    trouble: Exception | str = ""
+
+    def reconnect(self) -> MQTTErrorCode:
+        try:
+            return super().reconnect()
+        except OSError as error:
+            self.trouble = error
+            raise
 
 
 class Client:
@@ -56,11 +70,13 @@ class Client:
         self._broker, self._subscriptions, self._on_message, self._on_change = broker, subscriptions, on_message, on_change
         self._say, self._answer_s = say, answer_s
         self._said = ""
+        self._stopped = self._refused = False
         self._lock = threading.Condition()
         self._confirmed: dict[int, bool] = {}
         self.session = 0  # counts connections; 0 before the first
         self.connected = False
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
+        self._asked: tuple[int | None, float, list[str]] = (None, 0.0, [])  # of subscriptions: number, since when, topics
+        client = _Paho(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
         client.will_set(*will, qos=1, retain=True)
         client.connect_timeout = answer_s
         client.reconnect_delay_set(*RETRY_S)
@@ -70,7 +86,7 @@ class Client:
         if credentials:
             client.username_pw_set(*credentials)
         client.on_connect, client.on_disconnect = self._came, self._went
-        client.on_connect_fail = self._failed
+        client.on_connect_fail, client.on_subscribe, client.on_log = self._failed, self._subscribed, self._logged
         client.on_publish, client.on_message = self._published, self._message
         self._client = client
 
@@ -86,6 +102,7 @@ class Client:
 
     def stop(self) -> None:
         """End the connection; the will is not told."""
+        self._stopped = True
         self._client.disconnect()
         thread = threading.Thread(target=self._client.loop_stop, daemon=True)  # it may wait for a broker that says nothing
         thread.start()
@@ -100,17 +117,34 @@ class Client:
 
     def subscribe(self) -> None:
         """Ask for others' messages on the subscriptions, as they are now."""
+        topics = list(self._subscriptions())
         options = SubscribeOptions(qos=1, noLocal=True)
-        self._client.subscribe([(topic, options) for topic in self._subscriptions()])
+        with self._lock:  # before the answer can come
+            _, number = self._client.subscribe([(topic, options) for topic in topics])
+            self._asked = (number, time.monotonic(), topics)
+
+    def is_answering(self) -> bool:
+        """Whether there is a connection. One on which no subscription is confirmed in time is begun anew."""
+        with self._lock:
+            number, since_s, _ = self._asked
+            if self.connected and number is not None and time.monotonic() - since_s > self._answer_s:
+                self._tell(f"{self._broker.host} confirms no subscription: connecting anew")
+                self._drop()
+            return self.connected
 
     def wait(self, numbers: Sequence[int], session: int) -> list[bool | None]:
         """What the broker says to each message: True it has it, False it refuses it, None nothing in time.
 
-        Where it says nothing in time the connection is begun anew.
+        Where it confirms nothing for so long the connection is begun anew.
         """
-        end_s = time.monotonic() + self._answer_s
         with self._lock:
-            while self.connected and self.session == session and any(number not in self._confirmed for number in numbers):
+            open_before, end_s = len(numbers), time.monotonic() + self._answer_s
+            while self.connected and self.session == session:
+                still_open = sum(number not in self._confirmed for number in numbers)
+                if still_open == 0:
+                    break
+                if still_open < open_before:
+                    open_before, end_s = still_open, time.monotonic() + self._answer_s
                 left_s = end_s - time.monotonic()
                 if left_s <= 0:
                     self._tell(f"{self._broker.host} confirms nothing: connecting anew")
@@ -130,7 +164,8 @@ class Client:
 
     def _came(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
-            self._tell(f"{self._broker.host} refuses the connection: {code}")
+            self._refused = True
+            self._tell(refusal_text(str(code), self._broker))
             return
         self._tell(f"connected to {self._broker.host}")
         with self._lock:
@@ -141,18 +176,38 @@ class Client:
         self._on_change()
 
     def _went(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        trouble, self._client.trouble = self._client.trouble, ""
         with self._lock:
             was, self.connected = self.connected, False
             # What it holds would be sent again by itself, and by the outbox: the outbox alone does that.
             self._client._out_messages.clear()
             self._client._inflight_messages = 0
             self._lock.notify_all()
+        if self._stopped:
+            return
         if was:
             self._tell(f"the connection to {self._broker.host} is lost: {code}")
+        elif not self._refused:
+            self._tell(trouble_text(trouble or TimeoutError(), self._broker))
+        self._refused = False
         self._on_change()
 
     def _failed(self, _client: paho.Client, _data: Any) -> None:
-        self._tell(f"no connection to {self._broker.host}:{self._broker.port}; tried again by and by")
+        trouble, self._client.trouble = self._client.trouble, ""
+        self._tell(trouble_text(trouble, self._broker))
+
+    def _logged(self, _client: Any, _data: Any, level: int, text: str) -> None:
+        if level == paho.MQTT_LOG_ERR:  # what TLS complains of behind the handshake comes in no other way
+            self._client.trouble = text
+
+    def _subscribed(self, _client: Any, _data: Any, number: int, codes: Sequence[Any], _properties: Any) -> None:
+        with self._lock:
+            asked, _, topics = self._asked
+            if asked == number:
+                self._asked = (None, 0.0, [])
+        for topic, code in zip(topics if asked == number else [], codes, strict=False):
+            if code.is_failure:
+                self._say(f"the broker does not let this user read {topic}: {code}")
 
     def _published(self, _client: Any, _data: Any, number: int, code: Any, _properties: Any) -> None:
         with self._lock:

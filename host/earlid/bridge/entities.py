@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from earlid.ledger.outbox import EVENTS
 from earlid.ledger.queries import Entry
 from earlid.ledger.time_format import iso_text
 
 ONLINE, OFFLINE = "online", "offline"
 CLOSE = "close"  # the one command
+EVENTS = ("open", "close", "live", "dead", "fault")  # of the ledger's, those that are told
 LIDS = ("open", "closed", "muted", "fault", "unknown")
 
 
@@ -72,6 +72,18 @@ class Topics(NamedTuple):
         """`state`, `status` or `event` of a board."""
         return f"{self.base}/{board}/{what}"
 
+    def others_of(self, board: str) -> list[str]:
+        """Where others may write what seems to be of this board, outside `base`."""
+        return [f"{self.prefix}/+/{_node(board)}/#"]
+
+    def is_close(self, topic: str, payload: bytes, *, retained: bool) -> bool:
+        """Whether a message is the one command: a retained one is of somebody who wished it then, not now."""
+        return topic == self.safe and payload == CLOSE.encode() and not retained
+
+
+def _node(board: str) -> str:
+    return f"earlid_{board}"
+
 
 def discovery(topics: Topics, board: str, name: str | None, firmware: str, *, device_based: bool = False) -> dict[str, str]:
     """Topic -> payload with which Home Assistant makes a board's device and entities.
@@ -82,12 +94,12 @@ def discovery(topics: Topics, board: str, name: str | None, firmware: str, *, de
         firmware: its version; empty when it is not known.
         device_based: one payload for the device, which Home Assistant understands from 2024.11 on; else one an entity.
     """
-    device: dict[str, Any] = {"identifiers": [f"earlid_{board}"], "name": name or f"Earlid {board[:8]}",
+    device: dict[str, Any] = {"identifiers": [_node(board)], "name": name or f"Earlid {board[:8]}",
                               "manufacturer": "Earlid", "model": "Earlid board"}  # fmt: skip
     if firmware:
         device["sw_version"] = firmware
     origin = {"name": "earlid"}
-    node = f"earlid_{board}"
+    node = _node(board)
     components = {entity.key: (entity.component, _config(topics, board, entity)) for entity in ENTITIES}
     components["event"] = ("event", _event_config(topics, board))
     if device_based:
@@ -105,7 +117,7 @@ def _config(topics: Topics, board: str, entity: Entity) -> dict[str, Any]:
     template = f"{{{{ {value} }}}}"
     if entity.component == "binary_sensor":
         template = f"{{{{ 'None' if {value} is none else 'ON' if {value} else 'OFF' }}}}"
-    config = {"name": entity.name, "unique_id": f"earlid_{board}_{entity.key}", "state_topic": topics.of(board, "state"),
+    config = {"name": entity.name, "unique_id": f"{_node(board)}_{entity.key}", "state_topic": topics.of(board, "state"),
               "value_template": template,
               **_availability(topics, board if entity.needs_board else None), **entity.options}  # fmt: skip
     if entity.key == "live_today_s":
@@ -117,7 +129,7 @@ def _config(topics: Topics, board: str, entity: Entity) -> dict[str, Any]:
 
 
 def _event_config(topics: Topics, board: str) -> dict[str, Any]:
-    return {"name": "Event", "unique_id": f"earlid_{board}_event", "state_topic": topics.of(board, "event"),
+    return {"name": "Event", "unique_id": f"{_node(board)}_event", "state_topic": topics.of(board, "event"),
             "event_types": list(EVENTS), "qos": 1, **_availability(topics, None)}  # fmt: skip
 
 
@@ -142,6 +154,6 @@ def _json(body: Mapping[str, Any]) -> str:
     return json.dumps(body, separators=(",", ":"), sort_keys=True)
 
 
-def state_payload(state: Mapping[str, Any]) -> str:
-    """A board's state, as `state.BoardState` has it."""
-    return _json(state)
+def state_payload(state: Mapping[str, Any], *, heard: bool) -> str:
+    """A board's state, as `state` has it; of one that nobody hears of, nothing is known of lid, rail and switch."""
+    return _json(state if heard else {**state, "lid": "unknown", "rail_live": None, "mute": None})

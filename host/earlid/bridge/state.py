@@ -8,10 +8,9 @@ from typing import Any
 
 from lid import record
 
-from earlid.ledger import outbox
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.lid_state import Lid, lid_states
-from earlid.ledger.queries import openings
+from earlid.ledger.queries import false_openings, newest_flags, newest_of, openings
 from earlid.ledger.reader import Reader
 from earlid.ledger.report import Today, live_today
 from earlid.ledger.time_format import day_start_ms, iso_text, local_day
@@ -26,8 +25,8 @@ def quick(reader: Reader, boards: Sequence[KnownBoard]) -> dict[str, dict[str, A
 
 
 def _quick(reader: Reader, board: KnownBoard, lid: Lid) -> dict[str, Any]:
-    flags = outbox.newest_flags(reader, board)
-    opening = outbox.last_opening(reader, board)
+    flags = newest_flags(reader, board)
+    opening, boot = newest_of(reader, board, "open"), newest_of(reader, board, "boot")
     fault = lid.why or "fault" if lid.state == "fault" else f"{lid.state} with the lid closed" if "live" in lid.state else "none"
     return {
         "lid": "fault" if "live" in lid.state else _LIDS.get(lid.state, "unknown"),
@@ -37,7 +36,7 @@ def _quick(reader: Reader, board: KnownBoard, lid: Lid) -> dict[str, Any]:
         "last_opening_score": opening.score if opening else None,
         "last_opening_at": iso_text(opening.wall_ms) if opening else None,
         "fault": fault,
-        "firmware": outbox.firmware_version(reader, board) or None,
+        "firmware": f"{boot.a >> 16}.{boot.a >> 8 & 255}.{boot.a & 255}" if boot else None,
         "signal_at": iso_text(board.last_seen_ms),
     }
 
@@ -54,7 +53,7 @@ def today(reader: Reader, boards: Sequence[KnownBoard], now_ms: int) -> dict[str
             "live_today_s": _seconds(live[board.identifier].bounds.most_ms),
             "live_today_least_s": _seconds(live[board.identifier].bounds.least_ms),
             "openings_today": counts[board.identifier],
-            "false_openings": outbox.false_openings(reader, board),
+            "false_openings": false_openings(reader, board),
         }
         for board in boards
     }

@@ -373,3 +373,69 @@ def first_ms_after(reader: Reader, board_id: int, boot: int, seq: int) -> int:
     """Milliseconds of a start at which its first record behind number `seq` was; there must be one."""
     sql = "SELECT MIN(ms) FROM records WHERE board_id = :id AND boot = :boot AND seq > :seq"
     return int(reader.rows(sql, id=board_id, boot=boot, seq=seq)[0][0])
+
+
+def change_mark(reader: Reader) -> tuple[object, ...]:
+    """What differs after any program has changed the ledger: its acts, its boards and when they were last heard."""
+    boards = reader.rows("SELECT id, board, name, last_seen_ms FROM boards ORDER BY id")
+    return (*reader.rows("SELECT MAX(place) FROM acts"), *boards)
+
+
+_ENTRY_COLUMNS = "boot, seq, ms, event, reason, score, flags, energy_log2_q8, guarded_mv, sentinel_mv, a, b"
+
+
+def events_after(reader: Reader, board: KnownBoard, events: Collection[str], boot: int, seq: int, limit: int) -> list[Entry]:
+    """The events of a board behind a record, oldest first, at most so many, with wall time as it is known now."""
+    codes = ", ".join(str(_EVENT_CODES[name]) for name in events)
+    rows = reader.integer_rows(
+        f"SELECT {_ENTRY_COLUMNS} FROM records WHERE board_id = :id AND (boot > :boot OR boot = :boot AND seq > :seq) "
+        f"AND event IN ({codes}) ORDER BY boot, seq LIMIT :most",
+        id=board.id, boot=boot, seq=seq, most=limit,
+    )  # fmt: skip
+    return _entries_of(reader, board, rows)
+
+
+def newest_of(reader: Reader, board: KnownBoard, event: str) -> Entry | None:
+    """The newest record of a kind; None when there is none."""
+    rows = reader.integer_rows(
+        f"SELECT {_ENTRY_COLUMNS} FROM records WHERE board_id = :id AND event = :event ORDER BY boot DESC, seq DESC LIMIT 1",
+        id=board.id, event=_EVENT_CODES[event],
+    )  # fmt: skip
+    return next(iter(_entries_of(reader, board, rows)), None)
+
+
+def _entries_of(reader: Reader, board: KnownBoard, rows: Sequence[tuple[int, ...]]) -> list[Entry]:
+    """Entries of rows of _ENTRY_COLUMNS; without the owner's word."""
+    if not rows:
+        return []
+    clocks = LedgerClocks(reader, [board])
+    return [
+        Entry._make(
+            (
+                board.identifier,
+                *row[:3],
+                event_name(row[3]),
+                reason_name(row[4]),
+                *row[5:],
+                *clocks.wall(board.id, *row[0:3:2]),
+                None,
+            )
+        )
+        for row in rows
+    ]
+
+
+def newest_flags(reader: Reader, board: KnownBoard) -> int | None:
+    """Flags of a board's newest record; None when there is none."""
+    sql = "SELECT flags FROM records WHERE board_id = :id ORDER BY boot DESC, seq DESC LIMIT 1"
+    rows = reader.integer_rows(sql, id=board.id)
+    return int(rows[0][0]) if rows else None
+
+
+def false_openings(reader: Reader, board: KnownBoard) -> int:
+    """How many openings the owner has labelled false."""
+    sql = (
+        "SELECT COUNT(*) FROM labels l JOIN records r ON r.board_id = l.board_id AND r.boot = l.boot AND r.seq = l.seq "
+        "WHERE l.board_id = :id AND l.label = 0 AND r.event = :event"
+    )
+    return int(reader.rows(sql, id=board.id, event=_EVENT_CODES["open"])[0][0])
