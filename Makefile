@@ -10,8 +10,8 @@ XDIST := -n 3 --dist worksteal
 PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
-# What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker.
-DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto
+# What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook.
+DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl
 
 .PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware flash pair calibrate watch review doctor debian clean
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 
 import os
 import plistlib
+import re
 import shlex
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import time
 
 import pytest
+from earlid.board.port import BOARD_VENDORS
 from earlid.cli import main
+from earlid.collect import service_install
+from earlid.collect.service import ServiceCall, system_unit, udev_rules
+from earlid.collect.supervisor import Supervisor
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
+from earlid.ledger.store import Ledger
 
 from tests.board.fake_board import FakeBoard, seal_records
+from tests.collect.watching import LIMIT_S, program, wait_until
 
 BOARD = "00112233aabbccdd"
 ODD = "a \"b\" 'c' $HOME 100% \\ <&> ü"
@@ -39,41 +48,281 @@ def launchd_words(text):
     return plistlib.loads(text.encode())["ProgramArguments"]
 
 
-@pytest.mark.parametrize("kind", ["systemd", "launchd"])
-def test_service_has_the_folder_that_was_chosen(capsys, monkeypatch, tmp_path, kind):
-    def folder():
-        text = unit(capsys, kind)
-        if kind == "launchd":
-            return plistlib.loads(text.encode()).get("EnvironmentVariables", {}).get("EARLID_DATA_DIR")
-        variables = [word for line in text.splitlines() if line.startswith("Environment=") for word in shlex.split(line)]
-        return "".join(variables).removeprefix("Environment=EARLID_DATA_DIR=").replace("%%", "%") or None
+def variables(text, kind):
+    """The environment of a service."""
+    if kind == "launchd":
+        return plistlib.loads(text.encode()).get("EnvironmentVariables", {})
+    words = [word for line in text.splitlines() if line.startswith("Environment=") for word in shlex.split(line)]
+    return dict(word.removeprefix("Environment=").replace("%%", "%").split("=", 1) for word in words)
 
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / ODD))
-    assert folder() == str(tmp_path / ODD)
+
+@pytest.mark.parametrize("kind", ["systemd", "launchd"])
+def test_service_carries_what_it_was_called_with_and_full_paths(capsys, monkeypatch, tmp_path, kind):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EARLID_DATA_DIR", ODD)
+    monkeypatch.setenv("EARLID_CACHE", "~/c")
+    monkeypatch.setenv("EARLID_PORT", "ttyUSB7")
+    monkeypatch.setenv("EARLID_MQTT_PASSWORD", "of another verb")
+    monkeypatch.setenv("EARLID_SEED", "nothing of ours")
+    found = variables(unit(capsys, kind), kind)
+    assert found.pop("EARLID_RUNTIME")  # of the tests
+    assert found == {
+        "EARLID_DATA_DIR": str(tmp_path / ODD), "EARLID_CACHE": os.path.expanduser("~/c"), "EARLID_PORT": "ttyUSB7",
+        "EARLID_CONFIG": os.devnull,
+    }  # fmt: skip
     monkeypatch.delenv("EARLID_DATA_DIR")
-    assert folder() is None
+    assert "EARLID_DATA_DIR" not in variables(unit(capsys, kind), kind)
 
 
 @pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])
 def test_service_file_quotes_every_argument(capsys, kind, words_of):
-    words = words_of(unit(capsys, kind, "-p", ODD, "--ledger", f"/tmp/{ODD}.sqlite"))
+    words = words_of(unit(capsys, kind, "-p", ODD, "--on", "open:word", ODD, "--ledger", f"/tmp/{ODD}.sqlite"))
     assert words == [
-        sys.executable, "-m", "earlid.cli", "watch", "--quiet", "--port", ODD, "--ledger", f"/tmp/{ODD}.sqlite",
+        sys.executable, "-m", "earlid.cli", "watch", "--quiet", "--port", ODD, "--on", "open:word", ODD,
+        "--ledger", f"/tmp/{ODD}.sqlite",
     ]  # fmt: skip
 
 
-def test_systemd_analyze_accepts_the_unit(capsys, tmp_path, monkeypatch):
+URL = "postgresql+psycopg://me:pass%20w$ord@host/name"
+SYSTEM = ServiceCall(("/usr/bin/env", "earlid", "watch", "--quiet"), {"EARLID_PORT": ODD})
+
+
+def analyze(*words):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd here (apt-get install systemd)")
+    return subprocess.run(["systemd-analyze", "--no-pager", *words], capture_output=True, text=True, check=False)
+
+
+def test_systemd_analyze_accepts_the_user_unit(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / ODD))
     path = tmp_path / "earlid-watch.service"
     good = unit(capsys, "systemd", "--ledger", f"/tmp/{ODD}.sqlite")
     for text, fine in ((good, True), (good.replace("Restart=", "Restrat="), False), (good.replace(sys.executable, "/no"), False)):
         path.write_text(text)
-        done = subprocess.run(["systemd-analyze", "--user", "verify", str(path)], capture_output=True, text=True, check=False)
+        done = analyze("--user", "verify", str(path))
         complaints = [line for line in done.stderr.splitlines() if path.name in line]
         assert (done.returncode == 0 and not complaints) == fine, done.stderr
+
+
+@pytest.mark.parametrize(("network", "most"), [(False, 10), (True, 20)])
+def test_systemd_analyze_finds_the_system_unit_right_and_safe(tmp_path, network, most):
+    path = tmp_path / "earlid-watch.service"
+    call = SYSTEM._replace(network=network, devices=("/dev/ttyS0", "/dev/ttyUSB0"))
+    path.write_text(system_unit(call, "/etc/earlid/watch.env"))
+    done = analyze("verify", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    # Tenths of its exposure level, of 10; above the threshold it ends with an error.
+    done = analyze("security", "--offline=true", f"--threshold={most}", str(path))
+    assert done.returncode == 0, done.stdout
+    assert analyze("security", "--offline=true", "--threshold=3", str(path)).returncode != 0
+    text = path.read_text()
+    assert text.count("DeviceAllow=/dev/") == 1
+    assert ("PrivateNetwork=yes" in text) != network
+
+
+def test_no_password_is_in_unit_or_command(capsys, monkeypatch):
+    monkeypatch.setenv("EARLID_LEDGER", URL)
+    monkeypatch.delenv("EARLID_DATA_DIR")
+    for kind in ("systemd", "systemd-system"):
+        text = unit(capsys, kind)
+        assert "ord@host" not in text
+        assert re.search("^EnvironmentFile=/.*/earlid/watch.env$", text, re.M)
+        assert "--ledger" not in systemd_words(text)
+    assert main(["watch", "--service", "launchd"]) == 2
+    assert ".pgpass" in capsys.readouterr().err
+    monkeypatch.setenv("EARLID_LEDGER", "postgresql://me@host/name")
+    assert systemd_words(unit(capsys, "systemd"))[-2:] == ["--ledger", "postgresql+psycopg://me@host/name"]
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """What was asked of service managers, none of which is asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("systemctl", "udevadm", "launchctl"):
+        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/asked\n')
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / ".config"))
+
+    def asked():
+        lines = (tmp_path / "asked").read_text().splitlines()
+        (tmp_path / "asked").unlink()
+        return lines
+
+    return asked
+
+
+def test_user_service_is_installed_and_removed(commands, tmp_path, capsys, monkeypatch):
+    config = tmp_path / "home" / ".config"
+    file, secrets = config / "systemd/user/earlid-watch.service", config / "earlid/watch.env"
+    monkeypatch.setenv("EARLID_LEDGER", URL)
+    assert main(["watch", "--service", "systemd", "--install", "-p", "kitchen"]) == 0
+    assert capsys.readouterr().out == ""
+    begun = [
+        "systemctl --user daemon-reload", "systemctl --user enable earlid-watch.service",
+        "systemctl --user restart earlid-watch.service",
+    ]  # fmt: skip
+    assert commands() == begun
+    assert systemd_words(file.read_text())[-2:] == ["--port", "kitchen"]
+    assert f"EnvironmentFile={secrets}\n" in file.read_text()
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+    assert secrets.read_text() == 'EARLID_LEDGER="postgresql+psycopg://me:pass%20w\\$ord@host/name"\n'
+    monkeypatch.setenv("EARLID_LEDGER", str(tmp_path / "l.sqlite"))
+    assert main(["watch", "--service", "systemd", "--install"]) == 0  # once more, otherwise
+    assert commands() == begun
+    assert not secrets.exists()
+    assert main(["watch", "--service", "systemd", "--uninstall"]) == 0
+    assert commands() == ["systemctl --user disable --now earlid-watch.service", "systemctl --user daemon-reload"]
+    assert not file.exists()
+    assert main(["watch", "--service", "systemd", "--uninstall"]) == 2
+    assert "nothing to remove" in capsys.readouterr().err
+
+
+def test_service_manager_that_fails_is_named(commands, tmp_path, capsys):
+    (tmp_path / "bin" / "systemctl").write_text("#!/bin/sh\necho Failed to connect to bus >&2; exit 1\n")
+    assert main(["watch", "--service", "systemd", "--install"]) == 1
+    assert "`systemctl --user daemon-reload` failed: Failed to connect to bus" in capsys.readouterr().err
+
+
+def test_system_service_and_udev_rule_are_roots_to_install(commands, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(service_install.os, "geteuid", lambda: 1000)
+    for kind in ("systemd-system", "udev"):
+        assert main(["watch", "--service", kind, "--install"]) == 2
+        assert "only root installs this: `sudo " in capsys.readouterr().err
+    monkeypatch.setattr(service_install.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(sys, "prefix", "/home/me/venv")
+    assert main(["watch", "--service", "systemd-system", "--install"]) == 2
+    assert "/home/me/venv is hidden from a system service" in capsys.readouterr().err
+    assert not (tmp_path / "asked").exists()
+    root = tmp_path / "root"
+    service_install.install("systemd-system", system_unit(SYSTEM), "", root)
+    assert commands()[-1] == "systemctl restart earlid-watch.service"
+    assert stat.S_IMODE((root / "etc/systemd/system/earlid-watch.service").stat().st_mode) == 0o644
+    service_install.uninstall("systemd-system", root)
+    assert commands() == ["systemctl disable --now earlid-watch.service", "systemctl daemon-reload"]
+    service_install.install("udev", udev_rules(), "", root)
+    assert commands() == ["udevadm control --reload", "udevadm trigger --subsystem-match=tty"]
+    assert (root / "etc/udev/rules.d/70-earlid.rules").read_text() == udev_rules()
+    service_install.uninstall("udev", root)
+    assert not list(root.rglob("*.*s"))
+
+
+def test_launchd_agent_is_installed_and_removed(commands, tmp_path):
+    assert main(["watch", "--service", "launchd", "--install"]) == 0
+    assert main(["watch", "--service", "launchd", "--install"]) == 0
+    path = tmp_path / "home/Library/LaunchAgents/org.earlid.watch.plist"
+    assert path.exists()
+    assert main(["watch", "--service", "launchd", "--uninstall"]) == 0
+    domain = f"gui/{os.getuid()}"
+    begin, end = f"launchctl bootstrap {domain} {path}", f"launchctl bootout {domain}/org.earlid.watch"
+    assert commands() == [begin, end, begin, end]
+    assert not path.exists()
+
+
+def test_udev_rule_names_every_maker_whose_chips_boards_have(capsys):
+    (rule,) = [line for line in unit(capsys, "udev").splitlines() if not line.startswith("#")]
+    assert set(re.findall(r'ATTRS{idVendor}=="(.*?)"', rule)[0].split("|")) == {f"{vendor:04x}" for vendor in BOARD_VENDORS}
+    assert rule.startswith('ACTION!="remove", SUBSYSTEM=="tty", SUBSYSTEMS=="usb", ')
+    assert rule.endswith(', TAG+="uaccess"')
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "says"),
+    [
+        (["--ledger", "/srv/l.sqlite"], None, "ledger and keys lie below /var/lib/earlid"),
+        ([], ("EARLID_DATA_DIR", "/srv"), "ledger and keys lie below /var/lib/earlid"),
+        ([], ("EARLID_CONFIG", "config.toml"), "is hidden from a system service: see /etc/earlid/config.toml"),
+    ],
+)
+def test_system_service_says_what_it_could_not_reach(words, variable, says, capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("EARLID_DATA_DIR")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").touch()
+    if variable:
+        monkeypatch.setenv(*variable)
+    assert main(["watch", "--service", "systemd-system", *words]) == 2
+    assert says in capsys.readouterr().err
+    monkeypatch.setenv("EARLID_CONFIG", os.devnull)
+    monkeypatch.delenv("EARLID_DATA_DIR", raising=False)
+    text = unit(capsys, "systemd-system", "--ledger", "/var/lib/earlid/l.sqlite")
+    assert variables(text, "systemd")["EARLID_DATA_DIR"] == "/var/lib/earlid"
+
+
+def test_system_service_reads_the_systems_configuration(capsys, monkeypatch, tmp_path):
+    for name in ("EARLID_DATA_DIR", "EARLID_CONFIG"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    place = tmp_path / "system.toml"
+    monkeypatch.setattr("earlid.collect.service_call.SYSTEM_CONFIG", str(place))
+    monkeypatch.setattr("earlid.collect.service_call.is_hidden", lambda path: False)
+    assert "PrivateNetwork=yes" in unit(capsys, "systemd-system")
+    monkeypatch.delenv("EARLID_CONFIG")
+    place.write_text('[hooks]\nopen = "curl"\n')
+    text = unit(capsys, "systemd-system")
+    assert variables(text, "systemd")["EARLID_CONFIG"] == str(place)
+    assert "PrivateNetwork=yes" not in text, "a webhook needs one"
+
+
+def test_service_options_go_with_service(capsys):
+    assert main(["watch", "--install"]) == 2
+    assert main(["watch", "--service", "--once"]) == 2
+
+
+def test_watchdog_is_fed_only_while_every_collecting_thread_lives(tmp_path, monkeypatch):
+    fed = []
+    ledger = locate(str(tmp_path / "l.sqlite"))
+    with FakeBoard(BOARD, seal_records(BOARD, 1)) as board, Ledger(ledger) as store:
+        one = Supervisor(
+            ledger, store, lambda: [board.path], lambda event: None, lambda line: None, False, alive=lambda: fed.append(1)
+        )
+        one.start()
+        try:
+            (watcher,) = one._watchers.values()
+            wait_until(lambda: watcher.status.connected)
+
+            def is_fed():
+                before = len(fed)
+                one.tick()
+                return len(fed) > before
+
+            assert is_fed()
+            for place, name in ((type(watcher._link), "reads"), (type(watcher), "collects")):
+                with monkeypatch.context() as patch:
+                    patch.setattr(place, name, False)
+                    assert not is_fed(), name
+                assert is_fed()
+            moved_s = watcher._moved_s
+            with monkeypatch.context() as patch:
+                patch.setattr("earlid.collect.watcher.STUCK_S", -1.0)
+                assert not is_fed(), "a thread that does not go on"
+            wait_until(lambda: watcher._moved_s > moved_s)
+            monkeypatch.setattr(one._housekeeper, "is_alive", lambda: False)
+            assert not is_fed(), "the one that asks the ledger"
+        finally:
+            monkeypatch.undo()
+            one.stop()
+
+
+def test_watch_tells_the_service_manager_and_no_hook_can(tmp_path):
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, FakeBoard(BOARD, seal_records(BOARD, 1)) as board:
+        manager.bind(address)
+        manager.settimeout(LIMIT_S)
+        words = ["watch", "-q", "-p", board.path, "--ledger", str(tmp_path / "l.sqlite")]
+        hook = ["--on", "here", f'echo "x$NOTIFY_SOCKET" > {tmp_path}/hook']
+        with program(*words, *hook, stderr=subprocess.PIPE, env=os.environ | {"NOTIFY_SOCKET": address}) as child:
+            assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            wait_until((tmp_path / "hook").exists)
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(LIMIT_S) == 0
+        said = manager.recv(100)
+        while said == b"WATCHDOG=1":
+            said = manager.recv(100)
+    assert said == b"STOPPING=1"
+    assert (tmp_path / "hook").read_text() == "x\n"
 
 
 @pytest.mark.parametrize(("kind", "words_of"), [("systemd", systemd_words), ("launchd", launchd_words)])

@@ -30,7 +30,7 @@ SIDEWAYS = {
     ("files", "errors"): "what cannot be written is an error with a next step",
 }
 # Programs that a string names, which no import shows: (file, what the string is) -> why it is no arrow.
-LAUNCHED = {("verbs/watch.py", "earlid.cli"): "the command that a service of the operating system starts"}
+LAUNCHED = {("collect/service_call.py", "earlid.cli"): "the command that a service of the operating system starts"}
 
 SQL = re.compile(r"\s*(SELECT\s|INSERT INTO\s|UPDATE \w+ SET\s|DELETE FROM\s|CREATE (TABLE|INDEX)\s|PRAGMA\s)")
 DATABASES = {"sqlite3", "sqlalchemy", "psycopg"}

@@ -36,6 +36,11 @@ class SharedLink(Link):
         self._thread = threading.Thread(target=self._read, name=f"read {self.path}", daemon=True)
         self._thread.start()
 
+    @property
+    def reads(self) -> bool:
+        """Whether the reading thread lives."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """As `Link.close`."""
         self._closing = True

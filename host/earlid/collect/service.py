@@ -1,35 +1,106 @@
 # SPDX-License-Identifier: MIT
-"""Service files: `earlid watch` as a systemd unit or a launchd agent, as text."""
+"""Service files: `earlid watch` as a systemd unit or a launchd agent, and a rule for udev, as text."""
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-SYSTEMD = """\
-# Save as ~/.config/systemd/user/earlid-watch.service, then:
-#   systemctl --user daemon-reload && systemctl --user enable --now earlid-watch
-#   loginctl enable-linger $USER     (to run without being logged in)
+from earlid.board.port import BOARD_VENDORS
+
+NAME = "earlid-watch"
+LABEL = "org.earlid.watch"
+STATE_DIR = "/var/lib/earlid"
+WATCHDOG_S = 60  # fed every 2 s
+
+_UNIT = """\
+# {how}
 [Unit]
 Description=Earlid: collect the journal of the microphone's lid
-
+{after}
 [Service]
+Type=notify
+NotifyAccess=main
 {environment}ExecStart={command}
+# Fed only while every thread that collects lives.
+WatchdogSec={watchdog_s}
 # 0 is an end that was asked for; 2 needs a person. Anything else (5: it can no longer collect) begins it anew.
 Restart=on-failure
 RestartPreventExitStatus=2
 RestartSec=5
 TimeoutStopSec=30
-NoNewPrivileges=yes
-UMask=0077
-
+{hardening}
 [Install]
-WantedBy=default.target
+WantedBy={wanted_by}
 """
 
-LAUNCHD = """\
+_USER = """\
+NoNewPrivileges=yes
+RestrictSUIDSGID=yes
+RestrictRealtime=yes
+LockPersonality=yes
+UMask=0077
+"""
+
+# Reading the clock's state (ntp_adjtime) is of use, so neither ProtectClock nor a filter of @clock: without any capability
+# nothing can set it.
+_SYSTEM = """\
+DynamicUser=yes
+SupplementaryGroups={group}
+StateDirectory=earlid
+StateDirectoryMode=0700
+RuntimeDirectory=earlid
+RuntimeDirectoryMode=0700
+UMask=0077
+DevicePolicy=closed
+DeviceAllow=char-ttyUSB rw
+DeviceAllow=char-ttyACM rw
+DeviceAllow=char-ttyAMA rw
+{devices}{network}CapabilityBoundingSet=
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+ProtectProc=invisible
+ProcSubset=pid
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+PrivateTmp=yes
+PrivateMounts=yes
+PrivateUsers=yes
+PrivateIPC=yes
+RemoveIPC=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+KeyringMode=private
+LimitCORE=0
+SystemCallArchitectures=native
+SystemCallFilter=@system-service adjtimex clock_adjtime
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+"""
+
+_OFFLINE = "PrivateNetwork=yes\nIPAddressDeny=any\nRestrictAddressFamilies=AF_UNIX\n"
+_ONLINE = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n"
+
+_HOW_USER = f"""\
+Save as ~/.config/systemd/user/{NAME}.service, then:
+#   systemctl --user daemon-reload && systemctl --user enable --now {NAME}
+#   loginctl enable-linger $USER     (to run without being logged in)"""
+_HOW_SYSTEM = f"""\
+Save as /etc/systemd/system/{NAME}.service, then:
+#   systemctl daemon-reload && systemctl enable --now {NAME}
+# It runs as a user of its own, which owns {STATE_DIR}."""
+
+_LAUNCHD = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <!-- Save as ~/Library/LaunchAgents/org.earlid.watch.plist, then:
      launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/org.earlid.watch.plist -->
@@ -50,36 +121,84 @@ LAUNCHD = """\
 """
 
 
-def service_file(kind: str, command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The file that makes a command a service.
+class ServiceCall(NamedTuple):
+    """How `watch` is to run.
 
-    Args:
-        kind: `systemd`, `launchd`, or `auto` for the one of this operating system.
+    Attributes:
         command: program and arguments.
         environment: variables that it gets, beside the few that services have.
+        secrets: variables that stand in a file of their own.
+        network: it needs one: for a database server, hooks, or ports over the network.
+        devices: ports that were named.
+        group: to whom ports belong.
     """
-    launchd = kind == "launchd" or (kind == "auto" and sys.platform == "darwin")
-    return (launchd_plist if launchd else systemd_unit)(command, environment)
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    secrets: Mapping[str, str] = {}
+    network: bool = False
+    devices: tuple[str, ...] = ()
+    group: str = "dialout"
 
 
-def systemd_unit(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """A systemd user unit that runs `command`; quoted as systemd.syntax(7) and systemd.service(5) have it."""
-    variables = [f"Environment={_systemd_word(f'{name}={value}')}\n" for name, value in environment.items()]
-    words = [_systemd_word(word.replace("$", "$$")) for word in command]  # else variables
-    return SYSTEMD.format(environment="".join(variables), command=" ".join(words))
+def user_unit(call: ServiceCall, secrets: str = "") -> str:
+    """A systemd user unit, quoted as systemd.syntax(7) and systemd.service(5) have it; `secrets`: the path of that file."""
+    return _UNIT.format(
+        how=_HOW_USER, after="", environment=_environment(call.environment, secrets), command=_command(call.command),
+        watchdog_s=WATCHDOG_S, hardening=_USER, wanted_by="default.target",
+    )  # fmt: skip
 
 
-def _systemd_word(word: str) -> str:
+def system_unit(call: ServiceCall, secrets: str = "") -> str:
+    """A hardened systemd system unit, whose own user may open ports and has STATE_DIR; arguments as of `user_unit`."""
+    own = {"EARLID_DATA_DIR": STATE_DIR, "EARLID_RUNTIME": "/run/earlid"}
+    others = [path for path in call.devices if not re.match("/dev/tty(USB|ACM|AMA)", path)]
+    return _UNIT.format(
+        how=_HOW_SYSTEM, after="After=network-online.target\nWants=network-online.target\n" if call.network else "",
+        environment=_environment({**call.environment, **own}, secrets), command=_command(call.command), watchdog_s=WATCHDOG_S,
+        hardening=_SYSTEM.format(
+            group=call.group, network=_ONLINE if call.network else _OFFLINE,
+            devices="".join(f"DeviceAllow={_word(path)} rw\n" for path in others),
+        ), wanted_by="multi-user.target",
+    )  # fmt: skip
+
+
+def _environment(values: Mapping[str, str], secrets: str) -> str:
+    lines = [f"Environment={_word(f'{name}={value}')}\n" for name, value in values.items()]
+    return "".join(lines) + (f"EnvironmentFile={secrets.replace('%', '%%')}\n" if secrets else "")
+
+
+def _command(words: tuple[str, ...]) -> str:
+    return " ".join(_word(word.replace("$", "$$")) for word in words)  # else variables
+
+
+def _word(word: str) -> str:
     word = word.replace("%", "%%")  # else specifiers
     if re.fullmatch(r"[\w@%+=:,./$-]+", word, re.ASCII):
         return word
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def launchd_plist(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """A launchd agent that runs `command`."""
-    variables = "".join(f"<key>{escape(name)}</key><string>{escape(value)}</string>" for name, value in environment.items())
-    return LAUNCHD.format(
-        arguments="\n".join(f"    <string>{escape(word)}</string>" for word in command),
+def environment_file(values: Mapping[str, str]) -> str:
+    """Variables as systemd's EnvironmentFile has them: between double quotes, where a backslash escapes."""
+    escaped = {name: re.sub(r'([\\"`$])', r"\\\1", value) for name, value in values.items()}
+    return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
+
+
+def launchd_plist(call: ServiceCall) -> str:
+    """A launchd agent."""
+    variables = "".join(f"<key>{escape(name)}</key><string>{escape(text)}</string>" for name, text in call.environment.items())
+    return _LAUNCHD.format(
+        arguments="\n".join(f"    <string>{escape(word)}</string>" for word in call.command),
         environment=f"  <key>EnvironmentVariables</key><dict>{variables}</dict>\n" if variables else "",
+    )
+
+
+def udev_rules() -> str:
+    """A rule by which whoever sits at the computer may open boards' ports, without being in a group."""
+    vendors = "|".join(f"{vendor:04x}" for vendor in sorted(BOARD_VENDORS))
+    return (
+        "# Save as /etc/udev/rules.d/70-earlid.rules, then: udevadm control --reload && udevadm trigger --subsystem-match=tty\n"
+        "# USB serial chips of ESP32 boards: whoever sits at this computer may open their ports.\n"
+        f'ACTION!="remove", SUBSYSTEM=="tty", SUBSYSTEMS=="usb", ATTRS{{idVendor}}=="{vendors}", TAG+="uaccess"\n'
     )

@@ -51,6 +51,7 @@ class Supervisor:
         log: called with lines for people that are no events.
         display: keep what a display shows up to date: telemetry and `today`.
         clock_ms: this computer's clock, Unix ms.
+        alive: called in each `tick` at which every thread that collects lives.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Supervisor:
         log: Callable[[str], None],
         display: bool,
         clock_ms: Callable[[], int] = now_ms,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._location, self._ledger, self._ports, self._on_event, self._log = location, ledger, ports, on_event, log
-        self._display, self._clock_ms = display, clock_ms
+        self._display, self._clock_ms, self._alive = display, clock_ms, alive
         self._watchers: dict[str, Watcher] = {}
         self._away: dict[str, BoardStatus] = {}  # boards whose port has gone, by identifier
         self._titles: dict[str, str] = {}
@@ -125,6 +127,8 @@ class Supervisor:
         Raises:
             UserError: code NOT_COLLECTING, when there are boards to watch and for some time no thread has.
         """
+        if self._housekeeper.is_alive() and all(watcher.collects for watcher in self._watchers.values()):
+            self._alive()
         alive = any(watcher.is_alive() for watcher in self._watchers.values())
         dead = bool(self._watchers) and not alive
         wanted = self._guarded("ports", self._look_for_boards)  # begins dead ones anew

@@ -33,6 +33,7 @@ LISTEN_S = 0.2
 SILENCE_S = 10.0  # without a line: check whether the board still replies
 REFRESH_S = 3600.0  # clock and anchor
 SEEN_S = 45.0  # within lid_state.HEARD_MS the ledger knows that the board is there
+STUCK_S = 1800.0  # the longest that a ledger or a bad line may hold it up, before it is taken for dead
 CLOCK_STEP_MS = 1000  # this computer's clock was set: the board's clock and ours are compared anew
 
 
@@ -77,6 +78,7 @@ class Watcher(threading.Thread):
         self._link: SharedLink | None = None
         self._ledger, self._on_event, self._telemetry_ms = ledger, on_event, telemetry_ms
         self._end = threading.Event()
+        self._moved_s = time.monotonic()
 
     def stop(self) -> None:
         """Ask the thread to end; `join` it then."""
@@ -91,11 +93,17 @@ class Watcher(threading.Thread):
             status.heard_ms = now_ms() - int((time.monotonic() - link.heard_s) * 1000)
         return status
 
+    @property
+    def collects(self) -> bool:
+        """Whether its threads live, and it has gone on within STUCK_S."""
+        link = self._link
+        return self.is_alive() and (link is None or link.reads) and time.monotonic() - self._moved_s < STUCK_S
+
     def run(self) -> None:
         """Sessions with the board, until stopped. Nothing but `stop` ends them."""
         failures = 0
         while not self._end.is_set():
-            began_s = time.monotonic()
+            began_s = self._moved_s = time.monotonic()
             waits_s: tuple[float, ...] = RECONNECT_S
             failed: tuple[str, str] | None = None
             try:
@@ -146,7 +154,7 @@ class Watcher(threading.Thread):
                     self._report(sync.catch_up())
                 if self._end.is_set():
                     return
-            now_s = time.monotonic()
+            now_s = self._moved_s = time.monotonic()
             if link.missed_lines != missed:  # a record may have been among them
                 missed = link.missed_lines
                 self._report(sync.catch_up())
@@ -189,6 +197,7 @@ class Watcher(threading.Thread):
             self._emit(kind, text)
 
     def _stored(self, sync: Sync, item: Record) -> None:
+        self._moved_s = time.monotonic()
         event = record_event(sync, item, self._status.port)
         self._status.last.append(event)
         self._tell(event)

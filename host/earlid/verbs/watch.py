@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from earlid import config_file
@@ -49,17 +49,23 @@ def add(subparsers: Subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="only boards coming and going, gaps and troubles")
     parser.add_argument(
-        "--service", nargs="?", const="auto", choices=("auto", "systemd", "launchd"), metavar="systemd|launchd",
-        help="print the file that makes this a service, and end",
+        "--service", nargs="?", const="auto", choices=("auto", "systemd", "systemd-system", "launchd", "udev"), metavar="KIND",
+        help="print the file that makes this a service, and end: of systemd (the user's), systemd-system or launchd; udev: the "
+        "rule by which whoever sits here may open boards' ports",
     )  # fmt: skip
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--install", action="store_true", help="with --service: put it in place, and begin it")
+    what.add_argument("--uninstall", action="store_true", help="with --service: end it, and remove it")
     add_ledger_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Watch until interrupted."""
+    if (args.install or args.uninstall) and not args.service:
+        raise UserError("--install and --uninstall go with --service.", USAGE)
     if args.service:
-        return _print_service(args)
+        return _service(args)
     from earlid.ledger.store import Ledger
 
     if args.once and args.on:
@@ -117,18 +123,46 @@ def _print_json(event: WatchEvent) -> None:
     print(json.dumps(event.as_json()), flush=True)
 
 
-def _print_service(args: argparse.Namespace) -> int:
-    from earlid.collect.service import service_file
+def _service(args: argparse.Namespace) -> int:
+    from earlid.collect import service, service_install
+    from earlid.collect.service_call import SYSTEM_CONFIG, service_call
 
-    location = locate(args.ledger)
-    chosen = os.environ.get("EARLID_DATA_DIR")  # a service has another environment, and another folder
-    environment = {"EARLID_DATA_DIR": str(Path(chosen).expanduser().absolute())} if chosen else {}
-    command = [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
-    for port in args.port or []:
-        command += ["--port", port]
-    if args.ledger or os.environ.get("EARLID_LEDGER"):
-        command += ["--ledger", str(location.path.absolute()) if location.path else location.url]
-    print(service_file(args.service, command, environment), end="")
+    if args.once:
+        raise UserError("--service is for a watch that stays, not for --once.", USAGE)
+    kind = args.service
+    if kind == "auto":
+        kind = "launchd" if sys.platform == "darwin" else "systemd"
+    if args.install or args.uninstall:
+        service_install.check_may(kind)
+    if args.uninstall:
+        print(service_install.uninstall(kind), file=sys.stderr)
+        return 0
+    if kind == "systemd-system":  # it reads that, and not what is in somebody's home
+        os.environ.setdefault("EARLID_CONFIG", SYSTEM_CONFIG if os.path.exists(SYSTEM_CONFIG) else os.devnull)
+    call = service_call(args.port or [], args.on or [], args.ledger, os.environ, system=kind == "systemd-system")
+    secrets = service.environment_file(call.secrets)
+    if kind == "udev":
+        text = service.udev_rules()
+        secrets = ""
+    elif kind == "launchd":
+        if secrets:
+            raise UserError(
+                "launchd keeps no secrets: leave the password out of the URL and put it into ~/.pgpass, which PostgreSQL reads.",
+                USAGE,
+            )
+        text = service.launchd_plist(call)
+    else:
+        path = str(service_install.places(kind).secrets) if secrets else ""
+        make = service.system_unit if kind == "systemd-system" else service.user_unit
+        text = make(call, path)
+    if not args.install:
+        if secrets:
+            print(f"earlid: {path} is to hold the ledger's URL, mode 0600; --install writes it.", file=sys.stderr)
+        print(text, end="")
+        return 0
+    print(service_install.install(kind, text, secrets), file=sys.stderr)
+    if kind == "systemd":
+        print("It runs while you are logged in; `loginctl enable-linger` lets it run always.", file=sys.stderr)
     return 0
 
 
@@ -136,6 +170,7 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted:
     from earlid.collect import liveview
     from earlid.collect.events import WatchEvent
     from earlid.collect.hooks import AT_ONCE, LIMIT_S, Hooks
+    from earlid.collect.service_manager import ALIVE, READY, STOPPING, ServiceManager
     from earlid.collect.supervisor import Ending, Supervisor
     from earlid.host_clock import now_ms
 
@@ -167,12 +202,16 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted:
         if event.kind != "record" or not (args.json or args.quiet):
             log(liveview.event_text(event, supervisor.title(event.board)))
 
-    supervisor = Supervisor(location, ledger, lambda: _ports(args), on_event, log, display)
+    manager = ServiceManager()
+    alive = partial(manager.tell, ALIVE)
+    supervisor = Supervisor(location, ledger, lambda: _ports(args), on_event, log, display, alive=alive)
     if threading.current_thread() is threading.main_thread():
         _end_at_signals(ending)
     try:
+        manager.tell(READY)  # the ledger is open; boards may come at any time
         return liveview.show(supervisor, ending) if display else supervisor.run(ending)
     finally:
+        manager.tell(STOPPING)
         supervisor.stop()
         hooks.close()
 

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""Service call: what a service carries of the command line and the environment that it is made from."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from earlid import config_file
+from earlid.collect.service import STATE_DIR, ServiceCall
+from earlid.config_keys import HOOKS, KEYS, LEDGER, PATH, VARIABLES
+from earlid.door import plain
+from earlid.errors import USAGE, UserError
+from earlid.ledger.location import locate
+
+SYSTEM_CONFIG = "/etc/earlid/config.toml"
+_PASSWORD = re.compile(r"://[^/@]*:[^/]*@|[?&]password=")
+_HIDDEN = ("home", "root", "tmp", "run")  # from a system service
+
+
+def service_call(
+    ports: Sequence[str], hooks: Sequence[Sequence[str]], ledger: str | None, environ: Mapping[str, str], *, system: bool
+) -> ServiceCall:
+    """How a service runs `watch`: with full paths, and no password in its command.
+
+    Args:
+        ports, hooks, ledger: of the command line.
+        environ: variables of which `EARLID_` ones (and ESPTOOL_PORT) are carried.
+        system: it runs as a user of its own, who sees no home folder.
+
+    Raises:
+        UserError: a system service could not reach what is named.
+    """
+    environment = _carried(environ)
+    command = [sys.executable, "-m", "earlid.cli", "watch", "--quiet"]
+    for port in ports:
+        command += ["--port", port]
+    for event, line in hooks:
+        command += ["--on", event, line]
+    secrets = {}
+    named = bool(ledger or environ.get("EARLID_LEDGER"))
+    location = locate(ledger)
+    if location.url and _PASSWORD.search(location.url):
+        secrets["EARLID_LEDGER"] = location.url
+    elif named:
+        command += ["--ledger", str(location.path.absolute()) if location.path else location.url]
+    if system:
+        if environment.pop("EARLID_DATA_DIR", STATE_DIR) != STATE_DIR or (named and not _is_below(location.path, STATE_DIR)):
+            raise UserError(f"a system service runs as a user of its own: ledger and keys lie below {STATE_DIR}.", USAGE)
+        for name in ("EARLID_CONFIG", "EARLID_CACHE"):
+            if is_hidden(Path(environment.get(name, "/"))):
+                raise UserError(f"{name}={plain(environment[name])} is hidden from a system service: see {SYSTEM_CONFIG}.", USAGE)
+    chosen = [*ports, environment.get("EARLID_PORT", "")]
+    network = bool(location.url or hooks or config_file.find(HOOKS) or any("://" in port for port in chosen))
+    devices = tuple(os.path.realpath(port) for port in chosen if port.startswith("/dev/"))
+    return ServiceCall(tuple(command), environment, secrets, network, devices, _port_group())
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a system service does not see it: homes and temporary files."""
+    return path.parts[1:2] != () and (path.parts[1] in _HIDDEN or path.parts[1:3] == ("var", "tmp"))
+
+
+def _port_group() -> str:
+    """To whom serial ports belong here: `uucp` on Arch and some others."""
+    try:
+        import grp
+
+        names = {entry.gr_name for entry in grp.getgrall()}
+    except ImportError:
+        names = set()
+    return "uucp" if "uucp" in names and "dialout" not in names else "dialout"
+
+
+def _carried(environ: Mapping[str, str]) -> dict[str, str]:
+    names = [name for key in KEYS if key is not LEDGER for name in key.variables]
+    names += [variable.name for variable in VARIABLES if variable.name.startswith("EARLID_") and "MQTT" not in variable.name]
+    paths = {name for key in KEYS if key.kind is PATH for name in key.variables} | {"EARLID_CONFIG"}
+    found = {name: environ[name] for name in names if environ.get(name)}
+    return {name: str(Path(text).expanduser().absolute()) if name in paths else text for name, text in found.items()}
+
+
+def _is_below(path: Path | None, folder: str) -> bool:
+    return path is None or path.absolute().is_relative_to(folder)
