@@ -10,6 +10,7 @@ _HALF_BITS = const(16)
 _HALF_MASK = const((1 << _HALF_BITS) - 1)
 _BYTE_MAX = const((1 << 8) - 1)
 _WEIGHT_BITS = const(12)
+_WHOLE_LIMIT = const(1 << 32 - _WEIGHT_BITS)  # of energies whose weighted sum stays in a word
 
 # Square root: arguments are scaled to 2^28 .. 2^30 - 1, the guesses' table goes by their upper 8 bits
 _ROOT_BITS = const(30)
@@ -69,46 +70,73 @@ def bit_lengths():  # of all bytes
 
 
 @micropython.viper
-def filterbank(bins: ptr16, weights: ptr16, widths: ptr8, sums: ptr32):
+def filterbank(reg0: uint, reg1: int, bins: ptr16, weights: ptr16, widths: ptr8, sums: ptr32):
     # Triangles overlap: a bin adds its weight to the channel that falls and 4096 less its weight to the next, which rises.
     # `bins`: energies in every second word, from bin 5 on, also read as halves; `sums` gets 40 pairs (bits 16..39, bits 0..15).
     fall_low = 0
     fall_high = 0
     slope = 0
     while slope < _CHANNELS + 1:
+        first = bins
         width = widths[slope]
-        low = uint(0)
-        high = 0
-        whole = 0
-        while width > 3:
-            low = uint(weights[0] * bins[0]) + weights[1] * bins[4] + weights[2] * bins[8] + weights[3] * bins[12] + low
-            high = weights[0] * bins[1] + weights[1] * bins[5] + weights[2] * bins[9] + weights[3] * bins[13] + high
-            whole = ptr32(bins)[0] + ptr32(bins)[2] + ptr32(bins)[4] + ptr32(bins)[6] + whole
+        reg1 = 0
+        n = width >> 2
+        while n:
+            reg1 = ptr32(bins)[0] + ptr32(bins)[2] + ptr32(bins)[4] + ptr32(bins)[6] + reg1
             bins = ptr16(int(bins) + 32)
-            weights = ptr16(int(weights) + 8)
-            width -= 4
-        if width > 1:
-            low = uint(weights[0] * bins[0]) + weights[1] * bins[4] + low
-            high = weights[0] * bins[1] + weights[1] * bins[5] + high
-            whole = ptr32(bins)[0] + ptr32(bins)[2] + whole
+            n -= 1
+        if width & 2:
+            reg1 = ptr32(bins)[0] + ptr32(bins)[2] + reg1
             bins = ptr16(int(bins) + 16)
-            weights = ptr16(int(weights) + 4)
-            width -= 2
-        if width:
-            low = uint(weights[0] * bins[0]) + low
-            high = weights[0] * bins[1] + high
-            whole = ptr32(bins)[0] + whole
-            bins = ptr16(int(bins) + 8)
-            weights = ptr16(int(weights) + 2)
-        high = int(low >> _HALF_BITS) + high
-        width = int(low & _HALF_MASK)  # from here on the lower half of the sum
+        if width & 1:
+            reg1 = ptr32(bins)[0] + reg1
+        whole = reg1
+        bins = first
+        reg0 = uint(0)
+        high = 0
+        if whole < _WHOLE_LIMIT:  # most are: a product for each bin
+            n = width >> 2
+            while n:
+                reg1 = weights[0]
+                reg0 = uint(ptr32(bins)[0]) * reg1 + reg0
+                reg1 = weights[1]
+                reg0 = uint(ptr32(bins)[2]) * reg1 + reg0
+                reg1 = weights[2]
+                reg0 = uint(ptr32(bins)[4]) * reg1 + reg0
+                reg1 = weights[3]
+                reg0 = uint(ptr32(bins)[6]) * reg1 + reg0
+                bins = ptr16(int(bins) + 32)
+                weights = ptr16(int(weights) + 8)
+                n -= 1
+            if width & 2:
+                reg1 = weights[0]
+                reg0 = uint(ptr32(bins)[0]) * reg1 + reg0
+                reg1 = weights[1]
+                reg0 = uint(ptr32(bins)[2]) * reg1 + reg0
+                bins = ptr16(int(bins) + 16)
+                weights = ptr16(int(weights) + 4)
+            if width & 1:
+                reg1 = weights[0]
+                reg0 = uint(ptr32(bins)[0]) * reg1 + reg0
+                bins = ptr16(int(bins) + 8)
+                weights = ptr16(int(weights) + 2)
+        else:
+            while width:
+                reg1 = weights[0]
+                reg0 = uint(bins[0]) * reg1 + reg0
+                high = bins[1] * reg1 + high
+                bins = ptr16(int(bins) + 8)
+                weights = ptr16(int(weights) + 2)
+                width -= 1
+        high = int(reg0 >> _HALF_BITS) + high
+        reg1 = int(reg0 & _HALF_MASK)  # from here on the lower half of the sum
         if slope:
-            fall_low = width + fall_low
+            fall_low = reg1 + fall_low
             sums[0] = (fall_low >> _HALF_BITS) + high + fall_high
             sums[1] = fall_low & _HALF_MASK
             sums = ptr32(int(sums) + 8)
         fall_high = (whole >> _HALF_BITS - _WEIGHT_BITS) - high
-        fall_low = ((whole & (1 << _HALF_BITS - _WEIGHT_BITS) - 1) << _WEIGHT_BITS) - width
+        fall_low = ((whole & (1 << _HALF_BITS - _WEIGHT_BITS) - 1) << _WEIGHT_BITS) - reg1
         slope += 1
 
 

@@ -56,6 +56,6 @@ class Frontend:
         dft16(0, 0, a, b, _QUARTER << shift)
         radix4_stages(0, 0, b, a, stage_twiddles)
         power_spectrum(0, 0, b, split_twiddles)
-        filterbank(energies, weights, widths, sums)
+        filterbank(0, 0, energies, weights, widths, sums)
         compress(0, 0, sums, noise, guesses, gains, bits, logs, features, shift)
         return True
