@@ -160,7 +160,7 @@ def test_filterbank_equals_the_formula(machine: Any, rng: random.Random) -> None
             if total < 2:
                 break
         bins[:] = words(word for energy in energies for word in (energy, rng.getrandbits(32)))
-        filterbank(bins, firmware_tables.WEIGHTS, firmware_tables.WIDTHS, sums)
+        filterbank(0, 0, bins, firmware_tables.WEIGHTS, firmware_tables.WIDTHS, sums)
         pairs = as_words(sums)
         found = [high << 16 | low for high, low in zip(pairs[::2], pairs[1::2], strict=True)]
         assert found == reference.filterbank(energies, widths, weights), f"spectrum {number}, seed {SEED}"
