@@ -38,6 +38,7 @@ from typing import Any
 SLOT = 1 << 20  # each buffer of a call has a megabyte of addresses to itself, and starts GUARD bytes into it
 GUARD = 1 << 16
 FIRST_SLOT = 256
+PLACED_SLOT = 1024  # buffers whose address was asked for: the same in every call
 MARKS = {"int": (-(1 << 31), (1 << 31) - 1), "uint": (0, (1 << 32) - 1)}
 WIDTH = {"ptr8": 1, "ptr16": 2, "ptr32": 4}
 OPERATORS = {
@@ -67,6 +68,16 @@ class BadType(CheckError):
     """Viper would refuse this, or take it for an object."""
 
 
+_placed: dict[int, tuple[memoryview, int]] = {}  # by identity of the buffer, which the view keeps alive
+
+
+def addressof(buffer: Any) -> int:
+    """uctypes.addressof()."""
+    if id(buffer) not in _placed:
+        _placed[id(buffer)] = memoryview(buffer).cast("B"), (PLACED_SLOT + len(_placed)) * SLOT + GUARD
+    return _placed[id(buffer)][1]
+
+
 class CheckedMemory:
     """The buffers that one call was given, at addresses that fit a signed 32-bit integer."""
 
@@ -76,14 +87,19 @@ class CheckedMemory:
     def add(self, buffer: Any) -> int:
         if isinstance(buffer, int):
             return buffer
+        if id(buffer) in _placed:
+            return addressof(buffer)
         self.slots.append(memoryview(buffer).cast("B"))
         return (FIRST_SLOT + len(self.slots) - 1) * SLOT + GUARD
 
     def find(self, address: int, size: int, where: str) -> tuple[memoryview, int]:
         slot, offset = (address // SLOT) - FIRST_SLOT, address % SLOT - GUARD
-        if not 0 <= slot < len(self.slots):
+        slots = self.slots
+        if slot >= PLACED_SLOT - FIRST_SLOT:
+            slot, slots = slot - (PLACED_SLOT - FIRST_SLOT), [view for view, _ in _placed.values()]
+        if not 0 <= slot < len(slots):
             raise OutOfBounds(f"{where}: address {address:#x} is in no buffer")
-        view = self.slots[slot]
+        view = slots[slot]
         if not 0 <= offset <= len(view) - size:
             raise OutOfBounds(f"{where}: byte {offset} of a buffer of {len(view)}")
         if offset % size:
@@ -359,6 +375,8 @@ def _import(name: str, space: Any = None, local: Any = None, wanted: Any = (), l
     if name == "micropython":
         plain: Callable[[Any], Any] = lambda each: each  # noqa: E731
         return types.SimpleNamespace(const=plain, native=plain, viper=plain)
+    if name == "uctypes":
+        return types.SimpleNamespace(addressof=addressof)
     if name == "lid.gate" and wanted:
         return types.SimpleNamespace(**{each: load_checked(f"lid.gate.{each}") for each in wanted})
     if name.startswith("lid.gate.") and wanted:

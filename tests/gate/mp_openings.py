@@ -38,7 +38,7 @@ class ScriptedDetector(Detector):
         self.truth = truth
         self.now = 0
         network = self.network
-        network._steps = ()
+        network._count = 0
         network._logits = bytes(range(256))
         self.fed = 0
         reset = network.reset

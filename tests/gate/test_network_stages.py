@@ -17,6 +17,7 @@ from machines import SEED, as_words, halves, words
 from synthetic import Block, Shape, network
 
 SCALES = [(26 / 255, -128), (0.1, 5), (0.3, 0)]  # of the network's input: the first is microWakeWord's
+LAYER_WORDS = 23  # of parameters, see kernels.py
 SHAPES = {
     "three kinds of convolution": Shape(blocks=[Block(32, [5]), Block(24, [3, 7])]),
     "odd widths": Shape(first_filters=10, blocks=[Block(14, [4]), Block(7, [2])], last_rows=3),
@@ -124,8 +125,8 @@ def plain_layer(dense: bool, relu: bool, zero_out: int) -> Layer:
 @pytest.mark.parametrize("dense", [False, True], ids=["rounded twice", "rounded once"])
 @pytest.mark.parametrize("relu", [False, True], ids=["linear", "relu"])
 def test_requantisation_equals_the_formula(machine: Any, rng: random.Random, dense: bool, relu: bool) -> None:
-    requantise = machine.module("rescale").requantise
-    arena, blob, params = machine.buffer(bytes(128)), machine.buffer(bytes(16)), machine.buffer(bytes(4 * 21))
+    run = machine.module("kernels").run
+    arena, blob, params = machine.buffer(bytes(128)), machine.buffer(bytes(16)), machine.buffer(bytes(4 * LAYER_WORDS))
     limit = blob_writer.ACCUMULATOR_LIMIT - 1
     for _ in range(1500):
         layer = plain_layer(dense, relu, rng.randint(-128, 127))
@@ -137,34 +138,35 @@ def test_requantisation_equals_the_formula(machine: Any, rng: random.Random, den
             )
         record = blob_writer._encode_records(layer, [0], [(multiplier, shift)], [limit])
         least, reversed_below = blob_writer._requantise_limits(layer)
-        fields = {4: 1, 9: 1, 13: layer.zero_out + 128, 14: least, 15: reversed_below, 16: 64}
+        fields = {4: 1, 9: 1, 13: layer.zero_out + 128, 14: least, 15: reversed_below, 16: 64, 22: 1}  # dense, no groups
         arena[:] = bytes(128)
         arena[0:8] = words([0, 32])
         arena[64:68] = words([total + (1 << 29)])  # sums are stored with what the bias takes away again
         blob[:] = words([0]) + record[4:]
-        params[:] = words([fields.get(n, 0) for n in range(21)])
-        requantise(0, blob, arena, params)
+        params[:] = words([fields.get(n, 0) for n in range(LAYER_WORDS)])
+        run(0, blob, arena, params, 1)
         assert arena[32] - 128 == reference.requantised(total, multiplier, shift, layer), f"{total} * {multiplier} >> {shift}"
 
 
 @pytest.mark.parametrize("kind", ["maxpool", "avgpool"])
 def test_pooling_equals_the_formula(machine: Any, rng: random.Random, kind: str) -> None:
-    pool = machine.module("rescale").pool
+    run = machine.module("kernels").run
     channels, most_rows = 24, 9
-    arena, blob = machine.buffer(bytes(64 + channels * most_rows + 4 * channels)), machine.buffer(bytes(4))
-    params = machine.buffer(bytes(4 * 21))
+    arena = machine.buffer(bytes(64 + channels * most_rows + 5 * channels))
+    blob = machine.buffer(words([blob_writer.BIAS_OFFSET, 1 << 30, 0, 0]))
+    params = machine.buffer(bytes(4 * LAYER_WORDS))
     layer = plain_layer(False, False, 0)
     layer.kind = kind
     for rows in [1, 2, 3, 4, 7, most_rows] * 4:
         content = [[rng.choice((-128, 127, rng.randint(-128, 127))) for _ in range(channels)] for _ in range(rows)]
         sums_at = 64 + channels * most_rows
-        fields = {6: rows, 7: channels, 9: channels, 16: sums_at, 18: int(kind == "avgpool"), 20: channels * (rows - 1)}
-        arena[0:4] = words([64 + channels * (rows - 1)])
+        fields = {4: 1, 6: rows, 7: channels, 9: channels, 16: sums_at, 18: int(kind == "avgpool"), 20: channels * (rows - 1)}
+        fields[22] = {"maxpool": blob_writer.MAXPOOL, "avgpool": blob_writer.AVGPOOL}[kind]
+        arena[0:8] = words([64 + channels * (rows - 1), sums_at + 4 * channels])
         arena[64 : 64 + channels * rows] = bytes(value + 128 for row in content for value in row)
-        params[:] = words([fields.get(n, 0) for n in range(21)])
-        pool(arena, blob, arena, params)
-        sums = as_words(arena[sums_at:])
-        assert [total - 128 for total in sums] == reference.layer_output(layer, [content]), f"{rows} rows, seed {SEED}"
+        params[:] = words([fields.get(n, 0) for n in range(LAYER_WORDS)])
+        run(0, blob, arena, params, 1)
+        assert [byte - 128 for byte in arena[sums_at + 4 * channels :]] == reference.layer_output(layer, [content]), f"{rows} rows, seed {SEED}"
 
 
 def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> None:

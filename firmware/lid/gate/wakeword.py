@@ -3,16 +3,19 @@
 import struct
 from array import array
 
+import uctypes
 from micropython import const
 
-from lid.gate import arena, feature_ring, kernels, model_file, rescale
+from lid.gate import arena, feature_ring, model_file
 from lid.gate.arena import advance
-from lid.gate.rescale import requantise
+from lid.gate.kernels import run
 from lid.gate.smoothing import sliding_mean
 
 # A second. What a reset network says of its first columns is no answer to them: some published ones hit in silence.
 _COLD_COLUMNS = const(100)
 _FOLDED_BYTES = const(2000)  # of input, beyond which a folded bias could leave its word
+_LAYER_WORDS = const(23)  # as in kernels.py
+_OUTPUTS = const(9)
 
 
 class WakeWord:
@@ -34,9 +37,13 @@ class WakeWord:
         self._initial = []  # how each buffer begins
         for number, buffer in enumerate(layout.buffers):
             self._add_buffer(number, buffer)
-        self._steps = []
-        for layer in layout.layers:
-            self._add_layer(layout, layer)
+        # What a layer reads lies in a piece of its own. Their addresses are counted from the lowest: small on 64 bits too.
+        self._pieces = [layer.data for layer in layout.layers]
+        self._lowest = min(self._pieces, key=uctypes.addressof)
+        self._count = len(self._pieces)
+        self._layers = array("i", bytes(4 * _LAYER_WORDS * self._count))
+        for number, layer in enumerate(layout.layers):
+            self._add_layer(layout, layer, memoryview(self._layers)[_LAYER_WORDS * number :])
         self._initial.append((layout.sums, 0, (layout.arena_bytes - layout.sums) // 4))
         self._logit = layout.buffers[layout.layers[-1].out].start
         self.reset()
@@ -49,31 +56,30 @@ class WakeWord:
             self._slides.extend(array("i", (number, buffer.row, buffer.start, buffer.end, history)))
             self._others += 1
 
-    def _add_layer(self, layout, layer):
+    def _add_layer(self, layout, layer, params):
         source = layout.buffers[layer.source]
         back = (layer.rows - 1) * source.row
         dense = layer.kind == model_file.DENSE
         zero_in = source.zero if dense and layer.record_step and layer.length < _FOLDED_BYTES else 0
-        # in the order of the constants in rescale.py and kernels.py
-        params = array(
-            "i",
-            (
-                layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.length,
-                source.row, layer.groups, layer.width, layer.weights, layer.records, layer.record_step, layer.zero,
-                layer.least, layer.reversed, layout.sums, layer.skip, layer.average, layer.corrected, back, zero_in,
-            ),
+        at = uctypes.addressof(layer.data) - uctypes.addressof(self._lowest)
+        # in the order of the constants in kernels.py
+        values = (
+            layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.length,
+            source.row, layer.groups, layer.width, at + layer.weights, at + layer.records, layer.record_step, layer.zero,
+            layer.least, layer.reversed, layout.sums, layer.skip, layer.average, layer.corrected, back, zero_in, layer.kind,
         )  # fmt: skip
+        for i in range(_LAYER_WORDS):
+            params[i] = values[i]
         if zero_in and not layer.folded:
             self._fold_zero(layout, layer, params, source.start + back)
-        pool = rescale.pool
-        kernel = (None, kernels.dense, kernels.dot, kernels.depthwise, rescale.add, pool, pool)[layer.kind]
-        self._steps.append((kernel, 0 if dense else self._arena, layer.data, params))
 
     # The kernel takes the input's zero from each activation. What that changes, its sums over an empty input, is taken from
     # the biases, once. head: where the empty input's newest row is
     def _fold_zero(self, layout, layer, params, head):
         arena.fill_words(self._arena, head, 4 * layer.source, 1)
-        kernels.dense(0, layer.data, self._arena, params)
+        params[_OUTPUTS] = 0  # sums alone
+        run(0, self._lowest, self._arena, params, 1)
+        params[_OUTPUTS] = layer.width
         at = layer.records
         for i in range(layer.width):
             (bias,), (change,) = (
@@ -108,10 +114,7 @@ class WakeWord:
     def infer(self, columns, at):
         arena = self._arena
         advance(arena, columns, arena, self._slides, at, self.stride, self._others)
-        final = requantise
-        for kernel, reg0, data, params in self._steps:
-            kernel(reg0, data, arena, params)
-            final(0, data, arena, params)
+        run(0, self._lowest, arena, self._layers, self._count)
         prob = self._logits[arena[self._logit]]
         mean = sliding_mean(prob, 0, self._recent, self._mean_state, self.cutoff_sum)
         self.prob = prob
