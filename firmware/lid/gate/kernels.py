@@ -46,6 +46,8 @@ _ADDEND = const(2)
 _SHIFT = const(3)
 
 _OFFSET = const(1 << 29)  # added to biases and limits, which are kept in words that must not be negative
+_SMALL = const(1 << 15)  # times half a multiplier stays in a word
+_SMALL_BITS = const(16)
 _LOW_BITS = const(14)
 _LOW_MASK = const((1 << _LOW_BITS) - 1)
 _SIGN = const(128)  # in a byte
@@ -303,25 +305,23 @@ def run(reg0: int, w: ptr8, arena: ptr8, params: ptr32, layers: int):
             if reg0 <= least:
                 out[0] = zero
             else:
-                low = reg0 & _LOW_MASK
-                reg0 = reg0 >> _LOW_BITS
-                reg0 = ptr16(w)[_MULTIPLIER_HIGH] * reg0 + (
-                    (
-                        ptr16(w)[_MULTIPLIER_HIGH] * low
-                        + ((ptr16(w)[_MULTIPLIER_LOW] * reg0 + ((ptr16(w)[_MULTIPLIER_LOW] * low) >> _LOW_BITS)) >> 2)
+                if reg0 + _SMALL >> _SMALL_BITS:
+                    low = reg0 & _LOW_MASK
+                    reg0 = reg0 >> _LOW_BITS
+                    reg0 = ptr16(w)[_MULTIPLIER_HIGH] * reg0 + (
+                        (
+                            ptr16(w)[_MULTIPLIER_HIGH] * low
+                            + ((ptr16(w)[_MULTIPLIER_LOW] * reg0 + ((ptr16(w)[_MULTIPLIER_LOW] * low) >> _LOW_BITS)) >> 2)
+                        )
+                        >> _LOW_BITS
                     )
-                    >> _LOW_BITS
-                )
-                if reg0 < 0:
-                    if reg0 < reversed_below:
-                        reg0 -= 2
-                    reg0 = (ptr32(w)[_ADDEND] + reg0) >> ptr32(w)[_SHIFT]
-                    if reg0 < 0:
-                        reg0 = 0
-                else:
-                    reg0 = (ptr32(w)[_ADDEND] + reg0) >> ptr32(w)[_SHIFT]
-                    if reg0 > _BYTE_MAX:
-                        reg0 = _BYTE_MAX
+                else:  # nearly all
+                    reg0 = (ptr16(w)[_MULTIPLIER_LOW] * reg0 >> 16) + ptr16(w)[_MULTIPLIER_HIGH] * reg0 >> _LOW_BITS
+                if reg0 < reversed_below:
+                    reg0 -= 2
+                reg0 = ptr32(w)[_ADDEND] + reg0 >> ptr32(w)[_SHIFT]
+                if reg0 >> 8:
+                    reg0 = 0 if reg0 < 0 else _BYTE_MAX
                 out[0] = reg0
             out = ptr8(int(out) + 1)
             sums = ptr32(int(sums) + 4)

@@ -13,6 +13,8 @@ _SAMPLE_BITS = const(20)  # more than the microphone resolves
 _DROPPED_BITS = const(32 - _SAMPLE_BITS)
 _MIDDLE = const(1 << _SAMPLE_BITS - 1)
 _DC_BITS = const(10)  # the mean follows with 64 ms: a full step is gone in 0.7 s, and speech is not touched
+_DC_MAX = const((1 << _DC_BITS) - 1)
+_SIGN = const(1 << 15)
 _MAX = const((1 << 15) - 1)
 _MIN = const(-1 << 15)
 _GAIN_BITS = const(8)
@@ -20,8 +22,8 @@ _GAIN_MIN = const(1 << _GAIN_BITS)
 _GAIN_MAX = const(64 << _GAIN_BITS)
 _UNITY_SHIFT = const(_SAMPLE_BITS - 16 + _GAIN_BITS)
 
-# Words of the state: 2^10 times the mean of the slots' unsigned samples; both extremes as distances from 2^29 (a
-# negative word in memory reads differently on 64 bits)
+# Words of the state: 2^10 times the mean of the slots' unsigned samples; of a hop that saturated both extremes, as distances
+# from 2^29 (a negative word in memory reads differently on 64 bits); 0 of others, whose samples tell
 _DC = const(0)
 _LOW = const(1)
 _HIGH = const(2)
@@ -30,70 +32,56 @@ _OFFSET = const(1 << 29)
 
 @micropython.viper
 def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32, gain: int, shift: int) -> int:
-    # Left-justified slots, two's complement: the top 20 bits, less their mean, times the gain. The extremes before
-    # saturation go to `state`. Returns how many samples saturated. reg0: the sample, reg1: the scaled mean
-    reg1 = state[_DC]
-    low = 0
-    high = 0
+    # Left-justified slots, two's complement: the top 20 bits, less their mean, times the gain. Returns how many samples
+    # saturated. reg0: the sample, reg1: what rounds down to the negated mean
+    reg1 = _DC_MAX - state[_DC]
+    wide = 0  # beyond 16 bits in any sample?
     end = int(slots) + _SLOTS_BYTES
     while int(slots) < end:
         reg0 = int(uint(slots[0]) >> _DROPPED_BITS) ^ _MIDDLE
-        reg0 = reg0 - (reg1 >> _DC_BITS)
-        reg1 = reg1 + reg0
-        reg0 = reg0 * gain >> shift
+        reg0 = (reg1 >> _DC_BITS) + reg0
+        reg1 = reg1 - reg0
+        reg0 = gain * reg0 >> shift
         out[0] = reg0
-        previous = reg0
+        wide = reg0 + _SIGN | wide
         reg0 = int(uint(slots[1]) >> _DROPPED_BITS) ^ _MIDDLE
-        reg0 = reg0 - (reg1 >> _DC_BITS)
-        reg1 = reg1 + reg0
-        reg0 = reg0 * gain >> shift
+        reg0 = (reg1 >> _DC_BITS) + reg0
+        reg1 = reg1 - reg0
+        reg0 = gain * reg0 >> shift
         out[1] = reg0
-        if reg0 > previous:
-            if reg0 > high:
-                high = reg0
-            if previous < low:
-                low = previous
-        else:
-            if previous > high:
-                high = previous
-            if reg0 < low:
-                low = reg0
+        wide = reg0 + _SIGN | wide
         reg0 = int(uint(slots[2]) >> _DROPPED_BITS) ^ _MIDDLE
-        reg0 = reg0 - (reg1 >> _DC_BITS)
-        reg1 = reg1 + reg0
-        reg0 = reg0 * gain >> shift
+        reg0 = (reg1 >> _DC_BITS) + reg0
+        reg1 = reg1 - reg0
+        reg0 = gain * reg0 >> shift
         out[2] = reg0
-        previous = reg0
+        wide = reg0 + _SIGN | wide
         reg0 = int(uint(slots[3]) >> _DROPPED_BITS) ^ _MIDDLE
-        reg0 = reg0 - (reg1 >> _DC_BITS)
-        reg1 = reg1 + reg0
-        reg0 = reg0 * gain >> shift
+        reg0 = (reg1 >> _DC_BITS) + reg0
+        reg1 = reg1 - reg0
+        reg0 = gain * reg0 >> shift
         out[3] = reg0
-        if reg0 > previous:
-            if reg0 > high:
-                high = reg0
-            if previous < low:
-                low = previous
-        else:
-            if previous > high:
-                high = previous
-            if reg0 < low:
-                low = reg0
+        wide = reg0 + _SIGN | wide
         slots = ptr32(int(slots) + 16)
         out = ptr16(int(out) + 8)
-    state[_LOW] = _OFFSET + low
-    state[_HIGH] = _OFFSET + high
     clipped = 0
-    if high > _MAX or low < _MIN:
-        # Once more, with limits
+    state[_HIGH] = 0
+    if wide >> 16:
+        # Once more, with limits; the extremes before saturation go to `state`
+        low = 0
+        high = 0
         slots = ptr32(int(slots) - _SLOTS_BYTES)
         out = ptr16(int(out) - _HOP_BYTES)
-        reg1 = state[_DC]
+        reg1 = _DC_MAX - state[_DC]
         while int(slots) < end:
             reg0 = int(uint(slots[0]) >> _DROPPED_BITS) ^ _MIDDLE
-            reg0 = reg0 - (reg1 >> _DC_BITS)
-            reg1 = reg1 + reg0
-            reg0 = reg0 * gain >> shift
+            reg0 = (reg1 >> _DC_BITS) + reg0
+            reg1 = reg1 - reg0
+            reg0 = gain * reg0 >> shift
+            if reg0 > high:
+                high = reg0
+            if reg0 < low:
+                low = reg0
             if reg0 > _MAX:
                 reg0 = _MAX
                 clipped += 1
@@ -103,7 +91,9 @@ def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32, gain: 
             out[0] = reg0
             slots = ptr32(int(slots) + 4)
             out = ptr16(int(out) + 2)
-    state[_DC] = reg1
+        state[_LOW] = _OFFSET + low
+        state[_HIGH] = _OFFSET + high
+    state[_DC] = _DC_MAX - reg1
     return clipped
 
 
@@ -120,8 +110,18 @@ def liveness(slots: ptr32) -> int:
 
 
 @micropython.viper
-def extreme(state: ptr32, which: int) -> int:
-    return state[which] - _OFFSET
+def extreme(hop: ptr16, state: ptr32, which: int) -> int:
+    if state[_HIGH]:
+        return state[which] - _OFFSET
+    found = 0
+    for i in range(_HOP_SAMPLES):
+        sample = (hop[i] ^ _SIGN) - _SIGN
+        if which == _HIGH:
+            if sample > found:
+                found = sample
+        elif sample < found:
+            found = sample
+    return found
 
 
 class PcmInput:
@@ -157,7 +157,7 @@ class PcmInput:
 
     # Extremes of the last hop, after the gain and before saturation
     def low(self):
-        return extreme(self._state, _LOW)
+        return extreme(self.hop, self._state, _LOW)
 
     def high(self):
-        return extreme(self._state, _HIGH)
+        return extreme(self.hop, self._state, _HIGH)
