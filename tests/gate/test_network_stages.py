@@ -166,7 +166,8 @@ def test_pooling_equals_the_formula(machine: Any, rng: random.Random, kind: str)
         arena[64 : 64 + channels * rows] = bytes(value + 128 for row in content for value in row)
         params[:] = words([fields.get(n, 0) for n in range(LAYER_WORDS)])
         run(0, blob, arena, params, 1)
-        assert [byte - 128 for byte in arena[sums_at + 4 * channels :]] == reference.layer_output(layer, [content]), f"{rows} rows, seed {SEED}"
+        found = [byte - 128 for byte in arena[sums_at + 4 * channels :]]
+        assert found == reference.layer_output(layer, [content]), f"{rows} rows, seed {SEED}"
 
 
 def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> None:

@@ -71,7 +71,8 @@ def run(reg0: int, w: ptr8, arena: ptr8, params: ptr32, layers: int):
             # 16 outputs at a time: each activation is loaded once and stays in reg0
             zero = params[_ZERO_IN]
             while groups:
-                s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = s12 = s13 = s14 = s15 = zero * _BYTE_MAX * params[_LENGTH]
+                reg0 = zero * _BYTE_MAX * params[_LENGTH]
+                s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = s12 = s13 = s14 = s15 = reg0
                 a = ptr8(start)
                 n = params[_LENGTH] >> 2
                 while n:
