@@ -10,10 +10,12 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_port_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `-p/--port`, which `board.port.pick_port` and `named_port` understand."""
+    """Add `-p/--port`, which `port_choice` understands."""
     parser.add_argument(
-        "-p", "--port", metavar="PORT", help="the board's serial port (else EARLID_PORT, ESPTOOL_PORT, the only board)"
-    )
+        "-p", "--port", metavar="PORT",
+        help="the board: a serial port, socket:// or rfc2217://HOST:PORT, its name or how its identifier begins (else "
+        "EARLID_PORT, ESPTOOL_PORT, the configuration's, the only board)",
+    )  # fmt: skip
 
 
 def add_ledger_argument(parser: argparse.ArgumentParser) -> None:

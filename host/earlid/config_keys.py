@@ -128,7 +128,23 @@ HOOKS = Key("hooks", HOOK_TABLE, "`watch`: EVENT or EVENT:REASON = a command, or
 HOOK_LIMIT_S = Key("hook_limit_s", NUMBER, "after how many seconds a hook is killed (else 10)")
 HOOKS_AT_ONCE = Key("hooks_at_once", NUMBER, "how many hooks run side by side (else 4)")
 
-KEYS: tuple[Key[Any], ...] = (LEDGER, DATA_DIR, CACHE, RUNTIME, PORT, HOOKS, HOOK_LIMIT_S, HOOKS_AT_ONCE)
+PORTS_ALLOW = Key("ports.allow", TEXTS, "patterns of the only ports to use, whatever their chip (else all with a known one)")
+PORTS_DENY = Key("ports.deny", TEXTS, "patterns of ports never to look at, unless one is named")
+PORTS_UART = Key("ports.uart", TEXTS, "ports without USB that may be a board, as `/dev/serial0`")
+
+KEYS: tuple[Key[Any], ...] = (
+    LEDGER,
+    DATA_DIR,
+    CACHE,
+    RUNTIME,
+    PORT,
+    HOOKS,
+    HOOK_LIMIT_S,
+    HOOKS_AT_ONCE,
+    PORTS_ALLOW,
+    PORTS_DENY,
+    PORTS_UART,
+)
 """Every key there is. A new one is a line above, its name here, and a line of host/CONFIGURATION.md."""
 
 

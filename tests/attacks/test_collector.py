@@ -559,7 +559,7 @@ def test_safe_gives_up_a_port_that_hangs_and_closes_the_others(monkeypatch, caps
     monkeypatch.setattr(safe, "close_lid", lambda port: release.wait(LIMIT_S) and close(port) if port == "hangs" else close(port))
     with Lid() as lid:
         monkeypatch.setattr(
-            "earlid.verbs.safe.candidate_ports", lambda: [SimpleNamespace(device=name) for name in ("hangs", lid.path)]
+            "earlid.board.port.candidate_ports", lambda lenient: [SimpleNamespace(device=name) for name in ("hangs", lid.path)]
         )
         began_s = time.monotonic()
         assert main(["safe"]) == 1

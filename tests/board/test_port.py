@@ -11,8 +11,9 @@ import sys
 import pytest
 import serial
 from earlid.board import port as port_module
-from earlid.board.port import open_port, pick_port
+from earlid.board.port import open_port
 from earlid.errors import UserError
+from earlid.port_choice import pick_port
 
 
 def test_rts_drops_before_dtr_when_a_port_closes(monkeypatch):

@@ -116,21 +116,17 @@ def test_one_open_lid_of_several_fails_and_is_reported(
 ) -> None:
     from types import SimpleNamespace
 
-    from earlid.verbs import safe as verb
-
     with Lid() as good, Lid() as bad:
         bad.welded = True
         ports = [SimpleNamespace(device=lid.path) for lid in (good, bad)]
-        monkeypatch.setattr(verb, "candidate_ports", lambda: ports)
+        monkeypatch.setattr("earlid.board.port.candidate_ports", lambda lenient: ports)
         assert main(["safe", "--json"]) == 1
         verdicts = parse_lines("safe", capsys.readouterr().out)
         assert [(entry["port"], entry["closed"]) for entry in verdicts] == [(good.path, True), (bad.path, False)]
 
 
 def test_safe_without_a_board_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from earlid.verbs import safe as verb
-
-    monkeypatch.setattr(verb, "candidate_ports", lambda: [])
+    monkeypatch.setattr("earlid.board.port.candidate_ports", lambda lenient: [])
     assert main(["safe"]) == 3
     assert "no board found, so no lid was closed" in capsys.readouterr().err
     assert main(["safe", "-p", "/dev/ttyNONE9"]) == 3

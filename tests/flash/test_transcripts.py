@@ -24,7 +24,6 @@ from earlid.flash import flasher, provision
 from earlid.verbs import doctor as doctor_verb
 from earlid.verbs import flash as flash_verb
 from earlid.verbs import list as list_verb
-from earlid.verbs import safe as safe_verb
 from earlid.virtual.board import VirtualBoard
 
 from tests.flash import harness
@@ -115,9 +114,9 @@ SCENES: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(flasher, "CONNECT_ATTEMPTS", 1)
-    for verb in (list_verb, flash_verb, safe_verb, doctor_verb):
+    for verb in (list_verb, flash_verb, doctor_verb):
         monkeypatch.setattr(verb, "candidate_ports", list)
-    monkeypatch.setattr("earlid.board.port.candidate_ports", list)
+    monkeypatch.setattr("earlid.board.port.candidate_ports", lambda lenient=False: [])
     monkeypatch.setattr("earlid.doctor.gather._interfering_programs", frozenset)
     monkeypatch.setattr("earlid.doctor.gather._usb_without_port", lambda: ())
     (tmp_path / "bad.bin").write_bytes(b"PK")

@@ -19,6 +19,7 @@ FLOORS = (
     ("cli", "verbs"),
     ("demo",),
     ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge"),
+    ("port_choice",),
     ("ledger", "board", "virtual", "gate", "accuracy"),
     ("config_file",),
     ("files", "errors", "arguments", "firmware", "door", "scores", "host_clock", "config_keys"),

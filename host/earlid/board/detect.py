@@ -21,6 +21,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from earlid.board import port_proxy
 from earlid.board.framing import LineReader
 from earlid.board.port import open_port, port_holder
+from earlid.board.port_names import is_url, real_name
 from earlid.door import plain
 from earlid.errors import UserError
 
@@ -107,7 +108,9 @@ def describe_ports(infos: Iterable[ListPortInfo], only: str | None = None) -> li
     entries = [_describe(info) for info in infos]
     if only is None:
         return entries
-    return [entry for entry in entries if entry["port"] == only] or [{"port": only, "description": "", "vid_pid": ""}]
+    return [entry for entry in entries if real_name(entry["port"]) == real_name(only)] or [
+        {"port": only, "description": "", "vid_pid": ""}
+    ]
 
 
 def _describe(info: ListPortInfo) -> dict[str, str]:
@@ -164,8 +167,9 @@ def _open_failed(port: str, error: UserError) -> ProbeResult:
     cause = error.__cause__
     code = getattr(cause, "errno", None)
     text = str(cause).lower()
-    if code in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY) or (os.name == "nt" and "denied" in text):
-        reply = port_proxy.request(port, "hello")
+    busy = code in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY) or (os.name == "nt" and "denied" in text)
+    reply = port_proxy.request(port, "hello") if busy or is_url(port) else None
+    if busy or reply:
         hello = known_fields(reply.get("hi"), Hello) if reply else None
         return ProbeResult(
             port,

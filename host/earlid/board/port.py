@@ -12,10 +12,11 @@ import serial
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
+from earlid.board.port_names import is_meant, is_url, natural, real_name
 from earlid.config_file import get
-from earlid.config_keys import PORT
+from earlid.config_keys import PORTS_ALLOW, PORTS_DENY, PORTS_UART
 from earlid.door import plain
-from earlid.errors import NO_BOARD, USAGE, UserError
+from earlid.errors import NO_BOARD, UserError
 
 try:
     from termios import error as TerminalError  # no OSError, and what a vanishing port raises wherever pyserial sets it up
@@ -57,7 +58,8 @@ def open_port(path: str) -> serial.Serial:
     """Open a serial port for this process alone, at 115200 baud, with short read timeouts.
 
     Args:
-        path: the device, as `/dev/ttyUSB0` or `COM3`.
+        path: the device, as `/dev/ttyUSB0` or `COM3`, or a URL, `socket://HOST:PORT` or `rfc2217://HOST:PORT`. Whether
+            another program may have that open too is its server's business.
 
     Returns:
         The open port; close it with `close()`, which drops RTS before DTR.
@@ -68,6 +70,10 @@ def open_port(path: str) -> serial.Serial:
     end_s = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
+            if is_url(path):
+                from earlid.board import network_port  # few need it, and it takes a while to load
+
+                return network_port.open_url(path, BAUD, READ_TIMEOUT_S, WRITE_TIMEOUT_S)
             return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
         except OPEN_ERRORS as error:
             # A program that another thread is just starting still holds the lock of a port that was closed here.
@@ -79,6 +85,8 @@ def open_port(path: str) -> serial.Serial:
 def _open_error_text(path: str, error: Exception) -> str:
     code = getattr(error, "errno", None)
     text = str(error).lower()
+    if is_url(path):
+        return f"cannot open {plain(path)}: {plain(error)}. Look after its server, and whether another program uses it."
     if code in (errno.EACCES, errno.EPERM) and os.name == "posix":
         return f"no permission to open {path}. On Debian, Ubuntu: `sudo usermod -aG dialout $USER`, then log in again."
     # pyserial on Windows gives no number, only the system's words.
@@ -95,7 +103,7 @@ def _open_error_text(path: str, error: Exception) -> str:
 
 def port_holder(path: str) -> str | None:
     """Name and number of a process that has the port open, as `screen (4711)`; None when /proc does not show one."""
-    target = os.path.realpath(path)
+    target = real_name(path)
     for entry in Path("/proc").glob("[0-9]*"):
         if int(entry.name) == os.getpid():
             continue
@@ -114,28 +122,21 @@ def _links_to(link: Path, target: str) -> bool:
         return False
 
 
-def candidate_ports() -> list[ListPortInfo]:
-    """The USB serial ports that may be a board, sorted by device name."""
-    return sorted((port for port in list_ports.comports() if port.vid in BOARD_VENDORS), key=lambda port: str(port.device))
+def candidate_ports(lenient: bool = False) -> list[ListPortInfo]:
+    """The ports that may be a board, as configured (`ports.allow`, `ports.deny`, `ports.uart`), in natural order.
 
-
-def named_port(argument: str | None) -> str | None:
-    """The port that the user named: the argument, else EARLID_PORT, ESPTOOL_PORT or the configured one; None when none is."""
-    return get(PORT, argument)
-
-
-def pick_port(argument: str | None) -> str:
-    """The port to use: the one that is named, or that of the only board there is.
-
-    Raises:
-        UserError: code 3 when no board is found, code 2 with the list when there are several.
+    Args:
+        lenient: as of `config_file.find`.
     """
-    if named := named_port(argument):
-        return named
-    ports = candidate_ports()
-    if not ports:
-        raise UserError("no board found. Plug one in with a data cable, or name its port with -p.", NO_BOARD)
-    if len(ports) > 1:
-        listed = ", ".join(f"{port.device} ({port.description}, {port.serial_number or 'no serial'})" for port in ports)
-        raise UserError(f"several boards: {listed}. Choose one with -p PORT.", USAGE)
-    return str(ports[0].device)
+    allow, deny, uart = (get(key, lenient=lenient) or () for key in (PORTS_ALLOW, PORTS_DENY, PORTS_UART))
+    ports: list[ListPortInfo] = list(list_ports.comports())
+    known = {real_name(str(port.device)) for port in ports if port.vid is not None}
+    ports = [port for port in ports if port.vid in BOARD_VENDORS or any(is_meant(port, text) for text in allow)]
+    ports = [port for port in ports if not allow or any(is_meant(port, text) for text in allow)]
+    for name in uart:
+        if real_name(name) not in known and os.path.exists(name):
+            info = ListPortInfo(name)
+            info.description = "UART"
+            ports = [port for port in ports if real_name(str(port.device)) != real_name(name)] + [info]
+    ports = [port for port in ports if not any(is_meant(port, text) for text in deny)]
+    return sorted(ports, key=lambda port: natural(str(port.device)))

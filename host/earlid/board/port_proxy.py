@@ -28,6 +28,7 @@ from typing import Any, Self, TypeVar
 
 import platformdirs
 
+from earlid.board.port_names import real_name
 from earlid.config_file import get
 from earlid.config_keys import RUNTIME
 from earlid.errors import UserError
@@ -59,7 +60,7 @@ def _directory() -> Path:
 
 def address(port: str) -> str:
     """The address at which the holder of a port listens: a socket's path, or a pipe's name on Windows."""
-    name = hashlib.sha256(os.path.realpath(port).encode()).hexdigest()[:16]
+    name = hashlib.sha256(real_name(port).encode()).hexdigest()[:16]
     if sys.platform == "win32":
         return rf"\\.\pipe\earlid-{name}"
     return str(_directory() / f"{name}.sock")

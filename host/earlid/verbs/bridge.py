@@ -83,11 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _close_lids() -> list[dict[str, Any]]:
     """As `earlid safe` does it."""
-    from earlid.board.port import candidate_ports, named_port
     from earlid.board.safe import close_all
+    from earlid.port_choice import ports_to_close
 
-    ports = [str(info.device) for info in candidate_ports()]
-    named = named_port(None)
-    if named and named not in ports:
-        ports.append(named)
-    return [result.as_json() for result in close_all(ports)]
+    return [result.as_json() for result in close_all(ports_to_close(None))]

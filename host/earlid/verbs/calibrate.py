@@ -54,8 +54,8 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Calibrate one board, or go on with it."""
-    from earlid.board.port import pick_port
     from earlid.calibrate.calibration import Calibration, read_options
+    from earlid.port_choice import pick_port
 
     given: dict[str, Any] = {
         "room_s": args.room, "voice_s": args.voice, "words": args.words, "noise_s": args.noise, "level": args.level,

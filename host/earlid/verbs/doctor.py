@@ -18,7 +18,7 @@ from typing import Any
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.link import Link
-from earlid.board.port import candidate_ports, named_port, pick_port
+from earlid.board.port import candidate_ports
 from earlid.doctor import bug_report, production_log
 from earlid.doctor.board_watch import BoardWatch
 from earlid.doctor.bring_up import BringUp
@@ -30,6 +30,7 @@ from earlid.doctor.operators import Jig, Operator, Person
 from earlid.door import plain
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.files import write_atomically
+from earlid.port_choice import named_port, pick_port
 
 
 def add(subparsers: Subparsers) -> None:

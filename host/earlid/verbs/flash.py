@@ -9,11 +9,12 @@ import sys
 
 from earlid import firmware
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
-from earlid.board.port import candidate_ports, pick_port
+from earlid.board.port import candidate_ports
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import image, inputs, progress_bars
 from earlid.flash.provision import FlashOptions, FlashResult, provision_all
 from earlid.ledger.keys import key_path
+from earlid.port_choice import pick_port, resolve
 
 
 def add(subparsers: Subparsers) -> None:
@@ -69,7 +70,7 @@ def _ports(args: argparse.Namespace) -> list[str]:
     if not args.all:
         return [pick_port(args.port)]
     if args.port:
-        named = [port for port in args.port.split(",") if port]
+        named = [resolve(port) for port in args.port.split(",") if port]
         if not named or len(named) != len(set(named)):
             raise UserError("-p with --all takes different ports, as -p /dev/ttyUSB0,/dev/ttyUSB1", USAGE)
         return named

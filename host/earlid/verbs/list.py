@@ -12,9 +12,11 @@ from serial.tools import list_ports
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.consent import old_firmware_text
 from earlid.board.detect import ProbeResult, describe_ports, is_uncalibrated, no_word_text, probe_all
-from earlid.board.port import candidate_ports, named_port
+from earlid.board.port import candidate_ports
+from earlid.board.port_names import natural, real_name
 from earlid.errors import NO_BOARD, UserError
 from earlid.ledger.strangers import stranger_text
+from earlid.port_choice import named_port
 
 STATES = {
     "micropython": "MicroPython",
@@ -42,9 +44,10 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at the ports side by side and print them; 3 when there is none, or none that opens."""
-    entries = describe_ports(list_ports.comports() if args.every else candidate_ports(), args.port)
     named = named_port(args.port)
-    if named and not any(entry["port"] == named for entry in entries):
+    every = sorted(list_ports.comports(), key=lambda port: natural(str(port.device))) if args.every else candidate_ports()
+    entries = describe_ports(every, named if args.port else None)
+    if named and real_name(named) not in (real_name(entry["port"]) for entry in entries):
         entries += describe_ports((), named)
     results = probe_all(entries)
     if args.json:

@@ -24,8 +24,8 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Pair one board."""
-    from earlid.board.port import pick_port
     from earlid.collect.pairing import pair, paired_text
+    from earlid.port_choice import pick_port
 
     print(paired_text(*pair(pick_port(args.port))), file=sys.stderr)
     return 0

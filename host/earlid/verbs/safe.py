@@ -8,9 +8,9 @@ import json
 import sys
 
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
-from earlid.board.port import candidate_ports, named_port
 from earlid.board.safe import close_all
 from earlid.errors import FAILED, NO_BOARD, UserError
+from earlid.port_choice import ports_to_close
 
 
 def add(subparsers: Subparsers) -> None:
@@ -28,10 +28,7 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Close them side by side; 0 only when every one is confirmed."""
-    ports = [args.port] if args.port else [str(info.device) for info in candidate_ports()]
-    named = named_port(args.port)
-    if named and named not in ports:
-        ports.append(named)
+    ports = ports_to_close(args.port)
     if not ports:
         raise UserError(
             "no board found, so no lid was closed. If one is there without its cable, switch its mute switch.", NO_BOARD

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from earlid.board import configuration
     from earlid.board.consent import require_version_2
     from earlid.board.link import Link
-    from earlid.board.port import pick_port
     from earlid.ledger.keys import key_at
+    from earlid.port_choice import pick_port
 
     changes = _parse(args.settings)
     if changes and args.rollback:

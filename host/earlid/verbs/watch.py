@@ -57,7 +57,7 @@ def add(subparsers: Subparsers) -> None:
     what.add_argument("--install", action="store_true", help="with --service: put it in place, and begin it")
     what.add_argument("--uninstall", action="store_true", help="with --service: end it, and remove it")
     add_ledger_argument(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, resolved=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,12 +88,14 @@ def _hooks(args: argparse.Namespace) -> list[Hook]:
 
 
 def _ports(args: argparse.Namespace) -> list[str]:
-    from earlid.board.port import candidate_ports, named_port
+    from earlid.board import port
+    from earlid.port_choice import named_port, resolve
 
-    if args.port:
-        return list(args.port)
-    named = named_port(None)
-    return [named] if named else [str(port.device) for port in candidate_ports()]
+    if not args.resolved:  # once: a board's name is where it is plugged in now
+        named = named_port(None) if not args.port else None
+        args.port = [named] if named else [resolve(name) for name in args.port or []]
+        args.resolved = True
+    return list(args.port) or [str(info.device) for info in port.candidate_ports()]
 
 
 def _once(args: argparse.Namespace, ledger: Ledger) -> int:
