@@ -17,7 +17,7 @@ from earlid.ledger.boards import pick_boards
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 
-_DEVICE = re.compile(r"com\d+|.*[/\\].*", re.IGNORECASE)
+_DEVICE = re.compile(r"com\d+|tty\w+|cu\..*|.*[/\\].*", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[0-9a-f]{3,16}")
 
 

@@ -60,7 +60,7 @@ def on_the_jig(monkeypatch: pytest.MonkeyPatch, entropy: int = 0) -> Iterator[Be
 
 
 def production(path: Path, *words: str) -> int:
-    return main(["doctor", "--production", "-p", "board", "--jig", "adapter", "--csv", str(path), *words])
+    return main(["doctor", "--production", "-p", "/dev/board", "--jig", "adapter", "--csv", str(path), *words])
 
 
 def rows(path: Path) -> list[dict[str, str]]:

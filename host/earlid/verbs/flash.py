@@ -10,6 +10,7 @@ import sys
 from earlid import firmware
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.port import candidate_ports
+from earlid.board.port_names import real_name
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import image, inputs, progress_bars
 from earlid.flash.provision import FlashOptions, FlashResult, provision_all
@@ -70,8 +71,9 @@ def _ports(args: argparse.Namespace) -> list[str]:
     if not args.all:
         return [pick_port(args.port)]
     if args.port:
-        named = [resolve(port) for port in args.port.split(",") if port]
-        if not named or len(named) != len(set(named)):
+        words = [word for word in args.port.split(",") if word]
+        named = [resolve(word) for word in words] if len(words) == len(set(words)) else []
+        if not named or len(named) != len(set(map(real_name, named))):
             raise UserError("-p with --all takes different ports, as -p /dev/ttyUSB0,/dev/ttyUSB1", USAGE)
         return named
     ports = [str(info.device) for info in candidate_ports()]
