@@ -27,11 +27,12 @@ from earlid.ledger.queries import entries
 from earlid.ledger.reader import Reader
 from earlid.ledger.report import Today
 from earlid.ledger.store import Ledger
+from lid import config
 from rich.console import Console
 
 from tests.board.fake_board import KEY, FakeBoard, seal_records
 from tests.collect.watching import LIMIT_S, EventLog, program, wait_until, watching
-from tests.outputs import parse_lines, parse_output
+from tests.outputs import check_output, parse_lines, parse_output
 from tests.terminal import Terminal
 
 BOARD = "00112233aabbccdd"
@@ -131,6 +132,34 @@ def test_watch_once_fetches_all_and_ends(location, capsys):
     assert {"board", "at_ms", "event", "reason", "link", "mac"} <= lines[0].keys()
     assert "7 records fetched" in printed.err
     assert count(location) == 7
+
+
+def test_every_kind_of_event_is_told_as_the_schema_says(location, monkeypatch):
+    monkeypatch.setattr(watcher, "RECONNECT_S", (0.05,))
+    log = EventLog()
+    link = location.path.parent / "port"
+    with Ledger(location) as ledger, FakeBoard(BOARD, seal_records(BOARD, 20)) as first, FakeBoard(BOARD, []) as again:
+        hello = first.hello
+        first.hello = lambda: hello() | {"config": f"{config.digest(config.defaults()):08x}"}
+        link.symlink_to(first.path)
+        with watching(str(link), ledger, log):
+            log.wait_for(lambda item: item.kind == "not-calibrated")
+            first.restart()
+            log.wait_for(lambda item: item.kind == "restart")
+            link.unlink()
+            first.stop()
+            log.wait_for(lambda item: item.kind == "away")
+            log.wait_for(lambda item: item.kind == "trouble")
+            again.slots[:] = seal_records(BOARD, 30, step_ms=7)  # another board under its name
+            link.symlink_to(again.path)
+            log.wait_for(lambda item: item.kind == "chain-broken")
+            log.wait_for(lambda item: item.record and item.record.seq == 30)
+    told = [check_output("watch", event.as_json()) for event in log.events]
+    assert {event["event"] for event in told} >= {"here", "not-calibrated", "restart", "away", "trouble", "chain-broken", "note"}
+    assert all(event["port"] == str(link) for event in told)
+    (broken,) = [event for event in told if event["event"] == "chain-broken"]
+    assert broken["board"].startswith(f"{BOARD}.")
+    assert "a stranger: it claims to be board" in broken["text"]
 
 
 def test_watch_once_without_a_board_exits_with_3(location, capsys, monkeypatch):

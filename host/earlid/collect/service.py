@@ -44,8 +44,8 @@ LockPersonality=yes
 UMask=0077
 """
 
-# Reading the clock's state (ntp_adjtime) is of use, so neither ProtectClock nor a filter of @clock: without any capability
-# nothing can set it.
+# Reading the clock's state (ntp_adjtime) is of use, so there is no ProtectClock, and its calls are added behind
+# @privileged, which takes them away: without any capability they set nothing.
 _SYSTEM = """\
 DynamicUser=yes
 SupplementaryGroups={group}
@@ -83,8 +83,9 @@ MemoryDenyWriteExecute=yes
 KeyringMode=private
 LimitCORE=0
 SystemCallArchitectures=native
-SystemCallFilter=@system-service adjtimex clock_adjtime
+SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+SystemCallFilter=adjtimex clock_adjtime
 SystemCallErrorNumber=EPERM
 """
 
