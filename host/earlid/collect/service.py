@@ -58,7 +58,8 @@ DevicePolicy=closed
 DeviceAllow=char-ttyUSB rw
 DeviceAllow=char-ttyACM rw
 DeviceAllow=char-ttyAMA rw
-{devices}{network}CapabilityBoundingSet=
+DeviceAllow=char-ttyS rw
+{network}CapabilityBoundingSet=
 AmbientCapabilities=
 NoNewPrivileges=yes
 ProtectSystem=strict
@@ -130,7 +131,6 @@ class ServiceCall(NamedTuple):
         environment: variables that it gets, beside the few that services have.
         secrets: variables that stand in a file of their own.
         network: it needs one: for a database server, hooks, or ports over the network.
-        devices: ports that were named.
         group: to whom ports belong.
     """
 
@@ -138,7 +138,6 @@ class ServiceCall(NamedTuple):
     environment: Mapping[str, str]
     secrets: Mapping[str, str] = {}
     network: bool = False
-    devices: tuple[str, ...] = ()
     group: str = "dialout"
 
 
@@ -153,14 +152,11 @@ def user_unit(call: ServiceCall, secrets: str = "") -> str:
 def system_unit(call: ServiceCall, secrets: str = "") -> str:
     """A hardened systemd system unit, whose own user may open ports and has STATE_DIR; arguments as of `user_unit`."""
     own = {"EARLID_DATA_DIR": STATE_DIR, "EARLID_RUNTIME": "/run/earlid"}
-    others = [path for path in call.devices if not re.match("/dev/tty(USB|ACM|AMA)", path)]
     return _UNIT.format(
         how=_HOW_SYSTEM, after="After=network-online.target\nWants=network-online.target\n" if call.network else "",
         environment=_environment({**call.environment, **own}, secrets), command=_command(call.command), watchdog_s=WATCHDOG_S,
-        hardening=_SYSTEM.format(
-            group=call.group, network=_ONLINE if call.network else _OFFLINE,
-            devices="".join(f"DeviceAllow={_word(path)} rw\n" for path in others),
-        ), wanted_by="multi-user.target",
+        hardening=_SYSTEM.format(group=call.group, network=_ONLINE if call.network else _OFFLINE),
+        wanted_by="multi-user.target",
     )  # fmt: skip
 
 

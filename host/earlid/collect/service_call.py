@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from earlid import config_file
 from earlid.collect.service import STATE_DIR, ServiceCall
-from earlid.config_keys import HOOKS, KEYS, LEDGER, PATH, VARIABLES
+from earlid.config_keys import HOOKS, KEYS, LEDGER, PATH, PORT, VARIABLES
 from earlid.door import plain
 from earlid.errors import USAGE, UserError
 from earlid.ledger.location import locate
@@ -53,10 +52,9 @@ def service_call(
         for name in ("EARLID_CONFIG", "EARLID_CACHE"):
             if is_hidden(Path(environment.get(name, "/"))):
                 raise UserError(f"{name}={plain(environment[name])} is hidden from a system service: see {SYSTEM_CONFIG}.", USAGE)
-    chosen = [*ports, environment.get("EARLID_PORT", "")]
+    chosen = [*ports, config_file.get(PORT) or ""]
     network = bool(location.url or hooks or config_file.find(HOOKS) or any("://" in port for port in chosen))
-    devices = tuple(os.path.realpath(port) for port in chosen if port.startswith("/dev/"))
-    return ServiceCall(tuple(command), environment, secrets, network, devices, _port_group())
+    return ServiceCall(tuple(command), environment, secrets, network, _port_group())
 
 
 def is_hidden(path: Path) -> bool:
