@@ -301,7 +301,7 @@ def run(reg0: int, w: ptr8, arena: ptr8, params: ptr32, layers: int):
         least = params[_LEAST] - _OFFSET
         reversed_below = params[_REVERSED] - _OFFSET
         n = params[_OUTPUTS]
-        while n:
+        while n > 0:
             reg0 = sums[0] + ptr32(w)[_BIAS] - correction
             if reg0 <= least:
                 out[0] = zero
@@ -324,9 +324,34 @@ def run(reg0: int, w: ptr8, arena: ptr8, params: ptr32, layers: int):
                 if reg0 >> 8:
                     reg0 = 0 if reg0 < 0 else _BYTE_MAX
                 out[0] = reg0
-            out = ptr8(int(out) + 1)
-            sums = ptr32(int(sums) + 4)
             w = ptr8(int(w) + step)
-            n -= 1
+            if n == 1:
+                break
+            reg0 = sums[1] + ptr32(w)[_BIAS] - correction
+            if reg0 <= least:
+                out[1] = zero
+            else:
+                if reg0 + _SMALL >> _SMALL_BITS:
+                    low = reg0 & _LOW_MASK
+                    reg0 = reg0 >> _LOW_BITS
+                    reg0 = ptr16(w)[_MULTIPLIER_HIGH] * reg0 + (
+                        (
+                            ptr16(w)[_MULTIPLIER_HIGH] * low
+                            + ((ptr16(w)[_MULTIPLIER_LOW] * reg0 + ((ptr16(w)[_MULTIPLIER_LOW] * low) >> _LOW_BITS)) >> 2)
+                        )
+                        >> _LOW_BITS
+                    )
+                else:
+                    reg0 = (ptr16(w)[_MULTIPLIER_LOW] * reg0 >> 16) + ptr16(w)[_MULTIPLIER_HIGH] * reg0 >> _LOW_BITS
+                if reg0 < reversed_below:
+                    reg0 -= 2
+                reg0 = ptr32(w)[_ADDEND] + reg0 >> ptr32(w)[_SHIFT]
+                if reg0 >> 8:
+                    reg0 = 0 if reg0 < 0 else _BYTE_MAX
+                out[1] = reg0
+            w = ptr8(int(w) + step)
+            out = ptr8(int(out) + 2)
+            sums = ptr32(int(sums) + 8)
+            n -= 2
         params = ptr32(int(params) + _LAYER_BYTES)
         layers -= 1

@@ -20,23 +20,39 @@ _MIN = const(-1 << 15)
 _GAIN_BITS = const(8)
 _GAIN_MIN = const(1 << _GAIN_BITS)
 _GAIN_MAX = const(64 << _GAIN_BITS)
+_LIVENESS_SHIFT = const(8)
+_STUCK = const(1 << _LIVENESS_SHIFT)
+_DEAD = const(2 << _LIVENESS_SHIFT)
+_CLIPPED_MASK = const((1 << _LIVENESS_SHIFT) - 1)
 _UNITY_SHIFT = const(_SAMPLE_BITS - 16 + _GAIN_BITS)
 
-# Words of the state: 2^10 times the mean of the slots' unsigned samples; of a hop that saturated both extremes, as distances
-# from 2^29 (a negative word in memory reads differently on 64 bits); 0 of others, whose samples tell
+# Words of the state: 2^10 times the mean of the slots' unsigned samples; both extremes of a hop that saturated, as distances
+# from 2^29 (a negative word in memory reads differently on 64 bits), 0 of others, whose samples tell; gain, and its shift
 _DC = const(0)
 _LOW = const(1)
 _HIGH = const(2)
+_GAIN = const(3)
+_SHIFT = const(4)
 _OFFSET = const(1 << 29)
 
 
 @micropython.viper
-def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32, gain: int, shift: int) -> int:
+def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32) -> int:
     # Left-justified slots, two's complement: the top 20 bits, less their mean, times the gain. Returns how many samples
-    # saturated. reg0: the sample, reg1: what rounds down to the negated mean
+    # saturated, and above that 0 for a live microphone (slots differ, which shows at once), 1 for a stuck one (all the
+    # same), 2 for a dead one (all zero). reg0: the sample, reg1: what rounds down to the negated mean
+    gain = state[_GAIN]
+    shift = state[_SHIFT]
+    end = int(slots) + _SLOTS_BYTES
+    first = uint(slots[0])
+    while int(slots) < end and uint(slots[0]) == first:
+        slots = ptr32(int(slots) + 4)
+    found = 0
+    if int(slots) == end:
+        found = _DEAD if first == uint(0) else _STUCK
+    slots = ptr32(end - _SLOTS_BYTES)
     reg1 = _DC_MAX - state[_DC]
     wide = 0  # beyond 16 bits in any sample?
-    end = int(slots) + _SLOTS_BYTES
     while int(slots) < end:
         reg0 = int(uint(slots[0]) >> _DROPPED_BITS) ^ _MIDDLE
         reg0 = (reg1 >> _DC_BITS) + reg0
@@ -64,7 +80,6 @@ def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32, gain: 
         wide = reg0 + _SIGN | wide
         slots = ptr32(int(slots) + 16)
         out = ptr16(int(out) + 8)
-    clipped = 0
     state[_HIGH] = 0
     if wide >> 16:
         # Once more, with limits; the extremes before saturation go to `state`
@@ -84,29 +99,17 @@ def convert(reg0: int, reg1: int, slots: ptr32, out: ptr16, state: ptr32, gain: 
                 low = reg0
             if reg0 > _MAX:
                 reg0 = _MAX
-                clipped += 1
+                found += 1
             elif reg0 < _MIN:
                 reg0 = _MIN
-                clipped += 1
+                found += 1
             out[0] = reg0
             slots = ptr32(int(slots) + 4)
             out = ptr16(int(out) + 2)
         state[_LOW] = _OFFSET + low
         state[_HIGH] = _OFFSET + high
     state[_DC] = _DC_MAX - reg1
-    return clipped
-
-
-@micropython.viper
-def liveness(slots: ptr32) -> int:
-    # 0 live: slots differ (which shows at once), 1 stuck: all the same, 2 dead: all zero
-    end = int(slots) + _SLOTS_BYTES
-    first = uint(slots[0])
-    while int(slots) < end:
-        if uint(slots[0]) != first:
-            return 0
-        slots = ptr32(int(slots) + 4)
-    return 2 if first == uint(0) else 1
+    return found
 
 
 @micropython.viper
@@ -128,31 +131,34 @@ class PcmInput:
     # gain_q8: 256 is one, up to 16384 which is 64; kept to nine bits
     def __init__(self, gain_q8=_GAIN_MIN):
         self.hop = bytearray(_HOP_BYTES)
-        self._state = bytearray(12)
+        self._state = bytearray(20)
+        self._parts = self.hop, self._state  # what push() unpacks
         self.set_gain(gain_q8)
         self.reset()
 
     def set_gain(self, gain_q8):
         if not _GAIN_MIN <= gain_q8 <= _GAIN_MAX:
             raise ValueError("gain_q8 must be 256..16384")
-        self._shift = _UNITY_SHIFT
+        shift = _UNITY_SHIFT
         while gain_q8 >= 2 * _GAIN_MIN:
             gain_q8 >>= 1
-            self._shift -= 1
-        self._gain = gain_q8
+            shift -= 1
+        fill_words(self._state, gain_q8, 4 * _GAIN, 1)
+        fill_words(self._state, shift, 4 * _SHIFT, 1)
 
     # as if nothing had been heard: no sample stays in memory
     def reset(self):
         fill_words(self._state, _OFFSET, 0, 3)  # the mean starts in the middle: 2^10 times 2^19
         fill_words(self.hop, 0, 0, _HOP_BYTES // 4)
         self.clipped = 0
-        self.liveness = 0  # see liveness()
+        self.liveness = 0  # 0 live, 1 stuck, 2 dead
 
     # slots: 160 words of 32 bits as I2S gives them. Returns the hop, the same buffer each time.
     def push(self, slots):
-        hop = self.hop
-        self.liveness = liveness(slots)
-        self.clipped = convert(0, 0, slots, hop, self._state, self._gain, self._shift)
+        hop, state = self._parts
+        found = convert(0, 0, slots, hop, state)
+        self.liveness = found >> _LIVENESS_SHIFT
+        self.clipped = found & _CLIPPED_MASK
         return hop
 
     # Extremes of the last hop, after the gain and before saturation
