@@ -16,10 +16,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from earlid import config_file
 from earlid.board.link import Record
 from earlid.cli import main
 from earlid.collect.events import WatchEvent
 from earlid.collect.hooks import OLD_MS, QUEUED_MAX, Hook, Hooks, parse_hooks
+from earlid.config_keys import HOOKS
 from earlid.errors import UserError
 from earlid.host_clock import now_ms
 from earlid.ledger.location import locate
@@ -166,6 +168,15 @@ def test_watch_runs_hooks_of_the_configuration_and_of_the_command_line(tmp_path)
     assert "noise\n" in lines
     with Reader(locate(str(tmp_path / "l.sqlite"))) as reader:
         assert reader.rows("SELECT COUNT(*) FROM records") == [(4,)]
+
+
+def test_configuration_of_the_page_is_understood(tmp_path, monkeypatch):
+    (block,) = re.findall("```toml\n(.*?)```", PAGE.read_text(), re.S)
+    (tmp_path / "config.toml").write_text(block)
+    monkeypatch.setenv("EARLID_CONFIG", str(tmp_path / "config.toml"))
+    found = parse_hooks(config_file.get(HOOKS))
+    assert found[0] == Hook("open", "word", example("notify-send").command)
+    assert found[1:] == [Hook("fault", None, "first command"), Hook("fault", None, "second command")]
 
 
 def example(word):
