@@ -4,7 +4,9 @@ PYTHON ?= python3
 # The default Python's packages stand in .venv, those of another (`make test PYTHON=python3.13`) in .venv-3.13.
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN := $(VENV)/bin
-EXTRAS := test,postgres,parquet,cluster,mqtt
+# What every verb needs that `make` runs; and what the tests need besides.
+VERBS := calibrate,demo,evaluate
+EXTRAS := $(VERBS),test,postgres,parquet,cluster,mqtt
 # Three for two cores: tests that hold a board or a browser to real time wait more than they compute.
 XDIST := -n 3 --dist worksteal
 PORT ?=
@@ -75,7 +77,7 @@ $(VENV)/bin/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e '.[$(VERBS)]'
 	touch $@
 
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python

@@ -1,1 +1,27 @@
 # SPDX-License-Identifier: MIT
+"""Earlid. On a host the firmware's package `lid` lies inside this one, where `flash` takes it: no package of its own."""
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+
+class _Firmware:
+    """Finds `lid`, and nothing else, in the folder that is put on boards."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, [_root()], target) if name == "lid" else None
+
+
+def _root() -> str:
+    from earlid.firmware import root
+
+    return str(root())
+
+
+_loaded = sys.modules.get("lid")
+if _loaded is not None and list(_loaded.__path__) != list(getattr(_Firmware.find_spec("lid"), "submodule_search_locations", ())):
+    raise ImportError(f"another package 'lid' is loaded, from {list(_loaded.__path__)}: use Earlid in a process of its own")
+sys.meta_path.insert(0, _Firmware)

@@ -157,6 +157,7 @@ class Variable(NamedTuple):
 
 VARIABLES = (
     Variable("EARLID_CONFIG", "the configuration file (else `config.toml` where the platform keeps configuration)"),
+    Variable("EARLID_LOG", "`info` as `-v`, `trace` as `--trace`: for programs that start `earlid`; not in the file"),
     Variable("EARLID_MQTT_USER", "`bridge mqtt`: the broker's user; not in the file, with the next"),
     Variable("EARLID_MQTT_PASSWORD", "`bridge mqtt`: the broker's password; never in the file"),
     Variable("NO_COLOR", "anything: no colours"),

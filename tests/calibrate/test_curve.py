@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 import pytest
 from earlid.accuracy.curve import Curve, misses_by_cutoff, openings_by_cutoff, point_json, points_at_rates
-from earlid.calibrate.levels import TARGETS_PER_H, choose_levels, expected_per_h
+from earlid.calibrate.choices import TARGETS_PER_H
+from earlid.calibrate.levels import choose_levels, expected_per_h
 from earlid.calibrate.priors import PUBLISHED, VOICE_PE, prior_for
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -52,7 +52,7 @@ def test_installed_wheel_builds_the_same_firmware(installed: Path, tmp_path: Pat
     done = elsewhere(installed, tmp_path, "-c", SCRIPT)
     assert done.returncode == 0, done.stderr
     places, directory, speech, _ = done.stdout.splitlines()
-    assert places == f"{installed}/earlid {installed}/lid"
+    assert places == f"{installed}/earlid {installed}/earlid/firmware_files/lid"
     assert directory == firmware_build.build(firmware.root(), "xtensawin").directory
     assert speech == "True"
 

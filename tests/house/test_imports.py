@@ -16,18 +16,19 @@ ROOT = Path(__file__).parents[2]
 
 # From the top down. A room (a folder, or a file beside them) imports of rooms below it, never of one beside or above it.
 FLOORS = (
-    ("cli", "verbs"),
+    ("cli",),
+    ("usage",),
+    ("verbs",),
     ("demo",),
     ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge"),
     ("port_choice",),
     ("ledger", "board", "virtual", "gate", "accuracy"),
-    ("config_file",),
-    ("files", "errors", "arguments", "firmware", "door", "scores", "host_clock", "config_keys"),
+    ("config_file", "extras"),
+    ("files", "errors", "arguments", "firmware", "log", "door", "scores", "host_clock", "config_keys"),
     ("lid",),
 )
 # What is allowed beside them, and why.
 SIDEWAYS = {
-    ("cli", "verbs"): "it finds the verb that was asked for",
     ("files", "errors"): "what cannot be written is an error with a next step",
 }
 # Programs that a string names, which no import shows: (file, what the string is) -> why it is no arrow.
@@ -149,8 +150,8 @@ def called(node: ast.AST) -> str:
 
 def crafts(source: Source, names: set[str]) -> Iterator[str]:
     """What a file does that only another room may."""
-    if source.room not in ("cli", "verbs", "arguments") and "argparse" in names:
-        yield "argparse outside cli, arguments and verbs"
+    if source.room not in ("usage", "verbs", "arguments") and "argparse" in names:
+        yield "argparse outside usage, arguments and verbs"
     if source.room != "ledger" and DATABASES & names:
         yield "a database outside the ledger"
     for node in ast.walk(source.tree):
@@ -202,7 +203,7 @@ def test_arrows_that_only_a_string_shows_are_seen() -> None:
     graph = arrows(sources(ROOT))
     assert {"earlid.virtual.forkserver", "earlid.virtual.chip.launch"} <= graph["earlid.virtual.processor"]
     assert "earlid.gate.mp_score" in graph["earlid.gate.score"]
-    assert "earlid.verbs" in graph["earlid.cli"]
+    assert "earlid.verbs" in graph["earlid.usage"]
     assert "earlid.virtual.protocol" in graph["earlid.virtual.chip.bridge"], "a neighbour's bare name"
     assert "earlid.ledger.purge" in graph["earlid.verbs.purge"], "inside a function"
     assert len(graph) > 150
@@ -261,7 +262,7 @@ FAULTY = {
         {"verbs/a.py": "from earlid.verbs.b import run", "verbs/b.py": ""},
         "verbs/a.py imports the verb verbs/b.py",
     ),
-    "argparse": ({"ledger/a.py": "import argparse"}, "ledger/a.py: argparse outside cli, arguments and verbs"),
+    "argparse": ({"ledger/a.py": "import argparse"}, "ledger/a.py: argparse outside usage, arguments and verbs"),
     "SQL": ({"verbs/a.py": 'x = f"SELECT {1} FROM records"'}, "verbs/a.py: SQL outside the ledger"),
     "database": ({"page/a.py": "import sqlite3"}, "page/a.py: a database outside the ledger"),
     "os.replace": (

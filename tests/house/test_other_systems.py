@@ -7,8 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from earlid import cli
-from earlid.errors import UserError
+from earlid import cli, extras
 from earlid.gate import runner
 
 # Imports everything but the virtual board, as on a system without these modules. The standard library and other packages
@@ -41,12 +40,15 @@ def test_all_but_the_virtual_board_starts_without_unix() -> None:
 def test_without_micropython_the_demo_says_where_it_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(runner, "has_micropython", lambda: False)
+    monkeypatch.setattr(extras.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(runner, "find_spec", lambda name: None)
     assert cli.main(["demo"]) == 1
-    assert "Linux for x86-64" in capsys.readouterr().err
+    assert "Linux on x86-64" in capsys.readouterr().err
 
 
-def test_without_micropython_the_gate_says_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "LAUNCH", "import no_micropython_unix")
-    with pytest.raises(UserError, match="Linux for x86-64"):
+def test_without_micropython_the_gate_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "LAUNCH", "import micropython_unix_that_is_not_there")
+    with pytest.raises(ModuleNotFoundError) as missing:
         runner.run_script("mp_hops.py", b"")
+    monkeypatch.setattr(extras.platform, "machine", lambda: "aarch64")
+    assert "Linux on x86-64" in str(extras.missing(missing.value.name, "score"))

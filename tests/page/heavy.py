@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 from earlid.ledger.doubt import CHECK_PERCENT, SIGNS
 from earlid.ledger.lid_state import HEARD_MS
 from earlid.page import page_data
 from earlid.page.document import document
-from earlid.page.pack import pack
+from earlid.page.pack import KINDS, pack
 from earlid.page.tz_table import offsets, zone_name
 
 NOW_MS = 1_795_300_000_000
@@ -24,20 +26,20 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
         values["t"] = np.sort(rng.uniform(NOW_MS - YEAR_MS, NOW_MS, rows)).round()
         values |= {"seq": np.arange(1, rows + 1), "boot": np.ones(rows), "board": rng.integers(0, 2, rows)}
         values |= {"unc": np.full(rows, 60.0), "label": rng.choice([-1, -1, -1, 0, 1], rows)}
-        return {name: values[name].astype(kind) for name, kind in kinds.items()}
+        return {name: array(KINDS[kind], values[name].astype(kind).tobytes()) for name, kind in kinds.items()}
 
     by_word = rng.random(openings) < 0.8
     live_ms = rng.integers(2000, 20000, openings)
     return {
         "openings": table(
-            openings, page_data.OPENING_DTYPES,
+            openings, page_data.OPENING_KINDS,
             reason=np.where(by_word, code["word"], code["button"]), ended=np.full(openings, code["silence"]),
             live=live_ms, least=live_ms - 40, most=live_ms, outside=np.zeros(openings), cutoff=np.full(openings, 200),
             score=np.where(by_word, rng.integers(201, 255, openings), 0),
             doubt=np.where(by_word, rng.integers(0, 101, openings), 0), signs=np.where(by_word, rng.integers(0, 32, openings), 0),
         ),
         "points": table(
-            points, page_data.POINT_DTYPES,
+            points, page_data.POINT_KINDS,
             event=rng.choice([code["near-miss"]] * 96 + [code["boot"], code["fault"], code["mute"], code["unmute"]], points),
             reason=np.full(points, code["word"]), score=rng.integers(140, 200, points), a=np.full(points, 140),
             b=np.full(points, 200),

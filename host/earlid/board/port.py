@@ -13,6 +13,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from earlid.board.port_names import is_meant, is_url, natural, real_name
+from earlid.board.port_trace import traced
 from earlid.config_file import get
 from earlid.config_keys import PORTS_ALLOW, PORTS_DENY, PORTS_UART
 from earlid.door import plain
@@ -73,8 +74,8 @@ def open_port(path: str) -> serial.Serial:
             if is_url(path):
                 from earlid.board import network_port  # few need it, and it takes a while to load
 
-                return network_port.open_url(path, BAUD, READ_TIMEOUT_S, WRITE_TIMEOUT_S)
-            return QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+                return traced(network_port.open_url(path, BAUD, READ_TIMEOUT_S, WRITE_TIMEOUT_S))
+            return traced(QuietSerial(path, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True))
         except OPEN_ERRORS as error:
             # A program that another thread is just starting still holds the lock of a port that was closed here.
             if getattr(error, "errno", None) not in LOCKED or time.monotonic() > end_s:

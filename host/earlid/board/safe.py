@@ -19,6 +19,7 @@ from earlid.board.detect import probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone, BoardRefused, Link
 from earlid.board.port import BAUD, OPEN_ERRORS, READ_TIMEOUT_S, WRITE_TIMEOUT_S
+from earlid.board.port_trace import traced
 from earlid.door import plain
 from earlid.errors import UserError
 
@@ -151,7 +152,7 @@ def _close_past_holder(port: str) -> CloseResult | None:
         with serial.Serial(None, BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=None) as opened:
             opened.port = port
             opened.open()
-            return _send_close(port, opened)
+            return _send_close(port, traced(opened))
     except OPEN_ERRORS:
         return None
 

@@ -83,10 +83,8 @@ def find_credentials(file: Path | None, use_keyring: bool, host: str) -> tuple[s
             raise UserError(f"{file} must have two lines: user, then password.", USAGE)
         return lines[0], lines[1]
     if use_keyring:
-        try:
-            import keyring
-        except ImportError:
-            raise UserError("the keyring needs a package: `pip install 'earlid[mqtt]'`.", USAGE) from None
+        import keyring
+
         found = keyring.get_credential(KEYRING_SERVICE, host)
         if found is None:
             raise UserError(

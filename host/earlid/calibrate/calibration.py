@@ -21,12 +21,12 @@ from earlid.board.link import Link
 from earlid.board.shared_link import SharedLink
 from earlid.calibrate import result as results
 from earlid.calibrate import settings
+from earlid.calibrate.choices import LEVELS, STEPS
 from earlid.calibrate.guide import Guide, TerminalGuide
-from earlid.calibrate.levels import NAMES
 from earlid.calibrate.report import write_report
 from earlid.calibrate.result import GENERIC_CUTOFF_Q8, BoardModel, CalibrationResult
 from earlid.calibrate.session import Session, SessionPlan
-from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles, now_text
+from earlid.calibrate.session_file import Measurements, SessionFiles, now_text
 from earlid.door import brief, plain
 from earlid.errors import USAGE, UserError
 from earlid.files import STDOUT, check_output, read_json
@@ -79,8 +79,8 @@ def read_options(script: Path | None, given: Mapping[str, Any], **rest: Any) -> 
     level, write = values.pop("level", None), values.pop("write", True)
     if wrong := [brief(step) for step in steps if step not in STEPS]:
         raise UserError(f"no step is called {', '.join(wrong[:10])}; there are {', '.join(STEPS)}", USAGE)
-    if level is not None and level not in NAMES:
-        raise UserError(f"no level is called {brief(level)}; there are {', '.join(NAMES)}", USAGE)
+    if level is not None and level not in LEVELS:
+        raise UserError(f"no level is called {brief(level)}; there are {', '.join(LEVELS)}", USAGE)
     if not all(0 < value < LENGTH_MAX for value in values.values()):
         raise UserError(
             f"lengths of time and numbers of words must be above zero and below {LENGTH_MAX:,}; leave a step out with --skip",

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from earlid.board.level import meter
-from earlid.calibrate.levels import NAMES, Level
+from earlid.calibrate.choices import LEVELS
+from earlid.calibrate.levels import Level
 
 CUE_S = 1.2  # how long the sign to speak stays lit: who is later than that may wait for the next
 
@@ -129,10 +130,10 @@ class TerminalGuide(Guide):
         if preset:
             return preset
         while True:
-            answer = self._ask(f"Which level, {', '.join(NAMES)}? (Enter: none) ")
+            answer = self._ask(f"Which level, {', '.join(LEVELS)}? (Enter: none) ")
             if not answer:
                 return None
-            matching = [name for name in NAMES if name.startswith(answer)]
+            matching = [name for name in LEVELS if name.startswith(answer)]
             if len(matching) == 1:
                 return matching[0]
             self._console.print(f"There is no {answer!r}.", markup=False)

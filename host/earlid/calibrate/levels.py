@@ -6,11 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earlid.accuracy.curve import Curve, OperatingPoint
+from earlid.calibrate.choices import TARGETS_PER_H
 from earlid.calibrate.priors import Prior
 
-# False openings per hour that each level accepts. 0.5 is twelve in a day of uninterrupted talk.
-TARGETS_PER_H = {"careful": 0.1, "balanced": 0.5, "eager": 2.0}
-NAMES = tuple(TARGETS_PER_H)
 CUTOFF_LOWEST = 128  # below one half nothing published was ever measured
 CUTOFF_HIGHEST = 254
 NEAR_MISS_BELOW = 0.6  # of the cutoff: worth a record, far from an opening
@@ -56,7 +54,7 @@ def choose_levels(curve: Curve, prior: Prior, open_ms: int) -> list[Level]:
         open_ms: how long an opening lasts at most, the cost of a false one.
     """
     levels = []
-    for name in NAMES:
+    for name in TARGETS_PER_H:
         cutoff = CUTOFF_HIGHEST
         for candidate in range(CUTOFF_LOWEST, CUTOFF_HIGHEST + 1):
             if expected_per_h(curve, prior, candidate)[0] <= TARGETS_PER_H[name]:

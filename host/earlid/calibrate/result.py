@@ -15,7 +15,8 @@ from earlid.accuracy.curve import Curve, point_json
 from earlid.accuracy.plot import PlotLine
 from earlid.accuracy.text import hours_text
 from earlid.calibrate import settings, trials
-from earlid.calibrate.levels import TARGETS_PER_H, Level, choose_levels
+from earlid.calibrate.choices import TARGETS_PER_H
+from earlid.calibrate.levels import Level, choose_levels
 from earlid.calibrate.priors import OWN_HOURS_ENOUGH, OWN_WORDS_ENOUGH, Prior, prior_for
 from earlid.calibrate.session_file import Measurements
 

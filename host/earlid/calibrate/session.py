@@ -12,10 +12,11 @@ from lid.wire_schema import LidState, ProbeReply, Telemetry
 
 from earlid.board.level import dbfs
 from earlid.board.link import BoardGone, BoardRefused, Link, Started, TelemetryMessage
+from earlid.calibrate.choices import STEPS
 from earlid.calibrate.guide import Guide
 from earlid.calibrate.readings import Readings, gain_db, readings
 from earlid.calibrate.room import MicrophoneFinding, measure_room
-from earlid.calibrate.session_file import STEPS, Measurements, SessionFiles
+from earlid.calibrate.session_file import Measurements, SessionFiles
 from earlid.calibrate.trials import judge_trial
 from earlid.calibrate.voice import measure_voice
 from earlid.errors import FAILED, UserError

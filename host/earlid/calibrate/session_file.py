@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from earlid.calibrate.choices import STEPS
 from earlid.calibrate.room import MicrophoneFinding, QuietRoom
 from earlid.calibrate.trials import BackgroundSound, Trial
 from earlid.calibrate.voice import Speech
@@ -17,7 +18,6 @@ from earlid.files import read_json, write_atomically
 from earlid.ledger.location import DATA_DIR_STEP
 
 FORMAT = 1
-STEPS = ("room", "voice", "word", "noise")
 
 
 @dataclass

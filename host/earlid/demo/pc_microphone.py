@@ -17,15 +17,11 @@ BLOCK_SAMPLES = 320
 
 
 def load_sounddevice() -> Any:
-    """Import the optional package sounddevice. Raises UserError, code 2, when it is missing."""
+    """Import the optional package sounddevice. Raises UserError, code 2, when PortAudio is missing."""
     try:
         import sounddevice
-    except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
-        raise UserError(
-            f"--mic needs the package sounddevice and PortAudio ({error}): `pip install sounddevice` into the environment that "
-            "earlid runs in; on Debian also `apt-get install libportaudio2`.",
-            USAGE,
-        ) from error
+    except OSError as error:
+        raise UserError(f"--mic needs PortAudio ({error}): on Debian `apt-get install libportaudio2`.", USAGE) from error
     return sounddevice
 
 

@@ -88,11 +88,8 @@ def run_dask(tasks: Sequence[Task], address: str) -> Iterator[dict[str, Any]]:
     Raises:
         UserError: no scheduler there, or a task failed.
     """
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        message = "a Dask cluster needs the package distributed, here and on its workers: `pip install distributed`"
-        raise UserError(message, USAGE) from error
+    from distributed import Client, as_completed  # here and on the workers
+
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

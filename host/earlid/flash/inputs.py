@@ -14,11 +14,10 @@ from earlid.door import plain
 from earlid.errors import USAGE, UserError
 from earlid.files import read_bytes, read_json
 from earlid.flash import image
+from earlid.gate import blob_format
 
 DEFAULT_WORD = "okay_nabu"
 NO_WORD = "none"
-BLOB_SUFFIX = ".elww"
-BLOB_MAGIC = b"ELWW"
 BLOB_MAX_BYTES = 1 << 20
 
 
@@ -49,9 +48,9 @@ def word_blob(name: str) -> bytes:
     Raises:
         UserError: code 2 when there is no such word, code 1 when it does not fit the board.
     """
-    from earlid.gate import models  # reads a whole network, which an update does not need
+    from earlid.flash import words  # compiles a whole network in a checkout, which an update does not need
 
-    blob = models.load(name).blob
+    blob = words.blob(name)
     _check_fits(blob, name)
     return blob
 
@@ -67,10 +66,10 @@ def read_word(name: str | None) -> bytes | None:
     """
     if name is None or name == NO_WORD:
         return None
-    if not name.endswith(BLOB_SUFFIX):
+    if not name.endswith(blob_format.SUFFIX):
         return word_blob(name)
     blob = read_bytes(Path(name), BLOB_MAX_BYTES)
-    if not blob.startswith(BLOB_MAGIC):
+    if not blob.startswith(blob_format.MAGIC):
         raise UserError(f"{name} is no compiled word: make one of a .tflite file with `earlid model import`.", USAGE)
     _check_fits(blob, name)
     return blob

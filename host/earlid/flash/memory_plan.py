@@ -23,7 +23,7 @@ from earlid import firmware
 from earlid.errors import FAILED, UserError
 from earlid.flash import firmware_build, mpy
 from earlid.flash.mpy import blocks
-from earlid.gate import blob_writer, models
+from earlid.gate import blob_format
 
 RESERVE_BYTES = 4096  # the least of the largest block; running, the firmware asks for 512 bytes at most
 
@@ -99,12 +99,12 @@ def word_sizes(blob: bytes) -> WordSizes:
     try:
         buffers, layers = blob[18:20]
         texts = sum(struct.unpack_from("<HH", blob, 72))
-        buffers_at = blob_writer.HEADER_BYTES + (texts + 3 & -4)
+        buffers_at = blob_format.HEADER_BYTES + (texts + 3 & -4)
         layers_at = buffers_at + 8 * buffers
-        tables_end = layers_at + blob_writer.LAYER_BYTES * layers
+        tables_end = layers_at + blob_format.LAYER_BYTES * layers
         rows = [struct.unpack_from("<HHBBH", blob, buffers_at + 8 * number) for number in range(buffers)]
         entries = [
-            struct.unpack_from("<4B6HBBHIIII", blob, layers_at + blob_writer.LAYER_BYTES * number) for number in range(layers)
+            struct.unpack_from("<4B6HBBHIIII", blob, layers_at + blob_format.LAYER_BYTES * number) for number in range(layers)
         ]
     except (struct.error, ValueError) as error:
         raise ValueError("the word's file is cut short") from error
@@ -112,12 +112,12 @@ def word_sizes(blob: bytes) -> WordSizes:
     pieces = (80, tables_end - 80, 256, *(end - start for start, end in pairwise(starts)))
     if not layers or min(pieces) < 0:
         raise ValueError("the word's file is damaged")
-    arena, widest = max(blob_writer.HEADS_BYTES, 4 * buffers), blob_writer.LANES
+    arena, widest = max(blob_format.HEADS_BYTES, 4 * buffers), blob_format.LANES
     for _, count, _, slides, row in rows:
-        arena += row * (count + blob_writer.EXTRA_ROWS if slides else 1)
+        arena += row * (count + blob_format.EXTRA_ROWS if slides else 1)
     for entry in entries:
-        widest = max(widest, -(-entry[8] // blob_writer.LANES) * blob_writer.LANES)
-    return WordSizes(pieces, arena + 4 * widest + blob_writer.LANES, layers, buffers)
+        widest = max(widest, -(-entry[8] // blob_format.LANES) * blob_format.LANES)
+    return WordSizes(pieces, arena + 4 * widest + blob_format.LANES, layers, buffers)
 
 
 @dataclass
@@ -309,6 +309,8 @@ def render(page: str) -> str:
 
 
 def _start_table() -> str:
+    from earlid.gate import models  # numpy, which flashing does without
+
     starts = [predict(deployed(), models.load(name).blob) for name in SHOWN_WORDS]
     figures = [f"{name}: {what}" for name in SHOWN_WORDS for what in ("heap", "left (largest)")]
     rows = [["step", "from", "DMA", "machine code", *figures]]
@@ -319,6 +321,8 @@ def _start_table() -> str:
 
 
 def _words_table() -> str:
+    from earlid.gate import models
+
     rows = [["word", "blob", "arena", "left", "largest", "to spare"]]
     for name in models.builtin_names():
         blob = models.load(name).blob

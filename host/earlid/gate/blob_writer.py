@@ -28,23 +28,17 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from earlid.gate.blob_format import HEADER_BYTES, LANES, LAYER_BYTES, MAGIC, VERSION
 from earlid.gate.network import Buffer, Layer, Network
 from earlid.gate.quantise import add_tables, feature_scale, layer_multipliers, logistic_table
 from earlid.gate.tflite import ModelError
 
-MAGIC = b"ELWW"
-VERSION = 1
-HEADER_BYTES = 80
-LAYER_BYTES = 36
-LANES = 16  # outputs or channels that a kernel works on at once
 DENSE, DOT, DEPTHWISE, ADD, MAXPOOL, AVGPOOL = 1, 2, 3, 4, 5, 6
 DOT_OUTPUTS = 4  # up to this many outputs, one sum each is cheaper than 16 lanes
 ACCUMULATOR_LIMIT = 1 << 28  # the board's multiplication takes no more
 BIAS_OFFSET = 1 << 29  # keeps records positive
 ADD_OFFSET = 1 << 28  # keeps the tables of an ADD positive
 RECORD_BYTES = 16
-HEADS_BYTES = 64  # where each buffer's newest row is
-EXTRA_ROWS = 4  # rows a sliding buffer moves through before its history is copied back
 
 
 def _round_up(count: int, step: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from earlid.door import brief, is_printable
-from earlid.errors import FAILED, USAGE, UserError
+from earlid.errors import USAGE, UserError
 from earlid.files import read_bytes, read_json
 from earlid.gate import blob_writer
 from earlid.gate.graph import build_network
@@ -61,7 +61,7 @@ def builtin_dir() -> Path:
     """The folder of the networks that the package `pymicro-wakeword` carries."""
     spec = find_spec("pymicro_wakeword")
     if spec is None or spec.origin is None:
-        raise UserError("the published networks are missing: `pip install pymicro-wakeword` brings them", FAILED)
+        raise ModuleNotFoundError("the published networks are missing", name="pymicro_wakeword")
     return Path(spec.origin).parent / "models"
 
 

@@ -7,7 +7,6 @@ from its standard input, drives the firmware's own classes, and writes what they
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import subprocess
@@ -15,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +27,13 @@ HOP_SAMPLES = 160
 FEATURES = 40
 # `python -m micropython_unix` would drop the script's exit code
 LAUNCH = "import sys, micropython_unix; sys.exit(micropython_unix.main())"
-MISSING = (
-    "MicroPython is missing: it comes with Earlid on Linux for x86-64, and `demo`, `score` and `evaluate` need it. "
-    "Boards can be flashed, watched and calibrated from this computer all the same."
-)
 HEAP = "16m"  # room for nothing but habit: the gate itself needs less than 64 kB
 
 
-def has_micropython() -> bool:
-    """Whether the unix MicroPython is installed, which not every computer can have."""
-    return importlib.util.find_spec("micropython_unix") is not None
+def require_micropython() -> None:
+    """Raise ModuleNotFoundError where the unix MicroPython is not installed, which not every computer can have."""
+    if find_spec("micropython_unix") is None:
+        raise ModuleNotFoundError("no MicroPython", name="micropython_unix")
 
 
 def micropython_command(script: Path, *args: str) -> list[str]:
@@ -62,7 +59,8 @@ def run_script(name: str, pcm: Pcm, *args: str) -> bytes:
         args: further arguments of the script.
 
     Raises:
-        UserError: when MicroPython is not installed, or the script failed; the message ends with its last lines.
+        ModuleNotFoundError: when MicroPython is not installed.
+        UserError: when the script failed; the message ends with its last lines.
     """
     blocks = (pcm,) if isinstance(pcm, bytes | np.ndarray) else pcm
     command = micropython_command(Path(__file__).parent / name, *args)
@@ -85,7 +83,7 @@ def run_script(name: str, pcm: Pcm, *args: str) -> bytes:
     if code != 0:
         lines = errors.decode(errors="replace").strip().splitlines()
         if any("micropython_unix" in line for line in lines):
-            raise UserError(MISSING, FAILED)
+            raise ModuleNotFoundError("no MicroPython", name="micropython_unix")
         raise UserError(f"MicroPython stopped in {name}: {' | '.join(lines[-3:]) or code}", FAILED)
     return out
 

@@ -64,7 +64,7 @@ _MEANINGS = (
         LEDGER_BROKEN,
     ),
     (("unable to open",), "cannot open the ledger {where}: does its folder exist, and may you write there?", USAGE),
-    (("no module named",), "the driver for {where} is missing: pip install 'psycopg[binary]'.", USAGE),
+    (("no module named",), 'the driver for {where} is missing: `pip install "earlid[postgres]"`.', USAGE),
     (
         (
             "connection failed",

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import IO, Any
 
 from earlid.door import cell
-from earlid.errors import USAGE, UserError
 from earlid.ledger.queries import Entry, Opening
 from earlid.ledger.time_format import iso_text
 
@@ -39,13 +38,11 @@ def write_parquet(entries: Iterable[Entry], out: IO[bytes]) -> int:
     """Write entries as one Parquet file, `wall_ms` as a UTC timestamp; returns how many.
 
     Raises:
-        UserError: code 2 when pyarrow is not installed.
+        ModuleNotFoundError: when pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise UserError("Parquet needs pyarrow: pip install pyarrow, or take --format csv.", USAGE) from None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     kinds = {"board": pa.string(), "event": pa.string(), "reason": pa.string(), "label": pa.bool_()}
     kinds["wall_ms"] = pa.timestamp("ms", tz="UTC")
     table_schema = pa.schema([(name, kinds.get(name, pa.int64())) for name in Entry._fields])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from earlid.ledger.boards import pick_boards
@@ -178,8 +179,12 @@ class Feed:
         number = {board.identifier: index for index, board in enumerate(self._state.boards)}
         for board, boot, seq, word in labels:
             for table in self._tables.values():
-                at = (table["seq"] == seq) & (table["boot"] == boot) & (table["board"] == number[board])
-                table["label"][at] = word
+                at = -1
+                with suppress(ValueError):  # no further record of this number
+                    while True:
+                        at = table["seq"].index(seq, at + 1)
+                        if (table["board"][at], table["boot"][at]) == (number[board], boot):
+                            table["label"][at] = word
 
 
 def _times_changed(before: LedgerState, now: LedgerState) -> bool:

@@ -13,20 +13,22 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+import sys
+from array import array
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-
-Columns = dict[str, np.ndarray[Any, Any]]
+Columns: TypeAlias = "dict[str, array[Any]]"
+KINDS = {"f8": "d", "u4": "I", "u2": "H", "u1": "B", "i1": "b"}  # of a column -> of an array
+_KIND_OF = {code: kind for kind, code in KINDS.items()}
 
 
 def pack(header: Mapping[str, Any], tables: Mapping[str, Columns]) -> bytes:
     """The block of a header and its tables.
 
     Args:
-        header: plain values; `tables` is added to it: table -> {rows, columns: [[name, kind, offset], ...]}, kind as numpy's
-            `f8`, `u4`, offsets from the end of the header.
+        header: plain values; `tables` is added to it: table -> {rows, columns: [[name, kind, offset], ...]}, kind of KINDS,
+            offsets from the end of the header.
         tables: table -> column -> numbers, all of a table's columns of one length.
     """
     directory: dict[str, Any] = {}
@@ -35,8 +37,8 @@ def pack(header: Mapping[str, Any], tables: Mapping[str, Columns]) -> bytes:
     for name, columns in tables.items():
         columns_at = []
         for column, values in columns.items():
-            data = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-            columns_at.append([column, values.dtype.str[1:], offset])
+            data = _little_endian(values).tobytes()
+            columns_at.append([column, _KIND_OF[values.typecode], offset])
             data += b"\0" * (-len(data) % 8)
             body.append(data)
             offset += len(data)
@@ -53,9 +55,21 @@ def unpack(block: bytes) -> tuple[dict[str, Any], dict[str, Columns]]:
     header = json.loads(data[4 : 4 + size])
     tables = {
         name: {
-            column: np.frombuffer(data, np.dtype(f"<{kind}"), table["rows"], 4 + size + offset)
+            column: _column(kind, data[4 + size + offset : 4 + size + offset + table["rows"] * int(kind[1])])
             for column, kind, offset in table["columns"]
         }
         for name, table in header["tables"].items()
     }
     return header, tables
+
+
+def _little_endian(values: array[Any]) -> array[Any]:
+    if sys.byteorder == "little":
+        return values
+    turned = values[:]
+    turned.byteswap()
+    return turned
+
+
+def _column(kind: str, data: bytes) -> array[Any]:
+    return _little_endian(array(KINDS[kind], data))

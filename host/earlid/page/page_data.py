@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from lid import record
 
 from earlid.door import is_stranger
@@ -19,7 +19,7 @@ from earlid.ledger.doubt import CHECK_PERCENT, SIGNS, doubts
 from earlid.ledger.gaps import find_gaps
 from earlid.ledger.lid_state import HEARD_MS, lid_states
 from earlid.ledger.reader import Reader
-from earlid.page.pack import Columns
+from earlid.page.pack import KINDS, Columns
 from earlid.page.tz_table import offsets, zone_name
 
 MAX_RECORDS = 1_000_000  # more than a browser's tab should be asked to hold
@@ -34,12 +34,12 @@ UNKNOWN = -1  # a label nobody gave, a length nobody recorded
 # t: Unix ms; unc: ms; live: ms to draw, UNKNOWN of what still lasts; least, most: bounds of the live time in ms, most UNKNOWN
 # where there is none; outside: 1 for a rail that was live with the lid closed; board: index into the header's boards; label:
 # 1 meant, 0 not meant; doubt, signs: of `ledger.doubt`, percent and bits.
-OPENING_DTYPES = {
+OPENING_KINDS = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "live": "f8", "least": "f8", "most": "f8",
     "outside": "u1", "reason": "u1", "ended": "u1",
     "score": "u1", "cutoff": "u4", "label": "i1", "doubt": "u1", "signs": "u1",
 }  # fmt: skip
-POINT_DTYPES = {
+POINT_KINDS = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "event": "u1", "reason": "u1",
     "score": "u1", "a": "u4", "b": "u4", "label": "i1",
 }  # fmt: skip
@@ -78,17 +78,15 @@ def load_rows(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None,
     return PageRows(openings, points)
 
 
-def columns(rows: Sequence[tuple[float, ...]], dtypes: dict[str, str]) -> Columns:
+def columns(rows: Sequence[tuple[float, ...]], kinds: dict[str, str]) -> Columns:
     """Rows turned into columns of the kinds named."""
-    if not rows:
-        return {name: np.empty(0, dtype) for name, dtype in dtypes.items()}
-    transposed = zip(*rows, strict=True)
-    return {name: np.array(values, dtype) for (name, dtype), values in zip(dtypes.items(), transposed, strict=True)}
+    transposed = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    return {name: array(KINDS[kind], values) for (name, kind), values in zip(kinds.items(), transposed, strict=True)}
 
 
 def tables(rows: PageRows) -> dict[str, Columns]:
     """The page's tables."""
-    return {"openings": columns(rows.openings, OPENING_DTYPES), "points": columns(rows.points, POINT_DTYPES)}
+    return {"openings": columns(rows.openings, OPENING_KINDS), "points": columns(rows.points, POINT_KINDS)}
 
 
 def check_size(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None, to_ms: int | None) -> int:

@@ -18,7 +18,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "bridge",
-        help="tell Home Assistant and others of the boards, by MQTT",
         description="Tells an MQTT 5 broker what the ledger says, which `earlid watch` fills. User and password come from "
         "--credentials, --keyring, or EARLID_MQTT_USER and EARLID_MQTT_PASSWORD. Nothing that arrives opens a lid; `close` on "
         "the topic BASE/safe closes those that this computer reaches.",
@@ -53,11 +52,8 @@ def run(args: argparse.Namespace) -> int:
     broker = parse_broker(args.broker, args.plain)
     credentials = find_credentials(args.credentials, args.keyring, broker.host)
     tls = tls_context(args.ca, args.cert, args.key) if broker.tls else None
-    try:
-        from earlid.bridge.client import Client
-    except ImportError:
-        raise UserError("MQTT needs a package: `pip install 'earlid[mqtt]'`.", USAGE) from None
     from earlid.bridge.bridge import Bridge
+    from earlid.bridge.client import Client
     from earlid.bridge.entities import OFFLINE, Topics
     from earlid.ledger.location import locate
 

@@ -24,19 +24,17 @@ def duration_s(text: str) -> float:
 
 def add(subparsers: Subparsers) -> None:
     """Add the verb."""
-    from earlid.calibrate.levels import NAMES
-    from earlid.calibrate.session_file import STEPS
+    from earlid.calibrate.choices import LEVELS, STEPS
 
     parser = subparsers.add_parser(
         "calibrate",
-        help="fit thresholds to room and owner, and show what they cost",
         description="A guided session: quiet room, your voice, your word, ordinary sound; then three levels with what each "
         "misses and lets through. The board sends levels and scores, never sound. Interrupted, it goes on where it was.",
         epilog="A script is an object with some of: level, write (true/false), skip (list of steps), room_s, voice_s, words, "
         "word_s, noise_s.",
     )
     add_port_argument(parser)
-    parser.add_argument("--level", choices=NAMES, help="write this one (else it is asked for)")
+    parser.add_argument("--level", choices=LEVELS, help="write this one (else it is asked for)")
     parser.add_argument("--no-write", action="store_true", help="measure and show, change nothing")
     parser.add_argument("--skip", default="", metavar="STEPS", help=f"of {','.join(STEPS)}")
     parser.add_argument("--room", type=duration_s, metavar="TIME", help="of the quiet room (default 10s)")

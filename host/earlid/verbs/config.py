@@ -20,7 +20,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "config",
-        help="this computer's configuration: show it, say where its file is, check it",
         description="An option goes before the environment, the environment before the file. host/CONFIGURATION.md lists every "
         "key. The settings of a board are not here: `earlid settings`.",
     )

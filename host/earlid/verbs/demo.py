@@ -18,7 +18,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "demo",
-        help="see a lid at work without any hardware",
         description="A virtual board: the firmware as it is flashed, on real MicroPython, in a computed circuit, behind a "
         "real serial port. Tells a story in half a minute; or listens to a recording, or to this PC's microphone.",
     )
@@ -47,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--no-story leaves nothing to do for --wav and --mic.", USAGE)
     from earlid.gate import audio, models, runner
 
-    if not runner.has_micropython():
-        raise UserError(runner.MISSING, FAILED)
+    runner.require_micropython()
     from earlid.demo import pc_microphone  # needs what only Unix has, as all below
     from earlid.demo.session import run_session
 

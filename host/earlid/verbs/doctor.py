@@ -35,7 +35,7 @@ from earlid.port_choice import named_port, pick_port
 
 def add(subparsers: Subparsers) -> None:
     """Add the verb."""
-    parser = subparsers.add_parser("doctor", help="find out what is wrong with a board", description=__doc__)
+    parser = subparsers.add_parser("doctor", description=__doc__)
     add_port_argument(parser)
     parser.add_argument("--no-self-test", action="store_true", help="do not have the board click its relay")
     parser.add_argument("--bundle", metavar="FILE", help="write a report for a bug report: figures, nothing personal")

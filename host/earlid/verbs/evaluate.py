@@ -13,7 +13,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="misses against false openings per hour, from recordings",
         description="Runs the firmware's gate over two folders of recordings: words to be heard, and anything else. "
         "Interrupted, it goes on where it was when it is started again.",
     )

@@ -28,7 +28,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "export",
-        help="write the records to a file, or take such a file back (--import)",
         description="jsonl carries everything, the chain included: `earlid verify FILE` judges it, --import takes it "
         "back. csv and parquet are tables for other programs.",
     )

@@ -22,7 +22,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "flash",
-        help="put MicroPython and Earlid on a board",
         description="Puts MicroPython (where there is none) and Earlid on a board. An update keeps the journal, the "
         "key and the configuration; the talk button must be held while a board that runs Earlid is reset.",
     )

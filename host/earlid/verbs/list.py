@@ -35,7 +35,7 @@ NEXT = {
 
 def add(subparsers: Subparsers) -> None:
     """Add the verb."""
-    parser = subparsers.add_parser("list", help="which boards there are", description=__doc__)
+    parser = subparsers.add_parser("list", description=__doc__)
     add_port_argument(parser)
     parser.add_argument("--every", action="store_true", help="also ports that do not look like a board's")
     add_json_argument(parser, "one JSON document on stdout")

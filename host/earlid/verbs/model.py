@@ -18,7 +18,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb and its three parts."""
     parser = subparsers.add_parser(
         "model",
-        help="networks for wake words: list, show, import",
         description="Wake word networks (microWakeWord v2).",
     )
     parts = parser.add_subparsers(dest="part", metavar="PART", required=True)
@@ -35,23 +34,11 @@ def add(subparsers: Subparsers) -> None:
     importing.set_defaults(run=run_import)
 
 
-def _summary(model: Model) -> dict[str, Any]:
-    from earlid.flash import memory_plan
-
-    manifest = model.manifest
-    return {
-        "name": model.name, "wake_word": manifest.wake_word, "languages": manifest.languages, "author": manifest.author,
-        "website": manifest.website, "stride": model.network.stride, "window": manifest.window,
-        "cutoff": manifest.probability_cutoff, "cutoff_sum": model.cutoff_sum, "macs": model.network.macs,
-        "blob_bytes": len(model.blob), "arena_bytes": memory_plan.word_sizes(model.blob).arena, "sha256": model.digest.hex(),
-    }  # fmt: skip
-
-
 def run_list(args: argparse.Namespace) -> int:
     """Print the installed networks."""
-    from earlid.gate import models
+    from earlid.flash import words
 
-    summaries = [_summary(models.load(name)) for name in models.builtin_names()]
+    summaries = words.summaries()
     if args.json:
         for summary in summaries:
             print(json.dumps(summary))
@@ -59,7 +46,7 @@ def run_list(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Networks of pymicro-wakeword", title_justify="left")
+    table = Table(title="The published networks", title_justify="left")
     for heading, justify in (("name", "left"), ("word", "left"), ("languages", "left")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for heading in ("MAC / inference", "bytes on the board", "cutoff"):
@@ -85,10 +72,11 @@ def _layers(model: Model) -> list[dict[str, Any]]:
 
 def run_show(args: argparse.Namespace) -> int:
     """Print one network."""
+    from earlid.flash import words
     from earlid.gate import models
 
     model = models.load(args.name)
-    summary, layers = _summary(model), _layers(model)
+    summary, layers = words.summary(model), _layers(model)
     if args.json:
         print(json.dumps({**summary, "layers": layers}))
         return 0

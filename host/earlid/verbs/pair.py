@@ -14,7 +14,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "pair",
-        help="let this computer set a board's clock, free read records and check their seals",
         description=f"Asks a board for its key. It gives it out when you consent at the board: {GESTURE}. "
         "Nothing on this computer can do that for you.",
     )

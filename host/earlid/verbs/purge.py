@@ -23,7 +23,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "purge",
-        help="remove records for good; the rest of the chain still verifies",
         description="Removes what is older than the ledger's retention (six months unless set; `watch` does the same, "
         "announced a day before, by certain times only and never more than a tenth at once), or what is asked for. An opening "
         "goes as a whole. The board's own copy is not touched: it overwrites its oldest by itself.",

@@ -26,7 +26,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "review",
-        help="when was the microphone live, why, and was it me?",
         description="The story of a day, or of the days asked for, from the ledger. Needs no board.",
         epilog="earlid review check: was it me? Asks about the openings that were likely not meant (of 4 weeks if not said). "
         "earlid review label 1234 1240-1260 false: say that these openings were not meant (true, false, none). "

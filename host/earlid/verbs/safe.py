@@ -17,7 +17,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "safe",
-        help="close every lid, now",
         description="Closes every lid that can be reached, also while another program holds its port; ends within 10 s. "
         "Exit code 0: every lid is confirmed closed; 1: at least one is not; 3: there is no board. No verb opens one.",
     )

@@ -24,7 +24,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "score",
-        help="run the firmware's gate over a recording",
         description="Runs the firmware's own gate, on MicroPython, over a sound file of any rate and channels.",
     )
     parser.add_argument("file", metavar="FILE", help="WAV, FLAC or another sound file")

@@ -16,7 +16,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "settings",
-        help="show a board's settings, change some, or bring the earlier ones back",
         description="Without NAME=VALUE, shows the settings. A change that only tightens is done at once on a paired board; any "
         f"other needs your consent at the board: {GESTURE}.",
     )

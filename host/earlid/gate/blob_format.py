@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""Sizes in a word's blob, for who reads one and who writes one (`blob_writer`, which has the layout)."""
+
+from __future__ import annotations
+
+SUFFIX = ".elww"
+MAGIC = b"ELWW"
+VERSION = 1
+HEADER_BYTES = 80
+LAYER_BYTES = 36
+LANES = 16  # outputs or channels that a kernel works on at once
+HEADS_BYTES = 64  # where each buffer's newest row is
+EXTRA_ROWS = 4  # rows a sliding buffer moves through before its history is copied back

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Usage of the command line: parses its words, loads only the verb that is asked for, and knows what was likely meant."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, NoReturn
+
+from earlid.errors import USAGE
+from earlid.verbs import HELP
+
+# Words that people try, and why there is no such verb.
+WHY_NOT = {
+    "open": "no verb opens a lid: only your word or the talk button at the board does, and no message of the host's.",
+    "unmute": "no verb un-mutes: the mute switch is a contact at the board, and only a hand there releases it.",
+    "mute": "no verb mutes: the mute switch is a contact at the board. `earlid safe` closes every lid.",
+    "close": "`earlid safe` closes every lid.",
+    "record": "no verb records: no sound leaves the board. `earlid watch` collects its receipts.",
+}
+SAME = {"un-mute": "unmute", "listen": "open", "shut": "close"}
+EPILOG = (
+    "`earlid help VERB` says more of one. Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 no board or port busy, "
+    "4 ledger broken or gaps, 5 watch can no longer collect, 129 terminal gone, 130 interrupted. Without a board: `earlid demo`."
+)
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata  # takes longer to load than a verb does
+
+        print(f"earlid {metadata.version('earlid')}")
+        parser.exit()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            message += likely(wrong[1], re.findall(r"[\w-]+", wrong[2]))
+        super().error(message)
+
+
+class _Verbs:
+    """What a verb's `add` gets: its line of help stands in `verbs.HELP`."""
+
+    def __init__(self, subparsers: argparse._SubParsersAction[Any]) -> None:
+        self._subparsers = subparsers
+
+    def add_parser(self, name: str, **arguments: Any) -> Any:
+        return self._subparsers.add_parser(name, help=HELP[name], **arguments)
+
+
+def likely(word: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?` behind a word that is not known; empty when none is near."""
+    import difflib  # only where something is wrong
+
+    near = difflib.get_close_matches(word, list(known), 1, 0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def make_parser(verbs: Iterable[str]) -> argparse.ArgumentParser:
+    """The parser of the whole, with the arguments of these verbs; of the others it knows the name alone."""
+    parser = _Parser(
+        prog="earlid",
+        description="A lid for a microphone's power, and a receipt for every second it was open.",
+        epilog=EPILOG,
+        formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
+    )
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version this is")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="earlid")
+    for name, text in HELP.items():
+        if name in verbs:
+            importlib.import_module(f"earlid.verbs.{name}").add(_Verbs(subparsers))
+        else:
+            subparsers.add_parser(name, help=text)
+    for each in (parser, *(part for name in verbs for part in _parts(subparsers.choices[name]))):
+        group = each.add_argument_group("everywhere")
+        group.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="say what is done, on stderr")
+        group.add_argument("--trace", action="store_true", default=argparse.SUPPRESS, help="and every line of the wire")
+    return parser
+
+
+def _parts(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser and those below it, as of `model list`."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in dict.fromkeys(action.choices.values()):
+                yield from _parts(part)
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """The words after `earlid`, understood: `run` is the verb's function. SystemExit where they are wrong or ask for help."""
+    place, verb = next(((at, word) for at, word in enumerate(words) if not word.startswith("-")), (0, ""))
+    if verb == "help":
+        words = [*words[:place], *words[place + 1 :][:1], "--help"]
+        verb = words[place] if words[place] in HELP else "" if words[place] == "--help" else words[place]
+    parser = make_parser([verb] if verb in HELP else [])
+    if not words:
+        import sys
+
+        parser.print_help(sys.stderr)
+        parser.exit(USAGE)
+    if verb and verb not in HELP:
+        why = WHY_NOT.get(SAME.get(verb, verb))
+        parser.error(why or f"no verb {verb!r}{likely(verb, [*HELP, *WHY_NOT]) or ': `earlid --help` lists them'}")
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        mine = verbs.choices[args.verb]
+        options = {option for part in _parts(mine) for option in part._option_string_actions}
+        mine.error(f"not understood: {' '.join(unknown)}{likely(unknown[0].partition('=')[0], options)}")
+    return args

