@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from earlid.cli import main
-from earlid.ledger import installation, schema
+from earlid.ledger import installation, schema, views
 from earlid.ledger.location import data_dir
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Head, Ledger
@@ -155,6 +155,8 @@ def test_damaged_installation_key_is_a_sentence_and_changes_nothing(sqlite_locat
 def as_version_1(location):
     """Tables and rows as a ledger of Earlid 0.2 has them."""
     with Ledger(location) as ledger, ledger.transaction() as connection:
+        for statement in views.removals():
+            connection.exec_driver_sql(statement)
         connection.exec_driver_sql("DROP TABLE acts")
         connection.exec_driver_sql("CREATE TABLE points AS SELECT board_id, boot, ms, wall_ms, unc_ms FROM clock_points")
         connection.exec_driver_sql("DROP TABLE clock_points")

@@ -37,8 +37,8 @@ NO_RAIL_MS = circuit.ARM_MAX_MS + 110
 NOT_GONE = 0xFFFF  # most of a `close`
 NOT_KNOWN = 0xFFFFFFFF  # before a `live`, most of a `dead`
 EVENTS = ("boot", "open", "close", "live", "mark", "dead", "fault")  # the records that count here
-_SAME_MS = 1000  # two records of one exposure agree on its beginning to this
-_LATE_MS = 10_000  # so late, at most, comes a `close`: a self-test or a probe may have come between
+SAME_MS = 1000  # two records of one exposure agree on its beginning to this
+LATE_MS = 10_000  # so late, at most, comes a `close`: a self-test or a probe may have come between
 
 # How an exposure ended, beside the reasons of `close` and `dead`.
 OPEN, LIVE, RESTART, LOST = "open", "live", "restart", "lost"
@@ -231,7 +231,7 @@ class _Walk:
         outside = item.reason == "live"
         part = self._outside if outside else self._opening
         origin_ms = item.ms - item.a
-        if part is None or part.boot != item.boot or abs(origin_ms - part.origin_ms) > _SAME_MS:
+        if part is None or part.boot != item.boot or abs(origin_ms - part.origin_ms) > SAME_MS:
             self._cut(part, item)
             part = self._add(item, origin_ms, "", None if outside else 0, outside=outside)
             if outside:
@@ -255,7 +255,7 @@ class _Walk:
             # A fault, or another record before the drop: closed without waiting for the rail. A weld has a `fault` next.
             most_ms = None if item.reason == "fault" and not gone else item.a + (drop_ms or circuit.DROP_MAX_MS) + SLACK_MS
         opening = self._opening
-        if opening and (opening.boot != item.boot or not -SLACK_MS <= item.ms - opening.origin_ms - item.a <= _LATE_MS):
+        if opening and (opening.boot != item.boot or not -SLACK_MS <= item.ms - opening.origin_ms - item.a <= LATE_MS):
             self._cut(opening, item)  # that of another opening, of which the `open` is missing
             opening = None
         if opening is None:
@@ -268,7 +268,7 @@ class _Walk:
 
     def _take_dead(self, item: JournalRecord) -> None:
         part = self._outside
-        if part and (part.boot != item.boot or item.a > item.ms - part.origin_ms + _SAME_MS):
+        if part and (part.boot != item.boot or item.a > item.ms - part.origin_ms + SAME_MS):
             self._cut(part, item)
             part = None
         least_ms = item.a

@@ -21,7 +21,7 @@ from earlid import host_clock
 from earlid.door import is_identifier, plain
 from earlid.errors import USAGE, UserError
 from earlid.host_clock import now_ms as now_ms
-from earlid.ledger import rows, schema
+from earlid.ledger import rows, schema, views
 from earlid.ledger.act_writer import ActWriter
 from earlid.ledger.db_errors import explain, not_a_ledger
 from earlid.ledger.location import Location, other_owner
@@ -84,6 +84,7 @@ class Ledger:
                 text = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "version"))
                 if (version := check_version(str(text), location)) < VERSION:
                     upgrade(connection, version)
+                self._keep_views(connection)
                 self._adopt(connection)
 
     def __enter__(self) -> Self:
@@ -131,6 +132,15 @@ class Ledger:
             head = self._newest(connection, board_id)
             body = {"head": [head.boot, head.seq, head.link] if head else None} | dict(body)
         self._acts.append(connection, kind, body)
+
+    def _keep_views(self, connection: sa.Connection) -> None:
+        """Make the views for other programs, where they are not there or are others."""
+        mark = views.mark(connection.dialect.name)
+        if connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == "views")) == mark:
+            return
+        for statement in (*views.removals(), *views.statements(connection.dialect.name)):
+            connection.execute(sa.text(statement.replace(":", "\\:")))
+        self._upsert(connection, schema.meta, {"key": "views", "value": mark})
 
     def _adopt(self, connection: sa.Connection) -> None:
         """Sign for rows that stand here without any act, as they stand: of a version-1 ledger, or of one whose acts are gone."""

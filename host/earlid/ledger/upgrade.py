@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from lid import record
 
-from earlid.ledger import rows, schema
+from earlid.ledger import rows, schema, views
 from earlid.ledger.version import FROM_HOST, FROM_RECORDS, VERSION
 
 # Tables whose rows an `adopt` or `import` act carries, without the board's number; clock points with their source.
@@ -19,6 +19,9 @@ CARRIED = ("labels", "purges", "anchors", "notes", "clock_points")
 
 def upgrade(connection: sa.Connection, version: int) -> None:
     """An earlier version to the present one, inside a transaction."""
+    for statement in views.removals():  # they stand on tables that change
+        connection.exec_driver_sql(statement)
+    connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == "views"))
     if version == 1:
         _give_points_their_source(connection)
     schema.metadata.create_all(connection)  # what is new since: 2 acts, 3 bridges
