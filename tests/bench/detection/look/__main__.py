@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Makes the look of "alexa" anew: `python -m tests.bench.detection.look --out FILE`. Half an hour on two processors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from earlid.files import write_atomically
+from earlid.gate import models
+
+from tests.bench.detection import data
+from tests.bench.detection.look import examples, rows, train
+
+# The decision that the README's table is of; what each is: earlid.gate.network.Look
+DECISION = {"window": examples.MEAN, "in_a_row": 8, "bound": 614, "lowest": 12 * 280 - 602, "scale": 6, "cutoff": 1002}
+
+
+def main() -> int:
+    """Train on one half, write the look's file."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.detection.look", description=__doc__)
+    parser.add_argument("--half", choices=data.HALVES, default="dev", help="that it learns from: dev, as the shipped one")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    model = models.load("alexa")
+    learnt = examples.make(options.half)
+    fitted = train.fit(learnt, model.network)
+    ring = {"channels": len(rows.SOURCES) * train.UNITS, "zero": -128, "rows": rows.ROWS, "sliding": True}
+    entry = {"model": model.digest.hex(), **DECISION, "buffers": [ring, {"channels": 1, "zero": 0}],
+             "layers": train.layers(fitted, learnt, model.network)}  # fmt: skip
+    write_atomically(options.out, json.dumps(entry) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
