@@ -213,7 +213,7 @@ def test_waits_grow_while_a_board_connects_and_fails(location, monkeypatch):
     with FakeBoard(BOARD, seal_records(BOARD, 3)) as board, Ledger(location) as ledger:
         monkeypatch.setattr(ledger, "add", lambda *args: 1 / 0)
         one = watcher.Watcher(board.path, ledger, EventLog())
-        monkeypatch.setattr(one._end, "wait", lambda seconds: waited.append(seconds) or (len(waited) > 3 and one.stop()))
+        monkeypatch.setattr(one, "_wait", lambda seconds, mark: waited.append(seconds) or (len(waited) > 3 and one.stop()))
         one.start()
         one.join(LIMIT_S)
     assert waited == [0.01, 0.02, 0.03, 0.03]

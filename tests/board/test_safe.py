@@ -31,7 +31,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def watching(path: str) -> Iterator[Link]:
     """A program that reads the board as `earlid watch` does, with a port proxy."""
-    with SharedLink(path, lambda board, epoch: None) as link, link.proxy():
+    with SharedLink(path, lambda board, epoch: None) as link, port_proxy.open_proxy(path, link.forward):
         yield link
 
 

@@ -8,7 +8,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -163,6 +163,40 @@ def probe(
         opened.close()
 
 
+def hears_earlid(opened: serial.Serial, requests_s: Sequence[float], listen_s: float, stop: Callable[[], bool]) -> bool:
+    """Ask who is there and listen: whether an Earlid is heard, if only on a bad line. A device that is none gets few bytes.
+
+    Args:
+        opened: the port.
+        requests_s: when to ask, in seconds from now, in order.
+        listen_s: how long to listen.
+        stop: asked all the time whether to end.
+
+    Raises:
+        OSError: the port vanished.
+    """
+    reader = LineReader(wire.HOST_LINE_MAX)
+    waiting = list(requests_s)
+    begin_s = time.monotonic()
+    over = False
+    while not over and not stop():
+        waited_s = time.monotonic() - begin_s
+        over = waited_s >= listen_s
+        if waiting and waited_s >= waiting[0]:
+            del waiting[0]
+            _write(opened, _hello_request())
+        if reader.feed(opened.read(max(1, min(opened.in_waiting, 4096)))) or reader.bad_lines:
+            return True
+    return False
+
+
+def _hello_request() -> bytes:
+    # A board answers a repeated request number with its earlier reply: two programs must not use the same one.
+    number = random.randrange(wire.SEQ_WRAP)
+    # To a REPL the frame is a comment; its prompt comes only after a carriage return, which boards skip.
+    return bytes(wire.encode(number, {"id": number, "do": "hello"})[:-1]) + b"\r\n"
+
+
 def _open_failed(port: str, error: UserError) -> ProbeResult:
     cause = error.__cause__
     code = getattr(cause, "errno", None)
@@ -185,10 +219,7 @@ def _open_failed(port: str, error: UserError) -> ProbeResult:
 
 def _identify(opened: serial.Serial, port: str, timeout_s: float) -> ProbeResult:
     reader = LineReader(wire.HOST_LINE_MAX)
-    # A board answers a repeated request number with its earlier reply: two programs must not use the same one.
-    number = random.randrange(wire.SEQ_WRAP)
-    # To a REPL the frame is a comment; its prompt comes only after a carriage return, which boards skip.
-    request = wire.encode(number, {"id": number, "do": "hello"})[:-1] + b"\r\n"
+    request = _hello_request()
     received = b""
     begin_s = time.monotonic()
     requests = 0

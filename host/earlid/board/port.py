@@ -141,3 +141,13 @@ def candidate_ports(lenient: bool = False) -> list[ListPortInfo]:
             ports = [port for port in ports if real_name(str(port.device)) != real_name(name)] + [info]
     ports = [port for port in ports if not any(is_meant(port, text) for text in deny)]
     return sorted(ports, key=lambda port: natural(str(port.device)))
+
+
+def adapter_of(name: str) -> str | None:
+    """The mark of a port's USB adapter, `VID:PID:SERIAL`; empty where it has none; None for a port of `ports.uart`."""
+    if any(real_name(uart) == real_name(name) for uart in get(PORTS_UART, lenient=True) or ()):
+        return None
+    for info in list_ports.comports():
+        if real_name(str(info.device)) == real_name(name) and info.serial_number and info.vid is not None:
+            return f"{info.vid:04x}:{info.pid or 0:04x}:{plain(info.serial_number)}"
+    return ""

@@ -23,6 +23,14 @@ def real_name(name: str) -> str:
     return name if "://" in name else os.path.realpath(name)
 
 
+def plug_mark(name: str) -> int | None:
+    """A number that is another one once a port was unplugged and plugged in again; None while there is none."""
+    try:
+        return os.stat(name).st_ino
+    except OSError:
+        return None
+
+
 def natural(name: str) -> tuple[tuple[str, int], ...]:
     """A key to sort names by: COM10 after COM2."""
     return tuple((text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name))

@@ -3,8 +3,9 @@
 
 `earlid safe` uses it while `earlid watch` runs. The program that holds the port runs a `PortProxy` in threads of its own. It
 listens on a local socket (a named pipe on Windows) that only this user can reach, and forwards two requests, `hello` and
-`close`: neither opens a lid. One JSON object goes each way. Each side has a limit of its own: neither a program that connects
-and says nothing nor one that is stopped keeps another waiting.
+`close`: neither opens a lid. With `lend` it lets go of the port for as long as the connection stands, also if the borrower is
+killed. One JSON object goes each way. Each side has a limit of its own: neither a program that connects and says nothing nor
+one that is stopped keeps another waiting.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import platformdirs
 
@@ -34,9 +36,14 @@ from earlid.config_keys import RUNTIME
 from earlid.errors import UserError
 
 T = TypeVar("T")
+Handler: TypeAlias = Callable[[str], dict[str, Any]]
+Lender: TypeAlias = Callable[[], AbstractContextManager[bool]]
 
 FORWARDED = ("hello", "close")
 MESSAGE_MAX = 4096
+_NOBODY = (OSError, EOFError, ValueError, RecursionError, AuthenticationError, UserError)  # or another's socket
+LEND = "lend"
+LEND_S = 8.0  # for a holder to finish what it does and let go
 ANSWER_S = 1.8  # from a request to the reply, whatever the board and the holder do
 REPLY_TIMEOUT_S = 2.5
 
@@ -85,11 +92,12 @@ class PortProxy:
     Args:
         port: the port that this program holds.
         handler: takes `hello` or `close`, returns the reply as a dict; called in threads of the proxy's, several at once.
+        lender: a context in which this program does without the port, and that yields whether it does; None to lend nothing.
     """
 
-    def __init__(self, port: str, handler: Callable[[str], dict[str, Any]]) -> None:
+    def __init__(self, port: str, handler: Handler, lender: Lender | None = None) -> None:
         self._address = address(port)
-        self._handler = handler
+        self._handler, self._lender = handler, lender
         if sys.platform != "win32":
             Path(self._address).unlink(missing_ok=True)  # left by one that was killed: the port's lock is ours now
         self._key = _make_key(port)
@@ -130,8 +138,18 @@ class PortProxy:
             deliver_challenge(connection, self._key)
             answer_challenge(connection, self._key)
             do = json.loads(connection.recv_bytes(MESSAGE_MAX)).get("do")
+            if do == LEND and self._lender:
+                self._lend(connection, self._lender)
+                return
             reply = self._answer(do) if do in FORWARDED else _refusal("only hello and close are passed on")
             connection.send_bytes(json.dumps(reply).encode())
+
+    def _lend(self, connection: Connection, lender: Lender) -> None:
+        with lender() as lent:
+            reply = {"ok": True} if lent else _refusal("the program that holds the port cannot let go of it now")
+            connection.send_bytes(json.dumps(reply).encode())
+            if lent:
+                connection.recv_bytes(MESSAGE_MAX)  # ends when the borrower does
 
     def _answer(self, do: str) -> dict[str, Any]:
         def handle() -> dict[str, Any]:
@@ -158,10 +176,10 @@ def within(limit_s: float, call: Callable[[], T]) -> T | None:
         return None
 
 
-def open_proxy(port: str, handler: Callable[[str], dict[str, Any]]) -> AbstractContextManager[PortProxy | None]:
+def open_proxy(port: str, handler: Handler, lender: Lender | None = None) -> AbstractContextManager[PortProxy | None]:
     """A `PortProxy` for a `with` block; None where this user has no place for its socket: the port is used all the same."""
     try:
-        return PortProxy(port, handler)
+        return PortProxy(port, handler, lender)
     except (UserError, OSError):
         return nullcontext()
 
@@ -180,6 +198,57 @@ def request(port: str, do: str, timeout_s: float = REPLY_TIMEOUT_S) -> dict[str,
     return within(timeout_s, lambda: _request(port, do))  # connecting alone waits for ever for a program that is stopped
 
 
+@contextmanager
+def borrowed(ports: Iterable[str]) -> Iterator[None]:
+    """Have other programs of this user that hold these ports, as `earlid watch` does, let go of them for the block.
+
+    A port that nobody lends is as it was: opening it says who has it.
+    """
+    with ExitStack() as stack:
+        for port in ports:
+            stack.callback(_note_use, port)
+            if (loan := within(LEND_S + REPLY_TIMEOUT_S, partial(_borrow, port))) is not None:
+                stack.enter_context(loan)
+        yield
+
+
+def used_mark(port: str) -> int:
+    """A number that is another one once a program had the port by `borrowed`."""
+    try:
+        return _used_path(port).stat().st_mtime_ns
+    except (OSError, UserError):
+        return 0
+
+
+def _used_path(port: str) -> Path:
+    return _key_path(address(port)).with_suffix(".used")
+
+
+def _note_use(port: str) -> None:
+    with suppress(OSError, UserError):
+        _used_path(port).unlink(missing_ok=True)
+        _used_path(port).touch(0o600)
+
+
+def _borrow(port: str) -> Connection | None:
+    try:
+        path = _key_path(address(port))
+        if not path.is_file():
+            return None
+        connection = Client(address(port), authkey=path.read_bytes())
+        try:
+            connection.send_bytes(json.dumps({"do": LEND}).encode())
+            if json.loads(connection.recv_bytes(MESSAGE_MAX)).get("ok"):
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+    except _NOBODY:
+        pass
+    return None
+
+
 def _request(port: str, do: str) -> dict[str, Any] | None:
     try:
         path = _key_path(address(port))
@@ -188,6 +257,6 @@ def _request(port: str, do: str) -> dict[str, Any] | None:
         with Client(address(port), authkey=path.read_bytes()) as connection:
             connection.send_bytes(json.dumps({"do": do}).encode())
             reply = json.loads(connection.recv_bytes(MESSAGE_MAX))
-    except (OSError, EOFError, ValueError, RecursionError, AuthenticationError, UserError):  # nobody, or another's socket
+    except _NOBODY:
         return None
     return reply if isinstance(reply, dict) else None

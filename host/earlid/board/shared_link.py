@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
 from typing import Any
+
+import serial
 
 from earlid.board.link import BoardGone, Link
 from earlid.board.port import READ_TIMEOUT_S
-from earlid.board.port_proxy import PortProxy, open_proxy
 from earlid.board.signer import KeyAt
 from earlid.errors import UserError
 
@@ -25,7 +25,7 @@ class SharedLink(Link):
     What ends the reading thread is raised by every call from then on.
     """
 
-    def __init__(self, port: str, key_at: KeyAt) -> None:
+    def __init__(self, port: str | serial.Serial, key_at: KeyAt) -> None:
         super().__init__(port, key_at)
         self._changed = threading.Condition()
         self._lock = self._changed
@@ -46,10 +46,6 @@ class SharedLink(Link):
         self._closing = True
         self._thread.join(timeout=2)
         super().close()
-
-    def proxy(self) -> AbstractContextManager[PortProxy | None]:
-        """Forwards `hello` and `close` of other programs while it is open."""
-        return open_proxy(self.path, self._forward)
 
     def _read(self) -> None:
         while not self._closing:
@@ -81,7 +77,8 @@ class SharedLink(Link):
                 raise self._failure
         return False
 
-    def _forward(self, do: str) -> dict[str, Any]:
+    def forward(self, do: str) -> dict[str, Any]:
+        """Another program's `hello` or `close`, as `PortProxy` takes a handler."""
         try:
             return self.exchange(do, FORWARD_S, patient=False)
         except UserError as error:

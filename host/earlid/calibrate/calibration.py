@@ -18,6 +18,7 @@ from earlid.accuracy.text import false_text, missed_text
 from earlid.board.configuration import changes_text, write_config
 from earlid.board.consent import require_version_2
 from earlid.board.link import Link
+from earlid.board.port_proxy import borrowed, open_proxy
 from earlid.board.shared_link import SharedLink
 from earlid.calibrate import result as results
 from earlid.calibrate import settings
@@ -141,7 +142,7 @@ class Calibration:
             UserError: with what to do; what was measured is kept.
         """
         options = self._options
-        with SharedLink(self._port, key_at) as link, link.proxy():
+        with borrowed([self._port]), SharedLink(self._port, key_at) as link, open_proxy(link.path, link.forward):
             hello = link.request("hello")["hi"]
             if options.write:
                 require_version_2(hello["fw"], hello["proto"])

@@ -52,6 +52,7 @@ class Supervisor:
         display: keep what a display shows up to date: telemetry and `today`.
         clock_ms: this computer's clock, Unix ms.
         alive: called in each `tick` at which every thread that collects lives.
+        adapter: the mark of a port's USB adapter, as `Watcher` takes it.
     """
 
     def __init__(
@@ -64,9 +65,10 @@ class Supervisor:
         display: bool,
         clock_ms: Callable[[], int] = now_ms,
         alive: Callable[[], None] = lambda: None,
+        adapter: Callable[[str], str | None] = lambda port: None,
     ) -> None:
         self._location, self._ledger, self._ports, self._on_event, self._log = location, ledger, ports, on_event, log
-        self._display, self._clock_ms, self._alive = display, clock_ms, alive
+        self._display, self._clock_ms, self._alive, self._adapter = display, clock_ms, alive, adapter
         self._watchers: dict[str, Watcher] = {}
         self._away: dict[str, BoardStatus] = {}  # boards whose port has gone, by identifier
         self._titles: dict[str, str] = {}
@@ -152,7 +154,7 @@ class Supervisor:
             self._log("waiting for a board to be plugged in")
         for port in ports:
             if port not in self._watchers:
-                watcher = Watcher(port, self._ledger, self._add_event, TELEMETRY_MS if self._display else 0)
+                watcher = Watcher(port, self._ledger, self._add_event, TELEMETRY_MS if self._display else 0, self._adapter(port))
                 watcher.start()
                 self._watchers[port] = watcher
         for port in [port for port in self._watchers if port not in ports]:

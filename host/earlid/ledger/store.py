@@ -490,6 +490,15 @@ class Ledger:
         with self.transaction() as connection:
             return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == key))
 
+    def board_of_adapter(self, adapter: str) -> str | None:
+        """The board that was last seen behind a USB adapter; None for an adapter that is not known."""
+        return self.setting(f"usb:{adapter}")
+
+    def remember_adapter(self, adapter: str, board: str) -> None:
+        """Remember behind which USB adapter a board stands."""
+        with self.transaction() as connection:
+            self._upsert(connection, schema.meta, {"key": f"usb:{adapter}", "value": board})
+
     def set_retention(self, span: str) -> None:
         """How long this ledger keeps records, as a person says it; `off` for always."""
         with self.transaction() as connection:

@@ -11,6 +11,7 @@ from earlid import firmware
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
 from earlid.board.port import candidate_ports
 from earlid.board.port_names import real_name
+from earlid.board.port_proxy import borrowed
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import image, inputs, progress_bars
 from earlid.flash.provision import FlashOptions, FlashResult, provision_all
@@ -58,11 +59,12 @@ def run(args: argparse.Namespace) -> int:
         config=inputs.read_config(args.config), expected=args.board, recipe=args.recipe, force=args.force,
     )  # fmt: skip
     _ask_before_erase(args, ports)
-    with progress_bars.show(ports, quiet=args.json) as bars:
-        results = provision_all(ports, options, bars.reporter)
-    code = _print(results, args)
-    if len(results) == 1 and code == 0 and not args.json:
-        _offer_pairing(results[0])
+    with borrowed(ports):
+        with progress_bars.show(ports, quiet=args.json) as bars:
+            results = provision_all(ports, options, bars.reporter)
+        code = _print(results, args)
+        if len(results) == 1 and code == 0 and not args.json:
+            _offer_pairing(results[0])
     return code
 
 

@@ -97,6 +97,12 @@ def _ports(args: argparse.Namespace) -> list[str]:
     return list(args.port) or [str(info.device) for info in port.candidate_ports()]
 
 
+def _adapter(args: argparse.Namespace, name: str) -> str | None:
+    from earlid.board import port
+
+    return None if args.port else port.adapter_of(name)
+
+
 def _once(args: argparse.Namespace, ledger: Ledger) -> int:
     from earlid.collect.events import WatchEvent, events_of, greeting_of, record_event
     from earlid.collect.sync import sync_once
@@ -204,8 +210,10 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted:
             log(liveview.event_text(event, supervisor.title(event.board)))
 
     manager = ServiceManager()
-    alive = partial(manager.tell, ALIVE)
-    supervisor = Supervisor(location, ledger, lambda: _ports(args), on_event, log, display, alive=alive)
+    supervisor = Supervisor(
+        location, ledger, lambda: _ports(args), on_event, log, display,
+        alive=partial(manager.tell, ALIVE), adapter=partial(_adapter, args),
+    )  # fmt: skip
     if threading.current_thread() is threading.main_thread():
         _end_at_signals(ending)
     try:
