@@ -68,7 +68,7 @@ class App:
             hearing.push(self.recorder, now, step_ms, waited_ms)
         else:
             hearing.skip(self.recorder)
-        action = self.policy.step(now, muted, talk, has_audio and hearing.hit, hearing.score, not hearing.gate_open)
+        action = self.policy.step(now, muted, talk, has_audio and hearing.hit, hearing.score, hearing.quiet)
         if action:
             self._act(action, now)
         self._read_back(now)

@@ -16,10 +16,6 @@ SCHEMA = {
     "cutoff_q8": (0, 0, 255, _NEITHER),
     "near_miss_q8": (128, 1, 255, _FREE),
     "rearm_q8": (64, 1, 255, TIGHTER_DOWN),
-    "energy_gate": (0, 0, 1, _NEITHER),
-    "energy_on_q8": (512, 64, 4096, TIGHTER_UP),
-    "energy_off_q8": (320, 0, 4096, TIGHTER_UP),
-    "energy_hang_ms": (1000, 100, 10000, TIGHTER_DOWN),
     "gain_q8": (4096, 256, 16384, _NEITHER),
     "open_ms": (8000, 500, 60000, TIGHTER_DOWN),
     "silence_ms": (2500, 500, 60000, TIGHTER_DOWN),
@@ -27,6 +23,7 @@ SCHEMA = {
     "telemetry_ms": (0, 0, 60000, _FREE),
     "dim": (0, 0, 1, _FREE),
 }
+GONE = ("energy_gate", "energy_on_q8", "energy_off_q8", "energy_hang_ms")  # of earlier firmware, in its files
 
 
 def defaults():
@@ -45,8 +42,6 @@ def check(values):
         if type(values[name]) is not int or not low <= values[name] <= high:
             raise ValueError("%s must be a whole number from %d to %d" % (name, low, high))
         complete[name] = values[name]
-    if complete["energy_off_q8"] > complete["energy_on_q8"]:
-        raise ValueError("energy_off_q8 must not be above energy_on_q8")
     return complete
 
 
@@ -86,4 +81,8 @@ def dump(values):
 
 def parse(data):
     """A complete configuration from the file's bytes; ValueError when it is damaged or out of range."""
-    return check(json.loads(unseal(data)))
+    values = json.loads(unseal(data))
+    if type(values) is dict:
+        for name in GONE:
+            values.pop(name, None)
+    return check(values)

@@ -11,6 +11,7 @@ from lid.gate.pcm import PcmInput
 
 HOP_SAMPLES = const(160)
 _RING_MS = const(96)  # what the I2S driver holds
+_PAUSE_HOPS = const(100)  # between words and sentences
 _AUDIO_HOPS = const(5)  # the last of the warm-up, which has a margin
 _OVERRUN_HOPS = const(6000)  # one record a minute, however many
 
@@ -34,9 +35,8 @@ class Hearing:
         self.score = -1  # not known
         self.prob = 0
         self.energy_log2_q8 = 0
-        self.floor_log2_q8 = 0
-        self.gate_open = False
-        self.quiet_hops = 0
+        self.quiet_hops = 0  # since somebody may have talked
+        self.quiet = not detector  # nobody talks, for sure; never where it is too loud to tell. Without a word, always
 
     def configure(self, settings):
         self.pcm.set_gain(settings["gain_q8"])
@@ -45,6 +45,7 @@ class Hearing:
 
     def forget_word(self):
         self._detector = None
+        self.quiet = True
         gc.collect()
 
     def start(self):
@@ -68,7 +69,8 @@ class Hearing:
         self.pcm.reset()
         if self._detector:
             self._detector.reset()
-        self.hit = self.gate_open = False
+        self.hit = False
+        self.quiet = not self._detector
         self.score = -1
         self.prob = self.energy_log2_q8 = self.quiet_hops = 0
 
@@ -94,15 +96,16 @@ class Hearing:
         verdict = self._microphone.push(pcm.liveness, pcm.clipped)
         if verdict:
             recorder.append("fault", verdict, self.peak(), pcm.clipped)
+        self.quiet_hops += 1
         if detector:
             detector.push(hop)
             self.hit = detector.hit
             self.score = detector.mean_q8
             self.prob = detector.prob
             self.energy_log2_q8 = detector.energy_log2_q8
-            self.floor_log2_q8 = detector.floor_log2_q8
-            self.gate_open = detector.gate_open
-        self.quiet_hops = 0 if self.gate_open else self.quiet_hops + 1
+            if detector.active:
+                self.quiet_hops = 0
+            self.quiet = detector.telling and self.quiet_hops > _PAUSE_HOPS
 
     def skip(self, recorder):
         """A hop without samples: muted, or the driver does not start, which is recorded once."""

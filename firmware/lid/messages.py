@@ -73,8 +73,8 @@ class Status:
         hearing = parts.hearing
         return {
             "ms": parts.clock.ms(), "state": parts.policy.state, "live": self._contact.live_ms, "rail": parts.board.rail.mv,
-            "lvl": hearing.energy_log2_q8, "floor": hearing.floor_log2_q8, "score": max(0, hearing.score), "prob": hearing.prob,
-            "gate": int(hearing.gate_open), "peak": hearing.peak(), "clip": hearing.pcm.clipped,
+            "lvl": hearing.energy_log2_q8, "score": max(0, hearing.score), "prob": hearing.prob,
+            "quiet": int(hearing.quiet), "peak": hearing.peak(), "clip": hearing.pcm.clipped,
             "drop": parts.link.dropped, "over": hearing.overruns,
             "sentinel": parts.board.sentinel_mv(), "arm": parts.board.arm_mv(), "mute": parts.board.mute_mv(),
         }  # fmt: skip

@@ -62,7 +62,7 @@ class Policy:
 
     def step(self, now, muted, talk, hit, score, quiet):
         # now: hops since start. muted, talk: debounced. hit: the gate heard the word in this hop. score: its mean, of 255, or
-        # -1 while it is not known. quiet: the energy gate is closed. Returns one of the actions above; reason says why.
+        # -1 while it is not known. quiet: nobody talks, for sure. Returns one of the actions above; reason says why.
         pressed = talk and not self._was_pressed
         self._was_pressed = talk
         host_close = self._host_close

@@ -59,7 +59,7 @@ Oldest = Annotated[int, Field("number of the oldest record still kept")]
 Digest = Annotated[str, _hex(8, "digest of the configuration in force: first 32 bits of its SHA-256")]
 Maintenance = Annotated[bool, Field("whether the board stopped for its REPL: talk button held through a reset")]
 GuardedMv = Annotated[int, Field("guarded microphone's rail, behind the contact", "mV")]
-Energy = Annotated[int, Field("log2 of the hop's mean square", "1/256", high=U16)]
+Energy = Annotated[int, Field("log2 of the speech band's mean square, 125 to 7500 Hz", "1/256", high=U16)]
 Score = Annotated[int, Field("sliding mean of the network's outputs", "1/255", high=U8)]
 DropTime = Annotated[int, Field("from the last pump edge to a dead rail; 0: not measured", "ms")]
 Settings = Annotated[dict[str, int], Field("settings of `lid.config.SCHEMA` by name")]
@@ -67,13 +67,9 @@ SETTINGS = {
     "cutoff_q8": "mean score that opens, of 255; 0: the model's own",
     "near_miss_q8": "mean score worth a near-miss record, of 255",
     "rearm_q8": "mean score that must be left before the word counts again, of 255; never above 3/4 of the cutoff",
-    "energy_gate": "1: the network sleeps in silence, 0: it always runs",
-    "energy_on_q8": "log2 energy over the noise floor that wakes the network, in 1/256",
-    "energy_off_q8": "log2 energy over the noise floor that lets it sleep, in 1/256",
-    "energy_hang_ms": "how long the network stays awake after the last sound",
     "gain_q8": "microphone gain, in 1/256",
     "open_ms": "how long the lid stays open",
-    "silence_ms": "silence that closes it early",
+    "silence_ms": "silence that closes it early, from the first second of it on; not where it is too loud to tell",
     "refractory_ms": "how long the score must have been low before the word counts again",
     "telemetry_ms": "live numbers every so often; 0: none unless a host asks",
     "dim": "1: status light dim",
@@ -165,16 +161,17 @@ class Telemetry(TypedDict):
     live: Annotated[int, Field("time that openings took since the start, without one that still lasts", "ms")]
     rail: GuardedMv
     lvl: Energy
-    floor: Annotated[int, Field("noise floor that `lvl` is held against", "1/256", high=U16)]
     score: Score
     prob: Annotated[int, Field("newest output of the network", "1/255", high=U8)]
-    gate: Annotated[int, Field("whether the energy gate is open and the network runs: 0 or 1", high=1)]
     peak: Annotated[int, Field("largest magnitude of the hop's samples after the gain, before saturation", high=U16)]
     clip: Annotated[int, Field("how many of the hop's 160 samples were saturated", high=160)]
     drop: Annotated[int, Field("`dropped` of `hi`")]
     over: Annotated[int, Field("`overruns` of `hi`", "hops of 10 ms")]
     sentinel: NotRequired[Annotated[int, Field("sentinel microphone's rail", "mV", since=2)]]
     arm: NotRequired[Annotated[int, Field("the coils' supply behind the mute switch", "mV", since=2)]]
+    quiet: NotRequired[
+        Annotated[int, Field("1: nobody has talked for a second; 0: somebody may, or it is too loud to tell", high=1, since=2)]
+    ]
     mute: NotRequired[Annotated[int, Field("the red light's node: high when it burns", "mV", since=2)]]
 
 

@@ -192,7 +192,7 @@ def test_evaluate_lists_all_that_it_leaves_out(tmp_path, monkeypatch, capsys):
     (noise / "gone.wav").symlink_to("nowhere.wav")
     (noise / "more").symlink_to(words)
     soundfile.write(noise / "[bold]\x1b[31m.wav", np.zeros(1), RATE_HZ)
-    assert cli.main(["evaluate", str(words), str(noise), "--out", str(tmp_path / "out"), "--no-snr", "--energy-gate", "on"]) == 1
+    assert cli.main(["evaluate", str(words), str(noise), "--out", str(tmp_path / "out"), "--no-snr"]) == 1
     said = capsys.readouterr().err
     for line in (
         "left out: one.wav: holds 0.0625 ms of sound, less than the 10 ms of a hop; record it again",
@@ -422,8 +422,8 @@ def sources(reader: str, folder: Path, say) -> None:
     elif reader == "word":
         (folder / "seed-alexa.elww").write_bytes(models.load("alexa").blob)
     else:
-        (folder / "seed-settings.json").write_text('{"cutoff_q8": 199, "energy_on_q8": 700}')
-        (folder / "seed-profile.json").write_text('{"config": {"cutoff_q8": 199, "energy_on_q8": 700}}')
+        (folder / "seed-settings.json").write_text('{"cutoff_q8": 199, "gain_q8": 700}')
+        (folder / "seed-profile.json").write_text('{"config": {"cutoff_q8": 199, "gain_q8": 700}}')
         (folder / "seed-script.json").write_text(
             '{"level": "balanced", "write": true, "skip": ["word"], "room_s": 5, "words": 4}'
         )

@@ -20,7 +20,7 @@ RATE_HZ = 16000
 SEED = 20
 COUNTED_S = (1, 4)  # callgrind runs of two lengths: their difference leaves the start-up out
 TIMED_S = 120
-PARTS = ("read", "frontend", "network", "detector", "gated")
+PARTS = ("read", "frontend", "network", "detector")
 SCRIPT = Path(__file__).parent / "mp_gate.py"
 
 
@@ -58,7 +58,7 @@ def count_instructions(path: Path) -> None:
              ("read", "frontend", "detector")}  # fmt: skip
     print("  native x86-64 instructions a second of audio (callgrind):")
     print(f"    frontend                            {(rates['frontend'] - rates['read']) / 1e6:8.1f} M")
-    print(f"    network, energy gate and glue       {(rates['detector'] - rates['frontend']) / 1e6:8.1f} M")
+    print(f"    network, activity and glue          {(rates['detector'] - rates['frontend']) / 1e6:8.1f} M")
 
 
 def cpu_s(work: Callable[[], object]) -> float:
@@ -93,7 +93,7 @@ def time_parts(path: Path) -> None:
     spent_s = {part: cpu_s(lambda part=part: run_part(part, path, pcm)) for part in PARTS}  # type: ignore[misc]
     for name, part, without in (
         ("frontend", "frontend", "read"), ("network", "network", "frontend"),
-        ("whole gate, network always on", "detector", "read"), ("whole gate, energy gate on", "gated", "read"),
+        ("whole gate", "detector", "read"),
     ):  # fmt: skip
         print(f"    lid.gate on MicroPython: {name:<30} {(spent_s[part] - spent_s[without]) * 1000 / TIMED_S:6.2f}")
     print(f"    pymicro-features (C++)                                 {cpu_s(features) * 1000 / TIMED_S:6.2f}")

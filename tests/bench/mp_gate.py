@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Runs on MicroPython: one part of the gate over samples from standard input. Arguments: part (read, frontend, network,
-# detector, gated, heap), network file. `network` is behind a frontend, which it needs. Prints bytes for heap only.
+# detector, heap), network file. `network` is behind a frontend, which it needs. Prints bytes for heap only.
 import gc
 import sys
 
@@ -32,12 +32,6 @@ def network(path):
     return push
 
 
-def detector(path, energy_gate):
-    ear = Detector(model_file.load(path))
-    ear.energy_gate = energy_gate
-    return ear.push
-
-
 def run(part, path):
     if part == "heap":
         heap(path)
@@ -46,8 +40,7 @@ def run(part, path):
         "read": lambda: lambda hop: None,
         "frontend": lambda: Frontend().push,
         "network": lambda: network(path),
-        "detector": lambda: detector(path, False),
-        "gated": lambda: detector(path, True),
+        "detector": lambda: Detector(model_file.load(path)).push,
     }[part]()
     for hop in mp_hops.hops():
         push(hop)

@@ -133,7 +133,7 @@ class FakeBoard:
     def telemetry(self) -> dict[str, Any]:
         return {
             "ms": int((time.monotonic() - self.started_s) * 1000), "state": "closed", "live": 0, "rail": 0, "lvl": 2000,
-            "floor": 1900, "score": 0, "prob": 0, "gate": 0, "peak": 30, "clip": 0, "drop": 0, "over": 0,
+            "score": 0, "prob": 0, "quiet": 0, "peak": 30, "clip": 0, "drop": 0, "over": 0,
         }  # fmt: skip
 
     def say(self, body: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from earlid.board.level import DB_PER_Q8
 from earlid.board.link import BoardRefused
 from earlid.board.safe import close_lid
 from earlid.calibrate.calibration import Calibration, CalibrationOptions, identify
@@ -16,8 +15,6 @@ from earlid.calibrate.room import measure_room
 from earlid.calibrate.session import MicrophoneFault, Session, SessionPlan
 from earlid.calibrate.session_file import SessionFiles
 from earlid.errors import UserError
-from earlid.evaluate import measure
-from earlid.evaluate.tasks import GateSetting
 from lid import config, wire
 
 from tests.calibrate.conftest import RATE_HZ, Actor, speech
@@ -53,7 +50,7 @@ def active_dbfs(samples, above_dbfs):
 
 
 @pytest.mark.parametrize("noise_dbfs", [-75.0, -65.0, -55.0, -45.0, -35.0])
-def test_thresholds_fit_the_simulated_noise(make_room, model, noise_dbfs):
+def test_room_level_is_that_of_the_simulated_noise(make_room, noise_dbfs):
     room = make_room(noise_dbfs, seed=7)
     actor = Actor(room)
     calibrate(room, actor, only("room"), level="balanced")
@@ -61,17 +58,6 @@ def test_thresholds_fit_the_simulated_noise(make_room, model, noise_dbfs):
     assert found["level_dbfs"] == pytest.approx(noise_dbfs - GAIN_DB, abs=ROOM_TOLERANCE_DB)
     assert all(abs(level - noise_dbfs + GAIN_DB) < 2 * ROOM_TOLERANCE_DB for level in found["per_second_dbfs"][1:])
     assert found["findings"] == (["loud room"] if noise_dbfs > -40 else [])
-    # The truth: with these thresholds the gate sleeps in more of the same noise, from its third second on.
-    with room.link() as link:
-        settings = link.request("config-get")["config"]
-    rng = np.random.default_rng(8)
-    more = np.rint(rng.normal(0, 32768 * 10 ** (noise_dbfs / 20), 60 * RATE_HZ)).astype(np.int16)
-    gate = GateSetting("calibrated", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
-    awake = measure.run_gate(more, model, gate).t_ms
-    assert np.count_nonzero(awake > 5000) * 30 < 0.05 * 55_000
-    # and its unrest: of 80 squares a hop, 99.9 % lie less than 1.9 dB above the mean, and the floor is within a decibel
-    above_db = settings["energy_on_q8"] * DB_PER_Q8
-    assert 1.9 < above_db < 8
 
 
 @pytest.mark.parametrize(
@@ -334,7 +320,7 @@ def test_short_room_step_is_measured_without_settling():
         "hum_q4": [0] * 4,
         "ms": 1000,
     }
-    line = {"ms": 1, "lvl": 2000, "floor": 1990, "score": 0, "gate": 0, "peak": 3, "clip": 0}
+    line = {"ms": 1, "lvl": 2000, "score": 0, "peak": 3, "clip": 0}
     room = measure_room(readings([line]), probe, 256)
     assert room.unrest_q8 == 0
     assert room.findings == []

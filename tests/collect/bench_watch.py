@@ -182,9 +182,9 @@ def ask(lines: list[Connection]) -> list[float]:
 
 
 def main() -> None:
-    """Measure with the network always on."""
+    """Measure."""
     with tempfile.TemporaryDirectory(prefix="earlid-bench-") as folder:
-        measure({"energy_gate": 0}, Path(folder))
+        measure({}, Path(folder))
 
 
 if __name__ == "__main__":

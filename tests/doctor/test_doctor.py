@@ -51,7 +51,7 @@ HELLO: dict[str, Any] = {
 def live(**changes: Any) -> Sent:
     """One telemetry message."""
     numbers = {
-        "ms": 1, "state": "closed", "live": 0, "rail": 180, "lvl": 2000, "floor": 1900, "score": 0, "prob": 0, "gate": 0,
+        "ms": 1, "state": "closed", "live": 0, "rail": 180, "lvl": 2000, "score": 0, "prob": 0, "quiet": 0,
         "peak": 300, "clip": 0, "drop": 0, "over": 0,
     }  # fmt: skip
     return Sent(Telemetry, numbers | changes)

@@ -14,7 +14,7 @@ import pytest
 from earlid.errors import UserError
 from earlid.evaluate import engines, measure
 from earlid.evaluate.recordings import scan_recordings
-from earlid.evaluate.tasks import ALWAYS, Condition, plan_tasks
+from earlid.evaluate.tasks import Condition, plan_tasks
 from earlid.gate import models
 
 from tests.evaluate.conftest import write_noise
@@ -28,9 +28,7 @@ def tasks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("streams")
     write_noise(folder, files=[f"{kind}_1" for kind in ("a", "b", "c", "d", "e", "f", "talk", "talker")])
     model = models.load("alexa")
-    planned = plan_tasks(
-        [], scan_recordings(folder)[0], [Condition()], [ALWAYS], "alexa", model.digest.hex(), measure.code_digest(), 0
-    )
+    planned = plan_tasks([], scan_recordings(folder)[0], [Condition()], "alexa", model.digest.hex(), measure.code_digest(), 0)
     return planned, {task.key: measure.run_task(task) for task in planned}
 
 

@@ -19,7 +19,7 @@ from earlid.gate import models
 sounds, _ = recordings.scan_recordings(Path(sys.argv[1]))
 conditions = [tasks.Condition(), tasks.Condition(10.0)]
 model = models.load("alexa")
-for task in tasks.plan_tasks([], sounds, conditions, [tasks.ALWAYS], "alexa", model.digest.hex(), measure.code_digest(), 0):
+for task in tasks.plan_tasks([], sounds, conditions, "alexa", model.digest.hex(), measure.code_digest(), 0):
     print(measure.run_task(task)["audio_s"])
 print(re.search(r"VmHWM:\\\\s+(\\\\d+) kB", Path("/proc/self/status").read_text())[1])
 """.replace("\\\\", "\\")

@@ -279,8 +279,6 @@ def test_hour_with_any_extreme_setting_is_uneventful():
     with Bench(word=True) as bench:
         number = None
         for change in SETTINGS:
-            change = {"energy_off_q8": 0, **change} if "energy_on_q8" in change else change
-            change = {"energy_on_q8": 4096, **change} if "energy_off_q8" in change else change
             reply = bench.request("config-set", config=change)
             if "wait" in reply:
                 number = reply["re"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Runs on MicroPython: what the detector costs in memory. Arguments: network file. Standard input: samples. Writes the
-# bytes of heap it holds, the bytes that 10,000 hops allocated once warm, and the most inferences in one hop.
+# bytes of heap it holds, those that 10,000 hops allocated once warm, how many inferences ran, and hops that were active.
 import gc
 import sys
 
@@ -18,28 +18,22 @@ held = gc.mem_alloc() - before
 
 data = sys.stdin.buffer.read()
 hops = [bytearray(data[at : at + 320]) for at in range(0, len(data) - 319, 320)]
-most = inferences = openings = start = grown = 0
-was_open = False
+inferences = active = start = grown = 0
 
 
 def run(times):
-    global most, inferences, openings, was_open
+    global inferences, active
     for i in range(times):
-        count = detector.push(hops[i % len(hops)])
-        inferences += count
-        if count > most:
-            most = count
-        if detector.gate_open and not was_open:
-            openings += 1
-        was_open = detector.gate_open
+        if detector.push(hops[i % len(hops)]):
+            inferences += 1
+        if detector.active:
+            active += 1
 
 
 run(len(hops))
 gc.collect()
 gc.disable()
 start = gc.mem_alloc()
-run(5000)
-detector.energy_gate = False
-run(5000)
+run(10000)
 grown = gc.mem_alloc() - start
-print(held, grown, most, inferences, openings, modules)
+print(held, grown, inferences, active, modules)

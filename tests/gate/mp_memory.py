@@ -2,7 +2,7 @@
 # Runs on MicroPython: bytes that 10,000 hops leave behind once warm, for each part of the gate that takes hops.
 import gc
 
-from lid.gate.energy import EnergyGate, decide, level
+from lid.gate.activity import STATE_BYTES, follow
 from lid.gate.frontend import Frontend
 from lid.gate.pcm import PcmInput
 
@@ -39,12 +39,13 @@ def with_extremes(buffer):
     return pcm_input.low() + pcm_input.high()
 
 
-state = EnergyGate().state
+state = bytearray(STATE_BYTES)
+sums = bytearray(320)
 
 
-def energy(hop):
-    decide(level(0, hop), 0, state)
+def activity(features):
+    follow(0, 0, features, sums, state, 3)
 
 
-print(left_behind(Frontend().push, pcm), left_behind(with_extremes, slots), left_behind(energy, pcm))
+print(left_behind(Frontend().push, pcm), left_behind(with_extremes, slots), left_behind(activity, pcm))
 print(left_behind(lambda hop: bytearray(8), pcm))

@@ -12,7 +12,6 @@ from lid.gate import model_file
 from lid.gate.detector import Detector
 from lid.hearing import Hearing
 
-_UNREAD = 1  # of the ring's state, see lid/gate/feature_ring.py
 _COLD_COLUMNS = 100
 
 
@@ -52,8 +51,7 @@ class ScriptedDetector(Detector):
     def infer(self):
         network = self.network
         self.fed += self._stride
-        at = self.now - (self._state[_UNREAD] - self._stride)
-        network._arena[network._logit] = 255 if self.fed <= _COLD_COLUMNS else self.truth[at]
+        network._arena[network._logit] = 255 if self.fed <= _COLD_COLUMNS else self.truth[self.now]
         super().infer()
 
 
@@ -109,7 +107,7 @@ def main():
                 slots[4 * i + 3] = samples[2 * i + 1]
             hearing.slots[:] = slots
             hearing.push(recorder, now, 10, 10)
-        action = lid.step(now, muted, False, not muted and hearing.hit, hearing.score, not hearing.gate_open)
+        action = lid.step(now, muted, False, not muted and hearing.hit, hearing.score, hearing.quiet)
         if not muted and hearing.hit:
             found["hits"].append(now)
         if action == policy.OPEN:

@@ -47,56 +47,36 @@ def saturate(sample: int) -> int:
     return clamp(sample, -32768, 32767)
 
 
-# -- energy gate -------------------------------------------------------------------------------------------------------
+# -- activity ----------------------------------------------------------------------------------------------------------
 
 
-def level_q8(hop: Sequence[int]) -> int:
-    """log2 of the variance of every second sample, in Q8; 0 up to a variance of one."""
-    half = hop[::2]
-    mean = sum(half) // len(half)
-    total = sum((sample - mean) ** 2 for sample in half)
-    if total <= len(half):
+def level_q8(sums: Sequence[int], shift: int) -> int:
+    """Level of the speech band: log2 of the mean square, in Q8, from the channels' sums of a window shifted so far left."""
+    total = sum(value >> 16 for value in sums)
+    if not total:
         return 0
     octave = total.bit_length() - 1
     fraction_q8 = (total << 8 >> octave) - 256
     log_q8 = octave * 256 + fraction_q8 + (fraction_q8 * (256 - fraction_q8) * 88 >> 16)  # log2(1 + f) = f + 0.344 f (1 - f)
-    return log_q8 - int(math.log2(len(half)) * 256)
+    return max(0, log_q8 + 1711 - 512 * shift)
 
 
 @dataclass
-class EnergyGate:
-    """Opens when a level is well above the noise floor, and closes a hang-over after it was last a little above."""
+class Activity:
+    """Whether the features, smoothed, stand above what noise makes of them; and whether a voice would show."""
 
-    on_q8: int = 512
-    off_q8: int = 320
-    hang_hops: int = 100
-    creep_q8: int = 5
-    floor_q16: int | None = None
-    smooth_q8: int = 0
-    hang: int = 0
-    open_hops: int = 0
+    hops: int = 0
+    smooth: int = 0
+    peak: int = 0
 
-    def decide(self, level: int) -> tuple[int, int, bool]:
-        """(level, floor, open) after a hop."""
-        if self.floor_q16 is None:
-            self.smooth_q8 = min(level, 2560)
-            self.floor_q16 = self.smooth_q8 << 8
-        floor = self.floor_q16 >> 8
-        self.smooth_q8 += (level - self.smooth_q8) >> 2
-        if level - floor > self.on_q8 or (self.hang and self.smooth_q8 - floor > self.off_q8):
-            self.hang = self.hang_hops
-        elif self.hang:
-            self.hang -= 1
-        # the floor moves by a 32nd of the distance, or by an eighth when it is 3 dB too high
-        step = (level - floor) * 256 // (8 if level - floor < -256 else 32)
-        if self.hang:
-            late = self.open_hops >= 200
-            self.open_hops = min(self.open_hops + 1, 200)
-            step = min(step, self.creep_q8 * 256 * (4 if late else 1))
-        else:
-            self.open_hops = 0
-        self.floor_q16 += step
-        return level, self.floor_q16 >> 8, self.hang > 0
+    def follow(self, features: Sequence[int], level: int) -> tuple[bool, bool]:
+        """(active, telling) after a column of this level."""
+        self.hops += 1
+        self.smooth += (sum(features) - self.smooth) >> 2
+        self.peak -= self.peak >> 10
+        if self.hops > 100:
+            self.peak = max(self.peak, self.smooth)
+        return self.smooth > 3340, level < 3427 or self.peak > 5011
 
 
 # -- spectrum ----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The whole gate: with the energy gate off it is the oracle's, with it on nothing of the word is lost; and no garbage."""
+"""The whole gate is the oracle's; and no garbage."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import tempfile
 from pathlib import Path
 
@@ -34,15 +33,15 @@ def recording() -> signals.Samples:
     return signals.to_int16(whole + rng.normal(0, 6, len(whole)))
 
 
-def results(pcm: signals.Samples, energy_gate: bool, model: str = "alexa") -> list[score.Inference]:
-    return [item for item in score.run(pcm, models.load(model), energy_gate) if isinstance(item, score.Inference)]
+def results(pcm: signals.Samples, model: str = "alexa") -> list[score.Inference]:
+    return [item for item in score.run(pcm, models.load(model)) if isinstance(item, score.Inference)]
 
 
 @pytest.mark.parametrize("name", models.builtin_names())
-def test_detector_without_energy_gate_equals_the_oracle(name: str) -> None:
+def test_detector_equals_the_oracle(name: str) -> None:
     pcm = np.concatenate([recording(), signals.mixtures(SEED, 0.3)])
     model = models.load(name)
-    found = results(pcm, False, name)
+    found = results(pcm, name)
     stride, window = model.network.stride, model.manifest.window
     expected = networks.reference(model.manifest.model.read_bytes(), networks.features(pcm))
     assert [item.prob for item in found] == expected
@@ -55,42 +54,16 @@ def test_detector_without_energy_gate_equals_the_oracle(name: str) -> None:
     assert [item.hit for item in found] == [total / 256 / window > model.manifest.probability_cutoff for total in sums]
 
 
-def test_energy_gate_skips_silence_and_loses_no_word() -> None:
-    pcm = recording()
-    always, gated = results(pcm, False), results(pcm, True)
-    assert len(gated) < 0.75 * len(always), "the network ran through the silence"
-    assert any(item.hit for item in always), "the recording no longer holds the word"
-    times = [item.t_ms for item in gated]
-    assert times == sorted(set(times))
-    assert set(times) <= {item.t_ms for item in always}, "replayed inferences have left their places in time"
-
-    def heard(items: list[score.Inference]) -> list[int]:
-        hits = [item.t_ms for item in items if item.hit]
-        return [t for before, t in zip([-10_000, *hits[:-1]], hits, strict=True) if t - before > 1000]
-
-    assert len(heard(always)) == len(heard(gated)) == 2
-    assert np.abs(np.array(heard(always)) - np.array(heard(gated))).max() <= 90
-
-
-def test_columns_before_the_opening_are_replayed() -> None:
-    gated = results(recording(), True)
-    woke = next(n for n, (before, item) in enumerate(itertools.pairwise(gated), 1) if item.t_ms - before.t_ms > 30)
-    first_open = next(index for index, item in enumerate(gated) if item.gate)
-    assert first_open - woke >= 25, "the network saw little from before the gate opened"
-    assert gated[woke - 1].t_ms <= 1160, "a cold network listens until it is warm, and no longer"
-
-
 def test_detector_memory_is_bounded_and_push_allocates_nothing() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "alexa.elww"
         path.write_bytes(models.load("alexa").blob)
         out = networks.micropython("mp_detector.py", recording().tobytes(), str(path))
-    held, grown, most, inferences, openings, modules = map(int, out.split())
+    held, grown, inferences, active, modules = map(int, out.split())
     print(f"Detector with alexa: {held} bytes of heap, weights included; its modules {modules} (64-bit objects and code)")
     assert grown == 0, f"10,000 hops allocated {grown} bytes"
     assert held <= HEAP_LIMIT
-    assert most == 2, f"{most} inferences in one hop while catching up"
-    assert openings > 2
+    assert active > 100
     assert inferences > 2000
 
 
@@ -105,21 +78,21 @@ def run_verb(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, 
 def test_score_prints_an_object_for_each_inference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "word.wav"
     soundfile.write(path, recording(), 16000)
-    found = run_verb(capsys, str(path), "--model", "alexa", "--no-energy-gate")
-    assert found == [item.entry() for item in results(recording(), False)]
-    assert list(found[0]) == ["t_ms", "prob", "mean_q8", "energy_log2_q8", "gate", "hit"]
+    found = run_verb(capsys, str(path), "--model", "alexa")
+    assert found == [item.entry() for item in results(recording())]
+    assert list(found[0]) == ["t_ms", "prob", "mean_q8", "energy_log2_q8", "hit"]
 
 
 def test_score_prints_the_features_of_each_hop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "word.flac"
     pcm = recording()[: 16000 * 4]
     soundfile.write(path, pcm, 16000)
-    found = run_verb(capsys, str(path), "--features", "--no-energy-gate")
+    found = run_verb(capsys, str(path), "--features")
     hops = [entry for entry in found if "hop" in entry]
     assert [entry["hop"] for entry in hops] == list(range(2, len(pcm) // 160))
     assert [entry["features"] for entry in hops] == networks.features(pcm).tolist()
     assert len(found) - len(hops) == len(hops) // 3
-    assert found[3] == results(pcm, False)[0].entry(), "an inference follows the columns it used"
+    assert found[3] == results(pcm)[0].entry(), "an inference follows the columns it used"
 
 
 def test_score_text_names_what_was_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +106,7 @@ def test_score_text_names_what_was_heard(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_score_tells_a_word_cut_short_from_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "short.wav"
-    first_hit_ms = next(item.t_ms for item in results(recording(), True) if item.hit)
+    first_hit_ms = next(item.t_ms for item in results(recording()) if item.hit)
     soundfile.write(path, recording()[: 16 * (first_hit_ms - 60)], 16000)
     assert cli.main(["score", str(path)]) == 0
     said = " ".join(capsys.readouterr().out.split())
@@ -142,10 +115,10 @@ def test_score_tells_a_word_cut_short_from_silence(tmp_path: Path, capsys: pytes
     soundfile.write(path, recording()[: 2 * 16000], 16000)
     assert cli.main(["score", str(path)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "the energy gate never opened" in said
+    assert "not heard" in said
     assert "still rising" not in said
     soundfile.write(path, recording()[QUIET_SAMPLES + 4800 : 2 * QUIET_SAMPLES], 16000)
-    assert cli.main(["score", str(path), "--no-energy-gate"]) == 0
+    assert cli.main(["score", str(path)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "not heard" in said
     assert "in the first second, in which nothing counts" in said

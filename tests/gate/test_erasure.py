@@ -24,7 +24,7 @@ ERASURES = [  # file, a line that stands there once
     ("hearing.py", "            self._detector.reset()\n"),
     ("gate/pcm.py", "        fill_words(self._state, _OFFSET, 0, 3)  # the mean starts in the middle: 2^10 times 2^19\n"),
     ("gate/pcm.py", "        fill_words(self.hop, 0, 0, _HOP_BYTES // 4)\n"),
-    ("gate/detector.py", "        self.energy.reset()\n"),
+    ("gate/detector.py", "        fill_words(self._activity, 0, 0, STATE_BYTES // 4)\n"),
     ("gate/detector.py", "        self.frontend.reset()\n"),
     ("gate/detector.py", "        fill_words(self._ring, 0, 0, len(self._ring) // 4)\n"),
     ("gate/detector.py", "        self._state[_WRITE] = self._state[_UNREAD] = 0\n"),
@@ -54,8 +54,10 @@ def test_nothing_heard_stays_in_any_buffer(tmp_path: Path, name: str) -> None:
     assert not any(found["left"].values()), found["left"]
     assert {path for path, values in found["heard"].items() if values} == NOT_ZERO
     text = " ".join(found["heard"])
-    parts = ["slots", "pcm.hop", "_ring", "_arena", *(f"frontend._buffers[{i}]" for i in range(7))]
+    parts = ["slots", "pcm.hop", "_ring", "_arena", "_activity"]
     assert [part for part in parts if part not in text] == [], "the walk did not come to it, or it held no sound"
+    # found under one of its names, which is a matter of chance
+    assert sum("._detector.frontend." in path for path in found["heard"]) >= 7, text
 
 
 @pytest.mark.parametrize(("file", "line"), ERASURES, ids=[f"{file}-{line.split('#')[0].strip()}" for file, line in ERASURES])

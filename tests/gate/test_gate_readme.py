@@ -40,7 +40,7 @@ def test_file_that_the_readme_names_exists(path: str) -> None:
 
 
 def test_costs_in_the_readme_are_the_benchs() -> None:
-    measured = bench_gate.network_on(Gate(), "alexa", bench_gate.speech())
+    measured = bench_gate.whole_gate(Gate(), "alexa", bench_gate.speech())
     assert {kernel.name: pytest.approx(kernel.own + kernel.helpers, rel=0.01) for kernel in measured.kernels} == COSTS
     assert f"the sum is {measured.millions_a_second:.1f} million" in TEXT
     assert f"costs about {round(measured.interpreted, -2):,.0f} more" in TEXT

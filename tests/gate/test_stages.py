@@ -49,28 +49,26 @@ def test_dc_block_equals_the_formula(machine: Any, rng: random.Random, gain_q8: 
         assert pcm_input.clipped == sum(sample != reference.saturate(sample) for sample in samples)
 
 
-def test_energy_level_equals_the_formula(machine: Any, rng: random.Random) -> None:
-    level = machine.module("energy").level
-    pcm = machine.buffer(bytes(320))
-    for samples in int16_lists(rng, 60, 160):
-        pcm[:] = halves(samples)
-        assert level(0, pcm) == reference.level_q8(samples), f"seed {SEED}: {samples}"
-
-
-def test_energy_gate_equals_the_formula(machine: Any, rng: random.Random) -> None:
-    energy = machine.module("energy")
-    settings = rng.randint(100, 800), rng.randint(50, 400), rng.randint(1, 120), rng.randint(1, 8)
-    gate, model = energy.EnergyGate(*settings), reference.EnergyGate(*settings)
-    level = 2000
-    opened = 0
+def test_activity_equals_the_formula(machine: Any, rng: random.Random) -> None:
+    activity = machine.module("activity")
+    model = reference.Activity()
+    state, column, pairs = machine.buffer(bytes(activity.STATE_BYTES)), machine.buffer(bytes(80)), machine.buffer(bytes(320))
+    seen = set()
+    loud = 130
     for hop in range(1500):
-        level = rng.randint(0, 7680) if rng.random() < 0.02 else reference.clamp(level + rng.randint(-90, 90), 0, 7680)
-        if 400 < hop < 900:  # silence, then a fan, which the floor must reach in the end
-            level = (1000 if hop < 600 else 7000) + rng.randint(-90, 90)
-        decision = energy.decide(level, 0, gate.state)
-        assert (decision >> 15, decision >> 1 & 16383, decision & 1) == model.decide(level), f"hop {hop}, seed {SEED}"
-        opened += decision & 1
-    assert 100 < opened < 1400, "the gate was always open, or never"
+        if hop > 100 and rng.random() < 0.02:  # from nothing to beyond anything
+            loud = rng.choice((0, 5, 40, 80, 90, 130, 400, 1153))
+        features = [rng.randint(loud // 2, loud) for _ in range(40)]
+        sums = [rng.getrandbits(rng.randint(0, 34)) for _ in range(40)]
+        shift = rng.randint(0, 15)
+        column[:] = halves(features)
+        pairs[:] = words(word for value in sums for word in (value >> 16, value & 0xFFFF))
+        found = activity.follow(0, 0, column, pairs, state, shift)
+        told = found & activity.ACTIVE != 0, found & activity.TELLING != 0
+        level = reference.level_q8(sums, shift)
+        assert (found >> activity.LEVEL_SHIFT, *told) == (level, *model.follow(features, level)), f"hop {hop}, seed {SEED}"
+        seen.add(told)
+    assert len(seen) == 4, f"not all that it may say was said, seed {SEED}"
 
 
 # -- spectrum ----------------------------------------------------------------------------------------------------------

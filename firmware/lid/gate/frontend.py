@@ -21,7 +21,7 @@ class Frontend:
         noise = bytearray(4 * _CHANNELS)
         a = bytearray(2048)  # window, then the transform: 256 complex values of two words
         b = bytearray(2048)
-        sums = bytearray(8 * _CHANNELS)
+        self.sums = sums = bytearray(8 * _CHANNELS)  # of the newest column, times 4 a `shift`
         self._buffers = history, state, noise, a, b, sums, self.features
         # What push() unpacks: there a local costs a tenth of an attribute, and less still of a name in a module
         self._parts = (
@@ -37,6 +37,7 @@ class Frontend:
 
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
+        self.shift = 0
         for buffer in self._buffers:
             arena.fill_words(buffer, 0, 0, _CHANNELS // 2 if buffer is self.features else len(buffer) // 4)
 
@@ -53,6 +54,7 @@ class Frontend:
         shift = apply_window(0, 0, hop, history, hann, a, state)
         if shift < 0:
             return False
+        self.shift = shift
         dft16(0, 0, a, b, _QUARTER << shift)
         radix4_stages(0, 0, b, a, stage_twiddles)
         power_spectrum(0, 0, b, split_twiddles)

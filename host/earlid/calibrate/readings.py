@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 GAIN_ONE_Q8 = 256
-NAMES = ("ms", "lvl", "floor", "score", "gate", "peak", "clip")
+NAMES = ("ms", "lvl", "score", "peak", "clip")
 
 
 def gain_db(gain_q8: float) -> float:
@@ -28,9 +28,7 @@ class Readings:
 
     ms: Ints
     lvl: Ints
-    floor: Ints
     score: Ints
-    gate: Ints
     peak: Ints
     clip: Ints
 

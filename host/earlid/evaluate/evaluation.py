@@ -20,7 +20,7 @@ from earlid.evaluate import engines, measure, output, summary
 from earlid.evaluate.baseline import compare_with_pymicro
 from earlid.evaluate.recordings import Recording, UnreadableFile, scan_recordings
 from earlid.evaluate.result_cache import ResultCache
-from earlid.evaluate.tasks import ALWAYS, Condition, GateSetting, Task, plan_tasks
+from earlid.evaluate.tasks import Condition, Task, plan_tasks
 from earlid.files import read_json
 from earlid.gate import models
 
@@ -37,7 +37,6 @@ class EvaluationOptions:
     config: Path | None = None
     snr_db: float | None = 10.0
     noise: Path | None = None
-    energy_gate: str = "both"
     out: Path = Path("earlid-evaluation")
     workers: int | None = None
     scheduler: str | None = None
@@ -58,17 +57,11 @@ def read_settings(path: Path | None) -> dict[str, int]:
         return dict(config.defaults())
     values = read_json(path)
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
-        values = values["config"]
+        values = {name: value for name, value in values["config"].items() if name not in config.GONE}
     try:
         return dict(config.check(values))
     except ValueError as error:
         raise UserError(f"{path}: {plain(error)}", USAGE) from error
-
-
-def gates(settings: dict[str, int], choice: str) -> list[GateSetting]:
-    """The settings of the energy gate to run: `both` has the network always running first."""
-    own = GateSetting("gate", True, settings["energy_on_q8"], settings["energy_off_q8"], settings["energy_hang_ms"] // 10)
-    return {"both": [ALWAYS, own], "on": [own], "off": [ALWAYS]}[choice]
 
 
 def _check_options(options: EvaluationOptions) -> None:
@@ -80,8 +73,6 @@ def _check_options(options: EvaluationOptions) -> None:
         raise UserError("--seed must be 0 or more", USAGE)
     if options.yardstick_min is not None and not options.yardstick_min > 0:
         raise UserError("--yardstick takes minutes above 0", USAGE)
-    if options.yardstick_min is not None and options.energy_gate == "on":
-        raise UserError("--yardstick compares with the network always on: not with --energy-gate on", USAGE)
     if options.scheduler is not None and not re.fullmatch(r"\w+://[^/]+:\d+", options.scheduler):
         raise UserError(f"--scheduler {options.scheduler}: an address as tcp://host:8786 is needed", USAGE)
 
@@ -159,8 +150,7 @@ class Evaluation:
             conditions.append(Condition(options.snr_db, tuple(noise)))
         return plan_tasks(
             list_recordings(options.positives), list_recordings(options.negatives), conditions,
-            gates(self._settings, options.energy_gate), options.model, self._model.digest.hex(),
-            measure.code_digest(), options.seed,
+            options.model, self._model.digest.hex(), measure.code_digest(), options.seed,
         )  # fmt: skip
 
     def _results(self, tasks: list[Task]) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from earlid.accuracy import curve
 from earlid.errors import FAILED, UserError
 from earlid.evaluate import mixing
 from earlid.evaluate.recordings import Recording, file_digest
-from earlid.evaluate.tasks import GateSetting, Task
+from earlid.evaluate.tasks import Task
 from earlid.gate import models, runner, score
 from earlid.gate.audio import RATE_HZ, audio_blocks, read_audio
 
@@ -50,7 +50,7 @@ def run_task(task: Task) -> dict[str, Any]:
 
     Returns:
         A result of plain values: `trials` (name and peak of each word) or `events` (openings for each cutoff, cut
-        behind the last that is not zero), hops, inferences, seconds of audio, of wall and of processor, broken files.
+        behind the last that is not zero), seconds of audio, of wall and of processor, broken files.
 
     Raises:
         UserError: the network or the firmware here is not the one that the task was planned with.
@@ -73,7 +73,7 @@ def run_task(task: Task) -> dict[str, Any]:
             samples += len(block)
             yield block
 
-    scores = run_gate(counted(), model, task.gate)
+    scores = run_gate(counted(), model)
     if task.role == "positive":
         result["trials"] = [
             [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
@@ -81,9 +81,8 @@ def run_task(task: Task) -> dict[str, Any]:
     else:
         counts = curve.openings_by_cutoff(scores.t_ms, scores.values)
         result["events"] = np.trim_zeros(counts, "b").tolist()
-    hops = samples // (RATE_HZ * HOP_MS // 1000)
     return result | {
-        "audio_s": samples / RATE_HZ, "hops": hops, "inferences": len(scores.values), "stride": model.network.stride,
+        "audio_s": samples / RATE_HZ,
         "broken": broken, "wall_s": round(time.monotonic() - started_s, 4), "cpu_s": round(_cpu_s() - cpu_s, 4),
     }  # fmt: skip
 
@@ -95,13 +94,12 @@ class Scores:
         self.t_ms, self.values = t_ms, values
 
 
-def run_gate(pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: models.Model, gate: GateSetting) -> Scores:
+def run_gate(pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: models.Model) -> Scores:
     """The firmware's gate over samples, on MicroPython.
 
     Means are rounded up because the board compares sums: a cutoff c opens when a sum is above c * window.
     """
-    energy = score.EnergyThresholds(gate.on_q8, gate.off_q8, gate.hang_hops) if gate.on else None
-    inferences = (item for item in score.run(pcm, model, gate.on, energy=energy) if isinstance(item, score.Inference))
+    inferences = (item for item in score.run(pcm, model) if isinstance(item, score.Inference))
     values = (value for item in inferences for value in (item.t_ms, item.total))
     pairs = np.fromiter(values, np.int64).reshape(-1, 2)
     return Scores(pairs[:, 0], -(-pairs[:, 1] // model.manifest.window))

@@ -21,11 +21,11 @@ from earlid.accuracy.curve import RATES_PER_H, OperatingPoint, point_json, point
 from earlid.accuracy.plot import PlotLine, draw_text, save_figure
 from earlid.accuracy.text import hours_text
 from earlid.door import plain
-from earlid.evaluate.summary import ConditionResult, EvaluationTotals
+from earlid.evaluate.summary import EvaluationTotals
 from earlid.files import open_atomically, write_atomically
 
 CSV_FIELDS = (
-    "condition", "gate", "cutoff", "misses", "trials", "missed", "missed_low", "missed_high",
+    "condition", "cutoff", "misses", "trials", "missed", "missed_low", "missed_high",
     "false_openings", "hours", "false_per_hour", "false_per_hour_low", "false_per_hour_high",
 )  # fmt: skip
 
@@ -53,11 +53,6 @@ def progress(total_s: float, what: str) -> Iterator[Callable[[float], None]]:
         yield advance
 
 
-def label(side: ConditionResult) -> str:
-    """A side's name in tables and plots."""
-    return f"{side.condition}, {'network always on' if side.gate == 'always' else 'energy gate'}"
-
-
 def missed_share_text(point: OperatingPoint) -> str:
     missed = point.missed
     if not point.trials:
@@ -74,7 +69,9 @@ def false_rate_text(point: OperatingPoint) -> str:
 
 
 def _lines(totals: EvaluationTotals, cutoff_q8: int) -> list[PlotLine]:
-    return [PlotLine(label(side), side.curve, (("in force", side.curve.at(cutoff_q8)),), side.condition) for side in totals.sides]
+    return [
+        PlotLine(side.condition, side.curve, (("in force", side.curve.at(cutoff_q8)),), side.condition) for side in totals.sides
+    ]
 
 
 def write_results(folder: Path, totals: EvaluationTotals, document: dict[str, Any], cutoff_q8: int) -> None:
@@ -89,7 +86,7 @@ def write_results(folder: Path, totals: EvaluationTotals, document: dict[str, An
         rows.writerow(CSV_FIELDS)
         for side in totals.sides:
             for cutoff in range(256):
-                rows.writerow([side.condition, side.gate, *_row(side.curve.at(cutoff))])
+                rows.writerow([side.condition, *_row(side.curve.at(cutoff))])
     for ending in ("png", "svg"):
         save_figure(_lines(totals, cutoff_q8), folder / f"curve.{ending}", f"{document['word']} ({document['model']})")
 
@@ -116,13 +113,12 @@ def print_results(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8:
         rows += [(f"{rate:g}/h", point) for rate, point in points_at_rates(side.curve)]
         for number, (name, point) in enumerate(rows):
             points.add_row(
-                "" if number else label(side), name, str(point.cutoff_q8), missed_share_text(point), str(point.trials),
+                "" if number else side.condition, name, str(point.cutoff_q8), missed_share_text(point), str(point.trials),
                 false_rate_text(point), hours_text(point.hours), end_section=number == len(rows) - 1,
             )  # fmt: skip
     console.print(points)
-    _show_skipped(console, totals)
     console.print(draw_text(_lines(totals, cutoff_q8)[:4]), markup=False)
-    for line in _remarks(totals, document, cutoff_q8):
+    for line in _remarks(totals, document):
         console.print(line, markup=False)
     for name, why in totals.broken:
         console.print(f"left out: {name}: {why}", markup=False)
@@ -133,32 +129,7 @@ def print_results(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8:
     console.print(f"written to {plain(folder)}: result.json, curve.csv, curve.png, curve.svg", markup=False)
 
 
-def _show_skipped(console: Console, totals: EvaluationTotals) -> None:
-    sides = [side for side in totals.sides if side.gate != "always"]
-    if not sides:
-        return
-    shares = Table(title="share of time in which the network sleeps")
-    shares.add_column("recording")
-    shares.add_column("long", justify="right")
-    for side in sides:
-        shares.add_column(side.condition, justify="right")
-    for kind in sorted({kind for side in sides for kind in side.kinds}):
-        of_kind = [side.kinds.get(kind) for side in sides]
-        hours = next((share.hours for share in of_kind if share), 0.0)
-        shares.add_row(escape(kind), hours_text(hours), *(f"{share.skipped:.1%}" if share else "" for share in of_kind))
-    shares.add_row("background around the words", "", *(f"{side.words.skipped:.1%}" for side in sides))
-    console.print(shares)
-
-
-def _remarks(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8: int) -> Iterator[str]:
-    for condition in dict.fromkeys(side.condition for side in totals.sides):
-        always, gated = totals.result_of(condition, "always"), totals.result_of(condition, "gate")
-        if always and gated and always.curve.trials:
-            before, after = always.curve.at(cutoff_q8), gated.curve.at(cutoff_q8)
-            yield (
-                f"{condition}: the energy gate costs {after.misses - before.misses:+d} of {before.trials} words "
-                f"({(after.misses - before.misses) / before.trials:+.2%}) at cutoff {cutoff_q8}"
-            )
+def _remarks(totals: EvaluationTotals, document: dict[str, Any]) -> Iterator[str]:
     hours = max((side.curve.hours for side in totals.sides), default=0.0)
     too_rare = [f"{rate:g}" for rate in RATES_PER_H if rate * hours < 1]
     if too_rare:
@@ -166,7 +137,6 @@ def _remarks(totals: EvaluationTotals, document: dict[str, Any], cutoff_q8: int)
             f"{hours_text(hours)} without the word cannot show {', '.join(too_rare)} an hour: those rows have the lowest cutoff "
             "at which nothing opened at all, and may come out otherwise next time; their intervals tell how far."
         )
-    yield "The energy gate saves power in quiet rooms; in talk and household noise the network runs most of the time."
     if totals.cpu_s:
         speed = totals.audio_s / totals.cpu_s
         yield (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums of results: curves, words missed, false openings, and the share of time the energy gate let the network rest. Pure."""
+"""Sums of results: curves, words missed and false openings. Pure."""
 
 from __future__ import annotations
 
@@ -16,39 +16,18 @@ Result = dict[str, Any]
 
 
 @dataclass
-class NetworkShare:
-    """How long one kind of recording was, and for how much of it the network ran."""
-
-    hours: float = 0.0
-    hops: int = 0
-    network_hops: int = 0
-
-    @property
-    def skipped(self) -> float:
-        """Share of time in which the network did not have to run, 0 to 1."""
-        return 1 - self.network_hops / self.hops if self.hops else 0.0
-
-    def add(self, result: Result) -> None:
-        self.hours += result["audio_s"] / 3600
-        self.hops += result["hops"]
-        self.network_hops += min(result["hops"], result["inferences"] * result["stride"])
-
-
-@dataclass
 class ConditionResult:
-    """One condition under one setting of the energy gate."""
+    """One condition. `hours`: of each kind of recording without the word."""
 
     condition: str
-    gate: str
     curve: Curve
-    kinds: dict[str, NetworkShare] = field(default_factory=dict)
-    words: NetworkShare = field(default_factory=NetworkShare)
+    hours: dict[str, float] = field(default_factory=dict)
     missed_names: dict[int, list[str]] = field(default_factory=dict)
 
 
 @dataclass
 class EvaluationTotals:
-    """The whole evaluation: `cpu_s` and `run_s` of audio, over all conditions and settings."""
+    """The whole evaluation: `cpu_s` and `run_s` of audio, over all conditions."""
 
     sides: list[ConditionResult]
     audio_s: float
@@ -56,39 +35,35 @@ class EvaluationTotals:
     broken: list[tuple[str, str]]  # recordings that were left out, and why
     ignored: list[str] = field(default_factory=list)  # files that are none
 
-    def result_of(self, condition: str, gate: str) -> ConditionResult | None:
-        return next((side for side in self.sides if (side.condition, side.gate) == (condition, gate)), None)
-
 
 def sum_results(results: Iterable[Result], cutoffs: Iterable[int] = ()) -> EvaluationTotals:
-    """Totals of results, in the order in which conditions and gates first come.
+    """Totals of results, in the order in which conditions first come.
 
     Args:
         results: of `measure.run_task`.
         cutoffs: for these, the names of the words missed are kept.
     """
-    order: dict[tuple[str, str], list[Result]] = {}
+    order: dict[str, list[Result]] = {}
     broken: dict[str, str] = {}
     audio_s = cpu_s = 0.0
     for result in results:
-        order.setdefault((result["condition"], result["gate"]["name"]), []).append(result)
+        order.setdefault(result["condition"], []).append(result)
         broken.update(dict(result["broken"]))
         audio_s += result["audio_s"]
         cpu_s += result["cpu_s"]
     named_cutoffs = list(cutoffs)
-    sides = [_condition_result(condition, gate, of_condition, named_cutoffs) for (condition, gate), of_condition in order.items()]
+    sides = [_condition_result(condition, of_condition, named_cutoffs) for condition, of_condition in order.items()]
     return EvaluationTotals(sides, audio_s, cpu_s, sorted(broken.items()))
 
 
-def _condition_result(condition: str, gate: str, results: list[Result], cutoffs: list[int]) -> ConditionResult:
+def _condition_result(condition: str, results: list[Result], cutoffs: list[int]) -> ConditionResult:
     peaks: list[int] = []
     events: NDArray[np.int64] = np.zeros(CUTOFFS, dtype=np.int64)
-    side = ConditionResult(condition, gate, Curve(events, 0, events, 0.0))
+    side = ConditionResult(condition, Curve(events, 0, events, 0.0))
     hours = 0.0
     for result in results:
         if result["role"] == "positive":
             peaks += [peak for _, peak in result["trials"]]
-            side.words.add(result)
             for cutoff in cutoffs:
                 missed = [name for name, peak in result["trials"] if peak <= cutoff]
                 side.missed_names.setdefault(cutoff, []).extend(missed)
@@ -96,7 +71,7 @@ def _condition_result(condition: str, gate: str, results: list[Result], cutoffs:
             counts = result["events"]
             events[: len(counts)] += np.asarray(counts, dtype=np.int64)
             hours += result["audio_s"] / 3600
-            side.kinds.setdefault(result["kind"], NetworkShare()).add(result)
+            side.hours[result["kind"]] = side.hours.get(result["kind"], 0.0) + result["audio_s"] / 3600
     side.curve = Curve(misses_by_cutoff(peaks), len(peaks), events, hours)
     return side
 
@@ -106,13 +81,11 @@ def to_json(totals: EvaluationTotals, cutoff_q8: int) -> dict[str, Any]:
     return {
         "sides": [
             {
-                "condition": side.condition, "gate": side.gate,
+                "condition": side.condition,
                 "in_force": point_json(side.curve.at(cutoff_q8)),
                 "at_rates": {f"{rate:g}": point_json(point) for rate, point in points_at_rates(side.curve)},
                 "missed_words": side.missed_names.get(cutoff_q8, []),
-                "skipped": {kind: round(share.skipped, 4) for kind, share in sorted(side.kinds.items())},
-                "skipped_around_words": round(side.words.skipped, 4),
-                "hours": {kind: round(share.hours, 4) for kind, share in sorted(side.kinds.items())},
+                "hours": {kind: round(hours, 4) for kind, hours in sorted(side.hours.items())},
             }
             for side in totals.sides
         ],

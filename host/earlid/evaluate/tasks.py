@@ -1,35 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Tasks of an evaluation: each is one stream under one condition with one setting of the energy gate. Pure."""
+"""Tasks of an evaluation: each is one stream under one condition. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from earlid.evaluate.recordings import Recording
 
-FORMAT = 1  # of the results; a change makes old ones void
+FORMAT = 2  # of the results; a change makes old ones void
 STREAM_S = 600.0
 WORDS_IN_STREAM = 20
 
 Role = Literal["positive", "negative"]
-
-
-@dataclass(frozen=True)
-class GateSetting:
-    """How the gate is set. `on` False: the network always runs, and the other numbers do not matter."""
-
-    name: str
-    on: bool
-    on_q8: int = 0
-    off_q8: int = 0
-    hang_hops: int = 0
-
-
-ALWAYS = GateSetting("always", False)
 
 
 @dataclass(frozen=True)
@@ -52,7 +38,6 @@ class Task:
     kind: str
     recordings: tuple[Recording, ...]
     condition: Condition
-    gate: GateSetting
     model: str
     model_digest: str
     code_digest: str
@@ -65,7 +50,6 @@ class Task:
             [
                 FORMAT, self.role, self.kind, [r.digest for r in self.recordings], self.condition.snr_db,
                 [r.digest for r in self.condition.noise],
-                [self.gate.on, self.gate.on_q8, self.gate.off_q8, self.gate.hang_hops] if self.gate.on else None,
                 self.model_digest, self.code_digest, self.seed,
             ]
         )  # fmt: skip
@@ -80,7 +64,7 @@ class Task:
         """What a result line says about its task."""
         return {
             "key": self.key, "role": self.role, "kind": self.kind, "condition": self.condition.name,
-            "gate": asdict(self.gate), "files": [recording.name for recording in self.recordings],
+            "files": [recording.name for recording in self.recordings],
         }  # fmt: skip
 
 
@@ -103,7 +87,6 @@ def plan_tasks(
     positives: Sequence[Recording],
     negatives: Sequence[Recording],
     conditions: Sequence[Condition],
-    gates: Sequence[GateSetting],
     model: str,
     model_digest: str,
     code_digest: str,
@@ -115,7 +98,5 @@ def plan_tasks(
     for role, recordings in sides:
         for stream in cut_into_streams(recordings, role):
             for condition in conditions:
-                for gate in gates:
-                    task = Task(role, stream[0].kind, stream, condition, gate, model, model_digest, code_digest, seed)
-                    tasks.append(task)
+                tasks.append(Task(role, stream[0].kind, stream, condition, model, model_digest, code_digest, seed))
     return tasks

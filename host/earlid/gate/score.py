@@ -25,22 +25,13 @@ _INFERENCE = np.dtype(
         ("prob", "u1"),
         ("mean_q8", "u1"),
         ("hit", "u1"),
-        ("gate", "u1"),
+        ("spare", "u1"),
         ("energy", "<i2"),
         ("total", "<u2"),
     ]
 )
 _AT_ONCE = 1024  # inferences that are objects at the same time
 _FEATURE_BYTES = 4 + 2 * FEATURES
-
-
-@dataclass(frozen=True)
-class EnergyThresholds:
-    """Thresholds of the energy gate over its noise floor, in 1/256 of log2 energy, and its hang-over in hops."""
-
-    on_q8: int
-    off_q8: int
-    hang_hops: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,6 @@ class Inference:
     prob: int  # the network's output byte
     mean_q8: int  # mean of the last outputs, 0 while the network is cold
     energy_log2_q8: int  # of its last hop
-    gate: bool  # whether the energy gate was open at its last hop
     hit: bool
     total: int  # the sum whose mean that is
 
@@ -63,8 +53,7 @@ class Inference:
     def entry(self) -> dict[str, int | bool]:
         """The object that `earlid score --json` prints."""
         return {
-            "t_ms": self.t_ms, "prob": self.prob, "mean_q8": self.mean_q8, "energy_log2_q8": self.energy_log2_q8,
-            "gate": self.gate, "hit": self.hit,
+            "t_ms": self.t_ms, "prob": self.prob, "mean_q8": self.mean_q8, "energy_log2_q8": self.energy_log2_q8, "hit": self.hit,
         }  # fmt: skip
 
 
@@ -82,29 +71,22 @@ class Column:
 def run(
     pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]],
     model: Model,
-    energy_gate: bool = True,
     features: bool = False,
-    energy: EnergyThresholds | None = None,
 ) -> Iterator[Inference | Column]:
     """Run the firmware's gate, on MicroPython, over samples from a fresh start.
 
     Args:
         pcm: int16 samples at 16 kHz, or blocks of them; a last part of less than 10 ms is not heard.
         model: the network.
-        energy_gate: False keeps the network always running.
-        features: also give each hop's features, before the inference that used them last.
-        energy: thresholds other than the firmware's own.
+        features: also give each hop's features, before the inference that ran in it.
 
     Yields:
         Inferences, in order of their time, and columns.
     """
-    arguments = ["gate" if energy_gate else "always", "features" if features else "outputs"]
-    if energy is not None:
-        arguments += [str(energy.on_q8), str(energy.off_q8), str(energy.hang_hops)]
     with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
         path = Path(folder) / f"{model.name}.elww"
         path.write_bytes(model.blob)
-        data = run_script("mp_score.py", pcm, str(path), *arguments)
+        data = run_script("mp_score.py", pcm, str(path), "features" if features else "outputs")
     yield from _columns_and_inferences(data) if features else _inferences(data)
 
 
@@ -113,8 +95,8 @@ def _inferences(data: bytes) -> Iterator[Inference]:
         raise UserError(f"MicroPython stopped early: {len(data)} bytes of results", FAILED)
     rows = np.frombuffer(data, _INFERENCE)
     at_once = (rows[at : at + _AT_ONCE].tolist() for at in range(0, len(rows), _AT_ONCE))
-    for hop, prob, mean_q8, hit, gate, energy, total in itertools.chain.from_iterable(at_once):
-        yield Inference((hop + 1) * HOP_MS, prob, mean_q8, energy, bool(gate), bool(hit), total)
+    for hop, prob, mean_q8, hit, _, energy, total in itertools.chain.from_iterable(at_once):
+        yield Inference((hop + 1) * HOP_MS, prob, mean_q8, energy, bool(hit), total)
 
 
 def _columns_and_inferences(data: bytes) -> Iterator[Inference | Column]:

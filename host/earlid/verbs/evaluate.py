@@ -23,9 +23,6 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="also in noise, so far below (default 10)")
     parser.add_argument("--no-snr", action="store_true", help="only as recorded")
     parser.add_argument("--noise", type=Path, metavar="DIR", help="noise to mix in (else pink noise)")
-    parser.add_argument(
-        "--energy-gate", choices=("both", "on", "off"), default="both", help="with it, without it, or one after the other"
-    )
     parser.add_argument("--out", type=Path, default=Path("earlid-evaluation"), metavar="DIR", help="results, plot, state")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a processor)")
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="run on this Dask cluster instead")
@@ -42,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = EvaluationOptions(
         positives=args.positives, negatives=args.negatives, model=args.model, config=args.config,
-        snr_db=None if args.no_snr else args.snr, noise=args.noise, energy_gate=args.energy_gate, out=args.out,
+        snr_db=None if args.no_snr else args.snr, noise=args.noise, out=args.out,
         workers=args.workers, scheduler=args.scheduler, yardstick_min=args.yardstick, seed=args.seed,
     )  # fmt: skip
     return Evaluation(options).run(as_json=args.json)

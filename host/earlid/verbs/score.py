@@ -30,10 +30,6 @@ def add(subparsers: Subparsers) -> None:
     add_model_argument(parser)
     add_json_argument(parser, "one object a line on stdout for each inference")
     parser.add_argument("--features", action="store_true", help="with --json: also one object for each hop's features")
-    parser.add_argument(
-        "--energy-gate", action=argparse.BooleanOptionalAction, default=False,
-        help="let the network sleep while it is quiet (default: it always runs, as on a board)",
-    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -48,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = models.load(args.model)
     pcm = audio.read_audio(args.file)
-    results = score.run(pcm, model, args.energy_gate, args.features)
+    results = score.run(pcm, model, args.features)
     if args.json:
         write = sys.stdout.write
         for result in results:
@@ -76,11 +72,9 @@ def _print(name: str, model: Model, seconds: float, results: Iterator[Inference 
     for hit in hits:
         console.print(f"  {hit.t_ms / 1000:8.2f} s  heard  (score {score_text(hit.mean_q8, model.cutoff_q8)})", markup=False)
     if not hits:
-        opened = any(result.gate for result in inferences)
         highest = score_text(best.mean_q8 if best else 0, model.cutoff_q8)
         when = f" at {best.t_ms / 1000:.2f} s" if best else ""
-        text = f"the highest score was {highest}{when}" if opened else "the energy gate never opened"
-        console.print(f"  not heard: {text}", markup=False)
+        console.print(f"  not heard: the highest score was {highest}{when}", markup=False)
         if any(result.cold and result.prob > model.cutoff_q8 for result in inferences):
             console.print(
                 "  There is something in the first second, in which nothing counts: the network has no past yet. "

@@ -16,7 +16,7 @@ class Timing:
     Work is the most that firmware/README.md ("Time") has counted, at 1.7 cycles an instruction and 240 MHz.
     """
 
-    hop_us: int = 3_117  # 440,000 instructions after each hop of sound: energy gate closed, and all else
+    hop_us: int = 3_117  # 440,000 instructions after each hop of sound: no inference, and all else
     inference_us: int = 2_656  # 375,000 more
     collection_us: int = 8_323  # every 160 hops, as the loop's `gc.threshold` has it at most
     append_us: int = 19_900  # the first write to flash after a hop: seals, files, reading back

@@ -6,13 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from earlid.evaluate.evaluation import gates, read_settings
-
 from tests.bench.detection import peers
 
 OURS = "earlid"
-GATED = "earlid, energy gate"
-GATED_SETTINGS = (GATED,)
 PEERS = ("pymicro-wakeword", "porcupine", "pyopen-wakeword", "pocketsphinx")
 # Where every engine takes part, in the order in which they are run and shown
 MAIN = (
@@ -27,14 +23,8 @@ def _ours() -> peers.Engine:
     return peers.earlid(OURS)
 
 
-@cache
-def _gated() -> peers.Engine:
-    return peers.earlid(GATED, gates(read_settings(None), "on")[0])
-
-
 ENGINES: dict[str, Callable[[], peers.Engine]] = {
     OURS: _ours,
-    GATED: _gated,
     "pymicro-wakeword": cache(peers.pymicro),
     "porcupine": cache(peers.porcupine),
     "pyopen-wakeword": cache(peers.openwakeword),

@@ -21,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 from earlid.evaluate import measure
 from earlid.evaluate.baseline import pymicro_scores
-from earlid.evaluate.tasks import ALWAYS, GateSetting
 from earlid.gate import models
 from earlid.gate.score import HOP_MS
 from lid import config
@@ -85,15 +84,15 @@ def _model() -> models.Model:
     return models.load(WORD)
 
 
-def earlid(name: str, gate: GateSetting = ALWAYS) -> Engine:
-    """The firmware's gate, on MicroPython, with a setting of the energy gate."""
+def earlid(name: str) -> Engine:
+    """The firmware's gate, on MicroPython."""
 
     def run(pcm: NDArray[np.int16]) -> Scores:
-        scores = measure.run_gate(pcm, _model(), gate)
+        scores = measure.run_gate(pcm, _model())
         return Scores(scores.t_ms, scores.values.astype(float))
 
     model = _model()
-    version = f"{measure.code_digest()} {model.digest.hex()} {gate}"
+    version = f"{measure.code_digest()} {model.digest.hex()}"
     shipped = model.cutoff_sum // model.manifest.window
     return Engine(name, version, run, shipped, 25, (("network as the board has it", len(model.blob)),), 0)
 

@@ -81,7 +81,6 @@ def _half(of_half: OfHalf, shown: Engines) -> list[str]:
         _shipped_table(of_half, shown),
         _near_table(of_half, shown, at, rates),
         _delay_table(of_half, shown, at),
-        _energy_table(of_half, shown),
     ]
 
 
@@ -196,28 +195,6 @@ def _delay_table(of_half: OfHalf, shown: Engines, at: Cutoffs) -> str:
         "Milliseconds from the end of the word (its last 10 ms within 25 dB of its loudest) to the opening, median / nine of ten,"
         " at 0.5 false openings an hour. An engine that hears blocks of 80 or 32 ms answers at their end.",
         ["engine", "clean", "household noise, 10 dB", "3 m, RT60 0.5 s"], rows,
-    )  # fmt: skip
-
-
-def _energy_table(of_half: OfHalf, shown: Engines) -> str:
-    gated = [name for name in shown if name in engines.GATED_SETTINGS]
-    if engines.OURS not in shown or not gated:
-        return ""
-    rows = []
-    for condition in conditions.TABLE:
-        always = of_half.get((condition.name, engines.OURS))
-        if always is None or condition.group not in ("words", "voices"):
-            continue
-        cutoff = shown[engines.OURS].shipped or 0.0
-        cells = [str(always.misses(cutoff))]
-        for name in gated:
-            counts = of_half.get((condition.name, name))
-            cells.append(f"{counts.misses(cutoff) - always.misses(cutoff):+d}" if counts else "")
-        rows.append([f"`{condition.name}`", str(len(always.words)), *cells])
-    return _section(
-        "The energy gate",
-        "Words missed at the shipped cutoff with the network always on, and how many more with the energy gate at each setting.",
-        ["condition", "words", "always on", *gated], rows,
     )  # fmt: skip
 
 
