@@ -132,6 +132,14 @@ PORTS_ALLOW = Key("ports.allow", TEXTS, "patterns of the only ports to use, what
 PORTS_DENY = Key("ports.deny", TEXTS, "patterns of ports never to look at, unless one is named")
 PORTS_UART = Key("ports.uart", TEXTS, "ports without USB that may be a board, as `/dev/serial0`")
 
+MQTT_BROKER = Key("mqtt.broker", TEXT, "`bridge mqtt`: as `mqtts://HOST:8883` (else `mqtts://localhost`)", "--broker")
+MQTT_CA = Key("mqtt.ca", PATH, "whose signature the broker must have (else the system's list)", "--ca")
+MQTT_CERT = Key("mqtt.cert", PATH, "a client certificate", "--cert")
+MQTT_KEY = Key("mqtt.key", PATH, "its key, readable by its owner alone", "--key")
+MQTT_CREDENTIALS = Key("mqtt.credentials", PATH, "a file of two lines, user and password, mode 0600", "--credentials")
+MQTT_BASE = Key("mqtt.base", TEXT, "topics begin with this (else `earlid`)", "--base")
+MQTT_PREFIX = Key("mqtt.prefix", TEXT, "where Home Assistant looks (else `homeassistant`)", "--prefix")
+
 KEYS: tuple[Key[Any], ...] = (
     LEDGER,
     DATA_DIR,
@@ -144,6 +152,13 @@ KEYS: tuple[Key[Any], ...] = (
     PORTS_ALLOW,
     PORTS_DENY,
     PORTS_UART,
+    MQTT_BROKER,
+    MQTT_CA,
+    MQTT_CERT,
+    MQTT_KEY,
+    MQTT_CREDENTIALS,
+    MQTT_BASE,
+    MQTT_PREFIX,
 )
 """Every key there is. A new one is a line above, its name here, and a line of host/CONFIGURATION.md."""
 

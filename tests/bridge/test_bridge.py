@@ -247,11 +247,18 @@ def test_password_file_environment_keyring_and_certificate_each_let_the_bridge_i
     file = tmp_path / "word"
     file.write_text("user\nse:cret\n")
     file.chmod(0o600)
+    configuration = tmp_path / "config.toml"
+    configuration.write_text(
+        f'[mqtt]\nbroker = "mqtts://localhost:{broker.ports[0]}"\nbase = "file"\n'
+        f'ca = "{tmp_path}/cert.pem"\ncredentials = "{file}"\n'
+    )
     keyring = {"PYTHON_KEYRING_BACKEND": "tests.bridge.fake_keyring.Keyring"}
     both = [str(tmp_path / f"client-{part}.pem") for part in ("cert", "key")]
     try:
         with (
-            verb(for_passwords, home.location, "--base", "file", "--credentials", str(file)),
+            program(
+                "bridge", "mqtt", "--ledger", str(home.location.path), env=os.environ | {"EARLID_CONFIG": str(configuration)}
+            ),
             verb(for_passwords, home.location, "--base", "env", EARLID_MQTT_USER="user", EARLID_MQTT_PASSWORD="se:cret"),
             verb(for_passwords, home.location, "--base", "ring", "--keyring", **keyring),
             verb(for_certificates, home.location, "--base", "cert", "--cert", both[0], "--key", both[1]),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -24,7 +25,7 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("kind", choices=("mqtt",), help="by what")
     parser.add_argument(
-        "--broker", default="mqtts://localhost", metavar="URL", help="mqtts://HOST[:PORT] (mqtt:// on this computer)"
+        "--broker", metavar="URL", help="mqtts://HOST[:PORT], mqtt:// on this computer (default: mqtts://localhost)"
     )
     parser.add_argument("--plain", action="store_true", help="allow mqtt:// over a network that everybody on it may read")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="whose signature a broker must have (else the system's list)")
@@ -32,8 +33,8 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--key", type=Path, metavar="FILE", help="and its key, readable by its owner alone")
     parser.add_argument("--credentials", type=Path, metavar="FILE", help="a file of two lines, user and password, mode 0600")
     parser.add_argument("--keyring", action="store_true", help="ask the platform's keyring for them")
-    parser.add_argument("--base", default="earlid", metavar="BASE", help="topics begin with this (default: earlid)")
-    parser.add_argument("--prefix", default="homeassistant", metavar="PREFIX", help="where Home Assistant looks")
+    parser.add_argument("--base", metavar="BASE", help="topics begin with this (default: earlid)")
+    parser.add_argument("--prefix", metavar="PREFIX", help="where Home Assistant looks (default: homeassistant)")
     parser.add_argument(
         "--device-discovery", action="store_true", help="one discovery a device (Home Assistant 2024.11 and later)"
     )
@@ -44,21 +45,28 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tell until interrupted."""
+    from earlid import config_file, config_keys
     from earlid.bridge.credentials import find_credentials, parse_broker, tls_context
 
-    for word in (args.base, args.prefix):
+    base = config_file.get(config_keys.MQTT_BASE, args.base) or "earlid"
+    prefix = config_file.get(config_keys.MQTT_PREFIX, args.prefix) or "homeassistant"
+    for word in (base, prefix):
         if not word or any(letter in "+#" or not letter.isprintable() for letter in word):
             raise UserError(f"{word!r} cannot begin a topic.", USAGE)
-    broker = parse_broker(args.broker, args.plain)
-    credentials = find_credentials(args.credentials, args.keyring, broker.host)
-    tls = tls_context(args.ca, args.cert, args.key) if broker.tls else None
+    broker = parse_broker(config_file.get(config_keys.MQTT_BROKER, args.broker) or "mqtts://localhost", args.plain)
+    environment = not args.credentials and "EARLID_MQTT_USER" in os.environ
+    file = None if args.keyring or environment else config_file.get(config_keys.MQTT_CREDENTIALS, args.credentials)
+    credentials = find_credentials(file, args.keyring, broker.host)
+    ca = config_file.get(config_keys.MQTT_CA, args.ca)
+    certificate, key = config_file.get(config_keys.MQTT_CERT, args.cert), config_file.get(config_keys.MQTT_KEY, args.key)
+    tls = tls_context(ca, certificate, key) if broker.tls else None
     from earlid.bridge.bridge import Bridge
     from earlid.bridge.client import Client
     from earlid.bridge.entities import OFFLINE, Topics
     from earlid.ledger.location import locate
 
-    topics = Topics(args.base, args.prefix)
-    client_name = f"earlid-{args.base}".replace("/", "-")
+    topics = Topics(base, prefix)
+    client_name = f"earlid-{base}".replace("/", "-")
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -67,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         return Client(broker, client_name, (topics.status, OFFLINE), bridge.subscriptions, bridge.take, bridge.wake, say,
                       tls=tls, credentials=credentials)  # fmt: skip
 
-    name = f"{args.base}@{broker.host}:{broker.port}"
+    name = f"{base}@{broker.host}:{broker.port}"
     bridge = Bridge(
         locate(args.ledger), name, topics, args.board, make_client, _close_lids, say, device_based=args.device_discovery
     )
