@@ -22,6 +22,6 @@ def _root() -> str:
 
 
 _loaded = sys.modules.get("lid")
-if _loaded is not None and list(_loaded.__path__) != list(getattr(_Firmware.find_spec("lid"), "submodule_search_locations", ())):
-    raise ImportError(f"another package 'lid' is loaded, from {list(_loaded.__path__)}: use Earlid in a process of its own")
+if _loaded is not None and getattr(_loaded, "__file__", None) != getattr(_Firmware.find_spec("lid"), "origin", ""):
+    raise ImportError(f"another package 'lid' is loaded, {_loaded!r}: use Earlid in a process of its own")
 sys.meta_path.insert(0, _Firmware)

@@ -17,6 +17,7 @@ PARTS = (
     ("The ledger", "tests.ledger.bench_ledger"),
     ("Sixteen boards on one watch", "tests.collect.bench_watch"),
     ("The review page", "tests.page.bench_page"),
+    ("The small install", "tests.bench.small_install"),
 )
 
 
