@@ -42,15 +42,15 @@ def wire(port: str, arrow: str, line: bytes) -> None:
         arrow: `>` to the board, `<` from it.
     """
     if _level >= TRACE:
-        shown = _SECRET.sub(rb"\1...", line).decode("ascii", "backslashreplace").rstrip("\r\n")
-        _write(f"{port} {arrow} {shown}")
+        shown = _SECRET.sub(rb"\1...", line.rstrip(b"\r\n")).decode("latin-1")
+        _write(f"{port} {arrow} {shown if shown.isascii() and shown.isprintable() else ascii(shown)[1:-1]}")
 
 
 def _write(text: str) -> None:
     now_s = time.time()
     moment = time.strftime("%H:%M:%S", time.gmtime(now_s)) + f".{int(now_s * 1000) % 1000:03d}"
     try:
-        sys.stderr.write(f"{moment} {text if text.isprintable() else repr(text)}\n")
+        sys.stderr.write(f"{moment} {text}\n")
         sys.stderr.flush()
     except (OSError, ValueError):  # a log that nobody can write stops nothing
         pass

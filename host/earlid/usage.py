@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
@@ -61,8 +61,8 @@ def likely(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def make_parser(verbs: Iterable[str]) -> argparse.ArgumentParser:
-    """The parser of the whole, with the arguments of these verbs; of the others it knows the name alone."""
+def make_parser(verbs: Collection[str]) -> argparse.ArgumentParser:
+    """The parser of these verbs; without any, one that knows no more than the name and the help of each."""
     parser = _Parser(
         prog="earlid",
         description="A lid for a microphone's power, and a receipt for every second it was open.",
@@ -71,11 +71,11 @@ def make_parser(verbs: Iterable[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version this is")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="earlid")
-    for name, text in HELP.items():
-        if name in verbs:
-            importlib.import_module(f"earlid.verbs.{name}").add(_Verbs(subparsers))
-        else:
-            subparsers.add_parser(name, help=text)
+    for name in verbs:
+        importlib.import_module(f"earlid.verbs.{name}").add(_Verbs(subparsers))
+    if not verbs:
+        for name, text in HELP.items():
+            subparsers.add_parser(name, help=text, add_help=False)
     for each in (parser, *(part for name in verbs for part in _parts(subparsers.choices[name]))):
         group = each.add_argument_group("everywhere")
         group.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="say what is done, on stderr")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Trace of a port for `--trace`: shows every line that goes over it, however the port was opened."""
+"""Trace of a port: with -v that it was opened, with --trace every line that goes over it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ LINE_MAX = 4096  # bytes: what has no end is shown in pieces
 
 def traced(port: serial.Serial) -> serial.Serial:
     """The same port; where a trace is wanted, each line of what is read and written is logged once it is whole."""
+    log.info(f"{port.port} is open")
     if not log.traces():
         return port
     read, write, pending = port.read, port.write, {"<": b"", ">": b""}
