@@ -203,7 +203,7 @@ class Listener:
 class Running:
     """A bridge in a thread."""
 
-    def __init__(self, broker, location, names=(), answer_s=3.0, **options):
+    def __init__(self, broker, location, names=(), answer_s=3.0, name="test", **options):
         self.lines, self.closed = [], threading.Event()
 
         def make_client(bridge):
@@ -212,7 +212,7 @@ class Running:
             return Client(where, "earlid", (TOPICS.status, "offline"), bridge.subscriptions, bridge.take, bridge.wake,
                           self.lines.append, tls=tls, answer_s=answer_s)  # fmt: skip
 
-        self.bridge = Bridge(location, "test", TOPICS, names, make_client, self.close, self.lines.append, **options)
+        self.bridge = Bridge(location, name, TOPICS, names, make_client, self.close, self.lines.append, **options)
         self.thread = threading.Thread(target=self.bridge.run)
         self.thread.start()
 

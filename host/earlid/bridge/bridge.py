@@ -30,6 +30,7 @@ POLL_S = 0.5
 SUMS_S = 5.0  # at most so often, and a tenth of the time, sums are made anew
 BATCH = 200  # events of a board at once
 VERDICT_S = 6 * 3600.0
+NEW_BOARDS_S = 60.0  # so often it is looked for boards without a verdict
 COUNTED_S = 60.0  # at most so often it is said how much was ignored
 
 MakeClient = Callable[["Bridge"], Client]
@@ -245,13 +246,17 @@ class Bridge:
         return len(answers) == len(messages)
 
     def _judge(self) -> None:
-        """Verdicts on the chains, now and then: it reads every record."""
+        """Verdicts on the chains, of each board now and then: it reads every record."""
+        judged_s: dict[str, float] = {}
         while not self._end.is_set():
             try:
                 with Reader(self._location) as reader:
                     for board in self._choose(reader):
-                        code = judge_with_keys(reader, board).exit_code
-                        self._verdicts[board.identifier] = {0: "intact", 1: "cannot judge"}.get(code, "broken or gaps")
+                        at = board.identifier
+                        if at not in judged_s or time.monotonic() - judged_s[at] > VERDICT_S:
+                            judged_s[at] = time.monotonic()
+                            code = judge_with_keys(reader, board).exit_code
+                            self._verdicts[at] = {0: "intact", 1: "cannot judge"}.get(code, "broken or gaps")
             except UserError as error:
                 self._say(f"no verdict: {error}")
-            self._end.wait(VERDICT_S if self._verdicts else 60.0)
+            self._end.wait(NEW_BOARDS_S)
