@@ -10,7 +10,7 @@ _HALF_BITS = const(16)
 _HALF_MASK = const((1 << _HALF_BITS) - 1)
 _BYTE_MAX = const((1 << 8) - 1)
 _WEIGHT_BITS = const(12)
-_WHOLE_LIMIT = const(1 << 32 - _WEIGHT_BITS)  # of energies whose weighted sum stays in a word
+_WHOLE_LIMIT = const(1 << 31 - _WEIGHT_BITS)  # of energies whose weighted sum and rest are half a word each
 
 # Square root: arguments are scaled to 2^28 .. 2^30 - 1, the guesses' table goes by their upper 8 bits
 _ROOT_BITS = const(30)
@@ -73,7 +73,7 @@ def bit_lengths():  # of all bytes
 def filterbank(reg0: uint, reg1: int, bins: ptr16, weights: ptr16, widths: ptr8, sums: ptr32):
     # Triangles overlap: a bin adds its weight to the channel that falls and 4096 less its weight to the next, which rises.
     # `bins`: energies in every second word, from bin 5 on, also read as halves; `sums` gets 40 pairs (bits 16..39, bits 0..15).
-    fall_low = 0
+    fall_low = uint(0)
     fall_high = 0
     slope = 0
     while slope < _CHANNELS + 1:
@@ -93,7 +93,6 @@ def filterbank(reg0: uint, reg1: int, bins: ptr16, weights: ptr16, widths: ptr8,
         whole = reg1
         bins = first
         reg0 = uint(0)
-        high = 0
         if whole < _WHOLE_LIMIT:  # most are: a product for each bin
             n = width >> 2
             while n:
@@ -120,7 +119,11 @@ def filterbank(reg0: uint, reg1: int, bins: ptr16, weights: ptr16, widths: ptr8,
                 reg0 = uint(ptr32(bins)[0]) * reg1 + reg0
                 bins = ptr16(int(bins) + 8)
                 weights = ptr16(int(weights) + 2)
+            reg1 = fall_high
+            rest = (uint(whole) << _WEIGHT_BITS) - reg0
+            fall_high = 0
         else:
+            high = 0
             while width:
                 reg1 = weights[0]
                 reg0 = uint(bins[0]) * reg1 + reg0
@@ -128,15 +131,17 @@ def filterbank(reg0: uint, reg1: int, bins: ptr16, weights: ptr16, widths: ptr8,
                 bins = ptr16(int(bins) + 8)
                 weights = ptr16(int(weights) + 2)
                 width -= 1
-        high = int(reg0 >> _HALF_BITS) + high
-        reg1 = int(reg0 & _HALF_MASK)  # from here on the lower half of the sum
+            high += int(reg0 >> _HALF_BITS)
+            reg0 = reg0 & _HALF_MASK
+            reg1 = fall_high + high
+            rest = uint(((whole & (1 << _HALF_BITS - _WEIGHT_BITS) - 1) << _WEIGHT_BITS) + _HALF_MASK + 1) - reg0
+            fall_high = (whole >> _HALF_BITS - _WEIGHT_BITS) - high - 1
+        reg0 = fall_low + reg0
+        fall_low = rest
         if slope:
-            fall_low = reg1 + fall_low
-            sums[0] = (fall_low >> _HALF_BITS) + high + fall_high
-            sums[1] = fall_low & _HALF_MASK
+            sums[0] = int(reg0 >> _HALF_BITS) + reg1
+            sums[1] = int(reg0 & _HALF_MASK)
             sums = ptr32(int(sums) + 8)
-        fall_high = (whole >> _HALF_BITS - _WEIGHT_BITS) - high
-        fall_low = ((whole & (1 << _HALF_BITS - _WEIGHT_BITS) - 1) << _WEIGHT_BITS) - reg1
         slope += 1
 
 
