@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import networks
 import numpy as np
 import pytest
@@ -12,9 +14,14 @@ from earlid.gate import blob_writer, graph, tflite
 from earlid.gate.tflite import ModelError
 from synthetic import Block, Shape, network
 
+from tests.xtensa import bench_gate
+from tests.xtensa.gate import FIRMWARE, Gate
+
 SEED = 5
 
-WIDTHS = [(64, 35_152, 0), (80, 50_816, 0), (96, 63_040, 8_332), (128, 98_096, 45_600)]  # file, bytes missing
+README = (FIRMWARE / "README.md").read_text()
+ROW = re.compile(r"^\| [^|]*width (\d+)[^|]*\| [\d,]+ \| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \| ([\d,]*) \| ([\d,]*) \|$", re.MULTILINE)
+WIDTHS = [tuple(float(cell.replace(",", "") or 0) for cell in row) for row in ROW.findall(README)]
 
 SHAPES = {
     "plain": Shape(),
@@ -74,11 +81,26 @@ def mixed(width: int) -> bytes:
     return blob_of(network(Shape(stride=2, first_filters=width // 2, blocks=blocks, last_rows=37), SEED))
 
 
-@pytest.mark.parametrize(("width", "size", "missing"), WIDTHS)
-def test_limit_of_memory_is_the_one_that_the_readme_states(width: int, size: int, missing: int) -> None:
-    blob = mixed(width)
+@pytest.mark.parametrize(("width", "size", "activations", "cost", "largest", "missing"), WIDTHS)
+def test_memory_of_a_shape_is_what_the_readme_states(
+    width: float, size: float, activations: float, cost: float, largest: float, missing: float
+) -> None:
+    blob = mixed(int(width))
     assert len(blob) == pytest.approx(size, abs=16)
+    assert memory_plan.word_sizes(blob).arena == activations
     assert memory_plan.missing_bytes(blob) == pytest.approx(missing, abs=3072)
     if missing:
         with pytest.raises(UserError, match=r"bytes are missing.* It takes [\d,]+ \(file .* fits"):
             memory_plan.check_word(blob, "wide")
+    else:
+        assert memory_plan.predict(memory_plan.deployed(), blob)[-1].largest == pytest.approx(largest, abs=3072)
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, marks=[pytest.mark.soak] * (row[0] > 64)) for row in WIDTHS])
+def test_cost_of_a_shape_is_what_the_readme_states(row: tuple[float, ...]) -> None:
+    measured = bench_gate.whole_gate(Gate(), mixed(int(row[0])), bench_gate.speech())
+    assert measured.millions_a_second == pytest.approx(row[3], rel=0.02)
+
+
+def test_readme_states_the_cost_and_memory_of_four_shapes() -> None:
+    assert [row[0] for row in WIDTHS] == [64, 80, 96, 128]

@@ -37,7 +37,7 @@ def speech() -> Samples:
     return np.concatenate([np.zeros(8000, np.int16), *clips])
 
 
-def whole_gate(gate: gates.Gate, model: str, pcm: Samples) -> Measurement:
+def whole_gate(gate: gates.Gate, model: str | bytes, pcm: Samples) -> Measurement:
     """From slots to the network's answer."""
     return measure("whole gate", gate.board, gate.ear(gate.detector(model)), gates.slots_of(pcm), WARM_HOPS)
 

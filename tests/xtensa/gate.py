@@ -53,15 +53,16 @@ class Gate:
     def frontend(self) -> Any:
         return self.board.module("lid.gate.frontend").Frontend()
 
-    def _layout(self, model: str) -> Any:
-        blob = models.load(model).blob
+    def _layout(self, model: str | bytes) -> Any:
+        blob = models.load(model).blob if isinstance(model, str) else model
         pieces = self.board.module("lid.gate.weights").read(io.BytesIO(blob), len(blob))
         return self.board.module("lid.gate.model_file").Layout(pieces)
 
     def wakeword(self, model: str) -> Any:
         return self.board.module("lid.gate.wakeword").WakeWord(self._layout(model))
 
-    def detector(self, model: str) -> Any:
+    def detector(self, model: str | bytes) -> Any:
+        """model: a published network's name, or a board's file."""
         return self.board.module("lid.gate.detector").Detector(self._layout(model))
 
     def ear(self, detector: Any) -> Callable[[bytes], Any]:
