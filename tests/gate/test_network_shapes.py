@@ -20,7 +20,8 @@ from tests.xtensa.gate import FIRMWARE, Gate
 SEED = 5
 
 README = (FIRMWARE / "README.md").read_text()
-ROW = re.compile(r"^\| [^|]*width (\d+)[^|]*\| [\d,]+ \| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \| ([\d,]*) \| ([\d,]*) \|$", re.MULTILINE)
+NUMBER = r" ([\d,.]*) \|"
+ROW = re.compile(rf"^\| [^|]*width (\d+)[^|]*\| [\d,]+ \|{5 * NUMBER}$", re.MULTILINE)
 WIDTHS = [tuple(float(cell.replace(",", "") or 0) for cell in row) for row in ROW.findall(README)]
 
 SHAPES = {
