@@ -198,7 +198,7 @@ def test_port_comes_back_from_a_program_that_is_killed(location: Location) -> No
         with subprocess.Popen([sys.executable, "-c", code, board.path], stdout=subprocess.PIPE) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == b"\n"
-            assert log.events[-1].kind == "note"
+            assert log.events[-1].kind == "away"
             log.events.clear()
             other.kill()
         log.wait_for(lambda item: item.kind == "here")

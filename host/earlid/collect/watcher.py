@@ -140,7 +140,7 @@ class Watcher(threading.Thread):
                 failed = ("trouble", fault_text(error))
                 heard = True
             if self._lending.is_set():
-                self._fail("note", "another program of yours has its port for a while")
+                self._fail("away" if self._status.connected else "note", "another program of yours has its port for a while")
                 while self._lending.is_set() and not self._end.wait(LENT_LOOK_S):
                     self._moved_s = time.monotonic()
                 self._asking = Asking(RECONNECT_S)
