@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import esptool.cmds
@@ -18,6 +18,7 @@ from esptool.util import FatalError, PrintOnce, flash_size_bytes
 
 from earlid.board.port import port_holder
 from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
+from earlid.flash.foreign import APP_OFFSET, LOOK_BYTES, Found
 from earlid.flash.image import MicroPythonImage
 from earlid.flash.stages import Report
 
@@ -76,7 +77,15 @@ log.set_logger(_logger)
 ResetStrategy.print_once = PrintOnce(_logger.warning)  # esptool bound the old logger when it was imported
 
 
-def write(port: str, image: MicroPythonImage, *, erase: bool, force: bool, report: Report) -> None:
+def write(
+    port: str,
+    image: MicroPythonImage,
+    *,
+    erase: bool,
+    force: bool,
+    report: Report,
+    agree: Callable[[Found], None] = lambda found: None,
+) -> None:
     """Put an image on the chip at a port, verify it, and start it.
 
     Resets the chip into its boot loader. Tries 460800 baud first and 115200 when the connection breaks.
@@ -87,6 +96,7 @@ def write(port: str, image: MicroPythonImage, *, erase: bool, force: bool, repor
         erase: erase the whole flash first: the journal, the key, everything.
         force: write to another chip than the image's or than a plain ESP32.
         report: called with the stages `connect`, `erase`, `write`, `verify`; an exception it raises stops the write.
+        agree: called with what is on the chip before that is changed; an exception it raises leaves it as it is.
 
     Raises:
         UserError: code 3 when there is no chip or it went away, code 2 for the wrong chip or image, code 1 otherwise.
@@ -94,7 +104,7 @@ def write(port: str, image: MicroPythonImage, *, erase: bool, force: bool, repor
     for baud in (FAST_BAUD, SLOW_BAUD):
         with _logger.to(report) as lines:
             try:
-                _write(port, image, baud, erase, force, report)
+                _write(port, image, baud, erase, force, report, agree)
                 return
             except (FatalError, serial.SerialException, OSError) as error:
                 stub_ran = any("Stub flasher running" in line for line in lines)
@@ -103,7 +113,9 @@ def write(port: str, image: MicroPythonImage, *, erase: bool, force: bool, repor
                 raise _user_error(port, error, stub_ran) from error
 
 
-def _write(port: str, image: MicroPythonImage, baud: int, erase: bool, force: bool, report: Report) -> None:
+def _write(
+    port: str, image: MicroPythonImage, baud: int, erase: bool, force: bool, report: Report, agree: Callable[[Found], None]
+) -> None:
     report("connect", 0, 0)
     chip = esptool.cmds.detect_chip(port, SLOW_BAUD, connect_attempts=CONNECT_ATTEMPTS)
     try:
@@ -113,7 +125,13 @@ def _write(port: str, image: MicroPythonImage, baud: int, erase: bool, force: bo
         if baud != SLOW_BAUD:
             chip.change_baud(baud)
         esptool.cmds.attach_flash(chip)
-        _check_size(chip, image)
+        size = _check_size(chip, image)
+        places = (chip.BOOTLOADER_FLASH_OFFSET, APP_OFFSET)
+        try:
+            agree(Found(chip.CHIP_NAME, size, *(bytes(chip.read_flash(place, LOOK_BYTES)) for place in places)))
+        except Exception:
+            esptool.cmds.reset_chip(chip, "hard-reset")  # what is there goes on
+            raise
         if erase:
             report("erase", 0, 0)
             esptool.cmds.erase_flash(chip)
@@ -140,7 +158,7 @@ def _check_chip(chip: ESPLoader, image: MicroPythonImage, force: bool) -> None:
         )  # fmt: skip
 
 
-def _check_size(chip: ESPLoader, image: MicroPythonImage) -> None:
+def _check_size(chip: ESPLoader, image: MicroPythonImage) -> str:
     label = esptool.cmds.detect_flash_size(chip)
     if label is None:
         raise UserError(
@@ -152,6 +170,7 @@ def _check_size(chip: ESPLoader, image: MicroPythonImage) -> None:
             f"this module has {label} of flash, Earlid needs {FLASH_MIN_BYTES >> 20}MB. Nothing was written. "
             "Take a module with more, as an ESP32-WROOM-32.", USAGE,
         )  # fmt: skip
+    return str(label)
 
 
 def _connection_lost(error: Exception) -> bool:

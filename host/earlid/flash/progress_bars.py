@@ -46,6 +46,18 @@ class ProgressBars:
         self._quiet = quiet
         self._lock = threading.Lock()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """No bar moves while the block runs, one block at a time: somebody is asked something."""
+        with self._lock:
+            if self._bars is not None:
+                self._bars.stop()
+            try:
+                yield
+            finally:
+                if self._bars is not None:
+                    self._bars.start()
+
     def reporter(self, port: str) -> Report:
         """A function for `Provisioner.report` that moves this port's bar."""
         current = ""

@@ -23,12 +23,16 @@ from earlid.board.detect import PROMPT, ProbeResult, no_word_text, probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone
 from earlid.board.port import open_port
+from earlid.door import plain
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import deploy, firmware_build
 from earlid.flash.image import MicroPythonImage
 from earlid.flash.repl import NoRepl, Repl
 from earlid.flash.stages import Report, interrupted_text
 
+RESET_S = 0.1
+BOOT_LOG_S = 3.0
+BOOT_LOG_BYTES = 16384
 PROBE_S = 3.0  # longer than `earlid list` waits: a running Earlid taken for a silent chip would be overwritten
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
@@ -53,6 +57,8 @@ class FlashOptions:
         expected: the identifier that the board must have if it has one.
         recipe: of the copper, one of `firmware.RECIPES`, or None for that of the firmware there is, else the reference board's.
         force: change a board that is not the expected one, or carries another project.
+        agree: called before a program is overwritten that is neither Earlid nor MicroPython, with a port, a sentence, and what
+            tells whether the run is stopped, when it returns; raises UserError when nothing is to be written.
     """
 
     image: Callable[[Callable[[int, int], None]], MicroPythonImage]
@@ -64,6 +70,7 @@ class FlashOptions:
     expected: str | None = None
     recipe: str | None = None
     force: bool = False
+    agree: Callable[[str, str, Callable[[], bool]], None] = lambda port, text, stopped: None
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ class Provisioner:
         self._check_expected(probed)
         forced = self.options.write_image or self.options.erase or probed.state == "bootloader"
         if forced or (probed.state == "silent" and not self._has_repl()):
-            self._write_image()
+            self._write_image(probed)
             probed = self._probe_after_image()
             self._identifier = probed.board
         if probed.state == "earlid":
@@ -197,11 +204,35 @@ class Provisioner:
         finally:
             port.close()
 
-    def _write_image(self) -> None:
+    def _write_image(self, probed: ProbeResult) -> None:
+        if self.port.lower().startswith("socket:"):
+            raise UserError(
+                f"{self.port} has no control lines, so its chip cannot be sent to its boot loader to be given an image. Plug it "
+                "in here, or serve it with RFC 2217. What runs MicroPython or Earlid is updated this way too.", USAGE,
+            )  # fmt: skip
         from earlid.flash import flasher  # esptool takes a while to load, and an update does not need it
+        from earlid.flash.foreign import Found, overwritten, program_in
 
         image = self.options.image(lambda done, total: self._enter("download", done, total))
-        flasher.write(self.port, image, erase=self.options.erase, force=self.options.force, report=self._enter)
+        log = probed.console_text + (boot_log(self.port) if probed.state == "silent" else "")
+        agreed = False  # a line that breaks is tried again, and by then other things stand there
+
+        def agree(found: Found) -> None:
+            nonlocal agreed
+            text = "" if agreed else overwritten(found, log)
+            agreed = True
+            if text:
+                self.options.agree(self.port, text, self.stop.is_set)
+                self._enter(self._stage)
+
+        options = self.options
+        try:
+            flasher.write(self.port, image, erase=options.erase, force=options.force, report=self._enter, agree=agree)
+        except UserError as error:
+            lines = [line for line in map(str.strip, log.splitlines()) if line]
+            if error.code != NO_BOARD or not lines:
+                raise
+            raise UserError(f"{error} What was heard there: {program_in(log) or repr(plain(lines[-1]))}.", NO_BOARD) from error
 
     def _probe_after_image(self) -> ProbeResult:
         # The board makes its file system first, which takes seconds; then its prompt comes, or the Earlid it had before.
@@ -328,6 +359,23 @@ class Provisioner:
         version = f"{hello.get('fw', '?')}{self._recipe}"
         text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {version}{word}. {self._release_note}{say}"
         return FlashResult(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
+
+
+def boot_log(path: str) -> str:
+    """What a chip says when it is started anew by its board's reset circuit; empty where a port has no control lines."""
+    with contextlib.closing(open_port(path)) as port:
+        try:
+            port.dtr = False  # RTS alone holds the chip in reset
+            time.sleep(RESET_S)
+            port.reset_input_buffer()
+            port.rts = False
+            end_s = time.monotonic() + BOOT_LOG_S
+            received = b""
+            while time.monotonic() < end_s:
+                received = (received + port.read(max(1, min(port.in_waiting, 4096))))[-BOOT_LOG_BYTES:]
+        except OSError:  # a pseudo-terminal has no such lines
+            return ""
+        return received.decode(errors="replace")
 
 
 def provision_all(ports: Sequence[str], options: FlashOptions, reporter: Callable[[str], Report]) -> list[FlashResult]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import select
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 
 from earlid import firmware
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
@@ -44,7 +47,7 @@ def add(subparsers: Subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("--board", metavar="ID", help="refuse a board with another identifier")
     parser.add_argument("--force", action="store_true", help="replace another project's main.py, or another board's")
-    parser.add_argument("--yes", action="store_true", help="do not ask before --erase")
+    parser.add_argument("--yes", action="store_true", help="do not ask before --erase, or before another program is overwritten")
     add_json_argument(parser, "one JSON object a board on stdout")
     parser.set_defaults(run=run)
 
@@ -52,11 +55,21 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Flash one board or all; the exit code of the one, or 1 when any of several failed."""
     ports = _ports(args)
+    bars: progress_bars.ProgressBars | None = None
+
+    def agree(port: str, text: str, stopped: Callable[[], bool]) -> None:
+        if args.yes:
+            return
+        if len(ports) > 1 or args.json or not sys.stdin.isatty():
+            raise UserError(f"{port}: {text} Nothing was written. If it may be overwritten, say --yes.", USAGE)
+        with bars.paused() if bars else nullcontext():
+            _ask_before_overwriting(port, text, stopped)
+
     options = FlashOptions(
         image=inputs.image_loader(args.image), write_image=bool(args.image or args.micropython), erase=args.erase,
         model=inputs.read_word(args.word),
         default_model=(lambda: None) if args.word == inputs.NO_WORD else lambda: inputs.word_blob(inputs.DEFAULT_WORD),
-        config=inputs.read_config(args.config), expected=args.board, recipe=args.recipe, force=args.force,
+        config=inputs.read_config(args.config), expected=args.board, recipe=args.recipe, force=args.force, agree=agree,
     )  # fmt: skip
     _ask_before_erase(args, ports)
     with borrowed(ports):
@@ -92,6 +105,15 @@ def _ask_before_erase(args: argparse.Namespace, ports: list[str]) -> None:
     print("Type 'erase' to go on: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "erase":
         raise UserError("nothing was erased.", FAILED)
+
+
+def _ask_before_overwriting(port: str, text: str, stopped: Callable[[], bool]) -> None:
+    print(f"{port}: {text} It would be overwritten.\nType 'yes' to go on: ", end="", file=sys.stderr, flush=True)
+    while sys.platform != "win32" and not select.select([sys.stdin], [], [], 0.2)[0]:  # Windows waits for no terminal so
+        if stopped():
+            return
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise UserError("nothing was written.", FAILED)
 
 
 def _offer_pairing(result: FlashResult) -> None:
