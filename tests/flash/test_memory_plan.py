@@ -33,6 +33,7 @@ GROWN_BYTES = 14_336
 
 
 MEASURED_GATE_BYTES = 12810  # then: the ring had 90 columns
+MEASURED_LAYER_BYTES = 160  # then: each had a step of its own
 
 
 def blob_of(name: str | None) -> bytes | None:
@@ -60,6 +61,7 @@ def test_plan_is_within_5_percent_of_the_measured_chip(
     monkeypatch.setattr(mpy, "measure", sizes.__getitem__)
     monkeypatch.setattr(memory_plan, "word_sizes", lambda _: word)
     monkeypatch.setattr(memory_plan, "_GATE_BYTES", MEASURED_GATE_BYTES)
+    monkeypatch.setattr(memory_plan, "_LAYER_BYTES", MEASURED_LAYER_BYTES)
     steps = memory_plan.predict(build, blob_of(name))
     assert [steps[3].free, steps[4].free, steps[-1].free] == pytest.approx([code, journal, hops], rel=0.05)
     assert 0.8 * largest < steps[-1].largest < 1.05 * largest  # where holes lie differs from build to build
