@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import pty
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -21,11 +22,13 @@ import threading
 import time
 import tty
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from earlid.board.framing import LineReader
+from earlid.ledger import views
 from earlid.ledger.arrival import Arrival
 from earlid.ledger.keys import PairedKey
 from earlid.ledger.location import Location, locate
@@ -156,6 +159,15 @@ def summary(path: Path) -> None:
     print(f"summary of {int(done.stdout):,} records: {min(spent) * 1000:.0f} ms best, {sorted(spent)[2] * 1000:.0f} ms median")
 
 
+def time_views(path: Path) -> None:
+    """Each view as a whole."""
+    with closing(sqlite3.connect(path)) as connection:
+        for name in views.NAMES[1:]:
+            began_s = time.process_time()
+            connection.execute(f"SELECT COUNT(*), MAX(board), MIN(day) FROM {name}").fetchall()
+            print(f"{name} as a whole: {time.process_time() - began_s:.2f} s of processor time")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=500_000)
@@ -172,6 +184,7 @@ def main() -> None:
         if not path.exists():
             fill(locate(str(path)), args.records)
         summary(path)
+        time_views(path)
         words = ["review", "--since", "yesterday", "--until", "yesterday", "--ledger", str(path)]
         from_start(f"review of one day of all {BOARDS} boards among {args.records:,} records", folder, *words)
         from_start("the same of one board", folder, *words, "--board", "0000000000000003")

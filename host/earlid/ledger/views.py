@@ -159,10 +159,11 @@ def _openings(words: dict[str, str]) -> str:
     begun = f"c_boot = boot AND c_reason <> 'reset' AND c_ms - ms - c_a BETWEEN -{SLACK_MS} AND {LATE_MS}"
     return f"""
 WITH steps AS (
-  SELECT v.*, LEAD(event) OVER {order} AS c_event, LEAD(reason) OVER {order} AS c_reason, LEAD(boot) OVER {order} AS c_boot,
+  SELECT board, name, boot, seq, wall_ms, unc_ms, doubtful, event, reason, score, ms, a, b, label,
+    LEAD(event) OVER {order} AS c_event, LEAD(reason) OVER {order} AS c_reason, LEAD(boot) OVER {order} AS c_boot,
     LEAD(ms) OVER {order} AS c_ms, LEAD(a) OVER {order} AS c_a, LEAD(b) OVER {order} AS c_b,
     SUM(CASE WHEN event IN ('live', 'dead') OR event = 'close' AND reason = 'reset' THEN 1 ELSE 0 END) OVER {order} AS part
-  FROM v_events v WHERE event IN ('open', 'close', 'live', 'mark', 'dead')
+  FROM v_events WHERE event IN ('open', 'close', 'live', 'mark', 'dead')
 ), outside AS (
   SELECT s.*, FIRST_VALUE(event) OVER w AS part_event, FIRST_VALUE(boot) OVER w AS part_boot, FIRST_VALUE(ms) OVER w AS part_ms,
     MAX(CASE WHEN event = 'dead' THEN 2 * part WHEN event = 'live' OR event = 'mark' AND reason = 'live' THEN 2 * part + 1 END)
@@ -215,11 +216,12 @@ def _days(words: dict[str, str]) -> str:
 
     return f"""
 WITH RECURSIVE spans AS (
-  SELECT board, name, day, wall_ms, live_least_ms, live_most_ms,
+  SELECT board, name, day, 1 - outside AS opening, CASE WHEN label = 0 THEN 1 - outside ELSE 0 END AS false_opening,
+    wall_ms, live_least_ms, live_most_ms,
     {words["DAY"].format("(wall_ms + COALESCE(live_most_ms, live_least_ms, 0))")} AS last_day
   FROM v_openings
   UNION ALL
-  SELECT board, name, {words["NEXT"].format("day")}, wall_ms, live_least_ms, live_most_ms, last_day
+  SELECT board, name, {words["NEXT"].format("day")}, 0, 0, wall_ms, live_least_ms, live_most_ms, last_day
   FROM spans WHERE day < last_day
 ), parts AS (
   SELECT board, name, day, 0 AS opening, 0 AS false_opening, CASE WHEN event = 'near-miss' THEN 1 ELSE 0 END AS near_miss,
@@ -227,10 +229,8 @@ WITH RECURSIVE spans AS (
     0 AS least_ms, 0 AS most_ms, 0 AS unbounded
   FROM v_events
   UNION ALL
-  SELECT board, name, day, 1 - outside, CASE WHEN label = 0 AND outside = 0 THEN 1 ELSE 0 END, 0, 0, 0, 0, 0, 0, 0 FROM v_openings
-  UNION ALL
-  SELECT board, name, day, 0, 0, 0, 0, 0, 0, {within("COALESCE(live_least_ms, 0)")}, {within("COALESCE(live_most_ms, 0)")},
-    CASE WHEN live_most_ms IS NULL THEN 1 ELSE 0 END FROM spans
+  SELECT board, name, day, opening, false_opening, 0, 0, 0, 0, {within("COALESCE(live_least_ms, 0)")},
+    {within("COALESCE(live_most_ms, 0)")}, CASE WHEN live_most_ms IS NULL THEN 1 ELSE 0 END FROM spans
 )
 SELECT board, name, day, SUM(opening) AS openings, SUM(false_opening) AS false_openings, SUM(near_miss) AS near_misses,
   SUM(boot) AS boots, SUM(fault) AS faults, SUM(doubtful) AS doubtful, SUM(least_ms) AS live_least_ms,
