@@ -68,7 +68,8 @@ def shell_files(folder: Path) -> dict[str, str]:
         (folder / shell).write_text(shtab.complete(parser, shell), encoding="utf-8")
     page = Manpage(parser)
     page.date, page.manual = "", "Earlid"
-    (folder / "man").write_text(str(page), encoding="utf-8")
+    text = str(page).replace(".SH NAME\nearlid\n", ".SH NAME\nearlid \\- a lid for a microphone's power\n")  # for whatis
+    (folder / "man").write_text(text, encoding="utf-8")
     return {**places, "man": "share/man/man1/earlid.1"}
 
 

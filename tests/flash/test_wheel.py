@@ -91,10 +91,18 @@ def test_wheel_contains_every_module_and_page(installed: Path) -> None:
     assert not {path.as_posix() for path in wanted if not (installed / path).is_file()}
 
 
-def test_installed_wheel_flashes_a_board(installed: Path, tmp_path: Path) -> None:
+SMALL = """
+import sys
+from earlid import cli, extras
+sys.modules.update(dict.fromkeys(extras.EXTRA_OF))  # as if none of these were installed
+cli.program()
+"""
+
+
+def test_installed_wheel_without_any_extra_flashes_a_board(installed: Path, tmp_path: Path) -> None:
     with harness.bare_board() as board:
         board.noise(-60)
-        done = elsewhere(installed, tmp_path, "-m", "earlid.cli", "flash", "-p", board.serial_port, "--word", "alexa")
+        done = elsewhere(installed, tmp_path, "-c", SMALL, "flash", "-p", board.serial_port, "--word", "alexa")
         assert done.returncode == 0, done.stderr
         assert "listens for 'Alexa'" in done.stdout
 
@@ -155,6 +163,7 @@ def test_other_shells_and_the_man_page_know_every_verb(share: Path) -> None:
         text = (share / place).read_text()
         assert [verb for verb in HELP if not re.search(rf"\b{verb}\b", text)] == [], place
         assert str(harness.ROOT) not in text
+    assert r"earlid \- a lid for" in (share / "man/man1/earlid.1").read_text()
     assert (share / "man/man1/earlid.1").read_text().count(r"\-\-ledger") >= 5
 
 

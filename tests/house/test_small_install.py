@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,20 +20,12 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Python as in an environment without the extras, in which a wheel has put the published words.
 WITHOUT = """
-import importlib.util, json, sys
+import sys
 from pathlib import Path
-lacking, folder, line = json.loads(sys.argv[1])
-class Lacking:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in lacking:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Lacking())
-real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, package=None: None if name in lacking else real(name, package)
-from earlid import cli
+from earlid import cli, extras
 from earlid.flash import words
-words.FOLDER = Path(folder)
-sys.argv = ["earlid", *line]
+sys.modules.update(dict.fromkeys(extras.EXTRA_OF))  # as if none of these were installed
+words.FOLDER = Path(sys.argv.pop(1))
 cli.program()
 """
 
@@ -48,11 +39,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(small: Path, *line: str) -> subprocess.CompletedProcess[str]:
     """One line of the command in the small install."""
-    given = json.dumps([list(extras.EXTRA_OF), str(small), line])
-    environment = {**os.environ, "COLUMNS": "120"}
-    return subprocess.run(
-        [sys.executable, "-c", WITHOUT, given], capture_output=True, text=True, check=False, timeout=60, env=environment
-    )
+    command = [sys.executable, "-c", WITHOUT, str(small), *line]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def needed(extra: str) -> set[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
+from earlid.extras import missing
 from earlid.ledger.location import other_owner
 
 _DAMAGED = (
@@ -64,7 +65,6 @@ _MEANINGS = (
         LEDGER_BROKEN,
     ),
     (("unable to open",), "cannot open the ledger {where}: does its folder exist, and may you write there?", USAGE),
-    (("no module named",), 'the driver for {where} is missing: `pip install "earlid[postgres]"`.', USAGE),
     (
         (
             "connection failed",
@@ -98,6 +98,8 @@ def damaged(where: object, detail: str) -> UserError:
 def explain(error: BaseException, where: object) -> UserError:
     """The UserError for what a database driver raised, about the ledger at `where`."""
     cause = getattr(error, "orig", None) or error  # the driver's words, without our statement and its values
+    if isinstance(cause, ImportError) and (lacking := missing(cause.name)):
+        return lacking
     # Where SQLite's words quote damaged text, Python's own module cannot read them.
     message = cause.object.decode(errors="replace") if isinstance(cause, UnicodeDecodeError) else str(cause)
     detail = (message.strip() or type(cause).__name__).splitlines()[0]
