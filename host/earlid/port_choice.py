@@ -13,9 +13,6 @@ from earlid.config_file import get
 from earlid.config_keys import PORT
 from earlid.door import plain
 from earlid.errors import NO_BOARD, USAGE, UserError
-from earlid.ledger.boards import pick_boards
-from earlid.ledger.location import locate
-from earlid.ledger.reader import Reader
 
 _DEVICE = re.compile(r"com\d+|tty\w+|cu\..*|.*[/\\].*", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[0-9a-f]{3,16}")
@@ -59,6 +56,10 @@ def _port_of_board(word: str, lenient: bool) -> str:
 
 def _identifiers(word: str) -> Sequence[str]:
     """How the identifiers of the boards begin that a word can mean: by the names of the default ledger, and by itself."""
+    from earlid.ledger.boards import pick_boards  # a ledger takes longer to load than most verbs, and few name a board so
+    from earlid.ledger.location import locate
+    from earlid.ledger.reader import Reader
+
     itself = [word.lower()] if _IDENTIFIER.fullmatch(word.lower()) else []
     try:
         location = locate(None)

@@ -6,8 +6,11 @@ import json
 
 import pytest
 from earlid import cli
+from earlid.ledger.location import locate
+from earlid.ledger.store import Ledger
 from earlid.verbs.calibrate import duration_s
 
+from tests.collect.watching import EventLog, watching
 from tests.outputs import parse_lines
 
 
@@ -65,8 +68,12 @@ def test_scripted_session_prints_json_lines(make_room, tmp_path, capsys):
     room = make_room(-58.0, seed=3)
     path = script(tmp_path, room_s=2, skip=["voice", "word", "noise"], level="careful", write=False)
     report = tmp_path / "report.html"
-    code = cli.main(["calibrate", "-p", room.board.serial_port, "--script", path, "--json", "--report", str(report)])
-    out, _ = capsys.readouterr()
+    log = EventLog()
+    with Ledger(locate(None)) as ledger, watching(room.board.serial_port, ledger, log):  # which lends the port
+        log.wait_for(lambda item: item.kind == "here")
+        code = cli.main(["calibrate", "-p", room.board.serial_port, "--script", path, "--json", "--report", str(report)])
+        out, _ = capsys.readouterr()
+        log.wait_for(lambda item: [other.kind for other in log.events].count("here") == 2)
     events = parse_lines("calibrate", out)
     assert code == 0
     assert [event["event"] for event in events] == ["step", "room", "skipped", "skipped", "skipped", "levels", "changes"]

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,11 +147,13 @@ def test_stranger_is_asked_once_and_a_port_that_is_known_again(location: Locatio
         log.wait_for(lambda item: "left in peace until it is plugged in anew" in item.text)
         time.sleep(0.6)
         assert told["bytes"].count(b"hello") == 1
+        assert one.status.foreign, "no display shows it"
         ledger.remember_adapter("10c4:ea60:7", BOARD)  # by another watch: it counts from the next time on
         fresh = tmp_path / "fresh"
         fresh.symlink_to(other)
         fresh.rename(link)
         wait_until(lambda: others["bytes"].count(b"hello") >= 3)
+        assert not one.status.foreign
         one.stop()
         one.join()
     assert [item.kind for item in log.events] == ["note", "trouble"]
@@ -216,3 +219,15 @@ def test_stranger_that_was_flashed_is_asked_anew(location: Location) -> None:
         wait_until(lambda: told["bytes"].count(b"hello") == 2)
         one.stop()
         one.join()
+
+
+def test_watch_once_passes_over_what_is_no_board(
+    location: Location, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with silent_port() as (path, _), FakeBoard(BOARD, seal_records(BOARD, 3)) as board:
+        ports = [SimpleNamespace(device=name) for name in (path, board.path)]
+        monkeypatch.setattr("earlid.board.port.candidate_ports", lambda: ports)
+        assert main(["watch", "--once", "--ledger", str(location.path)]) == 0
+        assert "3 records fetched" in capsys.readouterr().err
+        monkeypatch.setattr("earlid.board.port.candidate_ports", lambda: ports[:1])
+        assert main(["watch", "--once", "--ledger", str(location.path)]) == 3

@@ -12,9 +12,12 @@ from earlid import firmware
 from earlid.board.link import Link, Record
 from earlid.cli import main
 from earlid.flash import deploy, firmware_build, image, provision
+from earlid.ledger.location import locate
+from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
 from lid import record
 
+from tests.collect.watching import EventLog, watching
 from tests.firmware.kit import sealing_key
 from tests.flash import harness
 from tests.flash.test_deploy import raw_inventory
@@ -77,15 +80,19 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("patient")
-def test_update_keeps_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_update_beside_a_watch_keeps_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["flash", "--word", "none", "--json", "-p"]
     usb = firmware_build.build(firmware.root(), "x64", "usb").directory
     assert usb != firmware_build.build(firmware.root(), "x64").directory
     with harness.bare_board(recipe="usb") as board:
         board.noise(-60)
         assert main([*words, board.serial_port, "--recipe", "usb"]) == 0
-        with holding_talk_on_request(board):
+        log = EventLog()
+        with Ledger(locate(None)) as ledger, watching(board.serial_port, ledger, log), holding_talk_on_request(board):
+            log.wait_for(lambda item: item.kind == "here")
             assert main([*words, board.serial_port]) == 0
+            lent = next(place for place, item in enumerate(log.events) if "another program of yours" in item.text)
+            log.wait_for(lambda item: item.kind == "here" and item in log.events[lent:])
         for line in capsys.readouterr().out.splitlines():
             verdict = parse_output("flash", line)
             assert verdict["self_test"] == "passed"

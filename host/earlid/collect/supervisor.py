@@ -86,8 +86,8 @@ class Supervisor:
 
     @property
     def statuses(self) -> list[BoardStatus]:
-        """The state of every board that is watched, and of those that were until they were unplugged."""
-        watched = [watcher.status for watcher in list(self._watchers.values())]
+        """The state of every board that is watched or expected, and of those that were watched until they were unplugged."""
+        watched = [status for watcher in list(self._watchers.values()) if not (status := watcher.status).foreign]
         here = {status.board for status in watched}
         return watched + [status for board, status in self._away.items() if board not in here]
 

@@ -48,12 +48,14 @@ CLOCK_STEP_MS = 1000  # this computer's clock was set: the board's clock and our
 class BoardStatus:
     """The present state of a board, for a display; replaced value by value, never half-written.
 
-    `open`: it is being talked to; `connected`: and its records have been fetched and judged.
+    `foreign`: nothing answered there, and nobody expects a board; `open`: it is being talked to; `connected`: and its records
+    have been fetched and judged.
     `heard_s` is when the board last said anything, of `time.monotonic`; `heard_ms` the same by this computer's clock then.
     """
 
     port: str
     board: str = ""
+    foreign: bool = False
     open: bool = False
     connected: bool = False
     hello: Mapping[str, Any] = field(default_factory=dict)
@@ -152,6 +154,7 @@ class Watcher(threading.Thread):
                 mark = self._mark()
             elif not self._end.is_set():
                 wait_s = self._asking.silent(self._is_known())
+                self._status.foreign = wait_s is None
                 failed = failed or self._silence(wait_s)
             if failed:
                 self._fail(*failed)
@@ -282,7 +285,7 @@ class Watcher(threading.Thread):
         result = sync.catch_up()
         self._status.board, self._status.hello = sync.board, sync.hello
         sync.set_clock()
-        self._status.error, self._status.connected = "", True
+        self._status.error, self._status.connected, self._status.foreign = "", True, False
         if self._adapter and sync.judged and self._ledger.board_of_adapter(self._adapter) != sync.board:
             self._ledger.remember_adapter(self._adapter, sync.board)
         for kind, text in (*greeting_of(result), *events_of(result)):

@@ -104,11 +104,15 @@ def _adapter(args: argparse.Namespace, name: str) -> str | None:
 
 
 def _once(args: argparse.Namespace, ledger: Ledger) -> int:
+    from earlid.board.detect import probe_all
     from earlid.collect.events import WatchEvent, events_of, greeting_of, record_event
     from earlid.collect.sync import sync_once
     from earlid.host_clock import now_ms
 
     ports = _ports(args)
+    if not args.port:  # other people's devices are no reason to fail
+        found = probe_all({"port": port, "description": "", "vid_pid": ""} for port in ports)
+        ports = [one.port for one in found if one.state not in ("silent", "micropython")]
     if not ports:
         raise UserError("no board found. Plug one in with a data cable, or name its port with -p.", NO_BOARD)
     for port in ports:
