@@ -48,10 +48,11 @@ def _port_of_board(word: str, lenient: bool) -> str:
     fitting = [one for one in results if any(one.board.startswith(text) for text in meant)]
     if len(fitting) == 1:
         return fitting[0].port
-    listed = ", ".join(f"{one.board} ({one.port})" for one in fitting or results) or "no board"
+    listed = ", ".join(f"{one.board} ({one.port})" for one in fitting or results)
     if fitting:
         raise UserError(f"several boards are {plain(word)!r}: {listed}. Name more of it, or a port.", USAGE)
-    raise UserError(f"no board {plain(word)!r} is plugged in; there is {listed}. Name one of these, or a port.", NO_BOARD)
+    there = f"There is {listed}: name that, or a port." if listed else "No other answers: name a port, or see `earlid list`."
+    raise UserError(f"no board {plain(word)!r} is plugged in. {there}", NO_BOARD)
 
 
 def _identifiers(word: str) -> Sequence[str]:
@@ -96,5 +97,10 @@ def ports_to_close(argument: str | None) -> list[str]:
     if argument:
         return [resolve(argument, lenient=True)]
     ports = [str(info.device) for info in port.candidate_ports(lenient=True)]
-    named = named_port(None, lenient=True)
+    try:
+        named = named_port(None, lenient=True)
+    except UserError:  # the configured board is not here, others are
+        if not ports:
+            raise
+        return ports
     return ports if not named or real_name(named) in map(real_name, ports) else [*ports, named]
