@@ -14,6 +14,7 @@ _FREE = const(2)  # no change asks for presence
 # name: (default, lowest, highest, which way tightens); what each is stands in lid.wire_schema, which stays off the board
 SCHEMA = {
     "cutoff_q8": (0, 0, 255, _NEITHER),
+    "decision": (1, 0, 1, _NEITHER),
     "near_miss_q8": (128, 1, 255, _FREE),
     "rearm_q8": (64, 1, 255, TIGHTER_DOWN),
     "gain_q8": (4096, 256, 16384, _NEITHER),
@@ -43,6 +44,14 @@ def check(values):
             raise ValueError("%s must be a whole number from %d to %d" % (name, low, high))
         complete[name] = values[name]
     return complete
+
+
+def complete(values):
+    """As check(), of settings that were kept: `decision` is 0 where they lack it and have a cutoff, which is in its scale."""
+    if type(values) is dict and values.get("cutoff_q8") and "decision" not in values:
+        values = dict(values)
+        values["decision"] = 0
+    return check(values)
 
 
 def loosens(old, new):
@@ -85,4 +94,4 @@ def parse(data):
     if type(values) is dict:
         for name in GONE:
             values.pop(name, None)
-    return check(values)
+    return complete(values)

@@ -120,3 +120,7 @@ class Hearing:
 
     def cutoff_q8(self):
         return self._detector.cutoff_q8 if self._detector else 0
+
+    @property
+    def decision(self):
+        return self._detector.network.decision if self._detector else 0

@@ -30,6 +30,8 @@ class Recorder:
         flags |= record.MUTED if self.mute.muted else 0
         flags |= record.CLOCK_SET if wall[0] else 0
         flags |= record.CLOCK_VOUCHED if self.clock.vouched else 0
+        if reason in ("word", "refractory") and self.hearing.decision:
+            flags |= record.LOOK
         if score < 0:
             score = max(0, self.hearing.score)
         rails = (min(self.board.guarded_mv(), 65535), min(self.board.sentinel_mv(), 65535))
@@ -58,7 +60,8 @@ class Status:
             "board": journal.board, "fw": VERSION, "proto": 2, "boot": journal.boot, "ms": parts.clock.ms(),
             "state": parts.policy.state, "mute": parts.mute.muted, "why": parts.policy.reason,
             "seq": journal.seq, "link": binascii.hexlify(journal.link).decode(), "oldest": journal.oldest, "acked": journal.acked,
-            "word": hearing.word, "model": hearing.model, "config": "%08x" % config.digest(self._settings),
+            "word": hearing.word, "model": hearing.model, "decision": hearing.decision,
+            "config": "%08x" % config.digest(self._settings),
             "epoch": journal.epoch,
             "guarded_mv": parts.board.guarded_mv(), "sentinel_mv": parts.board.sentinel_mv(),
             "dropped": parts.link.dropped, "overruns": hearing.overruns, "maintenance": False, "presence": parts.talk.presence(),

@@ -35,6 +35,7 @@ PRESENCE = const(1)  # flags: talk button held
 MUTED = const(2)  # flags: mute switch latched
 CLOCK_SET = const(4)  # flags: wall_ms is known
 CLOCK_VOUCHED = const(8)  # flags: and a paired host said so
+LOOK = const(16)  # flags, of a word: its look decided, not microWakeWord's own mean
 
 # Field order of body and wire; event and reason are names outside flash.
 FIELDS = (

@@ -60,11 +60,12 @@ Digest = Annotated[str, _hex(8, "digest of the configuration in force: first 32 
 Maintenance = Annotated[bool, Field("whether the board stopped for its REPL: talk button held through a reset")]
 GuardedMv = Annotated[int, Field("guarded microphone's rail, behind the contact", "mV")]
 Energy = Annotated[int, Field("log2 of the speech band's mean square, 125 to 7500 Hz", "1/256", high=U16)]
-Score = Annotated[int, Field("sliding mean of the network's outputs", "1/255", high=U8)]
+Score = Annotated[int, Field("sliding mean of the network's outputs, or its look's score", "1/255", high=U8)]
 DropTime = Annotated[int, Field("from the last pump edge to a dead rail; 0: not measured", "ms")]
 Settings = Annotated[dict[str, int], Field("settings of `lid.config.SCHEMA` by name")]
 SETTINGS = {
-    "cutoff_q8": "mean score that opens, of 255; 0: the model's own",
+    "cutoff_q8": "score that opens, of 255, in the scale of `decision`; 0: the word's own",
+    "decision": "1: the look decides, for a word that has one; 0: microWakeWord's own mean, as the network's maker says",
     "near_miss_q8": "mean score worth a near-miss record, of 255",
     "rearm_q8": "mean score that must be left before the word counts again, of 255; never above 3/4 of the cutoff",
     "gain_q8": "microphone gain, in 1/256",
@@ -119,6 +120,7 @@ class Hello(BriefHello):
     model: Annotated[
         str, Field("first 16 hex digits of the SHA-256 of the word's `.tflite`; empty for none", pattern="([0-9a-f]{16})?")
     ]
+    decision: NotRequired[Annotated[int, Field("what opens on the word: 1 its look, 0 microWakeWord's mean", high=1, since=2)]]
     config: Digest
     guarded_mv: GuardedMv
     sentinel_mv: Annotated[int, Field("sentinel microphone's rail", "mV")]
@@ -184,7 +186,10 @@ class Record(NamedTuple):
     event: Annotated[str, Field("what happened: table below", pattern="[a-z-]{1,24}")]
     reason: Annotated[str, Field("why: table below", pattern="[a-z-]{0,24}")]
     score: Score
-    flags: Annotated[int, Field("1 talk button held, 2 mute switch latched, 4 clock set, 8 by a paired host", high=U8)]
+    flags: Annotated[
+        int,
+        Field("1 talk button held, 2 mute switch latched, 4 clock set, 8 by a paired host, 16 a look decided on a word", high=U8),
+    ]
     energy_log2_q8: Energy
     guarded_mv: Annotated[
         int, Field("guarded rail when the record is written: of an `open`, before its contact closes", "mV", high=U16)

@@ -47,7 +47,7 @@ def test_evaluation_of_two_folders_writes_all_results(recordings, tmp_path, here
     clean = sides["clean"]
     assert clean["in_force"]["trials"] == 6
     assert clean["in_force"]["misses"] <= 1
-    assert clean["in_force"]["cutoff"] == document["cutoff"] == 230
+    assert clean["in_force"]["cutoff"] == document["cutoff"] == 167
     assert set(clean["at_rates"]) == {"0.1", "0.5", "1", "2"}
     assert set(clean["hours"]) == {"hiss", "talk"}
     rows = list(csv.DictReader((tmp_path / "out" / "curve.csv").open()))

@@ -23,21 +23,23 @@ def make_tasks(recordings, model, conditions=(CLEAN,)):
     return plan_tasks(words, noise, conditions, "alexa", model.digest.hex(), measure.code_digest(), 0)
 
 
-def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model):
+@pytest.mark.parametrize("decision", [0, 1])
+def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, decision):
     pcm = measure.build_stream(make_tasks(recordings, model)[0])
-    ours = measure.run_gate(pcm, model)
-    theirs = list(score.run(pcm, model))
+    ours = measure.run_gate(pcm, model, decision)
+    theirs = list(score.run(pcm, model, decision=decision))
+    window, cutoff_sum = model.decided(decision)
     for value, item in zip(ours.values, theirs, strict=True):
-        assert item.hit == (item.total > model.cutoff_sum)
-        assert value == -(-item.total // model.manifest.window)
-        assert item.mean_q8 == item.total // model.manifest.window
+        assert item.hit == (item.total > cutoff_sum)
+        assert value == -(-item.total // window)
+        assert item.mean_q8 == item.total // window
     assert any(item.hit for item in theirs)
 
 
 def test_scores_equal_pymicro_wakeword(recordings, model):
     task = make_tasks(recordings, model)[0]
     pcm = measure.build_stream(task)
-    ours, theirs = measure.run_gate(pcm, model).values, pymicro_scores(pcm, model)
+    ours, theirs = measure.run_gate(pcm, model, 0).values, pymicro_scores(pcm, model)
     assert len(ours) == len(theirs)
     cold = score.COLD_COLUMNS // model.network.stride + model.manifest.window - 1
     assert not ours[:cold].any()

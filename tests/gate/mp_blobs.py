@@ -19,6 +19,7 @@ while True:
     data = bytearray(read(struct.unpack("<I", head)[0]))
     try:
         network = WakeWord(Layout(weights.read(io.BytesIO(data), len(data))))
+        network.decide(1, 0)  # its look too, if it has one
         ring, state = network.new_ring(network.stride)
         outputs = []
         for i in range(12):

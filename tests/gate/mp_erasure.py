@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Runs on MicroPython: what stays in memory of what was heard. Argument: network file. Every buffer that can be reached from
-# the App is followed while it hears; each byte that ever changed is filled with a pattern, and must be as before the first
-# sound once that was erased. Prints JSON: the buffers that changed, with their bytes that are not 0 before the first sound;
-# for each occasion the buffers in which something stayed.
+# Runs on MicroPython: what stays in memory of what was heard. Arguments: network file, setting `decision`. Every buffer that
+# can be reached from the App is followed while it hears; each byte that ever changed is filled with a pattern, and must be as
+# before the first sound once that was erased. Prints JSON: the buffers that changed, with their bytes that are not 0 before
+# the first sound; for each occasion the buffers in which something stayed.
 import json
 import sys
 from array import array
@@ -67,7 +67,8 @@ def words_of(buffer):
 
 def main():
     board = Board()
-    app = App(board, NoJournal("0" * 16, board.random_bytes), config.defaults(), Detector(model_file.load(sys.argv[1])))
+    settings = config.check({"decision": int(sys.argv[2])})  # 0: its mean takes in what a cold network says, which is not 0
+    app = App(board, NoJournal("0" * 16, board.random_bytes), settings, Detector(model_file.load(sys.argv[1])))
     app.journal.make_room = lambda record_lost: None
     hearing = app.hearing
     hearing.start()

@@ -33,15 +33,15 @@ def recording() -> signals.Samples:
     return signals.to_int16(whole + rng.normal(0, 6, len(whole)))
 
 
-def results(pcm: signals.Samples, model: str = "alexa") -> list[score.Inference]:
-    return [item for item in score.run(pcm, models.load(model)) if isinstance(item, score.Inference)]
+def results(pcm: signals.Samples, model: str = "alexa", decision: int = models.DECISION) -> list[score.Inference]:
+    return [item for item in score.run(pcm, models.load(model), decision=decision) if isinstance(item, score.Inference)]
 
 
 @pytest.mark.parametrize("name", models.builtin_names())
 def test_detector_equals_the_oracle(name: str) -> None:
     pcm = np.concatenate([recording(), signals.mixtures(SEED, 0.3)])
     model = models.load(name)
-    found = results(pcm, name)
+    found = results(pcm, name, decision=0)
     stride, window = model.network.stride, model.manifest.window
     expected = networks.reference(model.manifest.model.read_bytes(), networks.features(pcm))
     assert [item.prob for item in found] == expected
@@ -98,7 +98,7 @@ def test_score_prints_the_features_of_each_hop(tmp_path: Path, capsys: pytest.Ca
 def test_score_text_names_what_was_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "word.wav"
     soundfile.write(path, recording(), 16000)
-    assert cli.main(["score", str(path)]) == 0
+    assert cli.main(["score", str(path), "--decision", "0"]) == 0
     assert capsys.readouterr().out.count("heard") == 2
     assert cli.main(["score", str(path), "--features"]) == 2
     assert "--features needs --json" in capsys.readouterr().err
@@ -106,19 +106,19 @@ def test_score_text_names_what_was_heard(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_score_tells_a_word_cut_short_from_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "short.wav"
-    first_hit_ms = next(item.t_ms for item in results(recording()) if item.hit)
+    first_hit_ms = next(item.t_ms for item in results(recording(), decision=0) if item.hit)
     soundfile.write(path, recording()[: 16 * (first_hit_ms - 60)], 16000)
-    assert cli.main(["score", str(path)]) == 0
+    assert cli.main(["score", str(path), "--decision", "0"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "not heard" in said
     assert "still rising when the recording ended" in said
     soundfile.write(path, recording()[: 2 * 16000], 16000)
-    assert cli.main(["score", str(path)]) == 0
+    assert cli.main(["score", str(path), "--decision", "0"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "not heard" in said
     assert "still rising" not in said
     soundfile.write(path, recording()[QUIET_SAMPLES + 4800 : 2 * QUIET_SAMPLES], 16000)
-    assert cli.main(["score", str(path)]) == 0
+    assert cli.main(["score", str(path), "--decision", "0"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "not heard" in said
     assert "in the first second, in which nothing counts" in said

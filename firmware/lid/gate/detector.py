@@ -23,7 +23,6 @@ class Detector:
         self.network = network = WakeWord(layout)
         self.name = network.name
         self.digest = network.digest
-        self._own_cutoff_sum = network.cutoff_sum
         self._stride = network.stride
         self._ring, self._state = network.new_ring(network.stride)
         self._activity = bytearray(STATE_BYTES)
@@ -32,8 +31,10 @@ class Detector:
         self.reset()
 
     def configure(self, settings):
-        cutoff_q8 = settings["cutoff_q8"]
-        self.network.cutoff_sum = cutoff_q8 * self.network.window if cutoff_q8 else self._own_cutoff_sum
+        before = self.network.decision
+        self.network.decide(settings["decision"], settings["cutoff_q8"])
+        if self.network.decision != before:
+            self.reset()
 
     @property
     def cutoff_q8(self):

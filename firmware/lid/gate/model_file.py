@@ -9,6 +9,7 @@ from micropython import const
 from lid.gate import weights
 
 _VERSION = const(1)
+_LOOK_VERSION = const(2)  # of a file with a look
 LANES = const(16)
 _HEADS = const(64)  # at least a row of columns: a head may stand one row before its buffer
 _OFFSET = const(1 << 29)
@@ -22,6 +23,7 @@ DEPTHWISE = const(3)
 _ADD = const(4)
 _MAXPOOL = const(5)
 _AVGPOOL = const(6)
+_LOOK = const(7)
 
 
 def load(path):
@@ -57,6 +59,19 @@ class LayerEntry:
         self.records -= start
 
 
+# The last entry of a file that has one: the layers behind the network's own are a second logit, and how the two decide.
+# What is a candidate: that sums of outputs were above a bound, some times in a row; its score: sums of both logits.
+class Look:
+    def __init__(self, data, start):
+        window, in_a_row, bound, scale, lowest, self.cutoff = struct.unpack_from("<4H2I", data, start)
+        self.window = window
+        self.scale = scale
+        most = 255 * scale
+        if not (0 < window <= 64 and in_a_row and scale) or bound > 255 * window or lowest > 510 * window or self.cutoff > most:
+            raise ValueError("network: damaged look")
+        self.state = (window, in_a_row, bound, lowest, most, scale)  # as smoothing.py wants it
+
+
 class Layout:
     # pieces: as lid.gate.weights reads them
     def __init__(self, pieces):
@@ -71,6 +86,8 @@ class Layout:
         self.name = str(bytes(tables[:name]), "utf-8")
         self.buffers = []
         self.layers = []
+        self.look = None
+        self.own_layers = layers
         at = (name + languages + 3) & -4
         end = max(_HEADS, 4 * buffers)
         for number in range(buffers):
@@ -82,6 +99,9 @@ class Layout:
         start = weights.HEADER_BYTES + len(tables) + weights.LOGITS_BYTES
         for number in range(layers):
             layer = LayerEntry(tables, at, pieces[3 + number], start)
+            if layer.kind == _LOOK:
+                self._add_look(layer, number + 1 == layers)
+                break
             if not self._fits(layer, len(layer.data)):
                 raise ValueError("network: damaged layer %d" % number)
             self.layers.append(layer)
@@ -89,16 +109,28 @@ class Layout:
             start += len(layer.data)
         self.sums = end
         self.arena_bytes = end + 4 * LANES * max(layer.groups for layer in self.layers) + LANES
-        entry, last = self.buffers[0], self.buffers[self.layers[-1].out]
+        if not self.look:
+            self.logit = self.layers[-1].out
+        entry, last = self.buffers[0], self.buffers[self.logit]
         if entry.channels != 40 or not entry.sliding or (last.channels, last.sliding) != (1, 0):
             raise ValueError("network: damaged first or last buffer")
+
+    def _add_look(self, layer, last):
+        self.logit = layer.source
+        outs = [other.out for other in self.layers]
+        ok = last and self.logit in outs and outs[-1] != self.logit and 0 <= layer.records <= len(layer.data) - _RECORD
+        second = self.buffers[outs[-1] if ok else 0]
+        if not ok or (second.channels, second.sliding) != (1, 0):
+            raise ValueError("network: damaged look")
+        self.own_layers = max(i + 1 for i, out in enumerate(outs) if out == self.logit)
+        self.look = Look(layer.data, layer.records)
 
     def _check_whole(self, pieces):
         magic, version, header, stated, checksum = struct.unpack_from("<4sHHII", pieces[0], 0)
         if magic != b"ELWW":
             raise ValueError("not a network file: it begins with %s" % magic)
-        if version != _VERSION or header != weights.HEADER_BYTES:
-            raise ValueError("network file version %d, this firmware reads version %d" % (version, _VERSION))
+        if version not in (_VERSION, _LOOK_VERSION) or header != weights.HEADER_BYTES:
+            raise ValueError("network file version %d, this firmware reads versions up to %d" % (version, _LOOK_VERSION))
         size = 0
         crc = 0
         for piece in pieces:

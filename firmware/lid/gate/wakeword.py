@@ -9,13 +9,19 @@ from micropython import const
 from lid.gate import arena, feature_ring, model_file
 from lid.gate.arena import advance
 from lid.gate.kernels import run
-from lid.gate.smoothing import sliding_mean
+from lid.gate.smoothing import FUSED_WORDS, fused_score, sliding_mean
 
 # A second. What a reset network says of its first columns is no answer to them: some published ones hit in silence.
 _COLD_COLUMNS = const(100)
 _FOLDED_BYTES = const(2000)  # of input, beyond which a folded bias could leave its word
 _LAYER_WORDS = const(23)  # as in kernels.py
 _OUTPUTS = const(9)
+
+# Words of the sliding mean's state, see smoothing.py
+_SUM = const(0)
+_WINDOW = const(3)
+_NEEDED = const(4)
+_ZEROED = const(5)
 
 
 class WakeWord:
@@ -24,13 +30,15 @@ class WakeWord:
         self.name = layout.name
         self.digest = layout.digest
         self.stride = layout.stride
-        self.window = layout.window
-        self.cutoff_sum = layout.cutoff_sum
+        self._own = layout.window, layout.cutoff_sum
+        self._look = look = layout.look
         self._logits = layout.logits
         self._feature_scale = layout.feature_scale
-        self._recent = bytearray(layout.window)  # outputs, for the sliding mean
-        needed = _COLD_COLUMNS // layout.stride + layout.window
-        self._mean_state = array("i", (0, 0, 0, layout.window, needed))
+        self._recent = bytearray(max(layout.window, look.window if look else 0))  # outputs, for the sliding mean
+        self._mean_state = array("i", bytes(4 * 6))
+        self._fused = array("H", bytes(2 * look.window if look else 0))
+        self._fused_state = array("i", (0,) * FUSED_WORDS + (look.state if look else ()))
+        self.decision = -1  # 1: the look, 0: none
         self._arena = bytearray(layout.arena_bytes)
         self._slides = array("i")  # what arena.advance() wants of each sliding buffer, the input's first
         self._others = -1  # how many but the input
@@ -40,13 +48,14 @@ class WakeWord:
         # What a layer reads lies in a piece of its own. Their addresses are counted from the lowest: small on 64 bits too.
         self._pieces = [layer.data for layer in layout.layers]
         self._lowest = min(self._pieces, key=uctypes.addressof)
-        self._count = len(self._pieces)
-        self._layers = array("i", bytes(4 * _LAYER_WORDS * self._count))
+        self._layers = array("i", bytes(4 * _LAYER_WORDS * len(self._pieces)))
         for number, layer in enumerate(layout.layers):
             self._add_layer(layout, layer, memoryview(self._layers)[_LAYER_WORDS * number :])
         self._initial.append((layout.sums, 0, (layout.arena_bytes - layout.sums) // 4))
-        self._logit = layout.buffers[layout.layers[-1].out].start
-        self.reset()
+        self._logit = layout.buffers[layout.logit].start
+        self._second_logit = layout.buffers[layout.layers[-1].out].start
+        self._own_count = layout.own_layers
+        self.decide(0, 0)
 
     def _add_buffer(self, number, buffer):
         history = (buffer.rows - 1) * buffer.row
@@ -90,6 +99,25 @@ class WakeWord:
             at += layer.record_step
         layer.folded = True
 
+    # decision: 1: the look decides where the file has one; else microWakeWord's own mean. cutoff_q8: of the score; 0: the
+    # file's. Another decision starts anew.
+    def decide(self, decision, cutoff_q8):
+        look = self._look if decision else None
+        self.window, own_sum = (look.scale, look.cutoff) if look else self._own  # what is a score's unit
+        self.cutoff_sum = cutoff_q8 * self.window or own_sum
+        decision = 1 if look else 0
+        if decision == self.decision:
+            return
+        self.decision = decision
+        self._count = len(self._pieces) if look else self._own_count
+        window = look.window if look else self.window
+        cold = _COLD_COLUMNS // self.stride
+        state = self._mean_state
+        state[_WINDOW] = window
+        state[_NEEDED] = cold + 1 if look else cold + window
+        state[_ZEROED] = cold if look else 0
+        self.reset()
+
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
         for at, value, item in self._initial:
@@ -100,8 +128,11 @@ class WakeWord:
                 count = (item.end - item.start) // item.row
                 arena.fill_rows(self._arena, item.zero, item.start, item.channels, item.row, count)
         arena.fill_words(self._mean_state, 0, 0, 3)
-        for i in range(self.window):
+        for i in range(len(self._recent)):
             self._recent[i] = 0
+        arena.fill_words(self._fused_state, 0, 0, FUSED_WORDS)
+        for i in range(len(self._fused)):
+            self._fused[i] = 0
         self.prob = 0
         self.mean_q8 = -1  # cold: not known
         self.hit = False
@@ -117,6 +148,9 @@ class WakeWord:
         run(0, self._lowest, arena, self._layers, self._count)
         prob = self._logits[arena[self._logit]]
         mean = sliding_mean(prob, 0, self._recent, self._mean_state, self.cutoff_sum)
+        if self.decision and mean >= 0:
+            logits = arena[self._logit] + arena[self._second_logit]
+            mean = fused_score(logits, self._fused, self._fused_state, self._mean_state[_SUM], self.cutoff_sum)
         self.prob = prob
         self.mean_q8 = mean >> 1
         self.hit = mean & 1 == 1

@@ -110,8 +110,8 @@ def _read_script(path: Path) -> dict[str, Any]:
     return values
 
 
-def identify(model_hex: str, name: str | None) -> BoardModel:
-    """The board's network among the published ones, or the one that the user names.
+def identify(model_hex: str, name: str | None, decision: int = 0) -> BoardModel:
+    """The board's network among the published ones, or the one that the user names, with the cutoff of the decision in force.
 
     Raises:
         UserError: the named one is not what the board has.
@@ -121,8 +121,9 @@ def identify(model_hex: str, name: str | None) -> BoardModel:
         manifest = models.read_manifest(models.find_manifest(candidate))
         data = manifest.model.read_bytes() if manifest.model.is_file() else b""
         if hashlib.sha256(data).hexdigest()[:MODEL_HEX] == model_hex:
-            own = models.cutoff_sum(manifest.probability_cutoff, manifest.window) // manifest.window
-            return BoardModel(models.find_manifest(candidate).stem, own, manifest.window)
+            model = models.load(candidate)
+            unit, cutoff = model.decided(decision)
+            return BoardModel(model.name, cutoff // unit, None if decision and model.look else unit)
     if name:
         raise UserError(f"the board's network is not {name}: its digest begins {model_hex}", USAGE)
     return BoardModel("", GENERIC_CUTOFF_Q8)
@@ -148,7 +149,7 @@ class Calibration:
                 require_version_2(hello["fw"], hello["proto"])
             files = SessionFiles(data_dir() / "calibration", hello["board"])
             current = dict(link.request("config-get")["config"])
-            network = identify(hello["model"], options.model)
+            network = identify(hello["model"], options.model, hello.get("decision", 0))
             measurements = self._load_or_begin(files, hello)
             cutoff = current["cutoff_q8"] or network.cutoff_q8
             try:

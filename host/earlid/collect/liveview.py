@@ -66,7 +66,7 @@ def event_text(event: WatchEvent, title: str) -> str:
         return line + event.text
     more = ""
     if item.event == "open" and item.reason == "word":
-        more = f", score {score_text(item.score, item.b)}"
+        more = f", score {score_text(item.score, item.b, item.flags)}"
     elif item.event in ("close", "dead"):
         (found,) = live_bounds([item])
         more = f", after {bounds_text(found.least_ms, found.most_ms)}"

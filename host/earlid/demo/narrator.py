@@ -138,10 +138,10 @@ def _line(record: Record, width: int) -> str:
     """One record as text; its details stand on a line of their own where there is no room beside it."""
     what = f"{record.event} by {record.reason}" if record.event == "open" else f"{record.event} {record.reason}".strip()
     detail = {
-        "open": f"receipt written; score {score_text(record.score, record.b)}; at most {record.a / 1000:.0f} s",
+        "open": f"receipt written; score {score_text(record.score, record.b, record.flags)}; at most {record.a / 1000:.0f} s",
         "close": f"after {record.a / 1000:.1f} s; the rail was live for {record.b >> 16} ms at most",
         "selftest": f"relay drops in {record.b} ms; rails, switch and microphone checked",
-        "near-miss": f"score {score_text(record.score, record.b)}",
+        "near-miss": f"score {score_text(record.score, record.b, record.flags)}",
     }.get(record.event, "")
     head = f"   {record.ms / 1000:7.2f} s  #{record.seq:<3} {what:<22} "
     if len(head + detail) <= width or not detail:

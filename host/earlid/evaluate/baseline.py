@@ -48,7 +48,7 @@ def compare_with_pymicro(tasks: Sequence[Task], model: models.Model, limit_s: fl
             continue
         pcm = measure.build_stream(task, int((limit_s - audio_s) * RATE_HZ))
         started_s = _cpu_s()
-        ours = measure.run_gate(pcm, model).values
+        ours = measure.run_gate(pcm, model, 0).values
         gate_s += _cpu_s() - started_s
         started_s = _cpu_s()
         theirs = pymicro_scores(pcm, model)

@@ -59,7 +59,7 @@ def read_settings(path: Path | None) -> dict[str, int]:
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
         values = {name: value for name, value in values["config"].items() if name not in config.GONE}
     try:
-        return dict(config.check(values))
+        return dict(config.complete(values))
     except ValueError as error:
         raise UserError(f"{path}: {plain(error)}", USAGE) from error
 
@@ -89,8 +89,8 @@ class Evaluation:
         _check_options(options)
         self._settings = read_settings(options.config)
         self._model = models.load(options.model)
-        own = self._model.cutoff_sum // self._model.manifest.window
-        self._cutoff_q8 = self._settings["cutoff_q8"] or own
+        window, cutoff_sum = self._model.decided(self._settings["decision"])
+        self._cutoff_q8 = self._settings["cutoff_q8"] or cutoff_sum // window
         self._left_out: list[UnreadableFile] = []
 
     def run(self, as_json: bool = False) -> int:
@@ -151,6 +151,7 @@ class Evaluation:
         return plan_tasks(
             list_recordings(options.positives), list_recordings(options.negatives), conditions,
             options.model, self._model.digest.hex(), measure.code_digest(), options.seed,
+            self._settings["decision"],
         )  # fmt: skip
 
     def _results(self, tasks: list[Task]) -> Iterator[dict[str, Any]]:

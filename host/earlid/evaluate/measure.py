@@ -73,7 +73,7 @@ def run_task(task: Task) -> dict[str, Any]:
             samples += len(block)
             yield block
 
-    scores = run_gate(counted(), model)
+    scores = run_gate(counted(), model, task.decision)
     if task.role == "positive":
         result["trials"] = [
             [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
@@ -94,15 +94,17 @@ class Scores:
         self.t_ms, self.values = t_ms, values
 
 
-def run_gate(pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: models.Model) -> Scores:
+def run_gate(
+    pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: models.Model, decision: int = models.DECISION
+) -> Scores:
     """The firmware's gate over samples, on MicroPython.
 
     Means are rounded up because the board compares sums: a cutoff c opens when a sum is above c * window.
     """
-    inferences = (item for item in score.run(pcm, model) if isinstance(item, score.Inference))
+    inferences = (item for item in score.run(pcm, model, decision=decision) if isinstance(item, score.Inference))
     values = (value for item in inferences for value in (item.t_ms, item.total))
     pairs = np.fromiter(values, np.int64).reshape(-1, 2)
-    return Scores(pairs[:, 0], -(-pairs[:, 1] // model.manifest.window))
+    return Scores(pairs[:, 0], -(-pairs[:, 1] // model.decided(decision)[0]))
 
 
 def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from earlid.evaluate.recordings import Recording
+from earlid.gate.models import DECISION
 
 FORMAT = 2  # of the results; a change makes old ones void
 STREAM_S = 600.0
@@ -42,6 +43,7 @@ class Task:
     model_digest: str
     code_digest: str
     seed: int
+    decision: int = DECISION  # the board's setting
 
     @property
     def key(self) -> str:
@@ -49,8 +51,7 @@ class Task:
         text = json.dumps(
             [
                 FORMAT, self.role, self.kind, [r.digest for r in self.recordings], self.condition.snr_db,
-                [r.digest for r in self.condition.noise],
-                self.model_digest, self.code_digest, self.seed,
+                [r.digest for r in self.condition.noise], self.decision, self.model_digest, self.code_digest, self.seed,
             ]
         )  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -91,6 +92,7 @@ def plan_tasks(
     model_digest: str,
     code_digest: str,
     seed: int,
+    decision: int = DECISION,
 ) -> list[Task]:
     """Every task of an evaluation; the order is that of the files, so that an interrupted run has whole streams."""
     tasks = []
@@ -98,5 +100,5 @@ def plan_tasks(
     for role, recordings in sides:
         for stream in cut_into_streams(recordings, role):
             for condition in conditions:
-                tasks.append(Task(role, stream[0].kind, stream, condition, model, model_digest, code_digest, seed))
+                tasks.append(Task(role, stream[0].kind, stream, condition, model, model_digest, code_digest, seed, decision))
     return tasks

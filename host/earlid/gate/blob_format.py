@@ -6,6 +6,8 @@ from __future__ import annotations
 SUFFIX = ".elww"
 MAGIC = b"ELWW"
 VERSION = 1
+LOOK_VERSION = 2  # of a blob with a look
+LOOK = 7  # the kind of its last entry in the table of layers
 HEADER_BYTES = 80
 LAYER_BYTES = 36
 LANES = 16  # outputs or channels that a kernel works on at once

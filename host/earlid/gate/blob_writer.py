@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Writes a network as the blob that the firmware runs. `firmware/lid/gate/model_file.py` is the reader.
 
-Layout, little endian (version 1):
+Layout, little endian (version 1; 2 with a look):
 
     0   magic "ELWW", u16 version, u16 bytes of this header, u32 bytes of the whole blob, u32 CRC-32 of bytes 16 on
     16  u8 stride, u8 window, u8 buffers, u8 layers, u32 cutoff sum (a hit is a window sum above it)
@@ -17,6 +17,9 @@ i32 x 4, none negative: bias + 2**29, multiplier, addend, right shift. With x = 
 
     zero                                            where x <= least - 2**29, else, clamped to 0 .. 255,
     ((x * multiplier >> 30) + addend) >> shift      where 2 is taken from the product if it is below reversed_below - 2**29.
+
+A look is the last layer, of kind LOOK: in is the network's logit, out the look's, which the layers behind the network's own
+make, and the record is u16 window, in_a_row, bound, scale, u32 lowest, cutoff (network.Look).
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earlid.gate.blob_format import HEADER_BYTES, LANES, LAYER_BYTES, MAGIC, VERSION
-from earlid.gate.network import Buffer, Layer, Network
+from earlid.gate.blob_format import HEADER_BYTES, LANES, LAYER_BYTES, LOOK, LOOK_VERSION, MAGIC, VERSION
+from earlid.gate.network import Buffer, Layer, Look, Network
 from earlid.gate.quantise import add_tables, feature_scale, layer_multipliers, logistic_table
 from earlid.gate.tflite import ModelError
 
@@ -171,13 +175,24 @@ def _encode_layer(layer: Layer, network: Network, data: _DataSection) -> bytes:
     )  # fmt: skip
 
 
-def encode(network: Network, name: str, languages: list[str], window: int, cutoff_sum: int, digest: bytes) -> bytes:
+def _encode_look(look: Look, network: Network, logit: Buffer, data: _DataSection) -> bytes:
+    if network.layers[-1].output.width != 1 or look.cutoff > 255 * look.scale or look.bound > 255 * look.window:
+        raise ModelError("the look has no single logit, or its cutoff or bound can never be reached")
+    record = struct.pack("<4H2I", look.window, look.in_a_row, look.bound, look.scale, look.lowest, look.cutoff)
+    out = network.layers[-1].output.buffer.index
+    return struct.pack("<4B6HBBHIIII", LOOK, logit.index, 0, out, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, data.add(record))
+
+
+def encode(
+    network: Network, name: str, languages: list[str], window: int, cutoff_sum: int, digest: bytes, look: Look | None = None
+) -> bytes:
     """The board's file for a network.
 
     Args:
         name: the wake word, shown to people. languages: codes such as "en".
         window: inferences averaged. cutoff_sum: the sum of their output bytes that a hit must exceed.
         digest: SHA-256 of the .tflite file.
+        look: that decides in the network's stead where setting `decision` is 1.
 
     Raises:
         ModelError: when something in the network does not fit the board.
@@ -185,12 +200,18 @@ def encode(network: Network, name: str, languages: list[str], window: int, cutof
     texts = [name.encode(), ",".join(languages).encode()]
     if not 1 <= window <= 255 or not 0 <= cutoff_sum < window * 256 or any(len(text) > 255 for text in texts):
         raise ModelError(f"window {window}, cutoff sum {cutoff_sum}: a window of 1 to 255 and a cutoff below 1 are needed")
-    if len(network.layers) > 64 or len(network.buffers) > 64:
-        raise ModelError(f"{len(network.layers)} layers: the board takes 64")
+    logit = network.layers[-1].output.buffer
+    if look:
+        network = replace(network, buffers=network.buffers + look.buffers, layers=network.layers + look.layers)
+    layer_count = len(network.layers) + (look is not None)
+    if layer_count > 64 or len(network.buffers) > 64:
+        raise ModelError(f"{layer_count} layers: the board takes 64")
     front = _round_up(HEADER_BYTES + sum(map(len, texts)), 4)
-    tables_end = front + 8 * len(network.buffers) + LAYER_BYTES * len(network.layers)
+    tables_end = front + 8 * len(network.buffers) + LAYER_BYTES * layer_count
     data = _DataSection(tables_end + 256)
     layers = b"".join(_encode_layer(layer, network, data) for layer in network.layers)
+    if look:
+        layers += _encode_look(look, network, logit, data)
     buffers = b"".join(
         struct.pack("<HHBBH", b.channels, _rows_kept(b, network), b.zero + 128, _slides(b, network), row_bytes(b, network))
         for b in network.buffers
@@ -198,10 +219,10 @@ def encode(network: Network, name: str, languages: list[str], window: int, cutof
     logits = logistic_table(
         network.logit_scale, network.logit_zero, network.logistic_out, (network.output_scale, network.output_zero)
     )
-    body = struct.pack("<4BI", network.stride, window, len(network.buffers), len(network.layers), cutoff_sum)
+    body = struct.pack("<4BI", network.stride, window, len(network.buffers), layer_count, cutoff_sum)
     body += struct.pack("<4i", *feature_scale(network.input_scale, network.input_zero)) + digest
     body += struct.pack("<4H", len(texts[0]), len(texts[1]), network.features, 0) + b"".join(texts)
     body = body.ljust(front - 16, b"\0") + buffers + layers + logits + bytes(data.parts)
     body += bytes(_round_up(len(body), 4) - len(body))
-    head = MAGIC + struct.pack("<HHII", VERSION, HEADER_BYTES, 16 + len(body), zlib.crc32(body))
+    head = MAGIC + struct.pack("<HHII", LOOK_VERSION if look else VERSION, HEADER_BYTES, 16 + len(body), zlib.crc32(body))
     return head + body

@@ -11,16 +11,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lid import config
+
 from earlid.door import brief, is_printable
 from earlid.errors import USAGE, UserError
 from earlid.files import read_bytes, read_json
-from earlid.gate import blob_writer
+from earlid.gate import blob_writer, look
 from earlid.gate.graph import build_network
-from earlid.gate.network import Network
+from earlid.gate.network import Look, Network
 from earlid.gate.tflite import MAX_FILE_BYTES, ModelError, read
 
 MANIFEST_VERSION = 2
 STEP_MS = 10
+DECISION: int = config.defaults()["decision"]  # of boards, until a person sets another
 NETWORK_SUFFIX = ".tflite"
 TEXT_MAX_BYTES = 200
 LANGUAGES_MAX = 64
@@ -50,6 +53,13 @@ class Model:
     digest: bytes  # SHA-256 of the .tflite file
     cutoff_sum: int
     blob: bytes
+    look: Look | None = None  # where Earlid has one for this network
+
+    def decided(self, decision: int) -> tuple[int, int]:
+        """(what a score is of 1/unit of, what a hit must exceed in it), as the board has it with this setting of `decision`."""
+        if decision and self.look:
+            return self.look.scale, self.look.cutoff
+        return self.manifest.window, self.cutoff_sum
 
     @property
     def cutoff_q8(self) -> int:
@@ -164,7 +174,9 @@ def load(name: str) -> Model:
     cutoff = cutoff_sum(manifest.probability_cutoff, manifest.window)
     try:
         layers = build_network(read(data))
-        blob = blob_writer.encode(layers, manifest.wake_word, manifest.languages, manifest.window, cutoff, digest)
+        entry = look.find(digest)
+        second = look.build(entry, layers) if entry else None
+        blob = blob_writer.encode(layers, manifest.wake_word, manifest.languages, manifest.window, cutoff, digest, second)
     except ModelError as error:
         raise UserError(f"{manifest.model.name}: {error}", USAGE) from error
-    return Model(path.stem, manifest, layers, digest, cutoff, blob)
+    return Model(path.stem, manifest, layers, digest, cutoff, blob, second)

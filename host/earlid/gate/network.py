@@ -75,3 +75,22 @@ class Network:
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""
         return sum(layer.weights.size for layer in self.layers if layer.weights is not None)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A second logit from a network's own rows, and the decision by both (`lid.gate.smoothing.fused_score`).
+
+    A score is the sum of the last `window` pairs of logit bytes (int8 + 128), less `lowest`, limited to 0 .. 255 * `scale`; it is
+    0 unless the sum of the last `window` outputs was above `bound` at each of the last `in_a_row` inferences. A hit is above
+    `cutoff`.
+    """
+
+    buffers: list[Buffer]  # numbered on from the network's
+    layers: list[Layer]
+    window: int
+    in_a_row: int
+    bound: int
+    lowest: int
+    scale: int
+    cutoff: int

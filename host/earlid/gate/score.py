@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlid.errors import FAILED, UserError
-from earlid.gate.models import Model
+from earlid.gate.models import DECISION, Model
 from earlid.gate.runner import FEATURES, run_script
 
 HOP_MS = 10
@@ -72,6 +72,7 @@ def run(
     pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]],
     model: Model,
     features: bool = False,
+    decision: int = DECISION,
 ) -> Iterator[Inference | Column]:
     """Run the firmware's gate, on MicroPython, over samples from a fresh start.
 
@@ -79,6 +80,7 @@ def run(
         pcm: int16 samples at 16 kHz, or blocks of them; a last part of less than 10 ms is not heard.
         model: the network.
         features: also give each hop's features, before the inference that ran in it.
+        decision: 1 the look's, if the network has one; 0 microWakeWord's own.
 
     Yields:
         Inferences, in order of their time, and columns.
@@ -86,7 +88,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
         path = Path(folder) / f"{model.name}.elww"
         path.write_bytes(model.blob)
-        data = run_script("mp_score.py", pcm, str(path), "features" if features else "outputs")
+        data = run_script("mp_score.py", pcm, str(path), "features" if features else "outputs", str(decision))
     yield from _columns_and_inferences(data) if features else _inferences(data)
 
 

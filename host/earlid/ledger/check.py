@@ -32,7 +32,7 @@ class Question(NamedTuple):
         item = self.opening
         when = f"{moment_text(item.start_ms)} {uncertainty_text(item.unc_ms)}".strip()
         live = f"live {bounds_text(item.least_ms, item.most_ms)}, ended: {item.ended}"
-        return [f"{self.title}, record {item.seq}: {when}", f"{live}; score {score_text(item.score, item.cutoff)}",
+        return [f"{self.title}, record {item.seq}: {when}", f"{live}; score {score_text(item.score, item.cutoff, item.flags)}",
                 "; ".join(self.doubt.words)]  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

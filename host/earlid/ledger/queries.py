@@ -73,6 +73,7 @@ class Opening(NamedTuple):
     score: int
     cutoff: int
     label: bool | None
+    flags: int = 0
 
     @property
     def lasts(self) -> bool:
@@ -213,6 +214,7 @@ def _openings_of(board: KnownBoard, entries_of: Sequence[Entry], newest_boot: in
             Opening(
                 board.identifier, first.boot, first.seq, first.wall_ms - first.ms + bounds.start_ms, first.unc_ms,
                 bounds.least_ms, bounds.most_ms, bounds.reason, bounds.ended, bounds.outside, score, cutoff, first.label,
+                first.flags,
             )
         )  # fmt: skip
     return found

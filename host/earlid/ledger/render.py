@@ -220,7 +220,7 @@ def _entry_cells(entry: Entry, opening: Opening | None, *, narrow: bool) -> list
     if opening:
         live, ended = _live_text(opening, narrow=narrow), opening.ended
     scored = entry.event == "near-miss" or (entry.event == "open" and entry.reason == "word")
-    score = score_text(entry.score, entry.b) if scored else ""
+    score = score_text(entry.score, entry.b, entry.flags) if scored else ""
     label = {True: "true", False: "false", None: ""}[entry.label]
     why = f"{entry.reason} ({entry.a})" if entry.event == "fault" else entry.reason
     if entry.event == "limited":

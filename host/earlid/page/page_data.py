@@ -37,11 +37,11 @@ UNKNOWN = -1  # a label nobody gave, a length nobody recorded
 OPENING_KINDS = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "live": "f8", "least": "f8", "most": "f8",
     "outside": "u1", "reason": "u1", "ended": "u1",
-    "score": "u1", "cutoff": "u4", "label": "i1", "doubt": "u1", "signs": "u1",
+    "score": "u1", "cutoff": "u4", "label": "i1", "doubt": "u1", "signs": "u1", "flags": "u1",
 }  # fmt: skip
 POINT_KINDS = {
     "t": "f8", "unc": "f8", "board": "u2", "boot": "u4", "seq": "u4", "event": "u1", "reason": "u1",
-    "score": "u1", "a": "u4", "b": "u4", "label": "i1",
+    "score": "u1", "a": "u4", "b": "u4", "label": "i1", "flags": "u1",
 }  # fmt: skip
 
 
@@ -63,14 +63,14 @@ def load_rows(reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None,
         (
             o.start_ms, o.unc_ms, index_of[o.board], o.boot, o.seq, UNKNOWN if o.lasts else o.drawn_ms,
             o.least_ms, UNKNOWN if o.most_ms is None else o.most_ms, o.outside, code[o.reason], code[o.ended], o.score,
-            o.cutoff, label_code[o.label], doubt.percent, doubt.signs,
+            o.cutoff, label_code[o.label], doubt.percent, doubt.signs, o.flags,
         )
         for o, doubt in zip(found, doubts(found, habits(reader, chosen)), strict=True)
     ]  # fmt: skip
     points = [
         (
             e.wall_ms, e.unc_ms, index_of[e.board], e.boot, e.seq, code[e.event], code[e.reason], e.score, e.a, e.b,
-            label_code[e.label],
+            label_code[e.label], e.flags,
         )
         for e in queries.entries(reader, chosen, from_ms, to_ms, events=_OTHER_EVENTS)
     ]  # fmt: skip

@@ -8,6 +8,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from lid import config
+
 from earlid.arguments import Subparsers, add_json_argument, add_model_argument
 from earlid.scores import score_text
 
@@ -30,6 +32,10 @@ def add(subparsers: Subparsers) -> None:
     add_model_argument(parser)
     add_json_argument(parser, "one object a line on stdout for each inference")
     parser.add_argument("--features", action="store_true", help="with --json: also one object for each hop's features")
+    parser.add_argument(
+        "--decision", type=int, choices=(0, 1), default=config.SCHEMA["decision"][0],
+        help="1: the word's look, if it has one; 0: microWakeWord's own mean (default: %(default)s, as on a board)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -44,18 +50,19 @@ def run(args: argparse.Namespace) -> int:
 
     model = models.load(args.model)
     pcm = audio.read_audio(args.file)
-    results = score.run(pcm, model, args.features)
+    results = score.run(pcm, model, args.features, decision=args.decision)
     if args.json:
         write = sys.stdout.write
         for result in results:
             write(json.dumps(result.entry(), separators=(",", ":")) + "\n")
         sys.stdout.flush()
         return 0
-    _print(plain(args.file), model, len(pcm) / audio.RATE_HZ, results)
+    window, cutoff_sum = model.decided(args.decision)
+    _print(plain(args.file), model, cutoff_sum // window, len(pcm) / audio.RATE_HZ, results)
     return 0
 
 
-def _print(name: str, model: Model, seconds: float, results: Iterator[Inference | Column]) -> None:
+def _print(name: str, model: Model, cutoff_q8: int, seconds: float, results: Iterator[Inference | Column]) -> None:
     from rich.console import Console
 
     from earlid.gate.score import Inference
@@ -70,9 +77,9 @@ def _print(name: str, model: Model, seconds: float, results: Iterator[Inference 
     best = max((result for result in inferences if result.total), key=lambda result: result.mean_q8, default=None)
     console.print(f"{name}: {seconds:.1f} s, {len(inferences)} inferences of {model.manifest.wake_word!r}", markup=False)
     for hit in hits:
-        console.print(f"  {hit.t_ms / 1000:8.2f} s  heard  (score {score_text(hit.mean_q8, model.cutoff_q8)})", markup=False)
+        console.print(f"  {hit.t_ms / 1000:8.2f} s  heard  (score {score_text(hit.mean_q8, cutoff_q8)})", markup=False)
     if not hits:
-        highest = score_text(best.mean_q8 if best else 0, model.cutoff_q8)
+        highest = score_text(best.mean_q8 if best else 0, cutoff_q8)
         when = f" at {best.t_ms / 1000:.2f} s" if best else ""
         console.print(f"  not heard: the highest score was {highest}{when}", markup=False)
         if any(result.cold and result.prob > model.cutoff_q8 for result in inferences):

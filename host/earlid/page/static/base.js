@@ -53,7 +53,8 @@ const earlid = {};
   };
 
   // The one notation of a score, as in scores.py.
-  earlid.scoreText = (score, cutoff) => `${score} of 255, cutoff ${cutoff}`;
+  const LOOK = 16; // a record's flag
+  earlid.scoreText = (score, cutoff, flags) => `${score} of 255, cutoff ${cutoff}${flags & LOOK ? ", look" : ""}`;
 
   earlid.uncertaintyText = (ms) => {
     if (ms < 1000) return "";

@@ -21,12 +21,12 @@
       const long = ledger.isOpen(i) ? "its end is not recorded yet" : `live ${earlid.boundsText(table.least[i], table.most[i])}`;
       const ended = ledger.isOpen(i) ? "" : `, ended: ${ledger.nameOf(table.ended[i])}`;
       if (ledger.isOutside(i)) return [`LIVE with the lid closed${why ? ` (${why})` : ""}: ${long}${ended}`, when, last];
-      const score = why === "word" ? `Score ${earlid.scoreText(table.score[i], table.cutoff[i])}` : null;
+      const score = why === "word" ? `Score ${earlid.scoreText(table.score[i], table.cutoff[i], table.flags[i])}` : null;
       const signs = table.label[i] < 0 && table.doubt[i] >= ledger.header.check ? `Doubtful: ${earlid.check.signsOf(i)}` : null;
       return [`Opened${why ? ` by the ${why}` : ""}: ${long}${ended}`, when, score, signs, last].filter(Boolean);
     }
     const event = ledger.nameOf(table.event[i]);
-    if (event === "near-miss") return [`Near miss: the lid stayed closed${ledger.whyOf(i) === "refractory" ? ", so soon after the last word" : ""}`, when, `Score ${earlid.scoreText(table.score[i], table.b[i])}`, last];
+    if (event === "near-miss") return [`Near miss: the lid stayed closed${ledger.whyOf(i) === "refractory" ? ", so soon after the last word" : ""}`, when, `Score ${earlid.scoreText(table.score[i], table.b[i], table.flags[i])}`, last];
     return [`${event}${ledger.whyOf(i) ? `: ${ledger.whyOf(i)}` : ""}`, when, last];
   };
 

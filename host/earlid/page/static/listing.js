@@ -66,12 +66,12 @@
   const cells = (kind, table, i) => {
     const { ledger } = earlid;
     const seq = String(table.seq[i]);
-    if (kind === "near-miss") return [earlid.scoreText(table.score[i], table.b[i]), seq, labelButtons(kind, table, i)];
+    if (kind === "near-miss") return [earlid.scoreText(table.score[i], table.b[i], table.flags[i]), seq, labelButtons(kind, table, i)];
     if (kind === "other") return [ledger.nameOf(table.event[i]), ledger.whyOf(i), seq];
     const reason = ledger.nameOf(table.reason[i]);
     const ended = ledger.nameOf(table.ended[i]);
     const live = ledger.isOpen(i) ? (ledger.isOutside(i) ? "LIVE" : "open") : earlid.boundsText(table.least[i], table.most[i]);
-    const score = reason === "word" ? earlid.scoreText(table.score[i], table.cutoff[i]) : "";
+    const score = reason === "word" ? earlid.scoreText(table.score[i], table.cutoff[i], table.flags[i]) : "";
     const label = ledger.isOutside(i) ? "" : labelButtons(kind, table, i);
     return [reasonBadge(reason), live, ledger.isOpen(i) ? "not recorded yet" : ended, score, seq, label];
   };

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""A look: its layers and its score equal the formulas, the network's own outputs stay as they are, damaged ones are refused."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from dataclasses import replace
+from typing import Any
+
+import networks
+import numpy as np
+import pytest
+import reference
+import signals
+from earlid.gate import blob_writer, look, models, score
+from earlid.gate.network import Look
+from earlid.gate.tflite import ModelError
+from machines import SEED, Checked
+
+SHIPPED = models.load("alexa")
+UNITS = 16
+
+
+def encoded(second: Look | None) -> models.Model:
+    sums = SHIPPED.manifest.window, SHIPPED.cutoff_sum
+    blob = blob_writer.encode(SHIPPED.network, "alexa", [], *sums, SHIPPED.digest, second)
+    return replace(SHIPPED, blob=blob, look=second)
+
+
+ALEXA = encoded(None)
+
+
+def entry(rng: np.random.Generator) -> dict[str, Any]:
+    """A look of random weights: rows of both last rings of `alexa` into one ring, over which one logit is summed up."""
+    nine, seven = 9, 7
+    ring, logit = 11, 12
+
+    def layer(number: int, source: int, rows: int, channels: int, out: list[int], scale: float, dense: bool) -> dict[str, Any]:
+        width = out[2] - out[1]
+        return {
+            "kind": "conv", "where": f"look {number}", "input": [source, rows, 0, channels],
+            "output": [out[0], 1, out[1], out[2]],
+            "scale_in": 0.05, "zero_in": -128, "scale_out": scale, "zero_out": 0 if dense else -128, "lowest": -128,
+            "weights": rng.integers(-127, 128, (width, rows, channels)).tolist(),
+            "weight_scales": [0.004] * (1 if dense else width), "bias": rng.integers(-2000, 2000, width).tolist(),
+            "fully_connected": dense,
+        }  # fmt: skip
+
+    return {
+        "window": 12, "in_a_row": 3, "bound": 300, "lowest": 12 * 220, "scale": 4, "cutoff": 300,
+        "buffers": [{"channels": 2 * UNITS, "zero": -128, "rows": 18, "sliding": True}, {"channels": 1, "zero": 0}],
+        "layers": [
+            layer(0, nine, 1, 64, [ring, 0, UNITS], 0.05, False),
+            layer(1, seven, 1, 64, [ring, UNITS, 2 * UNITS], 0.05, False),
+            layer(2, ring, 18, 2 * UNITS, [logit, 0, 1], 0.1, True),
+        ],
+    }  # fmt: skip
+
+
+def with_look(entry: dict[str, Any]) -> models.Model:
+    return encoded(look.build(entry, ALEXA.network))
+
+
+def recording() -> signals.Samples:
+    rng = np.random.default_rng(SEED)
+    pause = np.zeros(16000)
+    sound = np.concatenate([pause, pause, signals.at_dbfs(signals.flite("Alexa", "rms"), -24), pause])
+    return signals.to_int16(sound + rng.normal(0, 6, len(sound)))
+
+
+@pytest.mark.parametrize("seed", [SEED, SEED + 1])
+def test_look_equals_the_oracle_and_leaves_the_network_alone(seed: int) -> None:
+    model = with_look(entry(np.random.default_rng(seed)))
+    second = model.look
+    assert second
+    pcm = recording()
+    found = [item for item in score.run(pcm, model, decision=1) if isinstance(item, score.Inference)]
+    plain = [item for item in score.run(pcm, ALEXA, decision=0) if isinstance(item, score.Inference)]
+    assert list(score.run(pcm, model, decision=0)) == plain, "bit for bit as without a look"
+    assert list(score.run(pcm, ALEXA, decision=1)) == plain, "a network without one has no other decision"
+    assert [item.prob for item in found] == [item.prob for item in plain]
+
+    network = ALEXA.network
+    oracle = reference.StreamingNetwork(
+        replace(network, buffers=network.buffers + second.buffers, layers=network.layers + second.layers)
+    )
+    scale, zero = network.input_scale, network.input_zero
+    columns = [[reference.quantised_feature(int(value), scale, zero) for value in row] for row in networks.features(pcm)]
+    cold = score.COLD_COLUMNS // network.stride
+    outputs: list[int] = []
+    logits: list[int] = []
+    for number, item in enumerate(found):
+        oracle.infer(columns[number * network.stride : (number + 1) * network.stride])
+        both = oracle.rows[network.layers[-1].output.buffer.index][-1][0] + oracle.rows[-1][-1][0] + 256
+        outputs.append(0 if number < cold else item.prob)
+        logits.append(0 if number < cold else both)
+        total = reference.fused_score(logits, outputs, second)
+        expected = total, total // second.scale, total > second.cutoff
+        assert (item.total, item.mean_q8, item.hit) == expected, f"inference {number}, seed {seed}"
+    assert any(item.total for item in found)
+
+
+def test_fused_score_equals_the_formula(rng: random.Random) -> None:
+    second = replace(look.build(entry(np.random.default_rng(SEED)), ALEXA.network), lowest=2500)
+    fields = second.window, second.in_a_row, second.bound, second.lowest, 255 * second.scale, second.scale
+    recent, state = [0] * second.window, [0, 0, 0, 0, *fields]
+    fused_score = Checked().module("smoothing").fused_score
+    logits: list[int] = []
+    outputs: list[int] = []
+    seen = set()
+    for number in range(400):
+        loud = number // 40 % 2
+        logits.append(rng.randint(180 * loud, 510 if loud else 300))
+        outputs.append(rng.randint(0, 255) if loud else rng.choice([0, 0, 60]))
+        found = fused_score(logits[-1], recent, state, sum(outputs[-12:]), second.cutoff)
+        total = reference.fused_score(logits, outputs, second)
+        assert (found >> 1, found & 1) == (total // second.scale, total > second.cutoff), f"inference {number}, seed {SEED}"
+        seen.add((bool(total), found & 1))
+    assert seen == {(False, 0), (True, 0), (True, 1)}
+
+
+def test_damaged_look_is_refused() -> None:
+    blob = with_look(entry(np.random.default_rng(SEED))).blob
+    tables = 80 + (sum(struct.unpack_from("<HH", blob, 72)) + 3 & -4)
+    last = tables + 8 * blob[18] + 36 * (blob[19] - 1)
+    record = len(blob) - 16
+
+    def changed(edits: dict[int, bytes]) -> bytes:
+        data = bytearray(blob)
+        for at, piece in edits.items():
+            data[at : at + len(piece)] = piece
+        struct.pack_into("<I", data, 12, zlib.crc32(data[16:]))
+        return bytes(data)
+
+    wrong: list[dict[int, bytes]] = [
+        {record: b"\0\0"}, {record: b"\x41\0"}, {record + 2: b"\0\0"}, {record + 4: b"\xff\xff"}, {record + 6: b"\0\0"},
+        {record + 8: b"\xff\xff"}, {record + 12: b"\xff\xff"}, {last + 1: b"\xff"}, {last + 1: bytes([12])}, {last + 1: b"\0"},
+        {last - 36: b"\x07"}, {last: b"\x01"}, {last + 32: b"\xff" * 4},
+    ]  # fmt: skip
+    rng = random.Random(SEED)
+    places = [*range(tables, last + 36), *range(record, len(blob))]
+    some = [{rng.choice(places): rng.randbytes(1)} for _ in range(60)]
+    data = [changed(edits) for edits in [{}, *wrong, *some]]
+    stream = b"".join(struct.pack("<I", len(item)) + item for item in data)
+    lines = networks.micropython("mp_blobs.py", stream).decode().splitlines()
+    assert lines[0].startswith("ran")
+    for edits, line in zip(wrong, lines[1:], strict=False):
+        assert "damaged" in line, f"{edits}: {line}"
+    assert len(lines) == len(data), "none ends the loader otherwise"
+    with pytest.raises(ModelError, match="never be reached"):
+        with_look({**entry(np.random.default_rng(SEED)), "cutoff": 1021})
