@@ -27,7 +27,7 @@ from earlid.ledger.location import locate
 from tests.bridge.brokers import Running
 class At: pass
 at = At(); at.port = int(sys.argv[1]); at.folder = __import__("pathlib").Path(sys.argv[2])
-Running(at, locate(sys.argv[3])).thread.join()
+Running(at, locate(sys.argv[3]), device_based=sys.argv[4] == "device").thread.join()
 """
 
 
@@ -88,7 +88,9 @@ def test_home_assistant_shows_a_board_its_opening_and_that_the_bridge_has_gone(t
     broker = Mosquitto(tls, "allow_anonymous true")
     (plain,) = broker.ports  # Home Assistant's own listener
     home, assistant = Home(locate(str(tmp_path / "ledger.sqlite"))), HomeAssistant(conf)
-    words = [sys.executable, "-c", SERVE, str(broker.port), str(tls), str(home.location.path)]
+    version = subprocess.run([str(PROGRAM), "--version"], capture_output=True, text=True, check=True).stdout.split(".")
+    form = "device" if tuple(map(int, version[:2])) >= (2024, 11) else "component"
+    words = [sys.executable, "-c", SERVE, str(broker.port), str(tls), str(home.location.path), form]
     bridge = subprocess.Popen(words)
     try:
         until(assistant.answers)
