@@ -25,7 +25,7 @@ from .measure import HOPS_A_SECOND, Measurement, measure
 from .sounds import Samples
 
 SPEECH = Path(earlid.demo.__path__[0]) / "speech"
-GOAL = 25.0  # million instructions per second of audio
+GOAL, GOAL_LARGE = 20.0, 24.0  # million instructions per second of audio; of okay_nabu, which is half as large again
 CYCLES_AN_INSTRUCTION = (1.3, 1.7)
 CLOCK_MHZ = 240
 WARM_HOPS = 30
@@ -63,6 +63,10 @@ def kernel_table(measured: Measurement) -> Table:
         f"{measured.millions_a_second:.2f}",
     )
     return table
+
+
+def goal_of(model: str) -> float:
+    return GOAL_LARGE if model == "okay_nabu" else GOAL
 
 
 def verdict(measured: Measurement, goal: float) -> str:
@@ -104,12 +108,12 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(kernel_table(measured))
     native = {name.removeprefix("lid.gate."): size for name, size in gate.board.native_bytes.items() if size}
     console.print(f"machine code: {sum(native.values()):,} bytes ({', '.join(f'{n} {s:,}' for n, s in native.items())})")
-    console.print(verdict(measured, GOAL))
+    console.print(verdict(measured, goal_of(chosen.model)))
     gate.machine.memory.check_guards()
     for name in models.builtin_names():
         if name != chosen.model and not chosen.profile:
             other = gates.Gate()
-            console.print(f"{name}: {verdict(whole_gate(other, name, speech()), GOAL)}")
+            console.print(f"{name}: {verdict(whole_gate(other, name, speech()), goal_of(name))}")
             other.machine.memory.check_guards()
     return 0
 
