@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import signals
+from earlid import firmware
 from earlid.gate import runner
+from lid import config
 
 HERE = Path(__file__).parent
 RATE_HZ = 16000
@@ -31,6 +33,11 @@ def closes(found: dict[str, np.ndarray], from_hop: int) -> bool:
         if quiet >= SILENCE_HOPS:
             return True
     return False
+
+
+def test_pause_is_that_of_the_firmware() -> None:
+    assert f"_PAUSE_HOPS = const({PAUSE_HOPS})" in (firmware.root() / "lid" / "hearing.py").read_text()
+    assert config.defaults()["silence_ms"] == 10 * SILENCE_HOPS
 
 
 def noise(seconds: float, dbfs: float, kind=signals.white) -> np.ndarray:
