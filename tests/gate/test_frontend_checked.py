@@ -33,7 +33,7 @@ def test_planted_overflow_is_caught() -> None:
     twiddles = checked.load_checked("lid.gate.twiddles").split_twiddles()
     path = firmware.root() / "lid" / "gate" / "spectrum.py"
     text = path.read_text()
-    planted = text.replace("reg0 * twiddles[0]", "reg0 * twiddles[0] * 6")
+    planted = text.replace("twiddles[0] * reg0", "twiddles[0] * reg0 * 6")
     assert planted != text
     buffers = [bytearray(b"\x00\x00\x00\x60" * 512) for _ in range(2)]
     checked.check_source(text, "spectrum.py").power_spectrum(0, 0, buffers[0], twiddles)
