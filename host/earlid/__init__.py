@@ -2,23 +2,26 @@
 """Earlid. On a host the firmware's package `lid` lies inside this one, where `flash` takes it: no package of its own."""
 
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+
+TYPE_CHECKING = False  # of `typing`: until `cli` runs, a Ctrl-C is Python's to answer, so little is loaded
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 
 class _Firmware:
     """Finds `lid`, and nothing else, in the folder that is put on boards."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        return PathFinder.find_spec(name, [_root()], target) if name == "lid" else None
+    def find_spec(name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
+        if name != "lid":
+            return None
+        from importlib.machinery import PathFinder
 
+        from earlid.firmware import root
 
-def _root() -> str:
-    from earlid.firmware import root
-
-    return str(root())
+        return PathFinder.find_spec(name, [str(root())], target)
 
 
 _loaded = sys.modules.get("lid")

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import sys
 
-from earlid.errors import FAILED, INTERRUPTED, UserError
-
-TYPE_CHECKING = False  # of `typing`, which takes its time
+TYPE_CHECKING = False  # of `typing`: nothing is loaded before `main` can answer a Ctrl-C
 if TYPE_CHECKING:
     from typing import Any
+
+    from earlid.errors import UserError
+
+if sys.excepthook is sys.__excepthook__:  # for the lines of the script around `program`: Python's own way, without its traceback
+    sys.excepthook = lambda kind, *more: None if kind is KeyboardInterrupt else sys.__excepthook__(kind, *more)
 
 ERROR_MAX = 4000  # characters: it may list many ports or boards
 
@@ -28,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:  # also while something is being imported
         print("earlid: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return 130  # `errors.INTERRUPTED`, which may not be loaded yet
 
 
 def _run(words: list[str]) -> int:
@@ -38,6 +41,7 @@ def _run(words: list[str]) -> int:
         if getattr(sys, name) is None:  # started with it closed; else `print` takes the one for the other
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (to the end)
     from earlid import log, usage
+    from earlid.errors import UserError
 
     args = usage.parse(words)
     log.set_level(getattr(args, "verbose", False), getattr(args, "trace", False))
@@ -62,6 +66,7 @@ def _explain(error: Exception, args: Any) -> int:
     import errno
 
     from earlid import extras
+    from earlid.errors import FAILED
 
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         _discard_output()

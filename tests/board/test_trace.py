@@ -66,7 +66,7 @@ def test_trace_of_a_verb_has_both_ways_and_stdout_is_as_without(
     how: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with VirtualBoard() as board:
-        board.run_background(speed=4.0)
+        board.run_background(speed=1.0)
         words = ["settings", "-p", board.serial_port, "--json"]
         if how == "variable":
             monkeypatch.setenv("EARLID_LOG", "trace")

@@ -190,7 +190,9 @@ cli.program()
 """
 
 
-@pytest.mark.parametrize("module", ["argparse", "earlid.usage", "earlid.verbs", "earlid.verbs.list", "serial", "platformdirs"])
+@pytest.mark.parametrize(
+    "module", ["argparse", "earlid.errors", "earlid.usage", "earlid.verbs", "earlid.verbs.list", "serial", "platformdirs"]
+)
 def test_interrupted_import_ends_with_130(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED, module], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "earlid: interrupted\n")

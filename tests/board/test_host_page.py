@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
     with VirtualBoard() as board:
-        board.run_background(speed=4.0)
+        board.run_background(speed=1.0)
         yield board.serial_port
 
 
