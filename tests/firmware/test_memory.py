@@ -376,10 +376,16 @@ def test_microphone_driver_that_does_not_start_is_recorded_and_the_button_opens(
 
 @pytest.mark.parametrize("name", models.builtin_names())
 def test_virtual_board_has_twice_the_heap_left_that_the_plan_has(name):
+    """At most 8 KB less, and never more: garbage comes and goes (each answer leaves some), so the most of ten readings counts."""
     blob = models.load(name).blob
     with Bench(files={"model.bin": blob}) as bench:
         bench.board.run_ms(3000)
-        assert bench.hello()["free"] == pytest.approx(2 * memory_plan.predict(memory_plan.deployed(), blob)[-1].free, rel=0.1)
+        readings = []
+        for _ in range(10):
+            bench.board.run_ms(137)
+            readings.append(bench.hello()["free"])
+        free = max(readings)
+        assert 0 < 2 * memory_plan.predict(memory_plan.deployed(), blob)[-1].free - free < 8192
 
 
 def test_leak_in_the_loop_ends_as_on_the_chip():
@@ -395,4 +401,4 @@ def test_leak_in_the_loop_ends_as_on_the_chip():
     with Bench(files=leaking, firmware=None, word=True, heap_bytes=chip_heap(word_blob())) as bench:
         bench.board.run_until(lambda: ("fault", "no-memory") in bench.events(), 30_000, step_ms=200)
         hops = (bench.last_record("fault").ms - bench.last_record("selftest").ms) // 10
-        assert 0.8 * left < 64 * hops < 1.2 * left, "a tuple of 64 bytes in every hop"
+        assert 0.75 * left < 64 * hops < 1.1 * left, "a tuple of 64 bytes in every hop"

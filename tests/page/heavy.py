@@ -35,14 +35,14 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
             openings, page_data.OPENING_KINDS,
             reason=np.where(by_word, code["word"], code["button"]), ended=np.full(openings, code["silence"]),
             live=live_ms, least=live_ms - 40, most=live_ms, outside=np.zeros(openings), cutoff=np.full(openings, 200),
-            score=np.where(by_word, rng.integers(201, 255, openings), 0),
+            flags=np.zeros(openings), score=np.where(by_word, rng.integers(201, 255, openings), 0),
             doubt=np.where(by_word, rng.integers(0, 101, openings), 0), signs=np.where(by_word, rng.integers(0, 32, openings), 0),
         ),
         "points": table(
             points, page_data.POINT_KINDS,
             event=rng.choice([code["near-miss"]] * 96 + [code["boot"], code["fault"], code["mute"], code["unmute"]], points),
             reason=np.full(points, code["word"]), score=rng.integers(140, 200, points), a=np.full(points, 140),
-            b=np.full(points, 200),
+            b=np.full(points, 200), flags=np.zeros(points),
         ),
     }  # fmt: skip
 
