@@ -9,6 +9,7 @@ from functools import cache
 from tests.bench.detection import peers
 
 OURS = "earlid"
+PLAIN = "earlid, decision 0"
 PEERS = ("pymicro-wakeword", "porcupine", "pyopen-wakeword", "pocketsphinx")
 # Where every engine takes part, in the order in which they are run and shown
 MAIN = (
@@ -23,8 +24,14 @@ def _ours() -> peers.Engine:
     return peers.earlid(OURS)
 
 
+@cache
+def _plain() -> peers.Engine:
+    return peers.earlid(PLAIN, 0)
+
+
 ENGINES: dict[str, Callable[[], peers.Engine]] = {
     OURS: _ours,
+    PLAIN: _plain,
     "pymicro-wakeword": cache(peers.pymicro),
     "porcupine": cache(peers.porcupine),
     "pyopen-wakeword": cache(peers.openwakeword),

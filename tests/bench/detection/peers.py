@@ -84,17 +84,17 @@ def _model() -> models.Model:
     return models.load(WORD)
 
 
-def earlid(name: str) -> Engine:
-    """The firmware's gate, on MicroPython."""
+def earlid(name: str, decision: int = models.DECISION) -> Engine:
+    """The firmware's gate, on MicroPython, by one decision."""
 
     def run(pcm: NDArray[np.int16]) -> Scores:
-        scores = measure.run_gate(pcm, _model())
+        scores = measure.run_gate(pcm, _model(), decision)
         return Scores(scores.t_ms, scores.values.astype(float))
 
     model = _model()
-    version = f"{measure.code_digest()} {model.digest.hex()}"
-    shipped = model.cutoff_sum // model.manifest.window
-    return Engine(name, version, run, shipped, 25, (("network as the board has it", len(model.blob)),), 0)
+    version = f"{measure.code_digest()} {model.digest.hex()} {decision}"
+    unit, cutoff = model.decided(decision)
+    return Engine(name, version, run, cutoff // unit, 25, (("network as the board has it", len(model.blob)),), 0)
 
 
 # -- peers -----------------------------------------------------------------------------------------------------------------
