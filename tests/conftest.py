@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 REAL_TIME_ATTACKS = {"test_collector.py", "test_identity.py", "test_outputs.py"}
-IN_REAL_TIME = {"board", "calibrate", "collect", "demo", "evaluate", "flash", "page", "virtual"}
+IN_REAL_TIME = {"board", "calibrate", "collect", "demo", "evaluate", "flash", "page", "virtual", "web"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
