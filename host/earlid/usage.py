@@ -7,7 +7,6 @@ import argparse
 import importlib
 import re
 from collections.abc import Collection, Iterable, Iterator
-from functools import partial
 from typing import Any, NoReturn
 
 from earlid.errors import USAGE
@@ -53,6 +52,12 @@ class _Verbs:
         return self._subparsers.add_parser(name, help=HELP[name], **arguments)
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    formatter = argparse.HelpFormatter(prog, max_help_position=20)
+    formatter._action_max_length = 18  # it does not count how far verbs are indented
+    return formatter
+
+
 def likely(word: str, known: Iterable[str]) -> str:
     """`; did you mean ...?` behind a word that is not known; empty when none is near."""
     import difflib  # only where something is wrong
@@ -67,12 +72,12 @@ def make_parser(verbs: Collection[str]) -> argparse.ArgumentParser:
         prog="earlid",
         description="A lid for a microphone's power, and a receipt for every second it was open.",
         epilog=EPILOG,
-        formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
+        formatter_class=_formatter,
     )
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version this is")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="earlid")
     for name in verbs:
-        importlib.import_module(f"earlid.verbs.{name}").add(_Verbs(subparsers))
+        importlib.import_module(f"earlid.verbs.{name.replace('-', '_')}").add(_Verbs(subparsers))
     if not verbs:
         for name, text in HELP.items():
             subparsers.add_parser(name, help=text, add_help=False)

@@ -19,7 +19,7 @@ FLOORS = (
     ("cli",),
     ("usage",),
     ("verbs",),
-    ("demo",),
+    ("demo", "release"),
     ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge"),
     ("port_choice",),
     ("ledger", "board", "virtual", "gate", "accuracy"),

@@ -21,4 +21,5 @@ HELP = {
     "score": "run the firmware's gate over a recording",
     "settings": "show a board's settings, change some, or bring the earlier ones back",
     "verify": "does the chain of records hold, and what cannot be known",
+    "verify-release": "are these the files that were released, and who says so?",
 }
