@@ -12,12 +12,11 @@ import binascii
 import os
 import struct
 
-from micropython import const
-
+from lid.portable import const
 from lid.record import SLOT_BYTES, slot_is_whole
 
 _MAGIC = b"EJS1"
-_BLOCKS = const(16)  # a segment is 64 KiB
+BLOCKS = const(16)  # a segment is 64 KiB
 _SIGNATURE_AT = const(32)  # littlefs's list pointers need up to 20 bytes before it
 _SLOTS_A_BLOCK = const(63)  # 64-byte slots; the first 64 bytes are pointers and signature
 SLOTS = const(1008)
@@ -27,7 +26,7 @@ KEY_SLOTS = (_KEY_SLOT, _KEY_SLOT_2)
 _TRIES = const(4)
 _KEPT = const(20)  # full segments kept: 20,120 records, less a slot a start
 _FILE_BYTES = const(65432)  # less 26 list pointers of littlefs
-_PATH = "/journal"
+PATH = "/journal"
 _EEXIST = const(17)
 _ERASED = b"\xff" * SLOT_BYTES
 
@@ -66,7 +65,7 @@ class Segments:
         self.found_key = None  # with its epoch, 36 bytes, by find_end(); read once, it may read differently the next time
         self.keyed = False  # the current segment holds its key twice
         try:
-            os.mkdir(_PATH)
+            os.mkdir(PATH)
         except OSError as error:
             if error.args[0] != _EEXIST:
                 raise
@@ -76,7 +75,7 @@ class Segments:
         # A file has its size only once it is closed. Cut before that, its blocks look whole, but littlefs holds them to be free.
         alive = set()  # type: set[int]
         unfinished = set()  # type: set[int]
-        for entry in os.ilistdir(_PATH):
+        for entry in os.ilistdir(PATH):
             if len(entry[0]) == 8 and entry[0].isdigit():
                 (alive if entry[3] == _FILE_BYTES else unfinished).add(int(entry[0]))
         self.highest = 0
@@ -87,11 +86,11 @@ class Segments:
             if header[:4] != _MAGIC:
                 continue
             segment_id, index, crc = struct.unpack("<IH18xI", header[4:])
-            if crc != binascii.crc32(header[:28]) & 0xFFFFFFFF or index >= _BLOCKS:
+            if crc != binascii.crc32(header[:28]) & 0xFFFFFFFF or index >= BLOCKS:
                 continue
             self.highest = max(self.highest, segment_id)
             if segment_id in alive:
-                row = blocks.setdefault(segment_id, [-1] * _BLOCKS)
+                row = blocks.setdefault(segment_id, [-1] * BLOCKS)
                 # Two claims to one place: flash that littlefs had to work around. Neither is trusted.
                 row[index] = block if row[index] == -1 else -2
         self._blocks = {}
@@ -99,13 +98,13 @@ class Segments:
             # One that was just made has to be perfect; of one in use, a block whose signature is gone is lost and no other.
             if segment_id in blocks and (segment_id != made or min(blocks[segment_id]) >= 0):
                 self._blocks[segment_id] = blocks[segment_id]
-                for index in range(_BLOCKS):
+                for index in range(BLOCKS):
                     if blocks[segment_id][index] == -1:
                         blocks[segment_id][index] = self._find_damaged(_signature(segment_id, index), header)
             else:
                 unfinished.add(segment_id)
         for segment_id in unfinished:  # never used
-            os.remove("%s/%08d" % (_PATH, segment_id))
+            os.remove("%s/%08d" % (PATH, segment_id))
         self.ids = sorted(self._blocks)
 
     def _find_damaged(self, signature, header):
@@ -230,18 +229,18 @@ class Segments:
         segment_id = self.ids.pop(0)
         del self._blocks[segment_id]
         self.current -= 1
-        os.remove("%s/%08d" % (_PATH, segment_id))
+        os.remove("%s/%08d" % (PATH, segment_id))
 
     def make_spare(self):
         # Erases 16 sectors, about a second: only while the lid is closed. False when the file system is full. Where littlefs
         # worked around bad flash, two blocks claim one place: another try takes others.
         for _ in range(_TRIES):
             segment_id = self.highest + 1
-            path = "%s/%08d" % (_PATH, segment_id)
+            path = "%s/%08d" % (PATH, segment_id)
             try:
                 with open(path, "wb") as file:
-                    for index in range(_BLOCKS):
-                        self._write_block(file, segment_id, index)
+                    for index in range(BLOCKS):
+                        self.write_block(file, segment_id, index)
                         self._feed()
             except OSError:
                 try:
@@ -254,9 +253,9 @@ class Segments:
                 return True
         return False
 
-    def _write_block(self, file, segment_id, index):
+    def write_block(self, file, segment_id, index):
         # What the file holds in its index-th block: all but the 4 * (1 + trailing zeros of index) bytes that littlefs
-        # keeps in front. A slot's length at a time: there is no place for a whole block.
+        # keeps in front. A slot's length at a time: there is no place for a whole block. Without self: a host calls it too.
         pointers = 0
         rest = index
         while rest:

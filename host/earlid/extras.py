@@ -12,7 +12,7 @@ from earlid.errors import FAILED, USAGE, UserError
 EXTRA_OF = {
     "numpy": "evaluate", "scipy": "evaluate", "matplotlib": "evaluate", "soundfile": "evaluate", "soxr": "evaluate",
     "av": "evaluate", "pymicro_wakeword": "evaluate", "micropython_unix": "evaluate", "micropython_run": "evaluate",
-    "littlefs": "demo", "sounddevice": "mic", "psycopg": "postgres", "paho": "mqtt", "keyring": "mqtt", "pyarrow": "parquet",
+    "sounddevice": "mic", "psycopg": "postgres", "paho": "mqtt", "keyring": "mqtt", "pyarrow": "parquet",
     "distributed": "cluster",
 }  # fmt: skip
 OF_VERBS = ("calibrate", "demo", "evaluate")

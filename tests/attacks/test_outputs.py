@@ -20,7 +20,7 @@ from earlid import cli
 from earlid.board.detect import probe
 from earlid.board.link import Link
 from earlid.doctor import gather
-from earlid.flash import deploy, firmware_build
+from earlid.flash import content, firmware_build
 from earlid.gate import models
 from earlid.ledger.location import Location, data_dir
 from earlid.ledger.reader import Reader
@@ -305,7 +305,7 @@ def test_second_demo_is_another_board_with_a_ledger_of_its_own():
 
 @pytest.mark.usefixtures("patient")
 def test_update_by_flash_keeps_the_word_of_the_demo(capsys):
-    files = deploy.deployed_files(firmware_build.build(FIRMWARE, "x64"), models.load("alexa").blob)
+    files = content.deployed(firmware_build.build(FIRMWARE, "x64"), models.load("alexa").blob)
     board = VirtualBoard(firmware=None, files=files)
     board.noise(-60)
     board.power_on()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from earlid.flash import filesystem
 from earlid.virtual import littlefs_image, nor_cells
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash, PowerLost
@@ -69,10 +70,10 @@ def test_torn_write_is_between_old_and_new(seed: int, torn: bool) -> None:
 
 
 def test_full_image_has_no_room() -> None:
-    content = littlefs_image.fill(littlefs_image.build({"main.py": b"pass"}), leave_blocks=2)
-    fs = littlefs_image.mount(content)
+    content = littlefs_image.fill(filesystem.build({"main.py": b"pass"}, FLASH_BYTES), leave_blocks=2)
+    fs = filesystem.mount(content)
     assert fs.used_block_count >= FLASH_BYTES // FLASH_BLOCK - 3
-    assert littlefs_image.read_files(content)["main.py"] == b"pass"
+    assert filesystem.read_files(content)["/main.py"] == b"pass"
 
 
 def test_firmware_sees_nor_flash(make_board: Make) -> None:

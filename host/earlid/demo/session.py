@@ -18,7 +18,7 @@ from earlid import firmware
 from earlid.demo import narrator
 from earlid.demo.interactive import run_interactive
 from earlid.demo.scenes import QUIET_ROOM_DBFS, WORD
-from earlid.flash import deploy, firmware_build
+from earlid.flash import content, firmware_build
 from earlid.gate.models import Model
 from earlid.ledger.location import Location
 from earlid.virtual.board import VirtualBoard
@@ -48,7 +48,7 @@ def run_session(
     key: bytes | None = None
     with _own_data_dir() as folder:
         location = Location(folder / "ledger.sqlite", "")
-        files = deploy.deployed_files(firmware_build.build(firmware.root(), "x64", recipe), model.blob)
+        files = content.deployed(firmware_build.build(firmware.root(), "x64", recipe), model.blob)
         board = VirtualBoard(firmware=None, files=files, recipe=recipe, entropy=secrets.randbits(64))
         board.noise(QUIET_ROOM_DBFS)
         word = escape(model.manifest.wake_word)

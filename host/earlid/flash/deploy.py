@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Deploy: writes a compiled firmware beside the one in force, checks it by hash, and switches over with one atomic rename.
 
-Layout on the board:
-
-    /boot.py /main.py     loaders, replaced only when they differ
-    /active               one line: the build in force and the word's blob, or `-`
-    /lid-<12 hex>/        a build, named by a hash of its content
-    /model-<12 hex>.bin   a word's blob
-
-The journal and the identity are never touched, the configuration only when one is given. Interrupted before the
-rename, the board starts what it had; after it, the new. On a board that had nothing, main.py comes last: until then it
-stays at its prompt, with the lid closed.
+What belongs on the board, `content.deployed` says; what differs is written. The journal and the identity are never touched,
+the configuration only when one is given. Interrupted before the rename, the board starts what it had; after it, the new. On a
+board that had nothing, main.py comes last: until then it stays at its prompt, with the lid closed.
 """
 
 from __future__ import annotations
@@ -21,14 +14,12 @@ from typing import Any
 
 from earlid import firmware
 from earlid.errors import USAGE, UserError
-from earlid.flash import transfer
+from earlid.flash import content, transfer
+from earlid.flash.content import ACTIVE, CONFIG, NO_MODEL
 from earlid.flash.firmware_build import ESP32_ARCH, LOADERS, RECIPE_SUFFIX, FirmwareBuild, arch_of
 from earlid.flash.repl import Repl
 
-ACTIVE = "/active"
-CONFIG = "/config.json"
 STAGED = ".deploy"  # the suffix of files that wait for their rename; the firmware's own temporary files are called .new
-NO_MODEL = "-"
 LOADER_MARK = "earlid"  # stands in the first line of our loaders
 MICROPYTHON_MIN = (1, 23, 0)
 FREE_MARGIN_BYTES = 65536  # the journal needs room too
@@ -86,22 +77,6 @@ class DeployPlan:
     def needed_bytes(self) -> int:
         """Flash that the files take on the board, in whole sectors."""
         return sum(-len(data) // 4096 * -4096 for data in self.files.values())
-
-
-def deployed_files(build: FirmwareBuild, model: bytes) -> dict[str, bytes]:
-    """All files of a board that was written with a build and a word, by their paths: what a later update finds."""
-    model_path = _model_path(model)
-    files = {f"{build.directory}/{path}": data for path, data in build.files.items()}
-    files |= {f"/{name}": data for name, data in build.loaders.items()}
-    return files | {model_path: model, ACTIVE: _active_line(build, model_path)}
-
-
-def _model_path(model: bytes) -> str:
-    return f"/model-{transfer.sha256(model)[:12]}.bin"
-
-
-def _active_line(build: FirmwareBuild, model_path: str) -> bytes:
-    return f"{build.directory} {model_path}\n".encode()
 
 
 def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
@@ -185,19 +160,12 @@ def make_plan(
     Raises:
         UserError: code 1 when the board has no room.
     """
-    target = {f"{build.directory}/{path}": data for path, data in build.files.items()}
-    model_path = board.model
-    if model is not None:
-        model_path = _model_path(model)
-        target[model_path] = model
-    files = {path: data for path, data in target.items() if hashes.get(path) != transfer.sha256(data)}
-    for name, data in build.loaders.items():
-        if hashes.get("/" + name) != transfer.sha256(data):
-            files[f"/{name}{STAGED}"] = data
-    if (board.active, board.model) != (build.directory, model_path):
-        files[ACTIVE + STAGED] = _active_line(build, model_path)
-    if config is not None:
-        files[CONFIG + STAGED] = config
+    wanted = content.deployed(build, model, config, board.model)
+    _, model_path = wanted[ACTIVE].decode().split()
+    if (board.active, board.model) == (build.directory, model_path):
+        del wanted[ACTIVE]
+    staged = (ACTIVE, CONFIG, *(f"/{name}" for name in LOADERS))
+    files = {path + STAGED * (path in staged): data for path, data in wanted.items() if hashes.get(path) != transfer.sha256(data)}
     reusable = {digest: path for path, digest in hashes.items() if digest != "-" and path.startswith(("/lid-", "/model-"))}
     blocks = transfer.blocks(transfer.pack(files, reusable)) if files else []
     plan = DeployPlan(files, blocks, (build.directory, model_path))

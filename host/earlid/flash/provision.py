@@ -25,7 +25,7 @@ from earlid.board.link import BoardGone
 from earlid.board.port import open_port
 from earlid.door import plain
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
-from earlid.flash import deploy, firmware_build
+from earlid.flash import content, deploy, firmware_build
 from earlid.flash.image import MicroPythonImage
 from earlid.flash.repl import NoRepl, Repl
 from earlid.flash.stages import Report, interrupted_text
@@ -292,7 +292,7 @@ class Provisioner:
             if self.options.config is not None:
                 config = settings.dump(settings.check(self.options.config))
             model = self.options.model
-            if model is None and board.model == deploy.NO_MODEL:
+            if model is None and board.model == content.NO_MODEL:
                 model = None if recipe == firmware.ONE_CHANNEL else self.options.default_model()
             elif model is None:
                 check_kept_word(repl.word(board.model))

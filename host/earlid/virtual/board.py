@@ -17,6 +17,7 @@ from lid import circuit as figures
 
 from earlid.firmware import RECIPES
 from earlid.firmware import root as firmware_root
+from earlid.flash import filesystem
 from earlid.virtual import littlefs_image
 from earlid.virtual.adc import Adc
 from earlid.virtual.circuit import Constants
@@ -107,7 +108,7 @@ class VirtualBoard(FaultInjection):
         content.update(files)
         blank = self.simulation.flash.data == b"\xff" * FLASH_BYTES
         self.simulation.flash.load(
-            littlefs_image.build(content) if blank else littlefs_image.amend(self.simulation.flash.data, content)
+            filesystem.build(content, FLASH_BYTES) if blank else littlefs_image.amend(self.simulation.flash.data, content)
         )
 
     def start(self) -> None:
@@ -340,7 +341,8 @@ class VirtualBoard(FaultInjection):
     def read_files(self) -> dict[str, bytes]:
         """Every file in the flash, read with the reference littlefs."""
         with self.simulation.lock:
-            return littlefs_image.read_files(self.simulation.flash.data)
+            files = filesystem.read_files(self.simulation.flash.data)
+        return {path.removeprefix("/"): data for path, data in files.items()}
 
     @property
     def resets(self) -> list[tuple[float, int]]:
