@@ -7,6 +7,7 @@ import os
 import random
 import select
 import socket
+import termios
 import threading
 import time
 import tty
@@ -24,6 +25,7 @@ from esp32_mock_bootloader import protocol, server
 ROOT = Path(__file__).parents[2]
 LOADER_SOURCES = {name: (ROOT / "firmware" / name).read_bytes() for name in LOADERS}
 BYTES_PER_S = 11_520  # 115200 baud, ten bits a byte
+BAUDS = {getattr(termios, f"B{baud}"): baud for baud in (9600, 38400, 57600, 115200, 230400, 460800, 921600)}
 LIMIT_S = 120.0  # for what takes a second on a machine that is not busy
 
 
@@ -230,6 +232,11 @@ class Cable:
             now_s = time.monotonic()
             self._free_s[up] = max(self._free_s[up], now_s) + count / self._bytes_per_s
             time.sleep(max(0.0, self._free_s[up] - now_s))
+
+    @property
+    def baud(self) -> int:
+        """The speed that the host has set."""
+        return BAUDS[termios.tcgetattr(self._slave)[5]]
 
     def vanish(self) -> None:
         """Pull the cable."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import io
 import random
+import struct
 import threading
 from pathlib import Path
 
@@ -103,11 +104,8 @@ def test_file_that_is_no_image_is_refused(tmp_path: Path, capsys: pytest.Capture
     assert err.startswith("earlid: image.bin is no ESP32 image (it does not begin with 0xE9)")
 
 
-@pytest.mark.parametrize("how", ["cut", "vanish"])
-def test_lost_connection_ends_with_a_sentence(
-    how: str, image_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flasher, "FAST_BAUD", flasher.SLOW_BAUD)
+@pytest.mark.parametrize(("how", "baud"), [("cut", 57600), ("vanish", 460800)])
+def test_lost_connection_ends_with_a_sentence(how: str, baud: int, image_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = harness.BootloaderChip()
     with harness.cable(chip.end()) as cable:
 
@@ -119,7 +117,8 @@ def test_lost_connection_ends_with_a_sentence(
             return b""
 
         cable.intercept = intercept
-        code, err = flash(cable, image_file, capsys)
+        code, err = flash(cable, image_file, capsys, "--baud", str(baud))
+        assert how == "vanish" or cable.baud == baud
     assert code == 3
     assert err == (
         "earlid: the connection to PORT was lost while writing. The chip can be written again: run `earlid flash` once "
@@ -127,29 +126,120 @@ def test_lost_connection_ends_with_a_sentence(
     )
 
 
-def test_lost_fast_connection_is_retried_more_slowly(image_file: Path, tmp_path: Path) -> None:
-    first, second = harness.BootloaderChip(), harness.BootloaderChip()
-    with harness.cable(first.end()) as cable:
-        lost = False
+def begun(chip: harness.BootloaderChip) -> list[int]:
+    """The offsets at which writes to a chip begin, as they come."""
+    offsets: list[int] = []
+    begin = chip.flash.begin_defl
 
-        def intercept(data: bytes) -> bytes:
-            nonlocal lost
-            if cable.far_end.fileno == first.end().fileno and cable.sent > 60_000:
-                if not (lost and data.startswith(b"\xc0\x00\x08")):
-                    lost = True
-                    return b""
-                cable.far_end = second.end()  # the reset that a pseudo-terminal cannot carry
+    def count(payload: bytes) -> None:
+        offsets.append(struct.unpack_from("<I", payload, 12)[0])
+        begin(payload)
+
+    chip.flash.begin_defl = count  # type: ignore[method-assign]
+    return offsets
+
+
+def spoil(how: str, cable: harness.Cable, chip: harness.BootloaderChip, after_bytes: int) -> None:
+    """Give a chip a line that bears 115200 baud and no more: faster it goes wrong behind so many bytes."""
+
+    def broken() -> bool:
+        return cable.baud > flasher.SLOW_BAUD and cable.sent > after_bytes
+
+    def intercept(data: bytes) -> bytes:
+        if not broken():
             return data
+        return b"" if how == "dropped" else data.replace(b"\x05\x05", b"\x05\x04")
 
+    def forget(payload: bytes) -> None:
+        write_block(payload)
+        if broken():
+            chip.flash.data[flasher.HEAD_BYTES + 500] = 0xFF  # in the piece that was right
+
+    write_block = chip.flash.write_defl_block
+    if how == "forgotten":
+        chip.flash.write_defl_block = forget  # type: ignore[method-assign]
+    else:
         cable.intercept = intercept
-        stages: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of three pieces, that halves when it is compressed."""
+    path = tmp_path_factory.mktemp("image") / "large.bin"
+    path.write_bytes(b"\xe9\x03\x02\x20" + bytes(8) + b"\x00\x00" + bytes(random.Random(SEED).choices(range(16), k=380_000)))
+    return path
+
+
+@pytest.mark.parametrize("how", ["dropped", "garbled", "forgotten"])
+def test_write_that_fails_fast_goes_on_slowly(how: str, large_file: Path) -> None:
+    chip = harness.BootloaderChip()
+    offsets = begun(chip)
+    stages: list[str] = []
+    with harness.cable(chip.end()) as cable:
+        spoil(how, cable, chip, 130_000)  # in the second of three
         flasher.write(
-            cable.path, image.load(str(image_file)), erase=False, force=False, report=lambda stage, *_: stages.append(stage)
+            cable.path, image.load(str(large_file)), erase=False, force=False, report=lambda stage, *_: stages.append(stage)
         )
-        written = image_file.read_bytes()
-        assert bytes(second.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
-        assert stages.count("connect") == 2
-    first.close()
+        assert cable.baud == flasher.SLOW_BAUD
+    written = large_file.read_bytes()
+    assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
+    assert (stages.count("slower"), stages.count("connect")) == (1, 2)
+    first, second = flasher.HEAD_BYTES, flasher.PIECE_BYTES
+    again = [first] if how == "forgotten" else [second, IMAGE_OFFSET]  # what is right is not sent again
+    assert offsets == [first, second, *([IMAGE_OFFSET] if how == "forgotten" else []), *again]
+
+
+def test_one_bad_cable_of_two_is_written_slowly_and_said(
+    large_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def enough(_: provision.Provisioner) -> None:
+        raise UserError("written")
+
+    monkeypatch.setattr(provision.Provisioner, "_probe_after_image", enough)
+    chips = [harness.BootloaderChip(), harness.BootloaderChip()]
+    with harness.cable(chips[0].end()) as bad, harness.cable(chips[1].end()) as good:
+        spoil("garbled", bad, chips[0], 50_000)
+        main(["flash", "--all", "-p", f"{bad.path},{good.path}", "--image", str(large_file), "--baud", "921600"])
+        err = capsys.readouterr().err.replace(bad.path, "BAD").replace(good.path, "GOOD")
+        assert (bad.baud, good.baud) == (115200, 921600)
+    assert "BAD: the fast line failed, going on at 115200 baud." in err
+    assert "GOOD: the fast" not in err
+    written = large_file.read_bytes()
+    for chip in chips:
+        assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
+
+
+@pytest.mark.parametrize("baud", ["", "fast", "4800", "-1", "3000001", "115200.0", "0x1c200"])
+def test_impossible_baud_is_refused(baud: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["flash", "--baud", baud])
+    assert ended.value.code == 2
+    assert "baud" in capsys.readouterr().err
+
+
+def test_pieces_make_up_what_is_written_and_the_boot_loader_comes_last() -> None:
+    data = random.Random(SEED).randbytes(0x48000)
+    body, keystones = flasher.pieces(data, 0, 0x20000)
+    assert [offset for offset, _ in keystones] == [0, 0x20000]
+    assert [len(piece) for _, piece in keystones] == [flasher.HEAD_BYTES, 2 * flasher.SECTOR_BYTES]
+    flash_bytes = bytearray(len(data))
+    for offset, piece in [*body, *keystones]:
+        assert offset % flasher.SECTOR_BYTES == 0
+        flash_bytes[offset : offset + len(piece)] = piece
+    assert flash_bytes == data
+    assert sum(len(piece) for _, piece in [*body, *keystones]) == len(data)
+
+
+def test_what_is_there_already_is_not_sent(large_file: Path) -> None:
+    chip = harness.BootloaderChip()
+    written = large_file.read_bytes()
+    chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)] = written
+    chip.flash.data[flasher.PIECE_BYTES + 5] ^= 1
+    offsets = begun(chip)
+    with harness.cable(chip.end()) as cable:
+        flasher.write(cable.path, image.load(str(large_file)), erase=False, force=False, report=lambda *_: None)
+    assert offsets == [flasher.PIECE_BYTES]
+    assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
 
 
 def test_two_chips_at_once_report_their_own_progress(image_file: Path) -> None:

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import threading
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import esptool.cmds
@@ -20,13 +24,20 @@ from earlid.board.port import port_holder
 from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
 from earlid.flash.foreign import APP_OFFSET, LOOK_BYTES, Found
 from earlid.flash.image import MicroPythonImage
+from earlid.flash.inputs import FAST_BAUD
 from earlid.flash.stages import Report
 
-SLOW_BAUD = 115200
-FAST_BAUD = 460800
+SLOW_BAUD = 115200  # the boot loader's own
+PIECE_BYTES = 0x40000  # what has its own MD5: a write that breaks off goes on behind the last that is right
+HEAD_BYTES = 0x10000  # boot loader and partition table
+SECTOR_BYTES = 4096
+ERASED = b"\xff"
 CONNECT_ATTEMPTS = 5
 FLASH_MIN_BYTES = 4 << 20  # MicroPython's file system of an ESP32 begins at 2 MB and ends with the fourth
 SUPPORTED = "ESP32"  # the circuit's pin numbers are the plain ESP32's
+
+Piece = tuple[int, bytes]
+"""An offset in the flash and what stands there."""
 
 
 class _ThreadLogger(TemplateLogger):  # type: ignore[misc]  # esptool has no types
@@ -36,20 +47,16 @@ class _ThreadLogger(TemplateLogger):  # type: ignore[misc]  # esptool has no typ
         self._local = threading.local()
 
     @contextlib.contextmanager
-    def to(self, report: Report) -> Iterator[list[str]]:
-        """Send this thread's progress to report; yields the lines that esptool logs meanwhile."""
-        self._local.report, self._local.lines = report, []
+    def to(self, report: Report, done: int, total: int) -> Iterator[None]:
+        """Send this thread's progress to report, as so many bytes behind done, of total."""
+        self._local.report, self._local.done, self._local.total = report, done, total
         try:
-            yield self._local.lines
+            yield
         finally:
             self._local.report = None
 
     def print(self, *args: Any, **kwargs: Any) -> None:
-        lines = getattr(self._local, "lines", None)
-        if lines is not None:
-            lines.append(" ".join(str(arg) for arg in args))
-            if "Verifying" in lines[-1] and self._local.report:
-                self._local.report("verify", 0, 0)
+        pass
 
     def note(self, message: str) -> None:
         self.print(message)
@@ -66,7 +73,7 @@ class _ThreadLogger(TemplateLogger):  # type: ignore[misc]  # esptool has no typ
     def progress_bar(self, cur_iter: int, total_iters: int, prefix: str = "", suffix: str = "", bar_length: int = 30) -> None:
         report = getattr(self._local, "report", None)
         if report:
-            report("write", cur_iter, total_iters)
+            report("write", self._local.done + cur_iter, self._local.total)
 
     def set_verbosity(self, verbosity: str) -> None:
         pass
@@ -77,6 +84,21 @@ log.set_logger(_logger)
 ResetStrategy.print_once = PrintOnce(_logger.warning)  # esptool bound the old logger when it was imported
 
 
+@dataclass
+class _Run:
+    """What lasts over the tries of one write: what was agreed to, what was erased, bytes sent."""
+
+    port: str
+    image: MicroPythonImage
+    erase: bool
+    force: bool
+    report: Report
+    agree: Callable[[Found], None]
+    agreed: bool = False
+    stub_ran: bool = False
+    sent_bytes: int = 0
+
+
 def write(
     port: str,
     image: MicroPythonImage,
@@ -85,66 +107,138 @@ def write(
     force: bool,
     report: Report,
     agree: Callable[[Found], None] = lambda found: None,
-) -> None:
+    baud: int = FAST_BAUD,
+) -> int:
     """Put an image on the chip at a port, verify it, and start it.
 
-    Resets the chip into its boot loader. Tries 460800 baud first and 115200 when the connection breaks.
+    Resets the chip into its boot loader. When a write faster than 115200 baud fails it goes on at 115200, behind what reads back
+    right. The flash is written in pieces that each have their MD5 compared; a piece that is there already is not sent.
 
     Args:
         port: the device name.
         image: as `image.load` gives it.
         erase: erase the whole flash first: the journal, the key, everything.
-        force: write to another chip than the image's or than a plain ESP32.
-        report: called with the stages `connect`, `erase`, `write`, `verify`; an exception it raises stops the write.
-        agree: called with what is on the chip before that is changed; an exception it raises leaves it as it is.
+        force: write to another chip than the image's or than a plain ESP32, or to one with security fuses.
+        report: called with the stages `connect`, `erase`, `write` (bytes on the wire), `verify`, and `slower` when it falls back;
+            an exception it raises stops the write.
+        agree: called once with what is on the chip before that is changed; an exception it raises leaves it as it is.
+        baud: of the line while the flash is written.
+
+    Returns:
+        The compressed bytes that were sent to the flash.
 
     Raises:
         UserError: code 3 when there is no chip or it went away, code 2 for the wrong chip or image, code 1 otherwise.
     """
-    for baud in (FAST_BAUD, SLOW_BAUD):
-        with _logger.to(report) as lines:
-            try:
-                _write(port, image, baud, erase, force, report, agree)
-                return
-            except (FatalError, serial.SerialException, OSError) as error:
-                stub_ran = any("Stub flasher running" in line for line in lines)
-                if stub_ran and baud != SLOW_BAUD and _connection_lost(error):
-                    continue
-                raise _user_error(port, error, stub_ran) from error
+    run = _Run(port, image, erase, force, report, agree)
+    first: Exception | None = None
+    for speed in (baud, SLOW_BAUD) if baud > SLOW_BAUD else (baud,):
+        run.stub_ran = False
+        try:
+            _write(run, speed)
+            return run.sent_bytes
+        except (FatalError, serial.SerialException, OSError) as error:
+            if run.stub_ran and speed > SLOW_BAUD:
+                first = error
+                report("slower", 0, 0)
+                continue
+            # A chip that does not come back was lost by the first try
+            cause = first if first is not None and not run.stub_ran else error
+            raise _user_error(port, cause, run.stub_ran or first is not None) from error
+    raise AssertionError("unreachable")
 
 
-def _write(
-    port: str, image: MicroPythonImage, baud: int, erase: bool, force: bool, report: Report, agree: Callable[[Found], None]
-) -> None:
-    report("connect", 0, 0)
-    chip = esptool.cmds.detect_chip(port, SLOW_BAUD, connect_attempts=CONNECT_ATTEMPTS)
+def _write(run: _Run, baud: int) -> None:
+    run.report("connect", 0, 0)
+    chip = esptool.cmds.detect_chip(run.port, SLOW_BAUD, connect_attempts=CONNECT_ATTEMPTS)
     try:
-        _check_chip(chip, image, force)
+        _check_chip(chip, run.image, run.force)
         chip = esptool.cmds.run_stub(chip)
+        run.stub_ran = True
         chip.WRITE_FLASH_ATTEMPTS = 1  # a lost connection is tried again here, more slowly
         if baud != SLOW_BAUD:
             chip.change_baud(baud)
         esptool.cmds.attach_flash(chip)
-        size = _check_size(chip, image)
-        places = (chip.BOOTLOADER_FLASH_OFFSET, APP_OFFSET)
-        try:
-            agree(Found(chip.CHIP_NAME, size, *(bytes(chip.read_flash(place, LOOK_BYTES)) for place in places)))
-        except Exception:
-            esptool.cmds.reset_chip(chip, "hard-reset")  # what is there goes on
-            raise
-        if erase:
-            report("erase", 0, 0)
-            esptool.cmds.erase_flash(chip)
-        esptool.cmds.write_flash(chip, [(chip.BOOTLOADER_FLASH_OFFSET, image.data)], force=force, compress=True)
+        size = _check_size(chip, run.image)
+        if not run.agreed:
+            places = (chip.BOOTLOADER_FLASH_OFFSET, APP_OFFSET)
+            try:
+                run.agree(Found(chip.CHIP_NAME, size, *(bytes(chip.read_flash(place, LOOK_BYTES)) for place in places)))
+            except Exception:
+                esptool.cmds.reset_chip(chip, "hard-reset")  # what is there goes on
+                raise
+            run.agreed = True
+        if run.erase:
+            run.report("erase", 0, 0)
+            esptool.cmds.erase_flash(chip, force=run.force)
+            run.erase = False
+        _write_pieces(chip, *pieces(run.image.data, chip.BOOTLOADER_FLASH_OFFSET), run)
         esptool.cmds.reset_chip(chip, "hard-reset")
     finally:
         with contextlib.suppress(serial.SerialException, OSError):
             chip._port.close()
 
 
+def pieces(data: bytes, offset: int, files_offset: int | None = None) -> tuple[list[Piece], list[Piece]]:
+    """Cut what is written into pieces. Pure.
+
+    Args:
+        data: what is written.
+        offset: where it begins; a multiple of a sector.
+        files_offset: where its file system begins, if it has one.
+
+    Returns:
+        Most of it; and what a chip starts nothing without, to be erased first and written last: boot loader and partition table,
+        then the first two blocks of the file system, without which MicroPython takes the partition for an empty one.
+    """
+    end = offset + len(data)
+    cuts = {offset, HEAD_BYTES, end, *range(0, end, PIECE_BYTES)}
+    if files_offset is not None:
+        cuts |= {files_offset, files_offset + 2 * SECTOR_BYTES}
+    ordered = sorted(cut for cut in cuts if offset <= cut <= end)
+    made = [(begin, data[begin - offset : stop - offset]) for begin, stop in itertools.pairwise(ordered)]
+    keys = (offset, files_offset)
+    return [piece for piece in made if piece[0] not in keys], [piece for piece in made if piece[0] in keys]
+
+
+def _write_pieces(chip: ESPLoader, body: Sequence[Piece], keystones: Sequence[Piece], run: _Run) -> None:
+    wanted = [*body, *keystones]
+    missing: list[Piece] = []
+    done = 0
+    for piece in wanted:
+        run.report("compare", done, sum(len(data) for _, data in wanted))
+        done += len(piece[1])
+        if not _reads_back(chip, *piece):
+            missing.append(piece)
+    sent = [piece for piece in missing if piece[1].strip(ERASED)]
+    erased = [piece for piece in missing if piece in keystones or piece not in sent]
+    done = 0
+    for offset, data in reversed(erased):
+        run.report("erase", done, sum(len(data) for _, data in erased))
+        done += len(data)
+        chip.erase_region(offset, -len(data) // SECTOR_BYTES * -SECTOR_BYTES)
+    costs = [min(len(zlib.compress(data, 9)), len(data)) for _, data in sent]  # as esptool does
+    for index, piece in enumerate(sent):
+        with _logger.to(run.report, sum(costs[:index]), sum(costs)):
+            esptool.cmds.write_flash(chip, [piece], force=True, compress=True)  # what it would ask has been asked
+        run.sent_bytes += costs[index]
+    run.report("verify", 0, 0)
+    if not all(_reads_back(chip, *piece) for piece in wanted):  # also what stands beside what was written
+        raise FatalError("MD5 of file does not match data in flash!")
+
+
+def _reads_back(chip: ESPLoader, offset: int, data: bytes) -> bool:
+    return bool(chip.flash_md5sum(offset, len(data)) == hashlib.md5(data, usedforsecurity=False).hexdigest())
+
+
 def _check_chip(chip: ESPLoader, image: MicroPythonImage, force: bool) -> None:
     if force:
         return
+    if chip.secure_download_mode or chip.get_secure_boot_enabled() or chip.get_flash_encryption_enabled():
+        raise UserError(
+            "this chip has secure boot or flash encryption in its fuses: it would start nothing that is written plainly. "
+            "Nothing was written. Take another board.", USAGE,
+        )  # fmt: skip
     for target in CHIP_DEFS.values():
         if image.chip_id == target.IMAGE_CHIP_ID and target.CHIP_NAME != chip.CHIP_NAME:
             raise UserError(
@@ -175,7 +269,8 @@ def _check_size(chip: ESPLoader, image: MicroPythonImage) -> str:
 
 def _connection_lost(error: Exception) -> bool:
     text = str(error)
-    return not isinstance(error, FatalError) or "No more data" in text or "No serial data" in text or "Timed out" in text
+    broken = ("No more data", "No serial data", "Timed out", "data checksum", "Invalid head of packet")
+    return not isinstance(error, FatalError) or any(words in text for words in broken)
 
 
 def _user_error(port: str, error: Exception, stub_ran: bool) -> UserError:

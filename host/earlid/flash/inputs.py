@@ -19,6 +19,8 @@ from earlid.gate import blob_format
 DEFAULT_WORD = "okay_nabu"
 NO_WORD = "none"
 BLOB_MAX_BYTES = 1 << 20
+FAST_BAUD = 460800  # what the usual USB chips and cables bear
+BAUD_MIN, BAUD_MAX = 9600, 3_000_000
 
 
 def image_loader(path: str | None) -> Callable[[Callable[[int, int], None]], image.MicroPythonImage]:

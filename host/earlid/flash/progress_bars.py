@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from earlid.flash.stages import FINAL_STAGES, HOLD_TEXT, STAGE_TEXT, Report
+from earlid.flash.stages import FINAL_STAGES, SAID_TEXT, STAGE_TEXT, Report
 
 ESTIMATE_AFTER_S = 2.0
 ESTIMATE_AFTER_SHARE = 0.05
@@ -70,14 +70,14 @@ class ProgressBars:
             new = stage != current
             current = stage
             if self._bars is not None and task is not None:
-                if new and stage == "maintenance":
-                    self._bars.console.print(f"{port}: {HOLD_TEXT}.", highlight=False, markup=False)
+                if new and stage in SAID_TEXT:
+                    self._bars.console.print(f"{port}: {SAID_TEXT[stage]}.", highlight=False, markup=False)
                 if new:
                     self._bars.update(task, description=STAGE_TEXT[stage], begin_s=time.monotonic())
                 self._bars.update(task, completed=done, total=total or None)
             elif new and not self._quiet and stage not in FINAL_STAGES:
                 with self._lock:
-                    text = f"{HOLD_TEXT}." if stage == "maintenance" else STAGE_TEXT[stage]
+                    text = f"{SAID_TEXT[stage]}." if stage in SAID_TEXT else STAGE_TEXT[stage]
                     print(f"{port}: {text}", file=sys.stderr, flush=True)
 
         return report

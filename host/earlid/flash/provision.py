@@ -27,6 +27,7 @@ from earlid.door import plain
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
 from earlid.flash import content, deploy, firmware_build
 from earlid.flash.image import MicroPythonImage
+from earlid.flash.inputs import FAST_BAUD
 from earlid.flash.repl import NoRepl, Repl
 from earlid.flash.stages import Report, interrupted_text
 
@@ -57,6 +58,7 @@ class FlashOptions:
         expected: the identifier that the board must have if it has one.
         recipe: of the copper, one of `firmware.RECIPES`, or None for that of the firmware there is, else the reference board's.
         force: change a board that is not the expected one, or carries another project.
+        baud: of the line while an image is written; an update through MicroPython's prompt has the firmware's own.
         agree: called before a program is overwritten that is neither Earlid nor MicroPython, with a port, a sentence, and what
             tells whether the run is stopped, when it returns; raises UserError when nothing is to be written.
     """
@@ -70,6 +72,7 @@ class FlashOptions:
     expected: str | None = None
     recipe: str | None = None
     force: bool = False
+    baud: int = FAST_BAUD
     agree: Callable[[str, str, Callable[[], bool]], None] = lambda port, text, stopped: None
 
 
@@ -215,19 +218,17 @@ class Provisioner:
 
         image = self.options.image(lambda done, total: self._enter("download", done, total))
         log = probed.console_text + (boot_log(self.port) if probed.state == "silent" else "")
-        agreed = False  # a line that breaks is tried again, and by then other things stand there
 
         def agree(found: Found) -> None:
-            nonlocal agreed
-            text = "" if agreed else overwritten(found, log)
-            agreed = True
-            if text:
+            if text := overwritten(found, log):
                 self.options.agree(self.port, text, self.stop.is_set)
                 self._enter(self._stage)
 
         options = self.options
         try:
-            flasher.write(self.port, image, erase=options.erase, force=options.force, report=self._enter, agree=agree)
+            flasher.write(
+                self.port, image, erase=options.erase, force=options.force, report=self._enter, agree=agree, baud=options.baud
+            )
         except UserError as error:
             lines = [line for line in map(str.strip, log.splitlines()) if line]
             if error.code != NO_BOARD or not lines:

@@ -9,11 +9,14 @@ Report = Callable[[str, int, int], None]
 """Called with a stage of STAGE_TEXT, how much of it is done, and of how much (0: unknown)."""
 
 HOLD_TEXT = "Earlid runs on it: hold its talk button, press and release its reset button, then let the talk button go"
+SLOWER_TEXT = "the fast line failed, going on at 115200 baud"
 STAGE_TEXT = {
     "look": "looking at the board",
     "maintenance": "waiting for maintenance mode",
     "download": "downloading MicroPython",
     "connect": "connecting to the boot loader",
+    "slower": SLOWER_TEXT,
+    "compare": "comparing with what is there",
     "erase": "erasing",
     "write": "writing MicroPython",
     "verify": "verifying",
@@ -26,12 +29,14 @@ STAGE_TEXT = {
     "failed": "failed",
     "stopped": "stopped",
 }
+SAID_TEXT = {"maintenance": HOLD_TEXT, "slower": SLOWER_TEXT}
+"""What stays on the screen when the stage is over, as a sentence without its end."""
 FINAL_STAGES = ("done", "failed", "stopped")
 
 
 def interrupted_text(stage: str) -> str:
     """What a person must know after Ctrl-C in a stage."""
-    if stage in ("erase", "write", "verify"):
+    if stage in ("slower", "erase", "write", "verify"):
         left = "The chip has no working MicroPython now, and its lid is closed"
     elif stage in ("release", "restart", "self-test"):
         left = "The firmware is on the board"

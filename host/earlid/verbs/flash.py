@@ -22,6 +22,13 @@ from earlid.ledger.keys import key_path
 from earlid.port_choice import pick_port, resolve
 
 
+def baud(text: str) -> int:
+    """A speed that a serial line may have."""
+    if not text.isdecimal() or not inputs.BAUD_MIN <= int(text) <= inputs.BAUD_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed from {inputs.BAUD_MIN} to {inputs.BAUD_MAX} baud")
+    return int(text)
+
+
 def add(subparsers: Subparsers) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
@@ -46,6 +53,10 @@ def add(subparsers: Subparsers) -> None:
         help="what the board guards (hardware/README.md). Without: the recipe that its firmware has, and digital if it has none",
     )  # fmt: skip
     parser.add_argument("--board", metavar="ID", help="refuse a board with another identifier")
+    parser.add_argument(
+        "--baud", type=baud, default=inputs.FAST_BAUD, metavar="RATE",
+        help=f"of the line while an image is written (default {inputs.FAST_BAUD}); when that fails it goes on at 115200",
+    )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="replace another project's main.py, or another board's")
     parser.add_argument("--yes", action="store_true", help="do not ask before --erase, or before another program is overwritten")
     add_json_argument(parser, "one JSON object a board on stdout")
@@ -69,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
         image=inputs.image_loader(args.image), write_image=bool(args.image or args.micropython), erase=args.erase,
         model=inputs.read_word(args.word),
         default_model=(lambda: None) if args.word == inputs.NO_WORD else lambda: inputs.word_blob(inputs.DEFAULT_WORD),
-        config=inputs.read_config(args.config), expected=args.board, recipe=args.recipe, force=args.force, agree=agree,
+        config=inputs.read_config(args.config), expected=args.board, recipe=args.recipe, force=args.force, baud=args.baud,
+        agree=agree,
     )  # fmt: skip
     _ask_before_erase(args, ports)
     with borrowed(ports):
