@@ -16,6 +16,8 @@ from earlid.cli import main
 from earlid.errors import UserError
 from earlid.flash import flasher, image, provision
 from earlid.verbs import flash as verb
+from esp32_mock_bootloader import registers
+from esptool.targets.esp32 import ESP32ROM
 
 from tests.flash import harness
 
@@ -91,6 +93,24 @@ def test_too_small_flash_is_refused_and_nothing_written(image_file: Path, capsys
                 "earlid: this module has 2MB of flash, Earlid needs 4MB. Nothing was written. "
                 "Take a module with more, as an ESP32-WROOM-32.",
             )
+    assert set(chip.flash.data) == {0xFF}
+
+
+@pytest.mark.parametrize(
+    ("register", "value"),
+    [(ESP32ROM.EFUSE_RD_ABS_DONE_REG, ESP32ROM.EFUSE_RD_ABS_DONE_0_MASK), (ESP32ROM.EFUSE_SPI_BOOT_CRYPT_CNT_REG, 1 << 20)],
+    ids=["secure boot", "flash encryption"],
+)
+def test_chip_with_security_fuses_is_refused_and_nothing_written(
+    register: int, value: int, image_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = registers.read_reg_value
+    monkeypatch.setattr(registers, "read_reg_value", lambda chip, at: value if at == register else plain(chip, at))
+    chip = harness.BootloaderChip()
+    with harness.cable(chip.end()) as cable:
+        code, err = flash(cable, image_file, capsys)
+    assert code == 2
+    assert err.startswith("earlid: this chip has secure boot or flash encryption in its fuses")
     assert set(chip.flash.data) == {0xFF}
 
 
