@@ -13,18 +13,18 @@ PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook.
-DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl
+DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware flash pair calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware web flash pair calibrate watch review doctor debian clean
 
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
 
-test: $(VENV)/installed-test debian lint build/ibom/stamp
+test: $(VENV)/installed-test debian lint build/ibom/stamp build/web/stamp
 	$(BIN)/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 # The oldest versions that pyproject.toml allows, each package at its lowest bound.
-test-lowest: .venv-lowest/installed debian build/ibom/stamp
+test-lowest: .venv-lowest/installed debian build/ibom/stamp build/web/stamp
 	.venv-lowest/bin/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 quick: $(VENV)/installed-test
@@ -61,6 +61,21 @@ firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.flash.manifest
 	$(BIN)/python -m earlid.board.protocol_page
 	$(BIN)/python -m earlid.flash.memory_plan
+
+# The flashing page, a static folder: `python3 -m http.server -d build/web`.
+web: build/web/stamp
+
+build/web/stamp: $(wildcard web/* web/src/*) $(VENV)/installed build/npm/stamp $(wildcard host/earlid/flash/web_tables.py firmware/lid/*.py)
+	$(BIN)/python -m earlid.flash.web_tables > build/web-tables.mjs
+	node web/build.mjs build/web build/npm
+	touch $@
+
+build/npm/stamp: web/package.json web/package-lock.json web/.npmrc | debian
+	rm -rf build/npm
+	mkdir -p build/npm
+	cp web/package.json web/package-lock.json web/.npmrc build/npm
+	cd build/npm && npm ci --silent
+	touch $@
 
 hardware: DEBIAN += xvfb fonts-liberation
 hardware: $(VENV)/installed-test debian build/ibom/stamp

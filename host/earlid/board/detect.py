@@ -30,7 +30,7 @@ RETRY_S = 0.4
 PROBES_AT_ONCE = 16
 DESCRIPTION_MAX = 60  # characters: a USB device says of itself what it likes
 PROMPT = re.compile(rb">>> ?$|raw REPL; CTRL-B to exit\r\n>$")
-_NO_WORD = {
+NO_WORD = {
     "no-memory": "there was no memory for it",
     "model-damaged": "its file is damaged or missing",
     "boot-loop": "the last starts failed",
@@ -89,7 +89,7 @@ def no_word_text(hello: Mapping[str, Any]) -> str:
     reason, missing = str(hello.get("no_word") or ""), hello.get("missing")
     if reason == "no-memory" and isinstance(missing, int) and missing:
         return f"{missing:,} bytes found no place"
-    return _NO_WORD.get(reason, reason)
+    return NO_WORD.get(reason, reason)
 
 
 def is_uncalibrated(hello: Mapping[str, Any]) -> bool:
