@@ -2,9 +2,10 @@
 // Chip: what stands in its flash, judged from a few sectors of it, as earlid/flash/foreign.py does.
 import { tables } from "../../build/web-tables.mjs";
 
-const { lookBytes, ownFiles } = tables.foreign;
+const { lookBytes, ownFiles, vfsLabel } = tables.foreign;
 const DESCRIPTION = { offset: 32, magic: 0xabcd5432, version: 16, name: 48, length: 32 };
 const SUPERBLOCK = "littlefs"; // stands at byte 8 of either of a file system's first two blocks
+const BANNER = /MicroPython v\d/;
 const TEXT_MAX = 40;
 
 const latin = (bytes) => String.fromCharCode(...bytes);
@@ -16,13 +17,14 @@ export function plain(text, most = TEXT_MAX) {
   return shown.replace(/[^\P{C}]|[^\P{Z} ]/gu, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 }
 
-// The program that an application's image names; empty when there is no such image.
+// The program that an application's image names; empty when there is no such image. `application`: the beginning of it.
 export function programOf(application) {
   if (application[0] !== 0xe9) return "";
   const view = new DataView(application.buffer, application.byteOffset, application.byteLength);
   if (application.length < lookBytes || view.getUint32(DESCRIPTION.offset, true) !== DESCRIPTION.magic) {
     return "a program that does not say its name";
   }
+  if (BANNER.test(latin(application))) return "MicroPython"; // its releases leave the header without a name
   const text = (at) => latin(application.subarray(DESCRIPTION.offset + at, DESCRIPTION.offset + at + DESCRIPTION.length)).split("\0")[0];
   const name = text(DESCRIPTION.name);
   if (name === "micropython") return "MicroPython";
@@ -30,25 +32,26 @@ export function programOf(application) {
   return plain(`${name} ${text(DESCRIPTION.version)}`.trim() || "a program without a name");
 }
 
-// {offset, bytes} of the data partition `vfs` in a partition table of ESP-IDF; null when it has none.
-export function vfsPartition(table) {
+// {offset, bytes} of MicroPython's file system: the partition `vfs`, or all that is free behind the last one; null where the table is
+// none. In ESP-IDF's format: entries of 32 bytes, then another magic number.
+export function fileSystem(table, flashBytes) {
   const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
+  let end = 0;
   for (let at = 0; at + 32 <= table.length && view.getUint16(at, true) === 0x50aa; at += 32) {
-    const label = latin(table.subarray(at + 12, at + 28)).split("\0")[0];
-    if (label === "vfs" && table[at + 2] === 1) return { offset: view.getUint32(at + 4, true), bytes: view.getUint32(at + 8, true) };
+    const [offset, bytes] = [view.getUint32(at + 4, true), view.getUint32(at + 8, true)];
+    if (latin(table.subarray(at + 12, at + 28)).split("\0")[0] === vfsLabel) return offset + bytes <= flashBytes ? { offset, bytes } : null;
+    end = Math.max(end, offset + bytes);
   }
-  return null;
+  return end && end < flashBytes ? { offset: end, bytes: flashBytes - end } : null;
 }
 
 // What is lost when the chip is written: {found, program}; found is `empty`, `micropython`, `earlid` or `foreign`.
 // `root`: the first two blocks of the file system. Names of files stand in them as they are; in doubt it is Earlid.
 export function whatIsThere(loader, application, root) {
+  const names = latin(root);
+  if (names.includes(SUPERBLOCK) && ownFiles.some((name) => names.includes(name))) return { found: "earlid", program: "Earlid" };
   if (isErased(loader)) return { found: "empty", program: "" };
   const program = programOf(application);
-  if (program !== "MicroPython") {
-    return { found: "foreign", program: program || "something that is no program of a usual place" };
-  }
-  const text = latin(root);
-  const own = text.includes(SUPERBLOCK) && ownFiles.some((name) => text.includes(name));
-  return { found: own ? "earlid" : "micropython", program };
+  if (program === "MicroPython") return { found: "micropython", program };
+  return { found: "foreign", program: program || "something that is no program of a usual place" };
 }

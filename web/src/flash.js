@@ -52,8 +52,8 @@ function fail(error) {
 
 // --- 1: the images beside the page ---
 
-const isImage = (one) => one?.schema === 1 && /^[\w.+-]{1,100}\.bin$/.test(one.image?.name) && /^[0-9a-f]{64}$/.test(one.image.sha256)
-  && Number.isInteger(one.image.bytes) && one.image.bytes > 0 && one.image.bytes <= IMAGE_MAX_BYTES && one.board === "esp32"
+const isImage = (one) => one?.schema === tables.schema && /^[\w.+-]{1,100}\.bin$/.test(one.image?.name) && /^[0-9a-f]{64}$/.test(one.image.sha256)
+  && Number.isInteger(one.flash_bytes) && Number.isInteger(one.image.bytes) && one.image.bytes > 0 && one.image.bytes <= IMAGE_MAX_BYTES && tables.boards.includes(one.board)
   && (one.word === null || typeof one.word === "string");
 
 async function loadImages() {
@@ -124,10 +124,10 @@ async function connect(every) {
   flasher = new Flasher(port, report);
   try {
     const { chip, mac, flash, there } = await flasher.look();
-    const image = chosen().image;
-    if (image.bytes > flasher.flashBytes) {
+    const { image, flash_bytes: bytes, larger_flash: larger } = chosen();
+    if (!(flasher.flashBytes === bytes || (larger && flasher.flashBytes > bytes))) {
       await flasher.restart();
-      throw new Trouble("refused", `This module has ${flash} of flash, and ${image.name} needs ${number(image.bytes)} bytes. Nothing was written.`);
+      throw new Trouble("refused", `This module has ${flash} of flash, and ${image.name} is for ${bytes >> 20}MB. Nothing was written. earlid flash writes this module.`);
     }
     facts($("chip"), [["Chip", chip], ["MAC address ends in", mac.slice(-8)], ["Flash", flash], ["Speed", `${number(flasher.baud)} baud`]]);
     $("chip").hidden = false;

@@ -3,14 +3,13 @@
 import { md5 } from "@noble/hashes/legacy.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { ESPLoader, Transport } from "esptool-js";
-import { vfsPartition, whatIsThere } from "./chip.js";
+import { fileSystem, whatIsThere } from "./chip.js";
 import { pause, setLines } from "./port.js";
 import { tables } from "../../build/web-tables.mjs";
 
 const { attempts, baud: [FAST_BAUD, SLOW_BAUD], chip: SUPPORTED, flashMinBytes } = tables.flasher;
-const { appOffset, lookBytes } = tables.foreign;
-const TABLE = { offset: 0x8000, bytes: 0xc00 };
-const BLOCK_BYTES = 4096;
+const { appOffset, lookBytes, sectorBytes, tableBytes, tableOffset } = tables.foreign;
+const APP_BYTES = 32768; // MicroPython's banner stands in them
 const BUFFER_BYTES = 65536;
 const READ_TIMEOUT_MS = 5000;
 const RESET_MS = 100;
@@ -93,10 +92,9 @@ export class Flasher {
     }
     this.report("read", 0, 0);
     const start = await this.#read(loader.chip.BOOTLOADER_FLASH_OFFSET, lookBytes);
-    const vfs = vfsPartition(await this.#read(TABLE.offset, TABLE.bytes));
-    const inside = vfs && vfs.offset + 2 * BLOCK_BYTES <= this.flashBytes;
-    const root = inside ? await this.#read(vfs.offset, 2 * BLOCK_BYTES) : new Uint8Array();
-    return { chip, mac, flash, there: whatIsThere(start, await this.#read(appOffset, lookBytes), root) };
+    const place = fileSystem(await this.#read(tableOffset, tableBytes), this.flashBytes);
+    const root = place ? await this.#read(place.offset, 2 * sectorBytes) : new Uint8Array();
+    return { chip, mac, flash, there: whatIsThere(start, await this.#read(appOffset, APP_BYTES), root) };
   }
 
   // esptool-js goes back to the slow speed by itself where the chip does not answer at the fast one.

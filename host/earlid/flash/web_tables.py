@@ -13,7 +13,7 @@ from lid.wire_schema import EVENTS, SELF_TEST, TEXT_MAX
 
 from earlid.board import consent, detect, level
 from earlid.board.port import BAUD, BOARD_VENDORS
-from earlid.flash import flasher, foreign, provision
+from earlid.flash import flasher, foreign, one_file, partitions, provision
 from earlid.flash.progress_bars import ESTIMATE_AFTER_S, ESTIMATE_AFTER_SHARE
 from earlid.ledger import anchor_code
 
@@ -26,6 +26,8 @@ OWN_FILES = ("identity", "journal")  # in the root of a board that Earlid has st
 def tables() -> dict[str, Any]:
     """Every table by its name."""
     return {
+        "schema": one_file.SCHEMA,
+        "boards": one_file.BOARDS,
         "version": metadata.version("earlid"),
         "wire": {"seqWrap": wire.SEQ_WRAP, "lineMax": wire.HOST_LINE_MAX, "textMax": TEXT_MAX},
         "messages": {name: _fields(message) for name, message in MESSAGES.items()},
@@ -43,7 +45,11 @@ def tables() -> dict[str, Any]:
             "attempts": flasher.CONNECT_ATTEMPTS, "estimateAfterMs": round(ESTIMATE_AFTER_S * 1000),
             "estimateAfterShare": ESTIMATE_AFTER_SHARE, "startupMs": round(provision.STARTUP_WAIT_S * 1000),
         },
-        "foreign": {"appOffset": foreign.APP_OFFSET, "lookBytes": foreign.LOOK_BYTES, "ownFiles": OWN_FILES},
+        "foreign": {
+            "appOffset": foreign.APP_OFFSET, "lookBytes": foreign.LOOK_BYTES, "ownFiles": OWN_FILES,
+            "tableOffset": partitions.TABLE_OFFSET, "tableBytes": partitions.TABLE_BYTES, "sectorBytes": partitions.SECTOR_BYTES,
+            "vfsLabel": partitions.FILE_SYSTEM,
+        },
     }  # fmt: skip
 
 
