@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from earlid.flash import filesystem
+from earlid import filesystem
 from earlid.virtual import littlefs_image, nor_cells
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.nor_flash import FLASH_BYTES, NorFlash, PowerLost

@@ -98,3 +98,9 @@ def read_config(path: str | None) -> dict[str, int] | None:
         what = SETTINGS.get(str(error).split()[0])
         raise UserError(f"{path}: {plain(error)}{f' ({what})' if what else ''}.", USAGE) from error
     return dict(values)
+
+
+def config_bytes(path: str | None) -> bytes | None:
+    """A board's `/config.json` with the settings of a JSON file; None without a path. Errors as of `read_config`."""
+    values = read_config(path)
+    return None if values is None else settings.dump(settings.check(values))

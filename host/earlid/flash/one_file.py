@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from earlid import filesystem
 from earlid.errors import FAILED, USAGE, UserError
-from earlid.flash import filesystem, image, partitions
+from earlid.flash import image, partitions
 from earlid.flash.image import MicroPythonImage
 from earlid.flash.partitions import FLASH_BYTES, Partition
 
@@ -168,38 +169,43 @@ def manifest(
         board: one of `BOARDS`.
     """
     found = layout(micropython, flash_bytes)
+    release_hash = _hash(micropython.data)
     return {
         "schema": SCHEMA,
         "earlid": metadata.version("earlid"),
         "image": {"name": name, "bytes": len(data), "sha256": _hash(data)},
-        "micropython": {"name": micropython.name, "version": found.version, "sha256": _hash(micropython.data)},
-        "littlefs": metadata.version("littlefs-python"),
+        "micropython": {
+            "name": image.PINNED.name if release_hash == image.PINNED.sha256 else micropython.name,
+            "version": found.version,
+            "bytes": len(micropython.data),
+            "sha256": release_hash,
+        },
+        "littlefs": metadata.version("littlefs-python"),  # which may lay the same files out otherwise in another version
         "board": board,
         "flash_bytes": flash_bytes,
         "larger_flash": found.larger_flash,
         "recipe": recipe,
         "word": word,
-        "partitions": describe_partitions(found.partitions),
-        "files": describe_files(files),
+        "partitions": _partitions(found.partitions),
+        "files": _files(files),
     }
 
 
-def describe_partitions(rows: tuple[Partition, ...]) -> list[dict[str, Any]]:
-    """Partitions as the manifest has them."""
+def _partitions(rows: tuple[Partition, ...]) -> list[dict[str, Any]]:
     return [{"label": row.label, "offset": row.offset, "bytes": row.size_bytes} for row in rows]
 
 
-def describe_files(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    """Files as the manifest has them."""
+def _files(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
     return [{"path": path, "bytes": len(data), "sha256": _hash(data)} for path, data in sorted(files.items())]
 
 
-def inspect(data: bytes, name: str = "this file") -> Inspection:
+def inspect(data: bytes, name: str = "this file", flash_bytes: int | None = None) -> Inspection:
     """What a one file holds.
 
     Args:
-        data: its bytes: of the whole flash, or of more of it.
+        data: its bytes.
         name: what to call it in an error.
+        flash_bytes: the size of the flash that it is for; None for the least of which it is not longer.
 
     Raises:
         UserError: code 2 when it is none, code 1 when it is one that was cut or damaged.
@@ -207,9 +213,10 @@ def inspect(data: bytes, name: str = "this file") -> Inspection:
     if not data or data[:RELEASE_OFFSET].strip(ERASED) or data[RELEASE_OFFSET : RELEASE_OFFSET + 1] != bytes([image.MAGIC]):
         what = "MicroPython alone, or another image for offset 0x1000" if data[:1] == bytes([image.MAGIC]) else "something else"
         raise UserError(f"{name} is no file of `earlid image`, but {what}.", USAGE)
-    flash_bytes = FLASH_BYTES
-    while flash_bytes < len(data):
-        flash_bytes *= 2
+    if flash_bytes is None:
+        flash_bytes = FLASH_BYTES
+        while flash_bytes < len(data):
+            flash_bytes *= 2
     release = data[RELEASE_OFFSET:]
     try:
         if len(data) <= partitions.TABLE_OFFSET or len(data) < max(row.end for row in _rows(release)):
@@ -227,6 +234,56 @@ def inspect(data: bytes, name: str = "this file") -> Inspection:
         raise UserError(
             f"{name} is damaged: its file system cannot be read. Make it anew with `earlid image`.", FAILED
         ) from error
+
+
+def describe(name: str, data: bytes, found: Inspection) -> dict[str, Any]:
+    """What a one file holds, in the manifest's words."""
+    return {
+        "schema": SCHEMA,
+        "image": {"name": name, "bytes": len(data), "sha256": _hash(data)},
+        "micropython": {"version": found.layout.version},
+        "partitions": _partitions(found.layout.partitions),
+        "files": _files(found.files),
+    }
+
+
+def differences(data: bytes, found: Inspection, told: Any) -> list[str]:
+    """In what a one file is not as its manifest says, a sentence each; empty when it is.
+
+    Args:
+        data: its bytes.
+        found: what `inspect` saw in them.
+        told: the manifest, as it was read: anything.
+    """
+    try:
+        image_told, release = told["image"], told["micropython"]
+        if told["schema"] != SCHEMA:
+            return ["the manifest is of another version of Earlid"]
+        wrong = []
+        if image_told["bytes"] != len(data):
+            wrong.append(f"it has {len(data):,} bytes, not {image_told['bytes']:,}")
+        if _hash(data[RELEASE_OFFSET : RELEASE_OFFSET + release["bytes"]]) != release["sha256"]:
+            wrong.append(f"the MicroPython in it is not {release['name']}")
+        if _partitions(found.layout.partitions) != told["partitions"]:
+            wrong.append("the partitions are others")
+        wrong += _file_differences(found.files, {row["path"]: row["sha256"] for row in told["files"]})
+        if not wrong and _hash(data) != image_told["sha256"]:
+            wrong.append("bytes outside of MicroPython and of the files differ")
+    except (KeyError, TypeError, ValueError):
+        return ["the manifest is none of a one file"]
+    return wrong
+
+
+def _file_differences(files: Mapping[str, bytes], told: Mapping[str, str]) -> list[str]:
+    wrong = []
+    for path in sorted({*files, *told}):
+        if path not in told:
+            wrong.append(f"{path} is not in the manifest")
+        elif path not in files:
+            wrong.append(f"{path} is missing")
+        elif _hash(files[path]) != told[path]:
+            wrong.append(f"{path} has another content")
+    return wrong
 
 
 def _cut_off(data: bytes, name: str) -> UserError:

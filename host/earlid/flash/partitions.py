@@ -10,9 +10,10 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
+from earlid.filesystem import SECTOR_BYTES
+
 TABLE_OFFSET = 0x8000
 TABLE_BYTES = 0xC00
-SECTOR_BYTES = 4096
 FLASH_BYTES = 4 << 20  # of the modules that Earlid is for
 FILE_SYSTEM = "vfs"
 # Where the table has no row for it, MicroPython takes all that is free behind the last one, from this release on

@@ -15,9 +15,9 @@ from typing import Literal, Self
 import numpy as np
 from lid import circuit as figures
 
+from earlid import filesystem
 from earlid.firmware import RECIPES
 from earlid.firmware import root as firmware_root
-from earlid.flash import filesystem
 from earlid.virtual import littlefs_image
 from earlid.virtual.adc import Adc
 from earlid.virtual.circuit import Constants

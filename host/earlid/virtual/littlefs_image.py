@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from earlid import filesystem
+from earlid.filesystem import SECTOR_BYTES
 from earlid.firmware import HOST_ONLY, RECIPES, circuit_path
-from earlid.flash import filesystem
-from earlid.flash.partitions import SECTOR_BYTES
 
 
 def firmware_files(folder: Path, recipe: str = RECIPES[0]) -> dict[str, bytes]:

@@ -8,8 +8,7 @@ from pathlib import PurePosixPath
 
 from littlefs import LittleFS, LittleFSError
 
-from earlid.flash.partitions import SECTOR_BYTES
-
+SECTOR_BYTES = 4096
 NO_SPACE = -28
 
 
