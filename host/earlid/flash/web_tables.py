@@ -13,7 +13,8 @@ from lid.wire_schema import EVENTS, SELF_TEST, TEXT_MAX
 
 from earlid.board import consent, detect, level
 from earlid.board.port import BAUD, BOARD_VENDORS
-from earlid.flash import flasher, foreign, one_file, partitions, provision
+from earlid.filesystem import SECTOR_BYTES
+from earlid.flash import flasher, foreign, inputs, one_file, partitions, provision
 from earlid.flash.progress_bars import ESTIMATE_AFTER_S, ESTIMATE_AFTER_SHARE
 from earlid.ledger import anchor_code
 
@@ -41,13 +42,13 @@ def tables() -> dict[str, Any]:
         "port": {"baud": BAUD, "vendors": sorted(BOARD_VENDORS)},
         "probe": {"timeoutMs": round(detect.REPLY_TIMEOUT_S * 1000), "retryMs": round(detect.RETRY_S * 1000)},
         "flasher": {
-            "baud": [flasher.FAST_BAUD, flasher.SLOW_BAUD], "chip": flasher.SUPPORTED, "flashMinBytes": flasher.FLASH_MIN_BYTES,
+            "baud": [inputs.FAST_BAUD, flasher.SLOW_BAUD], "chip": flasher.SUPPORTED, "flashMinBytes": flasher.FLASH_MIN_BYTES,
             "attempts": flasher.CONNECT_ATTEMPTS, "estimateAfterMs": round(ESTIMATE_AFTER_S * 1000),
             "estimateAfterShare": ESTIMATE_AFTER_SHARE, "startupMs": round(provision.STARTUP_WAIT_S * 1000),
         },
         "foreign": {
             "appOffset": foreign.APP_OFFSET, "lookBytes": foreign.LOOK_BYTES, "ownFiles": OWN_FILES,
-            "tableOffset": partitions.TABLE_OFFSET, "tableBytes": partitions.TABLE_BYTES, "sectorBytes": partitions.SECTOR_BYTES,
+            "tableOffset": partitions.TABLE_OFFSET, "tableBytes": partitions.TABLE_BYTES, "sectorBytes": SECTOR_BYTES,
             "vfsLabel": partitions.FILE_SYSTEM,
         },
     }  # fmt: skip
