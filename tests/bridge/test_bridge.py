@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -114,6 +116,14 @@ def test_restarts_of_broker_and_bridge_lose_nothing_and_repeat_nothing_unmarked(
     assert {(event["board"], event["boot"]) for event in listener.events} == {(BOARD, 1)}
 
 
+def consumer():
+    """What takes each event once, as the bridge's page has it."""
+    (block,) = re.findall(r"```python\n(.*?)```", (Path(bridge_module.__file__).parent / "README.md").read_text(), re.S)
+    names = {}
+    exec(block, names)
+    return names["is_new"]
+
+
 def verb(broker, location, *words, **environment):
     """`earlid bridge mqtt` in a process of its own."""
     address = f"mqtts://localhost:{broker.port}"
@@ -121,19 +131,22 @@ def verb(broker, location, *words, **environment):
     return program(*command, *words, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
 
 
-def test_bridge_killed_in_mid_stream_loses_nothing(mosquitto, home, listener):
-    expected = list(range(2, 402))
+def test_bridge_killed_in_mid_stream_loses_nothing_and_repeats_only_what_was_in_flight(mosquitto, home, listener):
+    count = 1000
+    expected = list(range(2, 2 + count))
     with verb(mosquitto, home.location) as first:
         until(listener.state)
-        for _ in range(40):
-            home.add("open", "word", count=10)
-            if len(listener.events) > 100:
-                first.kill()
+        home.add("open", "word", count=count)
+        until(lambda: len(listener.events) > count // 10)
         first.kill()
     until(lambda: listener.retained[TOPICS.status] == "offline")  # its last will
+    assert len(listener.events) < count, "not killed in mid-stream"
     with verb(mosquitto, home.location):
         until(lambda: set(listener.seqs()) >= set(expected))
     assert list(dict.fromkeys(listener.seqs())) == expected
+    assert len(listener.events) - count <= 20
+    is_new = consumer()
+    assert [json.loads(payload)["seq"] for _, payload in listener.raw if is_new(payload)] == expected
 
 
 def test_hostile_client_is_counted_and_only_close_is_obeyed(home, listener, run):

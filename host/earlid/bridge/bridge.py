@@ -28,7 +28,8 @@ from earlid.ledger.store import Ledger
 
 POLL_S = 0.5
 SUMS_S = 5.0  # at most so often, and a tenth of the time, sums are made anew
-BATCH = 200  # events of a board at once
+BATCH = 200  # events of a board that are read at once
+IN_FLIGHT = 20  # events that are sent before what the broker confirmed of them is remembered: a kill repeats no more
 VERDICT_S = 6 * 3600.0
 NEW_BOARDS_S = 60.0  # so often it is looked for boards without a verdict
 COUNTED_S = 60.0  # at most so often it is said how much was ignored
@@ -201,7 +202,10 @@ class Bridge:
         announced = [topic for at in progress.values() for topic in at.topics]
         events = [self.topics.of(board, "event") for board in wanted]
         news = self._retained.news(every, announced, events, time.monotonic())
-        if not self._send([(topic, payload, True) for topic, payload in news], lambda item: self._retained.tell(*item[:2])):
+        has = self._send([(topic, payload, True) for topic, payload in news])
+        for topic, payload in news[:has]:
+            self._retained.tell(topic, payload)
+        if has < len(news):
             return False
         self._remember(ledger, progress, taken_back(wanted, progress))
         return True
@@ -216,15 +220,19 @@ class Bridge:
     ) -> None:
         names = {board.identifier: board.name for board in chosen}
         every = [(board, entry) for board, entries in events.items() for entry in entries]
-        told: list[tuple[str, Entry]] = []
-        messages = [
-            (self.topics.of(board, "event"), entities.event_payload(entry, names[board]), False) for board, entry in every
-        ]
-        self._send(messages, lambda _: told.append(every[len(told)]))
-        self._remember(ledger, progress, {at: progress[at]._replace(boot=entry.boot, seq=entry.seq) for at, entry in told})
+        for first in range(0, len(every), IN_FLIGHT):
+            flight = every[first : first + IN_FLIGHT]
+            messages = [
+                (self.topics.of(board, "event"), entities.event_payload(entry, names[board]), False) for board, entry in flight
+            ]
+            told = flight[: self._send(messages)]
+            moved = {board: progress[board]._replace(boot=entry.boot, seq=entry.seq) for board, entry in told}
+            self._remember(ledger, progress, moved)
+            if len(told) < len(flight) or self._end.is_set():
+                return
 
-    def _send(self, messages: Messages, confirmed: Callable[[tuple[str, str, bool]], object]) -> bool:
-        """Send messages and wait; `confirmed` is called for those that the broker has, up to the first that it has not."""
+    def _send(self, messages: Messages) -> int:
+        """Send messages and wait: so many of them, from the first on, the broker has."""
         numbers = []
         session = self._session
         for topic, payload, retain in messages:
@@ -233,17 +241,14 @@ class Bridge:
                 break
             numbers.append(number)
         answers = self.client.wait(numbers, session) if numbers else []
-        for message, answer in zip(messages, answers, strict=False):
-            if answer is None:
-                return False
-            if answer is False:
-                if message[0] not in self._refused:
-                    self._refused.add(message[0])
-                    self._say(f"the broker refuses {message[0]}: this user may not write there")
-                if not message[2]:  # an event waits for a broker that takes it; a state is told with the next change
-                    return False
-            confirmed(message)
-        return len(answers) == len(messages)
+        for count, ((topic, _, retain), answer) in enumerate(zip(messages, answers, strict=False)):
+            if answer is False and topic not in self._refused:
+                self._refused.add(topic)
+                self._say(f"the broker refuses {topic}: this user may not write there")
+            # A refused event waits for a broker that takes it; a refused state is told with the next change.
+            if answer is None or (answer is False and not retain):
+                return count
+        return len(answers)
 
     def _judge(self) -> None:
         """Verdicts on the chains, of each board now and then: it reads every record."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ KEEPALIVE_S = 30
 ANSWER_S = 15.0  # for whatever a broker is to answer; then the connection is begun anew
 PACKET_MAX = 64 * 1024  # what comes in is a word at most
 RETRY_S = (1, 30)
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # of Linux
 
 OnMessage = Callable[[str, bytes, bool], None]
 """Called with topic, payload, and whether it is a retained message from before; in the client's thread."""
@@ -88,6 +90,7 @@ class Client:
         client.on_connect, client.on_disconnect = self._came, self._went
         client.on_connect_fail, client.on_subscribe, client.on_log = self._failed, self._subscribed, self._logged
         client.on_publish, client.on_message = self._published, self._message
+        client.on_socket_open = lambda _client, _data, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client
 
     def start(self) -> None:
@@ -213,6 +216,9 @@ class Client:
         with self._lock:
             self._confirmed[number] = not code.is_failure
             self._lock.notify_all()
+        sock: Any = self._client.socket()
+        if _QUICK_ACK is not None and sock is not None:  # else the broker keeps its next confirmations back for 40 ms
+            sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     def _message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload), message.retain)
