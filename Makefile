@@ -15,7 +15,7 @@ PORT_ARGS := $(if $(PORT),--port $(PORT))
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook.
 DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware web flash pair calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware web release flash pair calibrate watch review doctor debian clean
 
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
@@ -76,6 +76,10 @@ build/npm/stamp: web/package.json web/package-lock.json web/.npmrc | debian
 	cp web/package.json web/package-lock.json web/.npmrc build/npm
 	cd build/npm && npm ci --silent
 	touch $@
+
+# What is published, in build/release/: host/wheel/RELEASING.md
+release: $(VENV)/installed-test web
+	$(BIN)/python host/wheel/release.py $(if $(IMAGE),--image '$(IMAGE)') $(if $(KEY),--key '$(KEY)') $(ARGS)
 
 hardware: DEBIAN += xvfb fonts-liberation
 hardware: $(VENV)/installed-test debian build/ibom/stamp

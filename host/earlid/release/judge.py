@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from earlid.door import plain
 from earlid.errors import USAGE, UserError
-from earlid.release import signature, sums
+from earlid.release import contents, signature, sums
 from earlid.release.sums import SIGNATURE, SUMS, Finding
 
 FILE_MAX_BYTES = 64 << 20  # the largest file of a release is some 5 MB
@@ -20,9 +20,10 @@ _TOTAL_MAX_BYTES = 256 << 20
 
 
 class Verdict(NamedTuple):
-    """Of a release: it holds when there is no finding."""
+    """Of a release: it holds when there is no finding. `commit` is what it says that it was made of."""
 
     files: int
+    commit: str | None
     signer: signature.Signer | None
     findings: list[Finding]
 
@@ -42,7 +43,7 @@ def judge(folder: Path, *, signers: Path | None = None, key: Path | None = None,
     signed = files.pop(SIGNATURE, None)
     if text is None:
         findings.append(Finding(SUMS, "missing", f"{folder} holds no {SUMS} that can be read: it is no release"))
-        return Verdict(len(files), None, findings)
+        return Verdict(len(files), None, None, findings)
     signer = None
     if not unsigned:
         found = signature.judge(text, signed, signers=signers, key=key)
@@ -55,7 +56,10 @@ def judge(folder: Path, *, signers: Path | None = None, key: Path | None = None,
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     findings += malformed
     findings += (finding for finding in sums.compare(said, hashes) if finding.file not in told)
-    return Verdict(len(files), signer, findings)
+    if not findings:  # else nobody vouches for these bytes: they are hashed, and not opened
+        findings += contents.disagreements(files)
+    commit = None if findings else contents.commit(files[contents.BILL])
+    return Verdict(len(files), commit, signer, findings)
 
 
 def _read(folder: Path) -> tuple[dict[str, bytes], list[Finding]]:

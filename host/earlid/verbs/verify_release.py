@@ -38,12 +38,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         signer = verdict.signer and verdict.signer._asdict()
         findings = [finding._asdict() for finding in verdict.findings]
-        print(json.dumps({"holds": not findings, "files": verdict.files, "signer": signer, "findings": findings}))
+        told = {"holds": not findings, "files": verdict.files, "commit": verdict.commit, "signer": signer, "findings": findings}
+        print(json.dumps(told))
+        return FAILED if findings else 0
+    for finding in verdict.findings:
+        print(f"  {finding.verdict.upper()}: {finding.say}.")
+    if verdict.findings:
+        print("The release does not hold.")
     else:
-        for finding in verdict.findings:
-            print(f"  {finding.verdict.upper()}: {finding.say}.")
         by = (
             f"signed by {verdict.signer.identity} ({verdict.signer.fingerprint})" if verdict.signer else "signature not looked at"
         )
-        print("The release does not hold." if verdict.findings else f"The release holds: {verdict.files} files, {by}.")
+        print(f"The release holds: {verdict.files} files, {by}. It says that it was made of commit {verdict.commit}.")
     return FAILED if verdict.findings else 0
