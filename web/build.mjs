@@ -26,7 +26,7 @@ const { metafile } = await esbuild.build({
   charset: "utf8", legalComments: "none", metafile: true, nodePaths: [join(npm, "node_modules")], plugins: [oneStub], logLevel: "warning",
   absWorkingDir: npm,
 });
-for (const name of ["index.html", "page.css"]) cpSync(join(source, name), join(out, name));
+cpSync(join(source, "page.css"), join(out, "page.css"));
 
 const packages = new Map();
 for (const [path, { bytesInOutput }] of Object.entries(Object.values(metafile.outputs)[0].inputs)) {
@@ -40,6 +40,11 @@ const texts = [...packages.keys()].sort().map((name) => {
   if (!file) throw new Error(`${name} has no licence text`);
   return `${name} ${version} (${license}), ${packages.get(name)} bytes of page.js\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
 });
+const number = (value) => value.toLocaleString("en");
+const page = readFileSync(join(source, "index.html"), "utf8");
+const bytes = readFileSync(join(out, "page.js")).length;
+const theirs = [...packages.values()].reduce((sum, part) => sum + part, 0);
+writeFileSync(join(out, "index.html"), page.replace("{{theirs}}", number(theirs)).replace("{{bytes}}", number(bytes)));
 writeFileSync(join(out, "licences.txt"), `What page.js contains beside Earlid's own code (MIT).\n\n${texts.join(`\n${"-".repeat(100)}\n\n`)}`);
 for (const name of ["index.html", "licences.txt", "page.css", "page.js"]) {
   const data = readFileSync(join(out, name));

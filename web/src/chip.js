@@ -5,7 +5,7 @@ import { tables } from "../../build/web-tables.mjs";
 const { lookBytes, ownFiles, vfsLabel } = tables.foreign;
 const DESCRIPTION = { offset: 32, magic: 0xabcd5432, version: 16, name: 48, length: 32 };
 const SUPERBLOCK = "littlefs"; // stands at byte 8 of either of a file system's first two blocks
-const BANNER = /MicroPython v\d/;
+const BANNER = /MicroPython v\d+\.\d+[-\w.]* on \d{4}-\d\d-\d\d/;
 const TEXT_MAX = 40;
 
 const latin = (bytes) => String.fromCharCode(...bytes);
@@ -20,11 +20,11 @@ export function plain(text, most = TEXT_MAX) {
 // The program that an application's image names; empty when there is no such image. `application`: the beginning of it.
 export function programOf(application) {
   if (application[0] !== 0xe9) return "";
+  if (BANNER.test(latin(application))) return "MicroPython"; // its releases have no name in the header
   const view = new DataView(application.buffer, application.byteOffset, application.byteLength);
   if (application.length < lookBytes || view.getUint32(DESCRIPTION.offset, true) !== DESCRIPTION.magic) {
     return "a program that does not say its name";
   }
-  if (BANNER.test(latin(application))) return "MicroPython"; // its releases leave the header without a name
   const text = (at) => latin(application.subarray(DESCRIPTION.offset + at, DESCRIPTION.offset + at + DESCRIPTION.length)).split("\0")[0];
   const name = text(DESCRIPTION.name);
   if (name === "micropython") return "MicroPython";

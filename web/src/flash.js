@@ -201,6 +201,7 @@ async function write() {
     });
     await flasher.write(image, found === "earlid");
     await flasher.release();
+    $("write-progress").textContent = `${number(image.length)} bytes`;
     $("write-say").textContent = "Written, and verified by its MD5 on the chip.";
     await test();
   } catch (error) {

@@ -77,7 +77,7 @@ function take(body, seq) {
   if (tm.lvl !== undefined) seen.level = tm.lvl;
   if (tm.state) Object.assign(seen, { tm, hi: { ...seen.hi, state: tm.state, guarded_mv: tm.rail ?? seen.hi.guarded_mv } });
   if (row) {
-    seen.level = row.energy_log2_q8;
+    if (row.energy_log2_q8) seen.level = row.energy_log2_q8;
     if (!seen.head || row.seq > seen.head.seq) seen.head = { seq: row.seq, link: row.link };
     seen.rows = [row, ...seen.rows.filter((one) => one.seq !== row.seq)].slice(0, ROWS_MAX);
   }
@@ -105,8 +105,9 @@ function show() {
     ["Waits for consent", asks],
   ]);
   showLevel(level);
-  say("head-code", head?.seq ? anchorCode(head.seq, head.link) : "no record yet");
-  say("head-hint", head?.seq ? `Record ${number(head.seq)} of board ${hi.board}. Write it down or photograph it: earlid verify --anchor CODE then tells whether the records up to it are still the same.` : "");
+  const code = head?.seq ? anchorCode(head.seq, head.link) : "";
+  say("head-code", code || "no record yet");
+  say("head-hint", code ? `Record ${number(head.seq)} of board ${hi.board}. Write it down or photograph it: earlid verify --anchor ${code} then tells whether the records up to it are still the same.` : "");
   $("receipts-none").hidden = rows.length > 0;
   $("receipts").hidden = !rows.length;
   $("receipts").tBodies[0].replaceChildren(...rows.map(receipt));
@@ -118,7 +119,7 @@ function showLevel(level) {
   const { fullScale, dbPerQ8, low } = tables.level;
   const dbfs = level === undefined ? low : (level - fullScale) * dbPerQ8;
   $("level").value = dbfs;
-  say("level-text", level === undefined ? "not known yet: it comes with each receipt, and with live numbers, which earlid watch asks for" : `${dbfs.toFixed(0)} dBFS`);
+  say("level-text", level === undefined ? "not known yet: it comes with each receipt, and with live numbers, which earlid watch asks for" : `${dbfs.toFixed(0)} dBFS${seen.tm.ms === undefined ? ", when the newest receipt was written" : ""}`);
 }
 
 function receipt(row) {
