@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from earlid.flash import filesystem, foreign, partitions
+from earlid import filesystem
+from earlid.flash import foreign, partitions
 from earlid.ledger.anchor_code import make_code
 from lid import wire, wire_schema
 
