@@ -130,8 +130,8 @@ class CableEnd:
 class BootloaderChip:
     """An ESP chip in its boot loader: esp32-mock-bootloader's protocol and flash, in a thread of this process."""
 
-    def __init__(self, chip: str = "esp32") -> None:
-        self.flash = server.FlashImage()
+    def __init__(self, chip: str = "esp32", flash: server.FlashImage | None = None) -> None:
+        self.flash = flash or server.FlashImage()
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._stop = threading.Event()

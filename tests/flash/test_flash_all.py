@@ -151,7 +151,7 @@ def test_progress_bars_are_for_terminals_only(capsys: pytest.CaptureFixture[str]
         report("look", 0, 0)
         report("write", 1, 2)
         report("write", 2, 2)
-    assert capsys.readouterr().err == "A: looking at the board\nA: writing MicroPython\n"
+    assert capsys.readouterr().err == "A: looking at the board\nA: writing the flash\n"
     with progress_bars.show(["A"], quiet=True) as bars:
         bars.reporter("A")("look", 0, 0)
     assert capsys.readouterr() == ("", "")

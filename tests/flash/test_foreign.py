@@ -17,7 +17,7 @@ import pytest
 from earlid.cli import main
 from earlid.errors import UserError
 from earlid.flash import flasher, provision
-from earlid.flash.foreign import APP_OFFSET, LOOK_BYTES, Found, overwritten, program_in, program_of
+from earlid.flash.foreign import APP_OFFSET, LOOK_BYTES, Flash, Found, look, overwritten, program_in, program_of
 
 from tests.flash import harness
 from tests.terminal import Terminal
@@ -65,6 +65,27 @@ def test_program_is_known_by_its_image() -> None:
     rng = random.Random(5)
     for _ in range(200):
         assert program_of(application("", "")[:36] + rng.randbytes(rng.randrange(LOOK_BYTES))).isprintable(), "seed 5"
+
+
+def test_micropython_is_known_by_its_banner_where_its_image_has_no_name() -> None:
+    # As its published releases are: ESP-IDF's description with neither name nor version
+    flash = bytearray(b"\xff" * 0x40000)
+    flash[APP_OFFSET : APP_OFFSET + LOOK_BYTES] = application("", "")
+    reads = []
+
+    def read(offset: int, count: int) -> bytes:
+        reads.append(count)
+        return bytes(flash[offset : offset + count])
+
+    chip = Flash("ESP32", "4MB", 4 << 20, LOADER_OFFSET, read)
+    assert program_of(look(chip).application) == "a program without a name"
+    banner = b"MicroPython v1.26.1 on 2025-09-11; Generic ESP32 module with ESP32"
+    flash[APP_OFFSET + 0x5F88 : APP_OFFSET + 0x5F88 + len(banner)] = banner
+    assert program_of(look(chip).application) == "MicroPython"
+    flash[APP_OFFSET : APP_OFFSET + LOOK_BYTES] = application("plug", "2")
+    reads.clear()
+    assert program_of(look(chip).application) == "plug 2"
+    assert sum(reads) == 2 * LOOK_BYTES, "no more than is needed"
 
 
 def test_empty_chip_and_micropython_may_be_written_and_all_else_is_named() -> None:

@@ -169,7 +169,7 @@ def test_pinned_image_is_the_measured_release() -> None:
 )
 def test_other_release_on_a_chip_is_told(arch: int, version: list[int], noted: bool) -> None:
     board = deploy.parse_inventory(raw_inventory(mpy=6 | arch << 10, version=version))
-    assert ("--micropython" in deploy.release_note(board)) == noted
+    assert ("--micropython" in deploy.release_note(board.arch, board.version)) == noted
 
 
 def test_readme_tables_are_those_of_the_plan() -> None:

@@ -184,13 +184,14 @@ def hears_earlid(opened: serial.Serial, requests_s: Sequence[float], listen_s: f
         over = waited_s >= listen_s
         if waiting and waited_s >= waiting[0]:
             del waiting[0]
-            _write(opened, _hello_request())
+            _write(opened, hello_request())
         if reader.feed(opened.read(max(1, min(opened.in_waiting, 4096)))) or reader.bad_lines:
             return True
     return False
 
 
-def _hello_request() -> bytes:
+def hello_request() -> bytes:
+    """A line that asks a board who it is, harmless to any program at a prompt."""
     # A board answers a repeated request number with its earlier reply: two programs must not use the same one.
     number = random.randrange(wire.SEQ_WRAP)
     # To a REPL the frame is a comment; its prompt comes only after a carriage return, which boards skip.
@@ -219,7 +220,7 @@ def _open_failed(port: str, error: UserError) -> ProbeResult:
 
 def _identify(opened: serial.Serial, port: str, timeout_s: float) -> ProbeResult:
     reader = LineReader(wire.HOST_LINE_MAX)
-    request = _hello_request()
+    request = hello_request()
     received = b""
     begin_s = time.monotonic()
     requests = 0

@@ -101,11 +101,11 @@ def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
     )  # fmt: skip
 
 
-def release_note(board: Inventory) -> str:
+def release_note(arch: str, release: tuple[int, ...]) -> str:
     """A sentence for an ESP32 whose MicroPython is not the release that the memory plan was measured on; else nothing."""
-    if board.arch != ESP32_ARCH or board.version == firmware.MICROPYTHON:
+    if arch != ESP32_ARCH or release == firmware.MICROPYTHON:
         return ""
-    here, measured = (".".join(map(str, version)) for version in (board.version, firmware.MICROPYTHON))
+    here, measured = (".".join(map(str, version)) for version in (release, firmware.MICROPYTHON))
     return (
         f"Its MicroPython is {here}; memory was measured on {measured} only. If it does not start with its word, "
         "run `earlid flash --micropython`. "

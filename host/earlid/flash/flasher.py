@@ -10,7 +10,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import esptool.cmds
 import serial
@@ -22,7 +22,8 @@ from esptool.util import FatalError, PrintOnce, flash_size_bytes
 
 from earlid.board.port import port_holder
 from earlid.errors import FAILED, NO_BOARD, USAGE, UserError
-from earlid.flash.foreign import APP_OFFSET, LOOK_BYTES, Found
+from earlid.filesystem import SECTOR_BYTES
+from earlid.flash.foreign import Flash
 from earlid.flash.image import MicroPythonImage
 from earlid.flash.inputs import FAST_BAUD
 from earlid.flash.stages import Report
@@ -30,7 +31,6 @@ from earlid.flash.stages import Report
 SLOW_BAUD = 115200  # the boot loader's own
 PIECE_BYTES = 0x40000  # what has its own MD5: a write that breaks off goes on behind the last that is right
 HEAD_BYTES = 0x10000  # boot loader and partition table
-SECTOR_BYTES = 4096
 ERASED = b"\xff"
 CONNECT_ATTEMPTS = 5
 FLASH_MIN_BYTES = 4 << 20  # MicroPython's file system of an ESP32 begins at 2 MB and ends with the fourth
@@ -38,6 +38,13 @@ SUPPORTED = "ESP32"  # the circuit's pin numbers are the plain ESP32's
 
 Piece = tuple[int, bytes]
 """An offset in the flash and what stands there."""
+
+
+class OneFile(NamedTuple):
+    """What is written at offset 0, and where its file system begins."""
+
+    data: bytes
+    files_offset: int
 
 
 class _ThreadLogger(TemplateLogger):  # type: ignore[misc]  # esptool has no types
@@ -86,15 +93,15 @@ ResetStrategy.print_once = PrintOnce(_logger.warning)  # esptool bound the old l
 
 @dataclass
 class _Run:
-    """What lasts over the tries of one write: what was agreed to, what was erased, bytes sent."""
+    """What lasts over the tries of one write: what was chosen, what is still to be erased, bytes sent."""
 
     port: str
     image: MicroPythonImage
     erase: bool
     force: bool
     report: Report
-    agree: Callable[[Found], None]
-    agreed: bool = False
+    choose: Callable[[Flash], OneFile | None]
+    chosen: tuple[list[Piece], list[Piece]] | None = None
     stub_ran: bool = False
     sent_bytes: int = 0
 
@@ -106,7 +113,7 @@ def write(
     erase: bool,
     force: bool,
     report: Report,
-    agree: Callable[[Found], None] = lambda found: None,
+    choose: Callable[[Flash], OneFile | None] = lambda flash: None,
     baud: int = FAST_BAUD,
 ) -> int:
     """Put an image on the chip at a port, verify it, and start it.
@@ -121,7 +128,8 @@ def write(
         force: write to another chip than the image's or than a plain ESP32, or to one with security fuses.
         report: called with the stages `connect`, `erase`, `write` (bytes on the wire), `verify`, and `slower` when it falls back;
             an exception it raises stops the write.
-        agree: called once with what is on the chip before that is changed; an exception it raises leaves it as it is.
+        choose: called once with what is on the chip before that is changed: the one file to write in the image's place, or None;
+            an exception it raises leaves the chip as it is.
         baud: of the line while the flash is written.
 
     Returns:
@@ -130,7 +138,7 @@ def write(
     Raises:
         UserError: code 3 when there is no chip or it went away, code 2 for the wrong chip or image, code 1 otherwise.
     """
-    run = _Run(port, image, erase, force, report, agree)
+    run = _Run(port, image, erase, force, report, choose)
     first: Exception | None = None
     for speed in (baud, SLOW_BAUD) if baud > SLOW_BAUD else (baud,):
         run.stub_ran = False
@@ -160,23 +168,26 @@ def _write(run: _Run, baud: int) -> None:
             chip.change_baud(baud)
         esptool.cmds.attach_flash(chip)
         size = _check_size(chip, run.image)
-        if not run.agreed:
-            places = (chip.BOOTLOADER_FLASH_OFFSET, APP_OFFSET)
+        if run.chosen is None:
             try:
-                run.agree(Found(chip.CHIP_NAME, size, *(bytes(chip.read_flash(place, LOOK_BYTES)) for place in places)))
+                run.chosen = _choose(chip, size, run)
             except Exception:
                 esptool.cmds.reset_chip(chip, "hard-reset")  # what is there goes on
                 raise
-            run.agreed = True
-        if run.erase:
-            run.report("erase", 0, 0)
-            esptool.cmds.erase_flash(chip, force=run.force)
-            run.erase = False
-        _write_pieces(chip, *pieces(run.image.data, chip.BOOTLOADER_FLASH_OFFSET), run)
+        _write_pieces(chip, *run.chosen, flash_size_bytes(size), run)
         esptool.cmds.reset_chip(chip, "hard-reset")
     finally:
         with contextlib.suppress(serial.SerialException, OSError):
             chip._port.close()
+
+
+def _choose(chip: ESPLoader, size: str, run: _Run) -> tuple[list[Piece], list[Piece]]:
+    flash = Flash(
+        chip.CHIP_NAME, size, flash_size_bytes(size), chip.BOOTLOADER_FLASH_OFFSET,
+        lambda offset, count: bytes(chip.read_flash(offset, count)),
+    )  # fmt: skip
+    chosen = run.choose(flash)
+    return pieces(run.image.data, flash.loader_offset) if chosen is None else pieces(chosen.data, 0, chosen.files_offset)
 
 
 def pieces(data: bytes, offset: int, files_offset: int | None = None) -> tuple[list[Piece], list[Piece]]:
@@ -201,8 +212,11 @@ def pieces(data: bytes, offset: int, files_offset: int | None = None) -> tuple[l
     return [piece for piece in made if piece[0] not in keys], [piece for piece in made if piece[0] in keys]
 
 
-def _write_pieces(chip: ESPLoader, body: Sequence[Piece], keystones: Sequence[Piece], run: _Run) -> None:
+def _write_pieces(chip: ESPLoader, body: Sequence[Piece], keystones: Sequence[Piece], flash_bytes: int, run: _Run) -> None:
     wanted = [*body, *keystones]
+    if run.erase:
+        _erase(chip, [(offset, PIECE_BYTES) for offset in range(0, flash_bytes, PIECE_BYTES)], run.report)
+        run.erase = False
     missing: list[Piece] = []
     done = 0
     for piece in wanted:
@@ -211,12 +225,8 @@ def _write_pieces(chip: ESPLoader, body: Sequence[Piece], keystones: Sequence[Pi
         if not _reads_back(chip, *piece):
             missing.append(piece)
     sent = [piece for piece in missing if piece[1].strip(ERASED)]
-    erased = [piece for piece in missing if piece in keystones or piece not in sent]
-    done = 0
-    for offset, data in reversed(erased):
-        run.report("erase", done, sum(len(data) for _, data in erased))
-        done += len(data)
-        chip.erase_region(offset, -len(data) // SECTOR_BYTES * -SECTOR_BYTES)
+    erased = [(piece[0], len(piece[1])) for piece in reversed(missing) if piece in keystones or piece not in sent]
+    _erase(chip, erased, run.report)
     costs = [min(len(zlib.compress(data, 9)), len(data)) for _, data in sent]  # as esptool does
     for index, piece in enumerate(sent):
         with _logger.to(run.report, sum(costs[:index]), sum(costs)):
@@ -225,6 +235,14 @@ def _write_pieces(chip: ESPLoader, body: Sequence[Piece], keystones: Sequence[Pi
     run.report("verify", 0, 0)
     if not all(_reads_back(chip, *piece) for piece in wanted):  # also what stands beside what was written
         raise FatalError("MD5 of file does not match data in flash!")
+
+
+def _erase(chip: ESPLoader, regions: Sequence[tuple[int, int]], report: Report) -> None:
+    done = 0
+    for offset, size_bytes in regions:
+        report("erase", done, sum(size for _, size in regions))
+        chip.erase_region(offset, -size_bytes // SECTOR_BYTES * -SECTOR_BYTES)
+        done += size_bytes
 
 
 def _reads_back(chip: ESPLoader, offset: int, data: bytes) -> bool:

@@ -10,16 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import serial
 from lid import circuit, wire
-from lid import config as settings
 from lid.record import FIELDS
 from lid.wire_schema import Hello, known_fields
 
 from earlid import firmware
-from earlid.board.detect import PROMPT, ProbeResult, no_word_text, probe
+from earlid.board.detect import PROMPT, ProbeResult, hello_request, no_word_text, probe
 from earlid.board.framing import LineReader
 from earlid.board.link import BoardGone
 from earlid.board.port import open_port
@@ -31,6 +30,10 @@ from earlid.flash.inputs import FAST_BAUD
 from earlid.flash.repl import NoRepl, Repl
 from earlid.flash.stages import Report, interrupted_text
 
+if TYPE_CHECKING:
+    from earlid.flash.flasher import OneFile
+    from earlid.flash.foreign import Flash
+
 RESET_S = 0.1
 BOOT_LOG_S = 3.0
 BOOT_LOG_BYTES = 16384
@@ -38,6 +41,7 @@ PROBE_S = 3.0  # longer than `earlid list` waits: a running Earlid taken for a s
 MAINTENANCE_WAIT_S = 180.0
 PROMPT_WAIT_S = 20.0
 STARTUP_WAIT_S = 30.0
+ASK_S = 1.0
 RELEASE_WAIT_S = 60.0
 RELEASE_POLL_S = 0.2
 TALK_BUTTON = f"import machine\nprint(machine.Pin({circuit.TALK_BUTTON_PIN}, machine.Pin.IN, machine.Pin.PULL_UP).value())\n"
@@ -54,7 +58,7 @@ class FlashOptions:
         erase: erase everything first.
         model: the word's blob, or None to keep what is there.
         default_model: the blob for a board that has none, made only when it is needed; it may return None.
-        config: settings to change from their defaults, or None to keep what is there.
+        config: contents of `/config.json`, or None to keep what is there.
         expected: the identifier that the board must have if it has one.
         recipe: of the copper, one of `firmware.RECIPES`, or None for that of the firmware there is, else the reference board's.
         force: change a board that is not the expected one, or carries another project.
@@ -68,7 +72,7 @@ class FlashOptions:
     erase: bool = False
     model: bytes | None = None
     default_model: Callable[[], bytes | None] = lambda: None
-    config: dict[str, int] | None = None
+    config: bytes | None = None
     expected: str | None = None
     recipe: str | None = None
     force: bool = False
@@ -171,7 +175,8 @@ class Provisioner:
         self._check_expected(probed)
         forced = self.options.write_image or self.options.erase or probed.state == "bootloader"
         if forced or (probed.state == "silent" and not self._has_repl()):
-            self._write_image(probed)
+            if first_bytes := self._write_image(probed):
+                return self._first_start(first_bytes)
             probed = self._probe_after_image()
             self._identifier = probed.board
         if probed.state == "earlid":
@@ -207,33 +212,66 @@ class Provisioner:
         finally:
             port.close()
 
-    def _write_image(self, probed: ProbeResult) -> None:
+    def _write_image(self, probed: ProbeResult) -> int:
+        """Write MicroPython, or the one file to a chip that has nothing to lose; of the latter the bytes sent, else 0."""
         if self.port.lower().startswith("socket:"):
             raise UserError(
                 f"{self.port} has no control lines, so its chip cannot be sent to its boot loader to be given an image. Plug it "
                 "in here, or serve it with RFC 2217. What runs MicroPython or Earlid is updated this way too.", USAGE,
             )  # fmt: skip
         from earlid.flash import flasher  # esptool takes a while to load, and an update does not need it
-        from earlid.flash.foreign import Found, overwritten, program_in
+        from earlid.flash.foreign import look, overwritten, program_in
 
         image = self.options.image(lambda done, total: self._enter("download", done, total))
         log = probed.console_text + (boot_log(self.port) if probed.state == "silent" else "")
 
-        def agree(found: Found) -> None:
-            if text := overwritten(found, log):
+        chosen: flasher.OneFile | None = None
+
+        def choose(flash: Flash) -> flasher.OneFile | None:
+            nonlocal chosen
+            if text := overwritten(look(flash), log):
                 self.options.agree(self.port, text, self.stop.is_set)
                 self._enter(self._stage)
+            chosen = self._one_file(image, flash, bool(text))
+            return chosen
 
         options = self.options
         try:
-            flasher.write(
-                self.port, image, erase=options.erase, force=options.force, report=self._enter, agree=agree, baud=options.baud
+            sent_bytes = flasher.write(
+                self.port, image, erase=options.erase, force=options.force, report=self._enter, choose=choose, baud=options.baud
             )
+            return max(1, sent_bytes) if chosen else 0
         except UserError as error:
             lines = [line for line in map(str.strip, log.splitlines()) if line]
             if error.code != NO_BOARD or not lines:
                 raise
             raise UserError(f"{error} What was heard there: {program_in(log) or repr(plain(lines[-1]))}.", NO_BOARD) from error
+
+    def _one_file(self, image: MicroPythonImage, flash: Flash, foreign: bool) -> OneFile | None:
+        """The one file for a chip, or None where there is something to keep, or a release that it cannot be made of."""
+        from earlid.flash import first_flash, one_file, partitions
+        from earlid.flash.flasher import SUPPORTED, OneFile
+
+        try:
+            found = one_file.layout(image, flash.size_bytes)
+        except UserError:  # the prompt's way takes what it finds there
+            return None
+        where = first_flash.places(
+            flash.read(partitions.TABLE_OFFSET, partitions.TABLE_BYTES), found.file_system, flash.size_bytes
+        )
+        kept = not self.options.erase and not first_flash.holds_nothing(flash.read, where, foreign=foreign)
+        if kept or flash.chip != SUPPORTED:
+            return None
+        self._enter("prepare")
+        build = self._build(firmware_build.ESP32_ARCH, self.options.recipe or firmware.RECIPES[0])
+        files = content.files(build, self._word(False), self.options.config)
+        self._release_note = deploy.release_note(firmware_build.ESP32_ARCH, tuple(map(int, found.version.split("."))))
+        return OneFile(one_file.make(image, files, flash.size_bytes), found.file_system.offset)
+
+    def _first_start(self, sent_bytes: int) -> FlashResult:
+        with contextlib.closing(open_port(self.port)) as port:
+            self._enter("restart")
+            return self._await_startup(port, sent_bytes, ask=True)
 
     def _probe_after_image(self) -> ProbeResult:
         # The board makes its file system first, which takes seconds; then its prompt comes, or the Earlid it had before.
@@ -278,26 +316,29 @@ class Provisioner:
             except OSError as error:
                 raise BoardGone(f"{self.port} went away: {error}. Plug it in and run `earlid flash` again.") from error
 
+    def _build(self, arch: str, recipe: str) -> firmware_build.FirmwareBuild:
+        if recipe not in firmware.RECIPES:
+            raise UserError(f"the board's firmware is of an unknown recipe, '{recipe}': name one with --recipe.", USAGE)
+        self._recipe = recipe
+        return firmware_build.build(firmware.root(), arch, recipe)
+
+    def _word(self, kept: bool) -> bytes | None:
+        """The word to write; None for none, or where the board keeps its own."""
+        if self.options.model is not None or kept or self._recipe == firmware.ONE_CHANNEL:
+            return self.options.model
+        return self.options.default_model()
+
     def _deploy(self, port: serial.Serial) -> int:
         with Repl(port) as repl:
             self._enter("deploy")
             board = deploy.parse_inventory(repl.inventory())
             deploy.check_target(board, self._identifier, self.options.expected, self.options.force)
-            self._release_note = deploy.release_note(board)
-            recipe = self.options.recipe or board.recipe
-            if recipe not in firmware.RECIPES:
-                raise UserError(f"the board's firmware is of an unknown recipe, '{recipe}': name one with --recipe.", USAGE)
-            self._recipe = "" if recipe == firmware.RECIPES[0] else f" on the {recipe} circuit"
-            build = firmware_build.build(firmware.root(), board.arch, recipe)
-            config = None
-            if self.options.config is not None:
-                config = settings.dump(settings.check(self.options.config))
-            model = self.options.model
-            if model is None and board.model == content.NO_MODEL:
-                model = None if recipe == firmware.ONE_CHANNEL else self.options.default_model()
-            elif model is None:
+            self._release_note = deploy.release_note(board.arch, board.version)
+            build = self._build(board.arch, self.options.recipe or board.recipe)
+            model = self._word(board.model != content.NO_MODEL)
+            if model is None and board.model != content.NO_MODEL:
                 check_kept_word(repl.word(board.model))
-            plan = deploy.make_plan(board, deploy.hash_files(repl, board), build, model, config)
+            plan = deploy.make_plan(board, deploy.hash_files(repl, board), build, model, self.options.config)
             deploy.execute(repl, plan, lambda done, total: self._enter("deploy", done, total))
             self._wait_for_release(repl)
             self._enter("restart")
@@ -311,14 +352,18 @@ class Provisioner:
             self._enter("release")
             time.sleep(RELEASE_POLL_S)
 
-    def _await_startup(self, port: serial.Serial, sent_bytes: int) -> FlashResult:
-        """Wait for the new firmware's `boot` and `selftest` records and its hello."""
+    def _await_startup(self, port: serial.Serial, sent_bytes: int, ask: bool = False) -> FlashResult:
+        """Wait for the new firmware's `boot` and `selftest` records and its hello; ask: the port was not open all the while."""
         reader = LineReader(wire.HOST_LINE_MAX)
         startup = StartupMessages()
         received = b""
+        asked_s = 0.0
         end_s = time.monotonic() + STARTUP_WAIT_S
         while not startup.complete and time.monotonic() < end_s:
             self._enter("self-test" if startup.booted else "restart")
+            if ask and not startup.hello and time.monotonic() > asked_s + ASK_S:
+                asked_s = time.monotonic()
+                port.write(hello_request())
             data = port.read(max(1, min(port.in_waiting, 4096)))
             for _, body in reader.feed(data):
                 startup.add(body)
@@ -357,7 +402,8 @@ class Provisioner:
         if why:
             word = f", does not listen for its word ({why})"
             code = code or FAILED
-        version = f"{hello.get('fw', '?')}{self._recipe}"
+        recipe = f" on the {self._recipe} circuit" if self._recipe not in ("", firmware.RECIPES[0]) else ""
+        version = f"{hello.get('fw', '?')}{recipe}"
         text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {version}{word}. {self._release_note}{say}"
         return FlashResult(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
 

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         image=inputs.image_loader(args.image), write_image=bool(args.image or args.micropython), erase=args.erase,
         model=inputs.read_word(args.word),
         default_model=(lambda: None) if args.word == inputs.NO_WORD else lambda: inputs.word_blob(inputs.DEFAULT_WORD),
-        config=inputs.read_config(args.config), expected=args.board, recipe=args.recipe, force=args.force, baud=args.baud,
+        config=inputs.config_bytes(args.config), expected=args.board, recipe=args.recipe, force=args.force, baud=args.baud,
         agree=agree,
     )  # fmt: skip
     _ask_before_erase(args, ports)
