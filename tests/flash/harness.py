@@ -127,15 +127,32 @@ class CableEnd:
         self.close = close
 
 
+class _PatientConnection(server.BootloaderConnection):
+    """The boot loader's end. The mock gives a reader of its flash 50 ms for each answer, which a busy machine may miss."""
+
+    def set_timeout(self, timeout: float) -> None:
+        super().set_timeout(LIMIT_S)
+
+
+class _Flash(server.FlashImage):
+    """The mock's flash, which takes a block at once: 4 MB byte by byte cost seconds."""
+
+    def write_defl_block(self, payload: bytes) -> None:
+        assert self._decompressor is not None
+        data = self._decompressor.decompress(payload[16 : 16 + int.from_bytes(payload[:4], "little")])
+        self.data[self._defl_offset : self._defl_offset + len(data)] = data[: len(self.data) - self._defl_offset]
+        self._defl_offset += len(data)
+
+
 class BootloaderChip:
     """An ESP chip in its boot loader: esp32-mock-bootloader's protocol and flash, in a thread of this process."""
 
     def __init__(self, chip: str = "esp32", flash: server.FlashImage | None = None) -> None:
-        self.flash = flash or server.FlashImage()
+        self.flash = flash or _Flash()
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._stop = threading.Event()
-        connection = server.BootloaderConnection(sock=theirs)
+        connection = _PatientConnection(sock=theirs)
         self._thread = threading.Thread(target=self._serve, args=(connection, chip), daemon=True)
         self._thread.start()
 

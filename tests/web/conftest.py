@@ -1,14 +1,66 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures: one Chromium for all, and pages that meet a fake `navigator.serial`."""
+"""Fixtures: one Chromium for all, the built page with two images beside it, and boards at its fake `navigator.serial`."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
+from earlid import firmware
+from earlid.flash import content, firmware_build, one_file
+from earlid.gate import models
 
+from tests.flash import release_image
 from tests.page.conftest import PATIENCE_MS, browser  # noqa: F401
-from tests.web.serial_server import SCRIPT
+from tests.web.serial_server import SCRIPT, serve
 
+BUILT = Path(__file__).parents[2] / "build" / "web"
+PAGE_FILES = ("index.html", "page.css", "page.js", "licences.txt")
 FAKE_SERIAL = SCRIPT.read_text()
+WORD = "alexa"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The folder of the built page, and in `images` one of no word and one of a word, of the firmware as it is."""
+    if not (BUILT / "page.js").exists():
+        pytest.fail("the page is not built: make web")
+    folder = tmp_path_factory.mktemp("site")
+    for name in PAGE_FILES:
+        shutil.copy(BUILT / name, folder)
+    images = folder / "images"
+    images.mkdir()
+    release, build = release_image.release(), firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH)
+    manifests = []
+    for word in (None, WORD):
+        files = content.files(build, models.load(word).blob if word else None)
+        name, data = f"earlid-{word or 'no-word'}.bin", one_file.make(release, files)
+        (images / name).write_bytes(data)
+        manifests.append(one_file.manifest(name, data, release, files, recipe=firmware.RECIPES[0], word=word))
+    (images / "index.json").write_text(json.dumps(manifests))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image(site):
+    """The bytes of the image with a word."""
+    return (site / "images" / f"earlid-{WORD}.bin").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def served_site(site):
+    with serve(site) as serving:
+        yield serving
+
+
+@pytest.fixture
+def server(served_site):
+    """The server of the page, with nothing plugged in."""
+    served_site.choice = None
+    yield served_site
+    served_site.unplug_all()
 
 
 @pytest.fixture
@@ -17,6 +69,9 @@ def visit(browser):  # noqa: F811
 
     At the end no page may have failed, broken its policy, complained, or asked another origin for anything.
     """
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE_MS)
     contexts, complaints = [], []
 
     def open_page(url, script=FAKE_SERIAL, **options):

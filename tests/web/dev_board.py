@@ -69,6 +69,8 @@ class DevBoard:
         starts: "program" or "download", one for each start.
         received: every byte the page has sent.
         blocks: how many blocks of an image have come.
+        program: what runs.
+        started_from: the flash at the last start of a program.
     """
 
     def __init__(
@@ -89,10 +91,12 @@ class DevBoard:
         self.unplug_at_block = unplug_at_block
         self.on_data: Callable[[bytes], None] = lambda data: None
         self.on_unplug: Callable[[], None] = lambda: None
-        self._chip, self._start, self._transistors, self._fastest_baud = chip, start, transistors, fastest_baud
+        self.start = start
+        self._chip, self._transistors, self._fastest_baud = chip, transistors, fastest_baud
         self._flash = bytearray(flash)
         self._loader: BootloaderChip | None = None
         self.program: Program | None = None
+        self.started_from = b""
         self._in_reset = False
         self._page_baud = 0  # 0: the page has the port closed
         self._chip_baud = self._next_baud = ROM_BAUD
@@ -112,10 +116,16 @@ class DevBoard:
 
     def unplug(self) -> None:
         """Pull the cable, which is also the supply."""
-        self.plugged = False
+        if not self.plugged:
+            return
+        self.plugged = self._in_reset = False
         self._halt()
         self._page_baud = 0
         self.on_unplug()
+
+    def reset(self) -> None:
+        """Press the reset button."""
+        self._run(download=False)
 
     # The line
 
@@ -186,7 +196,8 @@ class DevBoard:
             self._loader.flash.data[: len(self._flash)] = self._flash
             self._say(DOWNLOAD_BANNER)
         else:
-            self.program = self._start(bytes(self._flash))
+            self.started_from = bytes(self._flash)
+            self.program = self.start(self.started_from)
         self._watch()
 
     def _say(self, data: bytes) -> None:

@@ -38,6 +38,7 @@ class SerialServer:
         self.choice: DevBoard | None = None
         self.asked: list[list[dict[str, int]]] = []
         self._loop = loop
+        self._boards: list[DevBoard] = []
 
     def call(self, action: Callable[[], Any]) -> Any:
         """Do something with a board in the thread that boards live in; returns what it returns."""
@@ -55,12 +56,19 @@ class SerialServer:
     def plug(self, board: DevBoard) -> DevBoard:
         """Plug a board in, and choose it from now on."""
         self.choice = board
+        self._boards.append(board)
         self.call(board.power_on)
         return board
 
     def unplug(self, board: DevBoard) -> None:
         """Pull a board's cable."""
+        self._boards.remove(board)
         self.call(board.unplug)
+
+    def unplug_all(self) -> None:
+        """Leave nothing running."""
+        while self._boards:
+            self.unplug(self._boards[-1])
 
     async def answer(self, socket: WebSocket) -> None:
         """Serve one page from its load to its end."""

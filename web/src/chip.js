@@ -2,7 +2,7 @@
 // Chip: what stands in its flash, judged from a few sectors of it, as earlid/flash/foreign.py does.
 import { tables } from "../../build/web-tables.mjs";
 
-const { lookBytes, ownFiles, vfsLabel } = tables.foreign;
+const { everyonesFile, lookBytes, ownFile, vfsLabel } = tables.foreign;
 const DESCRIPTION = { offset: 32, magic: 0xabcd5432, version: 16, name: 48, length: 32 };
 const SUPERBLOCK = "littlefs"; // stands at byte 8 of either of a file system's first two blocks
 const BANNER = /MicroPython v\d+\.\d+[-\w.]* on \d{4}-\d\d-\d\d/;
@@ -46,10 +46,12 @@ export function fileSystem(table, flashBytes) {
 }
 
 // What is lost when the chip is written: {found, program}; found is `empty`, `micropython`, `earlid` or `foreign`.
-// `root`: the first two blocks of the file system. Names of files stand in them as they are; in doubt it is Earlid.
+// `root`: the first two blocks of the file system, in which the names of the files in its root stand as they are, until littlefs
+// moves the root because these blocks are worn: where not even MicroPython's own boot.py is seen, it may be an Earlid's.
 export function whatIsThere(loader, application, root) {
   const names = latin(root);
-  if (names.includes(SUPERBLOCK) && ownFiles.some((name) => names.includes(name))) return { found: "earlid", program: "Earlid" };
+  if (names.includes(SUPERBLOCK) && names.includes(ownFile)) return { found: "earlid", program: "Earlid" };
+  if (names.includes(SUPERBLOCK) && !names.includes(everyonesFile)) return { found: "earlid", program: "" };
   if (isErased(loader)) return { found: "empty", program: "" };
   const program = programOf(application);
   if (program === "MicroPython") return { found: "micropython", program };

@@ -133,7 +133,7 @@ async function connect(every) {
     $("chip").hidden = false;
     found = hi.board ? "earlid" : there.found;
     $("overwritten").dataset.found = found;
-    $("overwritten").textContent = BEFORE[found] ?? (found === "foreign" ? `This ${chip} with ${flash} of flash carries ${there.program}.` : earlidText(hi));
+    $("overwritten").textContent = BEFORE[found] ?? (found === "foreign" ? `This ${chip} with ${flash} of flash carries ${there.program}.` : earlidText(hi, there.program));
     $("consent-erase").hidden = found !== "earlid";
     $("consent-foreign").hidden = found !== "foreign";
     $("erase-word").value = "";
@@ -146,7 +146,8 @@ async function connect(every) {
   }
 }
 
-function earlidText(hi) {
+function earlidText(hi, program) {
+  if (!hi.board && !program) return "Its file system was written so often that the page does not see what is in it: it may hold a journal and a key of Earlid.";
   if (!hi.board) return "Earlid has run on this board: its file system holds a journal and a key.";
   const records = hi.seq ? `, with ${number(hi.seq)} records so far, ${number(hi.acked ?? 0)} of them fetched` : "";
   return `Board ${hi.board} runs Earlid ${hi.fw ?? ""}${records}.`;

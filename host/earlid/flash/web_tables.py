@@ -14,14 +14,15 @@ from lid.wire_schema import EVENTS, SELF_TEST, TEXT_MAX
 from earlid.board import consent, detect, level
 from earlid.board.port import BAUD, BOARD_VENDORS
 from earlid.filesystem import SECTOR_BYTES
-from earlid.flash import flasher, foreign, inputs, one_file, partitions, provision
+from earlid.flash import firmware_build, flasher, foreign, inputs, one_file, partitions, provision
 from earlid.flash.progress_bars import ESTIMATE_AFTER_S, ESTIMATE_AFTER_SHARE
 from earlid.ledger import anchor_code
 
 MESSAGES = {
     "hi": wire_schema.Hello, "maintenance": wire_schema.MaintenanceHello, "rec": wire_schema.Record, "tm": wire_schema.Telemetry,
 }  # fmt: skip
-OWN_FILES = ("identity", "journal")  # in the root of a board that Earlid has started on
+OWN_FILE = "identity"  # in the root of a board that Earlid has started on, and of no image
+EVERYONES_FILE = firmware_build.LOADERS[0]  # in the root of whatever MicroPython has made
 
 
 def tables() -> dict[str, Any]:
@@ -47,7 +48,8 @@ def tables() -> dict[str, Any]:
             "estimateAfterShare": ESTIMATE_AFTER_SHARE, "startupMs": round(provision.STARTUP_WAIT_S * 1000),
         },
         "foreign": {
-            "appOffset": foreign.APP_OFFSET, "lookBytes": foreign.LOOK_BYTES, "ownFiles": OWN_FILES,
+            "appOffset": foreign.APP_OFFSET, "lookBytes": foreign.LOOK_BYTES,
+            "ownFile": OWN_FILE, "everyonesFile": EVERYONES_FILE,
             "tableOffset": partitions.TABLE_OFFSET, "tableBytes": partitions.TABLE_BYTES, "sectorBytes": SECTOR_BYTES,
             "vfsLabel": partitions.FILE_SYSTEM,
         },
