@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from littlefs import LittleFS, LittleFSError
+from littlefs import LittleFS
+from littlefs import LittleFSError as LittleFSError
 
 SECTOR_BYTES = 4096
 NO_SPACE = -28
@@ -54,6 +55,13 @@ def build(files: Mapping[str, bytes], size_bytes: int) -> bytes:
     return bytes(fs.context.buffer)
 
 
+def amend(image: bytes | bytearray, files: Mapping[str, bytes]) -> bytes:
+    """An image with these files written into what it already holds."""
+    fs = mount(image)
+    write_files(fs, files)
+    return bytes(fs.context.buffer)
+
+
 def read_files(image: bytes | bytearray) -> dict[str, bytes]:
     """Every file of an image, by its path with the leading slash.
 
@@ -68,6 +76,3 @@ def read_files(image: bytes | bytearray) -> dict[str, bytes]:
             with fs.open(path, "rb") as file:
                 files[path] = file.read()
     return files
-
-
-__all__ = ["NO_SPACE", "LittleFSError", "build", "mount", "read_files", "write_files"]

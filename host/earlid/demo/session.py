@@ -14,14 +14,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from earlid import firmware
+from earlid import filesystem, firmware
 from earlid.demo import narrator
 from earlid.demo.interactive import run_interactive
 from earlid.demo.scenes import QUIET_ROOM_DBFS, WORD
-from earlid.flash import content, firmware_build
+from earlid.flash import content, firmware_build, image, one_file, transfer
+from earlid.flash.this_processor import for_this_processor
 from earlid.gate.models import Model
 from earlid.ledger.location import Location
 from earlid.virtual.board import VirtualBoard
+from earlid.virtual.nor_flash import FLASH_BYTES
 from earlid.virtual.sound import Samples
 
 DATA_DIR = "EARLID_DATA_DIR"
@@ -48,14 +50,15 @@ def run_session(
     key: bytes | None = None
     with _own_data_dir() as folder:
         location = Location(folder / "ledger.sqlite", "")
-        files = content.deployed(firmware_build.build(firmware.root(), "x64", recipe), model.blob)
-        board = VirtualBoard(firmware=None, files=files, recipe=recipe, entropy=secrets.randbits(64))
+        file_system, origin = _flash_content(recipe, model.blob)
+        board = VirtualBoard(file_system=file_system, recipe=recipe, entropy=secrets.randbits(64))
         board.noise(QUIET_ROOM_DBFS)
         word = escape(model.manifest.wake_word)
         out.print(
             f'[bold]Earlid demo[/]: a virtual board that listens for "{word}". The firmware, MicroPython, '
-            "the network and the serial port are real; the circuit, the relay and the microphone are computed.\n"
+            "the network and the serial port are real; the circuit, the relay and the microphone are computed."
         )
+        out.print(f"{origin}\n", markup=False)
         board.start()
         try:
             if story:
@@ -70,6 +73,21 @@ def run_session(
         finally:
             board.stop()
     return as_expected
+
+
+def _flash_content(recipe: str, word: bytes) -> tuple[bytes, str]:
+    """What the board starts from, and a sentence that says what it is."""
+    build = firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH, recipe)
+    files = content.files(build, word)
+    micropython = image.cached()
+    if micropython:
+        data = one_file.make(micropython, files)
+        file_system = one_file.inspect(data).file_system
+        text = f"It starts from the one file that `earlid image` makes (SHA-256 {transfer.sha256(data)[:16]}...)"
+    else:
+        file_system = filesystem.build(files, FLASH_BYTES)
+        text = "It starts from the file system of the one file that `earlid image` makes (MicroPython's release is not here)"
+    return for_this_processor(file_system), f"{text}, byte for byte but for the ESP32's machine code, which a PC cannot run."
 
 
 @contextmanager

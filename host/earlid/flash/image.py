@@ -77,7 +77,7 @@ def load(path: str | None, report: Callable[[int, int], None] = lambda done, tot
     """
     if path:
         return check(read_bytes(Path(path), IMAGE_MAX_BYTES), Path(path).name)
-    return check(_pinned(report), PINNED.name)
+    return _pinned(report)
 
 
 def check(data: bytes, name: str) -> MicroPythonImage:
@@ -94,13 +94,16 @@ def check(data: bytes, name: str) -> MicroPythonImage:
     return MicroPythonImage(name, data, struct.unpack_from("<H", data, CHIP_ID_AT)[0])
 
 
-def _pinned(report: Callable[[int, int], None]) -> bytes:
-    cached = cache_directory() / PINNED.name
-    if cached.is_file():
-        data = cached.read_bytes()
-        if hashlib.sha256(data).hexdigest() == PINNED.sha256:
-            return data
-        cached.unlink()  # damaged on this disk: fetch it again
+def cached() -> MicroPythonImage | None:
+    """The pinned release, if this computer has it whole: nothing is downloaded."""
+    path = cache_directory() / PINNED.name
+    data = path.read_bytes() if path.is_file() else b""
+    return check(data, PINNED.name) if hashlib.sha256(data).hexdigest() == PINNED.sha256 else None
+
+
+def _pinned(report: Callable[[int, int], None]) -> MicroPythonImage:
+    if found := cached():
+        return found
     data = _download(DOWNLOAD_URL + PINNED.name, report)
     digest = hashlib.sha256(data).hexdigest()
     if digest != PINNED.sha256:
@@ -109,8 +112,10 @@ def _pinned(report: Callable[[int, int], None]) -> bytes:
             f"expected {PINNED.sha256[:16]}...). Nothing was written. Try again on another network, "
             "or name a file you trust with --image FILE.", FAILED,
         )  # fmt: skip
-    write_atomically(cached, data, make_folder=True, next_step="Set EARLID_CACHE to a folder that can be written.")
-    return data
+    write_atomically(
+        cache_directory() / PINNED.name, data, make_folder=True, next_step="Set EARLID_CACHE to a folder that can be written."
+    )
+    return check(data, PINNED.name)
 
 
 def _download(url: str, report: Callable[[int, int], None]) -> bytes:

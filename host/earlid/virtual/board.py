@@ -42,6 +42,7 @@ class VirtualBoard(FaultInjection):
 
     firmware: folder copied into the flash (boot.py, main.py, lid/**); None for none. files: more files, by path.
     flash: image file to keep the flash in; an existing one keeps what the board wrote and gets firmware and files anew.
+    file_system: the flash as a chip has it, every byte (see `flash.this_processor`); firmware and files are not written then.
     clock: "simulated" (time moves only when told to, as fast as the processor allows) or "wall".
     seed: of everything random. entropy: of what the chip itself draws, its identifier and key; as the seed when None.
     link: symbolic link that always points at the serial port. deploy: False leaves the flash as it is.
@@ -57,6 +58,7 @@ class VirtualBoard(FaultInjection):
         firmware: Path | None = FIRMWARE,
         files: Mapping[str, bytes] | None = None,
         flash: Path | None = None,
+        file_system: bytes | None = None,
         clock: Literal["simulated", "wall"] = "simulated",
         seed: int = 0,
         entropy: int | None = None,
@@ -89,7 +91,9 @@ class VirtualBoard(FaultInjection):
         self._failure: BaseException | None = None
         self._console_read = 0
         self.dead_lamps = set()
-        if deploy:
+        if file_system is not None:
+            self.simulation.flash.load(file_system)
+        elif deploy:
             self.deploy(firmware, files or {})
 
     # Power
@@ -108,7 +112,7 @@ class VirtualBoard(FaultInjection):
         content.update(files)
         blank = self.simulation.flash.data == b"\xff" * FLASH_BYTES
         self.simulation.flash.load(
-            filesystem.build(content, FLASH_BYTES) if blank else littlefs_image.amend(self.simulation.flash.data, content)
+            filesystem.build(content, FLASH_BYTES) if blank else filesystem.amend(self.simulation.flash.data, content)
         )
 
     def start(self) -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Content of a virtual board's flash: from sources, from a chip's own file system, or filled up."""
+"""Content of a virtual board's flash: a folder of sources, or a file that fills it up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from earlid import filesystem
@@ -18,13 +17,6 @@ def firmware_files(folder: Path, recipe: str = RECIPES[0]) -> dict[str, bytes]:
     if recipe != RECIPES[0]:
         files["lid/circuit.py"] = folder / circuit_path(recipe)
     return {name: path.read_bytes() for name, path in files.items() if name not in HOST_ONLY and not name.startswith("circuits/")}
-
-
-def amend(image: bytes | bytearray, files: Mapping[str, bytes]) -> bytes:
-    """An image with these files written into what it already holds."""
-    fs = filesystem.mount(image)
-    filesystem.write_files(fs, files)
-    return bytes(fs.context.buffer)
 
 
 def fill(image: bytes | bytearray, leave_blocks: int = 0) -> bytes:
