@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earlid import firmware
+from earlid.demo import session
 from earlid.demo.scenes import SPEECH
+from earlid.errors import UserError
+from earlid.flash import content, firmware_build, image, one_file
+from earlid.flash.transfer import sha256
 from earlid.virtual.sound import load
+
+from tests.flash import release_image
 
 EARLID = str(Path(sys.executable).parent / "earlid")
 
@@ -22,6 +29,7 @@ def test_story_ends_as_announced():
     done = demo()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not as expected" not in done.stdout
+    assert "the one file that `earlid image` makes" in done.stdout
     assert done.stdout.count("open by word") == 1
     assert done.stdout.count("open by button") == 1
     assert "selftest passed" in done.stdout
@@ -29,6 +37,23 @@ def test_story_ends_as_announced():
     measured = float(done.stdout.split("had power for")[1].split("s.")[0])
     shown = done.stdout.split("Live ")[1].split(" s")[0].split(" to ")  # one figure where the bounds agree within its digit
     assert float(shown[0]) - 0.1 <= measured <= float(shown[-1]) + 0.1, "the receipts do not say what the copper did"
+
+
+def test_board_starts_from_the_one_file_where_the_release_is_here(tmp_path, monkeypatch):
+    release = release_image.release()
+    monkeypatch.setenv("EARLID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(image, "PINNED", image.Release(release.name, len(release.data), sha256(release.data)))
+    alone, text = session._flash_content("digital", b"a word")
+    assert "MicroPython's release is not here" in text
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / release.name).write_bytes(release.data)
+    same, text = session._flash_content("digital", b"a word")
+    files = content.files(firmware_build.build(firmware.root(), "xtensawin"), b"a word")
+    assert f"SHA-256 {sha256(one_file.make(release, files))[:16]}" in text
+    assert alone == same
+    monkeypatch.delenv("EARLID_CACHE")
+    monkeypatch.setattr(image, "cache_directory", lambda: (_ for _ in ()).throw(UserError("no home folder")))
+    assert session._flash_content("digital", b"a word")[0] == same
 
 
 def test_recording_of_any_format_is_heard(tmp_path):

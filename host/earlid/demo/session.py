@@ -8,7 +8,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +18,7 @@ from earlid import filesystem, firmware
 from earlid.demo import narrator
 from earlid.demo.interactive import run_interactive
 from earlid.demo.scenes import QUIET_ROOM_DBFS, WORD
+from earlid.errors import UserError
 from earlid.flash import content, firmware_build, image, one_file, transfer
 from earlid.flash.this_processor import for_this_processor
 from earlid.gate.models import Model
@@ -79,7 +80,9 @@ def _flash_content(recipe: str, word: bytes) -> tuple[bytes, str]:
     """What the board starts from, and a sentence that says what it is."""
     build = firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH, recipe)
     files = content.files(build, word)
-    micropython = image.cached()
+    micropython = None
+    with suppress(UserError, OSError):  # no home folder, or one that cannot be read
+        micropython = image.cached()
     if micropython:
         data = one_file.make(micropython, files)
         file_system = one_file.inspect(data).file_system
