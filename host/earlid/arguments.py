@@ -38,3 +38,21 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
 def add_json_argument(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup, shape: str) -> None:
     """Add `--json`; `shape` says what then stands on stdout, and nothing else does."""
     parser.add_argument("--json", action="store_true", help=shape)
+
+
+def add_service_arguments(parser: argparse.ArgumentParser, *, udev: bool = False) -> None:
+    """Add `--service`, `--install` and `--uninstall`; `udev`: also the rule for ports."""
+    kinds = ("auto", "systemd", "systemd-system", "launchd", *(("udev",) if udev else ()))
+    rule = "; udev: the rule by which whoever sits here may open boards' ports" if udev else ""
+    parser.add_argument(
+        "--service", nargs="?", const="auto", choices=kinds, metavar="KIND",
+        help="print the file that makes this a service, and end: of systemd (the user's), systemd-system or launchd" + rule,
+    )  # fmt: skip
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--install", action="store_true", help="with --service: put it in place, and begin it")
+    what.add_argument("--uninstall", action="store_true", help="with --service: end it, and remove it")
+
+
+def service_todo(args: argparse.Namespace) -> str:
+    """What is asked for: `print`, `install` or `uninstall`; empty for no service."""
+    return "install" if args.install else "uninstall" if args.uninstall else "print" if args.service else ""

@@ -178,5 +178,6 @@ VARIABLES = (
     Variable("HOME", "as the platform has it; a service may have none"),
     Variable("XDG_DATA_HOME", "as the platform has it"),
     Variable("NOTIFY_SOCKET", "set by systemd: where `watch` tells that it is ready and lives"),
+    Variable("CREDENTIALS_DIRECTORY", "set by systemd: the folder of files that it hands to `bridge` alone"),
     Variable("JOURNAL_STREAM", "set by systemd: a service has no folder of its own, so paths must be full"),
 )

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -147,6 +148,43 @@ def test_bridge_killed_in_mid_stream_loses_nothing_and_repeats_only_what_was_in_
     assert len(listener.events) - count <= 20
     is_new = consumer()
     assert [json.loads(payload)["seq"] for _, payload in listener.raw if is_new(payload)] == expected
+
+
+def test_second_bridge_of_a_name_ends_the_first_which_fed_its_watchdog_until_then(mosquitto, home, listener, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(LIMIT_S)
+        with verb(mosquitto, home.location, NOTIFY_SOCKET=str(tmp_path / "notify")) as first:
+            assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            until(listener.state)
+            home.add("open", "word")
+            until(lambda: listener.seqs() == [2])
+            with verb(mosquitto, home.location) as second:
+                assert first.wait(LIMIT_S) == 1
+                assert f"another bridge of this ledger to earlid@localhost:{mosquitto.port} has begun" in first.stderr.read()
+                home.add("close", "timeout")
+                until(lambda: listener.seqs() == [2, 3])
+                until(lambda: listener.retained[TOPICS.status] == "online")
+                assert second.poll() is None
+
+
+@pytest.mark.parametrize("thread", ["_judge_thread", "client"])
+def test_watchdog_is_fed_only_while_every_thread_of_the_bridge_lives(home, thread, monkeypatch):
+    fed = []
+    broker = MuteBroker("connect", "subscribe", "publish")
+    one = Running(broker, home.location, alive=lambda: fed.append(1))
+    try:
+        until(lambda: len(fed) > 1)
+        monkeypatch.setattr(one.bridge, thread, type("Dead", (), {"is_alive": lambda: False, "is_running": False}))
+        monkeypatch.setattr(one.bridge, "_step", lambda *_: None)
+        time.sleep(0.1)
+        fed.clear()
+        time.sleep(1.2)
+        assert not fed
+    finally:
+        monkeypatch.undo()
+        one.stop()
+        broker.close()
 
 
 def test_hostile_client_is_counted_and_only_close_is_obeyed(home, listener, run):
@@ -290,7 +328,7 @@ def test_address_that_tells_secrets_is_refused(text):
         parse_broker(text, False)
 
 
-def test_credentials_that_others_can_read_or_that_are_missing_are_refused(tmp_path):
+def test_credentials_that_others_can_read_or_that_are_missing_are_refused(tmp_path, monkeypatch):
     file = tmp_path / "word"
     file.write_text("user\nsecret\n")
     file.chmod(0o644)
@@ -299,6 +337,9 @@ def test_credentials_that_others_can_read_or_that_are_missing_are_refused(tmp_pa
     certify(tmp_path)
     with pytest.raises(UserError, match="chmod 600"):
         tls_context(None, tmp_path / "cert.pem", tmp_path / "key.pem")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))  # systemd's, whose ACL shows as a group that can read
+    assert find_credentials(file, False, "host") == ("user", "secret")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     file.chmod(0o600)
     file.write_text("user\n")
     with pytest.raises(UserError, match="two lines"):

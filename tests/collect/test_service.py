@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`earlid watch --service`: systemd and launchd read the files as they are meant, and their command runs and ends cleanly."""
+"""Services of `watch` and `bridge`: systemd and launchd read the files as they are meant, and their command runs and ends."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_service_file_quotes_every_argument(capsys, kind, words_of):
 
 
 URL = "postgresql+psycopg://me:pass%20w$ord@host/name"
-SYSTEM = ServiceCall(("/usr/bin/env", "earlid", "watch", "--quiet"), {"EARLID_PORT": ODD})
+SYSTEM = ServiceCall("watch", ("/usr/bin/env", "earlid", "watch", "--quiet"), {"EARLID_PORT": ODD})
 
 
 def analyze(*words):
@@ -116,6 +116,63 @@ def test_systemd_analyze_finds_the_system_unit_right_and_safe(tmp_path, network,
     assert done.returncode == 0, done.stdout
     assert analyze("security", "--offline=true", "--threshold=3", str(path)).returncode != 0
     assert ("PrivateNetwork=yes" in path.read_text()) != network
+
+
+BRIDGE = ["bridge", "mqtt", "--broker", "mqtts://broker", "--board", ODD, "--device-discovery"]
+FILES = ["--ca", "/srv/ca.pem", "--cert", "/srv/cert.pem", "--key", "/srv/key.pem", "--credentials", "/srv/word"]
+
+
+def test_bridges_units_are_right_and_carry_what_it_was_called_with(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("EARLID_HOOKS", "open=nothing of the bridge's")
+    monkeypatch.setenv("EARLID_MQTT_BASE", "home")
+    monkeypatch.delenv("EARLID_DATA_DIR")
+    start = [sys.executable, "-m", "earlid.cli", *BRIDGE[:4], "--device-discovery", *BRIDGE[4:6]]
+    path = tmp_path / "earlid-bridge.service"
+    for kind in ("systemd", "systemd-system"):
+        assert main([*BRIDGE, *FILES, "--service", kind]) == 0
+        text = capsys.readouterr().out
+        path.write_text(text)
+        done = analyze(*(["--user"] if kind == "systemd" else []), "verify", str(path))
+        assert done.returncode == 0, done.stderr
+        assert not [line for line in done.stderr.splitlines() if path.name in line], done.stderr
+        words = systemd_words(text)
+        assert words[: len(start)] == start
+        environment = variables(text, kind)
+        assert environment["EARLID_MQTT_BASE"] == "home"
+        assert "EARLID_HOOKS" not in environment
+        if kind == "systemd":
+            assert words[len(start) :] == FILES
+            continue
+        laid = ["${CREDENTIALS_DIRECTORY}/" + option.removeprefix("--") for option in FILES[::2]]
+        assert (words[len(start) :: 2], words[len(start) + 1 :: 2]) == (FILES[::2], laid)
+        loaded = dict(
+            line.removeprefix("LoadCredential=").split(":", 1) for line in text.splitlines() if line.startswith("LoadC")
+        )
+        assert {f"--{name}": file for name, file in loaded.items()} == dict(zip(FILES[::2], FILES[1::2], strict=True))
+        assert "User=earlid\n" in text
+        done = analyze("security", "--offline=true", "--threshold=20", str(path))
+        assert done.returncode == 0, done.stdout
+    assert main([*BRIDGE, "--keyring", "--service", "systemd-system"]) == 2
+    assert "no keyring" in capsys.readouterr().err
+
+
+def test_bridges_service_is_installed_with_its_password_apart_and_removed(commands, tmp_path, capsys, monkeypatch):
+    config = tmp_path / "home" / ".config"
+    file, secrets = config / "systemd/user/earlid-bridge.service", config / "earlid/bridge.env"
+    monkeypatch.setenv("EARLID_MQTT_USER", "me")
+    monkeypatch.setenv("EARLID_MQTT_PASSWORD", "se$cret")
+    assert main([*BRIDGE, "--service", "systemd", "--install"]) == 0
+    assert commands()[-1] == "systemctl --user restart earlid-bridge.service"
+    assert secrets.read_text() == 'EARLID_MQTT_USER="me"\nEARLID_MQTT_PASSWORD="se\\$cret"\n'
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+    assert "cret" not in file.read_text()
+    assert main([*BRIDGE, "--service", "launchd"]) == 2
+    assert main([*BRIDGE, "--service", "systemd", "--install", "--credentials", str(tmp_path / "none")]) == 2
+    assert f"cannot read {tmp_path}/none" in capsys.readouterr().err
+    assert main(["bridge", "mqtt", "--service", "systemd", "--uninstall"]) == 0
+    assert commands() == ["systemctl --user disable --now earlid-bridge.service", "systemctl --user daemon-reload"]
+    assert not list(config.rglob("*.*s"))
 
 
 def test_no_password_is_in_unit_or_command(capsys, monkeypatch):
@@ -195,15 +252,15 @@ def test_system_service_and_udev_rule_are_roots_to_install(commands, tmp_path, c
     assert "/home/me/venv is hidden from a system service" in capsys.readouterr().err
     assert not (tmp_path / "asked").exists()
     root = tmp_path / "root"
-    service_install.install("systemd-system", system_unit(SYSTEM), "", root)
+    service_install.install("systemd-system", "watch", system_unit(SYSTEM), "", root)
     assert commands()[-1] == "systemctl restart earlid-watch.service"
     assert stat.S_IMODE((root / "etc/systemd/system/earlid-watch.service").stat().st_mode) == 0o644
-    service_install.uninstall("systemd-system", root)
+    service_install.uninstall("systemd-system", "watch", root)
     assert commands() == ["systemctl disable --now earlid-watch.service", "systemctl daemon-reload"]
-    service_install.install("udev", udev_rules(), "", root)
+    service_install.install("udev", "watch", udev_rules(), "", root)
     assert commands() == ["udevadm control --reload", "udevadm trigger --subsystem-match=tty"]
     assert (root / "etc/udev/rules.d/70-earlid.rules").read_text() == udev_rules()
-    service_install.uninstall("udev", root)
+    service_install.uninstall("udev", "watch", root)
     assert not list(root.rglob("*.*s"))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from earlid.bridge.client import Client
 from earlid.bridge.entities import EVENTS, OFFLINE, ONLINE, Topics
 from earlid.bridge.retained import Retained, announcements, taken_back
 from earlid.door import is_stranger
-from earlid.errors import UserError
+from earlid.errors import FAILED, UserError
 from earlid.host_clock import now_ms
 from earlid.ledger import outbox, queries
 from earlid.ledger.boards import KnownBoard, boards, pick_boards
@@ -50,6 +51,7 @@ class Bridge:
         close_lids: closes every lid that this computer reaches; returns what came of it.
         device_based: discovery by device, not by entity.
         retained: what the broker has; one of another pace in tests.
+        alive: called every few seconds while every thread of it lives.
     """
 
     def __init__(
@@ -64,9 +66,13 @@ class Bridge:
         *,
         device_based: bool = False,
         retained: Retained | None = None,
+        alive: Callable[[], object] = lambda: None,
     ) -> None:
         self._location, self._name, self.topics, self._names = location, name, topics, list(names)
         self._close_lids, self._say, self._device_based = close_lids, say, device_based
+        self._alive = alive
+        self._run, self._taken_over = secrets.token_hex(8), False
+        self._judge_thread = threading.Thread(target=self._judge, name="verdicts", daemon=True)
         self._end, self._wake = threading.Event(), threading.Event()
         self._closing = threading.Lock()
         self.ignored = self.closes = 0  # messages that came and were not obeyed; commands obeyed
@@ -115,16 +121,24 @@ class Bridge:
             self._closing.release()
 
     def run(self) -> None:
-        """Tell what happens until `stop`; troubles of the ledger are said, and tried again."""
-        threading.Thread(target=self._judge, name="verdicts", daemon=True).start()
+        """Tell what happens until `stop`; troubles of the ledger are said, and tried again.
+
+        Raises:
+            UserError: code 1 where a later run of the same bridge has claimed the ledger.
+        """
+        self._judge_thread.start()
         self.client.start()
-        said = ""
+        said, claimed = "", False
         try:
             while not self._end.is_set():
                 try:
                     with Ledger(self._location) as ledger, Reader(self._location) as reader:
                         progress = outbox.begin(ledger, self._name)
+                        if not claimed:
+                            outbox.claim(ledger, self._name, self._run)
+                            claimed = True
                         while not self._end.is_set():
+                            self._feed()
                             self._step(ledger, reader, progress)
                             said = ""
                             self._wake.wait(POLL_S)
@@ -133,11 +147,21 @@ class Bridge:
                     if str(error) != said:
                         said = str(error)
                         self._say(said)
+                    self._feed()
                     self._end.wait(5.0)
         finally:
-            if (number := self.client.publish(self.topics.status, OFFLINE, retain=True)) is not None:
-                self.client.wait([number], self.client.session)
+            number = None if self._taken_over else self.client.publish(self.topics.status, OFFLINE, retain=True)
+            if number is not None:
+                self.client.wait([number], self.client.session, self._feed)
             self.client.stop()
+        if self._taken_over:
+            raise UserError(
+                f"another bridge of this ledger to {self._name} has begun: end one, or give it another --base.", FAILED
+            )
+
+    def _feed(self) -> None:
+        if self._judge_thread.is_alive() and self.client.is_running:
+            self._alive()
 
     def _choose(self, reader: Reader) -> list[KnownBoard]:
         found = pick_boards(reader, self._names) if self._names else boards(reader)
@@ -148,6 +172,10 @@ class Bridge:
         if not self.client.is_answering():
             return
         if self.client.session != self._session:
+            self._taken_over = outbox.run_in_force(reader, self._name) != self._run
+            if self._taken_over:  # by the broker's rules the later one of a name ended our connection; we must not end its
+                self._end.set()
+                return
             self._session = self.client.session
             self._retained.forget()
             self._refused.clear()
@@ -240,7 +268,7 @@ class Bridge:
             if number is None:
                 break
             numbers.append(number)
-        answers = self.client.wait(numbers, session) if numbers else []
+        answers = self.client.wait(numbers, session, self._feed) if numbers else []
         for count, ((topic, _, retain), answer) in enumerate(zip(messages, answers, strict=False)):
             if answer is False and topic not in self._refused:
                 self._refused.add(topic)

@@ -90,7 +90,7 @@ class Client:
         client.on_connect, client.on_disconnect = self._came, self._went
         client.on_connect_fail, client.on_subscribe, client.on_log = self._failed, self._subscribed, self._logged
         client.on_publish, client.on_message = self._published, self._message
-        client.on_socket_open = lambda _client, _data, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.on_socket_open = self._opened
         self._client = client
 
     def start(self) -> None:
@@ -102,6 +102,12 @@ class Client:
             clean_start=True, properties=properties,
         )  # fmt: skip
         self._client.loop_start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread that keeps it up lives."""
+        thread: threading.Thread | None = self._client._thread
+        return thread is not None and thread.is_alive()
 
     def stop(self) -> None:
         """End the connection; the will is not told."""
@@ -135,10 +141,10 @@ class Client:
                 self._drop()
             return self.connected
 
-    def wait(self, numbers: Sequence[int], session: int) -> list[bool | None]:
+    def wait(self, numbers: Sequence[int], session: int, meanwhile: Callable[[], object]) -> list[bool | None]:
         """What the broker says to each message: True it has it, False it refuses it, None nothing in time.
 
-        Where it confirms nothing for so long the connection is begun anew.
+        Where it confirms nothing for so long the connection is begun anew; `meanwhile` is called now and then.
         """
         with self._lock:
             open_before, end_s = len(numbers), time.monotonic() + self._answer_s
@@ -154,6 +160,7 @@ class Client:
                     self._drop()
                     break
                 self._lock.wait(min(left_s, 0.5))
+                meanwhile()
             return [self._confirmed.pop(number, None) for number in numbers] if self.session == session else [None] * len(numbers)
 
     def _drop(self) -> None:
@@ -164,6 +171,9 @@ class Client:
                 sock.shutdown(2)
             except OSError:
                 pass
+
+    def _opened(self, _client: paho.Client, _data: Any, sock: Any) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _came(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:

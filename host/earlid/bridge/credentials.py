@@ -101,5 +101,6 @@ def _check_private(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}.", USAGE) from error
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+    laid = os.environ.get("CREDENTIALS_DIRECTORY")  # by systemd, which lets this service alone read it, by an ACL too
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077 and not (laid and path.is_relative_to(laid)):
         raise UserError(f"others can read {path}: `chmod 600 {path}`.", USAGE)

@@ -1,32 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Service files: `earlid watch` as a systemd unit or a launchd agent, and a rule for udev, as text."""
+"""Service files: `earlid watch` or `bridge` as a systemd unit or a launchd agent, and a rule for udev, as text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from earlid.board.port import BOARD_VENDORS
 
-NAME = "earlid-watch"
-LABEL = "org.earlid.watch"
+DESCRIPTIONS = {
+    "watch": "Earlid: collect the journal of the microphone's lid",
+    "bridge": "Earlid: tell an MQTT broker of the microphone's lid",
+}
 STATE_DIR = "/var/lib/earlid"
 WATCHDOG_S = 60  # fed every 2 s
 
 _UNIT = """\
 # {how}
 [Unit]
-Description=Earlid: collect the journal of the microphone's lid
+Description={description}
 {after}
 [Service]
 Type=notify
 NotifyAccess=main
 {environment}ExecStart={command}
-# Fed only while every thread that collects lives.
+# Fed only while every thread that works lives.
 WatchdogSec={watchdog_s}
-# 0 is an end that was asked for; 2 needs a person. Anything else (5: it can no longer collect) begins it anew.
+# 0 is an end that was asked for; 2 needs a person. Anything else begins it anew.
 Restart=on-failure
 RestartPreventExitStatus=2
 RestartSec=5
@@ -46,13 +49,16 @@ UMask=0077
 
 # Reading the clock's state (ntp_adjtime) is of use, so there is no ProtectClock, and its calls are added behind
 # @privileged, which takes them away: without any capability they set nothing.
+# One user for both services, who share the ledger and the folder by which `bridge` reaches `watch`'s ports.
 _SYSTEM = """\
 DynamicUser=yes
+User=earlid
 SupplementaryGroups={group}
 StateDirectory=earlid
 StateDirectoryMode=0700
 RuntimeDirectory=earlid
 RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
 UMask=0077
 DevicePolicy=closed
 DeviceAllow=char-ttyUSB rw
@@ -93,29 +99,29 @@ SystemCallErrorNumber=EPERM
 _OFFLINE = "PrivateNetwork=yes\nIPAddressDeny=any\nRestrictAddressFamilies=AF_UNIX\n"
 _ONLINE = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n"
 
-_HOW_USER = f"""\
-Save as ~/.config/systemd/user/{NAME}.service, then:
-#   systemctl --user daemon-reload && systemctl --user enable --now {NAME}
+_HOW_USER = """\
+Save as ~/.config/systemd/user/{name}.service, then:
+#   systemctl --user daemon-reload && systemctl --user enable --now {name}
 #   loginctl enable-linger $USER     (to run without being logged in)"""
-_HOW_SYSTEM = f"""\
-Save as /etc/systemd/system/{NAME}.service, then:
-#   systemctl daemon-reload && systemctl enable --now {NAME}
-# It runs as a user of its own, which owns {STATE_DIR}."""
+_HOW_SYSTEM = """\
+Save as /etc/systemd/system/{name}.service, then:
+#   systemctl daemon-reload && systemctl enable --now {name}
+# It runs as a user of its own, which owns {state}."""
 
 _LAUNCHD = """\
 <?xml version="1.0" encoding="UTF-8"?>
-<!-- Save as ~/Library/LaunchAgents/org.earlid.watch.plist, then:
-     launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/org.earlid.watch.plist -->
+<!-- Save as ~/Library/LaunchAgents/{label}.plist, then:
+     launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/{label}.plist -->
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
-  <key>Label</key><string>org.earlid.watch</string>
+  <key>Label</key><string>{label}</string>
   <key>ProgramArguments</key>
   <array>
 {arguments}
   </array>
 {environment}  <key>RunAtLoad</key><true/>
-  <!-- 0 is an end that was asked for; anything else (5: it can no longer collect) begins it anew. -->
+  <!-- 0 is an end that was asked for; anything else begins it anew. -->
   <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
   <key>Umask</key><integer>63</integer>
 </dict>
@@ -124,49 +130,70 @@ _LAUNCHD = """\
 
 
 class ServiceCall(NamedTuple):
-    """How `watch` is to run.
+    """How `watch` or `bridge` is to run.
 
     Attributes:
-        command: program and arguments.
+        verb: of DESCRIPTIONS.
+        command: program and arguments; `credential` names a file of `files` in them.
         environment: variables that it gets, beside the few that services have.
         secrets: variables that stand in a file of their own.
         network: it needs one: for a database server, hooks, or ports over the network.
         group: to whom ports belong.
+        files: of a system service: name -> file that systemd reads as root and lays where only the service sees it.
     """
 
+    verb: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     secrets: Mapping[str, str] = {}
     network: bool = False
     group: str = "dialout"
+    files: Mapping[str, Path] = {}
+
+    @property
+    def name(self) -> str:
+        """Of the unit."""
+        return f"earlid-{self.verb}"
+
+
+def credential(name: str) -> str:
+    """In a command: where a system service finds a file of its `files`, which only root need be able to read."""
+    return f"${{CREDENTIALS_DIRECTORY}}/{name}"
+
+
+def label(verb: str) -> str:
+    """Of a launchd agent."""
+    return f"org.earlid.{verb}"
 
 
 def user_unit(call: ServiceCall, secrets: str = "") -> str:
     """A systemd user unit, quoted as systemd.syntax(7) and systemd.service(5) have it; `secrets`: the path of that file."""
-    return _UNIT.format(
-        how=_HOW_USER, after="", environment=_environment(call.environment, secrets), command=_command(call.command),
-        watchdog_s=WATCHDOG_S, hardening=_USER, wanted_by="default.target",
-    )  # fmt: skip
+    return _unit(call, _HOW_USER.format(name=call.name), "", call.environment, secrets, _USER, "default.target")
 
 
 def system_unit(call: ServiceCall, secrets: str = "") -> str:
     """A hardened systemd system unit, whose own user may open ports and has STATE_DIR; arguments as of `user_unit`."""
     own = {"EARLID_DATA_DIR": STATE_DIR, "EARLID_RUNTIME": "/run/earlid"}
+    after = "After=network-online.target\nWants=network-online.target\n" if call.network else ""
+    if call.verb != "watch":
+        after += "After=earlid-watch.service\n"
+    loaded = "".join(f"LoadCredential={name}:{str(path).replace('%', '%%')}\n" for name, path in call.files.items())
+    hardening = loaded + _SYSTEM.format(group=call.group, network=_ONLINE if call.network else _OFFLINE)
+    how = _HOW_SYSTEM.format(name=call.name, state=STATE_DIR)
+    return _unit(call, how, after, {**call.environment, **own}, secrets, hardening, "multi-user.target")
+
+
+def _unit(
+    call: ServiceCall, how: str, after: str, environment: Mapping[str, str], secrets: str, hardening: str, wanted_by: str
+) -> str:
+    lines = [f"Environment={_word(f'{name}={value}')}\n" for name, value in environment.items()]
+    lines += [f"EnvironmentFile={secrets.replace('%', '%%')}\n"] if secrets else []
+    laid = {credential(name) for name in call.files}
+    command = " ".join(word if word in laid else _word(word.replace("$", "$$")) for word in call.command)  # else variables
     return _UNIT.format(
-        how=_HOW_SYSTEM, after="After=network-online.target\nWants=network-online.target\n" if call.network else "",
-        environment=_environment({**call.environment, **own}, secrets), command=_command(call.command), watchdog_s=WATCHDOG_S,
-        hardening=_SYSTEM.format(group=call.group, network=_ONLINE if call.network else _OFFLINE),
-        wanted_by="multi-user.target",
+        how=how, description=DESCRIPTIONS[call.verb], after=after, environment="".join(lines), command=command,
+        watchdog_s=WATCHDOG_S, hardening=hardening, wanted_by=wanted_by,
     )  # fmt: skip
-
-
-def _environment(values: Mapping[str, str], secrets: str) -> str:
-    lines = [f"Environment={_word(f'{name}={value}')}\n" for name, value in values.items()]
-    return "".join(lines) + (f"EnvironmentFile={secrets.replace('%', '%%')}\n" if secrets else "")
-
-
-def _command(words: tuple[str, ...]) -> str:
-    return " ".join(_word(word.replace("$", "$$")) for word in words)  # else variables
 
 
 def _word(word: str) -> str:
@@ -186,6 +213,7 @@ def launchd_plist(call: ServiceCall) -> str:
     """A launchd agent."""
     variables = "".join(f"<key>{escape(name)}</key><string>{escape(text)}</string>" for name, text in call.environment.items())
     return _LAUNCHD.format(
+        label=label(call.verb),
         arguments="\n".join(f"    <string>{escape(word)}</string>" for word in call.command),
         environment=f"  <key>EnvironmentVariables</key><dict>{variables}</dict>\n" if variables else "",
     )

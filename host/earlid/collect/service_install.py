@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import platformdirs
 
-from earlid.collect.service import LABEL, NAME
+from earlid.collect.service import label
 from earlid.collect.service_call import is_hidden
 from earlid.door import plain
 from earlid.errors import FAILED, USAGE, UserError
@@ -30,8 +30,9 @@ class Places(NamedTuple):
     reload: str = ""
 
 
-def places(kind: str, root: Path = Path("/")) -> Places:
-    """Of one of KINDS; `root` is where `/etc` lies."""
+def places(kind: str, verb: str, root: Path = Path("/")) -> Places:
+    """Of one of KINDS and a verb that runs as a service; `root` is where `/etc` lies."""
+    name = f"earlid-{verb}.service"
     config = Path(platformdirs.user_config_dir())
     if kind == "systemd":
         folder = config / "systemd" / "user"
@@ -40,25 +41,29 @@ def places(kind: str, root: Path = Path("/")) -> Places:
         folder = root / "etc" / "systemd" / "system"
         control = "systemctl"
     if kind in ("systemd", "systemd-system"):
-        secrets = (config if kind == "systemd" else root / "etc") / "earlid" / "watch.env"
-        begin = (f"{control} daemon-reload", f"{control} enable {NAME}.service", f"{control} restart {NAME}.service")
-        end = (f"{control} disable --now {NAME}.service",)
-        return Places(folder / f"{NAME}.service", secrets, begin, end, f"{control} daemon-reload")
+        secrets = (config if kind == "systemd" else root / "etc") / "earlid" / f"{verb}.env"
+        begin = (f"{control} daemon-reload", f"{control} enable {name}", f"{control} restart {name}")
+        end = (f"{control} disable --now {name}",)
+        return Places(folder / name, secrets, begin, end, f"{control} daemon-reload")
     if kind == "launchd":
-        path = Path.home() / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+        path = Path.home() / "Library" / "LaunchAgents" / f"{label(verb)}.plist"
         domain = f"gui/{os.getuid()}"
-        return Places(path, None, (f"launchctl bootstrap {domain} {path}",), (f"launchctl bootout {domain}/{LABEL}",))
+        return Places(path, None, (f"launchctl bootstrap {domain} {path}",), (f"launchctl bootout {domain}/{label(verb)}",))
     rule = root / "etc" / "udev" / "rules.d" / "70-earlid.rules"
     look = ("udevadm control --reload", "udevadm trigger --subsystem-match=tty")
     return Places(rule, None, look, (), look[0])
 
 
-def check_may(kind: str) -> None:
-    """Raises UserError where only root may install this kind, or where the service's own user could not read the program."""
+def check_may(kind: str, words: str) -> None:
+    """Raises UserError where only root may install this kind, or where the service's own user could not read the program.
+
+    Args:
+        words: of the verb, as `watch`.
+    """
     if kind not in ("systemd-system", "udev"):
         return
     if os.geteuid() != 0:
-        raise UserError(f"only root installs this: `sudo {sys.executable} -m earlid.cli watch --service {kind} ...`.", USAGE)
+        raise UserError(f"only root installs this: `sudo {sys.executable} -m earlid.cli {words} --service {kind} ...`.", USAGE)
     if kind == "systemd-system":
         for path in (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve()):
             if is_hidden(path):
@@ -69,19 +74,17 @@ def check_may(kind: str) -> None:
                 )
 
 
-def install(kind: str, text: str, secrets: str, root: Path = Path("/")) -> str:
+def install(kind: str, verb: str, text: str, secrets: str, root: Path = Path("/")) -> str:
     """Write a service's files and begin it; one that is there already begins anew with them.
 
     Args:
-        kind: one of KINDS.
+        kind, verb, root: as of `places`.
         text: of its file.
         secrets: text of its environment file; empty for none.
-        root: as of `places`.
-
     Returns:
         What was done, for people.
     """
-    found = places(kind, root)
+    found = places(kind, verb, root)
     if found.secrets:
         if secrets:
             write_atomically(found.secrets, secrets, private=True, make_folder=True)
@@ -97,9 +100,9 @@ def install(kind: str, text: str, secrets: str, root: Path = Path("/")) -> str:
     return f"installed {plain(found.file)}" + (f" and {plain(found.secrets)}" if secrets else "")
 
 
-def uninstall(kind: str, root: Path = Path("/")) -> str:
+def uninstall(kind: str, verb: str, root: Path = Path("/")) -> str:
     """End a service and remove its files; the ledger stays. Returns what was done, for people."""
-    found = places(kind, root)
+    found = places(kind, verb, root)
     if not found.file.exists():
         raise UserError(f"there is no {plain(found.file)}: nothing to remove.", USAGE)
     for line in found.end:

@@ -10,9 +10,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from earlid.ledger import schema
+from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 
-_BEGUN = ""  # the row under which a bridge remembers that it has begun
+_BEGUN = (
+    ""  # the row under which a bridge remembers that it has begun, and, where others have topics, which run of it is in force
+)
 
 
 class Progress(NamedTuple):
@@ -40,8 +43,23 @@ def begin(ledger: Ledger, bridge: str) -> dict[str, Progress]:
     return {row.board: Progress(row.boot, row.seq, tuple(json.loads(row.topics))) for row in rows if row.board != _BEGUN}
 
 
+def claim(ledger: Ledger, bridge: str, run: str) -> None:
+    """From now on this run of a bridge is the one in force: an earlier one of the name that still lives is to end."""
+    _put(ledger, bridge, {_BEGUN: Progress(0, 0, (run,))})
+
+
+def run_in_force(reader: Reader, bridge: str) -> str:
+    """Which run of a bridge has claimed it last; empty for none."""
+    rows = reader.rows("SELECT topics FROM bridges WHERE bridge = :bridge AND board = :board", bridge=bridge, board=_BEGUN)
+    return "".join(json.loads(str(rows[0][0]))) if rows else ""
+
+
 def confirm(ledger: Ledger, bridge: str, progress: Mapping[str, Progress]) -> None:
     """Remember what the broker has confirmed, of the boards of which that moved; durable on return."""
+    _put(ledger, bridge, progress)
+
+
+def _put(ledger: Ledger, bridge: str, progress: Mapping[str, Progress]) -> None:
     table = schema.bridges
     with ledger.transaction() as connection:
         connection.execute(sa.delete(table).where(table.c.bridge == bridge, table.c.board.in_(progress)))

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from earlid import config_file
-from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument
+from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument, add_service_arguments, service_todo
 from earlid.config_keys import HOOK_LIMIT_S, HOOKS, HOOKS_AT_ONCE
 from earlid.errors import HUNG_UP, NO_BOARD, USAGE, UserError
 from earlid.ledger.location import Location, locate
@@ -47,24 +47,15 @@ def add(subparsers: Subparsers) -> None:
         help="run a command at an event (open, open:word, fault, away, any ...), which it reads as JSON; may be repeated",
     )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="only boards coming and going, gaps and troubles")
-    parser.add_argument(
-        "--service", nargs="?", const="auto", choices=("auto", "systemd", "systemd-system", "launchd", "udev"), metavar="KIND",
-        help="print the file that makes this a service, and end: of systemd (the user's), systemd-system or launchd; udev: the "
-        "rule by which whoever sits here may open boards' ports",
-    )  # fmt: skip
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--install", action="store_true", help="with --service: put it in place, and begin it")
-    what.add_argument("--uninstall", action="store_true", help="with --service: end it, and remove it")
+    add_service_arguments(parser, udev=True)
     add_ledger_argument(parser)
     parser.set_defaults(run=run, resolved=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Watch until interrupted."""
-    if (args.install or args.uninstall) and not args.service:
-        raise UserError("--install and --uninstall go with --service.", USAGE)
-    if args.service:
-        return _service(args)
+    if todo := service_todo(args):
+        return _service(args, todo)
     from earlid.ledger.store import Ledger
 
     if args.once and args.on:
@@ -134,46 +125,14 @@ def _print_json(event: WatchEvent) -> None:
     print(json.dumps(event.as_json()), flush=True)
 
 
-def _service(args: argparse.Namespace) -> int:
-    from earlid.collect import service, service_install
-    from earlid.collect.service_call import SYSTEM_CONFIG, service_call
+def _service(args: argparse.Namespace, todo: str) -> int:
+    from earlid.collect.service_call import watch_call
+    from earlid.collect.service_option import run_service
 
     if args.once:
         raise UserError("--service is for a watch that stays, not for --once.", USAGE)
-    kind = args.service
-    if kind == "auto":
-        kind = "launchd" if sys.platform == "darwin" else "systemd"
-    if args.install or args.uninstall:
-        service_install.check_may(kind)
-    if args.uninstall:
-        print(service_install.uninstall(kind), file=sys.stderr)
-        return 0
-    if kind == "systemd-system":  # it reads that, and not what is in somebody's home
-        os.environ.setdefault("EARLID_CONFIG", SYSTEM_CONFIG if os.path.exists(SYSTEM_CONFIG) else os.devnull)
-    call = service_call(args.port or [], args.on or [], args.ledger, os.environ, system=kind == "systemd-system")
-    secrets = service.environment_file(call.secrets)
-    if kind == "udev":
-        text = service.udev_rules()
-        secrets = ""
-    elif kind == "launchd":
-        if secrets:
-            raise UserError(
-                "launchd keeps no secrets: leave the password out of the URL and put it into ~/.pgpass, which PostgreSQL reads.",
-                USAGE,
-            )
-        text = service.launchd_plist(call)
-    else:
-        path = str(service_install.places(kind).secrets) if secrets else ""
-        make = service.system_unit if kind == "systemd-system" else service.user_unit
-        text = make(call, path)
-    if not args.install:
-        if secrets:
-            print(f"earlid: {path} is to hold the ledger's URL, mode 0600; --install writes it.", file=sys.stderr)
-        print(text, end="")
-        return 0
-    print(service_install.install(kind, text, secrets), file=sys.stderr)
-    if kind == "systemd":
-        print("It runs while you are logged in; `loginctl enable-linger` lets it run always.", file=sys.stderr)
+    ports, hooks = args.port or [], args.on or []
+    run_service(args.service, todo, "watch", lambda system: watch_call(ports, hooks, args.ledger, os.environ, system=system))
     return 0
 
 
