@@ -62,8 +62,9 @@ firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.board.protocol_page
 	$(BIN)/python -m earlid.flash.memory_plan
 
-# The flashing page, a static folder: `python3 -m http.server -d build/web`.
+# The flashing page, a static folder: `python3 -m http.server -d build/web`. With MicroPython's release (IMAGE=FILE) also the images that it offers.
 web: build/web/stamp
+	$(if $(IMAGE),$(BIN)/python host/wheel/release.py --image '$(IMAGE)' --images build/web/images)
 
 build/web/stamp: $(wildcard web/* web/src/*) $(VENV)/installed build/npm/stamp $(wildcard host/earlid/flash/web_tables.py firmware/lid/*.py)
 	$(BIN)/python -m earlid.flash.web_tables > build/web-tables.mjs
@@ -78,7 +79,7 @@ build/npm/stamp: web/package.json web/package-lock.json web/.npmrc | debian
 	touch $@
 
 # What is published, in build/release/: host/wheel/RELEASING.md
-release: $(VENV)/installed-test web
+release: $(VENV)/installed-test build/web/stamp
 	$(BIN)/python host/wheel/release.py $(if $(IMAGE),--image '$(IMAGE)') $(if $(KEY),--key '$(KEY)') $(ARGS)
 
 hardware: DEBIAN += xvfb fonts-liberation

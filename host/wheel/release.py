@@ -42,8 +42,16 @@ def main() -> int:
     parser.add_argument("--key", metavar="FILE", type=Path, help="OpenSSH key that signs; .pub: an agent has the private one")
     parser.add_argument("--dirty", action="store_true", help="of the files as they are, committed or not: to try it")
     parser.add_argument("--other-micropython", action="store_true", help="of another MicroPython than the pinned one: to try it")
+    parser.add_argument("--images", metavar="FOLDER", type=Path, help="only the images and their list, for the page in build/web")
     args = parser.parse_args()
     try:
+        if args.images:
+            args.images.mkdir(parents=True, exist_ok=True)
+            names = [str(one["name"]) for one in words.summaries()]
+            manifests = _build_images(args.images, _micropython(args.image, args.other_micropython), names)
+            (args.images / "index.json").write_bytes(_json(manifests))
+            return 0
+        del args.images
         made = make(ROOT / "build" / "release", ROOT / "build" / "web", **vars(args))
     except UserError as error:
         print(f"make release: {error}", file=sys.stderr)

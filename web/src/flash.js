@@ -12,12 +12,14 @@ const IMAGE_MAX_BYTES = 16 << 20;
 const PROMPT = />>> ?$|raw REPL; CTRL-B to exit\r\n>$/;
 const STEPS = ["word", "connect", "overwrite", "write", "test", "next"];
 const SHOWN = { loading: 2, word: 2, connecting: 2, found: 3, writing: 4, verifying: 4, testing: 5, passed: 6, failed: 5, untested: 6, silent: 5 };
-const FOCUS = { word: "word", found: "overwrite", writing: "write", testing: "test", passed: "next", untested: "next", refused: "trouble", broken: "trouble" };
+const FOCUS = { word: "word", connecting: "connect", found: "overwrite", writing: "write", testing: "test", passed: "next", untested: "next", refused: "trouble", broken: "trouble" };
 const BUSY = ["connecting", "writing", "verifying", "testing"];
 const BEFORE = { // who is told what of the chip's content
   empty: "The flash is empty: nothing is lost.",
   micropython: "MicroPython is on it, and no journal of Earlid. Whatever files it keeps are overwritten.",
 };
+
+const UNPLUGGED = "The board was unplugged while it started. The firmware is on it: plug it in, and see it under Look at a board.";
 
 let images = [];
 let flasher = null;
@@ -64,10 +66,11 @@ async function loadImages() {
   } catch {
     images = [];
   }
-  $("words").replaceChildren(...images.map((one, place) => {
-    const choice = el("input", { type: "radio", name: "word", value: one.image.name, ...(place ? {} : { checked: "" }) });
+  const first = images.find(({ word }) => word === tables.defaultWord) ?? images[0];
+  $("words").replaceChildren(...images.map((one) => {
+    const choice = el("input", { type: "radio", name: "word", value: one.image.name, ...(one === first ? { checked: "" } : {}) });
     const details = `${number(one.image.bytes)} bytes, Earlid ${plain(String(one.earlid))} on ${plain(String(one.micropython?.name))}, circuit ${plain(String(one.recipe))}`;
-    return el("label", { class: "choice" }, choice, el("span", {}, el("strong", {}, one.word === null ? "no word: the talk button only" : plain(one.word)),
+    return el("label", { class: "choice" }, choice, el("span", {}, el("strong", {}, one.word === null ? "no word: the talk button only" : plain(one.word.replaceAll("_", " "))),
       el("small", {}, details), el("small", {}, "SHA-256 ", el("code", {}, one.image.sha256))));
   }));
   $("words-say").textContent = images.length ? "" : "No images lie beside this page. earlid image makes them; see web/README.md.";
@@ -165,7 +168,7 @@ const REPORTS = {
   connect: ["connect-say", "Connecting to the chip's boot loader…"],
   read: ["connect-say", "Reading what is on it…"],
   erase: ["write-say", "Erasing the whole flash. This takes up to a minute…"],
-  write: ["write-say", "Writing…"],
+  write: ["write-say", "Writing"],
   slow: ["write-say", "The fast connection failed: once more, at 115,200 baud."],
   verify: ["write-say", "Verifying…"],
 };
@@ -175,7 +178,7 @@ function report(name, done, total) {
   if (name !== stage.name) {
     stage = { name, beginMs: performance.now(), quarter: 0 };
     const [id, text] = REPORTS[name];
-    $(id).textContent = text;
+    $(id).textContent = name === "write" ? `${text} at ${number(flasher.baud)} baud…` : text;
     if (name === "verify") $("flash").dataset.state = "verifying";
   }
   if (name !== "write") return;
@@ -234,9 +237,10 @@ async function test() {
   const until = performance.now() + 2 * startupMs; // the first start makes a key and the journal's files
   const complete = () => hi.board && (result || hi.state === "muted" || hi.maintenance);
   while (!complete() && performance.now() < until && flasher.port.readable && !PROMPT.test(listener.tail)) await pause(100);
+  const unplugged = !flasher.port.readable;
   await listener.close();
   if (result) showSelfTest(result.a);
-  const [end, text] = verdict(hi, booted, result, listener.tail);
+  const [end, text] = unplugged && !complete() ? ["silent", UNPLUGGED] : verdict(hi, booted, result, listener.tail);
   $("test-say").textContent = text;
   enter(end);
 }

@@ -102,7 +102,7 @@ function show() {
     ["Firmware", hi.fw && `Earlid ${hi.fw}`], ["Settings", hi.config === tables.uncalibrated ? "not calibrated" : ""],
     ["Start", hi.boot === undefined ? "" : `number ${number(hi.boot)}, ${duration(hi.ms ?? 0)} ago`],
     ["Records", hi.seq === undefined ? "" : `${number(head?.seq ?? hi.seq)}, ${number(hi.acked ?? 0)} of them fetched by a computer`],
-    ["Waits for consent", asks],
+    ["Waits for consent", asks], ["Maintenance", hi.maintenance ? "stopped for its REPL until its next start" : ""],
   ]);
   showLevel(level);
   const code = head?.seq ? anchorCode(head.seq, head.link) : "";

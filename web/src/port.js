@@ -63,8 +63,8 @@ export class Listener {
 
   // The one request that this page ever sends, as `earlid list` does.
   async hello(id) {
-    const writer = this.port.writable?.getWriter();
-    if (!writer) return;
+    if (!this.port.writable || this.port.writable.locked) return; // lost, or nobody takes what was sent before
+    const writer = this.port.writable.getWriter();
     try {
       await writer.write(new TextEncoder().encode(`${encode(this.#seq++, { id, do: "hello" })}\r\n`));
     } catch {

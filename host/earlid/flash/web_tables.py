@@ -30,6 +30,7 @@ def tables() -> dict[str, Any]:
     return {
         "schema": one_file.SCHEMA,
         "boards": one_file.BOARDS,
+        "defaultWord": inputs.DEFAULT_WORD,
         "version": metadata.version("earlid"),
         "wire": {"seqWrap": wire.SEQ_WRAP, "lineMax": wire.HOST_LINE_MAX, "textMax": TEXT_MAX},
         "messages": {name: _fields(message) for name, message in MESSAGES.items()},
