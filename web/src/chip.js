@@ -6,6 +6,7 @@ const { everyonesFile, lookBytes, ownFile, vfsLabel } = tables.foreign;
 const DESCRIPTION = { offset: 32, magic: 0xabcd5432, version: 16, name: 48, length: 32 };
 const SUPERBLOCK = "littlefs"; // stands at byte 8 of either of a file system's first two blocks
 const BANNER = /MicroPython v\d+\.\d+[-\w.]* on \d{4}-\d\d-\d\d/;
+const [NAMELESS, SILENT] = ["a program without a name", "a program that does not say its name"];
 const TEXT_MAX = 40;
 
 const latin = (bytes) => String.fromCharCode(...bytes);
@@ -23,14 +24,17 @@ export function programOf(application) {
   if (BANNER.test(latin(application))) return "MicroPython"; // its releases have no name in the header
   const view = new DataView(application.buffer, application.byteOffset, application.byteLength);
   if (application.length < lookBytes || view.getUint32(DESCRIPTION.offset, true) !== DESCRIPTION.magic) {
-    return "a program that does not say its name";
+    return SILENT;
   }
   const text = (at) => latin(application.subarray(DESCRIPTION.offset + at, DESCRIPTION.offset + at + DESCRIPTION.length)).split("\0")[0];
   const name = text(DESCRIPTION.name);
   if (name === "micropython") return "MicroPython";
   if (name === "arduino-lib-builder") return "an Arduino program";
-  return plain(`${name} ${text(DESCRIPTION.version)}`.trim() || "a program without a name");
+  return plain(`${name} ${text(DESCRIPTION.version)}`.trim() || NAMELESS);
 }
+
+// Whether more of it is to be read: MicroPython's releases have their name only in their banner, further on.
+export const isNameless = (application) => [NAMELESS, SILENT].includes(programOf(application));
 
 // {offset, bytes} of MicroPython's file system: the partition `vfs`, or all that is free behind the last one; null where the table is
 // none. In ESP-IDF's format: entries of 32 bytes, then another magic number.

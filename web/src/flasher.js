@@ -3,13 +3,12 @@
 import { md5 } from "@noble/hashes/legacy.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { ESPLoader, Transport } from "esptool-js";
-import { fileSystem, whatIsThere } from "./chip.js";
+import { fileSystem, isNameless, whatIsThere } from "./chip.js";
 import { pause, setLines } from "./port.js";
 import { tables } from "../../build/web-tables.mjs";
 
 const { attempts, baud: [FAST_BAUD, SLOW_BAUD], chip: SUPPORTED, flashMinBytes } = tables.flasher;
-const { appOffset, lookBytes, sectorBytes, tableBytes, tableOffset } = tables.foreign;
-const APP_BYTES = 32768; // MicroPython's banner stands in them
+const { appOffset, lookBytes, lookFurtherBytes, sectorBytes, tableBytes, tableOffset } = tables.foreign;
 const BUFFER_BYTES = 65536;
 const READ_TIMEOUT_MS = 5000;
 const RESET_MS = 100;
@@ -94,7 +93,9 @@ export class Flasher {
     const start = await this.#read(loader.chip.BOOTLOADER_FLASH_OFFSET, lookBytes);
     const place = fileSystem(await this.#read(tableOffset, tableBytes), this.flashBytes);
     const root = place ? await this.#read(place.offset, 2 * sectorBytes) : new Uint8Array();
-    return { chip, mac, flash, there: whatIsThere(start, await this.#read(appOffset, APP_BYTES), root) };
+    const head = await this.#read(appOffset, lookBytes);
+    const application = isNameless(head) ? await this.#read(appOffset, lookFurtherBytes) : head;
+    return { chip, mac, flash, there: whatIsThere(start, application, root) };
   }
 
   // esptool-js goes back to the slow speed by itself where the chip does not answer at the fast one.

@@ -50,6 +50,7 @@ def tables() -> dict[str, Any]:
         },
         "foreign": {
             "appOffset": foreign.APP_OFFSET, "lookBytes": foreign.LOOK_BYTES,
+            "lookFurtherBytes": foreign.LOOK_FURTHER_BYTES,
             "ownFile": OWN_FILE, "everyonesFile": EVERYONES_FILE,
             "tableOffset": partitions.TABLE_OFFSET, "tableBytes": partitions.TABLE_BYTES, "sectorBytes": SECTOR_BYTES,
             "vfsLabel": partitions.FILE_SYSTEM,
