@@ -274,7 +274,7 @@ class VirtualBoard(FaultInjection):
         """Everything that changed: (board milliseconds, what, value).
 
         What: sentinel_relay, guarded_relay (contact driven), sentinel_rail, guarded_rail (above 300 mV), red_led,
-        status_led, buzzer (level, or Hz when driven by PWM), power, reset (cause), hang, mute_switch, talk_button.
+        status_led, buzzer (level), power, reset (cause), hang, mute_switch, talk_button.
         """
         return self.simulation.history
 

@@ -51,14 +51,9 @@ class Pins:
         channel = self._pumps.get(self.crossed.get(pin, pin))
         if channel is not None:
             self.circuit.drive(time_us, channel, level)
-        elif pin in OBSERVED_PINS:
-            self.set_output(time_us, pin, level)
-
-    def set_output(self, time_us: int, pin: int, value: int) -> None:
-        """Set the level (or, driven by PWM, the Hz) of a lamp's or the buzzer's pin."""
-        if pin in OBSERVED_PINS and self.output_values.get(pin, 0) != value:
-            self.output_values[pin] = value
-            self.on_change(time_us, OBSERVED_PINS[pin], value)
+        elif pin in OBSERVED_PINS and self.output_values.get(pin, 0) != level:
+            self.output_values[pin] = level
+            self.on_change(time_us, OBSERVED_PINS[pin], level)
 
     def update_inputs(self) -> None:
         """Input levels after all bouncing, and with what faults hold; to be called when any of it changes."""

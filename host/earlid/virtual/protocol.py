@@ -48,7 +48,6 @@ PHASE_REPL = const(2)
 # Events: kind in bits 8 to 15, pin in bits 0 to 7, value above
 EVENT_LEVEL = const(0)
 EVENT_MODE = const(1)
-EVENT_PWM = const(2)  # value: Hz, 0 is off
 
 MODE_INPUT = const(0)
 MODE_OUTPUT = const(1)

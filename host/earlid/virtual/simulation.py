@@ -307,8 +307,6 @@ class Simulation:
         elif kind == p.EVENT_MODE:
             self.pins.outputs[pin] = value
             self.pins.drive(self.now_us, pin)
-        elif kind == p.EVENT_PWM:
-            self.pins.set_output(self.now_us, pin, value)
 
     def _schedule_sound(self, size: int, waits: bool, arrive_us: int) -> None:
         receiver = self.i2s.receiver

@@ -8,7 +8,6 @@ from protocol import (
     ANSWER_HEADER,
     EVENT_LEVEL,
     EVENT_MODE,
-    EVENT_PWM,
     MAX_PAYLOAD,
     MODE_INPUT,
     MODE_OUTPUT,
@@ -34,7 +33,6 @@ _inference = []  # names of module, class and method
 _adc = Adc()
 _cause = PWRON_RESET
 _rom_cause = 1
-_id = b"\x00" * 6
 _freq_hz = 160000000
 
 
@@ -61,10 +59,6 @@ def soft_reset():
     bridge.send_last(OP_SOFT_RESET)
 
 
-def unique_id():
-    return _id
-
-
 def freq(hz=None):
     global _freq_hz
     if hz is None:
@@ -74,26 +68,10 @@ def freq(hz=None):
     _freq_hz = hz
 
 
-def idle():
-    bridge.spend(1000)
-
-
-def disable_irq():
-    return 0
-
-
-def enable_irq(state=0):
-    pass
-
-
 class Pin:
     IN = 1
     OUT = 3
-    OPEN_DRAIN = 7
-    PULL_DOWN = 1
     PULL_UP = 2
-    IRQ_RISING = 1
-    IRQ_FALLING = 2
 
     _known = {}
 
@@ -133,12 +111,6 @@ class Pin:
 
     __call__ = value
 
-    def on(self):
-        self.value(1)
-
-    def off(self):
-        self.value(0)
-
     def toggle(self):
         self.value(self._level ^ 1)
 
@@ -152,10 +124,7 @@ def _number(pin):
 
 class ADC:
     ATTN_0DB = 0
-    ATTN_2_5DB = 1
-    ATTN_6DB = 2
     ATTN_11DB = 3
-    WIDTH_12BIT = 12
 
     _attens = {}  # by pin: two objects of one pin share it
 
@@ -170,20 +139,8 @@ class ADC:
             raise ValueError("invalid atten")
         self._attens[self._id] = value
 
-    def width(self, bits):
-        pass
-
     def read_uv(self):
         return _adc.reading_mv(self._attens[self._id], bridge.adc_mv(self._id)) * 1000
-
-    def read(self):
-        atten = self._attens[self._id]
-        floor = _adc.floor_mv(atten)
-        return (self.read_uv() // 1000 - floor) * 4095 // (_adc.ceiling_mv(atten) - floor)
-
-    def read_u16(self):
-        raw = self.read()
-        return raw << 4 | raw >> 8
 
 
 class I2S:
@@ -296,45 +253,3 @@ class WDT:
 
     def feed(self):
         bridge.feed()
-
-
-class PWM:
-    def __init__(self, dest, freq=None, duty_u16=None, duty=None, duty_ns=None):
-        self._id = _number(dest)
-        self._freq = 5000
-        self._duty_u16 = 32768
-        self.init(freq=freq, duty_u16=duty_u16, duty=duty)
-
-    def init(self, *, freq=None, duty_u16=None, duty=None):
-        if freq is not None:
-            self._freq = freq
-        if duty is not None:
-            duty_u16 = duty * 64
-        if duty_u16 is not None:
-            self._duty_u16 = duty_u16
-        self._drive()
-
-    def _drive(self):
-        sounding = self._freq if 0 < self._duty_u16 < 65535 else 0
-        bridge.event(self._id | EVENT_PWM << 8 | min(sounding, 32767) << 16)
-
-    def freq(self, hz=None):
-        if hz is None:
-            return self._freq
-        self._freq = hz
-        self._drive()
-
-    def duty_u16(self, duty=None):
-        if duty is None:
-            return self._duty_u16
-        self._duty_u16 = duty
-        self._drive()
-
-    def duty(self, duty=None):
-        if duty is None:
-            return self._duty_u16 // 64
-        self.duty_u16(duty * 64)
-
-    def deinit(self):
-        self._duty_u16 = 0
-        self._drive()

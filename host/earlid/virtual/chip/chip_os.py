@@ -22,7 +22,3 @@ def urandom(n):
 
 def sync():
     pass
-
-
-def uname():
-    return ("esp32", "esp32", "1.29.0", "virtual", "Earlid virtual board with ESP32")

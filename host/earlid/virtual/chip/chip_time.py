@@ -18,10 +18,6 @@ def ticks_ms():
     return bridge.now_us() // 1000 & _WRAP
 
 
-def ticks_cpu():
-    return bridge.now_us() * 240 & _WRAP
-
-
 def ticks_add(ticks, delta):
     return (ticks + delta) & _WRAP
 
