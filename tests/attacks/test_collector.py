@@ -453,18 +453,6 @@ def waiting_for_the_ledger(location, log, **options):
             wait_until(lambda: lid.acked == 4)
 
 
-def test_relay_closes_within_2_s_while_the_ledger_is_held(location):
-    with waiting_for_the_ledger(location, EventLog()) as (lid, _):
-        began_s = time.monotonic()
-        assert port_proxy.request(lid.path, "close") == {"re": lid.requests[-1]["id"], "ok": True, "state": "closed"}
-        assert time.monotonic() - began_s < 2
-        assert lid.state == "closed"
-        assert lid.acked == 3  # nothing is acknowledged before it is on the disk
-        lid.state = "open"
-        assert safe.close_lid(lid.path).say == f"{lid.path}: closed, rail at 180 mV."
-        assert lid.acked == 3
-
-
 def test_display_knows_the_lid_while_the_ledger_is_held(location):
     with waiting_for_the_ledger(location, EventLog(), telemetry_ms=100) as (lid, one):
         lid.say({"tm": lid.telemetry() | {"state": "open"}})

@@ -68,11 +68,6 @@ def whole(tmp_path_factory):
     return location.path
 
 
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-
-
 def damage_values(path, rng):
     """Drops and renames, and values of any kind in tables that hold any kind."""
     table = rng.choice(TABLES)

@@ -19,7 +19,7 @@ from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
-from earlid.ledger.store import Head, Ledger
+from earlid.ledger.store import Ledger
 from lid import record
 
 from tests.board.fake_board import FakeBoard, seal_records
@@ -328,15 +328,6 @@ def test_record_of_a_rough_time_stays_and_is_named(ledger, location, say_at):
     assert "6 records removed" in err
 
 
-def test_sync_goes_on_behind_what_was_purged(ledger, location):
-    board = Board(ledger)
-    board.start(datetime(2026, 11, 20, 8), 3, synced=True)
-    with Reader(location) as reader:
-        purge.purge(ledger, purge.find(ledger, boards(reader), purge.between("2026-11-20 09:00", "today", NOW)).runs, "test")
-    assert ledger.head(BOARD).seq == 2
-    assert ledger.newest(BOARD) == Head(1, 6, board.slots[5][40:52])
-
-
 @pytest.mark.parametrize(("first", "last"), [(1, 40), (21, 40), (1, 20), (11, 30), (40, 40)])
 def test_purged_records_do_not_come_back_from_the_board(ledger, location, first, last, capsys):
     slots = seal_records(BOARD, 60)
@@ -387,13 +378,6 @@ def test_act_of_records_that_are_partly_kept_stays(ledger, location):
         purge.purge(ledger, purge.find(ledger, boards(reader), purge.everything()).runs, "test")
     assert acts_of(location, "took") == [None]
     assert acts_of(location, "clock") == [None]
-
-
-def test_purged_ledger_is_intact_to_a_reader(home, say):
-    assert say("purge", "--between", "2026-11-19", "2026-11-19", "--yes").code == 0
-    verdict = say("verify")
-    assert verdict.code == 0, verdict.out
-    assert "25 purged in between" in verdict.out
 
 
 @pytest.mark.parametrize("seed", range(12))

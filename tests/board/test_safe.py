@@ -13,7 +13,6 @@ import pytest
 import serial
 from earlid.board import port_proxy, safe
 from earlid.board.link import Link
-from earlid.board.port import open_port
 from earlid.board.shared_link import SharedLink
 from earlid.cli import main
 
@@ -50,17 +49,6 @@ def test_safe_closes_through_the_port_proxy_of_another_earlid(capsys: pytest.Cap
         assert main(["list", "-p", lid.path]) == 0
         assert "busy" in (out := capsys.readouterr().out)
         assert "(Earlid 0.1.0, closed)" in out
-
-
-def test_safe_closes_past_a_foreign_program_that_holds_the_port() -> None:
-    with Lid() as lid:
-        holder = open_port(lid.path)  # its lock is advisory, as any terminal program's
-        try:
-            verdict = safe.close_lid(lid.path)
-        finally:
-            holder.close()
-        assert lid.state == "closed"
-        assert verdict.closed
 
 
 @pytest.mark.usefixtures("_impatient")
@@ -130,13 +118,6 @@ def test_safe_without_a_board_exits_with_3(monkeypatch: pytest.MonkeyPatch, caps
     assert main(["safe"]) == 3
     assert "no board found, so no lid was closed" in capsys.readouterr().err
     assert main(["safe", "-p", "/dev/ttyNONE9"]) == 3
-
-
-def test_no_verb_opens_a_lid(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("open", "unmute"):
-        with pytest.raises(SystemExit) as ended:
-            main([verb])
-        assert ended.value.code == 2
 
 
 def test_port_proxy_forwards_hello_and_close_only() -> None:

@@ -25,11 +25,6 @@ from tests.board.fake_board import KEY, FakeBoard, seal_records
 BOARD = "00112233aabbccdd"
 
 
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("EARLID_DATA_DIR", str(tmp_path / "data"))
-
-
 @pytest.fixture
 def ledger(tmp_path):
     with Ledger(locate(str(tmp_path / "ledger.sqlite"))) as opened:
@@ -168,25 +163,6 @@ def test_restarted_chain_that_bears_the_boards_mark_is_stored_beside_the_old_one
         assert board.acked == 80
     assert "begun anew" in result.breaks[0]
     assert len(slots_in(ledger)) == 130
-
-
-@pytest.mark.parametrize(("boot", "count"), [(1, 80), (4, 80), (4, 30)])
-def test_another_chain_under_a_known_identifier_is_kept_apart(ledger, boot, count):
-    with FakeBoard(BOARD, seal_records(BOARD, 50)) as board:
-        sync_once(board, ledger)
-        board.slots[:] = other = seal_records(BOARD, count, boot=boot, step_ms=7)
-        result, _ = sync_once(board, ledger)
-        assert board.acked == 50
-        board.slots[:] = seal_records(BOARD, 60)
-        again, _ = sync_once(board, ledger)
-        assert board.acked == 60
-    apart = f"{BOARD}.{other[0][40:43].hex()}"
-    assert result.breaks == [
-        f"a stranger: it claims to be board {BOARD}, but its record {min(50, count)} is not the one that the ledger has. Its "
-        f"records are kept apart as {apart}."
-    ]
-    assert (result.board, result.stored, again.board, again.stored, again.breaks) == (apart, count, BOARD, 10, [])
-    assert ledger.strangers_of(BOARD) == [apart]
 
 
 def test_records_behind_a_wrong_link_are_kept_apart(ledger):
