@@ -91,7 +91,7 @@ def test_pink_noise_falls_3_db_an_octave():
     assert np.all(np.abs(steps + 3) < 0.6), f"seed {SEED}: {steps}"
 
 
-def test_noise_and_recordings_in_blocks_equal_the_whole():
+def test_recordings_in_blocks_equal_the_whole():
     rng = np.random.default_rng(SEED)
     sounds = [np.rint(rng.normal(0, 300 * (n + 1), 20_000 + 777 * n)).astype(np.int16) for n in range(3)]
     samples = sum(map(len, sounds))

@@ -175,14 +175,8 @@ def stream_samples(words: Sequence[Pcm]) -> int:
 
 def noisy_stream(recordings: Sequence[Pcm], noise: Floats, snr_db: float) -> Pcm:
     """Recordings end to end in steady noise, each one's loudest frame `snr_db` above the loudest of the noise with it."""
-    level = 32768 * 10 ** (NOISE_DBFS / 20)
-    out = noise[: sum(len(recording) for recording in recordings)] * level
-    at = 0
-    for recording in recordings:
-        around = out[at : at + len(recording)]
-        around += recording * _snr_gain(recording, around, snr_db)
-        at += len(recording)
-    return _to_pcm(out)
+    levels = [level_of([recording]) for recording in recordings]
+    return np.concatenate(list(noisy_blocks(([recording] for recording in recordings), levels, Repeated(noise), snr_db)))
 
 
 def _floor_gain(word: Pcm, level: float) -> float:
