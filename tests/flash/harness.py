@@ -14,6 +14,7 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from earlid.board.port import open_port
 from earlid.flash import deploy
@@ -188,6 +189,10 @@ def board_end(board: VirtualBoard) -> CableEnd:
     return CableEnd(fileno, lambda: os.close(fileno))
 
 
+Pace = float | Literal["baud"] | None
+"""Bytes a second of a line each way, as many as its baud rate lets through, or as many as come."""
+
+
 class Cable:
     """A pseudo-terminal for the host whose far end can be changed while it is open; it counts and paces bytes, and breaks.
 
@@ -198,7 +203,7 @@ class Cable:
         intercept: called with every chunk from the host; returns what goes on.
     """
 
-    def __init__(self, far_end: CableEnd, bytes_per_s: float | None = None) -> None:
+    def __init__(self, far_end: CableEnd, bytes_per_s: Pace = None) -> None:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -224,7 +229,7 @@ class Cable:
 
     def _carry(self, source: int) -> None:
         up = source == self._master
-        data = os.read(source, 64 if self._bytes_per_s else 4096)
+        data = os.read(source, 4096 if not self._bytes_per_s else 64 if self._bytes_per_s != "baud" else 1024)
         if not data:
             raise OSError
         self._pace(up, len(data))
@@ -246,8 +251,9 @@ class Cable:
     def _pace(self, up: bool, count: int) -> None:
         # Each way has its own wire: a byte leaves when the one before it has gone.
         if self._bytes_per_s:
+            bytes_per_s = self.baud / 10 if self._bytes_per_s == "baud" else self._bytes_per_s
             now_s = time.monotonic()
-            self._free_s[up] = max(self._free_s[up], now_s) + count / self._bytes_per_s
+            self._free_s[up] = max(self._free_s[up], now_s) + count / bytes_per_s
             time.sleep(max(0.0, self._free_s[up] - now_s))
 
     @property
@@ -268,7 +274,7 @@ class Cable:
 
 
 @contextmanager
-def cable(far_end: CableEnd, bytes_per_s: float | None = None) -> Iterator[Cable]:
+def cable(far_end: CableEnd, bytes_per_s: Pace = None) -> Iterator[Cable]:
     """A cable for a `with` block."""
     made = Cable(far_end, bytes_per_s)
     try:
