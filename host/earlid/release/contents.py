@@ -20,6 +20,7 @@ from earlid.release.sums import Finding
 WEB, BILL = "earlid-web.zip", "sbom.cdx.json"
 NO_WORD = "no-word"  # stands where an image has its word's name
 INDEX, LICENCES = "images/index.json", "licences.txt"
+PAGE = ("index.html", LICENCES, "page.css", "page.js", INDEX)
 COMMIT = "earlid:commit"  # a property of the bill
 _WHEEL = re.compile(r"earlid-([\w.]+)-py3-none-any\.whl")
 _IMAGE = re.compile(r"earlid-([\w-]+)\.bin")
@@ -141,6 +142,9 @@ def _same_but_for_the_word(inspected: Mapping[str, one_file.Inspection]) -> Iter
 
 
 def _web(files: Mapping[str, bytes], images: Mapping[str, bytes]) -> Iterator[str]:
+    with zipfile.ZipFile(io.BytesIO(files[WEB])) as archive:
+        if sorted(archive.namelist()) != sorted(PAGE):
+            yield f"{WEB} holds other files than those of the page"
     index = json.loads(entry(files[WEB], INDEX))
     if index != [json.loads(files[_pair(name)[1]]) for name in sorted(images)]:
         yield f"{INDEX} in {WEB} is not the list of the release's images"

@@ -8,7 +8,10 @@ import json
 from pathlib import Path
 
 from earlid.arguments import Subparsers, add_json_argument
+from earlid.door import plain
 from earlid.errors import FAILED
+
+_SAY_MAX = 500  # characters: file names and manifests are from outside
 
 
 def add(subparsers: Subparsers) -> None:
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(told))
         return FAILED if findings else 0
     for finding in verdict.findings:
-        print(f"  {finding.verdict.upper()}: {finding.say}.")
+        print(f"  {finding.verdict.upper()}: {plain(finding.say, _SAY_MAX)}.")
     if verdict.findings:
         print("The release does not hold.")
     else:
