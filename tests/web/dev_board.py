@@ -63,6 +63,7 @@ class DevBoard:
         info: USB vendor and product number.
         transistors: whether DTR and RTS reset the chip, or nothing does.
         fastest_baud: above it every byte is lost.
+        busy: whether another program has its port open.
         unplug_at_block: the cable is pulled when this block of an image arrives.
 
     Attributes:
@@ -81,9 +82,10 @@ class DevBoard:
         info: tuple[int, int] = (0x1A86, 0x7523),
         transistors: bool = True,
         fastest_baud: int = 2_000_000,
+        busy: bool = False,
         unplug_at_block: int | None = None,
     ) -> None:
-        self.info = info
+        self.info, self.busy = info, busy
         self.starts: list[str] = []
         self.received = bytearray()
         self.blocks = 0
@@ -172,6 +174,10 @@ class DevBoard:
                 data = data[os.write(self._watched, data) :]
             except BlockingIOError:
                 continue
+
+    def send(self, data: bytes) -> None:
+        """Bytes to the page, past whatever the chip does."""
+        self._say(data)
 
     # The chip
 

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from earlid import firmware
 from earlid.errors import UserError
-from earlid.flash import firmware_build, one_file
-from earlid.virtual import littlefs_image
+from earlid.flash import one_file
+from earlid.flash.this_processor import for_this_processor
 from earlid.virtual.board import VirtualBoard
 
 from tests.flash.harness import board_end
@@ -18,7 +15,7 @@ QUIET_ROOM_DBFS = -60
 
 
 class Earlid:
-    """Real MicroPython on the file system of a flash, as fast as the processor goes.
+    """Real MicroPython on the file system of a flash, as fast as the processor goes; native code is this computer's.
 
     Attributes:
         board: the virtual board.
@@ -28,8 +25,7 @@ class Earlid:
         found = one_file.inspect(flash)
         self._offset = found.layout.file_system.offset
         self._flash = flash
-        self.board = VirtualBoard(firmware=None, deploy=False)
-        self.board.simulation.flash.load(_for_this_processor(found))
+        self.board = VirtualBoard(file_system=_runnable(found.file_system))
         self.board.noise(QUIET_ROOM_DBFS)
         self._end = board_end(self.board)
         self.fileno = self._end.fileno
@@ -54,12 +50,8 @@ def start(flash: bytes) -> Program:
         return no_program(flash)
 
 
-@cache
-def _compiled_here() -> dict[str, bytes]:
-    return firmware_build.build(firmware.root(), "x64").files
-
-
-def _for_this_processor(found: one_file.Inspection) -> bytes:
-    # A chip's native code does not run here: the same sources compiled for this processor stand in its place.
-    directory = next(path.split("/")[1] for path in found.files if path.startswith("/lid-"))
-    return littlefs_image.amend(found.file_system, {f"/{directory}/{path}": data for path, data in _compiled_here().items()})
+def _runnable(file_system: bytes) -> bytes:
+    try:
+        return for_this_processor(file_system)
+    except ValueError:  # it has run here before
+        return file_system

@@ -127,6 +127,8 @@ class Page:
 
     def _act(self, request: dict[str, Any], number: int, board: DevBoard) -> dict[str, Any]:
         match request["do"]:
+            case "open" if board.busy:
+                return {"error": ["NetworkError", "Failed to open serial port."]}
             case "open":
                 self._signals[number] = {"dtr": True, "rts": True}
                 board.on_data = lambda data: self._out.put_nowait(bytes([number]) + data)
