@@ -146,17 +146,17 @@ function buttons(connected) {
   $("look-disconnect").hidden = !connected;
 }
 
-function end(state, text) {
+async function end(state, text) {
   timers.forEach(clearInterval);
   timers = [];
+  const last = listener;
+  listener = null;
+  await last?.close();
   const held = document.activeElement === $("look-disconnect");
   buttons(false);
   if (held) $("look-connect").focus();
   $("look").dataset.state = state;
   $("look-say").textContent = text;
-  const last = listener;
-  listener = null;
-  return last?.close();
 }
 
 export const look = {
