@@ -78,7 +78,7 @@ def test_failed_download_says_how_to_name_a_file(
         raise error
 
     serve(monkeypatch, answer)
-    with pytest.raises(UserError, match=words + r".*earlid flash --image small\.bin") as raised:
+    with pytest.raises(UserError, match=words + r".*name it: --image small\.bin") as raised:
         image.load(None)
     assert raised.value.code == 1
 

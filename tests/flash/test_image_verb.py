@@ -137,6 +137,8 @@ def test_inspect_names_every_difference(folder: Path, capsys: pytest.CaptureFixt
         ("image out.bin --image none.bin", 2, "cannot read none.bin"),
         ("image out.bin --image source/main.py", 2, "main.py is no ESP32 image"),
         ("image no/such/out.bin --image release.bin", 1, "cannot write no/such/out.json"),
+        ("image release.bin --image ./release.bin", 2, "release.bin is the MicroPython image itself"),
+        ("image mine.bin --image release.bin", 2, "mine.json is there and is no manifest of a one file"),
         ("image --inspect none.bin", 2, "cannot read none.bin"),
         ("image --inspect release.bin", 2, "release.bin is no file of `earlid image`, but MicroPython alone"),
         ("image --inspect cut.bin", 1, "cut.bin was cut off"),
@@ -145,11 +147,25 @@ def test_inspect_names_every_difference(folder: Path, capsys: pytest.CaptureFixt
 def test_what_cannot_be_done_is_a_sentence_and_a_code(
     folder: Path, words: str, code: int, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("mine.json").write_text('{"image": "of my cat"}')
     Path("cut.bin").write_bytes(one_file.make(release_image.release(), {})[:3_000_000])
     assert main(words.split()) == code
     printed = capsys.readouterr()
     assert text in printed.err
     assert printed.out == ""
+    assert Path("mine.json").read_text() == '{"image": "of my cat"}'
+    assert Path("release.bin").read_bytes() == release_image.release().data
+
+
+def test_one_channel_board_gets_its_recipe_and_no_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("release.bin").write_bytes(release_image.release().data)
+    assert make("--recipe", firmware.ONE_CHANNEL) == 0
+    told = json.loads(Path("out.json").read_text())
+    assert (told["recipe"], told["word"]) == (firmware.ONE_CHANNEL, None)
+    assert [row["path"] for row in told["files"] if row["path"].endswith(f"/{firmware.ONE_CHANNEL}.recipe")]
+    assert make("--recipe", "digital", "--word", "alexa") == 0, "an earlier one is replaced"
+    assert json.loads(Path("out.json").read_text())["word"] == "alexa"
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def _download(url: str, report: Callable[[int, int], None]) -> bytes:
         cause = f"no connection ({getattr(error, 'reason', error)})"
     raise UserError(
         f"cannot download {url}: {cause}. Fetch it on a computer that is online and name it: "
-        f"earlid flash --image {PINNED.name}", FAILED,
+        f"--image {PINNED.name}", FAILED,
     )  # fmt: skip
 
 

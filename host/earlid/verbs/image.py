@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +64,13 @@ def _make(args: argparse.Namespace) -> int:
     path = Path(args.output)
     if path.suffix != ".bin":
         raise UserError(f"{plain(path)}: the file's name has to end in .bin; its manifest gets .json in that place.", USAGE)
+    _check_replaced(path, args.image)
     from earlid.flash import content, firmware_build, one_file
 
     name = args.word or (inputs.NO_WORD if args.recipe == firmware.ONE_CHANNEL else inputs.DEFAULT_WORD)
     word = inputs.read_word(name)
     config = inputs.config_bytes(args.config)
-    micropython = inputs.image_loader(args.image)(lambda done, total: None)
+    micropython = inputs.image_loader(args.image)(_report_download)
     build = firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH, args.recipe)
     files = content.files(build, word, config)
     flash_bytes = SIZES[args.flash_size]
@@ -77,7 +79,7 @@ def _make(args: argparse.Namespace) -> int:
         path.name, data, micropython, files, recipe=args.recipe, word=Path(name).stem if word else None,
         flash_bytes=flash_bytes, board=args.board,
     )  # fmt: skip
-    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(manifest, indent=1) + "\n"
     with open_atomically(manifest_path(path), sync=True) as about, open_atomically(path, "wb", sync=True) as file:
         file.write(data)
         about.write(text)
@@ -97,6 +99,25 @@ def _make(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_replaced(path: Path, micropython: str | None) -> None:
+    """Refuse names under which something else stands than an earlier one file and its manifest."""
+    beside = manifest_path(path)
+    if micropython and path.exists() and path.samefile(micropython):
+        raise UserError(f"{plain(path)} is the MicroPython image itself: name another file to write.", USAGE)
+    if beside.is_file() and not _is_manifest(read_json(beside)):
+        raise UserError(f"{plain(beside)} is there and is no manifest of a one file: name another .bin, or move it.", USAGE)
+
+
+def _is_manifest(value: Any) -> bool:
+    """Whether a JSON file's value looks like a manifest, of any version."""
+    return isinstance(value, dict) and {"image", "micropython", "files"} <= value.keys()
+
+
+def _report_download(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\rMicroPython's release: {done * 100 // max(total, 1):3} %", end="\n" if done >= total else "", file=sys.stderr)
+
+
 def _inspect(path: Path, as_json: bool) -> int:
     from earlid.flash import one_file
 
@@ -109,7 +130,7 @@ def _inspect(path: Path, as_json: bool) -> int:
     about = one_file.describe(path.name, data, found)
     about |= {"manifest": beside.name if manifest is not None else None, "differences": differences}
     if as_json:
-        print(json.dumps(about, ensure_ascii=False))
+        print(json.dumps(about))
     else:
         _show(about, found)
     return FAILED if differences else 0
