@@ -25,6 +25,11 @@ def chip() -> bytes:
     return one_file.make(release_image.release(), content.files(build, word_blob()))
 
 
+@pytest.fixture(scope="module")
+def runnable(chip: bytes) -> bytes:
+    return for_this_processor(one_file.inspect(chip).file_system)
+
+
 @contextmanager
 def started(**options: object) -> Iterator[Bench]:
     with Bench(start=False, deploy=False, inference=deployed_inference(), **options) as bench:
@@ -35,19 +40,19 @@ def segment_blocks(flash: bytes | bytearray) -> list[int]:
     return [at // 4096 for at in range(0, len(flash), 4096) if flash[at + 32 : at + 36] == b"EJS1"]
 
 
-def test_only_the_machine_code_is_another(chip: bytes) -> None:
+def test_only_the_machine_code_is_another(chip: bytes, runnable: bytes) -> None:
     before = one_file.inspect(chip)
-    after = filesystem.read_files(for_this_processor(before.file_system))
+    after = filesystem.read_files(runnable)
     directory = before.files["/active"].split()[0].decode()
     changed = {path for path in before.files if before.files[path] != after[path]}
     assert sorted(after) == sorted(before.files)
     assert changed
     assert all(path.startswith(directory) and path.endswith(".mpy") for path in changed)
-    assert segment_blocks(for_this_processor(before.file_system)) == segment_blocks(before.file_system)
+    assert segment_blocks(runnable) == segment_blocks(before.file_system)
 
 
-def test_board_starts_from_the_one_file_as_after_a_deploy(chip: bytes) -> None:
-    with started(file_system=for_this_processor(one_file.inspect(chip).file_system)) as imaged:
+def test_board_starts_from_the_one_file_as_after_a_deploy(runnable: bytes) -> None:
+    with started(file_system=runnable) as imaged:
         flash = imaged.board.simulation.flash
         blocks = segment_blocks(flash.data)
         assert len(blocks) == content.SEGMENTS * 16
@@ -76,10 +81,10 @@ def test_board_starts_from_the_one_file_as_after_a_deploy(chip: bytes) -> None:
             assert files[name.replace(there, tree)] == data, name
 
 
-def test_two_boards_of_one_file_have_their_own_identity_and_key(chip: bytes) -> None:
+def test_two_boards_of_one_file_have_their_own_identity_and_key(runnable: bytes) -> None:
     found = []
     for entropy in (1, 2):
-        with started(file_system=for_this_processor(one_file.inspect(chip).file_system), entropy=entropy) as bench:
+        with started(file_system=runnable, entropy=entropy) as bench:
             assert not [name for name in bench.board.read_files() if name.startswith("identity")]
             bench.board.start()
             bench.board.run_ms(FIRST_HOP_MS)
