@@ -13,8 +13,10 @@ const SHOW_MS = 100;
 const ROWS_MAX = 200;
 const LOOK_DECIDED = 16; // a record's flag
 const LID = {
-  muted: "Muted: the switch has cut the coils' supply, and no software can open the lid.", closed: "Closed: no power reaches the guarded microphone.",
-  open: "Open: the guarded microphone has power.", fault: "Fault: it stays closed.",
+  muted: "Muted: the switch has cut the coils' supply, and no software can open the lid.",
+  closed: "Closed, says the board: the guarded microphone has no power.",
+  open: "Open: the guarded microphone has power.",
+  fault: "Fault: it opens no more until it is started anew. A contact that is welded stays live until the mute switch is pressed.",
 };
 
 let listener = null;
@@ -93,8 +95,9 @@ function show() {
   $("look").dataset.state = "live";
   $("look-live").hidden = false;
   say("look-say", `Connected to board ${hi.board}. It says of itself what follows; whether that is so, its receipts and earlid verify tell.`);
-  $("lid-state").dataset.lid = hi.state ?? "";
-  say("lid-state", LID[hi.state] ?? "It does not say.");
+  const live = hi.state !== "open" && hi.guarded_mv > tables.railLiveMv;
+  $("lid-state").dataset.lid = live ? "fault" : (hi.state ?? "");
+  say("lid-state", live ? `Live: the guarded rail has ${number(hi.guarded_mv)} mV, and the board says ${hi.state}. Press the mute switch.` : (LID[hi.state] ?? "It does not say."));
   const asks = hi.ask ? `${hi.ask.do}, for ${duration(hi.ask.ms)} more` : "";
   facts($("lid-facts"), [
     ["Guarded rail", hi.guarded_mv === undefined ? "" : `${number(hi.guarded_mv)} mV`], ["Why", hi.why], ["Word", wordText(hi)],

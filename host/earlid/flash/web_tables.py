@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from typing import Any, Literal, get_args, get_origin, is_typeddict
 
-from lid import config, wire, wire_schema
+from lid import circuit, config, wire, wire_schema
 from lid.wire_schema import EVENTS, SELF_TEST, TEXT_MAX
 
 from earlid.board import consent, detect, level
@@ -39,6 +39,7 @@ def tables() -> dict[str, Any]:
         "gesture": consent.GESTURE,
         "noWord": detect.NO_WORD,
         "uncalibrated": f"{config.digest(config.defaults()):08x}",
+        "railLiveMv": circuit.RAIL_LIVE_MV,
         "level": {"fullScale": level.FULL_SCALE_LOG2_Q8, "dbPerQ8": level.DB_PER_Q8, "low": level.METER_LOW_DBFS},
         "anchor": {"digits": anchor_code.DIGITS, "linkBits": anchor_code.LINK_BITS},
         "port": {"baud": BAUD, "vendors": sorted(BOARD_VENDORS)},
