@@ -108,3 +108,16 @@ def test_two_builds_of_the_page_are_identical(tmp_path):
     subprocess.run(["node", "web/build.mjs", str(tmp_path), "build/npm"], check=True, capture_output=True, cwd=ROOT)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PAGE_FILES)
     assert [name for name in PAGE_FILES if (tmp_path / name).read_bytes() != (BUILT / name).read_bytes()] == []
+
+
+def test_readme_says_what_the_script_is_made_of():
+    readme, lock = ((ROOT / "web" / name).read_text() for name in ("README.md", "package-lock.json"))
+    said = re.findall(r"^\| `([^`]+)` ([\d.]+)[^|]*\| ([^|]+) \| (\d+) \|$", readme, re.MULTILINE)
+    there = re.findall(
+        r"^(\S+) ([\d.]+) \(\(?([^)]+)\)+, (\d+) bytes of page\.js$", (BUILT / "licences.txt").read_text(), re.MULTILINE
+    )
+    assert sorted(said) == sorted(
+        (name, version, licence, str(round(int(size) / 1000))) for name, version, licence, size in there
+    )
+    assert f"has {round((BUILT / 'page.js').stat().st_size / 1000)} KB" in readme
+    assert '"resolved"' not in lock
