@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -20,11 +21,13 @@ BUILT = Path(__file__).parents[2] / "build" / "web"
 PAGE_FILES = ("index.html", "page.css", "page.js", "licences.txt")
 FAKE_SERIAL = SCRIPT.read_text()
 WORD = "alexa"
+SMALL = "small"  # an image that is quickly written, with a partition table of its own
+SMALL_ROWS = (("factory", 0, 0, 0x10000, 0x20000), ("vfs", 1, 0x81, 0x30000, 0x80000))
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The folder of the built page, and in `images` one of no word and one of a word, of the firmware as it is."""
+    """The folder of the built page, and in `images` one of no word and one of a word, of this firmware, and a small one."""
     if not (BUILT / "page.js").exists():
         pytest.fail("the page is not built: make web")
     folder = tmp_path_factory.mktemp("site")
@@ -32,10 +35,13 @@ def site(tmp_path_factory):
         shutil.copy(BUILT / name, folder)
     images = folder / "images"
     images.mkdir()
-    release, build = release_image.release(), firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH)
+    build = firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH)
+    releases = {None: release_image.release(), WORD: release_image.release(), SMALL: release_image.release(rows=SMALL_ROWS)}
     manifests = []
-    for word in (None, WORD):
-        files = content.files(build, models.load(word).blob if word else None)
+    for word, release in releases.items():
+        files = content.files(build, models.load(word).blob if word == WORD else None)
+        if word == SMALL:
+            files = {"/boot.py": b"", "/incompressible": random.Random(SMALL).randbytes(200_000)}
         name, data = f"earlid-{word or 'no-word'}.bin", one_file.make(release, files)
         (images / name).write_bytes(data)
         manifests.append(one_file.manifest(name, data, release, files, recipe=firmware.RECIPES[0], word=word))

@@ -13,6 +13,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from esp32_mock_bootloader import protocol
+
 from tests.flash.harness import BootloaderChip
 
 ROM_BAUD = 115_200
@@ -64,9 +66,11 @@ class DevBoard:
         transistors: whether DTR and RTS reset the chip, or nothing does.
         fastest_baud: above it every byte is lost.
         busy: whether another program has its port open.
+        slow_from_block: from this block of an image on, every byte above 115200 baud is lost.
         unplug_at_block: the cable is pulled when this block of an image arrives.
 
     Attributes:
+        flash_at_first: all of it, before anything was written.
         starts: "program" or "download", one for each start.
         received: every byte the page has sent.
         blocks: how many blocks of an image have come.
@@ -83,6 +87,7 @@ class DevBoard:
         transistors: bool = True,
         fastest_baud: int = 2_000_000,
         busy: bool = False,
+        slow_from_block: int | None = None,
         unplug_at_block: int | None = None,
     ) -> None:
         self.info, self.busy = info, busy
@@ -95,7 +100,9 @@ class DevBoard:
         self.on_unplug: Callable[[], None] = lambda: None
         self.start = start
         self._chip, self._transistors, self._fastest_baud = chip, transistors, fastest_baud
-        self._flash = bytearray(flash)
+        self._slow_from_block = slow_from_block
+        self.flash_at_first = flash.ljust(protocol.FLASH_MOCK_SIZE, b"\xff")
+        self._flash = bytearray(self.flash_at_first)
         self._loader: BootloaderChip | None = None
         self.program: Program | None = None
         self.started_from = b""
@@ -162,6 +169,9 @@ class DevBoard:
             self._next_baud = int.from_bytes(data[9:13], "little")
         if self._loader and data.startswith(WRITE_BLOCK):
             self.blocks += 1
+            if self.blocks == self._slow_from_block:
+                self._fastest_baud = ROM_BAUD
+                return
             if self.blocks == self.unplug_at_block:
                 self.unplug()
                 return

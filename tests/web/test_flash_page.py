@@ -7,24 +7,49 @@ import re
 
 import pytest
 from earlid.flash import one_file
+from lid import wire, wire_schema
 from littlefs import LittleFS
 
 from tests.flash.harness import flash_id
 from tests.flash.release_image import esp_image
 from tests.flash.test_foreign import application
 from tests.web import programs
-from tests.web.conftest import WORD
+from tests.web.conftest import SMALL, WORD
 from tests.web.dev_board import DevBoard, Speaker
 
 ERASED = b"\xff" * (4 << 20)
+LINK, SELF_TEST = "5ca1ab1e" * 3, sum(bit for bit, _ in wire_schema.SELF_TEST.items())
+ROWS = [("boot", "power-on", 0), ("selftest", "passed", SELF_TEST)]
+STARTS = b"".join(  # what a board says that starts, and passes its self-test
+    wire.encode(seq, body)
+    for seq, body in enumerate(
+        [
+            *(
+                {"rec": [n, 1, 5, event, reason, 0, 0, 0, 0, 0, 0, 0, a, 0, LINK, "0" * 16]}
+                for n, (event, reason, a) in enumerate(ROWS, 1)
+            ),
+            {"hi": {"board": "0123456789abcdef", "fw": "0.2.0", "state": "closed", "seq": 2, "link": LINK, "word": ""}},
+        ]
+    )
+)
 
 
 @pytest.fixture
-def flash(server, visit):
-    """The page's flow: its Chromium page, waiting for the word."""
-    page = visit(server.url)
-    state(page, "word")
-    return page
+def open_flow(server, visit):
+    """Opens the page's flow in a fresh Chromium page, waiting for the word."""
+
+    def open_page():
+        page = visit(server.url)
+        state(page, "word")
+        return page
+
+    return open_page
+
+
+@pytest.fixture
+def flash(open_flow):
+    """The page's flow."""
+    return open_flow()
 
 
 def state(page, *expected):
@@ -43,6 +68,16 @@ def ended(page, expected):
 def connect(page, word=WORD):
     page.check(f"#words input[value='earlid-{word}.bin']")
     page.click("#connect")
+
+
+def worn_file_system(size_bytes):
+    """One whose first blocks were written so often that littlefs has moved the root's entries away."""
+    worn = LittleFS(block_size=4096, block_count=size_bytes // 4096, block_cycles=1)
+    for count in range(400):
+        with worn.open("/identity", "w") as file:
+            file.write(f"{count}")
+    assert b"identity" not in worn.context.buffer[:8192]
+    return bytes(worn.context.buffer)
 
 
 def focus_on(page, what):
@@ -81,8 +116,8 @@ def test_whole_flash_and_first_self_test_by_keyboard_alone(server, flash, image)
 
 
 def test_unplugged_in_the_middle_says_so_and_a_second_try_works(server, flash):
-    board = server.plug(DevBoard(start=programs.start, unplug_at_block=4))
-    connect(flash)
+    board = server.plug(DevBoard(unplug_at_block=6))
+    connect(flash, SMALL)
     ended(flash, "found")
     flash.click("#write")
     ended(flash, "broken")
@@ -92,24 +127,56 @@ def test_unplugged_in_the_middle_says_so_and_a_second_try_works(server, flash):
     server.plug(board)
     flash.click("#again")
     state(flash, "word")
-    connect(flash)
+    connect(flash, SMALL)
     ended(flash, "found")
     assert flash.is_enabled("#write"), flash.inner_text("#step-overwrite")
+    board.start = lambda data: Speaker(STARTS)
     flash.click("#write")
     ended(flash, "passed")
 
 
-@pytest.mark.parametrize(("chip", "size", "says"), [("esp32s3", 0x164020, "ESP32-S3"), ("esp32", 0x154020, "2MB")])
-def test_another_chip_or_too_little_flash_is_refused(server, flash, chip, size, says):
-    board = server.plug(DevBoard(chip))
-    with flash_id(size):
+def test_chips_that_are_not_to_be_written_are_named_and_left_as_they_are(server, open_flow, image):
+    """Another chip, one that cannot be reset, another program, and a file system that may hide a journal: nothing is written."""
+    at = one_file.inspect(image).layout.file_system.offset
+    foreign = bytearray(ERASED)
+    foreign[0x1000:0x1100] = esp_image(b"boot loader")[:0x100].ljust(0x100, b"\xff")
+    name = "<b>smart</b> kettle"
+    foreign[0x10000 : 0x10000 + len(application(name))] = application(name, "2.1")
+    cases = [
+        (DevBoard("esp32s3"), "refused", "#trouble-say", "ESP32-S3"),
+        (DevBoard(transistors=False), "refused", "#trouble-say", "BOOT"),
+        (DevBoard(flash=bytes(foreign)), "found", "#overwritten", f"{name} 2.1"),
+        (DevBoard(flash=image[:at] + worn_file_system(len(image) - at)), "found", "#overwritten", "journal"),
+    ]
+    pages = []
+    for board, *_ in cases:  # all at once: most of it is waiting
+        server.plug(board)
+        pages.append(open_flow())
+        connect(pages[-1])
+        pages[-1].wait_for_selector("#flash:not([data-state=word])")
+    for page, (board, end, where, says) in zip(pages, cases, strict=True):
+        ended(page, end)
+        assert says in page.inner_text(where)
+        assert page.query_selector(f"{where} b") is None
+        assert page.is_disabled("#write")
+        if end == "found":
+            page.click("#leave")
+            state(page, "word")
+        else:
+            assert "Nothing was written" in page.inner_text(where)
+        assert board.starts[-1] == "program"
+        assert board.blocks == 0
+        assert board.flash == board.flash_at_first
+    assert [page.get_attribute("#overwritten", "data-found") for page in pages[2:]] == ["foreign", "earlid"]
+
+
+def test_too_little_flash_is_refused(server, flash):
+    board = server.plug(DevBoard())
+    with flash_id(0x154020):
         connect(flash)
         ended(flash, "refused")
-    assert says in flash.inner_text("#trouble-say")
-    assert "Nothing was written" in flash.inner_text("#trouble-say")
-    assert board.flash == ERASED[: len(board.flash)]
+    assert "2MB" in flash.inner_text("#trouble-say")
     assert board.blocks == 0
-    assert board.starts[-1] == "program"
 
 
 def test_refusal_by_the_user_is_no_error(server, flash):
@@ -136,34 +203,15 @@ def test_damaged_image_is_not_written(server, flash, image):
     assert board.flash == ERASED
 
 
-def test_foreign_program_is_named_and_kept_without_consent(server, flash):
-    before = bytearray(ERASED)
-    before[0x1000:0x1100] = esp_image(b"boot loader")[:0x100].ljust(0x100, b"\xff")
-    name = "<b>smart</b> kettle"
-    before[0x10000 : 0x10000 + len(application(name))] = application(name, "2.1")
-    board = server.plug(DevBoard(flash=bytes(before)))
-    connect(flash)
-    ended(flash, "found")
-    assert flash.get_attribute("#overwritten", "data-found") == "foreign"
-    assert f"{name} 2.1" in flash.inner_text("#overwritten")
-    assert flash.is_disabled("#write")
-    flash.check("#foreign-check")
-    assert flash.is_enabled("#write")
-    flash.click("#leave")
-    state(flash, "word")
-    assert board.flash == before
-    assert board.starts[-1] == "program"
-
-
 @pytest.mark.parametrize("answers", [True, False])
-def test_journal_and_key_of_an_earlid_are_kept_without_consent(server, flash, image, answers):
+def test_journal_and_key_of_an_earlid_are_kept_without_consent(server, flash, site, image, answers):
     """Whether it answers or is silent: what it has written is recognised, and erased only for the typed word."""
     board = server.plug(DevBoard(flash=image, start=programs.start))
     board.program.board.wait_for('"selftest"')
     if not answers:
         board.start = programs.no_program
         server.call(board.reset)
-    connect(flash)
+    connect(flash, SMALL)
     ended(flash, "found")
     before = board.flash
     assert before != image
@@ -177,46 +225,27 @@ def test_journal_and_key_of_an_earlid_are_kept_without_consent(server, flash, im
         state(flash, "word")
         assert board.started_from == before
         return
-    board.start = programs.start
+    board.start = lambda data: Speaker(STARTS)
     flash.click("#write")
     ended(flash, "passed")
+    assert board.started_from == (site / "images" / f"earlid-{SMALL}.bin").read_bytes().ljust(len(ERASED), b"\xff")
 
 
-def test_worn_file_system_that_hides_its_root_is_kept_without_consent(server, flash, image):
-    """littlefs moves the root's entries away from a file system's first blocks when these were written often."""
-    at = one_file.inspect(image).layout.file_system.offset
-    worn = LittleFS(block_size=4096, block_count=(len(image) - at) // 4096, block_cycles=1)
-    for count in range(400):
-        with worn.open("/identity", "w") as file:
-            file.write(f"{count}")
-    assert b"identity" not in worn.context.buffer[:8192]
-    board = server.plug(DevBoard(flash=image[:at] + bytes(worn.context.buffer)))
-    connect(flash)
+@pytest.mark.parametrize("fails", [{"fastest_baud": 115_200}, {"slow_from_block": 5}], ids=["at once", "while writing"])
+def test_connection_that_fails_at_the_fast_rate_goes_on_at_the_slow_one(server, flash, fails):
+    board = server.plug(DevBoard(**fails))
+    connect(flash, SMALL)
     ended(flash, "found")
-    assert flash.get_attribute("#overwritten", "data-found") == "earlid"
-    assert flash.is_disabled("#write")
-    assert board.blocks == 0
-
-
-def test_connection_that_fails_at_the_fast_rate_goes_on_at_the_slow_one(server, flash):
-    board = server.plug(DevBoard(start=programs.start, fastest_baud=115_200))
-    connect(flash)
-    ended(flash, "found")
+    board.start = lambda data: Speaker(STARTS)
     flash.click("#write")
     ended(flash, "passed")
-    assert board.blocks > 1
-
-
-def test_board_without_reset_transistors_is_told_of_its_boot_button(server, flash):
-    server.plug(DevBoard(transistors=False))
-    connect(flash)
-    ended(flash, "refused")
-    assert "BOOT" in flash.inner_text("#trouble-say")
+    assert b"\xc0\x00\x0f" in board.received  # the fast rate was tried
+    assert board.blocks > 5
 
 
 def test_firmware_that_does_not_start_is_said_with_its_error(server, flash):
     board = server.plug(DevBoard())
-    connect(flash)
+    connect(flash, SMALL)
     ended(flash, "found")
     board.start = lambda data: Speaker(b"Traceback (most recent call last):\r\nOSError: [Errno 5] EIO\r\n>>> ")
     flash.click("#write")

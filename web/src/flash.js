@@ -182,6 +182,7 @@ function report(name, done, total) {
     if (name === "verify") $("flash").dataset.state = "verifying";
   }
   if (name !== "write") return;
+  if (total && !done) stage.beginMs = performance.now(); // compressed by now, and the first block goes
   $("bar").value = total ? (100 * done) / total : 0;
   const spentMs = performance.now() - stage.beginMs;
   const known = total && spentMs >= estimateAfterMs && done >= total * estimateAfterShare;
