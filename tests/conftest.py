@@ -15,9 +15,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from earlid.ledger.location import Location
 
 # Properties try the same examples every day, however slow the machine; a soak asks for new ones.
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -83,6 +87,20 @@ def unknown_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     from earlid import host_clock
 
     monkeypatch.setattr(host_clock, "sync_state", lambda: (None, 0))
+
+
+@pytest.fixture
+def sqlite_location(tmp_path: Path) -> Location:
+    """A ledger file that does not exist yet."""
+    from earlid.ledger.location import locate
+
+    return locate(str(tmp_path / "ledger.sqlite"))
+
+
+@pytest.fixture
+def location(sqlite_location: Location) -> Location:
+    """The same; in tests/ledger on either database."""
+    return sqlite_location
 
 
 @pytest.fixture

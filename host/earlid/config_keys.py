@@ -80,18 +80,6 @@ def _number(value: Any) -> int:
     return value
 
 
-def _yes(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _yes_of_text(text: str) -> bool:
-    if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
-        raise ValueError("must be 1 or 0")
-    return text.lower() in ("1", "true", "yes")
-
-
 def _hooks(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise ValueError('must be a table of event = "command"')
@@ -112,7 +100,6 @@ PLACE = Kind("path or URL", _place, _text)
 TEXTS = Kind("list of texts", _texts, lambda text: tuple(part.strip() for part in text.split(",") if part.strip()))
 NUMBER = Kind("whole number", _number, int)
 HOOK_TABLE = Kind("table of commands", _hooks, _hooks_of_text)
-YES_OR_NO = Kind("true or false", _yes, _yes_of_text)
 
 LEDGER = Key("ledger", PLACE, "the ledger: a file, or a URL of PostgreSQL (else `ledger.sqlite` in `data_dir`)", "--ledger")
 DATA_DIR = Key("data_dir", PATH, "the folder of the default ledger and the pairing keys (else where the platform keeps data)")

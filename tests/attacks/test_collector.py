@@ -30,7 +30,6 @@ from earlid.collect.events import WatchEvent
 from earlid.collect.supervisor import Supervisor
 from earlid.collect.watcher import BoardStatus
 from earlid.ledger.boards import boards
-from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.report import Today, make_report
 from earlid.ledger.store import Ledger
@@ -73,11 +72,6 @@ def in_time():
     timer.start()
     yield
     timer.cancel()
-
-
-@pytest.fixture
-def location(tmp_path):
-    return locate(str(tmp_path / "watched.sqlite"))
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from earlid.collect.sync import Sync
 from earlid.ledger import purge, retention
 from earlid.ledger.boards import boards
 from earlid.ledger.judge import judge
-from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from lid import record
@@ -58,11 +57,6 @@ class Board:
             self.ledger.add_clock_point(self.board, self.boot, last_ms, wall_ms, 50)
         self.slots += fresh
         return fresh
-
-
-@pytest.fixture
-def location(tmp_path):
-    return locate(str(tmp_path / "ledger.sqlite"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bridge.brokers import MOSQUITTO, Home, Listener, Mosquitto, Running
-from tests.ledger.conftest import location, postgres_location, postgres_server, sqlite_location  # noqa: F401
+from tests.ledger.conftest import location, postgres_location, postgres_server  # noqa: F401
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def listener(mosquitto):
 
 
 @pytest.fixture
-def home(sqlite_location):  # noqa: F811
+def home(sqlite_location):
     one = Home(sqlite_location)
     yield one
     one.ledger.close()

@@ -25,7 +25,7 @@ from earlid.cli import main
 from earlid.collect import asking, watcher
 from earlid.collect.asking import Ask, Asking
 from earlid.errors import UserError
-from earlid.ledger.location import Location, locate
+from earlid.ledger.location import Location
 from earlid.ledger.store import Ledger
 from lid import wire
 
@@ -36,11 +36,6 @@ BOARD = "00112233aabbccdd"
 SOON_S = (0.5, 0.5, 1.0, 2.0, 5.0, 15.0)
 REQUEST_MAX = len(wire.encode(wire.SEQ_WRAP - 1, {"id": wire.SEQ_WRAP - 1, "do": "hello"})) + 1
 TEN_MINUTES_S = 600.0
-
-
-@pytest.fixture
-def location(tmp_path: Path) -> Location:
-    return locate(str(tmp_path / "ledger.sqlite"))
 
 
 def asked_for(minutes_s: float, known: bool, one: Asking) -> list[tuple[float, Ask]]:

@@ -22,7 +22,6 @@ from earlid.ledger.boards import boards
 from earlid.ledger.exposure import Bounds
 from earlid.ledger.judge import judge
 from earlid.ledger.lid_state import HEARD_MS
-from earlid.ledger.location import locate
 from earlid.ledger.queries import entries
 from earlid.ledger.reader import Reader
 from earlid.ledger.report import Today
@@ -36,11 +35,6 @@ from tests.outputs import check_output, parse_lines, parse_output
 from tests.terminal import Terminal
 
 BOARD = "00112233aabbccdd"
-
-
-@pytest.fixture
-def location(tmp_path):
-    return locate(str(tmp_path / "ledger.sqlite"))
 
 
 def count(location):

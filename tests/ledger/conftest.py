@@ -111,11 +111,3 @@ def postgres_location(postgres_server):
 def location(request):
     """A ledger that does not exist yet, on either database."""
     return request.getfixturevalue("sqlite_location" if request.param == "sqlite" else "postgres_location")
-
-
-@pytest.fixture
-def sqlite_location(tmp_path):
-    """A ledger file that does not exist yet."""
-    from earlid.ledger.location import locate
-
-    return locate(str(tmp_path / "ledger.sqlite"))

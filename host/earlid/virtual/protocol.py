@@ -29,7 +29,6 @@ OP_SYNC = const(3)  # bring the clock and the pins up to date
 OP_SLEEP = const(4)  # a: microseconds
 OP_I2S_START = const(5)  # payload: bits, stereo, rate, ibuf as u32
 OP_I2S_READ = const(6)  # a: bytes wanted, b: 1 to wait for them; answer: status is how many there are
-OP_I2S_STOP = const(7)
 OP_FLASH_READ = const(8)  # a: address, b: length
 OP_FLASH_WRITE = const(9)  # a: address, b: length, payload
 OP_FLASH_ERASE = const(10)  # a: address, b: length

@@ -329,9 +329,6 @@ class Simulation:
             self._access_flash(op, a, b, payload)
         elif op == p.OP_I2S_START:
             self._schedule_answer(op, now_us, self.i2s.start(now_us, payload))
-        elif op == p.OP_I2S_STOP:
-            self.i2s.receiver = None
-            self._schedule_answer(op, now_us)
         elif op == p.OP_WDT_START:
             self._wdt_timeout_us = a * 1000
             self._wdt_at_us = now_us + self._wdt_timeout_us

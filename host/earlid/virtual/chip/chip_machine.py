@@ -13,7 +13,6 @@ from protocol import (
     MODE_OUTPUT,
     OP_I2S_READ,
     OP_I2S_START,
-    OP_I2S_STOP,
     OP_RESET,
     OP_RTC_READ,
     OP_RTC_WRITE,
@@ -211,11 +210,6 @@ class I2S:
         if handler is not None:
             raise NotImplementedError("the virtual board has no non-blocking mode")
         self._blocking = True
-
-    def deinit(self):
-        if self._running:
-            self._running = False
-            bridge.call(OP_I2S_STOP)
 
 
 class RTC:
