@@ -18,20 +18,8 @@ from tests.web.conftest import SMALL, WORD
 from tests.web.dev_board import DevBoard, Speaker
 
 ERASED = b"\xff" * (4 << 20)
-LINK, SELF_TEST = "5ca1ab1e" * 3, sum(bit for bit, _ in wire_schema.SELF_TEST.items())
-ROWS = [("boot", "power-on", 0), ("selftest", "passed", SELF_TEST)]
-STARTS = b"".join(  # what a board says that starts, and passes its self-test
-    wire.encode(seq, body)
-    for seq, body in enumerate(
-        [
-            *(
-                {"rec": [n, 1, 5, event, reason, 0, 0, 0, 0, 0, 0, 0, a, 0, LINK, "0" * 16]}
-                for n, (event, reason, a) in enumerate(ROWS, 1)
-            ),
-            {"hi": {"board": "0123456789abcdef", "fw": "0.2.0", "state": "closed", "seq": 2, "link": LINK, "word": ""}},
-        ]
-    )
-)
+SELF_TEST = sum(wire_schema.SELF_TEST)
+LINK = "5ca1ab1e" * 3
 
 
 @pytest.fixture
@@ -68,6 +56,21 @@ def ended(page, expected):
 def connect(page, word=WORD):
     page.check(f"#words input[value='earlid-{word}.bin']")
     page.click("#connect")
+
+
+def start_lines(self_test=SELF_TEST, state="closed"):
+    """What a board says when it starts: with these bits of its self-test, or None for none."""
+    rows = [("boot", "power-on", 0)]
+    if self_test is not None:
+        rows.append(("selftest", "passed" if self_test == SELF_TEST else "failed", self_test))
+    bodies = [
+        {"rec": [n, 1, 5, event, reason, 0, 0, 0, 0, 0, 0, 0, a, 0, LINK, "0" * 16]}
+        for n, (event, reason, a) in enumerate(rows, 1)
+    ]
+    bodies.append(
+        {"hi": {"board": "0123456789abcdef", "fw": "0.2.0", "state": state, "seq": len(rows), "link": LINK, "word": ""}}
+    )
+    return b"".join(wire.encode(seq, body) for seq, body in enumerate(bodies))
 
 
 def worn_file_system(size_bytes):
@@ -130,7 +133,7 @@ def test_unplugged_in_the_middle_says_so_and_a_second_try_works(server, flash):
     connect(flash, SMALL)
     ended(flash, "found")
     assert flash.is_enabled("#write"), flash.inner_text("#step-overwrite")
-    board.start = lambda data: Speaker(STARTS)
+    board.start = lambda data: Speaker(start_lines())
     flash.click("#write")
     ended(flash, "passed")
 
@@ -225,7 +228,7 @@ def test_journal_and_key_of_an_earlid_are_kept_without_consent(server, flash, si
         state(flash, "word")
         assert board.started_from == before
         return
-    board.start = lambda data: Speaker(STARTS)
+    board.start = lambda data: Speaker(start_lines())
     flash.click("#write")
     ended(flash, "passed")
     assert board.started_from == (site / "images" / f"earlid-{SMALL}.bin").read_bytes().ljust(len(ERASED), b"\xff")
@@ -236,18 +239,52 @@ def test_connection_that_fails_at_the_fast_rate_goes_on_at_the_slow_one(server, 
     board = server.plug(DevBoard(**fails))
     connect(flash, SMALL)
     ended(flash, "found")
-    board.start = lambda data: Speaker(STARTS)
+    board.start = lambda data: Speaker(start_lines())
     flash.click("#write")
     ended(flash, "passed")
     assert b"\xc0\x00\x0f" in board.received  # the fast rate was tried
     assert board.blocks > 5
 
 
-def test_firmware_that_does_not_start_is_said_with_its_error(server, flash):
+def test_ends_of_a_first_start_are_told_apart(server, open_flow):
+    """Muted, a failed self-test, an error at the start: each has its own sentence."""
+    failed = SELF_TEST & ~1
+    ends = {
+        "silent": (
+            b"Traceback (most recent call last):\r\nOSError: [Errno 5] EIO\r\n>>> ",
+            "did not start (OSError: [Errno 5] EIO)",
+        ),
+        "untested": (start_lines(None, state="muted"), "Its mute switch is on"),
+        "failed": (start_lines(failed), f"Its self-test failed (bits 0x{failed:x})"),
+    }
+    pages = {}
+    for end, (lines, _) in ends.items():
+        board = server.plug(DevBoard())
+        page = pages[end] = open_flow()
+        connect(page, SMALL)
+        ended(page, "found")
+        board.start = lambda data, lines=lines: Speaker(lines)
+        page.click("#write")
+    for end, (_, says) in ends.items():
+        ended(pages[end], end)
+        assert says in pages[end].inner_text("#test-say")
+    held = pages["failed"].eval_on_selector_all("#self-test li", "(items) => items.map((item) => item.dataset.held)")
+    assert [held.count("no"), held[0]] == [1, "no"]
+
+
+def test_unplugged_before_or_after_the_write_is_said_without_a_false_alarm(server, flash):
     board = server.plug(DevBoard())
     connect(flash, SMALL)
     ended(flash, "found")
-    board.start = lambda data: Speaker(b"Traceback (most recent call last):\r\nOSError: [Errno 5] EIO\r\n>>> ")
+    server.unplug(board)
+    state(flash, "refused")
+    assert "Nothing was written" in flash.inner_text("#trouble-say")
+    server.plug(board)
+    flash.click("#again")
+    connect(flash, SMALL)
+    ended(flash, "found")
     flash.click("#write")
+    state(flash, "testing")
+    server.unplug(board)
     ended(flash, "silent")
-    assert "did not start (OSError: [Errno 5] EIO)" in flash.inner_text("#test-say")
+    assert "unplugged" in flash.inner_text("#test-say")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Flash: the flow from a chosen word to a first self-test.
 import { plain } from "./chip.js";
-import { Flasher, Trouble, reset } from "./flasher.js";
+import { Flasher, Trouble, reset, unpluggedBefore } from "./flasher.js";
 import { Listener, choosePort, pause } from "./port.js";
 import { $, el, facts, noWord, number, wordText } from "./text.js";
 import { hello, record } from "./wire.js";
@@ -143,6 +143,7 @@ async function connect(every) {
     $("foreign-check").checked = false;
     $("connect-say").textContent = "Connected.";
     enter("found");
+    flasher.unplugged.catch(() => { if (state() === "found") fail(unpluggedBefore()); });
   } catch (error) {
     $("connect-say").textContent = "";
     fail(error);

@@ -120,6 +120,7 @@ export class Flasher {
       } catch (error) {
         const fast = this.baud !== SLOW_BAUD;
         if (error.message === "unplugged" || !this.port.readable) {
+          if (!this.begun) throw unpluggedBefore();
           throw new Trouble("broken", "The board was unplugged while it was written. Its chip has no working program now, and its lid is closed. It can be written again: plug it in and start again.");
         }
         if (/MD5/.test(error.message)) {
@@ -143,6 +144,7 @@ export class Flasher {
 
   async #write(data, erase) {
     if (!this.loader.IS_STUB) throw new Error("the chip does not answer any more");
+    this.begun = true;
     this.report(erase ? "erase" : "write", 0, 0);
     await this.loader.writeFlash({
       fileArray: [{ data, address: 0 }], flashMode: "keep", flashFreq: "keep", flashSize: "keep", eraseAll: erase, compress: true,
@@ -168,9 +170,11 @@ export async function reset(port) {
   await setLines(port, { dataTerminalReady: false, requestToSend: false });
 }
 
+export const unpluggedBefore = () => new Trouble("refused", "The board was unplugged. Nothing was written. Plug it in and start again.");
+
 function connectTrouble(error) {
   const text = error.message;
-  if (text === "unplugged") return new Trouble("refused", "The board was unplugged. Nothing was written. Plug it in and start again.");
+  if (text === "unplugged") return unpluggedBefore();
   if (/open/i.test(text) || error.name === "InvalidStateError" || error.name === "NetworkError") {
     return new Trouble("refused", "The port cannot be opened: another program or page has it open. Close that, then start again. Nothing was written.");
   }
