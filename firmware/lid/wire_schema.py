@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from enum import IntFlag
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -19,8 +18,7 @@ U8, U16, U32, U48 = (2**bits - 1 for bits in (8, 16, 32, 48))
 TEXT_MAX = 1024  # characters of a string without a pattern, all of them printable
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """What a field means and what it may hold.
 
     Attributes:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from earlid.board import detect, port
+from earlid.board import port
 from earlid.board.port_names import URLS, is_url, real_name
 from earlid.config_file import get
 from earlid.config_keys import PORT
@@ -43,6 +43,8 @@ def resolve(word: str, lenient: bool = False) -> str:
 
 
 def _port_of_board(word: str, lenient: bool) -> str:
+    from earlid.board import detect  # where ports are asked; most are named
+
     meant = _identifiers(word)
     results = [one for one in detect.probe_all(detect.describe_ports(port.candidate_ports(lenient))) if one.board]
     fitting = [one for one in results if any(one.board.startswith(text) for text in meant)]

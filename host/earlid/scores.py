@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from lid import record
-
 
 def score_text(score: int, cutoff: int, flags: int = 0) -> str:
     """A score of the gate, 0 to 255, beside the cutoff that it had to exceed: `212 of 255, cutoff 190`.
@@ -14,4 +12,6 @@ def score_text(score: int, cutoff: int, flags: int = 0) -> str:
         cutoff: that it had to exceed.
         flags: of the record, which tell whether the word's look decided; without, microWakeWord's own mean did.
     """
+    from lid import record
+
     return f"{score} of 255, cutoff {cutoff}{', look' if flags & record.LOOK else ''}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -41,6 +43,21 @@ class _Parser(argparse.ArgumentParser):
             message += likely(wrong[1], re.findall(r"[\w-]+", wrong[2]))
         super().error(message)
 
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        return self.formatter_class(prog=self.prog, width=_columns() - 2)  # type: ignore[call-arg]
+
+
+def _columns() -> int:
+    """The terminal's width; argparse's own way loads `shutil`, a tenth of a verb's start."""
+    try:
+        said = int(os.environ.get("COLUMNS", ""))
+    except ValueError:
+        said = 0
+    try:
+        return said if said > 0 else os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
+
 
 class _Verbs:
     """What a verb's `add` gets: its line of help stands in `verbs.HELP`."""
@@ -52,8 +69,8 @@ class _Verbs:
         return self._subparsers.add_parser(name, help=HELP[name], **arguments)
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    formatter = argparse.HelpFormatter(prog, max_help_position=20)
+def _formatter(prog: str, width: int) -> argparse.HelpFormatter:
+    formatter = argparse.HelpFormatter(prog, max_help_position=20, width=width)
     formatter._action_max_length = 18  # it does not count how far verbs are indented
     return formatter
 
@@ -72,7 +89,7 @@ def make_parser(verbs: Collection[str]) -> argparse.ArgumentParser:
         prog="earlid",
         description="A lid for a microphone's power, and a receipt for every second it was open.",
         epilog=EPILOG,
-        formatter_class=_formatter,
+        formatter_class=_formatter,  # type: ignore[arg-type]
     )
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version this is")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="earlid")
@@ -105,8 +122,6 @@ def parse(words: list[str]) -> argparse.Namespace:
         verb = words[place] if words[place] in HELP else "" if words[place] == "--help" else words[place]
     parser = make_parser([verb] if verb in HELP else [])
     if not words:
-        import sys
-
         parser.print_help(sys.stderr)
         parser.exit(USAGE)
     if verb and verb not in HELP:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], bytes]) -> list[
         urls.append(url)
         return io.BytesIO(answer())
 
-    monkeypatch.setattr(image.urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     return urls
 
 

@@ -9,7 +9,6 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -127,6 +126,8 @@ def probe_described(entry: dict[str, str]) -> ProbeResult:
 
 def probe_all(entries: Iterable[dict[str, str]]) -> list[ProbeResult]:
     """Probe ports side by side, in the order of the entries."""
+    from concurrent.futures import ThreadPoolExecutor  # takes longer to load than a port that is not there to ask
+
     with ThreadPoolExecutor(PROBES_AT_ONCE) as pool:
         return list(pool.map(probe_described, entries))
 

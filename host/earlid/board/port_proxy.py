@@ -22,11 +22,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import platformdirs
 
@@ -35,13 +33,16 @@ from earlid.config_file import get
 from earlid.config_keys import RUNTIME
 from earlid.errors import UserError
 
+if TYPE_CHECKING:  # `multiprocessing` takes a tenth of a verb's start: it is loaded where somebody holds a port
+    from multiprocessing.connection import Connection
+
 T = TypeVar("T")
 Handler: TypeAlias = Callable[[str], dict[str, Any]]
 Lender: TypeAlias = Callable[[], AbstractContextManager[bool]]
 
 FORWARDED = ("hello", "close")
 MESSAGE_MAX = 4096
-_NOBODY = (OSError, EOFError, ValueError, RecursionError, AuthenticationError, UserError)  # or another's socket
+_NONSENSE = (OSError, EOFError, ValueError, RecursionError)
 LEND = "lend"
 LEND_S = 8.0  # for a holder to finish what it does and let go
 ANSWER_S = 1.8  # from a request to the reply, whatever the board and the holder do
@@ -101,6 +102,8 @@ class PortProxy:
         if sys.platform != "win32":
             Path(self._address).unlink(missing_ok=True)  # left by one that was killed: the port's lock is ours now
         self._key = _make_key(port)
+        from multiprocessing.connection import Listener
+
         self._listener = Listener(self._address, backlog=16)
         self._closing = False
         self._thread = threading.Thread(target=self._listen, name="earlid-port-proxy", daemon=True)
@@ -114,6 +117,8 @@ class PortProxy:
 
     def close(self) -> None:
         """Stop listening."""
+        from multiprocessing.connection import Client
+
         self._closing = True
         with suppress(OSError, EOFError):
             Client(self._address).close()  # wakes accept()
@@ -134,6 +139,8 @@ class PortProxy:
                 time.sleep(0.01)
 
     def _serve(self, connection: Connection) -> None:
+        from multiprocessing.connection import answer_challenge, deliver_challenge
+
         with connection, suppress(Exception):  # a stranger's handshake, a client that left, nonsense
             deliver_challenge(connection, self._key)
             answer_challenge(connection, self._key)
@@ -230,12 +237,24 @@ def _note_use(port: str) -> None:
         _used_path(port).touch(0o600)
 
 
-def _borrow(port: str) -> Connection | None:
-    try:
+def _connect(port: str) -> Connection | None:
+    """To the program that holds a port; None where nobody does, or it is another's socket."""
+    with suppress(OSError, UserError):
         path = _key_path(address(port))
         if not path.is_file():
             return None
-        connection = Client(address(port), authkey=path.read_bytes())
+        from multiprocessing import AuthenticationError
+        from multiprocessing.connection import Client
+
+        with suppress(EOFError, ValueError, AuthenticationError):
+            return Client(address(port), authkey=path.read_bytes())
+    return None
+
+
+def _borrow(port: str) -> Connection | None:
+    if (connection := _connect(port)) is None:
+        return None
+    try:
         try:
             connection.send_bytes(json.dumps({"do": LEND}).encode())
             if json.loads(connection.recv_bytes(MESSAGE_MAX)).get("ok"):
@@ -244,19 +263,18 @@ def _borrow(port: str) -> Connection | None:
             connection.close()
             raise
         connection.close()
-    except _NOBODY:
+    except _NONSENSE:
         pass
     return None
 
 
 def _request(port: str, do: str) -> dict[str, Any] | None:
+    if (held := _connect(port)) is None:
+        return None
     try:
-        path = _key_path(address(port))
-        if not path.is_file():
-            return None
-        with Client(address(port), authkey=path.read_bytes()) as connection:
+        with held as connection:
             connection.send_bytes(json.dumps({"do": do}).encode())
             reply = json.loads(connection.recv_bytes(MESSAGE_MAX))
-    except _NOBODY:
+    except _NONSENSE:
         return None
     return reply if isinstance(reply, dict) else None

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +117,9 @@ def _pinned(report: Callable[[int, int], None]) -> MicroPythonImage:
 
 
 def _download(url: str, report: Callable[[int, int], None]) -> bytes:
+    import urllib.error  # loaded for few: most boards have MicroPython, or the image is kept
+    import urllib.request
+
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
             return _read_all(response, PINNED.size_bytes, report)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from earlid.errors import FAILED, LEDGER_BROKEN, USAGE, UserError
-from earlid.extras import missing
 from earlid.ledger.location import other_owner
 
 _DAMAGED = (
@@ -98,6 +97,8 @@ def damaged(where: object, detail: str) -> UserError:
 def explain(error: BaseException, where: object) -> UserError:
     """The UserError for what a database driver raised, about the ledger at `where`."""
     cause = getattr(error, "orig", None) or error  # the driver's words, without our statement and its values
+    from earlid.extras import missing  # where something is wrong; else no verb needs it
+
     if isinstance(cause, ImportError) and (lacking := missing(cause.name)):
         return lacking
     # Where SQLite's words quote damaged text, Python's own module cannot read them.

@@ -9,6 +9,7 @@ import select
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from earlid import firmware
 from earlid.arguments import Subparsers, add_json_argument, add_port_argument
@@ -16,10 +17,13 @@ from earlid.board.port import candidate_ports
 from earlid.board.port_names import real_name
 from earlid.board.port_proxy import borrowed
 from earlid.errors import FAILED, INTERRUPTED, NO_BOARD, USAGE, UserError
-from earlid.flash import image, inputs, progress_bars
-from earlid.flash.provision import FlashOptions, FlashResult, provision_all
+from earlid.flash import image, inputs
 from earlid.ledger.keys import key_path
 from earlid.port_choice import pick_port, resolve
+
+if TYPE_CHECKING:
+    from earlid.flash.progress_bars import ProgressBars
+    from earlid.flash.provision import FlashResult
 
 
 def baud(text: str) -> int:
@@ -66,7 +70,10 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Flash one board or all; the exit code of the one, or 1 when any of several failed."""
     ports = _ports(args)
-    bars: progress_bars.ProgressBars | None = None
+    from earlid.flash import progress_bars  # with a board only: they take as long to load as all the rest
+    from earlid.flash.provision import FlashOptions, provision_all
+
+    bars: ProgressBars | None = None
 
     def agree(port: str, text: str, stopped: Callable[[], bool]) -> None:
         if args.yes:

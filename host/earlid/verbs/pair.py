@@ -23,11 +23,12 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Pair one board."""
-    from earlid.board.port_proxy import borrowed
-    from earlid.collect.pairing import pair, paired_text
     from earlid.port_choice import pick_port
 
     port = pick_port(args.port)
+    from earlid.board.port_proxy import borrowed
+    from earlid.collect.pairing import pair, paired_text
+
     with borrowed([port]):
         print(paired_text(*pair(port)), file=sys.stderr)
     return 0

@@ -8,8 +8,6 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from lid import config
-
 from earlid.arguments import Subparsers, add_json_argument, add_model_argument
 from earlid.scores import score_text
 
@@ -33,14 +31,16 @@ def add(subparsers: Subparsers) -> None:
     add_json_argument(parser, "one object a line on stdout for each inference")
     parser.add_argument("--features", action="store_true", help="with --json: also one object for each hop's features")
     parser.add_argument(
-        "--decision", type=int, choices=(0, 1), default=config.SCHEMA["decision"][0],
-        help="1: the word's look, if it has one; 0: microWakeWord's own mean (default: %(default)s, as on a board)",
+        "--decision", type=int, choices=(0, 1),
+        help="1: the word's look, if it has one; 0: microWakeWord's own mean (default: as on a new board)",
     )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score one file."""
+    from lid import config
+
     from earlid.door import plain
     from earlid.errors import USAGE, UserError
 
@@ -50,14 +50,15 @@ def run(args: argparse.Namespace) -> int:
 
     model = models.load(args.model)
     pcm = audio.read_audio(args.file)
-    results = score.run(pcm, model, args.features, decision=args.decision)
+    decision = config.SCHEMA["decision"][0] if args.decision is None else args.decision
+    results = score.run(pcm, model, args.features, decision=decision)
     if args.json:
         write = sys.stdout.write
         for result in results:
             write(json.dumps(result.entry(), separators=(",", ":")) + "\n")
         sys.stdout.flush()
         return 0
-    window, cutoff_sum = model.decided(args.decision)
+    window, cutoff_sum = model.decided(decision)
     _print(plain(args.file), model, cutoff_sum // window, len(pcm) / audio.RATE_HZ, results)
     return 0
 

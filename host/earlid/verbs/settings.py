@@ -28,17 +28,18 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show, change or roll back the settings of one board."""
-    from earlid.board import configuration
-    from earlid.board.consent import require_version_2
-    from earlid.board.link import Link
-    from earlid.board.port_proxy import borrowed
-    from earlid.ledger.keys import key_at
     from earlid.port_choice import pick_port
 
     changes = _parse(args.settings)
     if changes and args.rollback:
         raise UserError("say either NAME=VALUE or --rollback", USAGE)
     port = pick_port(args.port)
+    from earlid.board import configuration
+    from earlid.board.consent import require_version_2
+    from earlid.board.link import Link
+    from earlid.board.port_proxy import borrowed
+    from earlid.ledger.keys import key_at
+
     with borrowed([port]), Link(port, key_at) as link:
         hello = link.request("hello")["hi"]
         again = " ".join(["earlid settings", *args.settings, *(["--rollback"] if args.rollback else [])])
