@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from earlid.board.port import open_port
-from earlid.flash import deploy
+from earlid.flash import deploy, one_file
 from earlid.flash.firmware_build import LOADERS, FirmwareBuild, build
 from earlid.flash.repl import Repl
+from earlid.flash.this_processor import for_this_processor
 from earlid.virtual.board import VirtualBoard
 from esp32_mock_bootloader import protocol, server
 
@@ -281,6 +282,29 @@ def cable(far_end: CableEnd, bytes_per_s: Pace = None) -> Iterator[Cable]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def starting(chip: BootloaderChip, cable: Cable) -> Iterator[list[VirtualBoard]]:
+    """The board, as soon as there is one: it starts from the chip's flash when somebody asks who is there."""
+    boards: list[VirtualBoard] = []
+
+    def intercept(data: bytes) -> bytes:
+        if is_probe(data) and not boards and chip.flash.data[0x1000] == 0xE9:
+            written = one_file.inspect(bytes(chip.flash.data)).file_system
+            boards.append(VirtualBoard(file_system=for_this_processor(written)))
+            boards[0].noise(-60)
+            boards[0].power_on()
+            boards[0].run_background(speed=None)
+            cable.far_end = board_end(boards[0])
+        return data
+
+    cable.intercept = intercept
+    try:
+        yield boards
+    finally:
+        for board in boards:
+            board.stop()
 
 
 def fake_model(size: int = 3000) -> bytes:

@@ -8,8 +8,6 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,8 +16,6 @@ from earlid.cli import main
 from earlid.errors import UserError
 from earlid.flash import content, deploy, first_flash, image, inputs, one_file, partitions, provision
 from earlid.flash.partitions import FLASH_BYTES
-from earlid.flash.this_processor import for_this_processor
-from earlid.virtual.board import VirtualBoard
 
 from tests.flash import harness, release_image
 from tests.flash.test_foreign import application
@@ -120,29 +116,6 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.small_build(tmp_path / "firmware", "0.9.0")
     monkeypatch.setattr(firmware, "root", lambda: tmp_path / "firmware")
     monkeypatch.setattr(inputs, "word_blob", lambda name: harness.fake_model(20_000))
-
-
-@contextmanager
-def starting(chip: harness.BootloaderChip, cable: harness.Cable) -> Iterator[list[VirtualBoard]]:
-    """The board, as soon as there is one: it starts from the chip's flash when somebody asks who is there."""
-    boards: list[VirtualBoard] = []
-
-    def intercept(data: bytes) -> bytes:
-        if harness.is_probe(data) and not boards and chip.flash.data[0x1000] == 0xE9:
-            written = one_file.inspect(bytes(chip.flash.data)).file_system
-            boards.append(VirtualBoard(file_system=for_this_processor(written)))
-            boards[0].noise(-60)
-            boards[0].power_on()
-            boards[0].run_background(speed=None)
-            cable.far_end = harness.board_end(boards[0])
-        return data
-
-    cable.intercept = intercept
-    try:
-        yield boards
-    finally:
-        for board in boards:
-            board.stop()
 
 
 @pytest.fixture
@@ -261,10 +234,10 @@ def test_empty_chip_starts_from_the_one_file_without_a_prompt(
 ) -> None:
     monkeypatch.setattr(deploy, "execute", lambda *_: pytest.fail("there is nothing to deploy"))
     chip = harness.BootloaderChip()
-    with harness.cable(chip.end()) as cable, starting(chip, cable) as boards:
+    with harness.cable(chip.end()) as cable, harness.starting(chip, cable) as boards:
         assert main(["flash", "-p", cable.path, "--image", str(release), "--word", "none", "--json"]) == 0, boards
         verdict = parse_output("flash", capsys.readouterr().out)
-        assert (verdict["self_test"], verdict["ok"]) == ("passed", True)
+        assert (verdict["self_test"], verdict["ok"], verdict["one_file"]) == ("passed", True, True)
         assert verdict["sent_bytes"] > 50_000
         found = one_file.inspect(bytes(chip.flash.data))
         assert "/identity" not in found.files

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from earlid.board.port import open_port
@@ -26,7 +27,7 @@ from earlid.verbs import flash as flash_verb
 from earlid.verbs import list as list_verb
 from earlid.virtual.board import VirtualBoard
 
-from tests.flash import harness
+from tests.flash import harness, release_image
 
 FOLDER = Path(__file__).parent / "transcripts"
 PORT = "ttyUSB0"
@@ -96,6 +97,16 @@ def busy() -> Iterator[None]:
 
 
 @contextmanager
+def empty() -> Iterator[None]:
+    """A chip with an empty flash in its boot loader; it starts what it is given. The room is not silent."""
+    chip = harness.BootloaderChip()
+    quick = mock.patch.object(provision, "PROBE_S", 0.5)  # it never greets
+    with quick, harness.cable(chip.end()) as cable, harness.starting(chip, cable):
+        Path(PORT).symlink_to(cable.path)
+        yield
+
+
+@contextmanager
 def nothing() -> Iterator[None]:
     """No port at all."""
     yield
@@ -105,6 +116,7 @@ SCENES: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
     "bare": bare,
     "running": running,
     "foreign": foreign,
+    "empty": empty,
     "busy": busy,
     "nothing": nothing,
 }
@@ -120,6 +132,7 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None) -> No
     monkeypatch.setattr("earlid.doctor.gather._interfering_programs", frozenset)
     monkeypatch.setattr("earlid.doctor.gather._usb_without_port", lambda: ())
     (tmp_path / "bad.bin").write_bytes(b"PK")
+    (tmp_path / "release.bin").write_bytes(release_image.release().data)
     (tmp_path / "loose.json").write_text(json.dumps({"open_ms": 1}))
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import serial
@@ -82,7 +82,7 @@ class FlashOptions:
 
 @dataclass(frozen=True)
 class FlashResult:
-    """The result of one board; `code` is an exit code and `say` a sentence for a person."""
+    """The result of one board; `code` is an exit code, `say` a sentence for a person, `one_file` which way it went."""
 
     port: str
     code: int
@@ -91,6 +91,7 @@ class FlashResult:
     firmware: str = ""
     self_test: str = ""
     sent_bytes: int = 0
+    one_file: bool = False
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class Provisioner:
         except Stopped:
             result = FlashResult(self.port, INTERRUPTED, interrupted_text(self._stage))
         self.report({0: "done", INTERRUPTED: "stopped"}.get(result.code, "failed"), 1, 1)
-        return FlashResult(**{**asdict(result), "seconds": time.monotonic() - begin_s})
+        return replace(result, seconds=time.monotonic() - begin_s)
 
     def _enter(self, stage: str, done: int = 0, total: int = 0) -> None:
         if self.stop.is_set():
@@ -271,7 +272,7 @@ class Provisioner:
     def _first_start(self, sent_bytes: int) -> FlashResult:
         with contextlib.closing(open_port(self.port)) as port:
             self._enter("restart")
-            return self._await_startup(port, sent_bytes, ask=True)
+            return replace(self._await_startup(port, sent_bytes, ask=True), one_file=True)
 
     def _probe_after_image(self) -> ProbeResult:
         # The board makes its file system first, which takes seconds; then its prompt comes, or the Earlid it had before.
