@@ -262,20 +262,6 @@ print("allocated", gc.mem_alloc() - before)
     assert board.wait_for(r"allocated (-?\d+)", 30_000).group(1) == "0"
 
 
-def test_stuck_talk_button_reads_as_pressed(make_board: Make) -> None:
-    board = make_board("loop")
-    board.run_ms(500)
-    board.talk(True, bounce_ms=8)
-    board.run_ms(100)
-    assert board.leds["status"] == 1
-    board.talk(False)
-    board.run_ms(100)
-    assert board.leds["status"] == 0
-    board.stuck_pin(figures.TALK_BUTTON_PIN, 0)
-    board.run_ms(100)
-    assert board.leds["status"] == 1
-
-
 def test_stuck_sense_line_is_read_by_the_adc(make_board: Make) -> None:
     board = make_board("loop")
     board.run_ms(800)
@@ -285,16 +271,6 @@ def test_stuck_sense_line_is_read_by_the_adc(make_board: Make) -> None:
     board.stuck_pin(figures.MUTE_SENSE_PIN, None)
     board.run_ms(300)
     assert re.findall(HOP, board.console)[-1][-1] == "142"
-
-
-def test_broken_relay_and_sagging_supply_are_read_back(make_board: Make) -> None:
-    board = make_board("loop")
-    board.run_ms(1000)
-    board.relay_open("guarded")
-    board.rail_sag(2500)
-    board.run_ms(500)
-    assert board.relays == (True, False)
-    assert board.rails == (2500, 0)
 
 
 def test_ticks_wrap_as_on_the_esp32(make_board: Make) -> None:

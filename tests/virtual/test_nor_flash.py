@@ -99,13 +99,6 @@ print("erased", bytes(buf), part.ioctl(4, 0), part.ioctl(5, 0), part.info())
     assert "b'UUUUUU' 512 4096 (1, 129, 2097152, 2097152, 'vfs', False)" in board.wait_for(r"erased (.*)\r\n").group(1)
 
 
-def test_flash_error_reaches_the_firmware(make_board: Make) -> None:
-    board = make_board(None, files={"main.py": b"import time\ntime.sleep(1)\nopen('x', 'w').write('x' * 9000)\n"})
-    board.run_ms(600)
-    board.flash_error()
-    board.wait_for("OSError")
-
-
 def test_blank_flash_is_formatted(make_board: Make) -> None:
     board = make_board(None, deploy=False)
     board.wait_for("Performing initial setup")
