@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -42,9 +43,9 @@ def bare() -> Iterator[VirtualBoard]:
 
 
 @contextmanager
-def running() -> Iterator[VirtualBoard]:
-    """A board that runs Earlid, and a person who holds its talk button on request."""
-    board = VirtualBoard(link=Path(PORT))
+def running(**options: Any) -> Iterator[VirtualBoard]:
+    """A board that runs Earlid, and a person who holds its talk button on request; options: of the board."""
+    board = VirtualBoard(link=Path(PORT), **options)
     board.noise(-60)
     board.power_on()
     board.run_until(lambda: '"selftest"' in board.console, 10_000)

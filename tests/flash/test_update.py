@@ -8,17 +8,19 @@ import threading
 from pathlib import Path
 
 import pytest
-from earlid import firmware
+from earlid import filesystem, firmware
 from earlid.board.link import Link, Record
 from earlid.cli import main
-from earlid.flash import deploy, firmware_build, image, provision
+from earlid.flash import content, deploy, firmware_build, image, provision
+from earlid.flash.this_processor import ARCH
 from earlid.ledger.location import locate
 from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
+from earlid.virtual.nor_flash import FLASH_BYTES
 from lid import record
 
 from tests.collect.watching import EventLog, watching
-from tests.firmware.kit import sealing_key
+from tests.firmware.kit import deployed_inference, sealing_key, word_blob
 from tests.flash import harness
 from tests.flash.test_deploy import raw_inventory
 from tests.flash.test_transcripts import holding_talk_on_request, running
@@ -42,6 +44,11 @@ def journal(port: str) -> tuple[str, list[Record]]:
         return hello["board"], [records[seq] for seq in sorted(records)]
 
 
+def file_system() -> bytes:
+    """Of a board that was given the one file, for the virtual board's processor."""
+    return filesystem.build(content.files(firmware_build.build(firmware.root(), ARCH), word_blob()), FLASH_BYTES)
+
+
 def test_verdict_says_how_many_bytes_the_word_lacks() -> None:
     hello = {"board": "0123456789abcdef", "fw": "0.2.0", "state": "closed", "word": "", "no_word": "no-memory", "missing": 2104}
     run = provision.Provisioner("P", provision.FlashOptions(lambda report: image.load(None)), lambda *_: None, threading.Event())
@@ -53,7 +60,7 @@ def test_verdict_says_how_many_bytes_the_word_lacks() -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[str]) -> None:
-    with running() as board:
+    with running(file_system=file_system(), inference=deployed_inference()) as board:
         name, before = journal(board.serial_port)
         files = board.read_files()
         settings = Path("settings.json")
