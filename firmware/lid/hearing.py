@@ -15,6 +15,11 @@ _PAUSE_HOPS = const(100)  # between words and sentences
 _AUDIO_HOPS = const(5)  # the last of the warm-up, which has a margin
 _OVERRUN_HOPS = const(6000)  # one record a minute, however many
 
+# Bits of the activity, as in lid.gate.activity
+_ACTIVE = const(1)
+_TELLING = const(2)
+_LEVEL_SHIFT = const(2)
+
 
 class Hearing:
     # detector: lid.gate.detector.Detector, or None when there is no word: the button still opens
@@ -42,6 +47,7 @@ class Hearing:
         self.pcm.set_gain(settings["gain_q8"])
         if self._detector:
             self._detector.configure(settings)
+            self.score = self._detector.network.mean_q8
 
     def forget_word(self):
         self._detector = None
@@ -98,14 +104,16 @@ class Hearing:
             recorder.append("fault", verdict, self.peak(), pcm.clipped)
         self.quiet_hops += 1
         if detector:
-            detector.push(hop)
-            self.hit = detector.hit
-            self.score = detector.mean_q8
-            self.prob = detector.prob
-            self.energy_log2_q8 = detector.energy_log2_q8
-            if detector.active:
+            if detector.push(hop):
+                network = detector.network
+                self.hit = network.hit
+                self.score = network.mean_q8
+                self.prob = network.prob
+            activity = detector.activity
+            self.energy_log2_q8 = activity >> _LEVEL_SHIFT
+            if activity & _ACTIVE:
                 self.quiet_hops = 0
-            self.quiet = detector.telling and self.quiet_hops > _PAUSE_HOPS
+            self.quiet = activity & _TELLING != 0 and self.quiet_hops > _PAUSE_HOPS
 
     def skip(self, recorder):
         """A hop without samples: muted, or the driver does not start, which is recorded once."""

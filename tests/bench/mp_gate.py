@@ -7,7 +7,6 @@ import sys
 import mp_hops
 from lid.gate import model_file
 from lid.gate.detector import Detector
-from lid.gate.feature_ring import pop_columns, push_column
 from lid.gate.frontend import Frontend
 from lid.gate.wakeword import WakeWord
 
@@ -21,15 +20,7 @@ def heap(path):
 
 
 def network(path):
-    frontend = Frontend()
-    word = WakeWord(model_file.load(path))
-    ring, state = word.new_ring(word.stride)
-
-    def push(hop):
-        if frontend.push(hop) and push_column(0, frontend.features, ring, state) == word.stride:
-            word.infer(ring, pop_columns(state))
-
-    return push
+    return Frontend(WakeWord(model_file.load(path))).push
 
 
 def run(part, path):

@@ -7,7 +7,7 @@ import sys
 from array import array
 
 from lid.gate import weights
-from lid.gate.feature_ring import pop_columns, push_column
+from lid.gate.columns import empty, push_column
 from lid.gate.model_file import Layout
 from lid.gate.wakeword import WakeWord
 
@@ -20,12 +20,12 @@ while True:
     try:
         network = WakeWord(Layout(weights.read(io.BytesIO(data), len(data))))
         network.decide(1, 0)  # its look too, if it has one
-        ring, state = network.new_ring(network.stride)
+        columns, state = empty(network.stride, network.feature_scale)
         outputs = []
         for i in range(12):
             column = array("H", [(i * 97 + k * 13) % 660 for k in range(40)])
-            if push_column(0, column, ring, state) == network.stride:
-                network.infer(ring, pop_columns(state))
+            if push_column(0, column, columns, state) == network.stride:
+                network.infer(columns)
                 outputs.append(network.prob)
         print("ran", outputs)
     except ValueError as error:

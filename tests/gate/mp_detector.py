@@ -7,6 +7,7 @@ import sys
 gc.collect()
 before = gc.mem_alloc()
 from lid.gate import model_file  # noqa: E402
+from lid.gate.activity import ACTIVE  # noqa: E402
 from lid.gate.detector import Detector  # noqa: E402
 
 gc.collect()
@@ -26,7 +27,7 @@ def run(times):
     for i in range(times):
         if detector.push(hops[i % len(hops)]):
             inferences += 1
-        if detector.active:
+        if detector.activity & ACTIVE:
             active += 1
 
 

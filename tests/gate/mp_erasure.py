@@ -56,7 +56,7 @@ def walk(thing, path, buffers, done):
             walk(part, path + "[" + str(i) + "]", buffers, done)
     elif hasattr(thing, "__dict__") and not isinstance(thing, type) and not any(thing is other for other in done):
         done.append(thing)
-        for name, value in thing.__dict__.items():
+        for name, value in sorted(thing.__dict__.items(), key=lambda item: item[0] == "_parts"):  # other names first
             walk(value, path + "." + name, buffers, done)
 
 

@@ -10,9 +10,11 @@ import mp_hops
 from lid import config, policy
 from lid.gate import model_file
 from lid.gate.detector import Detector
+from lid.gate.wakeword import WakeWord
 from lid.hearing import Hearing
 
 _COLD_COLUMNS = 100
+_COUNT = 6  # of layers, in what the network unpacks
 
 
 class Board:
@@ -46,14 +48,19 @@ class ScriptedDetector(Detector):
             self.fed = 0
 
         network.reset = reset_and_count
+        network.infer = self.infer
+        self._parts = parts = list(self._parts)
+        parts[-1] = self.infer
 
-    def infer(self):
+    def infer(self, columns):
         network = self.network
-        self.fed += self._stride
-        network._count = 0  # no layer runs: both logits are the script's
+        self.fed += network.stride
+        network._parts = parts = list(network._parts)
+        parts[_COUNT] = 0  # no layer runs
         said = 255 if self.fed <= _COLD_COLUMNS else self.truth[self.now]
-        network._arena[network._logit] = network._arena[network._second_logit] = said
-        super().infer()
+        for at in network._logits_at:  # both are the script's
+            network._arena[at] = said
+        WakeWord.infer(network, columns)
 
 
 def main():

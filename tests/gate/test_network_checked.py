@@ -20,12 +20,12 @@ def outputs(blob: bytes, columns: networks.Columns) -> list[int]:
     pieces = checked.load_checked("lid.gate.weights").read(io.BytesIO(blob), len(blob))
     layout = checked.load_checked("lid.gate.model_file").Layout(pieces)
     network = checked.load_checked("lid.gate.wakeword").WakeWord(layout)
-    feature_ring = checked.load_checked("lid.gate.feature_ring")
-    ring, state = network.new_ring(network.stride)
+    module = checked.load_checked("lid.gate.columns")
+    content, state = module.empty(network.stride, network.feature_scale)
     probs = []
     for column in columns:
-        if feature_ring.push_column(0, array("H", column.tolist()), ring, state) == network.stride:
-            network.infer(ring, feature_ring.pop_columns(state))
+        if module.push_column(0, array("H", column.tolist()), content, state) == network.stride:
+            network.infer(content)
             probs.append(network.prob)
     return probs
 

@@ -26,36 +26,28 @@ SHAPES = {
 }
 
 
-# -- ring of columns ---------------------------------------------------------------------------------------------------
+# -- columns -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("scale", "zero"), SCALES)
-def test_feature_ring_columns_equal_the_formula(machine: Any, rng: random.Random, scale: float, zero: int) -> None:
+def test_columns_equal_the_formula(machine: Any, rng: random.Random, scale: float, zero: int) -> None:
     scale = float(np.float32(scale))
-    ring = machine.module("feature_ring")
-    capacity, stride = 6, 3
-    columns = machine.buffer(bytes(ring.COLUMN_BYTES * capacity))
-    state = machine.buffer(words([0, 0, capacity, stride, 0, *quantise.feature_scale(scale, zero)]))
+    module = machine.module("columns")
+    stride = 3
+    columns = machine.buffer(bytes(module.COLUMN_BYTES * stride))
+    state = machine.buffer(words([0, stride, *quantise.feature_scale(scale, zero)]))
     features = machine.buffer(bytes(80))
     near_ties = sorted(range(65536), key=lambda feature: abs(feature * 0.0390625 / scale % 1 - 0.5))[:200]
-    unread: list[list[int]] = []
-    overrun = False
+    gathered: list[list[int]] = []
     for number in range(200):
         values = [rng.choice((0, 65535, *near_ties)) if rng.random() < 0.5 else rng.randrange(65536) for _ in range(40)]
         features[:] = halves(values)
-        count = ring.push_column(0, features, columns, state)
-        unread.append([reference.quantised_feature(value, scale, zero) + 128 for value in values])
-        if len(unread) > capacity:
-            del unread[:stride]
-            overrun = True
-        assert (count, bool(as_words(state)[4])) == (len(unread), overrun), f"column {number}, seed {SEED}"
-        if len(unread) >= stride and rng.random() < 0.3:
-            at = ring.pop_columns(state)
-            for content in unread[:stride]:
-                assert list(columns[at : at + 40]) == content, f"column {number}, seed {SEED}"
-                at += ring.COLUMN_BYTES
-            del unread[:stride]
-    assert overrun
+        count = module.push_column(0, features, columns, state)
+        gathered.append([reference.quantised_feature(value, scale, zero) + 128 for value in values])
+        assert count == len(gathered), f"column {number}, seed {SEED}"
+        assert list(columns[: 40 * count]) == [byte for content in gathered for byte in content], f"column {number}, seed {SEED}"
+        if count == stride:
+            gathered = []
 
 
 @pytest.mark.parametrize(("scale", "zero"), SCALES)
@@ -66,14 +58,14 @@ def test_all_features_are_scaled_as_pymicro_wakeword_does_and_limited_as_esphome
     everything = np.arange(1 << 16)
     exact = everything * 0.0390625 / scale + zero
     expected = np.minimum(np.round(exact).astype(np.int64), 127) + 128
-    ring = machine.module("feature_ring")
-    columns = machine.buffer(bytes(ring.COLUMN_BYTES))
-    state = machine.buffer(words([0, 0, 1, 1, 0, *quantise.feature_scale(scale, zero)]))
+    module = machine.module("columns")
+    columns = machine.buffer(bytes(module.COLUMN_BYTES))
+    state = machine.buffer(words([0, 1, *quantise.feature_scale(scale, zero)]))
     features = machine.buffer(bytes(80))
     found: list[int] = []
     for at in range(0, 1 << 16, 40):
         features[:] = halves([*everything[at : at + 40].tolist(), *[0] * 40][:40])
-        ring.push_column(0, features, columns, state)
+        module.push_column(0, features, columns, state)
         found += columns[:40]
     assert found[: 1 << 16] == expected.tolist()
     if zero == -128:  # as in all published networks: ESPHome's own sum has a scale that is 0.3 % larger
@@ -103,7 +95,7 @@ def test_arena_rows_keep_their_history(machine: Any, rng: random.Random) -> None
     for step in range(40):
         content = [rng.randbytes(40) for _ in range(3)]
         columns[:] = b"".join(content)
-        arena.advance(memory, columns, memory, table, 0, 3, len(sizes) - 1)
+        arena.advance(memory, columns, memory, table, 3, len(sizes) - 1)
         kept[0] += content
         for number in (1, 2):  # a layer writes its output where the head now is
             head = as_words(memory)[number]
@@ -172,21 +164,21 @@ def test_pooling_equals_the_formula(machine: Any, rng: random.Random, kind: str)
 
 def assert_layers_equal(machine: Any, made: Any, columns: list[list[int]]) -> None:
     """Run both over columns of uint16 features and compare every layer's output after every inference."""
-    ring = machine.module("feature_ring")
+    module = machine.module("columns")
     blob = blob_writer.encode(made, "word", [], 5, 1000, bytes(32))
     pieces = machine.module("weights").read(io.BytesIO(blob), len(blob))
     ours = machine.module("wakeword").WakeWord(machine.module("model_file").Layout(pieces))
     theirs = reference.StreamingNetwork(made)
-    content, state = ours.new_ring(made.stride)
+    content, state = module.empty(made.stride, ours.feature_scale)
     features = machine.buffer(bytes(80))
     fresh: list[list[int]] = []
     probs: list[int] = []
     for column in columns:
         features[:] = halves(column)
         fresh.append([reference.quantised_feature(value, made.input_scale, made.input_zero) for value in column])
-        if ring.push_column(0, features, content, state) < made.stride:
+        if module.push_column(0, features, content, state) < made.stride:
             continue
-        ours.infer(content, ring.pop_columns(state))
+        ours.infer(content)
         probs.append(theirs.infer(fresh))
         fresh = []
         for layer in made.layers:

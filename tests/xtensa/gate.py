@@ -87,14 +87,14 @@ def features(gate: Gate, pcm: Samples) -> NDArray[np.uint16]:
 def outputs(gate: Gate, model: str, columns: NDArray[np.uint16]) -> list[int]:
     """The emulated network's output byte for each inference."""
     network = gate.wakeword(model)
-    feature_ring = gate.board.module("lid.gate.feature_ring")
-    ring, state = network.new_ring(network.stride)
+    module = gate.board.module("lid.gate.columns")
+    gathered, state = module.empty(network.stride, network.feature_scale)
     column = gate.machine.memory.array("H", bytes(80))
     probs = []
     for content in columns:
         column[:] = memoryview(content)
-        if feature_ring.push_column(0, column, ring, state) == network.stride:
-            network.infer(ring, feature_ring.pop_columns(state))
+        if module.push_column(0, column, gathered, state) == network.stride:
+            network.infer(gathered)
             probs.append(network.prob)
     return probs
 
@@ -117,7 +117,7 @@ def reference_outputs(model: str, columns: NDArray[np.uint16]) -> list[int]:
     found = []
     for at in range(0, len(columns) - stride + 1, stride):
         scaled = np.round(columns[at : at + stride].astype(np.float32) * np.float32(_FEATURE_SCALE) / scale + zero)
-        limited = np.clip(scaled, -128, 127)  # as ESPHome does, see feature_ring.py
+        limited = np.clip(scaled, -128, 127)  # as ESPHome does, see columns.py
         reference.set_tensor(entry["index"], limited.astype(entry["dtype"])[np.newaxis])
         reference.invoke()
         found.append(int(reference.get_tensor(exit_["index"]).item()))

@@ -5,7 +5,7 @@
 import micropython
 from micropython import const
 
-_COLUMN_BYTES = const(40)  # as in feature_ring.py
+_COLUMN_BYTES = const(40)  # as in columns.py
 
 # Words that describe a sliding buffer: its number, bytes a row, its first byte, its end, bytes of history to keep
 _NUMBER = const(0)
@@ -17,11 +17,11 @@ _ENTRY_BYTES = const(4 * 5)
 
 
 @micropython.viper
-def advance(reg0: ptr32, source: ptr32, arena: ptr8, slides: ptr32, at: int, count: int, others: int):
+def advance(reg0: ptr32, source: ptr32, arena: ptr8, slides: ptr32, count: int, others: int):
     # Slide the input on by a row and copy a column there, for each column; then slide the other buffers.
-    # source + at: the columns; `slides`: a description of each sliding buffer, the input's first
+    # source: the columns; `slides`: a description of each sliding buffer, the input's first
     heads = ptr32(arena)
-    column = int(source) + at
+    column = int(source)
     while count:
         head = heads[0] + slides[_ROW]
         if head >= slides[_END]:

@@ -6,7 +6,7 @@ from array import array
 import uctypes
 from micropython import const
 
-from lid.gate import arena, feature_ring, model_file
+from lid.gate import arena, model_file
 from lid.gate.arena import advance
 from lid.gate.kernels import run
 from lid.gate.smoothing import FUSED_WORDS, fused_score, sliding_mean
@@ -33,7 +33,7 @@ class WakeWord:
         self._own = layout.window, layout.cutoff_sum
         self._look = look = layout.look
         self._logits = layout.logits
-        self._feature_scale = layout.feature_scale
+        self.feature_scale = layout.feature_scale
         self._recent = bytearray(max(layout.window, look.window if look else 0))  # outputs, for the sliding mean
         self._mean_state = array("i", bytes(4 * 6))
         self._fused = array("H", bytes(2 * look.window if look else 0))
@@ -52,8 +52,7 @@ class WakeWord:
         for number, layer in enumerate(layout.layers):
             self._add_layer(layout, layer, memoryview(self._layers)[_LAYER_WORDS * number :])
         self._initial.append((layout.sums, 0, (layout.arena_bytes - layout.sums) // 4))
-        self._logit = layout.buffers[layout.logit].start
-        self._second_logit = layout.buffers[layout.layers[-1].out].start
+        self._logits_at = layout.buffers[layout.logit].start, layout.buffers[layout.layers[-1].out].start
         self._own_count = layout.own_layers
         self.decide(0, 0)
 
@@ -105,11 +104,17 @@ class WakeWord:
         look = self._look if decision else None
         self.window, own_sum = (look.scale, look.cutoff) if look else self._own  # what is a score's unit
         self.cutoff_sum = cutoff_q8 * self.window or own_sum
-        decision = 1 if look else 0
-        if decision == self.decision:
+        before = self.decision
+        self.decision = 1 if look else 0
+        logit, second = self._logits_at
+        # what infer() unpacks
+        self._parts = (
+            self._arena, self._slides, self.stride, self._others, self._lowest, self._layers,
+            len(self._pieces) if look else self._own_count, self._logits, logit, second, self._recent, self._mean_state,
+            self.cutoff_sum, look and self._fused, self._fused_state,
+        )  # fmt: skip
+        if self.decision == before:
             return
-        self.decision = decision
-        self._count = len(self._pieces) if look else self._own_count
         window = look.window if look else self.window
         cold = _COLD_COLUMNS // self.stride
         state = self._mean_state
@@ -137,20 +142,16 @@ class WakeWord:
         self.mean_q8 = -1  # cold: not known
         self.hit = False
 
-    # a ring of columns, a multiple of the stride, and its state, for feature_ring.push_column()
-    def new_ring(self, columns):
-        return bytearray(columns * feature_ring.COLUMN_BYTES), array("i", (0, 0, columns, self.stride, 0) + self._feature_scale)
-
-    # one inference, from the `stride` columns at this byte of a ring on
-    def infer(self, columns, at):
-        arena = self._arena
-        advance(arena, columns, arena, self._slides, at, self.stride, self._others)
-        run(0, self._lowest, arena, self._layers, self._count)
-        prob = self._logits[arena[self._logit]]
-        mean = sliding_mean(prob, 0, self._recent, self._mean_state, self.cutoff_sum)
-        if self.decision and mean >= 0:
-            logits = arena[self._logit] + arena[self._second_logit]
-            mean = fused_score(logits, self._fused, self._fused_state, self._mean_state[_SUM], self.cutoff_sum)
-        self.prob = prob
+    # one inference, from `stride` columns
+    def infer(self, columns):
+        (
+            arena, slides, stride, others, lowest, layers, count, logits, logit, second, recent, state, cutoff, fused, fused_state
+        ) = self._parts  # fmt: skip
+        advance(arena, columns, arena, slides, stride, others)
+        run(0, lowest, arena, layers, count)
+        self.prob = prob = logits[arena[logit]]
+        mean = sliding_mean(prob, 0, recent, state, cutoff)
+        if fused and mean >= 0:
+            mean = fused_score(arena[logit] + arena[second], fused, fused_state, state[_SUM], cutoff)
         self.mean_q8 = mean >> 1
         self.hit = mean & 1 == 1

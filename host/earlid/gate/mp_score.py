@@ -6,6 +6,7 @@ import sys
 
 import mp_hops
 from lid.gate import model_file
+from lid.gate.activity import LEVEL_SHIFT
 from lid.gate.detector import Detector
 
 _BLOCK = 1 << 15
@@ -28,15 +29,15 @@ def main():
         ran = push(samples)
         if features and detector.column:
             pack("<I", out, used, hop | 0x80000000)
-            pack("<40H", out, used + 4, *detector.frontend.features)
+            pack("<40H", out, used + 4, *detector.features)
             used += 84
         if ran:
             total, _, outputs, _, needed, _ = mean_state
             if network.decision:
                 total = network._fused_state[_TOTAL]
             mean = total if outputs == needed else 0
-            mean_q8 = max(0, detector.mean_q8)
-            pack("<I4BhH", out, used, hop, detector.prob, mean_q8, detector.hit, 0, detector.energy_log2_q8, mean)
+            mean_q8 = max(0, network.mean_q8)
+            pack("<I4BhH", out, used, hop, network.prob, mean_q8, network.hit, 0, detector.activity >> LEVEL_SHIFT, mean)
             used += 12
         if used > _BLOCK - 256:
             write(view[:used])

@@ -230,9 +230,9 @@ def _count_inferences():
     if kind:
         infer = getattr(kind, method)
 
-        def counted(self, columns, at):
+        def counted(self, columns):
             bridge.spend(_work_us[1])
-            return infer(self, columns, at)
+            return infer(self, columns)
 
         setattr(kind, method, counted)
 
