@@ -68,13 +68,16 @@ def run(reg0: int, w: ptr8, arena: ptr8, params: ptr32, layers: int):
         kind = params[_KIND]
         groups = params[_GROUPS]
         if kind == _DENSE:
-            # 16 outputs at a time: each activation is loaded once and stays in reg0
+            # Up to 32 outputs at a time: each activation is loaded once and stays in reg0
             zero = params[_ZERO_IN]
             while groups:
                 reg0 = zero * _BYTE_MAX * params[_LENGTH]
                 s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = s12 = s13 = s14 = s15 = reg0
+                s16 = s17 = s18 = s19 = s20 = s21 = s22 = s23 = s24 = s25 = s26 = s27 = s28 = s29 = s30 = s31 = reg0
+                wide = groups > 1
+                row = 32 if wide else 16
                 a = ptr8(start)
-                n = params[_LENGTH] >> 2
+                n = params[_LENGTH] >> 1
                 while n:
                     reg0 = a[0] - zero
                     if reg0:  # often there is nothing
@@ -94,62 +97,61 @@ def run(reg0: int, w: ptr8, arena: ptr8, params: ptr32, layers: int):
                         s13 = w[13] * reg0 + s13
                         s14 = w[14] * reg0 + s14
                         s15 = w[15] * reg0 + s15
+                        if wide:
+                            s16 = w[16] * reg0 + s16
+                            s17 = w[17] * reg0 + s17
+                            s18 = w[18] * reg0 + s18
+                            s19 = w[19] * reg0 + s19
+                            s20 = w[20] * reg0 + s20
+                            s21 = w[21] * reg0 + s21
+                            s22 = w[22] * reg0 + s22
+                            s23 = w[23] * reg0 + s23
+                            s24 = w[24] * reg0 + s24
+                            s25 = w[25] * reg0 + s25
+                            s26 = w[26] * reg0 + s26
+                            s27 = w[27] * reg0 + s27
+                            s28 = w[28] * reg0 + s28
+                            s29 = w[29] * reg0 + s29
+                            s30 = w[30] * reg0 + s30
+                            s31 = w[31] * reg0 + s31
+                    w = ptr8(int(w) + row)
                     reg0 = a[1] - zero
                     if reg0:
-                        s0 = w[16] * reg0 + s0
-                        s1 = w[17] * reg0 + s1
-                        s2 = w[18] * reg0 + s2
-                        s3 = w[19] * reg0 + s3
-                        s4 = w[20] * reg0 + s4
-                        s5 = w[21] * reg0 + s5
-                        s6 = w[22] * reg0 + s6
-                        s7 = w[23] * reg0 + s7
-                        s8 = w[24] * reg0 + s8
-                        s9 = w[25] * reg0 + s9
-                        s10 = w[26] * reg0 + s10
-                        s11 = w[27] * reg0 + s11
-                        s12 = w[28] * reg0 + s12
-                        s13 = w[29] * reg0 + s13
-                        s14 = w[30] * reg0 + s14
-                        s15 = w[31] * reg0 + s15
-                    reg0 = a[2] - zero
-                    if reg0:
-                        s0 = w[32] * reg0 + s0
-                        s1 = w[33] * reg0 + s1
-                        s2 = w[34] * reg0 + s2
-                        s3 = w[35] * reg0 + s3
-                        s4 = w[36] * reg0 + s4
-                        s5 = w[37] * reg0 + s5
-                        s6 = w[38] * reg0 + s6
-                        s7 = w[39] * reg0 + s7
-                        s8 = w[40] * reg0 + s8
-                        s9 = w[41] * reg0 + s9
-                        s10 = w[42] * reg0 + s10
-                        s11 = w[43] * reg0 + s11
-                        s12 = w[44] * reg0 + s12
-                        s13 = w[45] * reg0 + s13
-                        s14 = w[46] * reg0 + s14
-                        s15 = w[47] * reg0 + s15
-                    reg0 = a[3] - zero
-                    if reg0:
-                        s0 = w[48] * reg0 + s0
-                        s1 = w[49] * reg0 + s1
-                        s2 = w[50] * reg0 + s2
-                        s3 = w[51] * reg0 + s3
-                        s4 = w[52] * reg0 + s4
-                        s5 = w[53] * reg0 + s5
-                        s6 = w[54] * reg0 + s6
-                        s7 = w[55] * reg0 + s7
-                        s8 = w[56] * reg0 + s8
-                        s9 = w[57] * reg0 + s9
-                        s10 = w[58] * reg0 + s10
-                        s11 = w[59] * reg0 + s11
-                        s12 = w[60] * reg0 + s12
-                        s13 = w[61] * reg0 + s13
-                        s14 = w[62] * reg0 + s14
-                        s15 = w[63] * reg0 + s15
-                    a = ptr8(int(a) + 4)
-                    w = ptr8(int(w) + 64)
+                        s0 = w[0] * reg0 + s0
+                        s1 = w[1] * reg0 + s1
+                        s2 = w[2] * reg0 + s2
+                        s3 = w[3] * reg0 + s3
+                        s4 = w[4] * reg0 + s4
+                        s5 = w[5] * reg0 + s5
+                        s6 = w[6] * reg0 + s6
+                        s7 = w[7] * reg0 + s7
+                        s8 = w[8] * reg0 + s8
+                        s9 = w[9] * reg0 + s9
+                        s10 = w[10] * reg0 + s10
+                        s11 = w[11] * reg0 + s11
+                        s12 = w[12] * reg0 + s12
+                        s13 = w[13] * reg0 + s13
+                        s14 = w[14] * reg0 + s14
+                        s15 = w[15] * reg0 + s15
+                        if wide:
+                            s16 = w[16] * reg0 + s16
+                            s17 = w[17] * reg0 + s17
+                            s18 = w[18] * reg0 + s18
+                            s19 = w[19] * reg0 + s19
+                            s20 = w[20] * reg0 + s20
+                            s21 = w[21] * reg0 + s21
+                            s22 = w[22] * reg0 + s22
+                            s23 = w[23] * reg0 + s23
+                            s24 = w[24] * reg0 + s24
+                            s25 = w[25] * reg0 + s25
+                            s26 = w[26] * reg0 + s26
+                            s27 = w[27] * reg0 + s27
+                            s28 = w[28] * reg0 + s28
+                            s29 = w[29] * reg0 + s29
+                            s30 = w[30] * reg0 + s30
+                            s31 = w[31] * reg0 + s31
+                    w = ptr8(int(w) + row)
+                    a = ptr8(int(a) + 2)
                     n -= 1
                 sums[0] = s0
                 sums[1] = s1
@@ -167,8 +169,26 @@ def run(reg0: int, w: ptr8, arena: ptr8, params: ptr32, layers: int):
                 sums[13] = s13
                 sums[14] = s14
                 sums[15] = s15
-                sums = ptr32(int(sums) + 64)
                 groups -= 1
+                if wide:
+                    groups -= 1
+                    sums[16] = s16
+                    sums[17] = s17
+                    sums[18] = s18
+                    sums[19] = s19
+                    sums[20] = s20
+                    sums[21] = s21
+                    sums[22] = s22
+                    sums[23] = s23
+                    sums[24] = s24
+                    sums[25] = s25
+                    sums[26] = s26
+                    sums[27] = s27
+                    sums[28] = s28
+                    sums[29] = s29
+                    sums[30] = s30
+                    sums[31] = s31
+                sums = ptr32(int(sums) + 128)
         elif kind == _DEPTHWISE:
             row = params[_ROW]
             while groups:

@@ -8,8 +8,8 @@ from micropython import const
 
 from lid.gate import weights
 
-_VERSION = const(1)
-_LOOK_VERSION = const(2)  # of a file with a look
+_VERSION = const(3)
+_LOOK_VERSION = const(4)  # of a file with a look
 LANES = const(16)
 _HEADS = const(64)  # at least a row of columns: a head may stand one row before its buffer
 _OFFSET = const(1 << 29)

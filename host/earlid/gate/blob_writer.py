@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Writes a network as the blob that the firmware runs. `firmware/lid/gate/model_file.py` is the reader.
 
-Layout, little endian (version 1; 2 with a look):
+Layout, little endian (version 3; 4 with a look):
 
     0   magic "ELWW", u16 version, u16 bytes of this header, u32 bytes of the whole blob, u32 CRC-32 of bytes 16 on
     16  u8 stride, u8 window, u8 buffers, u8 layers, u32 cutoff sum (a hit is a window sum above it)
@@ -11,6 +11,8 @@ Layout, little endian (version 1; 2 with a look):
         layers, 36 bytes each: u8 kind, in, second in, out; u16 first channel of in, second in, out; u16 rows, outputs,
         lanes to skip; u8 zero, bytes from record to record; u16 zero; u32 least, reversed_below (see below), weights, records
         256 output bytes, one a logit; then weights and records, each layer's on a multiple of 4
+
+A dense layer's weights come 32 outputs after the other, each input by input (16 bytes an input where no more outputs are left).
 
 Activations and weights are biased by 128 to be unsigned; the corrections are folded into the records' bias. A record is
 i32 x 4, none negative: bias + 2**29, multiplier, addend, right shift. With x = sum + bias, an output is
@@ -32,7 +34,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from earlid.gate.blob_format import HEADER_BYTES, LANES, LAYER_BYTES, LOOK, LOOK_VERSION, MAGIC, VERSION
+from earlid.gate.blob_format import DENSE_LANES, HEADER_BYTES, LANES, LAYER_BYTES, LOOK, LOOK_VERSION, MAGIC, VERSION
 from earlid.gate.network import Buffer, Layer, Look, Network
 from earlid.gate.quantise import add_tables, feature_scale, layer_multipliers, logistic_table
 from earlid.gate.tflite import ModelError
@@ -132,9 +134,10 @@ def _encode_weights(layer: Layer, network: Network, data: _DataSection) -> tuple
         raise ModelError(f"{layer.where}: {flat.shape[1]} inputs: their sum needs more than 32 bits")
     if layer.output.width <= DOT_OUTPUTS:
         return DOT, data.add(flat.tobytes()), data.add(records)
-    blocks = np.zeros((_round_up(flat.shape[0], LANES), flat.shape[1]), np.uint8)
-    blocks[: flat.shape[0]] = flat
-    return DENSE, data.add(blocks.reshape(-1, LANES, flat.shape[1]).transpose(0, 2, 1).tobytes()), data.add(records)
+    lanes = np.zeros((flat.shape[1], _round_up(flat.shape[0], LANES)), np.uint8)
+    lanes[:, : flat.shape[0]] = flat.T
+    blocks = b"".join(lanes[:, at : at + DENSE_LANES].tobytes() for at in range(0, lanes.shape[1], DENSE_LANES))
+    return DENSE, data.add(blocks), data.add(records)
 
 
 def _skipped_lanes(layer: Layer, network: Network) -> int:
