@@ -12,7 +12,9 @@ XDIST := -n 3 --dist worksteal
 PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
-# What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook.
+# The flashing page, where there is npm to build it with; its tests are skipped elsewhere.
+PAGE = @if command -v npm >/dev/null; then $(MAKE) --no-print-directory build/web/stamp; fi
+# What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
 DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware web release flash pair calibrate watch review doctor debian clean
@@ -20,11 +22,13 @@ DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kic
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
 
-test: $(VENV)/installed-test debian lint build/ibom/stamp build/web/stamp
+test: $(VENV)/installed-test debian lint build/ibom/stamp
+	$(PAGE)
 	$(BIN)/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 # The oldest versions that pyproject.toml allows, each package at its lowest bound.
-test-lowest: .venv-lowest/installed debian build/ibom/stamp build/web/stamp
+test-lowest: .venv-lowest/installed debian build/ibom/stamp
+	$(PAGE)
 	.venv-lowest/bin/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 quick: $(VENV)/installed-test
@@ -66,17 +70,24 @@ firmware: $(VENV)/installed
 web: build/web/stamp
 	$(if $(IMAGE),$(BIN)/python host/wheel/release.py --image '$(IMAGE)' --images build/web/images)
 
-build/web/stamp: $(wildcard web/* web/src/*) $(VENV)/installed build/npm/stamp $(wildcard host/earlid/flash/web_tables.py firmware/lid/*.py)
-	$(BIN)/python -m earlid.flash.web_tables > build/web-tables.mjs
+build/web/stamp: $(wildcard web/* web/src/*) build/web-tables.mjs build/npm/stamp
 	node web/build.mjs build/web build/npm
 	touch $@
+
+# What the page takes from the host; written anew only where it has changed.
+build/web-tables.mjs: $(VENV)/installed FORCE
+	@mkdir -p build
+	@$(BIN)/python -m earlid.flash.web_tables > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 build/npm/stamp: web/package.json web/package-lock.json web/.npmrc | debian
 	rm -rf build/npm
 	mkdir -p build/npm
 	cp web/package.json web/package-lock.json web/.npmrc build/npm
-	cd build/npm && npm ci --silent
+	cd build/npm && npm ci --no-progress --loglevel=error
 	touch $@
+
+FORCE:
 
 # What is published, in build/release/: host/wheel/RELEASING.md
 release: $(VENV)/installed-test build/web/stamp

@@ -29,6 +29,8 @@ SMALL_ROWS = (("factory", 0, 0, 0x10000, 0x20000), ("vfs", 1, 0x81, 0x30000, 0x8
 def site(tmp_path_factory):
     """The folder of the built page, and in `images` one of no word and one of a word, of this firmware, and a small one."""
     if not (BUILT / "page.js").exists():
+        if shutil.which("npm") is None:
+            pytest.skip("no npm here (apt-get install npm)")
         pytest.fail("the page is not built: make web")
     folder = tmp_path_factory.mktemp("site")
     for name in PAGE_FILES:

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { anchorCode } from "../../web/src/anchor.js";
 import { fileSystem, programOf, whatIsThere } from "../../web/src/chip.js";
+import { duration, noWord, timeLeft } from "../../web/src/text.js";
 import { Decoder, encode, hello, record, telemetry } from "../../web/src/wire.js";
 
 const bytes = (hex) => new Uint8Array(Buffer.from(hex, "hex"));
@@ -11,7 +12,7 @@ const functions = {
     const decoder = new Decoder();
     return [chunks.flatMap((chunk) => decoder.feed(bytes(chunk)).map(({ seq, body }) => [seq, body])), decoder.badLines];
   },
-  encode, anchorCode, hello, telemetry, record,
+  encode, anchorCode, duration, noWord, timeLeft, hello, telemetry, record,
   programOf: (application) => programOf(bytes(application)),
   fileSystem: (table, flashBytes) => fileSystem(bytes(table), flashBytes),
   whatIsThere: (...parts) => whatIsThere(...parts.map(bytes)),

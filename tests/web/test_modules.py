@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from earlid import filesystem
+from earlid.board.detect import NO_WORD, no_word_text
 from earlid.flash import foreign, partitions
+from earlid.flash.progress_bars import remaining_s
 from earlid.ledger.anchor_code import make_code
+from earlid.ledger.time_format import span_text
 from lid import wire, wire_schema
 
 from tests.flash.release_image import ROWS, VFS_ROW, esp_image, release, table
 from tests.flash.test_foreign import application
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="no Node.js here (apt-get install nodejs)")
+pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="no npm here (apt-get install npm)")
 SEED = 20261127
 PIECES = (b"#", b"*", b" {", b"\n", b"\r", b"\x00", b"\xff", b">>> ", b"}", b'"', b"#1 {", b"000000", b"7")
 HI = {
@@ -158,3 +162,21 @@ def test_a_board_of_earlids_is_told_from_a_bare_micropython():
         root = filesystem.build(files, 1 << 20)[: 2 * partitions.SECTOR_BYTES]
         calls = [("whatIsThere", *(part.hex() for part in parts)) for parts in ((loader, app, root), (erased, erased, erased))]
         assert [result["found"] for result in run(*calls)] == [found, "empty"]
+
+
+def test_words_for_spans_and_reasons_are_the_command_lines():
+    rng = random.Random(SEED)
+    spans = [59_949, 59_999, 60_000, 3_599_999, *(rng.randrange(10 ** rng.randrange(1, 9)) for _ in range(300))]
+    spans = [ms for ms in spans if ms % 500 != 250]  # a tie, which the two languages round to different sides
+    stages = [(rng.randrange(101), rng.randrange(101), rng.randrange(9000)) for _ in range(300)]
+    hellos = [{"no_word": reason, "missing": 2104} for reason in ("", *NO_WORD, "new-reason")]
+    results = run(
+        *(("duration", ms) for ms in spans), *(("timeLeft", *one) for one in stages), *(("noWord", hi) for hi in hellos)
+    )
+    left = [remaining_s(done, total, ms / 1000) for done, total, ms in stages]
+    assert results[: len(spans)] == [span_text(ms) for ms in spans]
+    for text, expected_s in zip(results[len(spans) :], left, strict=False):
+        found = re.fullmatch(r", about (\d+) s left", text)
+        assert (found is None) == (expected_s is None)
+        assert found is None or abs(int(found[1]) - expected_s) <= 0.5
+    assert results[len(spans) + len(stages) :] == [no_word_text(hi) for hi in hellos]

@@ -3,11 +3,11 @@
 import { plain } from "./chip.js";
 import { Flasher, Trouble, reset, unpluggedBefore } from "./flasher.js";
 import { Listener, choosePort, pause } from "./port.js";
-import { $, el, facts, noWord, number, wordText } from "./text.js";
+import { $, el, facts, noWord, number, timeLeft, wordText } from "./text.js";
 import { hello, record } from "./wire.js";
 import { tables } from "../../build/web-tables.mjs";
 
-const { estimateAfterMs, estimateAfterShare, startupMs } = tables.flasher;
+const { startupMs } = tables.flasher;
 const IMAGE_MAX_BYTES = 16 << 20;
 const PROMPT = />>> ?$|raw REPL; CTRL-B to exit\r\n>$/;
 const STEPS = ["word", "connect", "overwrite", "write", "test", "next"];
@@ -185,9 +185,7 @@ function report(name, done, total) {
   if (name !== "write") return;
   if (total && !done) stage.beginMs = performance.now(); // compressed by now, and the first block goes
   $("bar").value = total ? (100 * done) / total : 0;
-  const spentMs = performance.now() - stage.beginMs;
-  const known = total && spentMs >= estimateAfterMs && done >= total * estimateAfterShare;
-  const left = known ? `, about ${Math.round((spentMs * (total - done)) / done / 1000)} s left` : "";
+  const left = timeLeft(done, total, performance.now() - stage.beginMs);
   $("write-progress").textContent = total ? `${number(done)} of ${number(total)} bytes, compressed${left}` : "";
   const quarter = total ? Math.floor((4 * done) / total) : 0;
   if (quarter > stage.quarter && quarter < 4) $("write-say").textContent = `${quarter * 25} % written${left}.`;

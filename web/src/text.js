@@ -23,7 +23,7 @@ export const number = (value) => value.toLocaleString("en");
 // The same words as the command line's: 0.4 s, 3 min 20 s, 2 h 05 min.
 export function duration(ms) {
   const two = (value) => String(value).padStart(2, "0");
-  if (ms < 59950) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 60000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.floor(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
   return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} min`;
@@ -40,4 +40,11 @@ export function wordText(hi) {
   if (noWord(hi)) return `does not listen for its word (${noWord(hi)})`;
   if (hi.word === undefined) return "";
   return hi.word ? `listens for “${plain(hi.word)}”` : "has no word";
+}
+
+// How long a stage will still take at the speed it had, as `, about 9 s left`; empty while too little is known.
+export function timeLeft(done, total, spentMs) {
+  const { estimateAfterMs, estimateAfterShare } = tables.flasher;
+  if (total <= 0 || spentMs < estimateAfterMs || done < total * estimateAfterShare) return "";
+  return `, about ${Math.round((spentMs * (total - done)) / done / 1000)} s left`;
 }
