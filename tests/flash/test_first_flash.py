@@ -14,7 +14,8 @@ import pytest
 from earlid import filesystem, firmware
 from earlid.cli import main
 from earlid.errors import UserError
-from earlid.flash import content, deploy, first_flash, image, inputs, one_file, partitions, provision
+from earlid.flash import content, deploy, first_flash, flasher, image, inputs, one_file, partitions, provision
+from earlid.flash.flasher import OneFile
 from earlid.flash.partitions import FLASH_BYTES
 
 from tests.flash import harness, release_image
@@ -154,6 +155,28 @@ def test_flash_is_block_for_block_as_plain_esptool_leaves_it(release: Path, smal
         begin for begin in range(0, FLASH_BYTES, 4096) if ours.flash.data[begin:][:4096] != theirs.flash.data[begin:][:4096]
     ]
     assert not blocks
+
+
+def test_progress_counts_erased_bytes_and_then_bytes_on_the_wire(release: Path) -> None:
+    micropython = image.load(str(release))
+    data = one_file.make(micropython, {"/main.py": random.Random(SEED).randbytes(300_000)})
+    chip = harness.BootloaderChip()
+    garbage(chip)
+    events: list[tuple[str, int, int]] = []
+    with harness.cable(chip.end()) as cable:
+        sent_bytes = flasher.write(
+            cable.path, micropython, erase=False, force=False, report=lambda *event: events.append(event),
+            choose=lambda flash: OneFile(data, PLACE.offset),
+        )  # fmt: skip
+        assert cable.sent > sent_bytes > 300_000
+    assert bytes(chip.flash.data) == data
+    for stage in ("compare", "erase", "write"):
+        done, totals = zip(*[(done, total) for name, done, total in events if name == stage], strict=True)
+        assert list(done) == sorted(set(done))
+        assert len(set(totals)) == 1
+        assert done[-1] <= totals[0]
+        if stage == "write":
+            assert done[-1] == totals[0] == sent_bytes
 
 
 def test_word_settings_and_recipe_are_in_the_one_file(release: Path, tmp_path: Path, unstarted: list[str]) -> None:

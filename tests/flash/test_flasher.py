@@ -15,6 +15,7 @@ from earlid import firmware
 from earlid.cli import main
 from earlid.errors import UserError
 from earlid.flash import flasher, image, provision
+from earlid.flash.foreign import Flash
 from earlid.verbs import flash as verb
 from esp32_mock_bootloader import registers
 from esptool.targets.esp32 import ESP32ROM
@@ -195,15 +196,18 @@ def test_write_that_fails_fast_goes_on_slowly(how: str, large_file: Path) -> Non
     chip = harness.BootloaderChip()
     offsets = begun(chip)
     stages: list[str] = []
+    asked: list[Flash] = []
     with harness.cable(chip.end()) as cable:
         spoil(how, cable, chip, 130_000)  # in the second of three
         flasher.write(
-            cable.path, image.load(str(large_file)), erase=False, force=False, report=lambda stage, *_: stages.append(stage)
-        )
+            cable.path, image.load(str(large_file)), erase=True, force=False, report=lambda stage, *_: stages.append(stage),
+            choose=asked.append,
+        )  # fmt: skip
         assert cable.baud == flasher.SLOW_BAUD
     written = large_file.read_bytes()
     assert bytes(chip.flash.data[IMAGE_OFFSET : IMAGE_OFFSET + len(written)]) == written
     assert (stages.count("slower"), stages.count("connect")) == (1, 2)
+    assert len(asked) == 1, "who agreed is not asked again"
     first, second = flasher.HEAD_BYTES, flasher.PIECE_BYTES
     again = [first] if how == "forgotten" else [second, IMAGE_OFFSET]  # what is right is not sent again
     assert offsets == [first, second, *([IMAGE_OFFSET] if how == "forgotten" else []), *again]
