@@ -13,6 +13,7 @@ from littlefs import LittleFS
 from tests.flash.harness import flash_id
 from tests.flash.release_image import esp_image
 from tests.flash.test_foreign import application
+from tests.page.chromium import wait
 from tests.web import programs
 from tests.web.conftest import SMALL, WORD
 from tests.web.dev_board import DevBoard, Speaker
@@ -29,6 +30,7 @@ def open_flow(server, visit):
     def open_page():
         page = visit(server.url)
         state(page, "word")
+        page.clock.install()
         return page
 
     return open_page
@@ -53,9 +55,15 @@ def ended(page, expected):
     assert page.get_attribute("#flash", "data-state") == expected, page.inner_text("#flash")
 
 
-def connect(page, word=WORD):
+def connect(page, word=WORD, silent=None):
+    """Choose a word and click Connect; silent: a board on which no Earlid answers, so that the page need not wait for one."""
     page.check(f"#words input[value='earlid-{word}.bin']")
+    before = len(silent.received) if silent else 0
     page.click("#connect")
+    if silent:
+        wait(lambda: len(silent.received) > before)
+        page.clock.run_for(1500)
+        page.clock.resume()
 
 
 def start_lines(self_test=SELF_TEST, state="closed"):
@@ -81,6 +89,15 @@ def worn_file_system(size_bytes):
             file.write(f"{count}")
     assert b"identity" not in worn.context.buffer[:8192]
     return bytes(worn.context.buffer)
+
+
+def found_on(server, open_flow, board):
+    """A page of its own for a board, which is ready to be written."""
+    server.plug(board)
+    page = open_flow()
+    connect(page, SMALL, board)
+    ended(page, "found")
+    return page
 
 
 def focus_on(page, what):
@@ -120,7 +137,7 @@ def test_whole_flash_and_first_self_test_by_keyboard_alone(server, flash, image)
 
 def test_unplugged_in_the_middle_says_so_and_a_second_try_works(server, flash):
     board = server.plug(DevBoard(unplug_at_block=6))
-    connect(flash, SMALL)
+    connect(flash, SMALL, board)
     ended(flash, "found")
     flash.click("#write")
     ended(flash, "broken")
@@ -130,7 +147,7 @@ def test_unplugged_in_the_middle_says_so_and_a_second_try_works(server, flash):
     server.plug(board)
     flash.click("#again")
     state(flash, "word")
-    connect(flash, SMALL)
+    connect(flash, SMALL, board)
     ended(flash, "found")
     assert flash.is_enabled("#write"), flash.inner_text("#step-overwrite")
     board.start = lambda data: Speaker(start_lines())
@@ -176,7 +193,7 @@ def test_chips_that_are_not_to_be_written_are_named_and_left_as_they_are(server,
 def test_too_little_flash_is_refused(server, flash):
     board = server.plug(DevBoard())
     with flash_id(0x154020):
-        connect(flash)
+        connect(flash, silent=board)
         ended(flash, "refused")
     assert "2MB" in flash.inner_text("#trouble-say")
     assert board.blocks == 0
@@ -196,7 +213,7 @@ def test_damaged_image_is_not_written(server, flash, image):
     damaged[0x3000] ^= 1
     flash.route("**/images/*.bin", lambda route: route.fulfill(body=bytes(damaged)))
     board = server.plug(DevBoard())
-    connect(flash)
+    connect(flash, silent=board)
     ended(flash, "found")
     flash.click("#write")
     ended(flash, "refused")
@@ -214,7 +231,7 @@ def test_journal_and_key_of_an_earlid_are_kept_without_consent(server, flash, si
     if not answers:
         board.start = programs.no_program
         server.call(board.reset)
-    connect(flash, SMALL)
+    connect(flash, SMALL, None if answers else board)
     ended(flash, "found")
     before = board.flash
     assert before != image
@@ -234,16 +251,17 @@ def test_journal_and_key_of_an_earlid_are_kept_without_consent(server, flash, si
     assert board.started_from == (site / "images" / f"earlid-{SMALL}.bin").read_bytes().ljust(len(ERASED), b"\xff")
 
 
-@pytest.mark.parametrize("fails", [{"fastest_baud": 115_200}, {"slow_from_block": 5}], ids=["at once", "while writing"])
-def test_connection_that_fails_at_the_fast_rate_goes_on_at_the_slow_one(server, flash, fails):
-    board = server.plug(DevBoard(**fails))
-    connect(flash, SMALL)
-    ended(flash, "found")
-    board.start = lambda data: Speaker(start_lines())
-    flash.click("#write")
-    ended(flash, "passed")
-    assert b"\xc0\x00\x0f" in board.received  # the fast rate was tried
-    assert board.blocks > 5
+def test_connection_that_fails_at_the_fast_rate_goes_on_at_the_slow_one(server, open_flow):
+    """Whether it fails at once or in the middle of an image."""
+    boards = [DevBoard(fastest_baud=115_200), DevBoard(slow_from_block=5)]
+    pages = [found_on(server, open_flow, board) for board in boards]
+    for board, page in zip(boards, pages, strict=True):
+        board.start = lambda data: Speaker(start_lines())
+        page.click("#write")
+    for board, page in zip(boards, pages, strict=True):
+        ended(page, "passed")
+        assert b"\xc0\x00\x0f" in board.received  # the fast rate was tried
+        assert board.blocks > 5
 
 
 def test_ends_of_a_first_start_are_told_apart(server, open_flow):
@@ -259,10 +277,8 @@ def test_ends_of_a_first_start_are_told_apart(server, open_flow):
     }
     pages = {}
     for end, (lines, _) in ends.items():
-        board = server.plug(DevBoard())
-        page = pages[end] = open_flow()
-        connect(page, SMALL)
-        ended(page, "found")
+        board = DevBoard()
+        page = pages[end] = found_on(server, open_flow, board)
         board.start = lambda data, lines=lines: Speaker(lines)
         page.click("#write")
     for end, (_, says) in ends.items():
@@ -274,14 +290,14 @@ def test_ends_of_a_first_start_are_told_apart(server, open_flow):
 
 def test_unplugged_before_or_after_the_write_is_said_without_a_false_alarm(server, flash):
     board = server.plug(DevBoard())
-    connect(flash, SMALL)
+    connect(flash, SMALL, board)
     ended(flash, "found")
     server.unplug(board)
     state(flash, "refused")
     assert "Nothing was written" in flash.inner_text("#trouble-say")
     server.plug(board)
     flash.click("#again")
-    connect(flash, SMALL)
+    connect(flash, SMALL, board)
     ended(flash, "found")
     flash.click("#write")
     state(flash, "testing")

@@ -151,7 +151,10 @@ def test_refusal_and_a_port_in_use_are_said(server, look):
 
 
 def test_silent_board_is_said_with_what_it_says(server, look):
-    server.plug(DevBoard(start=lambda flash: Speaker(b"MicroPython v1.26.1 on 2025-09-11\r\n>>> ")))
+    board = server.plug(DevBoard(start=lambda flash: Speaker(b"MicroPython v1.26.1 on 2025-09-11\r\n>>> ")))
+    look.clock.install()
     look.click("#look-connect")
+    wait(lambda: board.received)
+    look.clock.run_for(6500)  # three questions without an answer
     state(look, "silent")
     text(look, "#look-say", "MicroPython answers")
