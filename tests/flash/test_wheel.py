@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -156,6 +157,25 @@ def test_bash_completes_verbs_options_and_choices(share: Path) -> None:
     assert {"--once", "--json", "--ledger", "--trace"} <= set(completed(share, "watch", "--"))
     assert completed(share, "model", "sh") == ["show"]
     assert completed(share, "calibrate", "--level", "b") == ["balanced"]
+
+
+def test_fish_completes_verbs_and_options(share: Path) -> None:
+    if not shutil.which("fish"):
+        pytest.skip("no fish here (apt-get install fish)")
+    lines = "for line in 'wa' 'bridge mqtt --serv'; complete -C \"earlid $line\"; end"
+    script = f"source {share}/fish/vendor_completions.d/earlid.fish; {lines}"
+    done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == ["watch", "--service"]
+
+
+def test_zsh_takes_the_completion(share: Path) -> None:
+    if not shutil.which("zsh"):
+        pytest.skip("no zsh here (apt-get install zsh)")
+    script = f"fpath=({share}/zsh/site-functions $fpath); autoload -U compinit; compinit -D -u; "
+    script += "autoload +X _earlid; echo $_comps[earlid]"
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "_earlid\n", "")
 
 
 def test_other_shells_and_the_man_page_know_every_verb(share: Path) -> None:
