@@ -44,7 +44,8 @@ def open_atomically(
 
     Args:
         mode: `w` for text as UTF-8 with the ends of lines as they are written, `wb` for bytes.
-        private: for its owner alone: mode 0600, also where a more open file stood. Else as the process's umask says.
+        private: for its owner alone: mode 0600, also where a more open file stood. Else as the process's umask says. What root
+            writes into somebody's folder is theirs: the keys of a service that runs as a user of its own.
         sync: durable on return: a power cut afterwards loses nothing. Without it only a crash of this program is survived.
         make_folder: make the folder where there is none (for its owner alone if `private`).
         over_database: a database that nobody has open may be replaced.
@@ -64,11 +65,13 @@ def open_atomically(
                 yield file
             return
         if make_folder:
-            path.parent.mkdir(0o700 if private else 0o777, parents=True, exist_ok=True)
+            _make_folder(path.parent, 0o700 if private else 0o777)
         fresh = path.with_name(f".earlid-{os.urandom(6).hex()}.new")
         try:
             number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
             with os.fdopen(number, mode, encoding=encoding, newline=newline) as file:
+                if private:
+                    _hand_over(fresh)
                 yield file
                 if sync:
                     file.flush()
@@ -80,6 +83,18 @@ def open_atomically(
             _sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}. {next_step}", FAILED) from error
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent, 0o777)
+        folder.mkdir(mode, exist_ok=True)
+        _hand_over(folder)
+
+
+def _hand_over(path: Path) -> None:
+    if os.name == "posix" and os.geteuid() == 0 and (owner := path.parent.stat()).st_uid:
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from earlid.cli import main
 from earlid.collect import service_install
 from earlid.collect.service import ServiceCall, system_unit, udev_rules
 from earlid.collect.supervisor import Supervisor
+from earlid.ledger.keys import read_keys, save_key
 from earlid.ledger.location import locate
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
@@ -409,3 +410,32 @@ def test_service_command_collects_and_ends_at_sigterm(capsys, tmp_path, kind, wo
     assert os.stat(ledger).st_mode & 0o777 == 0o600
     with Reader(locate(str(ledger))) as reader:
         assert reader.rows("SELECT COUNT(*) FROM records") == [(11,)]
+
+
+def test_key_that_root_pairs_for_a_service_is_the_services(tmp_path, monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    state = tmp_path / "state"
+    state.mkdir(0o700)
+    os.chown(state, 65534, 65534)
+    monkeypatch.setenv("EARLID_DATA_DIR", str(state))
+    path = save_key(BOARD, bytes(32))
+    assert {(found.stat().st_uid, found.stat().st_gid) for found in state.rglob("*")} == {(65534, 65534)}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert read_keys(BOARD)
+
+
+def test_root_reads_the_ledger_of_a_service_and_leaves_it_the_services(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root reads the ledger of another")
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(locate(str(path))) as ledger:
+        ledger.add(BOARD, seal_records(BOARD, 5))
+    tmp_path.chmod(0o700)
+    for found in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(found, 65534, 65534)
+    assert main(["verify", "--ledger", str(path)]) == 0
+    with Reader(locate(str(path))) as reader:
+        assert reader.rows("SELECT COUNT(*) FROM records") == [(5,)]
+        assert (tmp_path / "ledger.sqlite-shm").exists()
+        assert {found.stat().st_uid for found in tmp_path.iterdir()} == {65534}
