@@ -21,6 +21,7 @@ from earlid.cli import main
 from earlid.errors import UserError
 from earlid.ledger import store
 from earlid.ledger.boards import boards, pick_boards
+from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.judge import judge
 from earlid.ledger.location import locate
 from earlid.ledger.queries import RecordTotals, totals
@@ -310,6 +311,38 @@ def test_unreachable_server_is_an_error():
     with pytest.raises(UserError, match="no database answers") as caught:
         Ledger(locate("postgresql://someone:secret@127.0.0.1:1/none"))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [6, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 120))])
+def test_flipped_bit_is_found_and_never_crashes(sqlite_location, tmp_path, capsys, monkeypatch, seed):
+    zero_ms = 1_795_000_000_000 + seed * 123_457
+    monkeypatch.setattr(store, "now_ms", lambda: zero_ms + 90_000_000)  # the same file every time
+    with Ledger(sqlite_location) as ledger:
+        ledger.add(BOARD, life(300, zero_ms=zero_ms, step_ms=60_000))
+    whole = sqlite_location.path.read_bytes()
+    with Reader(sqlite_location) as reader:
+        chosen = boards(reader)
+        clean = judge(reader, chosen[0], KEYS).exit_code
+        assert LedgerClocks(reader, chosen).wall(chosen[0].id, 1, 1000)[0] == zero_ms + 1000
+    assert clean == 0
+    rng = random.Random(seed)
+    codes = []
+    for trial in range(120):
+        damaged = bytearray(whole)
+        at = rng.randrange(100, len(whole))
+        damaged[at] ^= 1 << rng.randrange(8)
+        path = tmp_path / f"{trial}.sqlite"
+        path.write_bytes(damaged)
+        for words in (["verify"], ["review", "--since", "2026-11-18", "--until", "2026-11-20", "--json"]):
+            try:
+                code = main([*words, "--ledger", str(path)])
+            except Exception as error:
+                pytest.fail(f"seed {seed}, trial {trial}, byte {at}, {words[0]}: {error!r}")
+            capsys.readouterr()
+            assert code in (0, 1, 2, 4), f"seed {seed}, trial {trial}, byte {at}"
+            codes.append((words[0], code))
+        path.unlink()
+    assert codes.count(("verify", 4)) > 20  # many bits lie in free space or in what can be derived again
 
 
 def test_damage_in_unreadable_text_is_an_error(sqlite_location, capsys):
