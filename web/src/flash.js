@@ -66,9 +66,9 @@ async function loadImages() {
   } catch {
     images = [];
   }
-  const first = images.find(({ word }) => word === tables.defaultWord) ?? images[0];
-  $("words").replaceChildren(...images.map((one) => {
-    const choice = el("input", { type: "radio", name: "word", value: one.image.name, ...(one === first ? { checked: "" } : {}) });
+  images.sort((one, other) => (other.word === tables.defaultWord) - (one.word === tables.defaultWord)); // which comes first, and is chosen
+  $("words").replaceChildren(...images.map((one, place) => {
+    const choice = el("input", { type: "radio", name: "word", value: one.image.name, ...(place ? {} : { checked: "" }) });
     const details = `${number(one.image.bytes)} bytes, Earlid ${plain(String(one.earlid))} on ${plain(String(one.micropython?.name))}, circuit ${plain(String(one.recipe))}`;
     return el("label", { class: "choice" }, choice, el("span", {}, el("strong", {}, one.word === null ? "no word: the talk button only" : plain(one.word.replaceAll("_", " "))),
       el("small", {}, details), el("small", {}, "SHA-256 ", el("code", {}, one.image.sha256))));
