@@ -81,11 +81,13 @@ def read() -> tuple[dict[str, Any], list[str]]:
     """The file's values by the names of their keys, and a sentence for each mistake in it.
 
     Raises:
-        UserError: code 2 for a file that cannot be read, is no TOML, is not there though it was named, or is others' to write.
+        UserError: code 2 for a file that cannot be read, is no TOML, a pipe, not there though it was named, or others' to write.
     """
     path = config_path()
     if path is None or not (path.exists() or os.environ.get("EARLID_CONFIG")):
         return {}, []
+    if path.is_fifo():  # nobody may ever write to it, and `safe` must not wait
+        raise UserError(f"{path} is a pipe: EARLID_CONFIG names a file.", USAGE)
     data = read_bytes(path, MOST_BYTES)
     _check_owner(path)
     import tomllib

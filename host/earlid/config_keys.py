@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+NUMBER_MAX = 86_400
 
 
 class Kind(NamedTuple, Generic[T]):
@@ -75,16 +76,23 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("must be a whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= NUMBER_MAX:
+        raise ValueError(f"must be a whole number from 1 to {NUMBER_MAX}")
     return value
+
+
+def _number_of_text(text: str) -> int:
+    return _number(int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None)
 
 
 def _hooks(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise ValueError('must be a table of event = "command"')
     pairs = ((event, command) for event, found in value.items() for command in (found if isinstance(found, list) else [found]))
-    return tuple((_text(event), _text(command)) for event, command in pairs)
+    try:
+        return tuple((_text(event), _text(command)) for event, command in pairs)
+    except ValueError:
+        raise ValueError('must be a table of event = "command", or of event = ["command", "command"]') from None
 
 
 def _hooks_of_text(text: str) -> tuple[tuple[str, str], ...]:
@@ -98,7 +106,7 @@ TEXT = Kind("text", _text, _text)
 PATH = Kind("path", _full_path, Path)
 PLACE = Kind("path or URL", _place, _text)
 TEXTS = Kind("list of texts", _texts, lambda text: tuple(part.strip() for part in text.split(",") if part.strip()))
-NUMBER = Kind("whole number", _number, int)
+NUMBER = Kind("whole number", _number, _number_of_text)
 HOOK_TABLE = Kind("table of commands", _hooks, _hooks_of_text)
 
 LEDGER = Key("ledger", PLACE, "the ledger: a file, or a URL of PostgreSQL (else `ledger.sqlite` in `data_dir`)", "--ledger")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -326,6 +327,39 @@ def test_password_file_environment_keyring_and_certificate_each_let_the_bridge_i
 def test_address_that_tells_secrets_is_refused(text):
     with pytest.raises(UserError):
         parse_broker(text, False)
+
+
+@pytest.mark.parametrize("base", ["$SYS", "a/+/b", "#", "x" * 201, "a\x00b", "a\nb", "a\u202eb", "\udcff"])
+def test_what_cannot_begin_a_topic_is_refused(base, capsys):
+    for option in ("--base", "--prefix"):
+        assert main(["bridge", "mqtt", option, base]) == 2
+        assert "cannot begin a topic" in capsys.readouterr().err
+
+
+def test_broker_that_sends_garbage_ends_no_thread_of_the_client():
+    seed = 16
+    rng = random.Random(seed)
+
+    class Garbage(MuteBroker):
+        def _reply(self, kind, body):
+            reply = super()._reply(kind, body)
+            framed = bytes([rng.randrange(256), count := rng.randrange(1, 60)]) + rng.randbytes(count)
+            return rng.choice((reply, reply + framed, rng.randbytes(40)))
+
+    broker, lines = Garbage("connect", "subscribe", "publish"), []
+    client = Client(Broker("127.0.0.1", broker.port, False), "x", ("a/status", "offline"), lambda: ["a/#"], lambda *_: None,
+                    lambda: None, lines.append, answer_s=0.5)  # fmt: skip
+    client._client.reconnect_delay_set(0.01, 0.01)
+    client.start()
+    try:
+        while broker.connections < 30:
+            if client.is_answering() and (number := client.publish("a/x", "y", retain=False)) is not None:
+                client.wait([number], client.session, lambda: None)
+            assert client.is_running, (seed, lines)
+            time.sleep(0.002)
+    finally:
+        client.stop()
+        broker.close()
 
 
 def test_credentials_that_others_can_read_or_that_are_missing_are_refused(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from earlid import cli, config_file
-from earlid.config_keys import CACHE, KEYS, LEDGER, PORT, VARIABLES
+from earlid.config_keys import CACHE, HOOK_LIMIT_S, KEYS, LEDGER, PORT, VARIABLES
 from earlid.errors import UserError
 from earlid.ledger.location import data_dir, locate
 
@@ -68,6 +68,9 @@ def test_paths_of_the_file_are_where_ledger_and_keys_go(file: Path, tmp_path: Pa
         ('data_dir = "here"', "data_dir must be a full path"),
         ('ledger = "here.sqlite"', "ledger must be a full path"),
         ('port = "a\\u001b[2J"', "port must be a text"),
+        ("hook_limit_s = 0", "hook_limit_s must be a whole number from 1 to 86400, and is 0"),
+        ("hooks_at_once = 1" + 30 * "0", "hooks_at_once must be a whole number from 1 to 86400"),
+        ("[hooks]\nopen = ['a', ['b']]", "hooks must be a table of event"),
         ("a b", "is no TOML: .*line 1"),
         ("a = " + "[" * 5000, "is no TOML"),
         ('mqtt_password = "x"', "no password belongs in this file"),
@@ -86,6 +89,21 @@ def test_mistake_in_the_file_is_said(
     said = capsys.readouterr()
     assert re.search(says, said.err)
     assert said.out == ""
+
+
+def test_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("EARLID_CONFIG", str(tmp_path / "pipe"))
+    with pytest.raises(UserError, match="is a pipe"):
+        config_file.find(LEDGER)
+    assert config_file.get(LEDGER, lenient=True) is None
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "x", "1.5", "9" * 5000, "\u0663"])
+def test_variable_that_is_no_number_is_said(text: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARLID_HOOK_LIMIT_S", text)
+    with pytest.raises(UserError, match="must be a whole number from 1 to 86400"):
+        config_file.find(HOOK_LIMIT_S)
 
 
 def test_file_of_others_is_not_believed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

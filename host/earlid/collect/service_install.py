@@ -123,4 +123,6 @@ def _run(line: str, tolerant: bool = False) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         text = str(error)
     if text and not tolerant:
-        raise UserError(f"`{line}` failed: {plain(text)} The files are in place: see to it, and run the command.", FAILED)
+        raise UserError(
+            f"`{line}` failed: {plain(text).rstrip('.')}. The files are in place: see to it, and run the command.", FAILED
+        )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earlid import config_file, config_keys
 from earlid.arguments import Subparsers, add_board_argument, add_ledger_argument, add_service_arguments, service_todo
+from earlid.door import plain
 from earlid.errors import USAGE, UserError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from earlid.collect.service import ServiceCall
     from earlid.config_keys import Key
 
+BEGIN_MAX = 200  # characters of what topics begin with: MQTT has 65,535 bytes for the whole
 _TLS_FILES = (config_keys.MQTT_CA, config_keys.MQTT_CERT, config_keys.MQTT_KEY)
 
 
@@ -110,8 +112,8 @@ def _connection(args: argparse.Namespace) -> _Connection:
     base = config_file.get(config_keys.MQTT_BASE, args.base) or "earlid"
     prefix = config_file.get(config_keys.MQTT_PREFIX, args.prefix) or "homeassistant"
     for word in (base, prefix):
-        if not word or any(letter in "+#" or not letter.isprintable() for letter in word):
-            raise UserError(f"{word!r} cannot begin a topic.", USAGE)
+        if word[0] == "$" or len(word) > BEGIN_MAX or any(letter in "+#" or not letter.isprintable() for letter in word):
+            raise UserError(f"{plain(word)!r} cannot begin a topic.", USAGE)
     broker = parse_broker(config_file.get(config_keys.MQTT_BROKER, args.broker) or "mqtts://localhost", args.plain)
     files = _files(args)
     credentials = find_credentials(files.get(config_keys.MQTT_CREDENTIALS), args.keyring, broker.host)

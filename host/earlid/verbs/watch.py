@@ -157,8 +157,8 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted:
         log(line)
         supervisor.events.append(WatchEvent("note", "", line, wall_ms=now_ms()))
 
-    limit_s = max(1, config_file.get(HOOK_LIMIT_S) or LIMIT_S)
-    at_once = max(1, config_file.get(HOOKS_AT_ONCE) or AT_ONCE)
+    limit_s = config_file.get(HOOK_LIMIT_S) or LIMIT_S
+    at_once = config_file.get(HOOKS_AT_ONCE) or AT_ONCE
     hooks = Hooks(wanted, lambda board: supervisor.title(board), log_hook, to_log=not display, limit_s=limit_s, at_once=at_once)
 
     def on_event(event: WatchEvent) -> None:
