@@ -7,7 +7,7 @@ from earlid.evaluate import measure
 from earlid.evaluate.baseline import compare_with_pymicro, pymicro_scores
 from earlid.evaluate.recordings import Recording, scan_recordings
 from earlid.evaluate.tasks import Condition, cut_into_streams, plan_tasks
-from earlid.gate import models, score
+from earlid.gate import look, models, score
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,15 @@ CLEAN = Condition()
 def make_tasks(recordings, model, conditions=(CLEAN,)):
     words, noise = scan_recordings(recordings[0])[0], scan_recordings(recordings[1])[0]
     return plan_tasks(words, noise, conditions, "alexa", model.digest.hex(), measure.code_digest(), 0)
+
+
+def test_digest_of_the_code_changes_with_a_look(monkeypatch, tmp_path):
+    (tmp_path / "alexa.json").write_bytes((look.FOLDER / "alexa.json").read_bytes())
+    monkeypatch.setattr(look, "FOLDER", tmp_path)
+    code_digest = measure.code_digest.__wrapped__
+    assert code_digest() == measure.code_digest()
+    (tmp_path / "alexa.json").write_bytes((tmp_path / "alexa.json").read_bytes().replace(b'"cutoff": 1002', b'"cutoff": 1003'))
+    assert code_digest() != measure.code_digest()
 
 
 @pytest.mark.parametrize("decision", [0, 1])

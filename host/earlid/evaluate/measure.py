@@ -21,7 +21,7 @@ from earlid.errors import FAILED, UserError
 from earlid.evaluate import mixing
 from earlid.evaluate.recordings import Recording, file_digest
 from earlid.evaluate.tasks import Task
-from earlid.gate import models, runner, score
+from earlid.gate import look, models, runner, score
 from earlid.gate.audio import RATE_HZ, audio_blocks, read_audio
 
 HOP_MS = 10
@@ -31,11 +31,11 @@ _GATE_SCRIPTS = ("mp_score.py", "mp_hops.py", "score.py", "audio.py")
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """SHA-256, in hex, over all code that a result depends on: the firmware's gate, what drives it, what makes the streams."""
+    """SHA-256, in hex, over all that a result depends on: the gate, its looks, what drives it, what makes the streams."""
     digest = hashlib.sha256()
     here = Path(runner.__file__).parent
     paths = [*sorted((firmware.root() / "lid" / "gate").glob("*.py")), *(here / name for name in _GATE_SCRIPTS)]
-    for path in [*paths, Path(mixing.__file__), Path(curve.__file__), Path(__file__)]:
+    for path in [*paths, *sorted(look.FOLDER.glob("*.json")), Path(mixing.__file__), Path(curve.__file__), Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
