@@ -159,6 +159,12 @@ def test_whole_help_loads_no_verb_and_no_package() -> None:
     assert not loaded & {"serial", "rich", "numpy", "sqlalchemy", "platformdirs", "cryptography", "logging", "json", "pathlib"}
 
 
+@pytest.mark.parametrize("name", ["list", "safe", "pair", "settings", "flash", "review", "score", "bridge", "watch"])
+def test_verb_loads_little_before_it_has_a_board(name: str) -> None:
+    slow = {"concurrent.futures", "multiprocessing.connection", "urllib.request", "sqlalchemy", "numpy", "rich", "mpremote"}
+    assert loaded_by(name, "--help") & slow == set()
+
+
 @pytest.mark.parametrize("name", sorted(HELP))
 def test_interrupt_while_loading_is_no_traceback(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
