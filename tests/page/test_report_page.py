@@ -12,7 +12,7 @@ from earlid.ledger.exposure import Bounds, sum_bounds
 from earlid.ledger.queries import openings
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
-from earlid.ledger.time_format import bounds_text
+from earlid.ledger.time_format import bounds_text, span_text
 from earlid.page.report import make_page
 
 from tests.page.chromium import wait
@@ -59,6 +59,11 @@ def test_page_shows_the_ledgers_figures(page, past):
     page.select_option("#board", label="office")
     expect(page.locator("#list")).not_to_contain_text("kitchen")
     assert "your microphone was" in text_of(page, "#lead")
+
+
+def test_spans_are_the_command_lines(page):
+    spans = [0, 900, 59_949, 59_999, 60_000, 3_599_999, 3_600_000]
+    assert page.evaluate("(spans) => spans.map(earlid.durationText)", spans) == [span_text(ms) for ms in spans]
 
 
 def test_timeline_zooms_from_a_year_to_a_second(page):

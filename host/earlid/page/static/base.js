@@ -37,7 +37,7 @@ const earlid = {};
 
   // The same words as the command line's: 0.4 s, 3 min 20 s, 2 h 05 min.
   earlid.durationText = (ms) => {
-    if (ms < 59950) return `${(ms / 1000).toFixed(1)} s`;
+    if (ms < 60000) return `${(ms / 1000).toFixed(1)} s`;
     const seconds = Math.floor(ms / 1000);
     if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${twoDigits(seconds % 60)} s`;
     return `${Math.floor(seconds / 3600)} h ${twoDigits(Math.floor((seconds % 3600) / 60))} min`;
