@@ -134,7 +134,9 @@ def _service_call(args: argparse.Namespace, system: bool) -> ServiceCall:
     if system and args.keyring:
         raise UserError("a system service has no keyring: give it --credentials.", USAGE)
     if args.install:
-        _connection(args)  # what is wrong with it is said now
+        from earlid.bridge import client  # noqa: F401 (what is wrong is said now, also that the extra is missing)
+
+        _connection(args)
     words = [args.kind]
     for option, value in (("--broker", args.broker), ("--base", args.base), ("--prefix", args.prefix)):
         words += [option, value] if value else []
