@@ -169,6 +169,17 @@ def test_second_bridge_of_a_name_ends_the_first_which_fed_its_watchdog_until_the
                 assert second.poll() is None
 
 
+def test_log_that_nobody_reads_stops_no_bridge(mosquitto, home, listener):
+    with verb(mosquitto, home.location) as one:
+        until(listener.state)
+        one.stderr.close()
+        mosquitto.stop()  # which it says, as often as it is
+        mosquitto.start()
+        home.add("open", "word")
+        until(lambda: listener.seqs() == [2])
+        assert one.poll() is None
+
+
 @pytest.mark.parametrize("thread", ["_judge_thread", "client"])
 def test_watchdog_is_fed_only_while_every_thread_of_the_bridge_lives(home, thread, monkeypatch):
     fed = []

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     manager = ServiceManager()
 
     def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # a log that nobody can write ends no thread
+            print(line, file=sys.stderr, flush=True)
 
     def make_client(bridge: Bridge) -> Client:
         return Client(broker, client_name, (topics.status, OFFLINE), bridge.subscriptions, bridge.take, bridge.wake, say,
