@@ -242,6 +242,18 @@ def test_service_manager_that_fails_is_named(commands, tmp_path, capsys):
     assert "`systemctl --user daemon-reload` failed: Failed to connect to bus" in capsys.readouterr().err
 
 
+def test_place_that_cannot_be_written_is_a_sentence(commands, tmp_path, capsys, monkeypatch):
+    place = tmp_path / "home" / ".config"
+    place.mkdir(parents=True)
+    (place / "systemd").touch()
+    assert main(["watch", "--service", "systemd", "--install"]) == 1
+    assert f"cannot write {place}/systemd/user/earlid-watch.service: Not a directory" in capsys.readouterr().err
+    (place / "systemd").unlink()
+    (place / "systemd/user/earlid-watch.service").mkdir(parents=True)
+    assert main(["watch", "--service", "systemd", "--uninstall"]) == 1
+    assert "cannot remove " in capsys.readouterr().err
+
+
 def test_system_service_and_udev_rule_are_roots_to_install(commands, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(service_install.os, "geteuid", lambda: 1000)
     for kind in ("systemd-system", "udev"):

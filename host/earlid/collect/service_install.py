@@ -90,10 +90,9 @@ def install(kind: str, verb: str, text: str, secrets: str, root: Path = Path("/"
             write_atomically(found.secrets, secrets, private=True, make_folder=True)
         else:
             found.secrets.unlink(missing_ok=True)
-    found.file.parent.mkdir(parents=True, exist_ok=True)
     if kind == "launchd" and found.file.exists():
         _run(found.end[0], tolerant=True)
-    write_atomically(found.file, text)
+    write_atomically(found.file, text, make_folder=True)
     found.file.chmod(0o644)  # whatever the umask says: it holds no secret
     for line in found.begin:
         _run(line)
@@ -107,9 +106,12 @@ def uninstall(kind: str, verb: str, root: Path = Path("/")) -> str:
         raise UserError(f"there is no {plain(found.file)}: nothing to remove.", USAGE)
     for line in found.end:
         _run(line, tolerant=True)
-    found.file.unlink()
-    if found.secrets:
-        found.secrets.unlink(missing_ok=True)
+    try:
+        found.file.unlink()
+        if found.secrets:
+            found.secrets.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot remove {plain(found.file)}: {error.strerror}.", FAILED) from error
     if found.reload:
         _run(found.reload, tolerant=True)
     return f"removed {plain(found.file)}"
