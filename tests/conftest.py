@@ -15,10 +15,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.page import chromium
 
 if TYPE_CHECKING:
     from earlid.ledger.location import Location
@@ -113,3 +115,13 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detect.probe, "__defaults__", (open_port, 60.0, True))
     monkeypatch.setattr(provision, "PROBE_S", 60.0)
     monkeypatch.setattr(repl, "REPL_TIMEOUT_S", 60.0)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, one for all pages of a process, as Playwright allows; tests that need it are skipped where it is not."""
+    pytest.importorskip("playwright")
+    if not chromium.PROGRAM.exists():
+        pytest.skip("no Chromium here (apt-get install chromium)")
+    with chromium.browser() as started:
+        yield started

@@ -13,7 +13,6 @@ from datetime import datetime
 import pytest
 from earlid.ledger.store import Ledger
 
-from tests.page import chromium
 from tests.page.synthetic import household
 
 ZONE = "Europe/Berlin"
@@ -79,16 +78,6 @@ def served(home, tmp_path):
             assert child.wait(60) == 130
         finally:
             child.kill()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium; tests that need it are skipped where it is not."""
-    pytest.importorskip("playwright")
-    if not chromium.PROGRAM.exists():
-        pytest.skip("no Chromium here (apt-get install chromium)")
-    with chromium.browser() as started:
-        yield started
 
 
 @pytest.fixture

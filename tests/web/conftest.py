@@ -14,7 +14,7 @@ from earlid.flash import content, firmware_build, one_file
 from earlid.gate import models
 
 from tests.flash import release_image
-from tests.page.conftest import PATIENCE_MS, browser  # noqa: F401
+from tests.page.conftest import PATIENCE_MS
 from tests.web.serial_server import SCRIPT, serve
 
 BUILT = Path(__file__).parents[2] / "build" / "web"
@@ -72,7 +72,7 @@ def server(served_site):
 
 
 @pytest.fixture
-def visit(browser):  # noqa: F811
+def visit(browser):
     """Opens an address in a fresh page with a fake `navigator.serial`, or whatever `script` makes of it.
 
     At the end no page may have failed, broken its policy, complained, or asked another origin for anything.
