@@ -126,10 +126,12 @@ def probe_described(entry: dict[str, str]) -> ProbeResult:
 
 def probe_all(entries: Iterable[dict[str, str]]) -> list[ProbeResult]:
     """Probe ports side by side, in the order of the entries."""
-    from concurrent.futures import ThreadPoolExecutor  # takes longer to load than a port that is not there to ask
+    if not (ports := list(entries)):
+        return []
+    from concurrent.futures import ThreadPoolExecutor  # takes longer to load than many a verb works
 
     with ThreadPoolExecutor(PROBES_AT_ONCE) as pool:
-        return list(pool.map(probe_described, entries))
+        return list(pool.map(probe_described, ports))
 
 
 def probe(
