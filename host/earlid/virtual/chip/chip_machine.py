@@ -36,6 +36,8 @@ _freq_hz = 160000000
 
 
 def reset_cause():
+    if _inference:
+        _count_inferences()  # the firmware asks this when all its code is loaded
     return _cause
 
 
@@ -183,8 +185,6 @@ class I2S:
     def readinto(self, buf):
         if not self._running:
             raise OSError(19)
-        if _inference:
-            _count_inferences()
         length = len(buf)
         if length % self._frame_bytes:
             raise ValueError("buffer length must be a multiple of frame size")
@@ -223,11 +223,11 @@ class RTC:
 
 
 def _count_inferences():
-    # Once, when all code is loaded: from now on each takes its time.
+    # Once, when the code is loaded and nobody has bound the method yet: from now on each takes its time.
     module, name, method = _inference
-    _inference.clear()
     kind = getattr(sys.modules.get(module), name, None)
     if kind:
+        _inference.clear()
         infer = getattr(kind, method)
 
         def counted(self, columns):
