@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Configuration file: finds and reads `config.toml`; what is said by an option goes before the environment, that before it."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterator, Mapping

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Configuration keys: what `config.toml` and the environment may say to Earlid on this computer, and of what kind it is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar

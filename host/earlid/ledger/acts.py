@@ -12,8 +12,6 @@ can be taken out (by a purge that says so) while the chain still holds:
 `number` counts an installation's acts in this ledger, `place` those of every installation: the order in which they happened.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import struct

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The boards of a ledger, and how they are chosen by name or identifier."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

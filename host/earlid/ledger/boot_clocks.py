@@ -5,8 +5,6 @@ What is believed of all starts comes from sums of their clock points, one query 
 of the starts that a range of time needs, and of those whose points contradict each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Was it me? The openings to check, and the conversation about them; who reads keys and writes lines is given."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 

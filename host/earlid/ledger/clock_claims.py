@@ -8,8 +8,6 @@ contradict each other, nothing says who is right: the bounds are widened until t
 against one. Every contradiction is a ClockFinding.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

@@ -4,8 +4,6 @@
 There is no model behind it, only signs that add up, in percent. Labels are none of them, so an answer moves no other question.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

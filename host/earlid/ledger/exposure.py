@@ -24,8 +24,6 @@ An upper bound is None where nothing bounds it: a rail that was live before the 
 reset. What stood in records that are missing is not known: `gaps` and `verify` tell of those.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
@@ -89,7 +87,7 @@ class Bounds(NamedTuple):
     least_ms: int = 0
     most_ms: int | None = 0
 
-    def plus(self, least_ms: int, most_ms: int | None) -> Bounds:
+    def plus(self, least_ms: int, most_ms: int | None) -> "Bounds":
         """This time and another one."""
         return Bounds(self.least_ms + least_ms, None if self.most_ms is None or most_ms is None else self.most_ms + most_ms)
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Gaps in a ledger's record numbers, found from sums without reading the records; `verify` has the proof."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 

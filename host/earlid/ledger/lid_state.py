@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What each board's lid is, by its last records and by when it was last heard of."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The ledger's location: a file on this computer, or a database server."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import NamedTuple

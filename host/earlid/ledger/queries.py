@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Queries of a ledger: records with wall time, openings, totals, receipts. Everything people see is made of these."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby

@@ -4,8 +4,6 @@
 No dataclasses here and in what this imports: loading them takes longer than reading a day.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence

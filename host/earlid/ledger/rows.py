@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Conversion of slots to table rows and back, and the derived rows of a batch. No input or output."""
 
-from __future__ import annotations
-
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Times as people say them, in the computer's time zone, daylight saving included. No input or output but the zone."""
 
-from __future__ import annotations
-
 import re
 from datetime import date, datetime, time, timedelta, timezone
 from typing import NamedTuple

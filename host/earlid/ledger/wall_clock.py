@@ -5,8 +5,6 @@ A clock point says: at `ms` of this start the wall clock read `wall_ms`, give or
 decides which source is believed of a start, and between which bounds it lies. No record is rewritten.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -38,7 +36,7 @@ class BootExtent(NamedTuple):
     first_taken_ms: int
     last_taken_ms: int
 
-    def plausible(self) -> BootExtent:
+    def plausible(self) -> "BootExtent":
         """The same; one that would have begun before 2020 has no length: nothing follows from damage."""
         taken_ms = self.last_taken_ms if is_time(self.last_taken_ms) else LATEST_MS
         return self if 0 <= self.last_ms <= taken_ms - EARLIEST_MS else self._replace(first_ms=0, last_ms=0)
