@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,10 @@ def test_story_ends_as_announced():
     assert done.stdout.count("open by button") == 1
     assert "selftest passed" in done.stdout
     assert "The chain of records: Intact: records 1 to " in done.stdout
-    measured = float(done.stdout.split("had power for")[1].split("s.")[0])
+    measured = Decimal(done.stdout.split("had power for")[1].split("s.")[0].strip())
     shown = done.stdout.split("Live ")[1].split(" s")[0].split(" to ")  # one figure where the bounds agree within its digit
-    assert float(shown[0]) - 0.1 <= measured <= float(shown[-1]) + 0.1, "the receipts do not say what the copper did"
+    tenth = Decimal("0.1")
+    assert Decimal(shown[0]) - tenth <= measured <= Decimal(shown[-1]) + tenth, "the receipts do not say what the copper did"
 
 
 def test_board_starts_from_the_one_file_where_the_release_is_here(tmp_path, monkeypatch):
