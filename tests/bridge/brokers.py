@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -56,13 +58,18 @@ def certify(folder, stem="", *, days=9, client=False):
     (folder / f"{stem}key.pem").chmod(0o600 if client else 0o644)
 
 
-def free_ports(count):
-    """Ports at which nobody listens."""
-    found = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in found]
-    for one in found:
-        one.close()
-    return ports
+PORTS = itertools.count(10_000 + 500 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
+def free_port():
+    """One at which nobody listens, now or soon: below those that the system hands out, and of this process alone."""
+    while True:
+        port = next(PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 class Mosquitto:
@@ -75,7 +82,7 @@ class Mosquitto:
     def __init__(self, folder, *listeners):
         self.folder = folder
         certify(folder)
-        self.port, *self.ports = free_ports(1 + len(listeners))
+        self.port, *self.ports = (free_port() for _ in range(1 + len(listeners)))
         more = "".join(
             f"listener {port} 127.0.0.1\n{lines.format(folder=folder)}\n"
             for port, lines in zip(self.ports, listeners, strict=True)
@@ -93,8 +100,10 @@ class Mosquitto:
         until(self.answers)
 
     def answers(self):
+        """Whether every listener does: Mosquitto opens them one after the other."""
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            for port in (self.port, *self.ports):
+                socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
             assert self.process.poll() is None, (self.folder / "log").read_text()
             return False
