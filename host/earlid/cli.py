@@ -113,7 +113,7 @@ def _discard_output() -> None:
 def program() -> None:
     """Run the verb of the process's words, and end the process with its code."""
     code = main()
-    import signal
+    import _signal as signal  # type: ignore[import-not-found] # `signal` makes enumerations of it, which takes a millisecond
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python cleans up: a Ctrl-C then ends it without a word

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from earlid import folders
 from earlid.config_keys import KEYS, VARIABLES, Key
 from earlid.door import brief, plain
 from earlid.errors import USAGE, UserError
@@ -31,9 +32,7 @@ def config_path() -> Path | None:
     try:
         if chosen:
             return Path(chosen).expanduser()
-        import platformdirs  # only where it is needed: a verb should start at once
-
-        path = Path(platformdirs.user_config_dir("earlid", appauthor=False)) / "config.toml"
+        path = folders.config() / "config.toml"
     except RuntimeError:
         return None
     return path if path.is_absolute() else None
@@ -147,7 +146,7 @@ def _nearest(word: str, known: list[str]) -> str:
 
 def unknown_variables() -> list[str]:
     """A sentence for each `EARLID_` variable that is set and that nothing reads."""
-    known = [variable for key in KEYS for variable in key.variables] + [variable.name for variable in VARIABLES]
+    known = [variable for key in KEYS for variable in key.variables] + [name for name, _ in VARIABLES]
     texts = []
     for name in sorted(name for name in os.environ if name.startswith("EARLID_") and name not in known):
         near = _nearest(name, [variable.lower().removeprefix("earlid_") for variable in known])
@@ -162,5 +161,5 @@ def table() -> str:
     for key in KEYS:
         variables = ", ".join(f"`{name}`" for name in key.variables)
         rows.append((f"`{key.name}`", variables, f"`{key.option}`" if key.option else "", key.kind.word, key.help))
-    rows += [("", f"`{variable.name}`", "", "text", variable.help) for variable in VARIABLES]
+    rows += [("", f"`{name}`", "", "text", help) for name, help in VARIABLES]
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)

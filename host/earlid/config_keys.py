@@ -3,14 +3,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 NUMBER_MAX = 86_400
 
 
-class Kind(NamedTuple, Generic[T]):
-    """A kind of value.
+class Kind(Generic[T]):
+    """A kind of value. (No named tuple, as `Key`: every verb loads this, and making one takes half a millisecond.)
 
     Attributes:
         word: for people, as `path`.
@@ -18,12 +18,11 @@ class Kind(NamedTuple, Generic[T]):
         from_text: the same of an environment variable's text.
     """
 
-    word: str
-    from_file: Callable[[Any], T]
-    from_text: Callable[[str], T]
+    def __init__(self, word: str, from_file: Callable[[Any], T], from_text: Callable[[str], T]) -> None:
+        self.word, self.from_file, self.from_text = word, from_file, from_text
 
 
-class Key(NamedTuple, Generic[T]):
+class Key(Generic[T]):
     """One thing that can be configured.
 
     Attributes:
@@ -34,11 +33,8 @@ class Key(NamedTuple, Generic[T]):
         also: further environment variables, after its own.
     """
 
-    name: str
-    kind: Kind[T]
-    help: str
-    option: str = ""
-    also: tuple[str, ...] = ()
+    def __init__(self, name: str, kind: Kind[T], help: str, option: str = "", also: tuple[str, ...] = ()) -> None:
+        self.name, self.kind, self.help, self.option, self.also = name, kind, help, option, also
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -153,24 +149,18 @@ KEYS: tuple[Key[Any], ...] = (
 """Every key there is. A new one is a line above, its name here, and a line of host/CONFIGURATION.md."""
 
 
-class Variable(NamedTuple):
-    """An environment variable that no key stands for, and why."""
-
-    name: str
-    help: str
-
-
+# Environment variables that no key stands for, and what each says.
 VARIABLES = (
-    Variable("EARLID_CONFIG", "the configuration file (else `config.toml` where the platform keeps configuration)"),
-    Variable("EARLID_LOG", "`info` as `-v`, `trace` as `--trace`: for programs that start `earlid`; not in the file"),
-    Variable("EARLID_MQTT_USER", "`bridge mqtt`: the broker's user; not in the file, with the next"),
-    Variable("EARLID_MQTT_PASSWORD", "`bridge mqtt`: the broker's password; never in the file"),
-    Variable("NO_COLOR", "anything: no colours"),
-    Variable("TERM", "`dumb`: no colours"),
-    Variable("COLUMNS", "the width of tables (else the terminal's)"),
-    Variable("HOME", "as the platform has it; a service may have none"),
-    Variable("XDG_DATA_HOME", "as the platform has it"),
-    Variable("NOTIFY_SOCKET", "set by systemd: where `watch` tells that it is ready and lives"),
-    Variable("CREDENTIALS_DIRECTORY", "set by systemd: the folder of files that it hands to `bridge` alone"),
-    Variable("JOURNAL_STREAM", "set by systemd: a service has no folder of its own, so paths must be full"),
+    ("EARLID_CONFIG", "the configuration file (else `config.toml` where the platform keeps configuration)"),
+    ("EARLID_LOG", "`info` as `-v`, `trace` as `--trace`: for programs that start `earlid`; not in the file"),
+    ("EARLID_MQTT_USER", "`bridge mqtt`: the broker's user; not in the file, with the next"),
+    ("EARLID_MQTT_PASSWORD", "`bridge mqtt`: the broker's password; never in the file"),
+    ("NO_COLOR", "anything: no colours"),
+    ("TERM", "`dumb`: no colours"),
+    ("COLUMNS", "the width of tables (else the terminal's)"),
+    ("HOME", "as the platform has it; a service may have none"),
+    ("XDG_DATA_HOME", "as the platform has it"),
+    ("NOTIFY_SOCKET", "set by systemd: where `watch` tells that it is ready and lives"),
+    ("CREDENTIALS_DIRECTORY", "set by systemd: the folder of files that it hands to `bridge` alone"),
+    ("JOURNAL_STREAM", "set by systemd: a service has no folder of its own, so paths must be full"),
 )

@@ -8,8 +8,9 @@ import os
 import re
 from pathlib import Path
 
+import platformdirs
 import pytest
-from earlid import cli, config_file
+from earlid import cli, config_file, folders
 from earlid.config_keys import CACHE, HOOK_LIMIT_S, KEYS, LEDGER, PORT, VARIABLES
 from earlid.errors import UserError
 from earlid.ledger.location import data_dir, locate
@@ -156,7 +157,7 @@ def test_table_of_the_page_is_the_codes() -> None:
 
 
 def test_every_variable_that_the_code_reads_is_in_the_table() -> None:
-    known = {variable for key in KEYS for variable in key.variables} | {variable.name for variable in VARIABLES}
+    known = {variable for key in KEYS for variable in key.variables} | {name for name, _ in VARIABLES}
     read: dict[str, str] = {}
     named: dict[str, str] = {}
     for path in sorted((ROOT / "host").rglob("*.py")):
@@ -189,3 +190,12 @@ def test_every_key_is_read_by_something() -> None:
     assert len(names) == len(KEYS)
     used = re.sub(r"^ *(from|import) .*$", "", text, flags=re.MULTILINE)
     assert [name for name in names if not re.search(rf"\b{name}\b", used)] == []
+
+
+@pytest.mark.parametrize("home", ["/home/me", "/", "/root/", "relative", "", None])
+@pytest.mark.parametrize("chosen", ["/elsewhere", "/x/", "relative", " ", "~/x", "", None])
+def test_folders_are_those_of_platformdirs(monkeypatch, home, chosen):
+    for name, value in (("HOME", home), ("XDG_DATA_HOME", chosen), ("XDG_CONFIG_HOME", chosen)):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    assert folders.data() == Path(platformdirs.user_data_dir("earlid", appauthor=False))
+    assert folders.config() == Path(platformdirs.user_config_dir("earlid", appauthor=False))

@@ -24,7 +24,7 @@ FLOORS = (
     ("port_choice",),
     ("ledger", "board", "virtual", "gate", "accuracy"),
     ("config_file", "extras"),
-    ("files", "errors", "arguments", "firmware", "log", "door", "scores", "host_clock", "config_keys", "filesystem"),
+    ("files", "errors", "arguments", "firmware", "log", "door", "scores", "host_clock", "config_keys", "folders", "filesystem"),
     ("lid",),
 )
 # What is allowed beside them, and why.

@@ -104,7 +104,7 @@ def _port_group() -> str:
 
 def _carried(environ: Mapping[str, str]) -> dict[str, str]:
     names = [name for key in KEYS if key is not LEDGER for name in key.variables]
-    names += [variable.name for variable in VARIABLES if variable.name.startswith("EARLID_")]
+    names += [name for name, _ in VARIABLES if name.startswith("EARLID_")]
     paths = {name for key in KEYS if key.kind is PATH for name in key.variables} | {"EARLID_CONFIG"}
     found = {name: environ[name] for name in names if environ.get(name)}
     return {name: str(Path(text).expanduser().absolute()) if name in paths else text for name, text in found.items()}

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from earlid import folders
 from earlid.config_file import find
 from earlid.config_keys import DATA_DIR, LEDGER
 from earlid.errors import USAGE, UserError
@@ -30,10 +31,8 @@ def data_dir() -> Path:
     """
     if chosen := find(DATA_DIR):
         return _full_path(str(chosen.value), chosen.source)
-    import platformdirs
-
     try:
-        path = Path(platformdirs.user_data_dir("earlid", appauthor=False))
+        path = folders.data()
     except RuntimeError:
         path = Path("~")  # as older versions have it
     if not path.is_absolute() or (os.environ.get("HOME") == "" and not os.environ.get("XDG_DATA_HOME")):
