@@ -218,9 +218,9 @@ def _write_pieces(chip: ESPLoader, body: Sequence[Piece], keystones: Sequence[Pi
         _erase(chip, [(offset, PIECE_BYTES) for offset in range(0, flash_bytes, PIECE_BYTES)], run.report)
         run.erase = False
     missing: list[Piece] = []
-    done = 0
+    done, total = 0, sum(len(data) for _, data in wanted)
     for piece in wanted:
-        run.report("compare", done, sum(len(data) for _, data in wanted))
+        run.report("compare", done, total)
         done += len(piece[1])
         if not _reads_back(chip, *piece):
             missing.append(piece)
@@ -238,9 +238,9 @@ def _write_pieces(chip: ESPLoader, body: Sequence[Piece], keystones: Sequence[Pi
 
 
 def _erase(chip: ESPLoader, regions: Sequence[tuple[int, int]], report: Report) -> None:
-    done = 0
+    done, total = 0, sum(size for _, size in regions)
     for offset, size_bytes in regions:
-        report("erase", done, sum(size for _, size in regions))
+        report("erase", done, total)
         chip.erase_region(offset, -size_bytes // SECTOR_BYTES * -SECTOR_BYTES)
         done += size_bytes
 

@@ -176,7 +176,8 @@ class Provisioner:
         self._check_expected(probed)
         forced = self.options.write_image or self.options.erase or probed.state == "bootloader"
         if forced or (probed.state == "silent" and not self._has_repl()):
-            if first_bytes := self._write_image(probed):
+            first_bytes = self._write_image(probed)
+            if first_bytes is not None:
                 return self._first_start(first_bytes)
             probed = self._probe_after_image()
             self._identifier = probed.board
@@ -213,8 +214,8 @@ class Provisioner:
         finally:
             port.close()
 
-    def _write_image(self, probed: ProbeResult) -> int:
-        """Write MicroPython, or the one file to a chip that has nothing to lose; of the latter the bytes sent, else 0."""
+    def _write_image(self, probed: ProbeResult) -> int | None:
+        """Write MicroPython, or the one file to a chip that has nothing to lose; of the latter the bytes sent, else None."""
         if self.port.lower().startswith("socket:"):
             raise UserError(
                 f"{self.port} has no control lines, so its chip cannot be sent to its boot loader to be given an image. Plug it "
@@ -241,7 +242,7 @@ class Provisioner:
             sent_bytes = flasher.write(
                 self.port, image, erase=options.erase, force=options.force, report=self._enter, choose=choose, baud=options.baud
             )
-            return max(1, sent_bytes) if chosen else 0
+            return sent_bytes if chosen else None
         except UserError as error:
             lines = [line for line in map(str.strip, log.splitlines()) if line]
             if error.code != NO_BOARD or not lines:
