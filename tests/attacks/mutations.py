@@ -25,7 +25,7 @@ from earlid.evaluate.evaluation import read_settings
 from earlid.flash.inputs import read_config, read_word
 from earlid.gate import audio, models
 from earlid.ledger.importer import import_file
-from earlid.ledger.jsonl import judge_file
+from earlid.ledger.judge_export import judge_file
 from earlid.ledger.location import Location
 from earlid.ledger.store import Ledger
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -71,39 +72,45 @@ class ActChain:
             signer.kinds[act.kind] += 1
             if act.place > self._last_place + 1:
                 self.holes.append((self._last_place + 1, act.place - 1))
+            in_place = act.place > self._last_place
             self._last_place = max(self._last_place, act.place)
-            if not self._check(act, signer):
+            if not self._check(act, signer) or not in_place:
                 signer.broken.append(act.number)
-            signer.newest = Signed(act.number, act.link, act.signature)
 
     def _check(self, act: Act, signer: Signer) -> bool:
+        """Whether an act is what was linked. It is the newest then, unless its number stood there before."""
         if act.body is None:
             self.redacted.add((act.installation, act.number))
-        elif hash_or_none(act.body) != act.body_hash:
+        whole = act.body is None or hash_or_none(act.body) == act.body_hash
+        if act.number <= signer.newest.number:
             return False
-        before: bytes | None = signer.newest.link
-        expected = signer.newest.number + 1
-        if act.number != expected:
-            before = None
-            if signer.newest.number:
-                signer._ends.append(signer.newest)
+        before = self._follow(act if whole else act._replace(body=None), signer)
+        if before is None:
+            return whole  # what stood before is not known; the signature vouches for the link itself
+        return whole and acts.link_of(before, act.installation, act.number, act.place, act.kind, act.body_hash) == act.link
+
+    def _follow(self, act: Act, signer: Signer) -> bytes | None:
+        """Make an act the newest; the link before it, None where that is not known."""
+        newest, expected = signer.newest, signer.newest.number + 1
+        signer.newest = Signed(act.number, act.link, act.signature)
+        before: bytes | None = newest.link
+        if act.number > expected:
+            if newest.number:
+                signer._ends.append(newest)
             fields = fields_of(act) if act.kind == "restored" else {}
             if fields.get("missing") == [expected, act.number - 1]:
                 before = from_hex(fields.get("behind"))
                 signer.restored.append((expected, act.number - 1))
-            elif act.number > expected:
-                signer.missing.append((expected, act.number - 1))
             else:
-                return False
+                before = None
+                signer.missing.append((expected, act.number - 1))
         if act.kind == "restored":
             places = fields_of(act).get("places")
             if isinstance(places, list) and len(places) == 2 and all(type(place) is int for place in places):
                 self._explained.append((places[0], places[1]))
         if act.number == 1:
             self._begin(act, signer)
-        if before is None:
-            return True  # what stood before is not known; the signature vouches for the link itself
-        return acts.link_of(before, act.installation, act.number, act.place, act.kind, act.body_hash) == act.link
+        return before
 
     def _begin(self, act: Act, signer: Signer) -> None:
         signer.first_link = act.link
@@ -116,26 +123,22 @@ class ActChain:
             signer.before = {str(name): count for name, count in before.items() if type(count) is int}
         signer.begun_place = act.place
 
-    def finish(self, read_signed: Callable[[str, int], Signed | None]) -> None:
+    def finish(self, read_before: Callable[[str, int], Signed | None]) -> None:
         """Check the signatures.
 
         Args:
-            read_signed: the act of (installation, number), None where there is none; called only where something is wrong.
+            read_before: the newest act of (installation, below this number), None where there is none; called only where
+                something is wrong.
         """
         self.holes = [hole for hole in self.holes if not any(low <= hole[0] and hole[1] <= high for low, high in self._explained)]
         for signer in self.signers.values():
             bad = [end for end in (*signer._ends, signer.newest) if not self._is_signed(signer, end)]
             if not bad:
                 continue
-            low, high = 0, bad[0].number  # the last that is signed, one that is not; halving finds where that begins
-            while high - low > 1:
-                middle = (low + high) // 2
-                signed = read_signed(signer.name, middle)
-                if signed is not None and self._is_signed(signer, signed):
-                    low = middle
-                else:
-                    high = middle
-            signer.unsigned_from = high
+            before = read_before(signer.name, bad[0].number) if signer.key else None
+            while before and not self._is_signed(signer, before):
+                before = read_before(signer.name, before.number)
+            signer.unsigned_from = before.number + 1 if before else 1  # the newest that is signed vouches for those before it
 
     def _is_signed(self, signer: Signer, signed: Signed) -> bool:
         return bool(signer.key) and self._verify(signer.key, signed.link, signed.signature)
@@ -144,6 +147,20 @@ class ActChain:
         """Whether an act counts: linked, and signed by the installation it names."""
         signer = self.signers[act.installation]
         return act.number not in signer.broken and (signer.unsigned_from is None or act.number < signer.unsigned_from)
+
+
+def lookup(made: Iterable[Act]) -> Callable[[str, int], Signed | None]:
+    """What `ActChain.finish` asks for, of acts in hand."""
+    found: dict[str, dict[int, Signed]] = {}
+    for act in made:
+        found.setdefault(act.installation, {}).setdefault(act.number, Signed(act.number, act.link, act.signature))
+    numbers = {name: sorted(signed) for name, signed in found.items()}
+
+    def read_before(name: str, number: int) -> Signed | None:
+        at = bisect_left(numbers[name], number)
+        return found[name][numbers[name][at - 1]] if at else None
+
+    return read_before
 
 
 def read_act(row: tuple[Any, ...]) -> Act:

@@ -20,57 +20,27 @@ _EXTENT = ("first_seq", "last_seq", "first_ms", "last_ms", "first_taken_ms", "la
 _BOOT, _SEQ, _TAKEN = rows.COLUMNS.index("boot"), rows.COLUMNS.index("seq"), rows.COLUMNS.index("taken_ms")
 
 
-class DerivedTables:
-    """Makes the tables that are derived from a board's records anew, and checks when each record is said to have been taken.
+class TakenRecords:
+    """Holds records against the runs in which acts say that they were taken, and when.
 
     Args:
-        account: what the acts say of the board; None where there are no acts to hold the times against.
+        account: what the acts say of the board.
     """
 
-    def __init__(self, account: BoardAccount | None) -> None:
-        self._account = account
-        self.boots: dict[int, tuple[int, ...]] = {}
-        self.tallies: dict[tuple[int, int, int, int], tuple[int, int]] = {}
-        self.points: dict[tuple[int, int, int], tuple[int, int]] = {}
-        self._last_points: dict[tuple[int, int], rows.Point] = {}  # (boot, source) of the start that goes on
+    def __init__(self, account: BoardAccount) -> None:
+        self._runs = account.runs
         self.untaken: list[int] = []  # records that no act took
         self.retimed: list[int] = []  # records taken at another time than the act says
-        self.damaged = 0  # rows of which nothing can be derived
 
     def feed(self, chunk: list[tuple[Any, ...]]) -> None:
-        """Take the next rows, sorted by boot and seq."""
-        try:
-            sums = rows.summarise(chunk, self._last_points)
-            self._check_taken(chunk)
-        except (TypeError, ValueError):  # what damage put there: the chain tells which
-            sound = [row for row in chunk if _is_sound(row)]
-            self.damaged += len(chunk) - len(sound)
-            sums = rows.summarise(sound, self._last_points)
-            self._check_taken(sound)
-        for cell in sums.tallies:
-            key = (cell["boot"], cell["day"], cell["event"], cell["reason"])
-            count, sum_a = self.tallies.get(key, (0, 0))
-            self.tallies[key] = (count + cell["count"], sum_a + cell["sum_a"])
-        for extent in sums.boots:
-            boot, new = extent["boot"], tuple(extent[name] for name in _EXTENT)
-            old = self.boots.get(boot, new)
-            self.boots[boot] = tuple((min, max)[i % 2](old[i], new[i]) for i in range(6))
-        for boot, source, ms, wall_ms, unc_ms in sums.points:
-            self.points[boot, ms, source] = (wall_ms, unc_ms)
-            self._last_points[boot, source] = (ms, wall_ms, unc_ms)
-        going_on = max(self.boots, default=0)
-        self._last_points = {at: point for at, point in self._last_points.items() if at[0] == going_on}
-
-    def _check_taken(self, chunk: list[tuple[Any, ...]]) -> None:
-        if self._account is None:
-            return
+        """Take the next rows in `rows.COLUMNS` order, sorted by boot and seq."""
         begin = 0
         while begin < len(chunk):
             boot = chunk[begin][_BOOT]
             end = bisect_right(chunk, boot, begin, key=lambda row: row[_BOOT])
             numbers = [row[_SEQ] for row in chunk[begin:end]]
             taken_ms = [row[_TAKEN] for row in chunk[begin:end]]
-            runs = self._account.runs.get(boot, [])
+            runs = self._runs.get(boot, [])
             at = 0
             i = max(0, bisect_right(runs, (numbers[0], 1 << 62)) - 1)
             while at < len(numbers):
@@ -90,6 +60,47 @@ class DerivedTables:
                         ]
                 at = stop
             begin = end
+
+
+class DerivedTables:
+    """Makes the tables that are derived from a board's records anew, and checks when each record is said to have been taken.
+
+    Args:
+        account: what the acts say of the board; None where there are no acts to hold the times against.
+    """
+
+    def __init__(self, account: BoardAccount | None) -> None:
+        self.taken = TakenRecords(account) if account else None
+        self.boots: dict[int, tuple[int, ...]] = {}
+        self.tallies: dict[tuple[int, int, int, int], tuple[int, int]] = {}
+        self.points: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self._last_points: dict[tuple[int, int], rows.Point] = {}  # (boot, source) of the start that goes on
+        self.damaged = 0  # rows of which nothing can be derived
+
+    def feed(self, chunk: list[tuple[Any, ...]]) -> None:
+        """Take the next rows, sorted by boot and seq."""
+        try:
+            sums = rows.summarise(chunk, self._last_points)
+            sound = chunk
+        except (TypeError, ValueError):  # what damage put there: the chain tells which
+            sound = [row for row in chunk if _is_sound(row)]
+            self.damaged += len(chunk) - len(sound)
+            sums = rows.summarise(sound, self._last_points)
+        if self.taken:
+            self.taken.feed(sound)
+        for cell in sums.tallies:
+            key = (cell["boot"], cell["day"], cell["event"], cell["reason"])
+            count, sum_a = self.tallies.get(key, (0, 0))
+            self.tallies[key] = (count + cell["count"], sum_a + cell["sum_a"])
+        for extent in sums.boots:
+            boot, new = extent["boot"], tuple(extent[name] for name in _EXTENT)
+            old = self.boots.get(boot, new)
+            self.boots[boot] = tuple((min, max)[i % 2](old[i], new[i]) for i in range(6))
+        for boot, source, ms, wall_ms, unc_ms in sums.points:
+            self.points[boot, ms, source] = (wall_ms, unc_ms)
+            self._last_points[boot, source] = (ms, wall_ms, unc_ms)
+        going_on = max(self.boots, default=0)
+        self._last_points = {at: point for at, point in self._last_points.items() if at[0] == going_on}
 
 
 def _is_sound(row: tuple[Any, ...]) -> bool:
@@ -138,8 +149,14 @@ def differences(reader: Reader, board: KnownBoard, derived: DerivedTables, accou
     ((name,),) = reader.rows("SELECT name FROM boards WHERE id = :id", id=board.id)
     if name != account.name:
         said.add(f"Altered name: the board is called {brief(name)} here, by the acts it is {brief(account.name)}.")
-    said.records("Altered: {} came into the ledger without an act of any computer: put there past Earlid.", derived.untaken)
-    said.records("Altered: the time at which {} came is another than the act says.", derived.retimed)
+    return said.sentences + (taken_differences(derived.taken) if derived.taken else [])
+
+
+def taken_differences(taken: TakenRecords) -> list[str]:
+    """Sentences on records that no act took, or took at another time."""
+    said = _Sentences()
+    said.records("Altered: {} came into the ledger without an act of any computer: put there past Earlid.", taken.untaken)
+    said.records("Altered: the time at which {} came is another than the act says.", taken.retimed)
     return said.sentences
 
 

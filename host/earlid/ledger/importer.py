@@ -22,7 +22,7 @@ from lid import record
 
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
-from earlid.ledger.act_chain import ActChain, Signed
+from earlid.ledger.act_chain import ActChain, lookup
 from earlid.ledger.arrival import Arrival
 from earlid.ledger.boards import KnownBoard, boards, check_name
 from earlid.ledger.chain import ALTERED, ChainChecker, PurgedRun
@@ -140,8 +140,6 @@ def _plan_all(path: Path, reader: Reader, known: dict[str, KnownBoard]) -> dict[
     own = _own_account(path)
     sections = read_sections(path)
     for section in sections:
-        if section.board in plans:
-            raise UserError(f"nothing imported: board {section.board} stands twice in {path}.", LEDGER_BROKEN)
         plans[section.board] = _Planner(section, reader, known.get(section.board), own).plan(_rest_of(section, sections))
     return plans
 
@@ -155,8 +153,7 @@ def _own_account(path: Path) -> Account:
     acts = read_acts(path) if mine else []
     chain = ActChain(verify_signature)
     chain.feed(acts)
-    signed = {(act.installation, act.number): Signed(act.number, act.link, act.signature) for act in acts}
-    chain.finish(lambda name, number: signed.get((name, number)))
+    chain.finish(lookup(acts))
     return replay(act for act in acts if mine and act.installation == mine.name and chain.is_valid(act))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Export and import of a ledger as JSON Lines, with its chain; an export is also judged without a ledger.
+"""Exports of a ledger as JSON Lines, with its chain: written, and read again.
 
 For each board a header line (`board`, with purges, anchors, labels and clock points), its records as the wire carries
 them (`rec`, and `at`: when they were fetched), and an `end` line with count and head, so that a file cut short shows. Behind
@@ -9,6 +9,7 @@ not chosen the body is left out, its hash stays. Format 1 had no acts.
 
 from __future__ import annotations
 
+import codecs
 import json
 import struct
 from collections.abc import Collection, Iterator, Sequence
@@ -21,23 +22,15 @@ from lid import record
 from earlid.door import TEXT_MAX, brief, is_identifier, is_printable, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
-from earlid.ledger.act_chain import ActChain, Signed
 from earlid.ledger.acts import Act
-from earlid.ledger.anchor_code import Anchor
 from earlid.ledger.boards import KnownBoard
-from earlid.ledger.chain import ALTERED, INTACT, ChainChecker, ChainFinding, PurgedRun
-from earlid.ledger.installation import verify_signature
-from earlid.ledger.judge import Judgement, judgement_from
-from earlid.ledger.judge_host import judge_links
-from earlid.ledger.keys import read_keys
 from earlid.ledger.reader import Reader
-from earlid.ledger.replay import PURGE_COLUMNS, replay
 from earlid.ledger.version import FROM_RECORDS
 
 FORMAT = 2
 READABLE = (1, 2)
 BATCH = 5000
-LINE_MAX = 64 << 20  # characters: a header with all purges and labels of a board
+LINE_MAX = 64 << 20  # bytes: a header with all purges and labels of a board
 # Tables that travel in the header, and their columns; links in hex.
 _HEADER_TABLES = {
     "purges": ("boot_from", "seq_from", "boot_to", "seq_to", "count", "head_before", "head_after", "at_ms", "why"),
@@ -146,54 +139,69 @@ def read_sections(path: Path, acts: list[Act] | None = None) -> Iterator[Section
     """
     section: Section | None = None
     count = count_of_acts = 0
+    last = bytes(record.SLOT_BYTES)  # slot of the section's newest record
     whole = True  # nothing is to follow
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(iter(lambda: file.readline(LINE_MAX), ""), 1):
-                body = _parse(path, number, line)
-                if "earlid" in body:
-                    if section or count_of_acts:
-                        raise _truncated(path, section.board if section else "")
-                    section, count = _read_header(path, body), 0
-                    whole = body["format"] == 1
-                elif section is None and "act" in body and not whole:
-                    act = _read_act(path, number, body["act"])
-                    count_of_acts += 1
-                    if acts is not None:
-                        acts.append(act)
-                elif section is None and "acts" in body and not whole:
-                    if body["acts"] != count_of_acts:
-                        raise _truncated(path)
-                    whole = True
-                elif section is None:
-                    raise UserError(f"{path} is no export of Earlid's: its first line is no header.", USAGE)
-                elif "rec" in body:
-                    count += 1
-                    _append_record(path, number, body, section)
-                    if len(section.slots) == BATCH:
-                        yield section
-                        section.slots, section.taken_ms = [], []
-                else:
-                    if body.get("end") != section.board or body.get("count") != count:
-                        raise _truncated(path, section.board)
-                    if section.slots:
-                        yield section
-                        section.slots, section.taken_ms = [], []
-                    yield section
-                    section = None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}", USAGE) from error
+    seen: set[str] = set()
+    for number, body in _lines(path):
+        if "earlid" in body:
+            if section or count_of_acts:
+                raise _truncated(path, section.board if section else "")
+            section, count, last = _read_header(path, number, body), 0, bytes(record.SLOT_BYTES)
+            if section.board in seen:
+                raise UserError(f"board {section.board} stands twice in {path}: somebody put files together.", LEDGER_BROKEN)
+            seen.add(section.board)
+            whole = body["format"] == 1
+        elif section is None and "act" in body and not whole:
+            act = _read_act(path, number, body["act"])
+            count_of_acts += 1
+            if acts is not None:
+                acts.append(act)
+        elif section is None and "acts" in body and not whole:
+            if not _is_same(body["acts"], count_of_acts):
+                raise _truncated(path)
+            whole = True
+        elif section is None:
+            if number == 1:
+                raise UserError(f"{path} is no export of Earlid's: its first line is no header.", USAGE)
+            raise UserError(f"{path}, line {number}: a line that does not belong there. The file was altered.", LEDGER_BROKEN)
+        elif "rec" in body:
+            count += 1
+            _append_record(path, number, body, section)
+            last = section.slots[-1]
+            if len(section.slots) == BATCH:
+                yield section
+                section.slots, section.taken_ms = [], []
+        else:
+            newest = int.from_bytes(last[:4], "little"), last[40:52].hex() if count else ""
+            end: dict[str, str | int] = {"end": section.board, "count": count, "seq": newest[0], "link": newest[1]}
+            if not all(_is_same(body.get(name), value) for name, value in end.items()):
+                raise _truncated(path, section.board)
+            if section.slots:
+                yield section
+                section.slots, section.taken_ms = [], []
+            yield section
+            section = None
     if section or not whole:
         raise _truncated(path, section.board if section else "")
 
 
 def read_acts(path: Path) -> list[Act]:
     """The acts of an export alone; errors as of `read_sections`."""
+    return [_read_act(path, number, body["act"]) for number, body in _lines(path, b'"act"') if "act" in body]
+
+
+def _is_same(value: Any, expected: str | int) -> bool:
+    return type(value) is type(expected) and value == expected
+
+
+def _lines(path: Path, having: bytes = b"") -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and object of each line, of those in which these bytes stand."""
     try:
-        with path.open(encoding="ascii") as file:
-            lines = ((number, line) for number, line in enumerate(file, 1) if line.startswith('{"act":'))
-            return [_read_act(path, number, _parse(path, number, line)["act"]) for number, line in lines]
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LINE_MAX), b""), 1):
+                if having in line:
+                    yield number, _parse(path, number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
+    except OSError as error:
         raise UserError(f"cannot read {path}: {error}", USAGE) from error
 
 
@@ -211,9 +219,9 @@ def _read_act(path: Path, number: int, values: Any) -> Act:
         raise UserError(text, LEDGER_BROKEN) from error
 
 
-def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(line)
+        body = json.loads(line.decode())
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
@@ -222,9 +230,10 @@ def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
     return body
 
 
-def _read_header(path: Path, body: dict[str, Any]) -> Section:
-    if body.get("format") not in READABLE:
-        raise UserError(f"{path} is of a format this Earlid does not know ({brief(body.get('format'))}): update Earlid.", USAGE)
+def _read_header(path: Path, number: int, body: dict[str, Any]) -> Section:
+    if not any(_is_same(body.get("format"), known) for known in READABLE):
+        text = f"{path} is of a format this Earlid does not know ({brief(body.get('format'))}): update Earlid."
+        raise UserError(text, USAGE if number == 1 else LEDGER_BROKEN)
     try:
         tables = {
             table: [{name: _checked(name, row[name]) for name in columns} for row in body[table]]
@@ -252,71 +261,3 @@ def _append_record(path: Path, number: int, body: dict[str, Any], section: Secti
 def _truncated(path: Path, board: str = "") -> UserError:
     what = f"the end of board {board} does" if board else "its acts do"
     return UserError(f"{path} is cut short or lines were taken out of it: {what} not fit. Export again.", LEDGER_BROKEN)
-
-
-def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] = ()) -> list[Judgement]:
-    """Judge the boards of an export, with their keys where they are known here.
-
-    Args:
-        typed: anchors that a person kept; each counts for the board it fits.
-        wanted: names, or beginnings of identifiers, of the boards to judge; all when empty.
-
-    Raises:
-        UserError: the file is no whole export, or an anchor fits none of several boards.
-    """
-    checkers: list[ChainChecker] = []
-    sections: dict[str, Section] = {}
-    acts: list[Act] = []
-    section = None
-    for batch in read_sections(path, acts):
-        if batch is not section:
-            section = batch
-            purges = [PurgedRun(*(row[name] for name in PurgedRun._fields)) for row in section.tables["purges"]]
-            anchors = {(row["boot"], row["seq"]): row["link"] for row in section.tables["anchors"]}
-            checker = ChainChecker(section.board, read_keys(section.board), purges, anchors, typed)
-            if not boards or any(section.board.startswith(word) or section.name == word for word in boards):
-                checkers.append(checker)
-                sections[section.board] = section
-        checker.feed(rows.row_from_slot(slot, 0, 0) for slot in section.slots)
-    for anchor in typed if len(checkers) > 1 else ():
-        owners = [checker for checker in checkers if checker.typed_matches[anchor]]
-        if not owners:
-            raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
-        for checker in checkers:
-            if checker not in owners:
-                del checker.typed_matches[anchor]
-    judgements = [judgement_from(checker, None) for checker in checkers]
-    if acts:
-        judgements.append(Judgement(None, "This export", 0, 0, False, _judge_acts(acts, sections), ""))
-    return judgements
-
-
-def _judge_acts(made: list[Act], sections: dict[str, Section]) -> list[ChainFinding]:
-    """What holds of an export's acts, and of what its headers say beside the records."""
-    chain = ActChain(verify_signature)
-    chain.feed(made)
-    places = {(act.installation, act.number): Signed(act.number, act.link, act.signature) for act in made}
-    chain.finish(lambda name, number: places.get((name, number)))
-    findings = [finding for signer in chain.signers.values() for finding in judge_links(signer, f"computer {signer.name}")]
-    account = replay(act for act in made if chain.is_valid(act))
-    for board, section in sections.items():
-        said = account.boards[board]
-        tables = {
-            "purges": {tuple(row[name] for name in PURGE_COLUMNS) for row in section.tables["purges"]}
-            == set(said.purges.values()),
-            "labels": {(row["boot"], row["seq"]): (row["label"], row["at_ms"]) for row in section.tables["labels"]}
-            == said.labels,
-            "name": section.name == said.name,
-        }
-        for what, same in tables.items():
-            if not same:
-                text = f"Altered: the {what} that the file gives for board {board} {_VERB[what]} not what its acts say."
-                findings.append(ChainFinding(ALTERED, 0, 0, text))
-    if not findings:
-        names = ", ".join(f"{name} ({signer.count} acts)" for name, signer in chain.signers.items())
-        text = f"Intact: its acts are linked and signed by computer {names}. Whose that is, compare there (`earlid doctor`)."
-        findings.append(ChainFinding(INTACT, 0, 0, text))
-    return findings
-
-
-_VERB = {"purges": "are", "labels": "are", "name": "is"}

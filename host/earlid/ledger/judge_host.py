@@ -58,17 +58,19 @@ def _judge_host(reader: Reader, computer: str) -> HostJudgement:
     if not chain.signers:
         return HostJudgement(0, computer, None, _without_acts(reader))
 
-    def read_signed(name: str, number: int) -> Signed | None:
-        found = reader.rows(_SELECT + " WHERE installation = :name AND number = :number", name=name, number=number)
+    def read_before(name: str, number: int) -> Signed | None:
+        where = " WHERE installation = :name AND number < :number ORDER BY number DESC LIMIT 1"
+        found = reader.rows(_SELECT + where, name=name, number=number)
         act = act_chain.read_act(found[0]) if found else None
         return Signed(act.number, act.link, act.signature) if act else None
 
-    chain.finish(read_signed)
+    chain.finish(read_before)
     account = replay(_valid(reader, chain))
     findings = [finding for signer in chain.signers.values() for finding in _judge_signer(reader, signer, account, computer)]
     findings += _replaced(reader, chain.signers.values())
-    findings += [_gap(f"{_span(*hole)} in the order of all acts: another computer's were removed.") for hole in chain.holes]
+    findings += judge_places(chain)
     findings += _judge_redactions(chain, account)
+    findings += judge_unread(account)
     findings += _judge_settings(reader, account)
     findings += _judge_others(chain, account, computer)
     count = sum(signer.count for signer in chain.signers.values())
@@ -178,9 +180,20 @@ def _judge_redactions(chain: ActChain, account: Account) -> list[ChainFinding]:
             findings.append(
                 _altered(first, last, f"what act {_span(first, last)} of {signer.name} said was taken out, and no purge says so.")
             )
-    for name, number in account.unread:
-        findings.append(ChainFinding(CANNOT_JUDGE, number, number, f"Cannot judge act {number} of {name}: update Earlid."))
     return findings
+
+
+def judge_places(chain: ActChain) -> list[ChainFinding]:
+    """Places at which no act stands."""
+    return [_gap(f"{_span(*hole)} in the order of all acts: another computer's were removed.") for hole in chain.holes]
+
+
+def judge_unread(account: Account) -> list[ChainFinding]:
+    """Acts that say what this version does not know."""
+    return [
+        ChainFinding(CANNOT_JUDGE, number, number, f"Cannot judge act {number} of {name}: update Earlid.")
+        for name, number in account.unread
+    ]
 
 
 def _judge_settings(reader: Reader, account: Account) -> list[ChainFinding]:

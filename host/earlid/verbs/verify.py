@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     typed = [parse_code(code) for code in args.anchor]
     if args.file:
-        from earlid.ledger.jsonl import judge_file
+        from earlid.ledger.judge_export import judge_file
 
         judgements = judge_file(Path(args.file), typed, args.board)
     else:
