@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+// Judges the acts, what a computer added to the records: each linked to the one before, the newest signed; and whether the
+// tables that travel beside the records say what the acts say.
+(() => {
+  "use strict";
+  const verifier = (globalThis.earlidVerifier ??= {});
+
+  const BATCH = 2000;
+  const DOMAIN = "earlid act 1\n";
+  const NO_LINK = new Uint8Array(32);
+  const finding = (verdict, first, last, say) => ({ verdict, first, last, say });
+  const spanText = (first, last) => (first === last ? `${first}` : `${first} to ${last}`);
+
+  // Digests of many inputs, in order.
+  const digests = async (inputs, onStep) => {
+    const found = [];
+    for (let at = 0; at < inputs.length; at += BATCH) {
+      const some = inputs.slice(at, at + BATCH);
+      found.push(...(await Promise.all(some.map((input) => (input === null ? null : verifier.sha256(input))))));
+      onStep(some.length);
+    }
+    return found;
+  };
+
+  const fieldsOf = (body) => {
+    try {
+      const value = body ? JSON.parse(body) : {};
+      return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
+    } catch {
+      return {};
+    }
+  };
+
+  const bodyBytes = (body) => {
+    for (let i = 0; i < body.length; i += 1) if (body.charCodeAt(i) > 127) return null; // canonical JSON is ASCII
+    return verifier.ascii(body);
+  };
+
+  // The act of a row; what no act can have becomes something that no check accepts.
+  const readAct = ([installation, number, place, kind, body, body_hash, link, signature]) => ({
+    installation: /^[0-9a-f]{16}$/.test(installation) ? installation : "?",
+    number,
+    place,
+    kind: verifier.KINDS.includes(kind) ? kind : "?",
+    body,
+    body_hash: verifier.bytesOf(body_hash),
+    link: verifier.bytesOf(link),
+    signature: verifier.bytesOf(signature),
+    before: null, // the link before it, where that is known
+    is_broken: false,
+  });
+
+  const linkInput = (act) => {
+    const places = new DataView(new ArrayBuffer(16));
+    places.setBigUint64(0, BigInt(act.number), true);
+    places.setBigUint64(8, BigInt(act.place), true);
+    return verifier.join(
+      act.before, verifier.ascii(act.installation), new Uint8Array(places.buffer), act.body_hash, verifier.ascii(act.kind),
+    );
+  };
+
+  const newSigner = (name) => ({
+    name,
+    count: 0,
+    newest: { number: 0, link: NO_LINK },
+    key: null,
+    acts: new Map(), // number -> act
+    broken: new Set(),
+    missing: [],
+    restored: [],
+    ends: [], // the last act before each gap: no later link vouches for it
+    unsigned_from: Infinity,
+  });
+
+  // Follows the acts in the order of the file.
+  const follow = async (acts, onStep) => {
+    const signers = new Map();
+    const chain = { signers, holes: [] };
+    const explained = [];
+    let last_place = 0;
+    const hashes = await digests(acts.map((act) => (act.body === null ? null : bodyBytes(act.body))), onStep);
+    for (const [i, act] of acts.entries()) {
+      if (!signers.has(act.installation)) signers.set(act.installation, newSigner(act.installation));
+      const signer = signers.get(act.installation);
+      signer.count += 1;
+      if (act.place <= last_place) act.is_broken = true;
+      else if (act.place > last_place + 1) chain.holes.push([last_place + 1, act.place - 1]);
+      last_place = Math.max(last_place, act.place);
+      if (act.number <= signer.newest.number) {
+        act.is_broken = true;
+        continue;
+      }
+      const is_whole = act.body === null || (hashes[i] !== null && verifier.sameBytes(hashes[i], act.body_hash));
+      if (!is_whole) act.is_broken = true;
+      const fields = is_whole && (act.kind === "restored" || act.number === 1) ? fieldsOf(act.body) : {};
+      const expected = signer.newest.number + 1;
+      act.before = signer.newest.link;
+      if (act.number > expected) {
+        if (signer.newest.number) signer.ends.push(signer.newest);
+        const gap = [expected, act.number - 1];
+        const is_told = act.kind === "restored" && String(fields.missing) === String(gap);
+        act.before = is_told ? verifier.bytesOf(fields.behind) : null;
+        (is_told ? signer.restored : signer.missing).push(gap);
+      }
+      if (act.kind === "restored" && Array.isArray(fields.places) && fields.places.length === 2) explained.push(fields.places);
+      if (act.number === 1 && act.kind === "begin") {
+        const key = verifier.bytesOf(fields.key);
+        if (key && verifier.hexOf((await verifier.sha256(key)).subarray(0, 8)) === act.installation) signer.key = key;
+      }
+      signer.acts.set(act.number, act);
+      signer.newest = act;
+    }
+    const links = await digests(acts.map((act) => (act.before === null ? null : linkInput(act))), onStep);
+    for (const [i, act] of acts.entries()) {
+      if (links[i] !== null && !verifier.sameBytes(links[i], act.link)) act.is_broken = true;
+      if (act.is_broken) signers.get(act.installation).broken.add(act.number);
+    }
+    chain.holes = chain.holes.filter(([first, last]) => !explained.some(([low, high]) => low <= first && last <= high));
+    return chain;
+  };
+
+  // Of (key, act) whether the act's signature is of that key; null where this browser has no Ed25519.
+  const signatureChecker = async () => {
+    const of = async (key, message, signature) => {
+      const imported = await crypto.subtle.importKey("raw", key, { name: "Ed25519" }, false, ["verify"]);
+      return crypto.subtle.verify({ name: "Ed25519" }, imported, signature, message);
+    };
+    // The first test of RFC 8032, section 7.1.
+    const key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    const signature =
+      "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
+    try {
+      if (!(await of(verifier.bytesOf(key), new Uint8Array(0), verifier.bytesOf(signature)))) return null;
+    } catch {
+      return null;
+    }
+    return async (signer, act) => {
+      try {
+        return signer.key !== null && (await of(signer.key, verifier.join(verifier.ascii(DOMAIN), act.link), act.signature));
+      } catch {
+        return false; // no key, or no signature, of this kind
+      }
+    };
+  };
+
+  const findUnsigned = async (signer, isSigned) => {
+    let low = 0; // the last that is signed
+    let high = 0; // one that is not; 0 where all are that have to be
+    for (const act of [...signer.ends, signer.newest]) {
+      if (act.number && !(await isSigned(signer, act))) {
+        high = act.number;
+        break;
+      }
+    }
+    if (!high) return;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      const act = signer.acts.get(middle);
+      if (act && (await isSigned(signer, act))) low = middle;
+      else high = middle;
+    }
+    signer.unsigned_from = high;
+  };
+
+  const chainFindings = (chain) => {
+    const found = [];
+    for (const signer of chain.signers.values()) {
+      const who = `computer ${signer.name}`;
+      const runs = [];
+      for (const number of [...signer.broken].sort((a, b) => a - b)) verifier.extend(runs, number);
+      for (const [first, last] of runs) {
+        const say = `Altered: act ${spanText(first, last)} of ${who} is not what was linked and signed.`;
+        found.push(finding("altered", first, last, say));
+      }
+      if (signer.unsigned_from !== Infinity) {
+        const say = `Altered: from act ${signer.unsigned_from} of ${who} on, nobody with its key signed them: they count for nothing.`;
+        found.push(finding("altered", signer.unsigned_from, signer.newest.number, say));
+      }
+      for (const gap of signer.missing) {
+        found.push(finding("gap", 0, 0, `Gap: act ${spanText(...gap)} of ${who}: removed, or lost with a part of the ledger.`));
+      }
+      for (const gap of signer.restored) {
+        const say = `Gap: act ${spanText(...gap)} of ${who}: the ledger was once put back to an earlier state and went on from there.`;
+        found.push(finding("gap", 0, 0, say));
+      }
+    }
+    for (const hole of chain.holes) {
+      found.push(finding("gap", 0, 0, `Gap: ${spanText(...hole)} in the order of all acts: another computer's were removed.`));
+    }
+    return found;
+  };
+
+  // What differs, in a sentence each: the tables of a board's header from what the acts say of it.
+  const tableFaults = (board, account) => {
+    const { labels = new Map(), purges = [], points = [], name = null, runs = new Map() } = account ?? {};
+    const first_to_last = extentOf(board);
+    const isHere = (boot, seq) => !board.before && !board.partial ? true : first_to_last !== null && first_to_last(boot, seq);
+    const starts = new Set();
+    const view = verifier.viewOf(board.slots);
+    for (let i = 0; i < board.slots.length / 64; i += 1) starts.add(verifier.bootAt(view, i));
+
+    const keysOf = (rows, columns) => rows.map((row) => columns.map((column) => row[column]).join(" "));
+    const same = (one, other) => {
+      const left = new Set(one);
+      const right = new Set(other);
+      return left.size === right.size && [...left].every((key) => right.has(key));
+    };
+    const labelRows = [...labels].map(([at, [label, at_ms]]) => {
+      const [boot, seq] = at.split(":").map(Number);
+      return { boot, seq, label, at_ms };
+    });
+    const here = (rows) => rows.filter((row) => isHere(row.boot, row.seq));
+    const purge_columns = ["boot_from", "seq_from", "boot_to", "seq_to", "count", "head_before", "head_after", "at_ms", "why"];
+    const label_columns = ["boot", "seq", "label", "at_ms"];
+    const point_columns = ["boot", "ms", "wall_ms", "unc_ms"];
+    const said = new Set(keysOf(points, point_columns));
+    const shown = keysOf(board.tables.clock_points, point_columns);
+    const wanted = keysOf(points.filter((point) => starts.has(point.boot) && point.source !== 0 && point.source !== 4), point_columns);
+    const inside = (rows) => rows.filter((row) => isHere(row.boot_from, row.seq_from));
+    const faults = [];
+    if (!same(keysOf(inside(board.tables.purges), purge_columns), keysOf(inside(purges), purge_columns))) faults.push("purges");
+    if (!same(keysOf(here(board.tables.labels), label_columns), keysOf(here(labelRows), label_columns))) faults.push("labels");
+    if (board.name !== (name ?? null)) faults.push("name");
+    if (shown.some((key) => !said.has(key)) || wanted.some((key) => !shown.includes(key))) faults.push("clock points");
+    return [...faults.map((what) => `the ${what} given for board ${board.board} differ from what the acts say`), ...takenFaults(board, view, runs)];
+  };
+
+  const extentOf = (board) => {
+    const count = board.slots.length / 64;
+    if (!count) return null;
+    const view = verifier.viewOf(board.slots);
+    const at = (i) => [verifier.bootAt(view, i), verifier.seqAt(view, i)];
+    const [first, last] = [at(0), at(count - 1)];
+    const isBefore = (one, other) => one[0] < other[0] || (one[0] === other[0] && one[1] < other[1]);
+    return (boot, seq) => !isBefore([boot, seq], first) && !isBefore(last, [boot, seq]);
+  };
+
+  // Records that no act took, and those taken at another time than the act says.
+  const takenFaults = (board, view, runs) => {
+    let untaken = 0;
+    let retimed = 0;
+    let start = -1;
+    let mine = [];
+    let at = 0;
+    for (let i = 0; i < board.slots.length / 64; i += 1) {
+      const boot = verifier.bootAt(view, i);
+      const seq = verifier.seqAt(view, i);
+      if (boot !== start) {
+        start = boot;
+        mine = [...(runs.get(boot) ?? [])].sort((one, other) => one[0] - other[0] || one[1] - other[1]);
+        at = 0;
+      }
+      while (at < mine.length && mine[at][1] < seq) at += 1;
+      if (at === mine.length || mine[at][0] > seq) untaken += 1;
+      else if (board.taken && (board.taken[i] < mine[at][2] || board.taken[i] > mine[at][3])) retimed += 1;
+    }
+    const said = [];
+    if (untaken) said.push(`no act took ${untaken} of the records of board ${board.board}`);
+    if (retimed) said.push(`${retimed} records of board ${board.board} were taken at another time than the acts say`);
+    return said;
+  };
+
+  // The acts of the evidence: {judgement, account: of `earlidVerifier.account`, null where there are no acts}.
+  const judgeActs = async (evidence, onStep) => {
+    const judgement = { board: "", records: 0, links: 0, head: 0, anchor: "", findings: [], cannot: [] };
+    if (!evidence.acts.length) {
+      const say = "Cannot judge what a computer added (labels, names, clocks, purges): nobody signed it.";
+      judgement.findings.push(finding("cannot judge", 0, 0, say));
+      return { judgement, account: null };
+    }
+    const acts = evidence.acts.map(readAct);
+    const chain = await follow(acts, onStep);
+    const isSigned = await signatureChecker();
+    if (isSigned) for (const signer of chain.signers.values()) await findUnsigned(signer, isSigned);
+    const isValid = (act, i) => {
+      const signer = chain.signers.get(acts[i].installation);
+      return !signer.broken.has(acts[i].number) && acts[i].number < signer.unsigned_from;
+    };
+    const account = verifier.account ? verifier.account(evidence.acts, isValid) : null;
+    judgement.links = acts.filter((act) => act.before !== null).length;
+    judgement.findings = chainFindings(chain);
+    for (const [installation, number] of account?.unread ?? []) {
+      const say = `Cannot judge act ${number} of computer ${installation}: its body is none that this verifier knows.`;
+      judgement.findings.push(finding("cannot judge", number, number, say));
+    }
+    const faults = !account ? [] : evidence.boards.flatMap((board) => tableFaults({ ...board, partial: evidence.partial }, account.get(board.board)));
+    if (!evidence.sealed && account) {
+      const here = new Set(evidence.boards.map((board) => board.board));
+      for (const board of account.keys()) if (!here.has(board)) faults.push(`the records of board ${board} are not here`);
+    }
+    for (const fault of faults) {
+      if (evidence.partial) judgement.cannot.push(`Cannot check from a part of the ledger: ${fault}.`);
+      else judgement.findings.push(finding("altered", 0, 0, `Altered: ${fault}.`));
+    }
+    if (!isSigned) {
+      const say = "Cannot judge: signatures not checked: this browser cannot (no Ed25519). The links are judged all the same.";
+      judgement.findings.push(finding("cannot judge", 0, 0, say));
+    }
+    if (!judgement.findings.length) {
+      const names = [...chain.signers.values()].map((signer) => `${signer.name} (${signer.count} acts)`).join(", ");
+      judgement.findings.push(finding("intact", 0, 0, `Intact: what a computer added is linked and signed by ${names}.`));
+    }
+    judgement.cannot.push("Whose computer signed: compare its name there (`earlid doctor`).");
+    const bodiless = acts.filter((act) => act.body === null).length;
+    if (bodiless) {
+      judgement.cannot.push(`What ${bodiless} acts say: of other boards, or taken out. Their places and hashes are in the chain.`);
+    }
+    return { judgement, account };
+  };
+
+  Object.assign(verifier, { judgeActs });
+})();
