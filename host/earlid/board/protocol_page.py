@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin, is_typeddict
 
-from lid import wire_schema
+from lid import record, wire_schema
 from lid.wire_schema import ERRORS, EVENTS, REQUESTS, SELF_TEST, TEXT_MAX, U32, Field
 
 from earlid import firmware
@@ -40,6 +40,8 @@ def tables() -> dict[str, str]:
         "wait": _table(HEAD, _rows(wire_schema.Wait)),
         "tm": _table(HEAD, _rows(wire_schema.Telemetry)),
         "rec": _table(("place", *HEAD), [(str(n), *row) for n, row in enumerate(_rows(wire_schema.Record))]),
+        "slot": _table(("byte", "bytes", "field", "meaning"), _slot_rows()),
+        "codes": _table(("from code", "events", "reasons"), _code_rows()),
         "events": _table(
             ("event", "reasons", "`a`", "`b`"),
             [(f"`{name}`", _words(event.reasons), event.a, event.b) for name, event in EVENTS.items()],
@@ -57,6 +59,29 @@ def tables() -> dict[str, str]:
         "refusal": _table(HEAD, _rows(wire_schema.Refusal)),
         "errors": _table(("`err`", "why"), [(f"`{name}`", meaning) for name, meaning in ERRORS.items()]),
     }  # fmt: skip
+
+
+def _slot_rows() -> Iterable[tuple[str, ...]]:
+    """Where each field of a record lies in its slot."""
+    meanings = {
+        name: wire_schema.field_of(annotated)[1].meaning for name, annotated in wire_schema.fields(wire_schema.Record).items()
+    }
+    meanings |= dict.fromkeys(("event", "reason"), "its code: table below")
+    meanings |= dict.fromkeys(("a", "b"), "depends on the event: table above")
+    meanings |= {"link": "chain link: formula below", "mac": "keyed checksum: formula below"}
+    sizes = [(limit.bit_length() + 7) // 8 for limit in record.LIMITS]
+    rest = [("link", record.LINK_BYTES), ("mac", record.MAC_BYTES), ("crc32", 4)]
+    at = 0
+    for name, size in [*zip(record.FIELDS, sizes, strict=True), *rest]:
+        yield str(at), str(size), f"`{name}`", meanings.get(name, "CRC-32 of IEEE 802.3 over the 60 bytes before it")
+        at += size
+
+
+def _code_rows() -> Iterable[tuple[str, ...]]:
+    """Names of events and reasons in the order of their codes, eight a row."""
+    for first in range(0, len(record.REASONS), 8):
+        names = (table[first : first + 8] for table in (record.EVENTS, record.REASONS))
+        yield str(first), *(" ".join(f"`{name}`" if name else "(none)" for name in row) for row in names)
 
 
 def _words(words: tuple[str, ...]) -> str:
