@@ -114,7 +114,7 @@ def _no_header(lines):
 
 
 def _other_format(lines):
-    lines[0] = lines[0].replace('"format":2', '"format":9')
+    lines[0] = lines[0].replace('"format":3', '"format":9')
 
 
 def _header_damaged(lines):
@@ -167,7 +167,7 @@ def test_export_carries_the_acts_and_of_other_boards_their_hashes(filled, tmp_pa
 
 def test_export_of_format_1_still_imports(exported, tmp_path, capsys):
     lines = [line for line in exported.read_text().splitlines(keepends=True) if not line.startswith('{"act')]
-    exported.write_text("".join(lines).replace('"format":2', '"format":1'))
+    exported.write_text("".join(lines).replace('"format":3', '"format":1'))
     assert main(["verify", str(exported)]) == 1, "whoever takes the acts out of a file leaves one that looks the same"
     assert main(["export", "--import", str(exported), "--ledger", str(tmp_path / "other.sqlite")]) == 0
     assert "99 new records" in capsys.readouterr().err

@@ -22,7 +22,8 @@ DOMAIN = b"earlid act 1\n"
 NO_LINK = bytes(32)
 # begin: an installation's first act, with its public key. took: records stored. clock: when a start was, by this computer.
 # adopt: rows that stood there before anyone signed. import: rows and records of an export. restored: the acts between are gone.
-KINDS = ("begin", "took", "clock", "label", "name", "retention", "note", "purge", "import", "adopt", "restored")
+# witness: a head that somebody else saw, with that one's statement (`earlid.witness`).
+KINDS = ("begin", "took", "clock", "label", "name", "retention", "note", "purge", "import", "adopt", "restored", "witness")
 _PLACES = struct.Struct("<QQ")
 
 

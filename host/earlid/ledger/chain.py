@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -53,6 +53,17 @@ class _Range:
     last: int
 
 
+class Stretch(NamedTuple):
+    """Records of which each is linked to the one before: whoever vouches for one of them vouches for all before it.
+
+    `first` and `last`: (boot, seq). `sound`: False for a single record that is not what its link was made over.
+    """
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+    sound: bool
+
+
 @dataclass
 class ChainChecker:
     """Walks one board's rows (`rows.COLUMNS` order, sorted by boot and seq) and collects findings.
@@ -62,6 +73,8 @@ class ChainChecker:
         keys: the board's keys, as fetched at pairings.
         purges: sorted by boot and number.
         anchors: (boot, seq) -> link of the heads that were seen at syncs.
+        typed: anchors that a person kept.
+        wanted: (boot, seq) of records whose links are to be kept in `links`.
     """
 
     board: str
@@ -69,11 +82,15 @@ class ChainChecker:
     purges: Sequence[PurgedRun] = ()
     anchors: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
     typed: Sequence[Anchor] = ()
+    wanted: Collection[tuple[int, int]] = ()
 
     def __post_init__(self) -> None:
         self.count = 0
         self.first = self.seq = self.boot = self._unreadable = 0
         self.head = b""
+        self.links: dict[tuple[int, int], bytes] = {}
+        self.stretches: list[Stretch] = []  # all of them, once `finish` was called
+        self._begun: tuple[int, int] | None = None  # where the stretch that goes on began
         self._previous_links: tuple[bytes, ...] = (record.genesis(self.board),)
         self._purges = list(self.purges)
         self._ratchet = Ratchet(self.keys)
@@ -103,17 +120,25 @@ class ChainChecker:
         if not self.count and is_stranger(self.board):  # kept from where it left the board's chain: nothing stands before
             self.seq, self._previous_links = seq - 1, ()
         if seq <= self.seq:
+            self._end_stretch()
             self._restarts.append((boot, seq))
             self._previous_links = (record.genesis(self.board),) if seq == 1 else ()
             self.seq = seq - 1
             self._ratchet.restart()
         self._skip_purged(boot, seq)
         if seq > self.seq + 1:
+            self._end_stretch()
             self._gaps.append(_Range(self.seq + 1, seq - 1))
             self._previous_links = ()
-        self._check_link(row, seq, link, mac)
+        if not self._check_link(row, seq, link, mac):
+            self._end_stretch()
+            self.stretches.append(Stretch((boot, seq), (boot, seq), sound=False))
+        elif not self._begun:
+            self._begun = (boot, seq)
         if (boot, seq) in self.anchors and self.anchors[boot, seq] != link:
             _extend(self._runs["anchor"], seq)
+        if (boot, seq) in self.wanted:
+            self.links[boot, seq] = link
         for anchor in self.typed:
             if anchor.seq == seq:
                 self.typed_matches[anchor] = self.typed_matches[anchor] or anchor.matches(link)
@@ -123,8 +148,14 @@ class ChainChecker:
         self.first = self.first or seq
         self.seq, self.boot, self.head = seq, boot, link
 
+    def _end_stretch(self) -> None:
+        if self._begun:
+            self.stretches.append(Stretch(self._begun, (self.boot, self.seq), sound=True))
+        self._begun = None
+
     def _skip_purged(self, boot: int, seq: int) -> None:
         while self._purges and (self._purges[0].boot_from, self._purges[0].seq_from) < (boot, seq):
+            self._end_stretch()
             purge = self._purges.pop(0)
             if purge.seq_from != self.seq + 1:
                 if purge.seq_from > self.seq + 1:
@@ -133,13 +164,14 @@ class ChainChecker:
                 _extend(self._runs["link"], self.seq)
             self.seq, self._previous_links = purge.seq_to, (purge.head_after,)
 
-    def _check_link(self, row: tuple[Any, ...], seq: int, link: bytes, mac: bytes) -> None:
+    def _check_link(self, row: tuple[Any, ...], seq: int, link: bytes, mac: bytes) -> bool:
+        """Whether the record is what its link was made over, as far as is known; notes what is wrong."""
         try:
             body = body_of(row)
         except (struct.error, TypeError):  # a value that no board could have sealed
             _extend(self._runs["link"], seq)
             self._previous_links = (link,)
-            return
+            return False
         good = None
         computed = link
         for prev in self._previous_links:
@@ -151,7 +183,7 @@ class ChainChecker:
             _extend(self._runs["link"], seq)
             # Either the body was altered or the link was. The next record was linked to the true one.
             self._previous_links = (link, computed)
-            return
+            return False
         if self.keys and good is not None:
             key_lost = row[4] == _CONFIG and row[5] == _KEY_LOST
             verdict = self._ratchet.check(seq, good, body, mac, key_lost=key_lost)
@@ -160,9 +192,11 @@ class ChainChecker:
             if verdict == UNKEYED and key_lost and (forged := self._runs[FORGED]) and forged[-1].last == seq - 1:
                 self._runs[UNKEYED][-1].first = forged.pop().first  # what a start records before it says so
         self._previous_links = (link,)
+        return True
 
     def finish(self) -> list[ChainFinding]:
         """The findings after the last row; a single INTACT one when nothing is wrong."""
+        self._end_stretch()
         self._skip_purged(1 << 62, 1 << 62)
         findings = [self._altered(run) for run in self._runs["link"]]
         if self._unreadable:

@@ -4,7 +4,7 @@
 For each board a header line (`board`, with purges, anchors, labels and clock points), its records as the wire carries
 them (`rec`, and `at`: when they were fetched), and an `end` line with count and head, so that a file cut short shows. Behind
 the last board the ledger's acts (`act`: a row's values, hashes in hex), and an `acts` line with their count: of a board that was
-not chosen the body is left out, its hash stays. Format 1 had no acts.
+not chosen the body is left out, its hash stays. Format 1 had no acts, format 2 none of the kind `witness`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
 from earlid.ledger.version import FROM_RECORDS
 
-FORMAT = 2
-READABLE = (1, 2)
+FORMAT = 3
+READABLE = (1, 2, 3)
 BATCH = 5000
 LINE_MAX = 64 << 20  # bytes: a header with all purges and labels of a board
 # Tables that travel in the header, and their columns; links in hex.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from earlid.door import is_stranger
 from earlid.errors import LEDGER_BROKEN, UserError
+from earlid.ledger import witnessed
 from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.boot_clocks import clock_finding_text, clock_findings
@@ -16,7 +17,7 @@ from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, Cha
 from earlid.ledger.judge_host import HostJudgement, judge_host
 from earlid.ledger.keys import PairedKey, keys_or_fault
 from earlid.ledger.reader import Reader
-from earlid.ledger.replay import BoardAccount
+from earlid.ledger.replay import BoardAccount, Witnessed
 from earlid.ledger.rows import COLUMNS
 
 CHUNK = 10_000
@@ -46,11 +47,21 @@ class Judgement(NamedTuple):
         return 1 if verdicts <= {INTACT, CANNOT_JUDGE} else 4
 
 
-def judgement_from(checker: ChainChecker, board: KnownBoard | None, extra: Sequence[ChainFinding] = ()) -> Judgement:
-    """The judgement of a checker that has seen every record."""
-    findings = [*checker.finish(), *extra]
-    if extra:
-        findings = [finding for finding in findings if finding.verdict != INTACT]
+def judgement_from(
+    checker: ChainChecker,
+    board: KnownBoard | None,
+    extra: Sequence[ChainFinding] = (),
+    said: Sequence[Witnessed] = (),
+) -> Judgement:
+    """The judgement of a checker that has seen every record.
+
+    Args:
+        extra: findings on what stands beside the records.
+        said: heads that witnesses saw; the checker was told that their links are wanted.
+    """
+    own = checker.finish()
+    extra = [*witnessed.findings(said, checker), *extra]
+    findings = [*(finding for finding in own if not extra or finding.verdict != INTACT), *extra]
     code = make_code(checker.seq, checker.head) if checker.count and not is_stranger(checker.board) else ""
     return Judgement(board, checker.board, checker.count, checker.seq, bool(checker.keys), findings, code)
 
@@ -111,7 +122,8 @@ def _judge(
     if account is not None:
         anchors = anchors | account.anchors
         purges = [PurgedRun._make((*row[:4], *row[5:7])) for _, row in sorted(account.purges.items())]
-    checker = ChainChecker(board.identifier, keys, purges, anchors, typed)
+    said = account.witnessed if account else ()
+    checker = ChainChecker(board.identifier, keys, purges, anchors, typed, {head.at for head in said})
     derived = DerivedTables(account)
     chunk: list[tuple[Any, ...]] = []
 
@@ -133,7 +145,7 @@ def _judge(
         extra = [ChainFinding(ALTERED, 0, 0, text) for text in differences(reader, board, derived, account)]
     except UserError as error:
         extra = [ChainFinding(CANNOT_JUDGE, 0, 0, f"Cannot judge what stands beside the records: {error}")]
-    return judgement_from(checker, board, extra)._replace(times=times)
+    return judgement_from(checker, board, extra, said)._replace(times=times)
 
 
 def purges_of(reader: Reader, board: KnownBoard) -> list[PurgedRun]:

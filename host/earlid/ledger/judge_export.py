@@ -67,7 +67,8 @@ def judge_file(path: Path, typed: Sequence[Anchor] = (), boards: Sequence[str] =
     if read != acts:
         raise UserError(f"{path} was altered: acts stand where none belong.", LEDGER_BROKEN)
     _give_anchors(checkers, typed)
-    judgements = [judgement_from(checker, None) for checker in checkers]
+    seen_by_others = {board: said.witnessed for board, said in account.boards.items()} if account else {}
+    judgements = [judgement_from(checker, None, said=seen_by_others.get(checker.board, ())) for checker in checkers]
     if account:
         absent = sorted(set(account.boards) - seen)
         told += [f"Altered: acts on board {plain(board)} are here, and the board is not." for board in absent]
@@ -104,7 +105,8 @@ def _checker(section: Section, said: BoardAccount | None, typed: Sequence[Anchor
     if said:
         anchors |= said.anchors
         purges = [PurgedRun._make((*row[:4], *row[5:7])) for _, row in sorted(said.purges.items())]
-    return ChainChecker(section.board, read_keys(section.board), purges, anchors, typed)
+    heads = {head.at for head in said.witnessed} if said else ()
+    return ChainChecker(section.board, read_keys(section.board), purges, anchors, typed, heads)
 
 
 def _give_anchors(checkers: Sequence[ChainChecker], typed: Sequence[Anchor]) -> None:

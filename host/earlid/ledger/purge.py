@@ -252,7 +252,7 @@ def _redact(connection: sa.Connection, board: str, board_id: int) -> list[list[A
     boots = set(connection.scalars(sa.select(schema.boots.c.boot).where(schema.boots.c.board_id == board_id)))
     table = schema.acts
     query = sa.select(table.c.installation, table.c.number, table.c.kind, table.c.body)
-    told = query.where(table.c.kind.in_(("took", "label", "clock")), table.c.body.is_not(None)).order_by(table.c.place)
+    told = query.where(table.c.kind.in_(("took", "label", "clock", "witness")), table.c.body.is_not(None)).order_by(table.c.place)
     redacts = []
     for installation, number, kind, body in connection.execute(told):
         try:
@@ -261,8 +261,8 @@ def _redact(connection: sa.Connection, board: str, board_id: int) -> list[list[A
                 continue
             if kind == "took":
                 gone = all(purged.holds(run[0], run[1], run[2]) for run in fields["runs"])
-            elif kind == "label":
-                gone = purged.holds(fields["boot"], fields["seq"], fields["seq"])
+            elif kind in ("label", "witness"):
+                gone = purged.holds(fields["boot"], fields["seq"], fields["seq"]) and not fields.get("contradicts")
             else:
                 gone = fields["boot"] not in boots and purged.reaches(fields["boot"])
         except (ValueError, KeyError, TypeError, IndexError):  # `verify` says what is wrong with it

@@ -58,7 +58,9 @@ class Reader:
         points = f"SELECT board_id, boot, ms, {FROM_HOST} AS source, wall_ms, unc_ms FROM {{}}.clock_points"
         acts = ", ".join(f"NULL AS {name}" for name in COLUMNS)
         bridges = "'' AS bridge, '' AS board, 0 AS boot, 0 AS seq, '' AS topics"
-        views = [f"CREATE TEMP VIEW bridges AS SELECT {bridges} FROM {{}}.meta WHERE 1 = 0"]
+        views = []
+        if self.version < 3:
+            views.append(f"CREATE TEMP VIEW bridges AS SELECT {bridges} FROM {{}}.meta WHERE 1 = 0")
         if self.version == 1:
             views.append(f"CREATE TEMP VIEW clock_points AS {points}")
             views.append(f"CREATE TEMP VIEW acts AS SELECT {acts} FROM {{}}.meta WHERE 1 = 0")

@@ -7,7 +7,9 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from lid.record import LINK_BYTES
 
 from earlid.ledger.act_chain import from_hex
 from earlid.ledger.acts import Act
@@ -15,6 +17,34 @@ from earlid.ledger.version import FROM_IMPORT
 
 Identity = tuple[int, int]  # boot, seq
 PURGE_COLUMNS = ("boot_from", "seq_from", "boot_to", "seq_to", "count", "head_before", "head_after", "at_ms", "why")
+
+
+class Witnessed(NamedTuple):
+    """A head as an act of the kind `witness` has it: what somebody said that record (boot, seq) of a board is.
+
+    Attributes:
+        link: 12 bytes.
+        by: `tsa`, `host` or `paper`.
+        said_ms: when, by that one's clock, Unix ms.
+        contradicts: the ledger had something else there when it was said.
+        body: the whole of what the act says.
+        installation, number: of the act.
+    """
+
+    boot: int
+    seq: int
+    link: bytes
+    by: str
+    said_ms: int
+    contradicts: bool
+    body: Mapping[str, Any]
+    installation: str
+    number: int
+
+    @property
+    def at(self) -> Identity:
+        """The record."""
+        return self.boot, self.seq
 
 
 @dataclass
@@ -32,6 +62,7 @@ class BoardAccount:
     purged_by: dict[str, int] = field(default_factory=dict)  # installation -> place of its newest act that did
     clocked_by: dict[str, int] = field(default_factory=dict)
     taken_by: set[str] = field(default_factory=set)
+    witnessed: list[Witnessed] = field(default_factory=list)
     _head: Identity = (0, 0)
 
 
@@ -92,11 +123,24 @@ def _apply(account: Account, act: Act, body: dict[str, Any]) -> None:
             board.name = None if body["name"] is None else _text(body["name"])
         case "note":
             board.notes[_whole(body["noted_ms"])] = (_text(body["kind"]), body["say"])
+        case "witness":
+            board.witnessed.append(_witnessed(act, body))
         case "purge":
             for run in body["runs"]:
                 _purge(board, run)
             board.purged_by[act.installation] = act.place
             board.taken_by |= {_text(who) for who, _ in body["redacts"]}  # whose acts, though not what they said, is still known
+
+
+def _witnessed(act: Act, body: dict[str, Any]) -> Witnessed:
+    link = bytes.fromhex(body["link"])
+    if len(link) != LINK_BYTES:
+        raise ValueError("a link of another length")
+    boot, seq, said_ms = (_whole(body[name]) for name in ("boot", "seq", "said_ms"))
+    if not 0 <= min(boot, seq, said_ms) <= max(boot, seq, said_ms) < 1 << 53:
+        raise ValueError("no number of a record, or no time")
+    contradicts = body.get("contradicts") is True
+    return Witnessed(boot, seq, link, _text(body["by"]), said_ms, contradicts, body, act.installation, act.number)
 
 
 def _take_head(board: BoardAccount, head: Any) -> None:

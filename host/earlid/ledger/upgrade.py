@@ -24,7 +24,7 @@ def upgrade(connection: sa.Connection, version: int) -> None:
     connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == "views"))
     if version == 1:
         _give_points_their_source(connection)
-    schema.metadata.create_all(connection)  # what is new since: 2 acts, 3 bridges
+    schema.metadata.create_all(connection)  # what is new since: 2 acts, 3 bridges (4: nothing)
     connection.execute(sa.update(schema.meta).where(schema.meta.c.key == "version").values(value=str(VERSION)))
 
 

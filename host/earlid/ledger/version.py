@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from earlid.errors import USAGE, UserError
 
-VERSION = 3  # 3: the bridges' progress
-READABLE = (1, 2, 3)
+VERSION = 4  # 3: the bridges' progress. 4: acts of the kind `witness`, which an earlier Earlid takes for altered ones
+READABLE = (1, 2, 3, 4)
 DAY_MS = 86_400_000  # the tallies' unit
 # Sources of clock points: the board's records, set by a paired host; this computer's clock, not known to be synchronised;
 # synchronised; an import; the board's records, by a hint that anybody at its port may have given.

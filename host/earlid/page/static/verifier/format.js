@@ -24,6 +24,7 @@
   ];
   const KINDS = [
     "begin", "took", "clock", "label", "name", "retention", "note", "purge", "import", "adopt", "restored",
+    "witness",
   ];
 
   const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -182,7 +182,7 @@
     }
 
     takeHeader(body) {
-      if (body.format !== 1 && body.format !== 2) throw new Refusal(2, "a format that this verifier does not know.");
+      if (![1, 2, 3].includes(body.format)) throw new Refusal(2, "a format that this verifier does not know.");
       if (this.section || this.acts.length) throw damaged("a board begins before the one before it ends.");
       if (!verifier.isIdentifier(body.board) || !isName(body.name)) throw damaged("a board's header is damaged.");
       if (this.boards.some((board) => board.board === body.board)) throw damaged("a board comes twice.");
