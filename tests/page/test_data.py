@@ -9,6 +9,7 @@ import re
 import stat
 from array import array
 from datetime import datetime
+from importlib.resources import files
 
 import pytest
 from earlid.cli import main
@@ -18,7 +19,7 @@ from earlid.ledger.queries import totals
 from earlid.ledger.reader import Reader
 from earlid.ledger.store import Ledger
 from earlid.page import page_data
-from earlid.page.document import SCRIPTS, document, policy
+from earlid.page.document import FILE_SCRIPTS, SCRIPTS, checker, document, policy, verify_document
 from earlid.page.feed import Feed
 from earlid.page.pack import pack, unpack
 from earlid.page.tz_table import offsets, zone_name
@@ -82,7 +83,7 @@ def test_report_file_is_whole_private_and_leaves_no_other(report):
     text = report.read_text()
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     assert "{{" not in text.split("<script", 1)[0]
-    assert text.count("<script") == text.count("</script") == 2
+    assert text.count("<script") == text.count("</script") == 4  # two blocks of data, and two scripts
     assert re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", text) == []
     assert "style=" not in text.split("</style>")[1].split("<script")[0]  # the policy would not let them work
     assert [path for path in report.parent.iterdir() if path.name.startswith(".report")] == []
@@ -92,22 +93,25 @@ def test_policy_hashes_match_script_and_style(report):
     text = report.read_text()
     rules = policy(served=False)
     assert f'content="{rules}"' in text
-    for tag in ("style", "script"):
-        inner = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.S)
-        (digest,) = {base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in inner}
-        assert f"{tag}-src 'sha256-{digest}'" in rules
+    for tag, count in (("style", 1), ("script", 2)):
+        inner = re.findall(rf'<{tag}(?: id="checker")?>(.*?)</{tag}>', text, re.S)
+        digests = [f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" for part in inner]
+        assert len(digests) == count
+        assert f"{tag}-src {' '.join(digests)};" in rules
     assert "unsafe" not in rules + policy(served=True)
     assert "connect-src" not in rules
 
 
 def test_scripts_are_short_and_complete():
-    page = document(None)
-    for name in SCRIPTS:
-        assert f"earlid.{name.removesuffix('.js')}" in page or name in ("base.js", "main.js")
-    from importlib.resources import files
-
-    for part in files("earlid.page").joinpath("static").iterdir():
-        assert part.name in (*SCRIPTS, "page.html", "page.css")
+    page = document(None) + verify_document()
+    scripts = {*SCRIPTS, *FILE_SCRIPTS, *checker()}
+    for name in {*SCRIPTS, *FILE_SCRIPTS}:
+        assert f"earlid.{name.removesuffix('.js')}" in page or name in ("base.js", "main.js", "proof_file.js")
+    static = files("earlid.page").joinpath("static")
+    for part in (
+        item for folder in (static, static / "verifier") if folder.is_dir() for item in folder.iterdir() if item.is_file()
+    ):
+        assert str(part).removeprefix(f"{static}/") in {*scripts, "page.html", "proof.html", "verify.html", "page.css"}
         assert len(part.read_text().splitlines()) < 400, part.name
 
 

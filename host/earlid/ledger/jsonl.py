@@ -62,11 +62,7 @@ def _export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -
     total = 0
     for board in chosen:
         head: dict[str, Any] = {"earlid": "ledger", "format": FORMAT, "board": board.identifier, "name": board.name}
-        for table, columns in _HEADER_TABLES.items():
-            mine = "board_id = :id" if table != "clock_points" else f"board_id = :id AND source NOT IN {FROM_RECORDS}"
-            table_rows = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE {mine} ORDER BY 1, 2", id=board.id)
-            head[table] = [_links_in_hex(dict(zip(columns, row, strict=True))) for row in table_rows]
-        _write_line(out, head)
+        _write_line(out, head | header_tables(reader, board))
         count, last = 0, (0, b"")
         sql = f"SELECT {', '.join(rows.COLUMNS)} FROM records WHERE board_id = :id ORDER BY boot, seq"
         for row in reader.stream(sql, id=board.id):
@@ -79,6 +75,21 @@ def _export_boards(reader: Reader, chosen: Sequence[KnownBoard], out: IO[str]) -
     return total
 
 
+def header_tables(reader: Reader, board: KnownBoard) -> dict[str, list[dict[str, Any]]]:
+    """What an export's header says of a board beside its name: table -> rows, links in hex."""
+    tables = {}
+    for table, columns in _HEADER_TABLES.items():
+        mine = "board_id = :id" if table != "clock_points" else f"board_id = :id AND source NOT IN {FROM_RECORDS}"
+        table_rows = reader.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE {mine} ORDER BY 1, 2", id=board.id)
+        tables[table] = [_links_in_hex(dict(zip(columns, row, strict=True))) for row in table_rows]
+    return tables
+
+
+def act_values(act: Act) -> list[Any]:
+    """An act as an export has it: a row's values, hashes in hex."""
+    return [bytes(value).hex() if isinstance(value, bytes | memoryview) else value for value in act]
+
+
 def _export_acts(reader: Reader, chosen: Collection[str], out: IO[str]) -> None:
     count = 0
     for act in map(Act._make, reader.stream(f"SELECT {', '.join(Act._fields)} FROM acts ORDER BY place")):
@@ -87,7 +98,7 @@ def _export_acts(reader: Reader, chosen: Collection[str], out: IO[str]) -> None:
         except (ValueError, RecursionError):  # damaged: it goes as it stands
             about = None
         shown = act if about is None or about in chosen else act._replace(body=None)
-        _write_line(out, {"act": [bytes(value).hex() if isinstance(value, bytes | memoryview) else value for value in shown]})
+        _write_line(out, {"act": act_values(shown)})
         count += 1
     _write_line(out, {"acts": count})
 

@@ -138,6 +138,7 @@ def board_values(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str,
 
 def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any]]:
     """What holds of each board's chain and of the ledger as a whole: takes some seconds for a million records."""
+    from earlid.ledger.anchor_qr import qr_modules
     from earlid.ledger.damage import find_damage, judge_beside, judge_whole  # SQLAlchemy, which takes its time
 
     with reader.snapshot():
@@ -151,6 +152,7 @@ def verdicts(reader: Reader, chosen: Sequence[KnownBoard]) -> list[dict[str, Any
             "keyed": judgement.keyed,
             "bad": judgement.exit_code == 4,
             "code": judgement.code,
+            "qr": qr_modules(judgement.code) if judgement.code else [],
             "findings": [{"verdict": finding.verdict, "say": finding.say} for finding in judgement.findings],
         }
         for judgement in (*judged, *([whole] if whole.findings else []))

@@ -10,6 +10,7 @@ from earlid.ledger.reader import Reader
 from earlid.page import page_data
 from earlid.page.document import document
 from earlid.page.pack import pack
+from earlid.page.sealed import sealed_block
 
 
 def make_page(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
@@ -32,4 +33,7 @@ def _assemble(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms
     page_data.check_size(reader, chosen, from_ms, to_ms)
     header = page_data.header(reader, chosen, now_ms, from_ms, to_ms) | {"live": False, "whole": True, "revision": 0}
     header["verdicts"] = page_data.verdicts(reader, chosen)
-    return document(pack(header, page_data.tables(page_data.load_rows(reader, chosen, from_ms, to_ms))))
+    rows = page_data.load_rows(reader, chosen, from_ms, to_ms)
+    shown = [(int(board), int(boot), int(seq)) for _, _, board, boot, seq, *_ in rows.openings]
+    sealed = sealed_block(reader, chosen, from_ms, to_ms, shown)
+    return document(pack(header, page_data.tables(rows)), sealed)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earlid.arguments import Subparsers, add_board_argument, add_json_argument, add_ledger_argument
+from earlid.door import plain
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.ledger.location import locate
 
@@ -32,12 +33,15 @@ def add(subparsers: Subparsers) -> None:
     add_board_argument(parser)
     parser.add_argument("--anchor", action="append", default=[], metavar="CODE", help="a code that you wrote down earlier")
     add_json_argument(parser, "one JSON document")
+    parser.add_argument("--html", metavar="FILE", help="write a page that checks exports and reports, for who has no Earlid")
     add_ledger_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify the chains and print the findings; returns the worst exit code."""
+    if args.html:
+        return _write_page(Path(args.html))
     from earlid.ledger.anchor_code import parse_code
 
     typed = [parse_code(code) for code in args.anchor]
@@ -56,6 +60,15 @@ def run(args: argparse.Namespace) -> int:
         print("earlid: there is no board to judge: collect its records with `earlid watch`.", file=sys.stderr)
         return FAILED
     return max(judgement.exit_code for judgement in judgements)
+
+
+def _write_page(file: Path) -> int:
+    from earlid.files import write_atomically
+    from earlid.page.document import verify_document
+
+    write_atomically(file, verify_document(), next_step="Name another file with --html.")
+    print(f"{plain(str(file))}: open it in any browser, and drop an export or a report onto it", file=sys.stderr)
+    return 0
 
 
 def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Judgement]:
@@ -86,6 +99,7 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
 
 
 def _print_judgements(judgements: Sequence[Judgement]) -> None:
+    with_code = [judgement for judgement in judgements if judgement.code]
     for judgement in judgements:
         board = judgement.board
         title = f"{board.name} ({board.identifier})" if board and board.name else board.title if board else judgement.identifier
@@ -98,6 +112,20 @@ def _print_judgements(judgements: Sequence[Judgement]) -> None:
             print(f"  Time: {more} more such contradictions; --json has all.")
         if judgement.code:
             print(f"  Anchor to write down or photograph: {judgement.code}  (record {judgement.head_seq})")
+            if len(with_code) == 1:
+                _print_qr(judgement.code)
+
+
+def _print_qr(code: str) -> None:
+    """On a terminal that has the characters: of several boards they would fill the screen."""
+    if not sys.stdout.isatty():
+        return
+    from earlid.ledger.anchor_qr import qr_lines
+
+    try:
+        print(*(f"  {line}" for line in qr_lines(code)), sep="\n")
+    except UnicodeEncodeError:
+        pass
 
 
 def _judgement_json(judgement: Judgement) -> dict[str, object]:

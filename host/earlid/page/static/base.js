@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 "use strict";
 // Helpers that every part uses: elements, words for spans and numbers, the voice for screen readers.
-const earlid = {};
+globalThis.earlid ??= {};
 {
   const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Opens the data, draws everything once, then waits.
 {
-  const { $ } = earlid;
+  const { $, el } = earlid;
 
   // After a change of the data: everything, the view moved along where it follows the newest.
   const refresh = () => {
@@ -26,6 +26,20 @@
     } catch (error) {
       earlid.showError(error.message);
     }
+  };
+
+  // The sealed records stand last in the file, behind this script, so that the page is drawn before they are read.
+  const SMALL = 4e6; // characters, some 50,000 records: checked without being asked
+  const proof = () => {
+    const { ledger } = earlid;
+    const sealed = $("sealed").textContent.trim();
+    const { header, openings, points } = ledger;
+    if (!globalThis.earlidVerifier?.verify) return;
+    earlid.proof.start([
+      "Your browser walks every link of the sealed records in this file and every signature of what the computer added, and makes every number above anew. But the program that checks came with the page: if you do not trust whoever made it, open this file in a page of your own, which ",
+      el("code", {}, "earlid verify --html verify.html"), " writes.",
+    ]);
+    earlid.proof.take(() => ({ sealed, shown: { header, tables: { openings: { ...openings }, points: { ...points } } } }), sealed.length < SMALL);
   };
 
   const start = async () => {
@@ -56,6 +70,8 @@
     if (!ledger.live) {
       earlid.live.status("Report", "report");
       earlid.verdict.show(ledger.header.verdicts);
+      if (document.readyState === "loading") addEventListener("DOMContentLoaded", proof);
+      else proof();
       return;
     }
     if (!ledger.header.whole) await older();

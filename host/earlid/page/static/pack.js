@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+"use strict";
 // Unpacks the block that pack.py made: a header and tables of typed columns.
+globalThis.earlid ??= {};
 {
   const KINDS = {
     u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array, f8: Float64Array,

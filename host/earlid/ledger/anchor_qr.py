@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""QR codes of anchor codes: of their text alone, 21 modules a side, so that a photograph can be read back."""
+
+from __future__ import annotations
+
+import io
+
+import segno
+
+
+def _code(text: str) -> segno.QRCode:
+    return segno.make_qr(text, error="m", boost_error=True)
+
+
+def qr_modules(text: str) -> list[str]:
+    """The modules of a code, a string of 0 and 1 (dark) a row, without the light border of 4 modules that it needs."""
+    return ["".join(map(str, row)) for row in _code(text).matrix]
+
+
+def qr_lines(text: str) -> list[str]:
+    """The same in half blocks for a terminal, 13 lines of 25 characters: light ones are drawn, as on a dark ground."""
+    out = io.StringIO()
+    _code(text).terminal(out, border=2, compact=True)
+    return out.getvalue().splitlines()

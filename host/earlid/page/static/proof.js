@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// Check it yourself: starts the check, shows how far it is, and says what it found.
+{
+  const { $, el, countText } = earlid;
+  const SHOWN = 20; // of the lines of one kind
+  let task = null;
+  let running = 0;
+
+  const inWorker = (message, onProgress) => new Promise((done, fail) => {
+    let heard = false;
+    let worker;
+    const inPage = () => earlid.job.check(message, onProgress).then(done, fail);
+    try {
+      const url = URL.createObjectURL(new Blob([$("checker").textContent], { type: "text/javascript" }));
+      worker = new Worker(url);
+      URL.revokeObjectURL(url);
+    } catch {
+      inPage();
+      return;
+    }
+    worker.addEventListener("message", ({ data }) => {
+      heard = true;
+      if (data.done !== undefined) onProgress(data.done, data.total);
+      else {
+        worker.terminate();
+        if (data.error) fail(new Error(data.error));
+        else done(data.result);
+      }
+    });
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      worker.terminate();
+      if (heard) fail(new Error(event.message));
+      else inPage();
+    });
+    worker.postMessage(message);
+  });
+
+  const lines = (items, one) => {
+    const shown = items.slice(0, SHOWN).map((item) => el("li", {}, one(item)));
+    if (items.length > SHOWN) shown.push(el("li", {}, `and ${items.length - SHOWN} more`));
+    return shown.length ? el("ul", {}, ...shown) : null;
+  };
+
+  const heading = (kind, text) => el("h3", { class: kind }, el("i", { "aria-hidden": "true" }), text);
+
+  const judged = ({ board, records, links, anchor, findings, cannot }, names) => {
+    const bad = findings.some(({ verdict }) => !["intact", "cannot judge"].includes(verdict));
+    const intact = findings.every(({ verdict }) => verdict === "intact");
+    const who = board ? names[board] || board : "What the computer added";
+    const word = bad ? "Broken" : intact ? "Intact" : "Cannot judge";
+    const sum = board ? `${countText(records, "record")}, ${countText(links, "link")} checked here.` : "";
+    return [
+      heading(bad ? "bad" : intact ? "good" : "open", `${who}: ${word}`),
+      lines(findings, ({ say }) => say),
+      sum ? el("p", { class: "hint" }, sum, anchor ? " Head: " : null, anchor ? el("code", {}, anchor) : null) : null,
+      cannot.length ? el("p", { class: "hint" }, "What this file cannot tell:") : null,
+      lines(cannot, (say) => say),
+    ];
+  };
+
+  const differenceText = (names) => ({ what, board, seq, shown, computed }) =>
+    `${board ? `${names[board] || board}, ` : ""}${seq ? `record ${seq}, ` : ""}${what}: shown ${shown}, by the records ${computed}`;
+
+  const page = ({ pageKnown }) => (pageKnown === false
+    ? [
+      heading("open", "Another page than Earlid makes"),
+      el("ul", {}, el("li", {}, "The page in this file is not the one that this version of Earlid writes: it is another version's, or was altered. What it draws may be something else than its own numbers. Trust what stands here.")),
+    ] : []);
+
+  const numbers = ({ isReport, openings, points, different, unsure, names }) => {
+    const made = `${countText(openings, "opening")} and ${countText(points, "other record")}`;
+    if (!isReport) return [heading("good", `Made anew from the records: ${made}`)];
+    const title = different.length ? `${countText(different.length, "number")} shown differ${different.length === 1 ? "s" : ""} from the records` : "Every number shown follows from the records";
+    return [
+      heading(different.length ? "bad" : unsure.length ? "open" : "good", title),
+      el("p", { class: "hint" }, `Made anew: ${made}, with their times, bounds and labels.`),
+      lines(different, differenceText(names)),
+      unsure.length ? el("p", { class: "hint" }, `Not comparable, since they may rest on records that are not in this file: ${countText(unsure.length, "number")}.`) : null,
+      lines(unsure, differenceText(names)),
+    ];
+  };
+
+  const show = (result) => {
+    const { judgements, problems, seconds, different, names } = result;
+    const broken = judgements.filter(({ findings }) => findings.some(({ verdict }) => !["intact", "cannot judge"].includes(verdict)));
+    const links = judgements.reduce((sum, judgement) => sum + (judgement.links ?? 0), 0);
+    const bad = broken.length || different.length || problems.length;
+    $("proof-state").textContent = `${countText(links, "link")} checked in ${seconds.toFixed(1)} s: ${bad ? "not as it should be" : "nothing wrong found"}`;
+    $("proof").dataset.state = bad ? "bad" : "good";
+    const parts = [
+      problems.length ? heading("bad", "The file") : null,
+      lines(problems, (say) => say),
+      ...judgements.flatMap((judgement) => judged(judgement, names)),
+      ...numbers(result),
+      ...page(result),
+    ];
+    $("proven").replaceChildren(...parts.filter(Boolean));
+    if (earlid.verdict) {
+      for (const { board } of broken) earlid.verdict.broken.add(board);
+      earlid.summary.top();
+    }
+  };
+
+  const codes = () => $("codes").value.split(/[,;\n]+/).map((code) => code.trim()).filter(Boolean);
+
+  const run = async () => {
+    const mine = (running += 1);
+    $("proof-bar").hidden = false;
+    $("proof-bar").removeAttribute("value");
+    $("proof-state").textContent = "Checking every link…";
+    $("proof").dataset.state = "running";
+    $("proven").replaceChildren();
+    const onProgress = (done, total) => {
+      if (mine !== running || !total) return;
+      $("proof-bar").max = total;
+      $("proof-bar").value = done;
+    };
+    try {
+      const result = await inWorker({ ...task(), anchors: codes() }, onProgress);
+      if (mine === running) show(result);
+    } catch (error) {
+      if (mine !== running) return;
+      $("proof-state").textContent = "Not checked";
+      $("proof").dataset.state = "failed";
+      $("proven").replaceChildren(heading("bad", "It could not be checked"), el("ul", {}, el("li", {}, error.message)));
+    } finally {
+      if (mine === running) $("proof-bar").hidden = true;
+    }
+  };
+
+  const add = (text) => {
+    $("codes").value = [...codes(), text].join(", ");
+    if (task) run();
+  };
+
+  // what: gives { sealed, shown } or { file } to check.
+  const start = (speaker) => {
+    $("speaker").replaceChildren(...speaker);
+    $("proof").hidden = false;
+    $("anchors").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (task) run();
+    });
+    earlid.scan.start(add);
+  };
+
+  const take = (what, now = true) => {
+    task = what;
+    if (now) return run();
+    $("proof-state").textContent = "Not checked yet";
+    return null;
+  };
+
+  earlid.proof = { start, take };
+}
