@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 from datetime import datetime
 from itertools import chain
 
@@ -12,9 +14,8 @@ from earlid.ledger.anchor_qr import qr_lines, qr_modules
 from earlid.ledger.boards import boards
 from earlid.ledger.queries import entries, openings
 from earlid.ledger.reader import Reader
-from earlid.page import page_data
 from earlid.page.pack import unpack
-from earlid.page.sealed import sealed_block
+from earlid.page.report import make_page
 from lid import record
 
 DAY = (int(datetime(2026, 11, 20).timestamp() * 1000), int(datetime(2026, 11, 21).timestamp() * 1000))
@@ -23,8 +24,9 @@ DAY = (int(datetime(2026, 11, 20).timestamp() * 1000), int(datetime(2026, 11, 21
 def carried(reader, from_ms, to_ms):
     """Header, slots of each board, and times of fetching of a report's block."""
     known = boards(reader)
-    rows = page_data.load_rows(reader, known, from_ms, to_ms)
-    header, tables = unpack(sealed_block(reader, known, from_ms, to_ms, [opening[2:5] for opening in rows.openings]))
+    page = make_page(reader, known, 1_795_300_000_000, from_ms, to_ms)
+    block = re.search('id="sealed">(.*?)<', page)[1]
+    header, tables = unpack(base64.b64decode(block))
     data = bytes(tables["slots"]["bytes"])
     slots = [data[at : at + 64] for at in range(0, len(data), 64)]
     assert len(slots) == len(tables["taken"]["ms"]) == sum(board["count"] for board in header["boards"])

@@ -11,5 +11,9 @@
     serve     the web server on this computer's own address, and the browser
 
 The scripts in static/ are plain files in the order of `document.SCRIPTS`, put behind one another into one script element:
-a file opened from a disk cannot import others. Each keeps its names in a block and its functions under `earlid`.
+a file opened from a disk cannot import others. Each keeps its names in a block and its functions under `earlid`. A second
+element has the verifier (`document.checker`): its text is run in a worker, where the browser has one for a file.
+
+A report carries its records as they were sealed (`ledger.sealed`), and checks them by itself; `verify.html`, which
+`earlid verify --html` writes, has the same verifier, and checks any report or export.
 """

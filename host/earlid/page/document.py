@@ -71,7 +71,7 @@ def document(block: bytes | None, sealed: bytes = b"") -> str:
 
     Args:
         block: its data, from `pack`; None for a page that fetches them from its server.
-        sealed: the records behind them, from `sealed.sealed_block`.
+        sealed: the records behind them, `sealed.sealed_records`, packed.
     """
     if block is None:
         return _fill("page.html", ("pack.js",), SCRIPTS, policy="", data="", sealed="")

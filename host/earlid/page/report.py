@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
+from earlid.ledger.sealed import sealed_records
 from earlid.page import page_data
 from earlid.page.document import document
 from earlid.page.pack import pack
-from earlid.page.sealed import sealed_block
 
 
 def make_page(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms: int | None, to_ms: int | None) -> str:
@@ -35,5 +35,6 @@ def _assemble(reader: Reader, chosen: Sequence[KnownBoard], now_ms: int, from_ms
     header["verdicts"] = page_data.verdicts(reader, chosen)
     rows = page_data.load_rows(reader, chosen, from_ms, to_ms)
     shown = [(int(board), int(boot), int(seq)) for _, _, board, boot, seq, *_ in rows.openings]
-    sealed = sealed_block(reader, chosen, from_ms, to_ms, shown)
-    return document(pack(header, page_data.tables(rows)), sealed)
+    sealed = sealed_records(reader, chosen, from_ms, to_ms, shown)
+    proof = pack(sealed.header, {"slots": {"bytes": sealed.slots}, "taken": {"ms": sealed.taken_ms}})
+    return document(pack(header, page_data.tables(rows)), proof)

@@ -44,10 +44,10 @@
 
   const heading = (kind, text) => el("h3", { class: kind }, el("i", { "aria-hidden": "true" }), text);
 
-  const judged = ({ board, records, links, anchor, findings, cannot }, names) => {
+  const judged = ({ board, records, links, anchor, findings, cannot, refused }, names) => {
     const bad = findings.some(({ verdict }) => !["intact", "cannot judge"].includes(verdict));
     const intact = findings.every(({ verdict }) => verdict === "intact");
-    const who = board ? names[board] || board : "What the computer added";
+    const who = refused ? "The file" : board ? names[board] || board : "What the computer added";
     const word = bad ? "Broken" : intact ? "Intact" : "Cannot judge";
     const sum = board ? `${countText(records, "record")}, ${countText(links, "link")} checked here.` : "";
     return [
@@ -68,7 +68,9 @@
       el("ul", {}, el("li", {}, "The page in this file is not the one that this version of Earlid writes: it is another version's, or was altered. What it draws may be something else than its own numbers. Trust what stands here.")),
     ] : []);
 
-  const numbers = ({ isReport, openings, points, different, unsure, names }) => {
+  const numbersText = ({ isReport, numbers, names }) => {
+    if (!numbers) return [];
+    const { openings, points, different, unsure } = numbers;
     const made = `${countText(openings, "opening")} and ${countText(points, "other record")}`;
     if (!isReport) return [heading("good", `Made anew from the records: ${made}`)];
     const title = different.length ? `${countText(different.length, "number")} shown differ${different.length === 1 ? "s" : ""} from the records` : "Every number shown follows from the records";
@@ -82,17 +84,17 @@
   };
 
   const show = (result) => {
-    const { judgements, problems, seconds, different, names } = result;
+    const { judgements, problems, seconds, numbers, names } = result;
     const broken = judgements.filter(({ findings }) => findings.some(({ verdict }) => !["intact", "cannot judge"].includes(verdict)));
     const links = judgements.reduce((sum, judgement) => sum + (judgement.links ?? 0), 0);
-    const bad = broken.length || different.length || problems.length;
+    const bad = broken.length || numbers?.different.length || problems.length;
     $("proof-state").textContent = `${countText(links, "link")} checked in ${seconds.toFixed(1)} s: ${bad ? "not as it should be" : "nothing wrong found"}`;
     $("proof").dataset.state = bad ? "bad" : "good";
     const parts = [
       problems.length ? heading("bad", "The file") : null,
       lines(problems, (say) => say),
       ...judgements.flatMap((judgement) => judged(judgement, names)),
-      ...numbers(result),
+      ...numbersText(result),
       ...page(result),
     ];
     $("proven").replaceChildren(...parts.filter(Boolean));

@@ -2,7 +2,7 @@
 // One check of a report or an export: its links and signatures, then every number anew, held against those shown.
 // Runs in a worker, where a browser has one for a file, so that the page goes on; else in the page.
 {
-  const FORM = 1; // of the sealed block: sealed.py
+  const FORM = 1; // of the sealed block: ledger/sealed.py
   const LOOK_BYTES = 1024;
   const TAG = "script"; // spelt out, it would end the element in which this stands
 
@@ -53,11 +53,17 @@
     }
     evidence ??= await readSealed(sealed);
     const judgements = await earlidVerifier.verify(evidence, { anchors, onProgress });
-    const made = earlidVerifier.recompute ? await earlidVerifier.recompute(evidence) : {};
-    const rows = shown && earlidVerifier.compare ? earlidVerifier.compare(made, shown) : [];
+    const numbers = earlidVerifier.compare ? await compare(evidence, shown) : null;
     return {
-      judgements, problems: evidence.problems ?? [], isReport: Boolean(shown), pageKnown, seconds: (performance.now() - began) / 1000,
-      names: Object.fromEntries(evidence.boards.map(({ board, name }) => [board, name])),
+      judgements, problems: evidence.refused ? [] : evidence.problems, isReport: Boolean(shown), pageKnown, numbers,
+      seconds: (performance.now() - began) / 1000, names: Object.fromEntries(evidence.boards.map(({ board, name }) => [board, name])),
+    };
+  };
+
+  const compare = async (evidence, shown) => {
+    const made = await earlidVerifier.recompute(evidence);
+    const rows = shown ? earlidVerifier.compare(made, shown) : [];
+    return {
       openings: rowsOf(made.openings), points: rowsOf(made.points),
       different: rows.filter((row) => !row.cannot), unsure: rows.filter((row) => row.cannot),
     };

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The sealed records behind a report, and the acts on them: what somebody needs who checks the page by itself.
 
-A second block, packed as the page's tables are: table `slots` (column `bytes`, 64 a record, board behind board, by boot and
-number), table `taken` (column `ms`, when each was fetched), and the header
+A report carries them as a second block, packed as the page's tables are: table `slots` (column `bytes`, 64 a record, board
+behind board, by boot and number), table `taken` (column `ms`, when each was fetched), and the header
 
     sealed    1, the version of this form
     partial   whether anything was left out since it lies outside the report's range
@@ -32,13 +32,20 @@ from earlid.ledger.boot_clocks import LedgerClocks
 from earlid.ledger.reader import Reader
 from earlid.ledger.replay import Identity
 from earlid.ledger.wall_clock import may_lie_in
-from earlid.page.pack import pack
 
 VERSION = 1
 _BEFORE = "(boot < :boot OR boot = :boot AND seq < :seq)"
 _AFTER = "(boot > :boot OR boot = :boot AND seq > :seq)"
 _ENDING = tuple(record.EVENTS.index(name) for name in ("close", "dead"))
 _BOUNDING = (*_ENDING, *(record.EVENTS.index(name) for name in ("open", "live")))
+
+
+class Sealed(NamedTuple):
+    """The block's header, its slots one behind the other, and Unix ms of fetching of each."""
+
+    header: dict[str, Any]
+    slots: array[int]
+    taken_ms: array[float]
 
 
 class _Part(NamedTuple):
@@ -61,10 +68,10 @@ class _Part(NamedTuple):
 _NOTHING = _Part((1, 0), (0, 0), None, True)
 
 
-def sealed_block(
+def sealed_records(
     reader: Reader, chosen: Sequence[KnownBoard], from_ms: int | None, to_ms: int | None, shown: Iterable[tuple[int, int, int]]
-) -> bytes:
-    """The block of some boards' records in a range of wall time (Unix ms; end excluded).
+) -> Sealed:
+    """The sealed records of some boards in a range of wall time (Unix ms; end excluded).
 
     Args:
         shown: (index in `chosen`, boot, number) of the openings in the page.
@@ -89,7 +96,7 @@ def sealed_block(
         "acts": _acts(reader, {board.identifier: part for board, part in zip(chosen, parts, strict=True)}, from_ms, to_ms),
         "problems": problems,
     }
-    return pack(header, {"slots": {"bytes": array("B", slots)}, "taken": {"ms": taken_ms}})
+    return Sealed(header, array("B", slots), taken_ms)
 
 
 def _part_of(
