@@ -17,7 +17,7 @@ PAGE = @if command -v npm >/dev/null; then $(MAKE) --no-print-directory build/we
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
 DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: demo test test-lowest quick lint bench bench-detection soak firmware hardware web release flash pair calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest quick lint bench bench-detection soak fuzz firmware hardware web release flash pair calibrate watch review doctor debian clean
 
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
@@ -43,6 +43,11 @@ lint: $(VENV)/installed-test build/typings/stamp
 
 soak: $(VENV)/installed-test debian
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
+
+# Every reader of foreign bytes, for a time that they share; what is found is kept in build/fuzz, and repeated by the command shown.
+SECONDS ?= 600
+fuzz: $(VENV)/installed-fuzz build/web-tables.mjs debian
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 # A real Home Assistant, in an environment of its own; josepy 2 lacks what its acme imports.
 test-ha: $(VENV)/installed-test debian
@@ -117,6 +122,10 @@ $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-bench: pyproject.toml | $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),bench]'
+	touch $@
+
+$(VENV)/installed-fuzz: pyproject.toml | $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),fuzz]'
 	touch $@
 
 .venv-lowest/installed: pyproject.toml

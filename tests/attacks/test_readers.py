@@ -414,29 +414,29 @@ def sources(reader: str, folder: Path, say) -> None:
         for kind, subtype, ending, rate_hz in FORMATS:
             soundfile.write(folder / f"seed-{kind}.{ending}", tones(0.5, rate_hz), rate_hz, format=kind, subtype=subtype)
         mp3_without_header(folder / "seed-bare.mp3", 0.5)
-    elif reader == "manifest":
-        shutil.copy(ALEXA.with_suffix(".tflite"), folder)
-        (folder / "seed-alexa.json").write_text(json.dumps(json.loads(ALEXA.with_suffix(".json").read_text())))
-    elif reader == "export":
-        assert say("export", "-o", str(folder / "seed-export.jsonl")).code == 0
-    elif reader == "word":
-        (folder / "seed-alexa.elww").write_bytes(models.load("alexa").blob)
-    else:
-        (folder / "seed-settings.json").write_text('{"cutoff_q8": 199, "gain_q8": 700}')
-        (folder / "seed-profile.json").write_text('{"config": {"cutoff_q8": 199, "gain_q8": 700}}')
-        (folder / "seed-script.json").write_text(
-            '{"level": "balanced", "write": true, "skip": ["word"], "room_s": 5, "words": 4}'
+    elif reader == "model_manifests":
+        (folder / "seed-alexa").write_text(
+            json.dumps({**json.loads(ALEXA.with_suffix(".json").read_text()), "model": "word.tflite"})
         )
+    elif reader == "export":
+        assert say("export", "-o", str(folder / "seed-export")).code == 0
+    elif reader == "word_edits":
+        (folder / "seed-weights").write_bytes(b"\0" + b"".join(bytes([0x80, n, n, 7, 9]) for n in range(4)))
+    else:
+        (folder / "seed-settings").write_text('{"cutoff_q8": 199, "gain_q8": 700}')
+        (folder / "seed-profile").write_text('{"config": {"cutoff_q8": 199, "gain_q8": 700}}')
+        (folder / "seed-script").write_text('{"level": "balanced", "write": true, "skip": ["word"], "room_s": 5, "words": 4}')
 
 
 @pytest.mark.parametrize(
-    ("reader", "count"), [("sound", 1200), ("manifest", 200), ("export", 150), ("settings", 300), ("word", 200)]
+    ("reader", "count"),
+    [("sound", 1200), ("model_manifests", 200), ("export", 150), ("settings_files", 300), ("word_edits", 200)],
 )
 def test_mutated_file_is_read_or_refused_in_a_sentence(reader, count, tmp_path, say):
     folder = tmp_path / reader
     folder.mkdir()
     sources(reader, folder, say)
-    words = [sys.executable, "-m", "tests.attacks.mutations", reader, str(folder), str(SEED), str(count)]
+    words = [sys.executable, "-m", "tests.fuzz.mutations", reader, str(folder), str(SEED), str(count)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr[-2000:]}"
     assert "Traceback" not in done.stderr

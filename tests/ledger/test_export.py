@@ -101,6 +101,14 @@ def _no_act(lines):
     lines[-2] = lines[-2].replace('"act":["', '"act":[7,"')
 
 
+def _fraction(lines):
+    lines[3] = lines[3].replace('"at":', '"near":1.5,"at":')
+
+
+def _fraction_at_first(lines):
+    lines[0] = lines[0].replace('"ledger"', "NaN")
+
+
 def _half_a_line(lines):
     lines[-1] = lines[-1][:9]
 
@@ -129,6 +137,8 @@ def _header_damaged(lines):
         (_cut, 4, "cut short"),
         (_drop_act, 4, "cut short or lines were taken out of it: its acts do not fit"),
         (_no_act, 4, "no act"),
+        (_fraction, 4, "no line of an export"),
+        (_fraction_at_first, 2, "no line of an export"),
         (_half_a_line, 4, "no line of an export"),
         (_no_record, 4, "no record"),
         (_no_header, 2, "no export"),
@@ -147,6 +157,15 @@ def test_altered_export_is_refused(exported, tmp_path, capsys, change, code, out
         assert output in captured.out + captured.err
     with Reader(locate(str(other))) as reader:
         assert reader.rows("SELECT COUNT(*) FROM records") == [(0,)]
+
+
+def test_act_of_no_computer_counts_for_nothing(exported, tmp_path, capsys):
+    lines = exported.read_text().splitlines(keepends=True)
+    lines[-2] = lines[-2].replace('"act":["', '"act":["\\u001b')
+    exported.write_text("".join(lines))
+    assert main(["verify", str(exported)]) == 4
+    assert "computer ?" in capsys.readouterr().out
+    assert main(["export", "--import", str(exported), "--ledger", str(tmp_path / "other.sqlite")]) == 0
 
 
 def test_export_carries_the_acts_and_of_other_boards_their_hashes(filled, tmp_path, capsys):

@@ -22,6 +22,7 @@ from lid import record
 from earlid.door import TEXT_MAX, brief, is_identifier, is_printable, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
+from earlid.ledger.act_chain import read_act
 from earlid.ledger.acts import Act
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
@@ -224,15 +225,19 @@ def _read_act(path: Path, number: int, values: Any) -> Act:
         _checked("number", act_number)
         _checked("place", place)
         body_hash, link, signature = map(bytes.fromhex, hashes)
-        return Act(installation, act_number, place, kind, body, body_hash, link, signature)
+        return read_act((installation, act_number, place, kind, body, body_hash, link, signature))
     except (TypeError, ValueError) as error:
         text = f"{path}, line {number}: no act ({plain(error)}). The file was altered or damaged."
         raise UserError(text, LEDGER_BROKEN) from error
 
 
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no whole number, and an export has no other")
+
+
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(line.decode())
+        body = json.loads(line.decode(), parse_constant=_refuse, parse_float=_refuse)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):

@@ -222,7 +222,8 @@
       try {
         return decoder.decode(parts.length === 1 ? parts[0] : verifier.join(...parts));
       } catch {
-        throw new Refusal(2, "This is no export of Earlid's: a line is no text (UTF-8).");
+        const say = "a line is no text (UTF-8).";
+        throw decoder === rest ? damaged(say) : new Refusal(2, `This is no export of Earlid's: ${say}`);
       } finally {
         decoder = rest;
       }

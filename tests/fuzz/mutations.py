@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Mutations of foreign files, read under a limit of memory and time: `python -m tests.attacks.mutations READER FOLDER SEED
-COUNT`.
+"""Changes of foreign bytes by what they mean, and a run of a target over them under a limit of memory and time:
+`python -m tests.fuzz.mutations TARGET FOLDER SEED COUNT`.
 
-Each file is changed by a few random bytes, or a few random values where it is JSON. A reader must return or raise a `UserError`
-of one printable line; the first that does otherwise ends this process with its number, from which it can be made again.
+A target must read or refuse each; the first that does otherwise ends this process with its number, from which it can be made
+again. `python -m tests.fuzz` does the same for longer, guided by what the bytes reach.
 """
 
 from __future__ import annotations
@@ -14,20 +14,8 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from earlid.calibrate.calibration import read_options
-from earlid.door import is_printable
-from earlid.errors import UserError
-from earlid.evaluate.evaluation import read_settings
-from earlid.flash.inputs import read_config, read_word
-from earlid.gate import audio, models
-from earlid.ledger.importer import import_file
-from earlid.ledger.judge_export import judge_file
-from earlid.ledger.location import Location
-from earlid.ledger.store import Ledger
 
 MEMORY_BYTES = 256 << 20  # beyond what the program takes before it reads anything
 ONE_FILE_S = 20
@@ -79,56 +67,15 @@ def mutated_value(value: Any, rng: random.Random) -> Any:
 
 def mutated_lines(data: bytes, rng: random.Random) -> bytes:
     """Lines of JSON with one of them changed, by value; or the bytes."""
-    if rng.random() < 0.3:
-        return mutated(data, rng)
     lines = data.splitlines()
+    if not lines or rng.random() < 0.3:
+        return mutated(data, rng)
     at = rng.choice((0, rng.randrange(len(lines))))
-    lines[at] = json.dumps(mutated_value(json.loads(lines[at]), rng)).encode()
+    try:
+        lines[at] = json.dumps(mutated_value(json.loads(lines[at]), rng)).encode()
+    except (ValueError, RecursionError):  # changed before, and no JSON any more
+        return mutated(data, rng)
     return (b"\xef\xbb\xbf" if rng.random() < 0.1 else b"") + b"\n".join(lines) + b"\n"
-
-
-def check_sentence(error: UserError) -> None:
-    """What a person reads is one line that moves no cursor."""
-    assert is_printable(str(error)), f"{str(error)!r} moves a cursor"
-    assert len(str(error)) < 1000
-
-
-def read_sound(path: Path) -> None:
-    """As `score` and `evaluate` do."""
-    audio.read_audio(path)
-    audio.audio_seconds(path)
-
-
-def take_export(path: Path) -> None:
-    """As `verify FILE` and `export --import` do."""
-    judge_file(path)
-    scratch = path.with_name("scratch.sqlite")
-    for old in path.parent.glob("scratch.sqlite*"):
-        old.unlink()
-    with Ledger(Location(scratch, "")) as ledger:
-        import_file(path, ledger)
-
-
-def take_settings(path: Path) -> None:
-    """As `evaluate --config`, `flash --config` and `calibrate --script` do."""
-    refusals: list[UserError] = []
-    for read in (read_settings, lambda path: read_config(str(path)), lambda path: read_options(path, {})):
-        try:
-            read(path)
-        except UserError as error:
-            check_sentence(error)
-            refusals.append(error)
-    if len(refusals) == 3:
-        raise refusals[-1]
-
-
-READERS: dict[str, tuple[Callable[[Path], object], Callable[[bytes, random.Random], bytes]]] = {
-    "sound": (read_sound, mutated),
-    "manifest": (lambda path: models.load(str(path)), mutated_lines),
-    "export": (take_export, mutated_lines),
-    "settings": (take_settings, mutated_lines),
-    "word": (lambda path: read_word(str(path)), mutated),
-}
 
 
 def limit_memory() -> None:
@@ -138,26 +85,23 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def main(reader: str, folder: Path, seed: int, count: int) -> int:
+def main(name: str, folder: Path, seed: int, count: int) -> int:
     """Read so many mutations of the files of a folder that begin with `seed-`; the numbers of files read and refused."""
-    read, mutate = READERS[reader]
+    from tests.fuzz.targets import TARGETS
+
+    read, mutate, _ = TARGETS[name]
     sources = sorted(folder.glob("seed-*"))
     for source in sources:
-        read(source)  # it can be read, and what is loaded late is loaded
+        assert read(source.read_bytes()), source  # it can be read, and what is loaded late is loaded
     limit_memory()
     refused = 0
     for number in range(count):
         rng = random.Random(f"{seed} {number}")
         source = rng.choice(sources)
-        path = folder / f"mutated{source.suffix}"
-        path.write_bytes(mutate(source.read_bytes(), rng))
+        data = (mutate or mutated)(source.read_bytes(), rng)
         signal.alarm(ONE_FILE_S)
         try:
-            try:
-                read(path)
-            except UserError as error:
-                check_sentence(error)
-                refused += 1
+            refused += not read(data)
         except BaseException:
             traceback.print_exc(file=sys.stdout)
             print(f"seed {seed}, number {number}, {source.name}")
