@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Judges the acts, what a computer added to the records: each linked to the one before, the newest signed; and whether the
-// tables that travel beside the records say what the acts say.
+// Judges the acts, what a computer added to the records: each linked to the one before, the newest signed.
 (() => {
   "use strict";
   const verifier = (globalThis.earlidVerifier ??= {});
@@ -64,7 +63,7 @@
     count: 0,
     newest: { number: 0, link: NO_LINK },
     key: null,
-    acts: new Map(), // number -> act
+    acts: new Map(), // number -> the first act of that number
     broken: new Set(),
     missing: [],
     restored: [],
@@ -86,6 +85,7 @@
       if (act.place <= last_place) act.is_broken = true;
       else if (act.place > last_place + 1) chain.holes.push([last_place + 1, act.place - 1]);
       last_place = Math.max(last_place, act.place);
+      if (!signer.acts.has(act.number)) signer.acts.set(act.number, act);
       if (act.number <= signer.newest.number) {
         act.is_broken = true;
         continue;
@@ -107,7 +107,6 @@
         const key = verifier.bytesOf(fields.key);
         if (key && verifier.hexOf((await verifier.sha256(key)).subarray(0, 8)) === act.installation) signer.key = key;
       }
-      signer.acts.set(act.number, act);
       signer.newest = act;
     }
     const links = await digests(acts.map((act) => (act.before === null ? null : linkInput(act))), onStep);
@@ -128,7 +127,8 @@
     // The first test of RFC 8032, section 7.1.
     const key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
     const signature =
-      "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
+      "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555" +
+      "fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
     try {
       if (!(await of(verifier.bytesOf(key), new Uint8Array(0), verifier.bytesOf(signature)))) return null;
     } catch {
@@ -143,23 +143,24 @@
     };
   };
 
+  // From which act on nobody with the installation's key signed: behind the newest signed one before the first that should be.
   const findUnsigned = async (signer, isSigned) => {
-    let low = 0; // the last that is signed
-    let high = 0; // one that is not; 0 where all are that have to be
+    let unsigned = null;
     for (const act of [...signer.ends, signer.newest]) {
-      if (act.number && !(await isSigned(signer, act))) {
-        high = act.number;
-        break;
+      if (unsigned === null && act.number && !(await isSigned(signer, act))) unsigned = act.number;
+    }
+    if (unsigned === null) return;
+    signer.unsigned_from = 1;
+    if (signer.key === null) return;
+    const numbers = [...signer.acts.keys()].filter((number) => number < unsigned).sort((one, other) => other - one);
+    for (let at = 0; at < numbers.length; at += BATCH) {
+      const some = numbers.slice(at, at + BATCH);
+      const signed = await Promise.all(some.map((number) => isSigned(signer, signer.acts.get(number))));
+      if (signed.includes(true)) {
+        signer.unsigned_from = some[signed.indexOf(true)] + 1;
+        return;
       }
     }
-    if (!high) return;
-    while (high - low > 1) {
-      const middle = Math.floor((low + high) / 2);
-      const act = signer.acts.get(middle);
-      if (act && (await isSigned(signer, act))) low = middle;
-      else high = middle;
-    }
-    signer.unsigned_from = high;
   };
 
   const chainFindings = (chain) => {
@@ -173,14 +174,15 @@
         found.push(finding("altered", first, last, say));
       }
       if (signer.unsigned_from !== Infinity) {
-        const say = `Altered: from act ${signer.unsigned_from} of ${who} on, nobody with its key signed them: they count for nothing.`;
-        found.push(finding("altered", signer.unsigned_from, signer.newest.number, say));
+        const first = signer.unsigned_from;
+        const say = `Altered: from act ${first} of ${who} on, nobody with its key signed them: they count for nothing.`;
+        found.push(finding("altered", first, signer.newest.number, say));
       }
       for (const gap of signer.missing) {
         found.push(finding("gap", 0, 0, `Gap: act ${spanText(...gap)} of ${who}: removed, or lost with a part of the ledger.`));
       }
       for (const gap of signer.restored) {
-        const say = `Gap: act ${spanText(...gap)} of ${who}: the ledger was once put back to an earlier state and went on from there.`;
+        const say = `Gap: act ${spanText(...gap)} of ${who}: the ledger was once put back to an earlier state.`;
         found.push(finding("gap", 0, 0, say));
       }
     }
@@ -190,83 +192,33 @@
     return found;
   };
 
-  // What differs, in a sentence each: the tables of a board's header from what the acts say of it.
-  const tableFaults = (board, account) => {
-    const { labels = new Map(), purges = [], points = [], name = null, runs = new Map() } = account ?? {};
-    const first_to_last = extentOf(board);
-    const isHere = (boot, seq) => !board.before && !board.partial ? true : first_to_last !== null && first_to_last(boot, seq);
-    const starts = new Set();
-    const view = verifier.viewOf(board.slots);
-    for (let i = 0; i < board.slots.length / 64; i += 1) starts.add(verifier.bootAt(view, i));
-
-    const keysOf = (rows, columns) => rows.map((row) => columns.map((column) => row[column]).join(" "));
-    const same = (one, other) => {
-      const left = new Set(one);
-      const right = new Set(other);
-      return left.size === right.size && [...left].every((key) => right.has(key));
-    };
-    const labelRows = [...labels].map(([at, [label, at_ms]]) => {
-      const [boot, seq] = at.split(":").map(Number);
-      return { boot, seq, label, at_ms };
-    });
-    const here = (rows) => rows.filter((row) => isHere(row.boot, row.seq));
-    const purge_columns = ["boot_from", "seq_from", "boot_to", "seq_to", "count", "head_before", "head_after", "at_ms", "why"];
-    const label_columns = ["boot", "seq", "label", "at_ms"];
-    const point_columns = ["boot", "ms", "wall_ms", "unc_ms"];
-    const said = new Set(keysOf(points, point_columns));
-    const shown = keysOf(board.tables.clock_points, point_columns);
-    const wanted = keysOf(points.filter((point) => starts.has(point.boot) && point.source !== 0 && point.source !== 4), point_columns);
-    const inside = (rows) => rows.filter((row) => isHere(row.boot_from, row.seq_from));
-    const faults = [];
-    if (!same(keysOf(inside(board.tables.purges), purge_columns), keysOf(inside(purges), purge_columns))) faults.push("purges");
-    if (!same(keysOf(here(board.tables.labels), label_columns), keysOf(here(labelRows), label_columns))) faults.push("labels");
-    if (board.name !== (name ?? null)) faults.push("name");
-    if (shown.some((key) => !said.has(key)) || wanted.some((key) => !shown.includes(key))) faults.push("clock points");
-    return [...faults.map((what) => `the ${what} given for board ${board.board} differ from what the acts say`), ...takenFaults(board, view, runs)];
-  };
-
-  const extentOf = (board) => {
-    const count = board.slots.length / 64;
-    if (!count) return null;
-    const view = verifier.viewOf(board.slots);
-    const at = (i) => [verifier.bootAt(view, i), verifier.seqAt(view, i)];
-    const [first, last] = [at(0), at(count - 1)];
-    const isBefore = (one, other) => one[0] < other[0] || (one[0] === other[0] && one[1] < other[1]);
-    return (boot, seq) => !isBefore([boot, seq], first) && !isBefore(last, [boot, seq]);
-  };
-
-  // Records that no act took, and those taken at another time than the act says.
-  const takenFaults = (board, view, runs) => {
-    let untaken = 0;
-    let retimed = 0;
-    let start = -1;
-    let mine = [];
-    let at = 0;
-    for (let i = 0; i < board.slots.length / 64; i += 1) {
-      const boot = verifier.bootAt(view, i);
-      const seq = verifier.seqAt(view, i);
-      if (boot !== start) {
-        start = boot;
-        mine = [...(runs.get(boot) ?? [])].sort((one, other) => one[0] - other[0] || one[1] - other[1]);
-        at = 0;
+  // Board -> heads that witnesses saw, by the acts that count: [{boot, seq, link, by, said_ms, contradicts}...]; `unread` as of
+  // `earlidVerifier.account`.
+  const witnessesOf = (acts, isValid) => {
+    const found = new Map();
+    found.unread = [];
+    for (const [i, act] of acts.entries()) {
+      if (act.kind !== "witness" || act.body === null || !isValid(act, i)) continue;
+      const { board, boot, seq, link, by, said_ms, contradicts } = fieldsOf(act.body);
+      if (typeof board !== "string") continue;
+      const fits = [boot, seq, said_ms].every(verifier.isWhole) && verifier.bytesOf(link, verifier.LINK_BYTES) !== null;
+      if (!fits || typeof by !== "string") {
+        found.unread.push([act.installation, act.number]);
+        continue;
       }
-      while (at < mine.length && mine[at][1] < seq) at += 1;
-      if (at === mine.length || mine[at][0] > seq) untaken += 1;
-      else if (board.taken && (board.taken[i] < mine[at][2] || board.taken[i] > mine[at][3])) retimed += 1;
+      if (!found.has(board)) found.set(board, []);
+      found.get(board).push({ boot, seq, link: link.toLowerCase(), by, said_ms, contradicts: contradicts === true });
     }
-    const said = [];
-    if (untaken) said.push(`no act took ${untaken} of the records of board ${board.board}`);
-    if (retimed) said.push(`${retimed} records of board ${board.board} were taken at another time than the acts say`);
-    return said;
+    return found;
   };
 
-  // The acts of the evidence: {judgement, account: of `earlidVerifier.account`, null where there are no acts}.
+  // The acts of the evidence: {judgement, account: of `earlidVerifier.account`, null where there are no acts, witnesses}.
   const judgeActs = async (evidence, onStep) => {
     const judgement = { board: "", records: 0, links: 0, head: 0, anchor: "", findings: [], cannot: [] };
     if (!evidence.acts.length) {
       const say = "Cannot judge what a computer added (labels, names, clocks, purges): nobody signed it.";
       judgement.findings.push(finding("cannot judge", 0, 0, say));
-      return { judgement, account: null };
+      return { judgement, account: null, witnesses: new Map() };
     }
     const acts = evidence.acts.map(readAct);
     const chain = await follow(acts, onStep);
@@ -276,19 +228,15 @@
       const signer = chain.signers.get(acts[i].installation);
       return !signer.broken.has(acts[i].number) && acts[i].number < signer.unsigned_from;
     };
-    const account = verifier.account ? verifier.account(evidence.acts, isValid) : null;
+    const account = verifier.account(evidence.acts, isValid);
+    const witnesses = witnessesOf(acts, isValid);
     judgement.links = acts.filter((act) => act.before !== null).length;
     judgement.findings = chainFindings(chain);
-    for (const [installation, number] of account?.unread ?? []) {
+    for (const [installation, number] of [...account.unread, ...witnesses.unread]) {
       const say = `Cannot judge act ${number} of computer ${installation}: its body is none that this verifier knows.`;
       judgement.findings.push(finding("cannot judge", number, number, say));
     }
-    const faults = !account ? [] : evidence.boards.flatMap((board) => tableFaults({ ...board, partial: evidence.partial }, account.get(board.board)));
-    if (!evidence.sealed && account) {
-      const here = new Set(evidence.boards.map((board) => board.board));
-      for (const board of account.keys()) if (!here.has(board)) faults.push(`the records of board ${board} are not here`);
-    }
-    for (const fault of faults) {
+    for (const fault of verifier.tableFaults(evidence, account)) {
       if (evidence.partial) judgement.cannot.push(`Cannot check from a part of the ledger: ${fault}.`);
       else judgement.findings.push(finding("altered", 0, 0, `Altered: ${fault}.`));
     }
@@ -303,9 +251,9 @@
     judgement.cannot.push("Whose computer signed: compare its name there (`earlid doctor`).");
     const bodiless = acts.filter((act) => act.body === null).length;
     if (bodiless) {
-      judgement.cannot.push(`What ${bodiless} acts say: of other boards, or taken out. Their places and hashes are in the chain.`);
+      judgement.cannot.push(`What ${bodiless} acts say, of other boards or taken out: their hashes alone are here.`);
     }
-    return { judgement, account };
+    return { judgement, account, witnesses };
   };
 
   Object.assign(verifier, { judgeActs });

@@ -4,7 +4,7 @@
   "use strict";
   const verifier = (globalThis.earlidVerifier ??= {});
 
-  const BATCH = 2000; // digests in flight at once
+  const BATCH = 1000; // digests in flight at once
   const INPUT_BYTES = 60;
 
   // link of record i of `slots` over the link before it
@@ -19,6 +19,7 @@
   const followers = async (slots, count, onStep) => {
     const follows = new Uint8Array(count);
     const input = new Uint8Array(BATCH * INPUT_BYTES);
+    const pause = verifier.makePause();
     for (let first = 1; first < count; first += BATCH) {
       const last = Math.min(count, first + BATCH);
       const digests = [];
@@ -34,6 +35,7 @@
         follows[first + n] = verifier.sameBytes(new Uint8Array(digest, 0, 12), linkAt(slots, first + n)) ? 1 : 0;
       });
       onStep(last - first);
+      await pause();
     }
     return follows;
   };
@@ -50,7 +52,7 @@
 
   // Walks the records of one board.
   class Walk {
-    constructor(evidence, purges, anchors, typed, genesis) {
+    constructor(evidence, { purges, anchors, witnesses }, typed, genesis) {
       this.board = evidence.board;
       this.slots = evidence.slots;
       this.view = verifier.viewOf(evidence.slots);
@@ -61,6 +63,14 @@
       this.purges = purges;
       this.nextPurge = 0;
       this.anchors = anchors;
+      this.witnesses = new Map(); // "boot:seq" -> what witnesses said of that record
+      for (const said of witnesses) {
+        const key = `${said.boot}:${said.seq}`;
+        if (!this.witnesses.has(key)) this.witnesses.set(key, []);
+        this.witnesses.get(key).push(said);
+      }
+      this.met = new Set(); // keys of `witnesses` that are here
+      this.witnessed = new Set(); // numbers at which a witness saw another link
       this.typed = typed.map((code) => ({ ...code, fits: null }));
       this.isStranger = evidence.board.includes(".");
       this.boot = 0;
@@ -78,9 +88,11 @@
 
     async run(onStep) {
       const follows = await followers(this.slots, this.records, onStep);
+      const pause = verifier.makePause();
       for (let i = 0; i < this.records; i += 1) {
         const seq = verifier.seqAt(this.view, i);
         const boot = verifier.bootAt(this.view, i);
+        if (i % BATCH === 0) await pause();
         this.begin(boot, seq, i);
         await this.check(i, seq, follows[i] === 1);
         this.compare(boot, seq, linkAt(this.slots, i));
@@ -152,8 +164,13 @@
     }
 
     compare(boot, seq, link) {
-      const kept = this.anchors.get(`${boot}:${seq}`);
+      const key = `${boot}:${seq}`;
+      const kept = this.anchors.get(key);
       if (kept !== undefined && kept !== verifier.hexOf(link)) extend(this.contradicted, seq);
+      for (const said of this.witnesses.get(key) ?? []) {
+        this.met.add(key);
+        if (said.link !== verifier.hexOf(link)) this.witnessed.add(seq);
+      }
       for (const code of this.typed) {
         if (code.seq === seq) code.fits ||= verifier.sameBytes(code.link, link.subarray(0, 5));
       }
@@ -174,8 +191,8 @@
             "chain was made anew since.")),
         ...this.gaps.map((run) => this.gapFinding(run)),
         ...this.restarts.map(([boot, seq]) =>
-          finding("restarted chain", seq, seq, `Restarted chain: with start ${boot} the numbers begin again at ${seq}. Its flash ` +
-            "was erased, or another board uses its name; each part is judged by itself.")),
+          finding("restarted chain", seq, seq, `Restarted chain: with start ${boot} the numbers begin again at ${seq}. Its ` +
+            "flash was erased, or another board uses its name; each part is judged by itself.")),
         ...this.tailFindings(),
         ...this.codeFindings(),
       ];
@@ -183,8 +200,24 @@
         const say = `Altered: ${this.foreign} records have an event or reason that no board of this format could have sealed.`;
         found.push(finding("altered", 0, 0, say));
       }
-      if (found.length) return found.sort((one, other) => one.first - other.first);
-      return [this.soundFinding()];
+      found.sort((one, other) => one.first - other.first);
+      const contradicted = this.witnessFindings();
+      if (!found.length) found.push(this.soundFinding());
+      return [...found.filter(({ verdict }) => !contradicted.length || verdict !== "intact"), ...contradicted];
+    }
+
+    // What witnesses contradict: a record of another link, records that are gone, a chain that they refused to sign.
+    witnessFindings() {
+      let newest = 0;
+      for (const [key, all] of this.witnesses) {
+        const { boot, seq } = all[0];
+        if (this.met.has(key)) continue;
+        if (this.isBeyond(boot, seq)) newest = Math.max(newest, this.isCutOnPurpose() ? 0 : seq);
+        else if (all.some((said) => said.contradicts)) this.witnessed.add(seq);
+      }
+      const found = [...this.witnessed].sort((one, other) => one - other).map((seq) =>
+        finding("altered", seq, seq, `Altered at or before ${seq}: a witness saw another link there.`));
+      return newest ? [...found, this.tailCut(newest, "a witness saw")] : found;
     }
 
     gapFinding(run) {
@@ -224,15 +257,15 @@
         const at_purge = purge && code.seq === purge.seq_to &&
           verifier.sameBytes(code.link, verifier.bytesOf(purge.head_after).subarray(0, 5));
         if (code.fits || at_purge) return [];
-        const cannot = (why) =>
-          [finding("cannot judge", code.seq, code.seq, `Cannot judge the anchor code: record ${code.seq}, which it names, ${why}.`)];
+        const of_it = (verdict, say) => [finding(verdict, code.seq, code.seq, say)];
+        const cannot = (why) => of_it("cannot judge", `Cannot judge the anchor code: its record ${code.seq} ${why}.`);
         if (code.seq > this.seq) {
           const left_out = this.isCutOnPurpose() && code.seq <= this.newest.seq;
           return left_out ? cannot("is not in this report") : [this.tailCut(code.seq, "your anchor code names")];
         }
         if (code.fits === null) return cannot(this.before ? "is not in this report" : "is not kept any more");
-        return [finding("altered", code.seq, code.seq, `Altered at or before ${code.seq}: its link is not the one in your anchor ` +
-          "code, so the chain was made anew since, or the code is another board's.")];
+        return of_it("altered", `Altered at or before ${code.seq}: its link is not the one in your anchor code, so the chain ` +
+          "was made anew since, or the code is another board's.");
       });
     }
 
@@ -242,8 +275,8 @@
         return finding("cannot judge", 0, this.seq, `Cannot judge: ${why}.`);
       }
       if (this.isStranger) {
-        const say = `Cannot judge: a stranger sealed records ${this.first} to ${this.seq}. They follow each other link by link; ` +
-          "whose they are cannot be known.";
+        const say = `Cannot judge: a stranger sealed records ${this.first} to ${this.seq}. They follow each other link by ` +
+          "link; whose they are cannot be known.";
         return finding("cannot judge", this.first, this.seq, say);
       }
       const all = !this.purges.length || this.purges[0].seq_from === 1;
@@ -265,8 +298,8 @@
       const fitting = this.typed.filter((code) => code.fits).map((code) => code.seq);
       said.push(
         fitting.length
-          ? `Up to record ${Math.max(...fitting)} the chain is the one that your anchor code was made of; behind it only links tell.`
-          : "Whether somebody made every link anew: the board's key, or a head that somebody else kept (an anchor code), would tell.",
+          ? `Whether somebody made links anew behind record ${Math.max(...fitting)}, of which your anchor code is.`
+          : "Whether somebody made every link anew: the board's key, or an anchor code that somebody kept, would tell.",
         "What the board never recorded.",
       );
       return said;
@@ -274,10 +307,10 @@
   }
 
   // Walks a board of the evidence; what holds is asked of the walk, once it is known whose the typed codes are.
-  // purges: rows as of the export's header, in the order of the records; anchors: Map "boot:seq" -> link in hex;
+  // said: {purges: rows as of the export's header, sorted, anchors: Map "boot:seq" -> link in hex, witnesses};
   // typed: of `parseCode`; onStep(count): that many links more were checked.
-  const walkBoard = async (board, purges, anchors, typed, onStep) => {
-    const walk = new Walk(board, purges, anchors, typed, await verifier.genesis(board.board));
+  const walkBoard = async (board, said, typed, onStep) => {
+    const walk = new Walk(board, said, typed, await verifier.genesis(board.board));
     await walk.run(onStep);
     return walk;
   };

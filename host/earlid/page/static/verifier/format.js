@@ -23,8 +23,7 @@
       .split(" "),
   ];
   const KINDS = [
-    "begin", "took", "clock", "label", "name", "retention", "note", "purge", "import", "adopt", "restored",
-    "witness",
+    "begin", "took", "clock", "label", "name", "retention", "note", "purge", "import", "adopt", "restored", "witness",
   ];
 
   const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -82,6 +81,17 @@
 
   const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
+  // A pause now and then, so that a page that has no worker is drawn and heeds its user meanwhile.
+  const SLICE_MS = 25;
+  const makePause = () => {
+    let until_ms = performance.now() + SLICE_MS;
+    return async () => {
+      if (performance.now() < until_ms) return;
+      await new Promise((resolve) => setTimeout(resolve));
+      until_ms = performance.now() + SLICE_MS;
+    };
+  };
+
   // The link before a board's first record.
   const genesis = async (board) => (await sha256(ascii(`earlid chain 1 ${board}`))).subarray(0, LINK_BYTES);
 
@@ -130,7 +140,7 @@
 
   Object.assign(verifier, {
     SLOT_BYTES, BODY_BYTES, LINK_BYTES, LINK_AT, MAC_AT, MAC_BYTES, EVENTS, REASONS, KINDS,
-    viewOf, seqAt, bootAt, recordAt, hexOf, bytesOf, sameBytes, ascii, join, sha256, genesis, isIdentifier, isWhole,
-    makeCode, parseCode,
+    viewOf, seqAt, bootAt, recordAt, hexOf, bytesOf, sameBytes, ascii, join, sha256, makePause, genesis,
+    isIdentifier, isWhole, makeCode, parseCode,
   });
 })();

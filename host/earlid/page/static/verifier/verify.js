@@ -13,19 +13,18 @@
 
   // The purges that a walk of the board meets; in a report, of which a part is here, those around its records.
   const purgesOf = (board, account) => {
-    const purges = [...(account ? account.purges : board.tables.purges)].sort(byPlace);
+    const purges = [...(account ? account.purges.values() : board.tables.purges)].sort(byPlace);
     return board.before ? purges.filter((purge) => purge.seq_to > board.before.seq) : purges;
   };
 
   const anchorsOf = (board, account) => {
     const anchors = new Map(board.tables.anchors.map((row) => [`${row.boot}:${row.seq}`, row.link]));
-    for (const [at, link] of account?.anchors ?? []) anchors.set(at, link);
+    for (const [at, { link }] of account?.anchors ?? []) anchors.set(at, link);
     return anchors;
   };
-  const NOTHING_SAID = { purges: [], anchors: new Map() };
 
-  // Judgements of the boards in their order, and a last one, of board "", of the acts; `refused` in one of what cannot be judged at
-  // all: 2 for what is no export or no code, 4 for a damaged one. options: {anchors: [code...], onProgress(done, total)}.
+  // Judgements of the boards in their order, and a last one, of board "", of the acts. One of what cannot be judged at all has
+  // `refused`: 2 for what is no export or no code, 4 for a damaged one. Options: {anchors: [code...], onProgress(done, total)}.
   const verify = async (evidence, { anchors = [], onProgress } = {}) => {
     try {
       return await judge(evidence, anchors, onProgress);
@@ -36,7 +35,7 @@
 
   const judge = async (evidence, anchors, onProgress) => {
     if (evidence.refused) return [refusal(evidence.refused.code, evidence.refused.say)];
-    if (!globalThis.crypto?.subtle) return [refusal(2, "This browser gives the page no cryptography: open it as a file, or by https.")];
+    if (!globalThis.crypto?.subtle) return [refusal(2, "This browser gives the page no cryptography: open it as a file.")];
     const parsed = anchors.map(verifier.parseCode);
     const mistyped = anchors.find((_, i) => parsed[i] === null);
     if (mistyped !== undefined) return [refusal(2, `"${String(mistyped).slice(0, 40)}" is no anchor code, or was mistyped.`)];
@@ -47,16 +46,18 @@
       done += count;
       onProgress?.(Math.min(done, total), total);
     };
-    const { judgement, account } = await verifier.judgeActs(evidence, onStep);
+    const { judgement, account, witnesses } = await verifier.judgeActs(evidence, onStep);
     const walks = [];
     for (const board of evidence.boards) {
-      const said = account ? account.get(board.board) ?? NOTHING_SAID : null;
-      walks.push(await verifier.walkBoard(board, purgesOf(board, said), anchorsOf(board, said), typed, onStep));
+      const said = account ? account.get(board.board) ?? new verifier.BoardAccount() : null;
+      const seen = witnesses.get(board.board) ?? [];
+      const beside = { purges: purgesOf(board, said), anchors: anchorsOf(board, said), witnesses: seen };
+      walks.push(await verifier.walkBoard(board, beside, typed, onStep));
     }
     const strays = walks.length > 1 ? giveCodesToTheirBoards(walks, typed) : [];
     onProgress?.(total, total);
     const judgements = walks.map(verifier.judgementOf);
-    if (walks.length) judgements.push(judgement);
+    if (evidence.acts.length || walks.some((walk) => walk.records)) judgements.push(judgement);
     for (const { seq, link } of strays) {
       judgements.push(refusal(2, `The anchor code ${verifier.makeCode(seq, link)} fits no board here.`));
     }
