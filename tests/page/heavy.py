@@ -47,8 +47,8 @@ def heavy_columns(openings: int, points: int, seed: int = 6) -> dict:
     }  # fmt: skip
 
 
-def heavy_page(openings: int, points: int) -> str:
-    """The whole page as text."""
+def heavy_page(openings: int, points: int, sealed: bytes = b"") -> str:
+    """The whole page as text; `sealed` is a block of its own, which its numbers do not follow from."""
     header = {
         "names": list(page_data.NAMES), "gaps": [], "from": None, "to": None, "made": NOW_MS,
         "live": False, "whole": True, "revision": 0,
@@ -59,4 +59,4 @@ def heavy_page(openings: int, points: int) -> str:
         ],
         "zone": {"name": zone_name(NOW_MS), "offsets": offsets(NOW_MS - 2 * YEAR_MS, NOW_MS + YEAR_MS)}, "verdicts": [],
     }  # fmt: skip
-    return document(pack(header, heavy_columns(openings, points)))
+    return document(pack(header, heavy_columns(openings, points)), sealed)

@@ -3,6 +3,7 @@
 {
   const { $, el, countText } = earlid;
   const SHOWN = 20; // of the lines of one kind
+  const SUMS = { bad: "not as it should be", open: "not all of it can be judged", good: "nothing wrong found" };
   let task = null;
   let running = 0;
 
@@ -88,8 +89,10 @@
     const broken = judgements.filter(({ findings }) => findings.some(({ verdict }) => !["intact", "cannot judge"].includes(verdict)));
     const links = judgements.reduce((sum, judgement) => sum + (judgement.links ?? 0), 0);
     const bad = broken.length || numbers?.different.length || problems.length;
-    $("proof-state").textContent = `${countText(links, "link")} checked in ${seconds.toFixed(1)} s: ${bad ? "not as it should be" : "nothing wrong found"}`;
-    $("proof").dataset.state = bad ? "bad" : "good";
+    const unjudged = judgements.some(({ findings }) => findings.some(({ verdict }) => verdict === "cannot judge"));
+    const state = bad ? "bad" : unjudged ? "open" : "good";
+    $("proof-state").textContent = `${countText(links, "link")} checked in ${seconds.toFixed(1)} s: ${SUMS[state]}`;
+    $("proof").dataset.state = state;
     const parts = [
       problems.length ? heading("bad", "The file") : null,
       lines(problems, (say) => say),

@@ -53,6 +53,7 @@
     }
     evidence ??= await readSealed(sealed);
     const judgements = await earlidVerifier.verify(evidence, { anchors, onProgress });
+    if (!judgements.length) throw new Error("There is no board in this file, so nothing to judge.");
     const numbers = earlidVerifier.compare ? await compare(evidence, shown) : null;
     return {
       judgements, problems: evidence.refused ? [] : evidence.problems, isReport: Boolean(shown), pageKnown, numbers,
