@@ -252,7 +252,7 @@ def _read_header(path: Path, number: int, body: dict[str, Any]) -> Section:
         raise UserError(text, USAGE if number == 1 else LEDGER_BROKEN)
     try:
         tables = {
-            table: [{name: _checked(name, row[name]) for name in columns} for row in body[table]]
+            table: [{name: _checked(name, row[name]) for name in columns} for row in _rows(body[table])]
             for table, columns in _HEADER_TABLES.items()
         }
         board, name = body["board"], body["name"]
@@ -263,6 +263,12 @@ def _read_header(path: Path, number: int, body: dict[str, Any]) -> Section:
         return Section(board, name, tables)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: the header of a board is damaged ({plain(error)}).", LEDGER_BROKEN) from error
+
+
+def _rows(table: Any) -> list[Any]:
+    if not isinstance(table, list):
+        raise TypeError("a list was expected")
+    return table
 
 
 def _append_record(path: Path, number: int, body: dict[str, Any], section: Section) -> None:
