@@ -71,18 +71,23 @@ firmware: $(VENV)/installed
 	$(BIN)/python -m earlid.board.protocol_page
 	$(BIN)/python -m earlid.flash.memory_plan
 
-# The flashing page, a static folder: `python3 -m http.server -d build/web`. With MicroPython's release (IMAGE=FILE) also the images that it offers.
+# The flashing page and the one that checks reports, a static folder: `python3 -m http.server -d build/web`. With MicroPython's release (IMAGE=FILE) also the images that it offers.
 web: build/web/stamp
 	$(if $(IMAGE),$(BIN)/python host/wheel/release.py --image '$(IMAGE)' --images build/web/images)
 
-build/web/stamp: $(wildcard web/* web/src/*) build/web-tables.mjs build/npm/stamp
+build/web/stamp: $(wildcard web/* web/src/*) build/web-tables.mjs build/verify.html build/npm/stamp
 	node web/build.mjs build/web build/npm
 	touch $@
 
-# What the page takes from the host; written anew only where it has changed.
+# What the pages take from the host; written anew only where it has changed.
 build/web-tables.mjs: $(VENV)/installed FORCE
 	@mkdir -p build
 	@$(BIN)/python -m earlid.flash.web_tables > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+build/verify.html: $(VENV)/installed FORCE
+	@mkdir -p build
+	@$(BIN)/earlid verify --html $@.new 2>/dev/null
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 build/npm/stamp: web/package.json web/package-lock.json web/.npmrc | debian

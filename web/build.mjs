@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Builds the page: `node build.mjs OUT NPM`, OUT the folder to make, NPM where `npm ci` has put the packages. Makes the same bytes each time.
+// Builds the pages: `node build.mjs OUT NPM`, OUT the folder to make, NPM where `npm ci` has put the packages. Makes the same bytes each time.
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,33 +20,50 @@ const oneStub = {
 
 // Only what is made here is replaced: images/ may lie in the folder already.
 mkdirSync(out, { recursive: true });
-for (const name of ["index.html", "page.css", "page.js", "licences.txt"]) rmSync(join(out, name), { force: true });
-const { metafile } = await esbuild.build({
-  entryPoints: [join(source, "page.js")], outfile: join(out, "page.js"), bundle: true, format: "esm", target: "es2022", minify: true,
-  charset: "utf8", legalComments: "none", metafile: true, nodePaths: [join(npm, "node_modules")], plugins: [oneStub], logLevel: "warning",
-  absWorkingDir: npm,
+const made = ["index.html", "licences.txt", "page.css", "page.js", "verify.html"];
+for (const name of made) rmSync(join(out, name), { force: true });
+const bundle = (name, format, outfile) => esbuild.build({
+  entryPoints: [join(source, name)], outfile: join(out, outfile), bundle: true, format, target: "es2022", minify: true, charset: "utf8",
+  legalComments: "none", metafile: true, nodePaths: [join(npm, "node_modules")], plugins: [oneStub], logLevel: "warning", absWorkingDir: npm,
 });
+const page_js = await bundle("page.js", "esm", "page.js");
+
+// verify.html as the host writes it, and before its scripts one more, a reader of QR codes; the policy has its hash too.
+const qr_js = await bundle("qr.js", "iife", "qr.js");
+const reader = readFileSync(join(out, "qr.js"), "utf8");
+rmSync(join(out, "qr.js"));
+const hash = createHash("sha256").update(reader).digest("base64");
+const [before, policy, body, ...more] = readFileSync(join(source, "../../build/verify.html"), "utf8").split(/(?<=script-src )|(?=<script id="checker">)/);
+if (!body || more.length) throw new Error("verify.html has another form");
+writeFileSync(join(out, "verify.html"), `${before}'sha256-${hash}' ${policy}<script>${reader}</script>\n${body}`);
 cpSync(join(source, "page.css"), join(out, "page.css"));
 
-const packages = new Map();
-for (const [path, { bytesInOutput }] of Object.entries(Object.values(metafile.outputs)[0].inputs)) {
-  const name = /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
-  if (name) packages.set(name, (packages.get(name) ?? 0) + bytesInOutput);
+const texts = [];
+const bytesOf = ({ metafile }) => {
+  const packages = new Map();
+  for (const [path, { bytesInOutput }] of Object.entries(Object.values(metafile.outputs)[0].inputs)) {
+    const name = /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
+    if (name) packages.set(name, (packages.get(name) ?? 0) + bytesInOutput);
+  }
+  return packages;
+};
+const packages = bytesOf(page_js);
+for (const [file, found] of [["page.js", packages], ["verify.html", bytesOf(qr_js)]]) {
+  for (const name of [...found.keys()].sort()) {
+    const folder = join(npm, "node_modules", name);
+    const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    const licence = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    if (!licence) throw new Error(`${name} has no licence text`);
+    texts.push(`${name} ${version} (${license}), ${found.get(name)} bytes of ${file}\n\n${readFileSync(join(folder, licence), "utf8").trim()}\n`);
+  }
 }
-const texts = [...packages.keys()].sort().map((name) => {
-  const folder = join(npm, "node_modules", name);
-  const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-  if (!file) throw new Error(`${name} has no licence text`);
-  return `${name} ${version} (${license}), ${packages.get(name)} bytes of page.js\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
-});
 const number = (value) => value.toLocaleString("en");
 const page = readFileSync(join(source, "index.html"), "utf8");
 const bytes = readFileSync(join(out, "page.js")).length;
 const theirs = [...packages.values()].reduce((sum, part) => sum + part, 0);
 writeFileSync(join(out, "index.html"), page.replace("{{theirs}}", number(theirs)).replace("{{bytes}}", number(bytes)));
-writeFileSync(join(out, "licences.txt"), `What page.js contains beside Earlid's own code (MIT).\n\n${texts.join(`\n${"-".repeat(100)}\n\n`)}`);
-for (const name of ["index.html", "licences.txt", "page.css", "page.js"]) {
+writeFileSync(join(out, "licences.txt"), `What page.js and verify.html contain beside Earlid's own code (MIT).\n\n${texts.join(`\n${"-".repeat(100)}\n\n`)}`);
+for (const name of made) {
   const data = readFileSync(join(out, name));
   console.log(`${createHash("sha256").update(data).digest("hex")}  ${relative(out, join(out, name))}  ${data.length} bytes`);
 }

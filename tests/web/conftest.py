@@ -18,7 +18,7 @@ from tests.page.conftest import PATIENCE_MS
 from tests.web.serial_server import SCRIPT, serve
 
 BUILT = Path(__file__).parents[2] / "build" / "web"
-PAGE_FILES = ("index.html", "page.css", "page.js", "licences.txt")
+PAGE_FILES = ("index.html", "page.css", "page.js", "licences.txt", "verify.html")
 FAKE_SERIAL = SCRIPT.read_text()
 WORD = "alexa"
 SMALL = "small"  # an image that is quickly written, with a partition table of its own

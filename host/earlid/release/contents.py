@@ -20,11 +20,11 @@ from earlid.release.sums import Finding
 WEB, BILL = "earlid-web.zip", "sbom.cdx.json"
 NO_WORD = "no-word"  # stands where an image has its word's name
 INDEX, LICENCES = "images/index.json", "licences.txt"
-PAGE = ("index.html", LICENCES, "page.css", "page.js", INDEX)
+PAGE = ("index.html", LICENCES, "page.css", "page.js", "verify.html", INDEX)
 COMMIT = "earlid:commit"  # a property of the bill
 _WHEEL = re.compile(r"earlid-([\w.]+)-py3-none-any\.whl")
 _IMAGE = re.compile(r"earlid-([\w-]+)\.bin")
-_PACKAGE = re.compile(r"^(\S+) (\S+) \(([^)]*)\), \d+ bytes of page\.js$", re.MULTILINE)
+_PACKAGE = re.compile(r"^(\S+) (\S+) \(([^)]*)\), \d+ bytes of (?:page\.js|verify\.html)$", re.MULTILINE)
 _ENTRY_MAX_BYTES = 16 << 20  # of what is read in a .whl or .zip
 _MODEL = re.compile(r"/model-[0-9a-f]{12}\.bin|/active")  # what differs between the images of a release
 
