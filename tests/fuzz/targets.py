@@ -285,7 +285,7 @@ def signed_acts(data: bytes) -> bool:
     name = acts.installation_of(key)
     chain, before, read = ActChain(lambda public, link, signed: True), bytes(32), []
     for number, line in enumerate(data.splitlines()[:50], 1):
-        with refused(ValueError, RecursionError):
+        with refused(ValueError, TypeError, RecursionError):
             kind, body = json.loads(line)
             if number == 1 and kind == "begin" and isinstance(body, dict):
                 body["key"] = key.hex()
@@ -319,7 +319,7 @@ def key_files(data: bytes) -> bool:
     """A board's file of keys."""
     board = board_parts.BOARD
     scratch()
-    keys.save_key(board, bytes(32))
+    keys.key_path(board).parent.mkdir(parents=True, exist_ok=True)
     keys.key_path(board).write_bytes(data)
     return is_read(lambda: keys.read_keys(board)) and keys.key_at(board, 0) is not None
 

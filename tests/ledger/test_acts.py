@@ -17,9 +17,10 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from earlid.cli import main
-from earlid.ledger import installation, schema, views
+from earlid.ledger import acts, installation, schema, views
 from earlid.ledger.location import data_dir
 from earlid.ledger.reader import Reader
+from earlid.ledger.replay import replay
 from earlid.ledger.store import Head, Ledger
 from synthetic_chains import BOARD, dump, life
 
@@ -221,3 +222,23 @@ def test_board_points_do_not_depend_on_the_order_in_which_records_came(location)
         assert reader.rows("SELECT COUNT(*) FROM clock_points WHERE source NOT IN (0, 4)") == [(0,)]
     assert one == other
     assert len(one) > 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("clock", '"ms":NaN'), ("clock", '"ms":1.0'), ("clock", '"ms":-1'), ("clock", '"ms":9007199254740992'),
+        ("clock", '"x":1e3'),
+        ("took", '"runs":{}'), ("took", '"runs":[[1,1,7,0]]'), ("took", '"head":[1,7,"aa bb"]'), ("took", '"board":[]'),
+        ("purge", '"redacts":{}'), ("purge", '"runs":""'), ("import", '"tables":{"labels":{}}'), ("import", '"tables":[]'),
+    ],
+)  # fmt: skip
+def test_act_of_a_body_that_readers_differ_on_is_unread(kind, change):
+    right = {
+        "clock": '"boot":1,"ms":1,"source":1,"wall_ms":1,"unc_ms":1', "took": '"runs":[[1,1,7,0,0]]',
+        "purge": '"redacts":[],"runs":[]', "import": '"runs":[]',
+    }[kind]  # fmt: skip
+    for extra, unread in (("", 0), ("," + change, 1)):
+        body = f'{{"board":"{BOARD}",{right}{extra}}}'
+        account = replay([acts.Act("00" * 8, 1, 1, kind, body, b"", b"", b"")])
+        assert len(account.unread) == unread

@@ -292,6 +292,8 @@ def test_mistyped_anchor_code_is_refused(seq, link, data):
 
 
 def test_invalid_anchor_code_is_refused():
-    for text in ("", "hello", "1-2", "U" * 12):
-        with pytest.raises(UserError, match="no anchor code"):
+    longer = make_code(1 << 35, bytes(12))  # than any record's
+    for text in ("", "hello", "1-2", "U" * 12, longer, "J5" * 4000, make_code(1, bytes(12)) + " " * 100):
+        with pytest.raises(UserError, match="no anchor code") as raised:
             parse_code(text)
+        assert len(str(raised.value)) < 200

@@ -109,6 +109,14 @@ def _fraction_at_first(lines):
     lines[0] = lines[0].replace('"ledger"', "NaN")
 
 
+def _table_of_names(lines):
+    lines[0] = lines[0].replace('"anchors":[', '"anchors":{},"x":[')
+
+
+def _spaced_link(lines):
+    lines[0] = lines[0].replace('"link":"', '"link":" ')
+
+
 def _half_a_line(lines):
     lines[-1] = lines[-1][:9]
 
@@ -144,6 +152,8 @@ def _header_damaged(lines):
         (_no_header, 2, "no export"),
         (_other_format, 2, "update Earlid"),
         (_header_damaged, 4, "header of a board is damaged"),
+        (_table_of_names, 4, "header of a board is damaged"),
+        (_spaced_link, 4, "header of a board is damaged"),
     ],
 )
 def test_altered_export_is_refused(exported, tmp_path, capsys, change, code, output):

@@ -202,6 +202,6 @@ def hash_or_none(body: str) -> bytes | None:
 def from_hex(text: object) -> bytes | None:
     """Bytes of hex digits; None when they are none."""
     try:
-        return bytes.fromhex(text) if isinstance(text, str) else None
+        return acts.hex_bytes(text) if isinstance(text, str) else None
     except ValueError:
         return None

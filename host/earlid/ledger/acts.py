@@ -16,7 +16,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 DOMAIN = b"earlid act 1\n"
 NO_LINK = bytes(32)
@@ -41,7 +41,7 @@ class Act(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         """What the body says; empty when it was taken out. ValueError when it is no object."""
-        value = json.loads(self.body) if self.body else {}
+        value = json.loads(self.body, parse_float=no_number, parse_constant=no_number) if self.body else {}
         if not isinstance(value, dict):
             raise ValueError("an act's body is an object")
         return value
@@ -59,6 +59,19 @@ def _in_hex(value: object) -> str:
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
     raise TypeError(f"{type(value).__name__} has no place in an act")
+
+
+def no_number(word: str) -> NoReturn:
+    """For `json.loads`: a number with point or exponent, NaN and their like, which not all readers take for the same number."""
+    raise ValueError(f"{word} is no whole number")
+
+
+def hex_bytes(text: str) -> bytes:
+    """Bytes of hex digits; ValueError where anything else is among them, as white space, which `bytes.fromhex` leaves out."""
+    data = bytes.fromhex(text)
+    if len(text) != 2 * len(data):
+        raise ValueError("hex digits have white space between them")
+    return data
 
 
 def installation_of(public_key: bytes) -> str:

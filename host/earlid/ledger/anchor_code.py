@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from earlid.door import brief
 from earlid.errors import USAGE, UserError
 
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LINK_BITS = 40
 _LINK_DIGITS = LINK_BITS // 5
+_NUMBER_DIGITS = 7  # of 32 bits
+_TYPED_MAX = 100  # characters, hyphens and spaces among them
 _LOOKALIKES = str.maketrans("ILO", "110", "- \t")
 _FIELD_POLYNOMIAL = 0b100101  # x^5 + x^2 + 1
 
@@ -45,12 +48,13 @@ def parse_code(text: str) -> Anchor:
     Raises:
         UserError: code 2 when it is no code or was mistyped.
     """
-    cleaned = text.upper().translate(_LOOKALIKES)
-    if len(cleaned) < _LINK_DIGITS + 2 or any(c not in DIGITS for c in cleaned):
-        raise UserError(f"{text!r} is no anchor code: those look like 3C-7H2K-9XWD-M.", USAGE)
+    cleaned = text[: _TYPED_MAX + 1].upper().translate(_LOOKALIKES)
+    fits = 1 <= len(cleaned) - _LINK_DIGITS - 1 <= _NUMBER_DIGITS and len(text) <= _TYPED_MAX
+    if not fits or any(c not in DIGITS for c in cleaned):
+        raise UserError(f"{brief(text)} is no anchor code: those look like 3C-7H2K-9XWD-M.", USAGE)
     *digits, check = (DIGITS.index(c) for c in cleaned)
     if _check(digits) != check:
-        raise UserError(f"the anchor code {text!r} has a wrong character somewhere: compare it with your note.", USAGE)
+        raise UserError(f"the anchor code {brief(text)} has a wrong character somewhere: compare it with your note.", USAGE)
     return Anchor(_from_digits(digits[:-_LINK_DIGITS]), _from_digits(digits[-_LINK_DIGITS:]))
 
 

@@ -23,7 +23,7 @@ from earlid.door import TEXT_MAX, brief, is_identifier, is_printable, plain
 from earlid.errors import LEDGER_BROKEN, USAGE, UserError
 from earlid.ledger import rows
 from earlid.ledger.act_chain import read_act
-from earlid.ledger.acts import Act
+from earlid.ledger.acts import Act, hex_bytes, no_number
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.reader import Reader
 from earlid.ledger.version import FROM_RECORDS
@@ -124,7 +124,7 @@ def _write_line(out: IO[str], body: dict[str, Any]) -> None:
 def _checked(name: str, value: Any) -> Any:
     """A value of a header's table as the ledger keeps it; ValueError or TypeError when it is none."""
     if name in _LINK_COLUMNS:
-        link = None if value is None and name == "head_before" else bytes.fromhex(value)
+        link = None if value is None and name == "head_before" else hex_bytes(value)
         if link is not None and len(link) != record.LINK_BYTES:
             raise ValueError("a link of another length")
         return link
@@ -224,20 +224,16 @@ def _read_act(path: Path, number: int, values: Any) -> Act:
             raise ValueError("a text was expected")
         _checked("number", act_number)
         _checked("place", place)
-        body_hash, link, signature = map(bytes.fromhex, hashes)
+        body_hash, link, signature = map(hex_bytes, hashes)
         return read_act((installation, act_number, place, kind, body, body_hash, link, signature))
     except (TypeError, ValueError) as error:
         text = f"{path}, line {number}: no act ({plain(error)}). The file was altered or damaged."
         raise UserError(text, LEDGER_BROKEN) from error
 
 
-def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is no whole number, and an export has no other")
-
-
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(line.decode(), parse_constant=_refuse, parse_float=_refuse)
+        body = json.loads(line.decode(), parse_float=no_number, parse_constant=no_number)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
@@ -255,6 +251,8 @@ def _read_header(path: Path, number: int, body: dict[str, Any]) -> Section:
             table: [{name: _checked(name, row[name]) for name in columns} for row in _rows(body[table])]
             for table, columns in _HEADER_TABLES.items()
         }
+        if not all(isinstance(body[table], list) for table in tables):
+            raise ValueError("a table is a list of rows")
         board, name = body["board"], body["name"]
         if not is_identifier(board):
             raise ValueError(f"{brief(board)} is no board's identifier")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from lid.record import LINK_BYTES
 
 from earlid.ledger.act_chain import from_hex
-from earlid.ledger.acts import Act
+from earlid.ledger.acts import Act, hex_bytes
 from earlid.ledger.version import FROM_IMPORT
 
 Identity = tuple[int, int]  # boot, seq
@@ -94,17 +94,17 @@ def _apply(account: Account, act: Act, body: dict[str, Any]) -> None:
     if "retention" in body:
         account.retention = _text(body["retention"])
     if act.kind == "purge":
-        account.redacts |= {(_text(who), _whole(number)) for who, number in body["redacts"]}
+        account.redacts |= {(_text(who), _whole(number)) for who, number in _list(body["redacts"])}
     if "board" not in body:
         return
     board = account.boards[_text(body["board"])]
     _take_head(board, body.get("head"))
     match act.kind:
         case "took":
-            _add_runs(board, body["runs"])
+            _add_runs(board, _list(body["runs"]))
             board.taken_by.add(act.installation)
         case "adopt" | "import":
-            _add_runs(board, body.get("runs", ()))
+            _add_runs(board, _list(body.get("runs", [])))
             _add_tables(board, body.get("tables", {}))
             if body.get("name") is not None:
                 board.name = _text(body["name"])
@@ -126,19 +126,17 @@ def _apply(account: Account, act: Act, body: dict[str, Any]) -> None:
         case "witness":
             board.witnessed.append(_witnessed(act, body))
         case "purge":
-            for run in body["runs"]:
+            for run in _list(body["runs"]):
                 _purge(board, run)
             board.purged_by[act.installation] = act.place
             board.taken_by |= {_text(who) for who, _ in body["redacts"]}  # whose acts, though not what they said, is still known
 
 
 def _witnessed(act: Act, body: dict[str, Any]) -> Witnessed:
-    link = bytes.fromhex(body["link"])
+    link = hex_bytes(body["link"])
     if len(link) != LINK_BYTES:
         raise ValueError("a link of another length")
     boot, seq, said_ms = (_whole(body[name]) for name in ("boot", "seq", "said_ms"))
-    if not 0 <= min(boot, seq, said_ms) <= max(boot, seq, said_ms) < 1 << 53:
-        raise ValueError("no number of a record, or no time")
     contradicts = body.get("contradicts") is True
     return Witnessed(boot, seq, link, _text(body["by"]), said_ms, contradicts, body, act.installation, act.number)
 
@@ -147,7 +145,7 @@ def _take_head(board: BoardAccount, head: Any) -> None:
     """Remember the newest head; an older one only where the board's numbers began anew, since its links lead there."""
     if head is None:
         return
-    at, link = (_whole(head[0]), _whole(head[1])), bytes.fromhex(head[2])
+    at, link = (_whole(head[0]), _whole(head[1])), hex_bytes(head[2])
     if at[1] >= board._head[1]:
         board.anchors.pop(board._head, None)
     board.anchors[at] = link
@@ -167,14 +165,14 @@ def _add_point(board: BoardAccount, row: Mapping[str, Any]) -> None:
 
 def _add_tables(board: BoardAccount, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
     for title, rows in tables.items():
-        for row in rows:
+        for row in _list(rows):
             match title:
                 case "labels":
                     board.labels[_whole(row["boot"]), _whole(row["seq"])] = (_whole(row["label"]), _whole(row["at_ms"]))
                 case "purges":
                     _add_purge(board, row)
                 case "anchors":
-                    board.anchors[_whole(row["boot"]), _whole(row["seq"])] = bytes.fromhex(row["link"])
+                    board.anchors[_whole(row["boot"]), _whole(row["seq"])] = hex_bytes(row["link"])
                 case "notes":
                     board.notes[_whole(row["at_ms"])] = (_text(row["kind"]), row["say"])
                 case "clock_points":
@@ -187,7 +185,7 @@ def _add_purge(board: BoardAccount, row: Mapping[str, Any]) -> tuple[Identity, I
     values = [row[name] for name in PURGE_COLUMNS]
     numbers = [_whole(value) for value in values[:5]]
     first, last = (numbers[0], numbers[1]), (numbers[2], numbers[3])
-    board.purges[first] = (*numbers, from_hex(values[5]), bytes.fromhex(values[6]), _whole(values[7]), _text(values[8]))
+    board.purges[first] = (*numbers, from_hex(values[5]), hex_bytes(values[6]), _whole(values[7]), _text(values[8]))
     return first, last
 
 
@@ -210,8 +208,14 @@ def _without(run: tuple[int, int, int, int], low: int, high: int) -> Iterator[tu
 
 
 def _whole(value: Any) -> int:
-    if type(value) is not int:
+    if type(value) is not int or not 0 <= value < 1 << 53:
         raise TypeError("a whole number was expected")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise TypeError("a list was expected")
     return value
 
 

@@ -5,11 +5,15 @@
   const IMPORTED = 3; // source of clock points in an import that names none
 
   const whole = (value) => {
-    if (!Number.isSafeInteger(value)) throw new TypeError("a whole number was expected");
+    if (!Number.isSafeInteger(value) || value < 0) throw new TypeError("a whole number was expected");
     return value;
   };
   const text = (value) => {
     if (typeof value !== "string") throw new TypeError("a text was expected");
+    return value;
+  };
+  const list = (value) => {
+    if (!Array.isArray(value)) throw new TypeError("a list was expected");
     return value;
   };
   const link = (value) => {
@@ -90,8 +94,9 @@
     }
 
     addTables(tables) {
+      if (typeof tables !== "object" || tables === null || Array.isArray(tables)) throw new TypeError("tables were expected");
       for (const [title, rows] of Object.entries(tables)) {
-        for (const row of rows) {
+        for (const row of list(rows)) {
           if (title === "labels") this.setLabel(row.boot, row.seq, row.label, row.at_ms);
           else if (title === "purges") this.addPurge(row);
           else if (title === "anchors") this.anchors.set(`${whole(row.boot)}:${whole(row.seq)}`, { ...row, link: link(row.link) });
@@ -107,16 +112,21 @@
   const apply = (boards, kind, body) => {
     if (typeof body !== "object" || body === null || Array.isArray(body)) throw new TypeError("an act's body is an object");
     if ("retention" in body) text(body.retention);
-    if (kind === "purge") for (const [installation, number] of body.redacts) [text(installation), whole(number)];
+    if (kind === "purge") {
+      for (const pair of list(body.redacts)) {
+        if (list(pair).length !== 2) throw new TypeError("a computer and a number were expected");
+        [text(pair[0]), whole(pair[1])];
+      }
+    }
     if (!("board" in body)) return;
     const identifier = text(body.board);
     if (!boards.has(identifier)) boards.set(identifier, new BoardAccount());
     const board = boards.get(identifier);
     if (body.head != null) board.takeHead(body.head);
-    if (kind === "took") board.addRuns(body.runs);
+    if (kind === "took") board.addRuns(list(body.runs));
     else if (kind === "adopt" || kind === "import") {
-      board.addRuns(body.runs ?? []);
-      board.addTables(body.tables ?? {});
+      board.addRuns(list("runs" in body ? body.runs : []));
+      board.addTables("tables" in body ? body.tables : {});
       if (body.name != null) board.name = text(body.name);
     } else if (kind === "clock") board.addPoint(body);
     else if (kind === "label") {
@@ -125,7 +135,7 @@
       else board.setLabel(body.boot, body.seq, body.label, body.said_ms);
     } else if (kind === "name") board.name = body.name === null ? null : text(body.name);
     else if (kind === "note") [whole(body.noted_ms), text(body.kind)];
-    else if (kind === "purge") for (const run of body.runs) board.purge(run);
+    else if (kind === "purge") for (const run of list(body.runs)) board.purge(run);
   };
 
   // Board -> BoardAccount, by acts in the order of their places ([installation, number, place, kind, body, ...]); `unread`:
@@ -138,7 +148,7 @@
       const [installation, number, , kind, body] = act;
       if (body === null || !isValid(act, index)) return;
       try {
-        apply(boards, kind, JSON.parse(body));
+        apply(boards, kind, body ? earlidVerifier.parseObject(body) : {});
       } catch {
         boards.unread.push([installation, number]);
       }

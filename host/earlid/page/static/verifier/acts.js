@@ -21,14 +21,7 @@
     return found;
   };
 
-  const fieldsOf = (body) => {
-    try {
-      const value = body ? JSON.parse(body) : {};
-      return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
-    } catch {
-      return {};
-    }
-  };
+  const fieldsOf = (body) => (body && verifier.parseObject(body)) || {};
 
   const bodyBytes = (body) => {
     for (let i = 0; i < body.length; i += 1) if (body.charCodeAt(i) > 127) return null; // canonical JSON is ASCII

@@ -128,7 +128,8 @@
     if (typeof typed !== "string" || typed.length > 100) return null;
     const text = typed.toUpperCase().replace(/[- \t]/g, "").replace(/[IL]/g, "1").replace(/O/g, "0");
     const digits = Array.from(text, (char) => DIGITS.indexOf(char));
-    if (digits.length < LINK_DIGITS + 2 || digits.includes(-1)) return null;
+    const number_digits = digits.length - LINK_DIGITS - 1; // 7 have 32 bits
+    if (number_digits < 1 || number_digits > 7 || digits.includes(-1)) return null;
     const check = digits.pop();
     if (checkOf(digits) !== check) return null;
     const number = (part) => part.reduce((sum, digit) => sum * 32 + digit, 0);

@@ -94,8 +94,8 @@
     for (let i = 0; i < hex.length; i += 2) view.setUint8(at + i / 2, parseInt(hex.slice(i, i + 2), 16));
   };
 
-  // Numbers are whole, written without point or exponent: JSON.parse would not tell 1.0 from 1.
-  const parseLine = (text) => {
+  // The object of a line or an act's body, null when it is none. Numbers are whole, written without point or exponent: JSON.parse would not tell 1.0 from 1.
+  const parseObject = (text) => {
     try {
       const value = JSON.parse(text);
       if (isObject(value) && !/[0-9][.eE]/.test(text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '""'))) return value;
@@ -154,7 +154,7 @@
 
     take(text) {
       this.line += 1;
-      const body = parseLine(text);
+      const body = parseObject(text);
       if (body === null || (this.line === 1 && !("earlid" in body))) {
         const say = `line ${this.line} is no line of an export.`;
         throw this.line === 1 ? new Refusal(2, `This is no export of Earlid's: ${say}`) : damaged(say);
@@ -314,5 +314,5 @@
     }
   };
 
-  Object.assign(verifier, { readExport, readSealed });
+  Object.assign(verifier, { readExport, readSealed, parseObject });
 })();
