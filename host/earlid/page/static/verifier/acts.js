@@ -244,7 +244,7 @@
     judgement.cannot.push("Whose computer signed: compare its name there (`earlid doctor`).");
     const bodiless = acts.filter((act) => act.body === null).length;
     if (bodiless) {
-      judgement.cannot.push(`What ${bodiless} acts say, of other boards or taken out: their hashes alone are here.`);
+      judgement.cannot.push(`What was said in ${bodiless} acts, of other boards or taken out: their hashes alone are here.`);
     }
     return { judgement, account, witnesses };
   };

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""The verifier of the page over a report's sealed records: of everything and of a few days, whole and falsified."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from earlid.ledger import purge
+from earlid.ledger.anchor_code import make_code
+from earlid.ledger.boards import boards
+from earlid.ledger.reader import Reader
+from earlid.ledger.sealed import sealed_records
+from earlid.ledger.store import Ledger
+from lid import record
+
+from tests.page.synthetic import KEYS, KITCHEN, household
+
+SCRIPT = Path(__file__).with_name("node") / "judge_reports.js"
+FROM_MS, TO_MS = (int(datetime(2026, 11, day).timestamp() * 1000) for day in (14, 17))
+
+
+class Report:
+    """What a report carries of the kitchen's board, to be falsified."""
+
+    def __init__(self, reader: Reader, from_ms: int | None, to_ms: int | None) -> None:
+        found = sealed_records(reader, boards(reader)[:1], from_ms, to_ms, [])
+        self.header: dict[str, Any] = json.loads(json.dumps(found.header))
+        data = bytes(found.slots)
+        self.slots = [data[at : at + 64] for at in range(0, len(data), 64)]
+        self.taken = list(found.taken_ms)
+        self.codes: list[str] = []
+
+    @property
+    def board(self) -> dict[str, Any]:
+        """The board as the header has it."""
+        return self.header["boards"][0]
+
+    def seq(self, i: int) -> int:
+        """The number of a record."""
+        return int.from_bytes(self.slots[i][:4], "little")
+
+    def code(self, i: int) -> str:
+        """The anchor code of a record."""
+        return make_code(self.seq(i), self.slots[i][40:52])
+
+    def reseal(self, i: int) -> None:
+        """Make every link from a record on anew, the first one over another body."""
+        rows = [record.read_body(slot[:40]) for slot in self.slots[i:]]
+        rows[0][5] ^= 1
+        link = self.slots[i - 1][40:52]
+        for at, row in enumerate(rows, i):
+            self.slots[at], link = record.seal(KEYS[KITCHEN], link, record.make_body(row))
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory) -> dict[str, Report]:
+    """Of everything, of three days, and of everything that a purge left."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("reports")
+        patch.setenv("EARLID_DATA_DIR", str(folder))
+        location, _, _ = household(folder / "ledger.sqlite", days=20, end=datetime(2026, 11, 21, 22, 30))
+        with Reader(location) as reader:
+            known = boards(reader)
+            made = {"all": Report(reader, None, None), "days": Report(reader, FROM_MS, TO_MS)}
+        with Ledger(location) as ledger:
+            purge.purge(ledger, purge.find(ledger, known[:1], purge.Selection(FROM_MS, TO_MS, "test")).runs, "test")
+        with Reader(location) as reader:
+            made["purged"] = Report(reader, None, None)
+    return made
+
+
+def judge(*reports: Report) -> list[list[dict[str, Any]]]:
+    """The judgements of each report, in Node."""
+    words = [
+        {
+            "header": report.header,
+            "slots": base64.b64encode(b"".join(report.slots)).decode(),
+            "taken": report.taken,
+            "codes": report.codes,
+        }
+        for report in reports
+    ]
+    done = subprocess.run(["node", str(SCRIPT)], input=json.dumps(words), capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def found(judgement: dict[str, Any]) -> set[tuple[str, int, int]]:
+    """Its findings."""
+    return {(finding["verdict"], finding["first"], finding["last"]) for finding in judgement["findings"]}
+
+
+def test_whole_reports_are_intact(reports):
+    for name, judged in zip(reports, judge(*reports.values()), strict=True):
+        report = reports[name]
+        board, acts = judged
+        first = 1 if name != "days" else report.seq(0)
+        assert found(board) == {("intact", first, report.seq(-1))}, name
+        assert found(acts) == {("intact", 0, 0)}, name
+        assert (board["records"], board["links"]) == (len(report.slots), len(report.slots))
+        assert board["anchor"] == report.code(-1)
+
+
+def test_report_of_a_few_days_says_what_it_does_not_carry(reports):
+    report = reports["days"]
+    judged, acts = judge(report)[0]
+    assert report.seq(0) > 1
+    assert report.seq(-1) < report.board["head"]["seq"]
+    assert f"It begins at record {report.seq(0)}; what stands before is not in this report." in judged["cannot"]
+    said = f"It ends at record {report.seq(-1)}; records up to {report.board['head']['seq']} are not in this report."
+    assert said in judged["cannot"]
+    assert any("their hashes alone are here" in say for say in acts["cannot"])
+
+
+def test_typed_code_counts_where_its_record_is(reports):
+    days, whole = reports["days"], reports["all"]
+    behind, beyond = days.seq(-1) + 1, days.board["head"]["seq"] + 1
+    cases = [
+        (days.code(3), ("intact", days.seq(0), days.seq(-1))),
+        (whole.code(0), ("cannot judge", 1, 1)),
+        (whole.code(behind - 1), ("cannot judge", behind, behind)),
+        (make_code(beyond, bytes(12)), ("tail cut", days.seq(-1) + 1, beyond)),
+        (make_code(days.seq(3), bytes(12)), ("altered", days.seq(3), days.seq(3))),
+    ]
+    asked = []
+    for code, _ in cases:
+        asked.append(copy.deepcopy(days))
+        asked[-1].codes = [code]
+    for (code, expected), (board, _) in zip(cases, judge(*asked), strict=True):
+        assert found(board) == {expected}, code
+
+
+def test_falsified_reports_are_told(reports):
+    """Each falsification with what must be found of the records, and of the acts."""
+    cases = []
+
+    def case(name: str, board: tuple[str, int, int] | None, acts: tuple[str, int, int] = ("intact", 0, 0)) -> Report:
+        report = copy.deepcopy(reports[name])
+        cases.append((report, board, acts))
+        return report
+
+    for name in ("all", "days"):
+        number = reports[name].seq(5)
+        report = case(name, ("altered", number, number))
+        report.slots[5] = report.slots[5][:16] + bytes([report.slots[5][16] ^ 1]) + report.slots[5][17:]
+        report = case(name, ("gap", number, number))  # and taken out
+        del report.slots[5], report.taken[5]
+        report.board["count"] -= 1
+    number = reports["days"].seq(0)
+    case("days", ("altered", number, number)).board["before"]["link"] = "00" * 12
+
+    whole = reports["all"]
+    last, cut = whole.seq(-1), whole.seq(-4)
+    report = case("all", ("tail cut", cut + 1, last), ("intact", 0, 0))  # its end removed, and called the newest
+    del report.slots[-3:], report.taken[-3:]
+    report.board["count"] -= 3
+    report.board["head"] = {
+        "boot": int.from_bytes(report.slots[-1][4:8], "little"),
+        "seq": cut,
+        "link": report.slots[-1][40:52].hex(),
+    }
+    report = case("all", ("altered", last, last))  # made anew from one record on: the head that was signed shows it
+    report.reseal(len(report.slots) - 9)
+
+    rows = case("all", None, ("altered", 0, 0)).board["tables"]["labels"]
+    rows[0]["label"] ^= 1
+    rows = case("all", None, ("altered", 0, 0)).board["tables"]["clock_points"]
+    rows.append({"boot": 1, "ms": 5, "wall_ms": 6, "unc_ms": 7})
+    case("all", None, ("altered", 0, 0)).board["name"] = "hall"
+    case("all", None, ("altered", 0, 0)).taken[7] = 5.0
+    case("purged", None, ("altered", 0, 0)).board["tables"]["purges"][0]["count"] += 1
+    case("all", None, ("cannot judge", 0, 0)).header["acts"] = []
+
+    report = case("all", None, ("altered", 3, 3))
+    report.header["acts"][2][4] = report.header["acts"][2][4].replace('"at_ms":1', '"at_ms":2')
+    for (report, board, acts), (judged, judged_acts) in zip(cases, judge(*(report for report, _, _ in cases)), strict=True):
+        place = [len(report.slots), board, acts, judged["findings"], judged_acts["findings"]]
+        expected = board or ("intact", 1, report.seq(-1))
+        assert expected in found(judged), place
+        assert acts in found(judged_acts), place
