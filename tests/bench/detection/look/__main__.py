@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Makes the look of "alexa" anew: `python -m tests.bench.detection.look --out FILE`. Half an hour on two processors."""
+"""Makes the look of "alexa": `python -m tests.bench.detection.look --out FILE`. A quarter of an hour of one processor.
+
+From the same recordings, on the same computer, it makes the same file.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from earlid.files import write_atomically
 from earlid.gate import models
 
@@ -20,13 +24,17 @@ DECISION = {"window": examples.MEAN, "in_a_row": 8, "bound": 614, "lowest": 12 *
 
 def main() -> int:
     """Train on one half, write the look's file."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.detection.look", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.detection.look", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--half", choices=data.HALVES, default="dev", help="that it learns from: dev, as the shipped one")
+    parser.add_argument("--seed", type=int, default=0, help="of the fit")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     model = models.load("alexa")
-    learnt = examples.make(options.half)
-    fitted = train.fit(learnt, model.network)
+    learnt = examples.make(options.half, options.processes)
+    kinds = {str(kind): int(number) for kind, number in zip(*np.unique(learnt.kind, return_counts=True), strict=True)}
+    print(f"half {options.half}, seed {options.seed}, examples: {kinds}", flush=True)
+    fitted = train.fit(learnt, model.network, options.seed)
     ring = {"channels": len(rows.SOURCES) * train.UNITS, "zero": -128, "rows": rows.ROWS, "sliding": True}
     entry = {"model": model.digest.hex(), **DECISION, "buffers": [ring, {"channels": 1, "zero": 0}],
              "layers": train.layers(fitted, learnt, model.network)}  # fmt: skip

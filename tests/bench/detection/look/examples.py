@@ -1,52 +1,74 @@
 # SPDX-License-Identifier: MIT
-"""What a look learns from: rows of the network's own buffers, where a word has just ended and where other sound is taken for one.
+"""What a look learns from: stretches of the network's own rows, where a word has just ended or other sound is taken for one.
 
-Words and near words are varied (speed, room, tilt, level) and lie in noise; speech without the word is heard as it is, faster
-and slower, in noises, in rooms. All of one half (`data.py`); its rooms are not those of the conditions.
+Words and near words are varied (speed, room, tilt, level) and lie in quiet, in noise or over talkers; speech without the word
+is heard as it is, faster and slower, in noises, in rooms. All of one half (`data.py`); its rooms are not those of the conditions.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
+from earlid.errors import UserError
 from earlid.evaluate import mixing
 from earlid.evaluate.mixing import RATE_HZ
 from earlid.gate import models
+from earlid.gate.audio import audio_seconds
 from earlid.gate.quantise import quantised_features
 from numpy.typing import NDArray
 from scipy import signal
 
 from tests.bench.detection import conditions, count, data, noises, rooms, voices
 from tests.bench.detection.data import Clip, Half
-from tests.bench.detection.look import rows
+from tests.bench.detection.look import near_words, rows
 from tests.bench.detection.look.rows import ROWS, SOURCES
 
 HOPS_MS, WINDOW_MS = 30, 20  # an output comes every 30 ms; its last column ends 20 ms after its hop
 MEAN = 12
-LIKELY = 0.05  # mean of 12 outputs above which sound is worth learning from
-WORD_ROWS, NEAR_ROWS, EVENT_ROWS = 9, 7, 10  # taken of each word, near word, event
-PASSES = 48  # over the recordings of people
-SPOKEN = {"word": 4, "near": 2, "near-sentence": 1, "sentence": 1}  # and over synthetic voices
+MOMENTS = 12  # at which a stretch of sound may be decided on
+SPAN = ROWS + MEAN + MOMENTS - 2  # rows that those decisions rest on
+LIKELY = 0.05  # mean of 12 outputs above which a decision is worth learning from
+DOUBTED = 0.02  # the same, of speech that is worth hearing in other ways
+AFTER_MS = 50  # from a word's end to its first moment
+WARM_ROWS = 90  # before which the network's rows are its own of the whole stream again
+QUIET_ROWS = 6  # that end a stretch of likely rows
+NEAR_MS = 500  # after a near word's end it may still open
 ROOMS_M = (1.5, 2.5, 3.5)
-# speech without the word: speed in %, noise, its SNR in dB, in a room
-SPEECH = (
-    (90, "", 0, False), (110, "", 0, False), (100, "", 0, True), (100, "household", 10, False),
-    (92, "household", 8, False), (109, "household", 12, False), (100, "household", 9, True), (105, "household", 6, False),
-    (100, "esc10", 8, False), (104, "pink", 12, False), (96, "white", 11, False),
+Place = Literal["stream", "noise", "talkers", "quiet"]
+# of recordings of people: kind, where they lie, passes over all of them
+PEOPLE: tuple[tuple[str, Place, int], ...] = (
+    ("clip", "stream", 24), ("noisy", "noise", 24), ("talkers", "talkers", 5), ("quiet", "quiet", 4),
 )  # fmt: skip
+SPOKEN: tuple[tuple[voices.Kind, int], ...] = (("word", 2), ("near", 1), ("near-sentence", 1), ("sentence", 1))
+NOISES = ("household", "household", "household", "esc10", "pink", "white", "steps", "steps")
+TALKERS_DB = (13, 25)  # a word's loudest frame above their active level
+# ways of speech without the word: speed in %, noise, its SNR in dB, in a room
+SPEECH = (
+    (100, "household", 10, False), (109, "household", 12, False), (92, "household", 8, False), (100, "", 0, True),
+    (96, "white", 11, False), (100, "esc10", 8, False), (90, "", 0, False), (110, "", 0, False),
+    (104, "pink", 12, False), (105, "household", 6, False), (100, "household", 9, True),
+)  # fmt: skip
+# Names of things in many languages, of Debian's tuxpaint-stamps-default and ktuberling-data: the benchmark has none of them
+NAMES: dict[Half, tuple[tuple[str, str], ...]] = {
+    "dev": (("/usr/share/tuxpaint/stamps", "**/*_desc_es.ogg"), ("/usr/share/ktuberling/sounds", "[a-e]*/*")),
+    "held": (("/usr/share/tuxpaint/stamps", "**/*_desc_[fr][ru].ogg"), ("/usr/share/ktuberling/sounds", "[f-z]*/*")),
+}
 
 
 class Examples(NamedTuple):
-    """windows: int8 [n, ROWS, channels of SOURCES]; logits: sums of the newest 12; kind: clip, spoken, near or negative."""
+    """windows: int8 [n, SPAN, channels of SOURCES]; logits: at each moment the sum of the newest 12, int64 [n, MOMENTS]; live:
+    moments that count, bool [n, MOMENTS]; kind: of PEOPLE, spoken, near, close or negative."""
 
     windows: NDArray[np.int8]
     logits: NDArray[np.int64]
+    live: NDArray[np.bool_]
     word: NDArray[np.bool_]
     kind: NDArray[np.str_]
 
@@ -57,63 +79,141 @@ class _Job:
     kind: str
     clips: tuple[Clip, ...]
     number: int
-    how: tuple[int, str, float, bool] = (100, "", 0, False)
+    place: Place = "stream"
 
 
-def make(half: Half) -> Examples:
-    """All examples of one half; the same ones every time. Minutes."""
-    jobs = [_Job(half, "clip", tuple(data.words(half)), number) for number in range(PASSES)]
-    for kind, passes in SPOKEN.items():
-        spoken = [clip for clip in voices.spoken(half, kind) if clip.engine == "kokoro"]  # type: ignore[arg-type]
-        for at in range(0, len(spoken), 200):
-            group = "spoken" if kind == "word" else "near"
-            jobs += [_Job(half, group, tuple(spoken[at : at + 200]), 1000 * at + number) for number in range(passes)]
-    for number, piece in enumerate(conditions.named("negatives-clean").pieces(half)):
-        speech = tuple(clip for clip in piece.clips if clip.kind == "speech")
-        jobs.append(_Job(half, "negative", piece.clips, number))
-        jobs += [_Job(half, "negative", speech, number, how) for how in SPEECH if speech]
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        parts = list(pool.map(_examples, jobs))
+def make(half: Half, processes: int) -> Examples:
+    """All examples of one half; the same ones every time, whatever the number of processes. Minutes."""
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        parts = list(pool.map(_examples, _jobs(half)))
     return Examples(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
 
 
+def _jobs(half: Half) -> Iterator[_Job]:
+    words = tuple(data.words(half))
+    for kind, place, passes in PEOPLE:
+        yield from (_Job(half, kind, words, number, place) for number in range(passes))
+    for said, passes in SPOKEN:
+        spoken = [clip for clip in voices.spoken(half, said) if clip.engine == "kokoro"]
+        kind = "spoken" if said == "word" else "near"
+        for at in range(0, len(spoken), 200):
+            yield from (_Job(half, kind, tuple(spoken[at : at + 200]), 1000 * at + number) for number in range(passes))
+    close = near_words.clips(half)
+    for at in range(0, len(close), 100):
+        yield _Job(half, "close", tuple(close[at : at + 100]), at, "quiet")
+        yield _Job(half, "close", tuple(close[at : at + 100]), at, "noise")
+    pieces = [piece.clips for piece in conditions.named("negatives-clean").pieces(half)]
+    for number, clips in enumerate([*pieces, *(tuple(_names(half, *where)) for where in NAMES[half])]):
+        yield _Job(half, "negative", clips, number)
+
+
+def _names(half: Half, folder: str, pattern: str) -> Iterator[Clip]:
+    paths = [path for path in sorted(Path(folder).glob(pattern)) if path.suffix in (".ogg", ".opus", ".wav")]
+    if not paths:
+        raise data.Missing("no spoken names: apt-get install tuxpaint-stamps-default ktuberling-data")
+    for path in paths:
+        try:
+            if audio_seconds(path) >= 0.1:
+                yield Clip(str(path.relative_to(folder)), str(path), "names", "speech", "", half)
+        except UserError:
+            pass  # some are empty
+
+
 def _examples(job: _Job) -> Examples:
-    rng = np.random.default_rng([conditions.SEED, zlib.crc32(repr((job.half, job.kind, job.number, job.how)).encode())])
-    pcm, spans = _speech(job, rng) if job.kind == "negative" else _words(job, rng)
+    rng = np.random.default_rng([conditions.SEED, zlib.crc32(repr((job.half, job.kind, job.number, job.place)).encode())])
+    parts = list(_negatives(job, rng)) if job.kind == "negative" else [_spoken(job, rng)]
+    return Examples(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+
+
+def _spoken(job: _Job, rng: np.random.Generator) -> Examples:
+    pcm, spans = _words(job, rng)
+    heard = columns(pcm)
+    phases = models.load("alexa").network.stride if job.kind in ("near", "close") else 1
+    return _stretches(job.kind, [heard[phase:] for phase in range(phases)], spans, rng)
+
+
+def _negatives(job: _Job, rng: np.random.Generator) -> Iterator[Examples]:
+    """Recordings end to end; then, in each way of SPEECH, the spoken ones that the network doubts at all."""
     network = models.load("alexa").network
-    heard = rows.run(network, columns(pcm))
-    output = np.frombuffer(rows.probability(network), np.uint8)[heard[rows.LOGIT][:, 0].astype(int) + 128]
-    means = rows.newest_sum(output.astype(np.int64), MEAN) / (256 * MEAN)
-    logits = rows.newest_sum(heard[rows.LOGIT][:, 0].astype(np.int64) - network.logit_zero, MEAN)
-    last = len(means)
-    if job.kind == "negative":
-        at = list(_events(np.flatnonzero(means > LIKELY), rng))
-    elif job.kind == "near":
-        at = []
-        for start_ms, _, end_ms in spans:
-            likely = np.arange(_row(start_ms) + 6, min(last, _row(end_ms + 400)))
-            likely = likely[means[likely] > LIKELY]
-            at += list(rng.permutation(likely)[:NEAR_ROWS])
-    else:
-        at = []
-        for _, end_ms, _ in spans:
-            after = np.arange(_row(end_ms + 20), _row(end_ms + 20) + WORD_ROWS, 2) + int(rng.integers(2))
-            after = after[after < last]
-            at += list(after[means[after] > LIKELY])
-    index = np.array([place for place in at if place >= 30], int)
-    kept = np.concatenate([heard[source] for source in SOURCES], axis=1)
-    windows = kept[index[:, None] + np.arange(1 - ROWS, 1)] if len(index) else np.zeros((0, ROWS, kept.shape[1]), np.int8)
-    return Examples(windows, logits[index], np.full(len(index), job.kind in ("clip", "spoken")), np.full(len(index), job.kind))
+    sounds = [clip.pcm() for clip in job.clips]
+    doubted = []
+    for number, way in enumerate((None, *SPEECH)):
+        if way and not doubted:
+            return
+        heard = columns(_in_way(doubted, way, job.half, rng) if way else np.concatenate(sounds))
+        means = _means(rows.run(network, heard))
+        yield _stretches(job.kind, [heard, *_other_phases(heard, means > LIKELY, network.stride)], [], rng)
+        if number == 0:
+            ends = np.cumsum([len(sound) for sound in sounds]) * 1000 // RATE_HZ
+            for clip, sound, end_ms in zip(job.clips, sounds, ends, strict=True):
+                within = means[_row(end_ms - len(sound) * 1000 / RATE_HZ) : _row(end_ms) + MEAN]
+                if clip.kind == "speech" and within.max(initial=0) > DOUBTED:
+                    doubted.append(sound)
+
+
+def _means(heard: dict[int, NDArray[np.int8]]) -> mixing.Floats:
+    """At each inference the mean of the newest 12 outputs, of 1."""
+    table = np.frombuffer(rows.probability(models.load("alexa").network), np.uint8).astype(np.int64)
+    return np.asarray(rows.newest_sum(table[heard[rows.LOGIT][:, 0].astype(int) + 128], MEAN) / (256 * MEAN))
+
+
+def _stretches(kind: str, streams: list[NDArray[np.int8]], spans: list[_Span], rng: np.random.Generator) -> Examples:
+    network = models.load("alexa").network
+    windows, sums, live = [], [], []
+    for stream in streams:
+        heard = rows.run(network, stream)
+        likely = _means(heard) > LIKELY
+        logits = rows.newest_sum(heard[rows.LOGIT][:, 0].astype(np.int64) - network.logit_zero, MEAN)
+        kept = np.concatenate([heard[source] for source in SOURCES], axis=1)
+        for first, begin, end in moments(kind, spans, likely, rng):
+            at = np.arange(first, first + MOMENTS)
+            if first < SPAN or first + MOMENTS > len(likely):
+                continue
+            counts = likely[at] & (at >= begin) & (at < end)
+            if counts.any():
+                windows.append(kept[first + MOMENTS - SPAN : first + MOMENTS])
+                sums.append(logits[at])
+                live.append(counts)
+    number = len(windows)
+    return Examples(
+        np.array(windows, np.int8).reshape(number, SPAN, 64 * len(SOURCES)), np.array(sums, np.int64).reshape(number, MOMENTS),
+        np.array(live, np.bool_).reshape(number, MOMENTS), np.full(number, kind not in ("near", "close", "negative")),
+        np.full(number, kind),
+    )  # fmt: skip
+
+
+def _other_phases(heard: NDArray[np.int8], likely: NDArray[np.bool_], stride: int) -> list[NDArray[np.int8]]:
+    """Columns around each stretch of likely rows, from every other phase of the network on."""
+    places = np.flatnonzero(likely)
+    groups = np.split(places, np.flatnonzero(np.diff(places) > 2 * WARM_ROWS) + 1) if len(places) else []
+    return [
+        heard[stride * max(0, int(group[0]) - WARM_ROWS) + phase : stride * (int(group[-1]) + WARM_ROWS // 2)]
+        for group in groups
+        for phase in range(1, stride)
+    ]
+
+
+def moments(kind: str, spans: list[_Span], likely: NDArray[np.bool_], rng: np.random.Generator) -> Iterator[tuple[int, int, int]]:
+    """The first row of each stretch's moments, and the rows between which they count."""
+    everywhere = (0, len(likely))
+    if kind == "negative":
+        places = np.flatnonzero(likely)
+        for event in np.split(places, np.flatnonzero(np.diff(places) > QUIET_ROWS) + 1):
+            if len(event):
+                yield from ((first, *everywhere) for first in range(int(event[0]), int(event[-1]) + 1, MOMENTS))
+        return
+    for start_ms, sound_end_ms, end_ms in spans:
+        if kind in ("near", "close"):
+            begin, end = _row(start_ms) + 6, min(len(likely), _row(end_ms + NEAR_MS))
+            places = np.flatnonzero(likely[begin:end]) + begin
+            if len(places):
+                yield from ((first, begin, end) for first in range(int(places[0]), int(places[-1]) + 1, MOMENTS))
+        else:
+            yield (_row(sound_end_ms + AFTER_MS) + int(rng.integers(-1, 2)), *everywhere)
 
 
 def _row(at_ms: float) -> int:
     return int((at_ms - WINDOW_MS) / HOPS_MS)
-
-
-def _events(likely: NDArray[np.int64], rng: np.random.Generator) -> Iterator[int]:
-    """Some rows of each event: likely rows within 0.6 s of one another."""
-    for event in np.split(likely, np.flatnonzero(np.diff(likely) > 20) + 1):
-        yield from rng.permutation(event)[:EVENT_ROWS].tolist()
 
 
 def columns(pcm: NDArray[np.int16]) -> NDArray[np.int8]:
@@ -131,9 +231,11 @@ def columns(pcm: NDArray[np.int16]) -> NDArray[np.int8]:
 
 # --- sound ---
 
+_Span = tuple[int, int, int]  # of a word, in ms: its start, the end of its sound, the end of its recording
 
-def _words(job: _Job, rng: np.random.Generator) -> tuple[NDArray[np.int16], list[tuple[int, int, int]]]:
-    """Each word varied; where it starts, where its sound ends, where its part of the stream ends."""
+
+def _words(job: _Job, rng: np.random.Generator) -> tuple[NDArray[np.int16], list[_Span]]:
+    """Each word varied, all in one stream."""
     words, ends = [], []
     for place in rng.permutation(len(job.clips)):
         dry = _faster(job.clips[int(place)].pcm(), int(rng.choice([90, 95, 100, 105, 110])))
@@ -147,24 +249,57 @@ def _words(job: _Job, rng: np.random.Generator) -> tuple[NDArray[np.int16], list
         peak = 20000 * 10 ** (rng.uniform(-18, 0) / 20)
         words.append(np.rint(sound * (peak / max(1.0, float(np.abs(sound).max())))).astype(np.int16))
     samples = mixing.stream_samples(words)
-    noise = str(rng.choice(["", "household", "household", "esc10", "pink", "white"]))
-    background = _noise(noise or "pink", job.half, samples, rng)
-    pcm, places = mixing.word_stream(words, background, float(rng.uniform(4, 20)) if noise else None)
+    if job.place in ("noise", "talkers"):
+        pcm, places = _over(words, job, samples, rng)
+    else:
+        noise = "" if job.place == "quiet" else str(rng.choice(["", "household", "household", "esc10", "pink", "white"]))
+        background = _noise(noise or "pink", job.half, samples, rng)
+        pcm, places = mixing.word_stream(words, background, float(rng.uniform(4, 20)) if noise else None)
     return pcm, [(at.start_ms, at.start_ms + end, at.end_ms) for at, end in zip(places, ends, strict=True)]
 
 
-def _speech(job: _Job, rng: np.random.Generator) -> tuple[NDArray[np.int16], list[tuple[int, int, int]]]:
-    speed, noise, snr_db, in_room = job.how
-    sounds = [_faster(clip.pcm(), speed) for clip in job.clips]
+def _over(
+    words: list[NDArray[np.int16]], job: _Job, samples: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int16], list[mixing.WordSpan]]:
+    """Words over what changes: each word's own height above the noise at its place, or above talkers' active level."""
+    if job.place == "talkers":
+        level = 32768 * 10 ** (conditions.TELEVISION_DBFS / 20)
+        sound = noises.speech(job.half, samples, rng) * level + mixing.pink_noise(samples, rng) * (level / 100)
+    else:
+        noise = _noise(str(rng.choice(NOISES)), job.half, samples, rng)
+        sound = noise * (32768 * 10 ** (rng.uniform(-52, -40) / 20))
+    spans, at, gap = [], int(mixing.LEAD_S * RATE_HZ), int(mixing.GAP_S * RATE_HZ)
+    for word in words:
+        if job.place == "talkers":
+            height = level * 10 ** (rng.uniform(*TALKERS_DB) / 20)
+        else:
+            around = mixing.frame_rms(sound[at - RATE_HZ // 10 : at + len(word) + RATE_HZ // 10]).max()
+            height = around * 10 ** ((rng.choice([5, 6, 8, 10, 12, 15]) + rng.uniform(-1, 1)) / 20)
+        peak = max(1.0, float(np.abs(word.astype(np.float64)).max()))
+        gain = min(height / max(1.0, float(mixing.frame_rms(word).max())), 29000 / peak)
+        fade = min(mixing.FADE, len(word) // 4)
+        ramp = np.minimum(1.0, np.minimum(np.arange(len(word)), np.arange(len(word))[::-1]) / fade)
+        sound[at : at + len(word)] += word * gain * ramp
+        spans.append(mixing.WordSpan(at * 1000 // RATE_HZ, (at + len(word)) * 1000 // RATE_HZ))
+        at += len(word) + 2 * gap
+    return np.clip(np.rint(sound), -32768, 32767).astype(np.int16), spans
+
+
+def _in_way(
+    spoken: list[NDArray[np.int16]], way: tuple[int, str, float, bool], half: Half, rng: np.random.Generator
+) -> NDArray[np.int16]:
+    """Recordings end to end in one way of SPEECH."""
+    speed, noise, snr_db, in_room = way
+    sounds: Iterable[mixing.Floats] = (_faster(each, speed) for each in spoken)
     if in_room:
-        sounds = [
+        sounds = (
             rooms.reverberant(sound, rooms.impulse_response((0.3, 0.5, 0.7)[place % 3], 2.5, 100 + place % 4))
             for place, sound in enumerate(sounds)
-        ]
-    recordings = [np.rint(sound * min(1.0, 32000 / max(1.0, float(np.abs(sound).max())))).astype(np.int16) for sound in sounds]
+        )
+    recordings = [np.rint(each * min(1.0, 32000 / max(1.0, float(np.abs(each).max())))).astype(np.int16) for each in sounds]
     if not noise:
-        return np.concatenate(recordings), []
-    return mixing.noisy_stream(recordings, _noise(noise, job.half, sum(map(len, recordings)), rng), snr_db), []
+        return np.concatenate(recordings)
+    return mixing.noisy_stream(recordings, _noise(noise, half, sum(map(len, recordings)), rng), snr_db)
 
 
 def _faster(sound: NDArray[np.int16], percent: int) -> mixing.Floats:
@@ -172,9 +307,11 @@ def _faster(sound: NDArray[np.int16], percent: int) -> mixing.Floats:
 
 
 def _noise(name: str, half: Half, samples: int, rng: np.random.Generator) -> mixing.Floats:
-    """Noise of RMS 1; recorded: one recording after the other, 8 to 20 s of each."""
+    """Noise of RMS 1, about; recorded: one recording after the other, 8 to 20 s of each."""
     if name in ("pink", "white"):
         return (mixing.pink_noise if name == "pink" else noises.white)(samples, rng)
+    if name == "steps":
+        return _steps(samples, rng)
     clips = data.household() if name == "household" else [c for c in data.negatives(half, "noise") if c.source == "esc10"]
     parts, total = [], 0
     while total < samples:
@@ -182,3 +319,14 @@ def _noise(name: str, half: Half, samples: int, rng: np.random.Generator) -> mix
         parts.append(part)
         total += len(part)
     return np.concatenate(parts)[:samples]
+
+
+def _steps(samples: int, rng: np.random.Generator) -> mixing.Floats:
+    """Noise whose level steps every 1.5 to 5 s, each second time back."""
+    sound = (mixing.pink_noise if rng.random() < 0.6 else noises.white)(samples, rng)
+    at, level_db = 0, 0.0
+    while at < samples:
+        end = at + int(RATE_HZ * rng.uniform(1.5, 5))
+        sound[at:end] *= 10 ** (level_db / 20)
+        at, level_db = end, 0.0 if level_db else float(rng.choice([0, -12, -8, 6, 12, -15]))
+    return np.asarray(sound / np.sqrt(np.mean(sound**2)))

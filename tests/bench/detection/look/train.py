@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Fits a look and makes integers of it. numpy alone: two layers, their gradient written out.
 
-The look's logit is sum(out * relu(rows @ weights + bias)) over the newest rows; what is fitted is that logit plus the network's
-own mean of 12 at a fitted share, by cross-entropy, with AdamW (I. Loshchilov and F. Hutter, 2019).
+The look's logit is sum(out * relu(rows @ weights + bias)) over the newest rows. What is fitted is the decision: at each moment
+the mean of the newest 12 logits, plus the network's own at a fitted share; of a stretch of moments the largest, softly, by
+cross-entropy, with AdamW (I. Loshchilov and F. Hutter, 2019).
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import numpy as np
 from earlid.gate.network import Network
 from numpy.typing import NDArray
 
-from tests.bench.detection.look.examples import MEAN, Examples
+from tests.bench.detection.look.examples import MEAN, MOMENTS, Examples
 from tests.bench.detection.look.rows import ROWS, SOURCES
 
 UNITS = 16  # of each source
 UNIT = 1 / 16  # of a byte of the network's rows; any would do
 SHARE = 1 / 4  # of the network's logit before the fit
-EPOCHS, BATCH, RATE, DECAY = 10, 256, 3e-3, 0.3
+EPOCHS, BATCH, RATE, WARM_STEPS, DECAY = 8, 256, 3e-3, 100, 0.3
 DROPOUT, NOISE, GAIN_NOISE = 0.3, 0.1, 0.4
 SMOOTH = 0.02  # of labels
-SPOKEN_WEIGHT = 0.5  # all synthetic words against all of people's
+SHARP = 4.0  # of the soft maximum
+LIMIT = 6.0  # of a logit
+# How much each kind weighs, all its examples together; words in sum as much as all else
+WEIGHTS = {"clip": 1.0, "noisy": 0.7, "talkers": 0.25, "quiet": 0.5, "spoken": 0.3, "negative": 1.0, "near": 0.3, "close": 0.2}
 
 Floats = NDArray[np.float32]
 Fit = dict[str, Floats]
@@ -36,7 +40,7 @@ def fit(examples: Examples, network: Network, seed: int = 0) -> Fit:
     target = (examples.word * (1 - 2 * SMOOTH) + SMOOTH).astype(np.float32)
     first = (examples.logits * (network.logit_scale * SHARE / MEAN)).astype(np.float32)
     fitted: Fit = {
-        "w": (rng.standard_normal((len(SOURCES), channels, UNITS)) * np.sqrt(1 / channels)).astype(np.float32),
+        "w": (0.7 * rng.standard_normal((len(SOURCES), channels, UNITS)) * np.sqrt(2 / channels)).astype(np.float32),
         "b": np.full((len(SOURCES), UNITS), 0.1, np.float32),
         "out": (0.3 / np.sqrt(ROWS * 2 * UNITS) * rng.standard_normal((ROWS, 2 * UNITS))).astype(np.float32),
         "bias": np.zeros((), np.float32),
@@ -49,11 +53,13 @@ def fit(examples: Examples, network: Network, seed: int = 0) -> Fit:
         order = rng.permutation(len(target))
         for at in range(0, len(target) - BATCH + 1, BATCH):
             batch = order[at : at + BATCH]
-            gradient = _gradient(fitted, examples.windows[batch], first[batch], target[batch], weights[batch], rng)
-            norm = np.sqrt(sum(float(np.sum(value**2)) for value in gradient.values()))
-            rate = RATE * 0.5 * (1 + np.cos(np.pi * step / steps))
+            part = Examples(*(field[batch] for field in examples))
+            slopes = gradient(fitted, part, first[batch], target[batch], weights[batch], rng)
+            norm = np.sqrt(sum(float(np.sum(value**2)) for value in slopes.values()))
+            warm = min(WARM_STEPS, steps // 10)
+            rate = RATE * (step / warm if step < warm else 0.5 * (1 + np.cos(np.pi * (step - warm) / (steps - warm))))
             step += 1
-            for name, value in gradient.items():
+            for name, value in slopes.items():
                 value = value / max(1.0, norm)
                 mean, square = moments[name]
                 mean += 0.1 * (value - mean)
@@ -66,35 +72,58 @@ def fit(examples: Examples, network: Network, seed: int = 0) -> Fit:
 
 
 def _weights(examples: Examples) -> Floats:
-    """Near words weigh as much as the other negatives, synthetic words half as much as people, words as much as all else."""
-    weights = np.ones(len(examples.kind))
-    share = {kind: int(np.sum(examples.kind == kind)) for kind in ("clip", "spoken", "near", "negative")}
-    weights[examples.kind == "near"] = share["negative"] / max(1, share["near"])
-    weights[examples.kind == "spoken"] = SPOKEN_WEIGHT * share["clip"] / max(1, share["spoken"])
+    """Of each example, by WEIGHTS; their mean is 1."""
+    weights = np.zeros(len(examples.kind))
+    for kind, weight in WEIGHTS.items():
+        weights[examples.kind == kind] = weight / max(1, int(np.sum(examples.kind == kind)))
     weights[examples.word] *= weights[~examples.word].sum() / weights[examples.word].sum()
     return (weights / weights.mean()).astype(np.float32)
 
 
-def _gradient(
-    fitted: Fit, windows: NDArray[np.int8], first: Floats, target: Floats, weights: Floats, rng: np.random.Generator
+def gradient(
+    fitted: Fit, examples: Examples, first: Floats, target: Floats, weights: Floats, rng: np.random.Generator | None
 ) -> Fit:
+    """Of the loss by each of the weights; `rng` None: without noise and dropout."""
     number = len(target)
-    x = (windows.astype(np.float32) + 128) * UNIT
-    gain = 1 + GAIN_NOISE * rng.standard_normal((number, 1, 1), np.float32)
-    x = x * gain + (x > 0) * (NOISE * rng.standard_normal(x.shape, np.float32))
-    kept = (rng.random((number, 1, 2 * UNITS)) >= DROPOUT).astype(np.float32) / (1 - DROPOUT)
+    x = (examples.windows.astype(np.float32) + 128) * UNIT
+    kept = np.ones((number, 1, 2 * UNITS), np.float32)
+    if rng is not None:
+        x *= 1 + GAIN_NOISE * rng.standard_normal((number, 1, 1), np.float32)
+        x += (examples.windows > -128) * (NOISE * rng.standard_normal(x.shape, np.float32))
+        kept = (rng.random(kept.shape) >= DROPOUT).astype(np.float32) / (1 - DROPOUT)
     each = np.split(x, len(SOURCES), axis=2)
     before = np.concatenate([part @ w + b for part, w, b in zip(each, fitted["w"], fitted["b"], strict=True)], axis=2)
     hidden = np.maximum(before, 0) * kept
-    logit = np.einsum("nrc,rc->n", hidden, fitted["out"]) + fitted["bias"] + fitted["share"] * first
-    slope = weights * (1 / (1 + np.exp(-logit)) - target) / number
-    back = slope[:, None, None] * fitted["out"] * kept * (before > 0)
+    products = hidden @ fitted["out"].T
+    places = hidden.shape[1] - ROWS + 1  # logits that the decisions rest on
+    logits = sum((products[:, row : row + places, row] for row in range(ROWS)), np.zeros((), np.float32)) + fitted["bias"]
+    spread = _spread(places)
+    scores = np.clip(logits, -LIMIT, LIMIT) @ spread + fitted["share"] * first
+    scores = np.where(examples.live, SHARP * scores, -100.0)
+    top = scores.max(axis=1, keepdims=True)
+    powers = np.exp(scores - top)
+    total = powers.sum(axis=1, keepdims=True)
+    # A stretch of many moments has more chances: half of what that adds to the soft maximum is taken off
+    decision = (top + np.log(total))[:, 0] / SHARP - 0.5 / SHARP * np.log(examples.live.sum(axis=1))
+    slope = (weights * (1 / (1 + np.exp(-decision)) - target) / number).astype(np.float32)
+    by_moment = (slope[:, None] * powers / total).astype(np.float32)
+    by_logit = by_moment @ spread.T * (np.abs(logits) < LIMIT)
+    by_product = np.zeros_like(products)
+    for row in range(ROWS):
+        by_product[:, row : row + places, row] = by_logit
+    back = by_product @ fitted["out"] * kept * (before > 0)
     parts = np.split(back, len(SOURCES), axis=2)
     return {
         "w": np.stack([np.tensordot(part, grad, ([0, 1], [0, 1])) for part, grad in zip(each, parts, strict=True)]),
         "b": np.stack([grad.sum((0, 1)) for grad in parts]),
-        "out": np.einsum("n,nrc->rc", slope, hidden), "bias": slope.sum(), "share": np.sum(slope * first),
+        "out": np.tensordot(by_product, hidden, ([0, 1], [0, 1])), "bias": by_logit.sum(), "share": np.sum(by_moment * first),
     }  # fmt: skip
+
+
+def _spread(places: int) -> Floats:
+    """What each logit adds to the mean at each moment, [places, MOMENTS]."""
+    at = np.arange(places)[:, None] - np.arange(MOMENTS)[None, :]
+    return ((at >= 0) & (at < MEAN)).astype(np.float32) / MEAN
 
 
 def layers(fitted: Fit, examples: Examples, network: Network) -> list[dict[str, Any]]:
