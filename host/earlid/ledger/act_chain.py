@@ -23,6 +23,7 @@ class Signed(NamedTuple):
 
 
 _NAME = re.compile(r"[0-9a-f]{16}")
+_KIND = re.compile(r"[a-z]{1,24}")  # one of a newer Earlid's too: it is linked as the others are
 _NONE = Signed(0, acts.NO_LINK, b"")
 
 
@@ -170,7 +171,7 @@ def read_act(row: tuple[Any, ...]) -> Act:
         installation if isinstance(installation, str) and _NAME.fullmatch(installation) else "?",
         _number(number),
         _number(place),
-        kind if kind in acts.KINDS else "?",
+        kind if isinstance(kind, str) and _KIND.fullmatch(kind) else "?",
         body if isinstance(body, str) else None if body is None else "?",
         _bytes(body_hash),
         _bytes(link),

@@ -301,11 +301,15 @@ class ChainChecker:
         seq = max(beyond)[1]
         return [_tail_cut(self.seq, seq, "this computer saw at an earlier sync")]
 
+    def fits(self, anchor: Anchor) -> bool:
+        """Whether a typed anchor names a record that was seen, or the last of a purge."""
+        purged = any(purge.seq_to == anchor.seq and anchor.matches(purge.head_after) for purge in self.purges)
+        return purged or bool(self.typed_matches.get(anchor))
+
     def _check_typed_anchors(self) -> list[ChainFinding]:
         findings = []
         for anchor, fits in self.typed_matches.items():
-            purge = next((p for p in self.purges if p.seq_from <= anchor.seq <= p.seq_to), None)
-            if fits or (purge and anchor.seq == purge.seq_to and anchor.matches(purge.head_after)):
+            if self.fits(anchor):
                 continue
             if anchor.seq > self.seq:
                 findings.append(_tail_cut(self.seq, anchor.seq, "your anchor code names"))

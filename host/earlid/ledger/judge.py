@@ -170,6 +170,7 @@ def board_of_anchor(reader: Reader, chosen: Sequence[KnownBoard], anchor: Anchor
         links = reader.rows(
             f"SELECT link FROM records WHERE board_id = :id AND seq = :seq AND {boots}", id=board.id, seq=anchor.seq
         )
-        if any(anchor.matches(link) for (link,) in links):
+        ends = ((purge.head_after,) for purge in purges_of(reader, board) if purge.seq_to == anchor.seq)
+        if any(anchor.matches(link) for (link,) in (*links, *ends)):
             return board
     return chosen[0] if len(chosen) == 1 else None

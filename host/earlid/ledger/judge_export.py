@@ -112,7 +112,7 @@ def _checker(section: Section, said: BoardAccount | None, typed: Sequence[Anchor
 def _give_anchors(checkers: Sequence[ChainChecker], typed: Sequence[Anchor]) -> None:
     """Leave each typed anchor to the boards that it fits."""
     for anchor in typed if len(checkers) > 1 else ():
-        owners = [checker for checker in checkers if checker.typed_matches[anchor]]
+        owners = [checker for checker in checkers if checker.fits(anchor)]
         if not owners:
             raise UserError("the anchor code fits no board here. Whose is it? Add --board NAME to judge it.", USAGE)
         for checker in checkers:

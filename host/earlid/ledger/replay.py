@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from lid.record import LINK_BYTES
 
 from earlid.ledger.act_chain import from_hex
-from earlid.ledger.acts import Act, hex_bytes
+from earlid.ledger.acts import KINDS, Act, hex_bytes
 from earlid.ledger.version import FROM_IMPORT
 
 Identity = tuple[int, int]  # boot, seq
@@ -91,6 +91,8 @@ def replay(valid: Iterable[Act]) -> Account:
 
 
 def _apply(account: Account, act: Act, body: dict[str, Any]) -> None:
+    if act.kind not in KINDS:
+        raise ValueError(act.kind)
     if "retention" in body:
         account.retention = _text(body["retention"])
     if act.kind == "purge":

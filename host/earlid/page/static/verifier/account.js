@@ -110,6 +110,7 @@
   earlidVerifier.BoardAccount = BoardAccount;
 
   const apply = (boards, kind, body) => {
+    if (!earlidVerifier.KINDS.includes(kind)) throw new TypeError(kind);
     if (typeof body !== "object" || body === null || Array.isArray(body)) throw new TypeError("an act's body is an object");
     if ("retention" in body) text(body.retention);
     if (kind === "purge") {

@@ -71,7 +71,7 @@
       }
       this.met = new Set(); // keys of `witnesses` that are here
       this.witnessed = new Set(); // numbers at which a witness saw another link
-      this.typed = typed.map((code) => ({ ...code, fits: null }));
+      this.typed = typed.map((code) => ({ ...code, fits: this.isEndOfPurge(code) || null }));
       this.isStranger = evidence.board.includes(".");
       this.boot = 0;
       this.seq = this.before ? this.before.seq : 0; // the last number that is accounted for
@@ -253,10 +253,7 @@
 
     codeFindings() {
       return this.typed.flatMap((code) => {
-        const purge = this.purges.find((run) => run.seq_from <= code.seq && code.seq <= run.seq_to);
-        const at_purge = purge && code.seq === purge.seq_to &&
-          verifier.sameBytes(code.link, verifier.bytesOf(purge.head_after).subarray(0, 5));
-        if (code.fits || at_purge) return [];
+        if (code.fits) return [];
         const of_it = (verdict, say) => [finding(verdict, code.seq, code.seq, say)];
         const cannot = (why) => of_it("cannot judge", `Cannot judge the anchor code: its record ${code.seq} ${why}.`);
         if (code.seq > this.seq) {
@@ -267,6 +264,11 @@
         return of_it("altered", `Altered at or before ${code.seq}: its link is not the one in your anchor code, so the chain ` +
           "was made anew since, or the code is another board's.");
       });
+    }
+
+    isEndOfPurge(code) {
+      return this.purges.some((run) => run.seq_to === code.seq &&
+        verifier.sameBytes(code.link, verifier.bytesOf(run.head_after).subarray(0, 5)));
     }
 
     soundFinding() {

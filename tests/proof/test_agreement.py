@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Both verifiers, in Python and in JavaScript, on damaged ledgers and on random damages: they agree on every verdict."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from earlid.errors import UserError
+from earlid.ledger.anchor_code import parse_code
+from earlid.ledger.judge_export import NAME, judge_file
+
+from tests.proof.corpus import ACTS, INTACT, Case, Draft, Findings, export_to, make_ledger
+from tests.proof.damages import CASES
+
+NODE = shutil.which("node")
+RUNNER = Path(__file__).with_name("node") / "judge_exports.js"
+RANDOM_DAMAGES = 200
+Verdict = tuple[int, dict[str, Findings]]  # exit code, and findings by board; none of a file that was refused
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of the ledger before any damage."""
+    folder = tmp_path_factory.mktemp("corpus")
+    export_to(make_ledger(folder), folder / "whole.jsonl")
+    return folder / "whole.jsonl"
+
+
+def by_python(path: Path, codes: Sequence[str] = ()) -> Verdict:
+    """As `earlid verify FILE --anchor CODE` judges it."""
+    try:
+        judgements = judge_file(path, [parse_code(code) for code in codes])
+    except UserError as error:
+        return error.code, {}
+    found = {
+        ACTS if judgement.identifier == NAME else judgement.identifier: sorted({finding[:3] for finding in judgement.findings})
+        for judgement in judgements
+    }
+    return max((judgement.exit_code for judgement in judgements), default=1), found
+
+
+def by_javascript(files: Sequence[tuple[Path, Sequence[str]]]) -> list[Verdict]:
+    """As the page judges them."""
+    given = json.dumps([[str(path), list(codes)] for path, codes in files])
+    done = subprocess.run([str(NODE), str(RUNNER)], input=given, capture_output=True, text=True, timeout=120, check=True)
+    verdicts: list[Verdict] = []
+    for result in json.loads(done.stdout):
+        refused = any(judgement.get("refused") for judgement in result["judgements"])
+        found = {
+            judgement["board"] or ACTS: sorted({(f["verdict"], f["first"], f["last"]) for f in judgement["findings"]})
+            for judgement in (() if refused else result["judgements"])
+        }
+        verdicts.append((result["code"], found))
+    return verdicts
+
+
+def damaged(exported: Path, case: Case) -> Draft:
+    """The export after a damage."""
+    draft = Draft([json.loads(line) for line in exported.read_text(encoding="utf-8").splitlines()])
+    case.damage(draft)
+    return draft
+
+
+def test_corpus_has_damages_of_every_kind_and_no_name_twice():
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names) >= 100
+    verdicts = {verdict for case in CASES for findings in case.expected.values() for verdict, _, _ in findings}
+    assert verdicts == {"altered", "gap", "tail cut", "restarted chain", "cannot judge", INTACT}
+
+
+@pytest.fixture(scope="module")
+def verdicts(exported: Path) -> dict[str, tuple[Verdict, Verdict | None]]:
+    """What Python and JavaScript say of each case."""
+    files = []
+    for number, case in enumerate(CASES):
+        draft, path = damaged(exported, case), exported.with_name(f"case-{number}.jsonl")
+        path.write_bytes(draft.text())
+        files.append((path, draft.codes))
+    python = [by_python(*file) for file in files]
+    script = by_javascript(files) if NODE else [None] * len(files)
+    return {case.name: both for case, *both in zip(CASES, python, script, strict=True)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+def test_damage_gets_its_verdict_from_both(verdicts, case):
+    found = {name: sorted(set(findings)) for name, findings in case.expected.items()}
+    expected = (case.exit_code, {} if case.refused else found)
+    python, script = verdicts[case.name]
+    assert python == expected
+    if NODE is None:
+        pytest.skip("no Node here (apt-get install nodejs)")
+    assert script == expected
+
+
+def randomly_damaged(lines: list[dict], seed: str) -> bytes:
+    """An export with a byte, a line or a value of it changed."""
+    rng = random.Random(seed)
+    draft = Draft(copy.deepcopy(lines))
+    text = bytearray(draft.text())
+    match rng.randrange(6):
+        case 0:
+            text[rng.randrange(len(text))] = rng.choice(b'0123456789abcdef,"[]{}:. \n\x00\xff')
+        case 1:
+            at = rng.randrange(len(text))
+            del text[at : at + rng.randint(1, 40)]
+        case 2:
+            at = rng.randrange(len(text))
+            text[at:at] = text[at : at + rng.randint(1, 40)]
+        case 3:  # lines in another order, doubled, gone
+            at, to = rng.randrange(len(lines)), rng.randrange(len(lines))
+            line = draft.lines.pop(at) if rng.random() < 0.7 else draft.lines[at]
+            if rng.random() < 0.6:
+                draft.lines.insert(to, line)
+            return draft.text()
+        case 4:  # a value of a record, of which the file is counted anew
+            board = rng.choice([line["board"] for line in lines if "board" in line])
+            values = rng.choice(draft.records(board))["rec"]
+            at = rng.randrange(16)
+            values[at] = rng.choice([line["rec"][at] for line in lines if "rec" in line])
+            draft.put(board, draft.records(board))
+            return draft.text()
+        case _:  # a value of an act
+            act = rng.choice(draft.acts)
+            at = rng.randrange(8)
+            act[at] = rng.choice([other[at] for other in draft.acts])
+            return draft.text()
+    return bytes(text)
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node here (apt-get install nodejs)")
+def test_random_damage_gets_the_same_verdict_from_both(exported):
+    lines = [json.loads(line) for line in exported.read_text(encoding="utf-8").splitlines()]
+    files = []
+    for number in range(RANDOM_DAMAGES):
+        path = exported.with_name(f"random-{number}.jsonl")
+        path.write_bytes(randomly_damaged(lines, f"agreement {number}"))
+        files.append((path, ()))
+    scripts = by_javascript(files)
+    judged = 0
+    for number, (file, script) in enumerate(zip(files, scripts, strict=True)):
+        python = by_python(*file)
+        assert python == script, f"seed 'agreement {number}'"
+        judged += bool(python[1])
+    assert judged > RANDOM_DAMAGES // 3, "most are no refusals"
