@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .decode import Insn, decode
+from earlid.flash.xtensa import Insn, decode
+
 from .machine import Function
 
 _KINDS = {

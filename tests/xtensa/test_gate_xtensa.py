@@ -131,4 +131,4 @@ def test_machine_code_fits_the_board() -> None:
     gate = gates.Gate()
     gate.detector("alexa")
     gate.board.module("lid.gate.pcm")
-    assert sum(gate.board.native_bytes.values()) < 28_000, gate.board.native_bytes
+    assert sum(gate.board.native_bytes.values()) < 18_000, gate.board.native_bytes

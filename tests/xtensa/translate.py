@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .decode import Insn, decode
+from earlid.flash.xtensa import Insn, decode
 
 MASK, TOP = 0xFFFFFFFF, 0x80000000
 LONGEST_TRACE = 500

