@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import io
 import re
@@ -46,6 +47,13 @@ def measured_blob(name: str) -> bytes:
     return blob_writer.encode(model.network, name, [], model.manifest.window, model.cutoff_sum, model.digest)
 
 
+@functools.cache
+def before_machine_code_was_shortened() -> firmware_build.FirmwareBuild:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(firmware_build, "shorten", bytes)
+        return firmware_build.build(firmware.root(), firmware_build.ESP32_ARCH)
+
+
 def grown(build: firmware_build.FirmwareBuild) -> firmware_build.FirmwareBuild:
     """The firmware with 14 KB more of code."""
     function = "def f{0}(a, b):\n    return [a + {0}, b - {0}, a * b, a // 3, b // 7, a ^ b, a | b]\n"
@@ -59,7 +67,7 @@ def grown(build: firmware_build.FirmwareBuild) -> firmware_build.FirmwareBuild:
 def test_plan_is_within_5_percent_of_the_measured_chip(
     name: str, code_bytes: int, arena: int, code: int, journal: int, hops: int, largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = memory_plan.deployed()
+    build = before_machine_code_was_shortened()
     sizes = {data: mpy.measure(data) for data in build.files.values()}
     entry = build.files["lid/start.mpy"]
     sizes[entry] = dataclasses.replace(sizes[entry], heap=code_bytes)  # the firmware has changed since
@@ -81,7 +89,7 @@ def test_start_that_opened_the_microphone_last_has_memory_for_it_without_a_word_
     was left after import, journal, word and loop.
     """
     chip = memory_plan._Chip()
-    code = mpy.measure(memory_plan.deployed().files["lid/start.mpy"])
+    code = mpy.measure(before_machine_code_was_shortened().files["lid/start.mpy"])
     chip.step("prompt", "", heap=[memory_plan._MICROPYTHON_BYTES])
     chip.step("import", "", native=code.native, heap=memory_plan._small(MODULES_BYTES))
     chip.step("journal", "", heap=memory_plan._small(memory_plan._BOARD_BYTES))
@@ -131,8 +139,8 @@ def test_word_that_does_not_fit_is_refused_before_a_port_is_opened(tmp_path) -> 
     ) as caught:
         inputs.read_word(str(path))
     missing = int(re.search(r"([\d,]+) bytes are", str(caught.value))[1].replace(",", ""))
-    largest = memory_plan.predict(memory_plan.deployed(), blob_of("okay_nabu"))[-1].largest
-    assert missing == pytest.approx(40_000 + memory_plan.RESERVE_BYTES - largest, abs=8_192)
+    left = memory_plan.predict(memory_plan.deployed(), blob_of("okay_nabu"))[-1]
+    assert left.largest <= 40_000 + memory_plan.RESERVE_BYTES - missing <= left.free
 
 
 def test_kept_word_is_judged_by_its_tables_before_anything_is_written() -> None:
