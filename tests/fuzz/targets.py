@@ -20,7 +20,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +36,7 @@ from earlid.evaluate.evaluation import read_settings
 from earlid.flash import foreign, image, memory_plan, one_file, partitions
 from earlid.flash.inputs import read_config, read_word
 from earlid.gate import audio, blob_writer, graph, models, tflite
-from earlid.ledger import acts, keys, rows, time_parse
+from earlid.ledger import acts, keys, rows
 from earlid.ledger.act_chain import ActChain, read_act
 from earlid.ledger.anchor_code import make_code, parse_code
 from earlid.ledger.boards import boards
@@ -329,15 +328,6 @@ def page_labels(data: bytes) -> bool:
     """What a browser posts to the review page."""
     words = _parse_labels(data)
     return bool(words)
-
-
-@target(ending="txt")
-def moments(data: bytes) -> bool:
-    """Times and ages as people type them."""
-    text, now = data.decode(errors="replace"), datetime(2026, 11, 27, 12).astimezone()
-    readers = (time_parse.parse_when, time_parse.parse_period, time_parse.parse_age)
-    found = [is_read(lambda read=read: read(text, now)) for read in readers]  # type: ignore[operator]
-    return any(found)
 
 
 # -- networks and words ----------------------------------------------------------------------------------------------------
