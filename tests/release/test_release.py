@@ -452,3 +452,17 @@ def test_maker_says_in_a_sentence_what_is_missing(
     with pytest.raises(UserError, match="commit them"):
         maker.make(out, page, str(micropython))
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(6, 235), (8, 1), (10, 1), (10, 12), (10, 14), (10, 99), (42, 255)],
+    ids=["newer ZIP", "password", "method 1", "bzip2", "LZMA", "method 99", "file elsewhere"],
+)  # fmt: skip
+def test_archive_that_cannot_be_read_is_a_value_error(at, value):
+    data = bytearray(maker.zipped({"words.json": b"[1, 2, 3]" * 20}))
+    assert contents.entry(bytes(data), "words.json")
+    data[data.index(b"PK\x01\x02") + at] = value
+    if at == 10:
+        data[8] = value  # the file's own header
+    with pytest.raises(ValueError, match="no ZIP file"):
+        contents.entry(bytes(data), "words.json")

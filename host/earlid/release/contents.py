@@ -6,10 +6,13 @@ from __future__ import annotations
 import email
 import io
 import json
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from earlid.door import brief, plain
@@ -26,6 +29,8 @@ _WHEEL = re.compile(r"earlid-([\w.]+)-py3-none-any\.whl")
 _IMAGE = re.compile(r"earlid-([\w-]+)\.bin")
 _PACKAGE = re.compile(r"^(\S+) (\S+) \(([^)]*)\), \d+ bytes of (?:page\.js|verify\.html)$", re.MULTILINE)
 _ENTRY_MAX_BYTES = 16 << 20  # of what is read in a .whl or .zip
+# What a damaged archive ends in: an unknown version or method, a password, an early end, what bzip2, LZMA and deflate say.
+_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error, lzma.LZMAError, struct.error)
 _MODEL = re.compile(r"/model-[0-9a-f]{12}\.bin|/active")  # what differs between the images of a release
 
 Json = dict[str, Any]
@@ -53,7 +58,7 @@ def disagreements(files: Mapping[str, bytes]) -> list[Finding]:
             found.extend(_finding(name, say) for say in rule())
         except UserError as error:
             found.append(_finding(name, str(error).rstrip(".")))
-        except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             found.append(_finding(name, f"{name} cannot be understood ({plain(error, 80)})"))
 
     wheel = files[wheels[0]]
@@ -80,13 +85,23 @@ def _pair(image: str) -> tuple[str, str]:
     return image, image.removesuffix(".bin") + ".json"
 
 
+@contextmanager
+def _opened(archive: bytes) -> Iterator[zipfile.ZipFile]:
+    """A .zip or .whl; ValueError for all that zipfile and what it decompresses with make of another."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            yield opened
+    except _ZIP_ERRORS as error:
+        raise ValueError(f"no ZIP file that can be read: {error}") from error
+
+
 def entry(archive: bytes, name: str) -> bytes:
     """A file of a .zip or .whl, by a name that may begin with `*`.
 
     Raises:
-        ValueError: when there is not just one, or it is too large.
+        ValueError: when there is not just one, it is too large, or the archive cannot be read.
     """
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+    with _opened(archive) as opened:
         end = name.removeprefix("*")
         infos = [info for info in opened.infolist() if info.filename == name or (end != name and info.filename.endswith(end))]
         if len(infos) != 1 or infos[0].file_size > _ENTRY_MAX_BYTES:
@@ -142,7 +157,7 @@ def _same_but_for_the_word(inspected: Mapping[str, one_file.Inspection]) -> Iter
 
 
 def _web(files: Mapping[str, bytes], images: Mapping[str, bytes]) -> Iterator[str]:
-    with zipfile.ZipFile(io.BytesIO(files[WEB])) as archive:
+    with _opened(files[WEB]) as archive:
         if sorted(archive.namelist()) != sorted(PAGE):
             yield f"{WEB} holds other files than those of the page"
     index = json.loads(entry(files[WEB], INDEX))
