@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import json
+import struct
 import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from earlid.ledger import purge
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.boards import boards
@@ -24,6 +27,7 @@ from tests.page.synthetic import KEYS, KITCHEN, household
 
 SCRIPT = Path(__file__).with_name("node") / "judge_reports.js"
 FROM_MS, TO_MS = (int(datetime(2026, 11, day).timestamp() * 1000) for day in (14, 17))
+TOLD_MS = 1_780_000_000_000
 
 
 class Report:
@@ -59,6 +63,45 @@ class Report:
             self.slots[at], link = record.seal(KEYS[KITCHEN], link, record.make_body(row))
 
 
+def host_statement(seq: int, link: bytes, said_ms: int) -> dict[str, str]:
+    """What a host of another key signs of a head, as an act keeps it."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    public = key.public_key().public_bytes_raw()
+    message = b"earlid witness 1\n" + KITCHEN.encode() + struct.pack("<I", seq) + link + struct.pack("<Q", said_ms)
+    statement = base64.b64encode(message + key.sign(message)).decode()
+    return {"statement": statement, "key": public.hex(), "witness": hashlib.sha256(public).hexdigest()[:16], "name": "attic"}
+
+
+def stamp_statement(boot: int, seq: int, link: bytes) -> dict[str, Any]:
+    """A time stamp's act; the stamp itself is no more than the hash that it would be made over."""
+    heads = sorted(hashlib.sha256(line).hexdigest() for line in (f"{KITCHEN} {boot} {seq} {link.hex()}\n".encode(), b"another's"))
+    text = "earlid heads 1\n" + "".join(f"{head}\n" for head in heads)
+    token = b"0\x82" + hashlib.sha256(text.encode()).digest() + b"0"
+    return {"statement": base64.b64encode(token).decode(), "heads": heads, "name": "An authority"}
+
+
+def bear_witness(ledger: Ledger, report: Report) -> None:
+    """Acts of witnesses on the 31st record, good ones and bad ones in turn."""
+    slot = report.slots[30]
+    boot, seq, link = int.from_bytes(slot[4:8], "little"), report.seq(30), slot[40:52]
+    host, stamp = host_statement(seq, link, TOLD_MS), stamp_statement(boot, seq, link)
+    flipped = base64.b64decode(host["statement"])
+    bodies: list[dict[str, Any]] = [
+        {"by": "host"} | host,
+        {"by": "host"} | host | {"statement": base64.b64encode(flipped[:-1] + bytes([flipped[-1] ^ 1])).decode()},
+        {"by": "host"} | host | {"witness": "0" * 16},
+        {"by": "host"} | host_statement(seq, link, TOLD_MS + 1),
+        {"by": "tsa"} | stamp,
+        {"by": "tsa"} | stamp | {"heads": stamp["heads"][:1] * 2},
+        {"by": "paper"},
+        {"by": "an oracle"},
+    ]
+    with ledger.transaction() as connection:
+        for body in bodies:
+            head = {"board": KITCHEN, "boot": boot, "seq": seq, "link": link.hex(), "said_ms": TOLD_MS}
+            ledger.act(connection, "witness", head | body)
+
+
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory) -> dict[str, Report]:
     """Of everything, of three days, and of everything that a purge left."""
@@ -70,6 +113,9 @@ def reports(tmp_path_factory) -> dict[str, Report]:
             known = boards(reader)
             made = {"all": Report(reader, None, None), "days": Report(reader, FROM_MS, TO_MS)}
         with Ledger(location) as ledger:
+            bear_witness(ledger, made["all"])
+            with Reader(location) as reader:
+                made["witnessed"] = Report(reader, None, None)
             purge.purge(ledger, purge.find(ledger, known[:1], purge.Selection(FROM_MS, TO_MS, "test")).runs, "test")
         with Reader(location) as reader:
             made["purged"] = Report(reader, None, None)
@@ -116,6 +162,18 @@ def test_report_of_a_few_days_says_what_it_does_not_carry(reports):
     said = f"It ends at record {report.seq(-1)}; records up to {report.board['head']['seq']} are not in this report."
     assert said in judged["cannot"]
     assert any("their hashes alone are here" in say for say in acts["cannot"])
+
+
+def test_statement_of_a_witness_is_believed_as_far_as_it_can_be_checked(reports):
+    board, acts = judge(reports["witnessed"])[0]
+    number = reports["all"].seq(30)
+    assert found(board) == {("intact", 1, reports["all"].seq(-1))}
+    assert found(acts) == {("intact", 0, 0)}
+    assert [witness["holds"] for witness in board["witnesses"]] == [True, False, False, False, None, False, None, False]
+    says = [witness["say"] for witness in board["witnesses"]]
+    assert says[0] == f"Computer attic saw records 1 to {number}, 2026-05-28 20:26 UTC (signed)."
+    assert "its signature is wrong" in says[1]
+    assert "`openssl ts -verify`" in says[4]
 
 
 def test_typed_code_counts_where_its_record_is(reports):

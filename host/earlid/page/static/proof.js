@@ -45,7 +45,7 @@
 
   const heading = (kind, text) => el("h3", { class: kind }, el("i", { "aria-hidden": "true" }), text);
 
-  const judged = ({ board, records, links, anchor, findings, cannot, refused }, names) => {
+  const judged = ({ board, records, links, anchor, findings, cannot, refused, witnesses = [] }, names) => {
     const bad = findings.some(({ verdict }) => !["intact", "cannot judge"].includes(verdict));
     const intact = findings.every(({ verdict }) => verdict === "intact");
     const who = refused ? "The file" : board ? names[board] || board : "What the computer added";
@@ -55,6 +55,8 @@
       heading(bad ? "bad" : intact ? "good" : "open", `${who}: ${word}`),
       lines(findings, ({ say }) => say),
       sum ? el("p", { class: "hint" }, sum, anchor ? " Head: " : null, anchor ? el("code", {}, anchor) : null) : null,
+      witnesses.length ? el("p", { class: "hint" }, "Who saw its records:") : null,
+      lines(witnesses, ({ say }) => say),
       cannot.length ? el("p", { class: "hint" }, "What this file cannot tell:") : null,
       lines(cannot, (say) => say),
     ];

@@ -111,31 +111,6 @@
     return chain;
   };
 
-  // Of (key, act) whether the act's signature is of that key; null where this browser has no Ed25519.
-  const signatureChecker = async () => {
-    const of = async (key, message, signature) => {
-      const imported = await crypto.subtle.importKey("raw", key, { name: "Ed25519" }, false, ["verify"]);
-      return crypto.subtle.verify({ name: "Ed25519" }, imported, signature, message);
-    };
-    // The first test of RFC 8032, section 7.1.
-    const key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-    const signature =
-      "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555" +
-      "fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
-    try {
-      if (!(await of(verifier.bytesOf(key), new Uint8Array(0), verifier.bytesOf(signature)))) return null;
-    } catch {
-      return null;
-    }
-    return async (signer, act) => {
-      try {
-        return signer.key !== null && (await of(signer.key, verifier.join(verifier.ascii(DOMAIN), act.link), act.signature));
-      } catch {
-        return false; // no key, or no signature, of this kind
-      }
-    };
-  };
-
   // From which act on nobody with the installation's key signed: behind the newest signed one before the first that should be.
   const findUnsigned = async (signer, isSigned) => {
     let unsigned = null;
@@ -185,26 +160,6 @@
     return found;
   };
 
-  // Board -> heads that witnesses saw, by the acts that count: [{boot, seq, link, by, said_ms, contradicts}...]; `unread` as of
-  // `earlidVerifier.account`.
-  const witnessesOf = (acts, isValid) => {
-    const found = new Map();
-    found.unread = [];
-    for (const [i, act] of acts.entries()) {
-      if (act.kind !== "witness" || act.body === null || !isValid(act, i)) continue;
-      const { board, boot, seq, link, by, said_ms, contradicts } = fieldsOf(act.body);
-      if (typeof board !== "string") continue;
-      const fits = [boot, seq, said_ms].every(verifier.isWhole) && verifier.bytesOf(link, verifier.LINK_BYTES) !== null;
-      if (!fits || typeof by !== "string") {
-        found.unread.push([act.installation, act.number]);
-        continue;
-      }
-      if (!found.has(board)) found.set(board, []);
-      found.get(board).push({ boot, seq, link: link.toLowerCase(), by, said_ms, contradicts: contradicts === true });
-    }
-    return found;
-  };
-
   // The acts of the evidence: {judgement, account: of `earlidVerifier.account`, null where there are no acts, witnesses}.
   const judgeActs = async (evidence, onStep) => {
     const judgement = { board: "", records: 0, links: 0, head: 0, anchor: "", findings: [], cannot: [] };
@@ -215,14 +170,16 @@
     }
     const acts = evidence.acts.map(readAct);
     const chain = await follow(acts, onStep);
-    const isSigned = await signatureChecker();
-    if (isSigned) for (const signer of chain.signers.values()) await findUnsigned(signer, isSigned);
+    const isSignedBy = await verifier.signatureChecker();
+    const isSigned = (signer, act) =>
+      signer.key !== null && isSignedBy(signer.key, verifier.join(verifier.ascii(DOMAIN), act.link), act.signature);
+    if (isSignedBy) for (const signer of chain.signers.values()) await findUnsigned(signer, isSigned);
     const isValid = (act, i) => {
       const signer = chain.signers.get(acts[i].installation);
       return !signer.broken.has(acts[i].number) && acts[i].number < signer.unsigned_from;
     };
     const account = verifier.account(evidence.acts, isValid);
-    const witnesses = witnessesOf(acts, isValid);
+    const witnesses = verifier.witnessesOf(acts, isValid);
     judgement.links = acts.filter((act) => act.before !== null).length;
     judgement.findings = chainFindings(chain);
     for (const [installation, number] of [...account.unread, ...witnesses.unread]) {
@@ -233,7 +190,7 @@
       if (evidence.partial) judgement.cannot.push(`Cannot check from a part of the ledger: ${fault}.`);
       else judgement.findings.push(finding("altered", 0, 0, `Altered: ${fault}.`));
     }
-    if (!isSigned) {
+    if (!isSignedBy) {
       const say = "Cannot judge: signatures not checked: this browser cannot (no Ed25519). The links are judged all the same.";
       judgement.findings.push(finding("cannot judge", 0, 0, say));
     }

@@ -70,6 +70,8 @@
         this.witnesses.get(key).push(said);
       }
       this.met = new Set(); // keys of `witnesses` that are here
+      this.begun = 0; // number of the record since which each is linked to the one before; 0 where none is
+      this.vouched = new Map(); // "boot:seq:link" that a witness saw and that is here -> the record from which its word reaches
       this.witnessed = new Set(); // numbers at which a witness saw another link
       this.typed = typed.map((code) => ({ ...code, fits: this.isEndOfPurge(code) || null }));
       this.isStranger = evidence.board.includes(".");
@@ -113,6 +115,7 @@
         this.restarts.push([boot, seq]);
         this.links = seq === 1 ? [this.genesis] : [];
         this.seq = seq - 1;
+        this.begun = 0;
       }
       this.skipPurges(boot, seq);
       if (seq > this.seq + 1) {
@@ -133,11 +136,13 @@
         }
         this.seq = purge.seq_to;
         this.links = [verifier.bytesOf(purge.head_after)];
+        this.begun = 0;
       }
     }
 
     // `follows`: the link is made over the one in the slot before.
     async check(i, seq, follows) {
+      if (!this.links.length || this.begun === 0) this.begun = seq;
       const link = linkAt(this.slots, i);
       if (this.links.length) {
         this.checked += 1;
@@ -156,6 +161,7 @@
         }
         if (!verifier.sameBytes(computed, link)) {
           extend(this.broken, seq);
+          this.begun = 0;
           this.links = [link, computed]; // the body was altered, or the link: the next was made over the true one
           return;
         }
@@ -170,6 +176,7 @@
       for (const said of this.witnesses.get(key) ?? []) {
         this.met.add(key);
         if (said.link !== verifier.hexOf(link)) this.witnessed.add(seq);
+        else if (this.begun) this.vouched.set(`${key}:${said.link}`, this.begun);
       }
       for (const code of this.typed) {
         if (code.seq === seq) code.fits ||= verifier.sameBytes(code.link, link.subarray(0, 5));
@@ -287,6 +294,11 @@
       const say = `Intact: records ${first} to ${this.seq} follow each other link by link, ` +
         `${purged ? `${purged} purged in between, ` : ""}none is missing.`;
       return finding("intact", first, this.seq, say);
+    }
+
+    // From which record on a head that was seen vouches; null where its record is not here as it was seen.
+    vouchedFrom({ boot, seq, link }) {
+      return this.vouched.get(`${boot}:${seq}:${link}`) ?? null;
     }
 
     // What cannot be known from what is here.

@@ -57,6 +57,10 @@
     const strays = walks.length > 1 ? giveCodesToTheirBoards(walks, typed) : [];
     onProgress?.(total, total);
     const judgements = walks.map(verifier.judgementOf);
+    const isSigned = witnesses.size ? await verifier.signatureChecker() : null;
+    for (const [i, walk] of walks.entries()) {
+      judgements[i].witnesses = await verifier.judgeWitnesses(walk, witnesses.get(walk.board) ?? [], isSigned);
+    }
     if (evidence.acts.length || walks.some((walk) => walk.records)) judgements.push(judgement);
     for (const { seq, link } of strays) {
       judgements.push(refusal(2, `The anchor code ${verifier.makeCode(seq, link)} fits no board here.`));
