@@ -1,15 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sealed records behind a report, and the acts on them: what somebody needs who checks the page by itself.
-
-A report carries them as a second block, packed as the page's tables are: table `slots` (column `bytes`, 64 a record, board
-behind board, by boot and number), table `taken` (column `ms`, when each was fetched), and the header
-
-    sealed    1, the version of this form
-    partial   whether anything was left out since it lies outside the report's range
-    boards    board, name, count of records; `before`: number and link of the record before the first one, null where there is
-              none; `head`: start, number and link of the newest one in the ledger; and the tables of an export's header
-    acts      as an export has them, without the bodies of those on other boards or on records that are not carried
-    problems  sentences on what could not be carried
+"""The sealed records behind a report, and the acts on them, for who checks the page by itself: FORMAT.md, "In a report".
 
 Records go from the first one of the range to the last, further where an opening that is shown began before or ended behind;
 no others, so that a report of a Monday gives away Monday.
