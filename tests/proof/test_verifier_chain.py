@@ -108,19 +108,23 @@ class Chain:
         return sorted((finding.verdict, finding.first, finding.last) for finding in checker.finish())
 
     def evidence(self) -> dict[str, Any]:
-        """What the verifier of the page is given."""
+        """What the verifier of the page is given: a report's sealed block without acts."""
         purges = [
-            run._asdict() | {"head_before": run.head_before and run.head_before.hex(), "head_after": run.head_after.hex()}
+            run._asdict()
+            | {"head_before": run.head_before and run.head_before.hex(), "head_after": run.head_after.hex()}
+            | {"count": 1, "at_ms": 0, "why": ""}
             for run in self.purges
         ]
         anchors = [{"boot": boot, "seq": seq, "link": link.hex(), "at_ms": 0} for (boot, seq), link in self.anchors.items()]
+        tables = {"purges": purges, "anchors": anchors, "labels": [], "clock_points": []}
+        board = {"board": self.board, "name": None, "count": len(self.slots), "before": None, "head": None, "tables": tables}
         slots = base64.b64encode(b"".join(self.slots)).decode()
-        return {"board": self.board, "slots": slots, "purges": purges, "anchors": anchors, "codes": self.codes}
+        return {"header": {"boards": [board], "acts": []}, "slots": slots, "taken": [0] * len(self.slots), "codes": self.codes}
 
 
 def judge_in_node(evidence: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the verifier of the page says, in Node."""
-    command = ["node", str(NODE / "judge_boards.js")]
+    """What the verifier of the page says of sealed blocks, in Node: `judgements` of each, and the format's names."""
+    command = ["node", str(NODE / "judge_reports.js")]
     done = subprocess.run(command, input=json.dumps(evidence), capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -134,7 +138,7 @@ def judged() -> tuple[list[Chain], dict[str, Any]]:
 def test_random_chains_are_judged_alike(judged):
     chains, answers = judged
     seen = set()
-    for seed, (chain, answer) in enumerate(zip(chains, answers["results"], strict=True)):
+    for seed, (chain, (answer, *_)) in enumerate(zip(chains, answers["judgements"], strict=True)):
         found = sorted((finding["verdict"], finding["first"], finding["last"]) for finding in answer["findings"])
         expected = chain.judged_by_host()
         assert found == expected, f"seed {seed}: {answer['findings']}"

@@ -8,9 +8,7 @@ import copy
 import hashlib
 import json
 import struct
-import subprocess
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +22,8 @@ from earlid.ledger.store import Ledger
 from lid import record
 
 from tests.page.synthetic import KEYS, KITCHEN, household
+from tests.proof.test_verifier_chain import judge_in_node
 
-SCRIPT = Path(__file__).with_name("node") / "judge_reports.js"
 FROM_MS, TO_MS = (int(datetime(2026, 11, day).timestamp() * 1000) for day in (14, 17))
 TOLD_MS = 1_780_000_000_000
 
@@ -133,8 +131,7 @@ def judge(*reports: Report) -> list[list[dict[str, Any]]]:
         }
         for report in reports
     ]
-    done = subprocess.run(["node", str(SCRIPT)], input=json.dumps(words), capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return judge_in_node(words)["judgements"]
 
 
 def found(judgement: dict[str, Any]) -> set[tuple[str, int, int]]:

@@ -94,7 +94,8 @@
     for (let i = 0; i < hex.length; i += 2) view.setUint8(at + i / 2, parseInt(hex.slice(i, i + 2), 16));
   };
 
-  // The object of a line or an act's body, null when it is none. Numbers are whole, written without point or exponent: JSON.parse would not tell 1.0 from 1.
+  // The object of a line or an act's body, null when it is none. Numbers are whole, written without point or exponent: JSON.parse
+  // would not tell 1.0 from 1.
   const parseObject = (text) => {
     try {
       const value = JSON.parse(text);

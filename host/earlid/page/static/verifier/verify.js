@@ -44,7 +44,7 @@
     let done = 0;
     const onStep = (count) => {
       done += count;
-      onProgress?.(Math.min(done, total), total);
+      onProgress?.(Math.min(Math.round(done), total), total);
     };
     const { judgement, account, witnesses } = await verifier.judgeActs(evidence, onStep);
     const walks = [];
