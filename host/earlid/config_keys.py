@@ -126,6 +126,10 @@ MQTT_CREDENTIALS = Key("mqtt.credentials", PATH, "a file of two lines, user and 
 MQTT_BASE = Key("mqtt.base", TEXT, "topics begin with this (else `earlid`)", "--base")
 MQTT_PREFIX = Key("mqtt.prefix", TEXT, "where Home Assistant looks (else `homeassistant`)", "--prefix")
 
+ANCHOR_TSA = Key("anchor.tsa", TEXT, "`anchor`, `watch`: the address of a time stamp authority (else none)", "--tsa")
+ANCHOR_TSA_CA = Key("anchor.tsa_ca", PATH, "whose signature time stamps must have, PEM (else the system's list)", "--tsa-ca")
+ANCHOR_TOO_OLD_DAYS = Key("anchor.too_old_days", NUMBER, "`verify`: after how many days the newest anchor is too old (else 7)")
+
 KEYS: tuple[Key[Any], ...] = (
     LEDGER,
     DATA_DIR,
@@ -145,6 +149,9 @@ KEYS: tuple[Key[Any], ...] = (
     MQTT_CREDENTIALS,
     MQTT_BASE,
     MQTT_PREFIX,
+    ANCHOR_TSA,
+    ANCHOR_TSA_CA,
+    ANCHOR_TOO_OLD_DAYS,
 )
 """Every key there is. A new one is a line above, its name here, and a line of host/CONFIGURATION.md."""
 

@@ -20,7 +20,7 @@ FLOORS = (
     ("usage",),
     ("verbs",),
     ("demo", "release"),
-    ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge"),
+    ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge", "witness"),
     ("port_choice",),
     ("ledger", "board", "virtual", "gate", "accuracy"),
     ("config_file", "extras"),

@@ -90,6 +90,7 @@ def test_every_verb_has_its_help(verb: str, small: Path) -> None:
         ("flash -p /dev/null --word a.tflite", "evaluate"),
         ("bridge mqtt --ledger LEDGER", "mqtt"),
         ("bridge mqtt --keyring --ledger LEDGER", "mqtt"),
+        ("anchor --tsa http://127.0.0.1:1/ --ledger LEDGER", "tsa"),
         ("export --format parquet -o OUT --ledger LEDGER", "parquet"),
         ("watch --once --ledger postgresql://localhost/earlid", "postgres"),
     ],

@@ -13,7 +13,7 @@ from earlid.ledger.anchor_code import Anchor, make_code
 from earlid.ledger.boards import KnownBoard
 from earlid.ledger.boot_clocks import clock_finding_text, clock_findings
 from earlid.ledger.caches import DerivedTables, differences
-from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, ChainFinding, PurgedRun
+from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, ChainFinding, PurgedRun, Stretch
 from earlid.ledger.judge_host import HostJudgement, judge_host
 from earlid.ledger.keys import PairedKey, keys_or_fault
 from earlid.ledger.reader import Reader
@@ -26,7 +26,8 @@ CHUNK = 10_000
 class Judgement(NamedTuple):
     """What holds of one board's records: `findings` in order of number; `code` is an anchor to write down.
 
-    `times`: sentences on clocks that contradict each other, which say nothing of the records themselves.
+    `times`: sentences on clocks that contradict each other, which say nothing of the records themselves. `stretches`: of the
+    chain; `seen`: heads in it that witnesses saw as they are.
     """
 
     board: KnownBoard | None
@@ -37,6 +38,8 @@ class Judgement(NamedTuple):
     findings: list[ChainFinding]
     code: str
     times: tuple[str, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    seen: tuple[Witnessed, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -63,7 +66,9 @@ def judgement_from(
     extra = [*witnessed.findings(said, checker), *extra]
     findings = [*(finding for finding in own if not extra or finding.verdict != INTACT), *extra]
     code = make_code(checker.seq, checker.head) if checker.count and not is_stranger(checker.board) else ""
-    return Judgement(board, checker.board, checker.count, checker.seq, bool(checker.keys), findings, code)
+    seen = tuple(head for head in said if checker.links.get(head.at) == head.link)
+    found = Judgement(board, checker.board, checker.count, checker.seq, bool(checker.keys), findings, code)
+    return found._replace(stretches=tuple(checker.stretches), seen=seen)
 
 
 def judge_with_keys(

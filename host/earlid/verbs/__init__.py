@@ -11,6 +11,7 @@ HELP = {
     "watch": "collect the journal of every board, and see what happens now",
     "review": "when was the microphone live, why, and was it me?",
     "safe": "close every lid, now",
+    "anchor": "give the newest records' links away, so that a ledger made anew shows",
     "bridge": "tell Home Assistant and others of the boards, by MQTT",
     "config": "this computer's configuration: show it, say where its file is, check it",
     "evaluate": "misses against false openings per hour, from recordings",

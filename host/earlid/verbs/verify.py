@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from earlid.ledger.location import locate
 if TYPE_CHECKING:
     from earlid.ledger.anchor_code import Anchor
     from earlid.ledger.judge import Judgement
+    from earlid.witness.vouching import Vouching
 
 _TIMES_SHOWN = 20
 
@@ -32,6 +34,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("file", nargs="?", metavar="EXPORT", help="an export (JSON Lines) instead of the ledger")
     add_board_argument(parser)
     parser.add_argument("--anchor", action="append", default=[], metavar="CODE", help="a code that you wrote down earlier")
+    parser.add_argument("--tsa-ca", metavar="FILE", help="the root certificates in PEM for time stamps (else the system's)")
     add_json_argument(parser, "one JSON document")
     parser.add_argument("--html", metavar="FILE", help="write a page that checks exports and reports, for who has no Earlid")
     add_ledger_argument(parser)
@@ -51,11 +54,13 @@ def run(args: argparse.Namespace) -> int:
         judgements = judge_file(Path(args.file), typed, args.board)
     else:
         judgements = _judge_ledger(args, typed)
+    vouching = [_vouching(args, judgement) for judgement in judgements]
     if args.json:
-        json.dump([_judgement_json(judgement) for judgement in judgements], sys.stdout)
+        shown = zip(judgements, vouching, strict=True)
+        json.dump([_judgement_json(judgement) | {"vouched": _vouching_json(found)} for judgement, found in shown], sys.stdout)
         print()
     else:
-        _print_judgements(judgements)
+        _print_judgements(judgements, vouching)
     if not judgements:
         print("earlid: there is no board to judge: collect its records with `earlid watch`.", file=sys.stderr)
         return FAILED
@@ -98,14 +103,36 @@ def _judge_ledger(args: argparse.Namespace, typed: Sequence[Anchor]) -> list[Jud
     return [*judgements, whole] if whole.findings else judgements
 
 
-def _print_judgements(judgements: Sequence[Judgement]) -> None:
+def _vouching(args: argparse.Namespace, judgement: Judgement) -> Vouching | None:
+    """Who vouches for a board's records; None where no act says that anybody does."""
+    if not judgement.seen:
+        return None
+    from earlid import config_file
+    from earlid.config_keys import ANCHOR_TOO_OLD_DAYS
+    from earlid.host_clock import now_ms
+    from earlid.witness import roots, vouching
+
+    found = None
+    if any(head.by == "tsa" for head in judgement.seen):
+        with suppress(ModuleNotFoundError):
+            found = roots.read_roots(args.tsa_ca)
+    days = config_file.get(ANCHOR_TOO_OLD_DAYS) or vouching.TOO_OLD_DAYS
+    return vouching.judge(judgement.identifier, judgement.stretches, judgement.seen, found, now_ms(), days)
+
+
+def _print_judgements(judgements: Sequence[Judgement], vouching: Sequence[Vouching | None]) -> None:
     with_code = [judgement for judgement in judgements if judgement.code]
-    for judgement in judgements:
+    for judgement, vouched in zip(judgements, vouching, strict=True):
         board = judgement.board
         title = f"{board.name} ({board.identifier})" if board and board.name else board.title if board else judgement.identifier
         print(f"{title}: {judgement.records} records" if board or judgement.records else title)
         for finding in judgement.findings:
             print(f"  {finding.say}")
+        if vouched:
+            from earlid.witness.vouching import lines_of
+
+            for say in lines_of(vouched):
+                print(f"  {say}")
         for say in judgement.times[:_TIMES_SHOWN]:
             print(f"  Time: {say}")
         if (more := len(judgement.times) - _TIMES_SHOWN) > 0:
@@ -126,6 +153,13 @@ def _print_qr(code: str) -> None:
         print(*(f"  {line}" for line in qr_lines(code)), sep="\n")
     except UnicodeEncodeError:
         pass
+
+
+def _vouching_json(vouched: Vouching | None) -> dict[str, object] | None:
+    if vouched is None:
+        return None
+    runs = [run._asdict() | {"vouchers": [voucher._asdict() for voucher in run.vouchers]} for run in vouched.runs]
+    return {"runs": runs, "not_believed": vouched.faults, "too_old": vouched.too_old}
 
 
 def _judgement_json(judgement: Judgement) -> dict[str, object]:
