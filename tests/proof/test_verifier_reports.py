@@ -7,7 +7,9 @@ import base64
 import copy
 import hashlib
 import json
+import random
 import struct
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from earlid.ledger import purge
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.boards import boards
+from earlid.ledger.queries import entries, openings
 from earlid.ledger.reader import Reader
 from earlid.ledger.sealed import sealed_records
 from earlid.ledger.store import Ledger
 from lid import record
 
 from tests.page.synthetic import KEYS, KITCHEN, household
+from tests.proof.corpus import make_ledger
 from tests.proof.test_verifier_chain import judge_in_node
 
 FROM_MS, TO_MS = (int(datetime(2026, 11, day).timestamp() * 1000) for day in (14, 17))
@@ -38,6 +42,10 @@ class Report:
         self.slots = [data[at : at + 64] for at in range(0, len(data), 64)]
         self.taken = list(found.taken_ms)
         self.codes: list[str] = []
+
+    def label(self, i: int) -> dict[str, int]:
+        """A label for a record that nobody gave."""
+        return {"boot": int.from_bytes(self.slots[i][4:8], "little"), "seq": self.seq(i), "label": 0, "at_ms": 5}
 
     @property
     def board(self) -> dict[str, Any]:
@@ -223,12 +231,13 @@ def test_falsified_reports_are_told(reports):
     report = case("all", ("altered", last, last))  # made anew from one record on: the head that was signed shows it
     report.reseal(len(report.slots) - 9)
 
-    rows = case("all", None, ("altered", 0, 0)).board["tables"]["labels"]
-    rows[0]["label"] ^= 1
-    rows = case("all", None, ("altered", 0, 0)).board["tables"]["clock_points"]
-    rows.append({"boot": 1, "ms": 5, "wall_ms": 6, "unc_ms": 7})
-    case("all", None, ("altered", 0, 0)).board["name"] = "hall"
-    case("all", None, ("altered", 0, 0)).taken[7] = 5.0
+    for name in ("all", "days"):
+        tables = case(name, None, ("altered", 0, 0)).board["tables"]
+        tables["labels"] = [row | {"label": 1 - row["label"]} for row in tables["labels"]] or [reports[name].label(3)]
+        points = case(name, None, ("altered", 0, 0)).board["tables"]["clock_points"]
+        points.append({"boot": 1, "ms": 5, "wall_ms": 6, "unc_ms": 7})
+        case(name, None, ("altered", 0, 0)).board["name"] = "hall"
+        case(name, None, ("altered", 0, 0)).taken[7] = 5.0
     case("purged", None, ("altered", 0, 0)).board["tables"]["purges"][0]["count"] += 1
     case("all", None, ("cannot judge", 0, 0)).header["acts"] = []
 
@@ -236,6 +245,31 @@ def test_falsified_reports_are_told(reports):
     report.header["acts"][2][4] = report.header["acts"][2][4].replace('"at_ms":1', '"at_ms":2')
     for (report, board, acts), (judged, judged_acts) in zip(cases, judge(*(report for report, _, _ in cases)), strict=True):
         place = [len(report.slots), board, acts, judged["findings"], judged_acts["findings"]]
-        expected = board or ("intact", 1, report.seq(-1))
+        expected = board or ("intact", report.seq(0) if report.header["partial"] else 1, report.seq(-1))
         assert expected in found(judged), place
         assert acts in found(judged_acts), place
+
+
+def test_report_of_any_range_of_a_sound_ledger_is_not_called_altered(tmp_path):
+    location, rng = make_ledger(tmp_path), random.Random(18)
+    words = []
+    with Reader(location) as reader:
+        known = boards(reader)
+        times_ms = sorted(entry.wall_ms for entry in entries(reader, known, None, None))
+        for _ in range(60):
+            ends_ms = sorted(rng.choice(times_ms) + rng.choice((0, -1, 1, 500)) for _ in range(2))
+            from_ms, to_ms = (rng.choice((end_ms, end_ms, end_ms, None)) for end_ms in ends_ms)
+            chosen = rng.choice((known, known[:1], known[1:], known[2:]))
+            place = {board.identifier: i for i, board in enumerate(chosen)}
+            shown = [(place[one.board], one.boot, one.seq) for one in openings(reader, chosen, from_ms, to_ms)]
+            sealed = sealed_records(reader, chosen, from_ms, to_ms, shown)
+            slots = base64.b64encode(bytes(sealed.slots)).decode()
+            words.append({"header": sealed.header, "slots": slots, "taken": list(sealed.taken_ms), "codes": []})
+    counts = Counter(
+        (finding["verdict"], judgement["records"] > 0 or not judgement["board"])
+        for judgements in judge_in_node(words)["judgements"]
+        for judgement in judgements
+        for finding in judgement["findings"]
+    )
+    assert set(counts) <= {("intact", True), ("cannot judge", False)}, counts
+    assert counts["intact", True] > 100

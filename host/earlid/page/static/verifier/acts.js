@@ -186,8 +186,10 @@
       const say = `Cannot judge act ${number} of computer ${installation}: its body is none that this verifier knows.`;
       judgement.findings.push(finding("cannot judge", number, number, say));
     }
+    // What an import or an adoption brought may be on records that are not carried, and is left out as a whole then.
+    const is_unknown = evidence.partial && acts.some((act) => act.body === null && ["import", "adopt"].includes(act.kind));
     for (const fault of verifier.tableFaults(evidence, account)) {
-      if (evidence.partial) judgement.cannot.push(`Cannot check from a part of the ledger: ${fault}.`);
+      if (is_unknown) judgement.cannot.push(`Whether this is right, since what was imported is not in this report: ${fault}.`);
       else judgement.findings.push(finding("altered", 0, 0, `Altered: ${fault}.`));
     }
     if (!isSignedBy) {
