@@ -30,7 +30,7 @@ from tests.ledger.synthetic_chains import life, seal_all
 
 KITCHEN, STUDY, GARAGE = "00112233aabbccdd", "8899aabbccddeeff", "0f0f0f0f0f0f0f0f"
 KEYS = {KITCHEN: bytes(range(32)), STUDY: bytes(range(32, 64)), GARAGE: bytes(range(64, 96))}
-OURS, THEIRS, NOBODYS = (Installation(bytes([number]) * 32) for number in (1, 2, 3))  # two computers, and a forger's
+OURS, THEIRS, NOBODYS, CHECKERS = (Installation(bytes([number]) * 32) for number in range(1, 5))  # two computers, a forger's
 START_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 ACTS = "acts"  # the judgement of the acts, by the name of which it is expected
@@ -72,7 +72,10 @@ def starts_of(board: str, *counts: int) -> list[list[bytes]]:
 
 
 def make_ledger(folder: Path) -> Location:
-    """Two boards with several starts, labels, names, a note, clocks, a purge; a third one's import; two computers."""
+    """Two boards with several starts, labels, names, a note, clocks, a purge; a third one's import; two computers.
+
+    `older.jsonl` beside it is its export before the kitchen's third start.
+    """
     location, other = Location(folder / "ledger.sqlite", ""), Location(folder / "other.sqlite", "")
     kitchen, study = starts_of(KITCHEN, 40, 30, 20), starts_of(STUDY, 30, 20)
     with computer(folder, OURS, b"\1" * 32):
@@ -93,6 +96,7 @@ def make_ledger(folder: Path) -> Location:
             ledger.set_label(GARAGE, 1, 2, True)
             ledger.set_name(GARAGE, "garage")
         export_to(other, folder / "garage.jsonl")
+        export_to(location, folder / "older.jsonl")
     with computer(folder, THEIRS, b"\2" * 32), Ledger(location, lambda: False) as ledger:
         ledger.add(KITCHEN, kitchen[2], START_MS + 6 * DAY_MS)
         ledger.add_clock_point(KITCHEN, 3, 60_000, START_MS + 3 * DAY_MS + 60_000, 40)
@@ -207,14 +211,39 @@ class Draft:
         seals = [value.hex() for value in (body_hash, made, signer.sign(made))]
         self.put_acts([*self.acts, [OURS.name, number, place, kind, text, *seals]])
 
-    def forge_all(self, signer: Installation, links: dict[str, str]) -> None:
-        """Make every act anew in one forger's name, with other links of records in it."""
+    def took(self, board: str, slots: list[bytes]) -> None:
+        """More records, which our computer took, by an act."""
+        rows = [record.slot_to_wire(slot) for slot in slots]
+        if not any(line.get("board") == board for line in self.lines):
+            begin = next(i for i, line in enumerate(self.lines) if "act" in line)
+            empty = {"purges": [], "anchors": [], "labels": [], "clock_points": []}
+            header = {"earlid": "ledger", "format": 3, "board": board, "name": None} | empty
+            self.lines[begin:begin] = [header, {"end": board, "count": 0, "seq": 0, "link": ""}]
+        self.put(board, [*self.records(board), *({"rec": row, "at": START_MS} for row in rows)])
+        head = [rows[-1][1], rows[-1][0], rows[-1][14]]
+        runs = [[rows[0][1], rows[0][0], rows[-1][0], START_MS, START_MS]]
+        self.add_act("took", {"board": board, "head": head, "runs": runs}, OURS)
+
+    def vouch(self, board: str, head: list[Any], signer: Installation, by: str = "host") -> None:
+        """What an Earlid adds that asked a witness for the head (a record's list) that it saw: two acts of its own."""
+        link, place = acts.NO_LINK, max(act[2] for act in self.acts)
+        kept = any(line["rec"][:2] == head[:2] and line["rec"][14] == head[14] for line in self.records(board))
+        seen = {"board": board, "boot": head[1], "seq": head[0], "link": head[14], "by": by, "said_ms": START_MS}
+        made = [("begin", {"key": signer.public_key}), ("witness", seen | {"statement": "", "contradicts": not kept})]
+        for number, (kind, body) in enumerate(made, 1):
+            text = acts.canonical(body)
+            link = acts.link_of(link, signer.name, number, place + number, kind, acts.hash_of(text))
+            seals = [value.hex() for value in (acts.hash_of(text), link, signer.sign(link))]
+            self.put_acts([*self.acts, [signer.name, number, place + number, kind, text, *seals]])
+
+    def forge_all(self, signer: Installation, words: dict[str, str]) -> None:
+        """Make every act anew in one forger's name, with other words in the place of some, as links of records."""
         link, made = acts.NO_LINK, []
         for act in self.acts:
             if act[3] == "begin" and made:
                 continue
             body = act[4]
-            for old, new in links.items():
+            for old, new in words.items():
                 body = body and body.replace(old, new)
             if act[3] == "begin":
                 body = acts.canonical(json.loads(body) | {"key": signer.public_key})

@@ -79,19 +79,19 @@ def _purged_board(draft: Draft) -> None:
 
 @case("erased board that begins again", {STUDY: [(RESTARTED, 1, 1)]})
 def _erased(draft: Draft) -> None:
-    _took(draft, STUDY, seal_all([fields(1, 0, "boot", "power-on", boot=3), fields(2, 5, "mute", boot=3)], STUDY, KEYS[STUDY]))
+    draft.took(STUDY, seal_all([fields(1, 0, "boot", "power-on", boot=3), fields(2, 5, "mute", boot=3)], STUDY, KEYS[STUDY]))
 
 
 @case("a stranger's records", {f"{STUDY}.abcdef": [(CANNOT, 51, 53)]})
 def _stranger(draft: Draft) -> None:
     rows = [fields(seq, seq, "near-miss", "word", boot=3) for seq in (51, 52, 53)]
-    _took(draft, f"{STUDY}.abcdef", seal_all(rows, STUDY, KEYS[GARAGE], bytes(12)))
+    draft.took(f"{STUDY}.abcdef", seal_all(rows, STUDY, KEYS[GARAGE], bytes(12)))
 
 
 @case("records that the board overwrote", {STUDY: [(GAP, 51, 60)]})
 def _overwritten(draft: Draft) -> None:
     rows = [fields(61, 0, "lost", "overwritten", boot=2, a=10, b=51), fields(62, 5, "mute", boot=2)]
-    _took(draft, STUDY, seal_all(rows, STUDY, KEYS[STUDY], bytes(12)))
+    draft.took(STUDY, seal_all(rows, STUDY, KEYS[STUDY], bytes(12)))
 
 
 @case("ledger put back from a backup", {ACTS: [(GAP, 0, 0)]})
@@ -257,7 +257,7 @@ def _drop_garage(draft: Draft) -> None:
 @case("dropped board with what acts say of it", {GARAGE: []})
 def _drop_board_and_bodies(draft: Draft) -> None:
     """As an export of the other boards is: it shows no more, and says so."""
-    _leave_out(draft, GARAGE)
+    leave_out(draft, GARAGE)
 
 
 @case("replayed records of another board", {STUDY: [(ALTERED, 21, 21), (ALTERED, 31, 31)]})
@@ -327,14 +327,14 @@ def _restamp_all(draft: Draft) -> None:
 @case("restamped, every act made anew by another key, one head was kept", {KITCHEN: [(ALTERED, 90, 90)], STUDY: [], GARAGE: []})
 def _restamp_all_code(draft: Draft) -> None:
     draft.codes = [_code(draft, KITCHEN, 90)]
-    _leave_out(draft, STUDY, GARAGE)
+    leave_out(draft, STUDY, GARAGE)
     _all_anew(draft)
 
 
 @case("restamped from before a head that was kept", {KITCHEN: [(ALTERED, 40, 40), (ALTERED, 90, 90)], STUDY: [], GARAGE: []})
 def _restamp_code(draft: Draft) -> None:
     draft.codes = [_code(draft, KITCHEN, 40)]
-    _leave_out(draft, STUDY, GARAGE)
+    leave_out(draft, STUDY, GARAGE)
     _restamped(draft)
 
 
@@ -363,27 +363,27 @@ def _no_code(draft: Draft) -> None:
 
 @case("head of a purged record", {KITCHEN: [(CANNOT, 9, 9)], STUDY: [], GARAGE: []})
 def _code_in_purge(draft: Draft) -> None:
-    _leave_out(draft, STUDY, GARAGE)
+    leave_out(draft, STUDY, GARAGE)
     draft.codes = [make_code(9, bytes(12))]
 
 
 @case("head beyond the end", {STUDY: [(CUT, 51, 70)], KITCHEN: [], GARAGE: []})
 def _code_beyond(draft: Draft) -> None:
-    _leave_out(draft, KITCHEN, GARAGE)
+    leave_out(draft, KITCHEN, GARAGE)
     draft.codes = [make_code(70, bytes(12))]
 
 
 @case("older copy of a file, and a newer head", {STUDY: [(CUT, 31, 50)], KITCHEN: [], GARAGE: []})
 def _older_copy(draft: Draft) -> None:
     draft.codes = [_code(draft, STUDY, 50)]
-    _leave_out(draft, KITCHEN, GARAGE)
+    leave_out(draft, KITCHEN, GARAGE)
     _older(draft)
 
 
 @case("older copy of a file", {STUDY: [(INTACT, 1, 30)], KITCHEN: [], GARAGE: []})
 def _older_copy_alone(draft: Draft) -> None:
     """A file is not older by itself: what came afterwards cannot be known from it."""
-    _leave_out(draft, KITCHEN, GARAGE)
+    leave_out(draft, KITCHEN, GARAGE)
     _older(draft)
 
 
@@ -735,7 +735,7 @@ def _drop_board(draft: Draft, board: str) -> None:
     del draft.lines[begin : begin + len(draft.records(board)) + 2]
 
 
-def _leave_out(draft: Draft, *absent: str) -> None:
+def leave_out(draft: Draft, *absent: str) -> None:
     """Boards with what acts say of them, as an export of the others does."""
     for board in absent:
         _drop_board(draft, board)
@@ -746,20 +746,6 @@ def _leave_out(draft: Draft, *absent: str) -> None:
 
 def _code(draft: Draft, board: str, seq: int) -> str:
     return make_code(seq, bytes.fromhex(draft.record(board, seq)[14]))
-
-
-def _took(draft: Draft, board: str, slots: list[bytes]) -> None:
-    """Records that our computer took, by an act."""
-    rows = [record.slot_to_wire(slot) for slot in slots]
-    if not any(line.get("board") == board for line in draft.lines):
-        begin = draft.lines.index(draft.header(GARAGE))
-        empty = {"purges": [], "anchors": [], "labels": [], "clock_points": []}
-        header = {"earlid": "ledger", "format": 2, "board": board, "name": None} | empty
-        draft.lines[begin:begin] = [header, {"end": board, "count": 0, "seq": 0, "link": ""}]
-    draft.put(board, [*draft.records(board), *({"rec": row, "at": START_MS} for row in rows)])
-    head = [rows[-1][1], rows[-1][0], rows[-1][14]]
-    runs = [[rows[0][1], rows[0][0], rows[-1][0], START_MS, START_MS]]
-    draft.add_act("took", {"board": board, "head": head, "runs": runs}, OURS)
 
 
 def _all_anew(draft: Draft) -> None:

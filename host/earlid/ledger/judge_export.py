@@ -101,7 +101,9 @@ def _boards(path: Path, acts: list[Act]) -> Iterable[tuple[Section, Iterable[lis
 
 def _checker(section: Section, said: BoardAccount | None, typed: Sequence[Anchor]) -> ChainChecker:
     anchors = {(row["boot"], row["seq"]): row["link"] for row in section.tables["anchors"]}
-    purges = [PurgedRun(*(row[name] for name in PurgedRun._fields)) for row in section.tables["purges"]]
+    purges = sorted(
+        (PurgedRun(*(row[name] for name in PurgedRun._fields)) for row in section.tables["purges"]), key=lambda run: run[:2]
+    )
     if said:
         anchors |= said.anchors
         purges = [PurgedRun._make((*row[:4], *row[5:7])) for _, row in sorted(said.purges.items())]
