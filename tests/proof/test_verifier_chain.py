@@ -20,7 +20,7 @@ from lid import record
 from tests.ledger.synthetic_chains import fields, seal_all
 
 NODE = Path(__file__).with_name("node")
-CHAINS = 1500
+CHAINS = 1000
 
 
 class Chain:

@@ -178,6 +178,7 @@
       const signer = chain.signers.get(acts[i].installation);
       return !signer.broken.has(acts[i].number) && acts[i].number < signer.unsigned_from;
     };
+    evidence.isValid = isValid; // for whoever makes numbers anew
     const account = verifier.account(evidence.acts, isValid);
     const witnesses = verifier.witnessesOf(acts, isValid);
     judgement.links = acts.filter((act) => act.before !== null).length;
