@@ -20,8 +20,8 @@ from earlid.ledger.store import Ledger
 from earlid.ledger.time_format import bounds_text
 from earlid.verbs import review as review_verb
 from lid import record
-from synthetic_chains import BOARD, fields, seal_all
 
+from tests.ledger.synthetic_chains import BOARD, fields, seal_all
 from tests.outputs import parse_output
 
 SECOND_MS = 5_400_000

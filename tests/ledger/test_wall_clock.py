@@ -20,8 +20,9 @@ from earlid.ledger.version import FROM_IMPORT as IMPORTED
 from earlid.ledger.version import FROM_SYNCED_HOST as SYNCED
 from earlid.ledger.wall_clock import DRIFT_PPM, EARLIEST_MS, LATEST_MS, UNBOUNDED_MS, BootExtent, ClockPoint, interval, may_lie_in
 from lid import record
-from synthetic_chains import BOARD as BOARD_NAME
-from synthetic_chains import fields, seal_all
+
+from tests.ledger.synthetic_chains import BOARD as BOARD_NAME
+from tests.ledger.synthetic_chains import fields, seal_all
 
 T = 1_800_000_000_000
 DAY = 86_400_000

@@ -26,16 +26,23 @@
     return boot >= run.boot_from && boot <= run.boot_to;
   };
 
-  // What acts say of one board. Keys of labels, anchors and purges are `boot:seq`, of points `boot:ms:source`.
+  const keyOf = (boot, seq) => `${whole(boot)}:${whole(seq)}`;
+
+  // What acts say of one board while they are read.
   class BoardAccount {
     constructor() {
       this.name = null;
-      this.labels = new Map(); // -> {boot, seq, label, at_ms}
-      this.points = new Map(); // -> {boot, ms, source, wall_ms, unc_ms}
-      this.purges = new Map(); // first record -> a row as of an export
-      this.anchors = new Map(); // -> {boot, seq, link}
-      this.runs = new Map(); // boot -> [[first seq, last seq, least taken_ms, most taken_ms]], in order
-      this.newest = { boot: 0, seq: 0 };
+      this.labels = new Map();
+      this.points = new Map();
+      this.purges = new Map();
+      this.anchors = new Map();
+      this.runs = new Map();
+      this.newest = { key: "0:0", seq: 0 };
+    }
+
+    said() {
+      const { name, labels, points, purges, anchors, runs } = this;
+      return { name, labels, points: [...points.values()], purges: [...purges.values()], anchors, runs };
     }
 
     addRuns(runs) {
@@ -56,14 +63,15 @@
     }
 
     setLabel(boot, seq, label, at_ms) {
-      this.labels.set(`${whole(boot)}:${whole(seq)}`, { boot, seq, label: whole(label), at_ms: whole(at_ms) });
+      this.labels.set(keyOf(boot, seq), [whole(label), whole(at_ms)]);
     }
 
     // The newest head alone; an older one stays where the board's numbers began anew.
     takeHead([boot, seq, behind]) {
-      if (whole(seq) >= this.newest.seq) this.anchors.delete(`${this.newest.boot}:${this.newest.seq}`);
-      this.anchors.set(`${whole(boot)}:${seq}`, { boot, seq, link: link(behind) });
-      this.newest = { boot, seq };
+      const key = keyOf(boot, seq);
+      if (seq >= this.newest.seq) this.anchors.delete(this.newest.key);
+      this.anchors.set(key, link(behind));
+      this.newest = { key, seq };
     }
 
     addPurge(row) {
@@ -80,7 +88,7 @@
     purge(row) {
       const run = this.addPurge(row);
       for (const table of [this.labels, this.anchors]) {
-        for (const [key, { boot, seq }] of table) if (isBetween(boot, seq, run)) table.delete(key);
+        for (const key of table.keys()) if (isBetween(...key.split(":").map(Number), run)) table.delete(key);
       }
       for (const [boot, here] of this.runs) {
         if (boot < run.boot_from || boot > run.boot_to) continue;
@@ -99,7 +107,7 @@
         for (const row of list(rows)) {
           if (title === "labels") this.setLabel(row.boot, row.seq, row.label, row.at_ms);
           else if (title === "purges") this.addPurge(row);
-          else if (title === "anchors") this.anchors.set(`${whole(row.boot)}:${whole(row.seq)}`, { ...row, link: link(row.link) });
+          else if (title === "anchors") this.anchors.set(keyOf(row.boot, row.seq), link(row.link));
           else if (title === "clock_points") this.addPoint({ source: IMPORTED, ...row });
           else if (title !== "notes") throw new TypeError(title);
         }
@@ -107,8 +115,13 @@
     }
   }
 
-  earlidVerifier.BoardAccount = BoardAccount;
+  const checkWitness = (body) => {
+    if (link(body.link).length !== 24) throw new TypeError("a link of another length");
+    if (Math.min(whole(body.boot), whole(body.seq), whole(body.said_ms)) < 0) throw new TypeError("no number of a record, or no time");
+    text(body.by);
+  };
 
+  // Takes an act; an error where its body is not what its kind has.
   const apply = (boards, kind, body) => {
     if (!earlidVerifier.KINDS.includes(kind)) throw new TypeError(kind);
     if (typeof body !== "object" || body === null || Array.isArray(body)) throw new TypeError("an act's body is an object");
@@ -131,29 +144,31 @@
       if (body.name != null) board.name = text(body.name);
     } else if (kind === "clock") board.addPoint(body);
     else if (kind === "label") {
-      const key = `${whole(body.boot)}:${whole(body.seq)}`;
-      if (body.label === null) board.labels.delete(key);
+      if (body.label === null) board.labels.delete(keyOf(body.boot, body.seq));
       else board.setLabel(body.boot, body.seq, body.label, body.said_ms);
     } else if (kind === "name") board.name = body.name === null ? null : text(body.name);
+    else if (kind === "witness") checkWitness(body);
     else if (kind === "note") [whole(body.noted_ms), text(body.kind)];
     else if (kind === "purge") for (const run of list(body.runs)) board.purge(run);
   };
 
-  // Board -> BoardAccount, by acts in the order of their places ([installation, number, place, kind, body, ...]); `unread`:
-  // [installation, number] of those whose body is not what their kind has. An act whose body was taken out says nothing;
-  // `isValid(act, index)` leaves out those that nobody signed.
+  // Board -> what acts say of it, in the order of their places ([installation, number, place, kind, body, ...]):
+  // {name, labels: "boot:seq" -> [label, at_ms], points: [{boot, ms, source, wall_ms, unc_ms}], purges: [a row as of an export],
+  // anchors: "boot:seq" -> link, runs: boot -> [[first seq, last seq, least taken_ms, most taken_ms]], in order, less what was purged}.
+  // On the map `unread`: [installation, number] of acts whose body is not what their kind has. One whose body was taken out says
+  // nothing; `isValid(act, index)` leaves out those that nobody signed.
   earlidVerifier.account = (acts, isValid = () => true) => {
     const boards = new Map();
-    boards.unread = [];
+    const unread = [];
     acts.forEach((act, index) => {
       const [installation, number, , kind, body] = act;
       if (body === null || !isValid(act, index)) return;
       try {
         apply(boards, kind, body ? earlidVerifier.parseObject(body) : {});
       } catch {
-        boards.unread.push([installation, number]);
+        unread.push([installation, number]);
       }
     });
-    return boards;
+    return Object.assign(new Map([...boards].map(([board, account]) => [board, account.said()])), { unread });
   };
 }

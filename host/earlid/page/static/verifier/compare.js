@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// Compares what a report shows with what its records and acts give, cell by cell.
+{
+  const earlidVerifier = (globalThis.earlidVerifier ||= {});
+  const LISTED = 500; // differences told one by one
+  const SLACK_MS = 20;
+  const DOUBTFUL_MS = 6e4;
+  const CODED = ["event", "reason", "ended"]; // columns of words
+  const CUT = ["live", "least", "most", "reason", "ended"]; // cells that the other end of an opening tells
+  const ROW = { openings: "opening", points: "record" };
+
+  class Differences {
+    constructor() {
+      this.found = [];
+      this.left = 0;
+    }
+
+    // `cannot`: it may rest on what the report does not carry, so nothing says that it is wrong.
+    add(what, { board, boot = 0, seq = 0 }, shown, computed, cannot = false) {
+      if (this.found.length < LISTED) this.found.push({ what, board, boot, seq, shown, computed, cannot: Boolean(cannot) });
+      else this.left += 1;
+    }
+
+    rows() {
+      if (!this.left) return this.found;
+      return [...this.found, { what: "more", board: "", boot: 0, seq: 0, shown: null, computed: this.left, cannot: false }];
+    }
+  }
+
+  // Place of (board, boot, seq) in a computed table, -1 for none: its rows are in this order. `guess`: where it is tried first.
+  const find = (table, guess, board, boot, seq) => {
+    const is = (n) => n < table.rows && table.seq[n] === seq && table.boot[n] === boot && table.board[n] === board;
+    if (is(guess)) return guess;
+    let low = 0;
+    for (let high = table.rows; low < high; ) {
+      const middle = (low + high) >> 1;
+      if ((table.board[middle] - board || table.boot[middle] - boot || table.seq[middle] - seq) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return is(low) ? low : -1;
+  };
+
+  // How late the shown times of each start are. A start's times rest on one clock, so they move together or not at all.
+  class Shifts {
+    constructor(boards) {
+      this.lengths = boards.map(({ lengths }) => new Map(lengths));
+      this.starts = boards.map(() => new Map());
+    }
+
+    add(board, boot, late, agrees) {
+      if (!this.starts[board].has(boot)) this.starts[board].set(boot, { late: [], agrees: false });
+      const start = this.starts[board].get(boot);
+      start.late.push(late);
+      start.agrees ||= agrees;
+    }
+
+    agrees(board, boot) {
+      return this.starts[board].get(boot)?.agrees ?? false;
+    }
+
+    movesTogether(board, boot, late) {
+      const start = this.starts[board].get(boot);
+      start.middle ??= start.late.sort((one, other) => one - other)[start.late.length >> 1];
+      return Math.abs(late - start.middle) <= SLACK_MS + this.lengths[board].get(boot) / 1e4;
+    }
+  }
+
+  class Comparison {
+    constructor(recomputed, { header, tables }) {
+      this.header = header;
+      this.shown = tables;
+      this.boards = recomputed.boards;
+      this.differences = new Differences();
+      this.numberOf = header.boards.map(({ board }) => this.boards.findIndex((item) => item.board === board));
+      this.isShown = this.boards.map((board, number) => this.numberOf.includes(number));
+      this.partial = this.boards.map(({ partial }) => partial || header.to !== null);
+      this.codeOf = header.names.map((name) => earlidVerifier.NAMES.indexOf(name));
+      this.shifts = new Shifts(this.boards);
+      this.computed = { openings: this.boundLasting(recomputed), points: recomputed.points };
+      this.addDoubts(this.computed.openings);
+    }
+
+    // What lasts is bounded by when its board was last heard of: that is Earlid's word, and no record's.
+    boundLasting({ openings }) {
+      const most = openings.most.slice();
+      this.header.boards.forEach(({ seen }, place) => {
+        const board = this.boards[this.numberOf[place]];
+        if (!board?.heard || board.heard.wall[1] >= DOUBTFUL_MS) return;
+        const known = Math.max(0, seen - board.heard.wall[0]) + board.heard.ms;
+        for (const exposure of board.lasting) {
+          const ms = earlidVerifier.mostUpTo(exposure, known);
+          most[exposure.row] = ms === Infinity ? -1 : ms;
+        }
+      });
+      return { ...openings, most };
+    }
+
+    addDoubts(openings) {
+      const { offsets } = this.header.zone;
+      const hourOf = (ms) => {
+        const [, ahead] = offsets.findLast(([from]) => from <= ms) ?? offsets[0];
+        return Math.floor((ms + ahead) / 36e5) % 24;
+      };
+      const chosen = Uint8Array.from({ length: openings.rows }, (_, n) => this.isInRange("openings", openings, n));
+      Object.assign(openings, earlidVerifier.doubtsOf(openings, chosen, this.boards.map(({ habits }) => habits), hourOf));
+    }
+
+    isInRange(name, table, n) {
+      const drawn = name === "points" ? 0 : table.most[n] >= 0 ? table.most[n] : table.least[n];
+      const { mayLieIn } = earlidVerifier;
+      return mayLieIn(table.t[n], table.unc[n], null, this.header.to) && mayLieIn(table.t[n] + drawn, table.unc[n], this.header.from, null);
+    }
+
+    // Whether an opening may begin or end in records that are not here.
+    isCut(name, n) {
+      const table = this.computed[name];
+      const board = table.board[n];
+      if (name === "points" || !this.partial[board]) return false;
+      return table.seq[n] <= this.boards[board].unsureUpTo || ["open", "live", "restart"].includes(earlidVerifier.NAMES[table.ended[n]]);
+    }
+
+    at(table, n) {
+      return { board: this.boards[table.board[n]].board, boot: table.boot[n], seq: table.seq[n] };
+    }
+
+    // Of each shown row the computed one of its record, -1 for none: tells of those; and which were met.
+    match(name) {
+      const [table, shown] = [this.computed[name], this.shown[name]];
+      const rows = new Int32Array(shown.rows).fill(-1);
+      const next = this.boards.map(() => 0); // shown rows of a board mostly come one behind the other
+      const met = new Uint8Array(table.rows);
+      for (let i = 0; i < shown.rows; i += 1) {
+        const number = this.numberOf[shown.board[i]] ?? -1;
+        const [boot, seq] = [shown.boot[i], shown.seq[i]];
+        const n = number < 0 ? -1 : find(table, next[number], number, boot, seq);
+        if (n < 0) {
+          const at = { board: this.header.boards[shown.board[i]]?.board ?? "", boot, seq };
+          const board = this.boards[number];
+          const first = name === "openings" ? Math.max(board?.first, board?.unsureUpTo + 1) : board?.first;
+          this.differences.add(`${ROW[name]} added`, at, shown.t[i], null, this.partial[number] && (seq < first || seq > board.last));
+          continue;
+        }
+        if (met[n]) this.differences.add(`${ROW[name]} twice`, this.at(table, n), shown.t[i], null);
+        met[n] = 1;
+        rows[i] = n;
+        next[number] = n + 1;
+        if (this.partial[number]) {
+          const late = shown.t[i] - table.t[n];
+          this.shifts.add(number, boot, late, late === 0 && shown.unc[i] === table.unc[n]);
+        }
+      }
+      return { rows, met };
+    }
+
+    compareCells(name, rows) {
+      const [table, shown] = [this.computed[name], this.shown[name]];
+      for (const column of Object.keys(table)) {
+        if (["rows", "board", "boot", "seq"].includes(column)) continue;
+        const [here, there] = [table[column], shown[column]];
+        const isCoded = CODED.includes(column);
+        for (let i = 0; i < rows.length; i += 1) {
+          const n = rows[i];
+          if (n < 0 || here[n] === (isCoded ? this.codeOf[there[i]] : there[i])) continue;
+          const words = isCoded ? [this.header.names[there[i]] ?? "?", earlidVerifier.NAMES[here[n]]] : [there[i], here[n]];
+          this.differences.add(column, this.at(table, n), ...words, this.mayRestElsewhere(name, column, i, n));
+        }
+      }
+    }
+
+    mayRestElsewhere(name, column, i, n) {
+      const table = this.computed[name];
+      const [board, boot] = [table.board[n], table.boot[n]];
+      if (!this.partial[board]) return false;
+      if (CUT.includes(column) && this.isCut(name, n)) return true;
+      if (column === "doubt" || column === "signs") return true; // by habits, and by what is near in time
+      if (column !== "t" && column !== "unc") return false;
+      return this.isCut(name, n) || (!this.shifts.agrees(board, boot) && this.shifts.movesTogether(board, boot, this.shown[name].t[i] - table.t[n]));
+    }
+
+    findLeftOut(name, met) {
+      const table = this.computed[name];
+      for (let n = 0; n < table.rows; n += 1) {
+        if (met[n] || !this.isShown[table.board[n]] || !this.isInRange(name, table, n)) continue;
+        const isSure = !this.partial[table.board[n]] || this.shifts.agrees(table.board[n], table.boot[n]);
+        this.differences.add(`${ROW[name]} left out`, this.at(table, n), null, table.t[n], !isSure || this.isCut(name, n));
+      }
+    }
+
+    compareBoards() {
+      this.header.boards.forEach((shown, place) => {
+        const board = this.boards[this.numberOf[place]];
+        if (!board) {
+          this.differences.add("board added", shown, shown.board, null);
+          return;
+        }
+        const ended = this.header.to !== null;
+        const cells = [["lid", ended || !board.lidIsSure], ["since", ended || !board.lidIsSure || board.partial], ["why", ended || !board.lidIsSure]];
+        for (const [column, cannot] of cells) {
+          if (shown[column] !== board[column]) this.differences.add(column, { board: board.board }, shown[column], board[column], cannot);
+        }
+        if (!shown.board.includes(".") && (shown.name ?? null) !== board.name && !/[^ -~]/.test(board.name ?? "")) {
+          this.differences.add("name", { board: board.board }, shown.name, board.name);
+        }
+      });
+      this.compareGaps();
+    }
+
+    compareGaps() {
+      const key = ({ board, first, last, boot }) => `${board} ${first} ${last} ${boot}`;
+      const shown = this.header.gaps.filter(({ board }) => this.boards.some((item) => item.board === board));
+      const computed = this.boards.filter((_, number) => this.isShown[number])
+        .flatMap(({ board, gaps }) => gaps.map(([first, last, boot]) => ({ board, first, last, boot })));
+      const [there, here] = [new Set(shown.map(key)), new Set(computed.map(key))];
+      const text = ({ first, last }) => `${first} to ${last}`;
+      for (const gap of shown) {
+        const number = this.boards.findIndex(({ board }) => board === gap.board);
+        const { first, last } = this.boards[number];
+        if (!here.has(key(gap))) {
+          this.differences.add("gap", { ...gap, seq: gap.first }, text(gap), null, this.partial[number] && (gap.first < first || gap.last > last));
+        }
+      }
+      for (const gap of computed) if (!there.has(key(gap))) this.differences.add("gap", { ...gap, seq: gap.first }, null, text(gap));
+    }
+
+    run() {
+      const found = Object.entries(ROW).map(([name]) => [name, this.match(name)]);
+      for (const [name, { rows, met }] of found) {
+        this.compareCells(name, rows);
+        this.findLeftOut(name, met);
+      }
+      this.compareBoards();
+      return this.differences.rows();
+    }
+  }
+
+  // What a report shows ({header, tables}, as pack.js unpacks them) and its evidence does not give:
+  // [{what: a column, "opening left out", ..., board, boot, seq, shown, computed, cannot}]; times in Unix ms, words as words.
+  earlidVerifier.compare = (recomputed, shown) => new Comparison(recomputed, shown).run();
+}
