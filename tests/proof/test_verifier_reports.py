@@ -176,7 +176,8 @@ def test_statement_of_a_witness_is_believed_as_far_as_it_can_be_checked(reports)
     assert found(acts) == {("intact", 0, 0)}
     assert [witness["holds"] for witness in board["witnesses"]] == [True, False, False, False, None, False, None, False]
     says = [witness["say"] for witness in board["witnesses"]]
-    assert says[0] == f"Computer attic saw records 1 to {number}, 2026-05-28 20:26 UTC (signed)."
+    assert says[0] == f"Computer attic (56475aa75463474c) saw records 1 to {number}, 2026-05-28 20:26 UTC (signed)."
+    assert says[1].startswith("Not believed: Computer attic")
     assert "its signature is wrong" in says[1]
     assert "`openssl ts -verify`" in says[4]
 

@@ -112,13 +112,15 @@
       const fault = kind ? await kind.fault(walk.board, head, isSigned) : "a kind of witness that is not known here";
       const from = walk.vouchedFrom(head);
       const name = nameText(body.name ?? body.witness ?? "");
-      const who = by === "paper" ? "A person" : `${kind ? kind.who : "A witness"} ${name}`;
-      const worth = fault === "" ? "signed" : fault === null ? kind.open : `not believed: ${fault}`;
+      const key = by === "host" && body.name !== undefined ? ` (${nameText(body.witness)})` : "";
+      const who = by === "paper" ? "A person" : `${kind ? kind.who : "A witness"} ${name}${key}`;
       const one = `record ${seq}`;
       const reach = from === null ? `${one}, which is not here as it was` : from < seq ? `records ${from} to ${seq}` : one;
+      const saw = `${who} saw ${reach}, ${timeText(said_ms)}`;
       judged.push({
-        by, name, boot, seq, said_ms, holds: fault === null ? null : fault === "",
-        say: `${who} saw ${reach}, ${timeText(said_ms)} (${worth}).`,
+        by, name, boot, seq, said_ms,
+        holds: fault === null ? null : fault === "",
+        say: fault ? `Not believed: ${saw}; ${fault}.` : `${saw} (${fault === null ? kind.open : "signed"}).`,
       });
     }
     return judged;
