@@ -183,7 +183,7 @@
     const witnesses = verifier.witnessesOf(acts, isValid);
     judgement.links = acts.filter((act) => act.before !== null).length;
     judgement.findings = chainFindings(chain);
-    for (const [installation, number] of [...account.unread, ...witnesses.unread]) {
+    for (const [installation, number] of account.unread) {
       const say = `Cannot judge act ${number} of computer ${installation}: its body is none that this verifier knows.`;
       judgement.findings.push(finding("cannot judge", number, number, say));
     }

@@ -26,10 +26,11 @@
   // What is wrong beside one board's records, a sentence each. Of a part of a ledger only what lies between its first record and
   // its last is looked at.
   const boardFaults = (board, account, is_part) => {
-    const said = account ?? new verifier.BoardAccount();
-    const purges = [...said.purges.values()];
-    const labels = [...said.labels.values()];
-    const told = [...said.points.values()].filter((point) => !FROM_RECORDS.includes(point.source));
+    const told = account.points.filter((point) => !FROM_RECORDS.includes(point.source));
+    const labels = [...account.labels].map(([at, [label, at_ms]]) => {
+      const [boot, seq] = at.split(":").map(Number);
+      return { boot, seq, label, at_ms };
+    });
     const records = recordsOf(board);
     const [first, last] = [records[0], records.at(-1)];
     const isHere = (boot, seq) =>
@@ -39,9 +40,9 @@
     const starts = new Set(records.map((record) => record.boot));
     const shown = keysOf(board.tables.clock_points, POINT);
     const same = {
-      purges: isSame(keysOf(inside(board.tables.purges), PURGE), keysOf(inside(purges), PURGE)),
+      purges: isSame(keysOf(inside(board.tables.purges), PURGE), keysOf(inside(account.purges), PURGE)),
       labels: isSame(keysOf(here(board.tables.labels), LABEL), keysOf(here(labels), LABEL)),
-      name: board.name === said.name,
+      name: board.name === account.name,
       // a purge takes the clocks of whole starts along
       "clock points":
         isWithin(shown, keysOf(told, POINT)) && isWithin(keysOf(told.filter((point) => starts.has(point.boot)), POINT), shown),
@@ -49,7 +50,7 @@
     const differing = Object.keys(same).filter((what) => !same[what]);
     return [
       ...differing.map((what) => `the ${what} given for board ${board.board} differ from what the acts say`),
-      ...takenFaults(board, records, said.runs),
+      ...takenFaults(board, records, account.runs),
     ];
   };
 
@@ -78,14 +79,16 @@
     return said;
   };
 
+  const NOTHING_SAID = { name: null, labels: new Map(), points: [], purges: [], anchors: new Map(), runs: new Map() };
+
   // What of the evidence is not what the acts say; account: of `earlidVerifier.account`.
   const tableFaults = (evidence, account) => {
-    const faults = evidence.boards.flatMap((board) => boardFaults(board, account.get(board.board), evidence.partial));
+    const faults = evidence.boards.flatMap((board) => boardFaults(board, account.get(board.board) ?? NOTHING_SAID, evidence.partial));
     if (evidence.sealed) return faults; // a report shows the boards that were asked for
     const here = new Set(evidence.boards.map((board) => board.board));
     const absent = [...account.keys()].filter((board) => !here.has(board));
     return [...faults, ...absent.map((board) => `acts speak of board ${board}, and its records are not here`)];
   };
 
-  Object.assign(verifier, { tableFaults });
+  Object.assign(verifier, { tableFaults, NOTHING_SAID });
 })();

@@ -13,13 +13,13 @@
 
   // The purges that a walk of the board meets; in a report, of which a part is here, those around its records.
   const purgesOf = (board, account) => {
-    const purges = [...(account ? account.purges.values() : board.tables.purges)].sort(byPlace);
+    const purges = [...(account ? account.purges : board.tables.purges)].sort(byPlace);
     return board.before ? purges.filter((purge) => purge.seq_to > board.before.seq) : purges;
   };
 
   const anchorsOf = (board, account) => {
     const anchors = new Map(board.tables.anchors.map((row) => [`${row.boot}:${row.seq}`, row.link]));
-    for (const [at, { link }] of account?.anchors ?? []) anchors.set(at, link);
+    for (const [at, link] of account?.anchors ?? []) anchors.set(at, link);
     return anchors;
   };
 
@@ -49,7 +49,7 @@
     const { judgement, account, witnesses } = await verifier.judgeActs(evidence, onStep);
     const walks = [];
     for (const board of evidence.boards) {
-      const said = account ? account.get(board.board) ?? new verifier.BoardAccount() : null;
+      const said = account ? account.get(board.board) ?? verifier.NOTHING_SAID : null;
       const seen = witnesses.get(board.board) ?? [];
       const beside = { purges: purgesOf(board, said), anchors: anchorsOf(board, said), witnesses: seen };
       walks.push(await verifier.walkBoard(board, beside, typed, onStep));

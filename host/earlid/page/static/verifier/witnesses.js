@@ -28,21 +28,17 @@
     return works ? isSigned : null;
   };
 
-  // Board -> heads by the acts that count: [{boot, seq, link, by, said_ms, contradicts, body}...]; `unread` as of
-  // `earlidVerifier.account`.
+  // Board -> heads by the acts that count: [{boot, seq, link, by, said_ms, contradicts, body}...]; not those that
+  // `earlidVerifier.account` calls unread.
   const witnessesOf = (acts, isValid) => {
     const found = new Map();
-    found.unread = [];
     for (const [i, act] of acts.entries()) {
       if (act.kind !== "witness" || act.body === null || !isValid(act, i)) continue;
       const body = verifier.parseObject(act.body);
       if (typeof body?.board !== "string") continue;
       const { board, boot, seq, link, by, said_ms, contradicts } = body;
       const fits = [boot, seq, said_ms].every(verifier.isWhole) && verifier.bytesOf(link, verifier.LINK_BYTES) !== null;
-      if (!fits || typeof by !== "string") {
-        found.unread.push([act.installation, act.number]);
-        continue;
-      }
+      if (!fits || typeof by !== "string") continue;
       if (!found.has(board)) found.set(board, []);
       found.get(board).push({ boot, seq, link: link.toLowerCase(), by, said_ms, contradicts: contradicts === true, body });
     }
