@@ -136,6 +136,15 @@ def test_random_programs_equal_the_32_bit_model(body: list[str], cells: list[lis
     assert run_emulated(source, cells, numbers) == (result, after), "the code that mpy-cross writes is right, shortened it is not"
 
 
+@pytest.mark.soak
+@settings(max_examples=1500)
+@given(blocks(3, "    ", False), contents, st.lists(int32, min_size=3, max_size=3))
+def test_long_random_programs_equal_the_32_bit_model(body: list[str], cells: list[list[int]], numbers: list[int]) -> None:
+    source = function_source(body)
+    result, after, _ = run_model(source, cells, numbers)
+    assert run_emulated(source, cells, numbers) == (result, after)
+
+
 small_contents = st.tuples(*(st.lists(st.integers(0, most), min_size=16, max_size=16) for most in (255, 300, 300))).map(list)
 
 
