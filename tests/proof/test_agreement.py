@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +16,14 @@ from pathlib import Path
 import pytest
 from earlid.errors import UserError
 from earlid.ledger.anchor_code import parse_code
+from earlid.ledger.boards import boards
+from earlid.ledger.judge import judge
 from earlid.ledger.judge_export import NAME, judge_file
+from earlid.ledger.judge_host import judge_host
+from earlid.ledger.location import Location
+from earlid.ledger.reader import Reader
 
-from tests.proof.corpus import ACTS, INTACT, Case, Draft, Findings, export_to, make_ledger
+from tests.proof.corpus import ACTS, INTACT, OURS, Case, Draft, Findings, export_to, make_ledger
 from tests.proof.damages import CASES
 
 NODE = shutil.which("node")
@@ -97,6 +104,51 @@ def test_damage_gets_its_verdict_from_both(verdicts, case):
     if NODE is None:
         pytest.skip("no Node here (apt-get install nodejs)")
     assert script == expected
+
+
+# Damage to the ledger itself: what is changed in the file past Earlid, and the exit code of its export.
+IN_THE_LEDGER = {
+    "field of a record": ("UPDATE records SET score = score + 1 WHERE board_id = 1 AND seq = 20", 4),
+    "link of a record": ("UPDATE records SET link = zeroblob(12) WHERE board_id = 1 AND seq = 20", 4),
+    "time of taking": ("UPDATE records SET taken_ms = taken_ms - 86400000 WHERE board_id = 2 AND seq = 20", 4),
+    "records": ("DELETE FROM records WHERE board_id = 1 AND seq BETWEEN 20 AND 30", 4),
+    "tail": ("DELETE FROM records WHERE board_id = 2 AND seq > 40", 4),
+    "purge": ("DELETE FROM purges", 4),
+    "moved clock": ("UPDATE clock_points SET wall_ms = wall_ms + 3600000 WHERE boot = 2 AND source = 2", 4),
+    "board's own clock": ("UPDATE clock_points SET wall_ms = wall_ms + 3600000 WHERE boot = 2 AND source = 4", 0),
+    "label": ("UPDATE labels SET label = 1 - label WHERE board_id = 1", 4),
+    "name": ("UPDATE boards SET name = 'garage two' WHERE id = 3", 4),
+    "board": ("UPDATE boards SET board = 'abcdef' WHERE id = 2", 4),
+    "note": ("UPDATE notes SET say = 'all was well'", 0),
+    "sums": ("UPDATE tallies SET count = count + 1", 0),
+    "act": ("UPDATE acts SET body = replace(body, '12 months', '12 days')", 4),
+    "acts": ("DELETE FROM acts WHERE number BETWEEN 3 AND 5", 4),
+    "words of acts": ("UPDATE acts SET body = NULL WHERE kind = 'took'", 4),
+    "last act, and its label": ("DELETE FROM acts WHERE place = (SELECT MAX(place) FROM acts)", 4),
+    "all acts": ("DELETE FROM acts", 1),
+}
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node here (apt-get install nodejs)")
+def test_damage_in_the_ledger_is_told_there_and_agreed_upon_in_its_export(exported, tmp_path, monkeypatch):
+    """What an export does not carry (sums, notes) it does not show, and it has the board's own clocks from the records."""
+    monkeypatch.setenv("EARLID_DATA_DIR", str(exported.with_name(f"computer-{OURS.name}")))
+    files, told = [], {}
+    for number, (name, (sql, _)) in enumerate(IN_THE_LEDGER.items()):
+        path = tmp_path / f"{number}.sqlite"
+        shutil.copy(exported.with_name("ledger.sqlite"), path)
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            assert connection.execute(sql).rowcount, name
+        location = Location(path, "")
+        with Reader(location) as reader:
+            judgements = [judge_host(reader), *(judge(reader, board, ()) for board in boards(reader))]
+        told[name] = max(judgement.exit_code for judgement in judgements)
+        export_to(location, path.with_suffix(".jsonl"))
+        files.append((path.with_suffix(".jsonl"), ()))
+    assert set(told.values()) == {4}, told
+    python = [by_python(*file) for file in files]
+    assert dict(zip(IN_THE_LEDGER, [code for code, _ in python], strict=True)) == {n: code for n, (_, code) in IN_THE_LEDGER.items()}
+    assert by_javascript(files) == python
 
 
 def randomly_damaged(lines: list[dict], seed: str) -> bytes:
