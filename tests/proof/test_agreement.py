@@ -147,7 +147,8 @@ def test_damage_in_the_ledger_is_told_there_and_agreed_upon_in_its_export(export
         files.append((path.with_suffix(".jsonl"), ()))
     assert set(told.values()) == {4}, told
     python = [by_python(*file) for file in files]
-    assert dict(zip(IN_THE_LEDGER, [code for code, _ in python], strict=True)) == {n: code for n, (_, code) in IN_THE_LEDGER.items()}
+    codes = dict(zip(IN_THE_LEDGER, [code for code, _ in python], strict=True))
+    assert codes == {name: code for name, (_, code) in IN_THE_LEDGER.items()}
     assert by_javascript(files) == python
 
 
