@@ -122,9 +122,14 @@ class Chain:
         return {"header": {"boards": [board], "acts": []}, "slots": slots, "taken": [0] * len(self.slots), "codes": self.codes}
 
 
-def judge_in_node(evidence: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the verifier of the page says of sealed blocks, in Node: `judgements` of each, and the format's names."""
-    command = ["node", str(NODE / "judge_reports.js")]
+def judge_in_node(evidence: list[dict[str, Any]], without: str = "") -> dict[str, Any]:
+    """What the verifier of the page says of sealed blocks, in Node: `judgements` of each, and the format's names.
+
+    Args:
+        without: a statement in JavaScript that takes something away first.
+    """
+    script = json.dumps(str(NODE / "judge_reports.js"))
+    command = ["node", "-e", f"{without}; require({script})"]
     done = subprocess.run(command, input=json.dumps(evidence), capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 

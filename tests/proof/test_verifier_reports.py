@@ -128,8 +128,8 @@ def reports(tmp_path_factory) -> dict[str, Report]:
     return made
 
 
-def judge(*reports: Report) -> list[list[dict[str, Any]]]:
-    """The judgements of each report, in Node."""
+def judge(*reports: Report, without: str = "") -> list[list[dict[str, Any]]]:
+    """The judgements of each report, in Node; `without` as of `judge_in_node`."""
     words = [
         {
             "header": report.header,
@@ -139,7 +139,7 @@ def judge(*reports: Report) -> list[list[dict[str, Any]]]:
         }
         for report in reports
     ]
-    return judge_in_node(words)["judgements"]
+    return judge_in_node(words, without)["judgements"]
 
 
 def found(judgement: dict[str, Any]) -> set[tuple[str, int, int]]:
@@ -198,6 +198,21 @@ def test_typed_code_counts_where_its_record_is(reports):
         asked[-1].codes = [code]
     for (code, expected), (board, _) in zip(cases, judge(*asked), strict=True):
         assert found(board) == {expected}, code
+
+
+def test_browser_without_ed25519_says_that_signatures_are_not_checked(reports):
+    without = 'crypto.subtle.importKey = async () => { throw new DOMException("none", "NotSupportedError") }'
+    board, acts = judge(reports["witnessed"], without=without)[0]
+    assert found(board) == {("intact", 1, reports["all"].seq(-1))}
+    assert found(acts) == {("cannot judge", 0, 0)}
+    assert "signatures not checked: this browser cannot" in acts["findings"][0]["say"]
+    assert [witness["holds"] for witness in board["witnesses"][:2]] == [None, None]
+
+
+def test_page_without_cryptography_judges_nothing(reports):
+    without = 'Object.defineProperty(globalThis, "crypto", { value: {} })'
+    (refused,) = judge(reports["all"], without=without)[0]
+    assert (refused["refused"], found(refused)) == (2, {("cannot judge", 0, 0)})
 
 
 def test_falsified_reports_are_told(reports):
