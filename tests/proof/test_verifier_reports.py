@@ -179,7 +179,9 @@ def test_statement_of_a_witness_is_believed_as_far_as_it_can_be_checked(reports)
     assert says[0] == f"Computer attic (56475aa75463474c) saw records 1 to {number}, 2026-05-28 20:26 UTC (signed)."
     assert says[1].startswith("Not believed: Computer attic")
     assert "its signature is wrong" in says[1]
-    assert "`openssl ts -verify`" in says[4]
+    assert "`openssl ts -verify -data heads.txt" in says[4]
+    text = base64.b64decode(board["witnesses"][4]["files"]["heads.txt"])
+    assert hashlib.sha256(text).digest() in base64.b64decode(board["witnesses"][4]["files"]["stamp.tsr"])
 
 
 def test_typed_code_counts_where_its_record_is(reports):

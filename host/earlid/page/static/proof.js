@@ -43,6 +43,11 @@
     return shown.length ? el("ul", {}, ...shown) : null;
   };
 
+  // A statement, and what somebody needs who checks it with another program.
+  const witnessed = ({ say, files }) => el("span", {}, say, ...Object.entries(files).flatMap(([name, data]) => [
+    " ", el("a", { download: name, href: `data:application/octet-stream;base64,${data}` }, name),
+  ]));
+
   const heading = (kind, text) => el("h3", { class: kind }, el("i", { "aria-hidden": "true" }), text);
 
   const judged = ({ board, records, links, anchor, findings, cannot, refused, witnesses = [] }, names) => {
@@ -56,7 +61,7 @@
       lines(findings, ({ say }) => say),
       sum ? el("p", { class: "hint" }, sum, anchor ? " Head: " : null, anchor ? el("code", {}, anchor) : null) : null,
       witnesses.length ? el("p", { class: "hint" }, "Who saw its records:") : null,
-      lines(witnesses, ({ say }) => say),
+      lines(witnesses, witnessed),
       cannot.length ? el("p", { class: "hint" }, "What this file cannot tell:") : null,
       lines(cannot, (say) => say),
     ];

@@ -6,6 +6,7 @@
 
   const HOST_TITLE = "earlid witness 1\n";
   const HOST_BYTES = 57;
+  const BOARD_BYTES = 16;
   const STAMP_TITLE = "earlid heads 1\n";
   const HEADS_MAX = 10000;
 
@@ -62,7 +63,7 @@
     return false;
   };
 
-  // "earlid witness 1\n" | board (16 ASCII) | number (u32) | link (12) | said_ms (u64), little-endian, and its signature.
+  // "earlid witness 1\n" | board (16 ASCII, filled with zeros) | number (u32) | link (12) | said_ms (u64), little-endian; signature
   const hostFault = async (board, head, isSigned) => {
     const statement = bytesOfBase64(head.body.statement);
     const key = verifier.bytesOf(head.body.key, 32);
@@ -70,14 +71,18 @@
     numbers.setUint32(0, head.seq, true);
     numbers.setBigUint64(4, BigInt(head.said_ms), true);
     const [seq, said] = [new Uint8Array(numbers.buffer, 0, 4), new Uint8Array(numbers.buffer, 4, 8)];
-    const message = verifier.join(verifier.ascii(HOST_TITLE + board), seq, verifier.bytesOf(head.link), said);
-    if (!verifier.sameBytes(statement.subarray(0, HOST_BYTES), message)) return "its statement is another than the act says";
+    const title = verifier.ascii(HOST_TITLE + board.padEnd(BOARD_BYTES, "\0"));
+    const message = verifier.join(title, seq, verifier.bytesOf(head.link), said);
+    const isSame = head.seq < 2 ** 32 && verifier.sameBytes(statement.subarray(0, HOST_BYTES), message);
+    if (!isSame) return "its statement is another than the act says";
     if (key === null) return "there is no key with it";
     const name = verifier.hexOf((await verifier.sha256(key)).subarray(0, 8));
     if (name !== head.body.witness) return "the key with it is another's";
     if (!isSigned) return null;
     return (await isSigned(key, message, statement.subarray(HOST_BYTES))) ? "" : "its signature is wrong";
   };
+
+  const stampedText = ({ body }) => STAMP_TITLE + [...body.heads].sort().map((one) => `${one}\n`).join("");
 
   // A time stamp is made over the sorted digests of the boards' heads; who signed it, a browser cannot tell.
   const stampFault = async (board, head) => {
@@ -86,7 +91,7 @@
     const line = `${board} ${head.boot} ${head.seq} ${head.link}\n`;
     const digest = verifier.hexOf(await verifier.sha256(verifier.ascii(line)));
     if (!are || !heads.includes(digest)) return "the head is not in what was stamped";
-    const text = verifier.ascii(STAMP_TITLE + [...heads].sort().map((one) => `${one}\n`).join(""));
+    const text = verifier.ascii(stampedText(head));
     return contains(bytesOfBase64(head.body.statement), await verifier.sha256(text)) ? null : "the stamp is of another text";
   };
 
@@ -94,12 +99,13 @@
     host: { who: "Computer", fault: hostFault, open: "its signature was not checked: this browser cannot" },
     tsa: {
       who: "Time stamp authority", fault: stampFault,
-      open: "the stamp is of this record; whose it is `earlid verify` tells, or `openssl ts -verify`",
+      open: "the stamp is of this record; whose it is tells `openssl ts -verify -data heads.txt -in stamp.tsr -CAfile ROOT.pem`",
     },
     paper: { who: "A person", fault: () => null, open: "a code on paper: type it in" },
   };
 
-  // What each head is worth, of a walked board: [{by, name, boot, seq, said_ms, holds: true, false, null: not known, say}...].
+  // What each head is worth, of a walked board: [{by, name, boot, seq, said_ms, holds: true, false, null: not known, say,
+  // files: name -> base64, to check it elsewhere}...].
   const judgeWitnesses = async (walk, heads, isSigned) => {
     const judged = [];
     for (const head of heads) {
@@ -116,6 +122,7 @@
       judged.push({
         by, name, boot, seq, said_ms,
         holds: fault === null ? null : fault === "",
+        files: by === "tsa" && fault === null ? { "heads.txt": btoa(stampedText(head)), "stamp.tsr": body.statement } : {},
         say: fault ? `Not believed: ${saw}; ${fault}.` : `${saw} (${fault === null ? kind.open : "signed"}).`,
       });
     }
