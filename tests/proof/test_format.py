@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -10,11 +12,13 @@ import re
 import zlib
 from pathlib import Path
 
+from earlid.cli import main
 from earlid.ledger.judge_export import judge_file
 from earlid.ledger.replay import PURGE_COLUMNS
 from lid import record
 
 from tests.ledger.synthetic_chains import life
+from tests.proof.corpus import make_ledger
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "firmware" / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -141,6 +145,28 @@ def test_example_is_an_export_that_is_judged_intact(tmp_path):
     judgements = judge_file(path)
     assert [finding.verdict for judgement in judgements for finding in judgement.findings] == ["intact", "intact"]
     assert f"the anchor code is `{judgements[0].code}`" in FORMAT
+
+
+def test_block_of_a_report_is_read_as_the_page_says(tmp_path):
+    location, page = make_ledger(tmp_path), tmp_path / "report.html"
+    assert main(["review", "--since", "2000-01-01", "--html", str(page), "--ledger", str(location.path)]) == 0
+    (block,) = re.findall(r'<script type="application/x-earlid" id="sealed">([^<]*)', page.read_text(encoding="utf-8"))
+    data = gzip.decompress(base64.b64decode(block))
+    size = int.from_bytes(data[:4], "little")
+    header, columns = json.loads(data[4 : 4 + size]), data[4 + size :]
+    ((name, kind, at),) = header["tables"]["slots"]["columns"]
+    assert (name, kind, header["sealed"], header["partial"]) == ("bytes", "u1", 1, False)
+    slots = columns[at : at + header["tables"]["slots"]["rows"]]
+    for board in header["boards"]:
+        mine, slots = slots[: 64 * board["count"]], slots[64 * board["count"] :]
+        links = [mine[i + 40 : i + 52] for i in range(0, len(mine), 64)]
+        assert links[-1].hex() == board["head"]["link"]
+        ends = {bytes.fromhex(row["head_after"]) for row in board["tables"]["purges"]}
+        for at, link in enumerate(links[1:], 1):
+            body, mac = mine[64 * at : 64 * at + 40], mine[64 * at + 52 : 64 * at + 60]
+            assert link in [hashlib.sha256(before + body + mac).digest()[:12] for before in (links[at - 1], *ends)]
+    assert slots == b""
+    assert [act[3] for act in header["acts"]][:2] == ["begin", "took"]
 
 
 def test_columns_that_the_page_names_are_the_ledgers():
