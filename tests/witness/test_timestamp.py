@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from earlid.cli import main
@@ -85,6 +86,11 @@ def test_one_stamp_vouches_for_every_board_and_openssl_agrees(authority, where, 
     assert [(run["first"], run["last"], run["vouchers"][0]["name"]) for run in judged_board["vouched"]["runs"]] == [
         (1, 40, "Test stamps")
     ]
+    runner = Path(__file__).parents[1] / "proof" / "node" / "verify.js"  # the page gives a third person the same two files
+    shown = subprocess.run(["node", runner, export], capture_output=True, text=True, check=True).stdout
+    (seen,) = json.loads(shown)[0]["witnesses"]
+    files = {name: base64.b64decode(data) for name, data in seen["files"].items()}
+    assert files == {"heads.txt": text.read_bytes(), "stamp.tsr": token.read_bytes()}
 
 
 TEXT = stamped_text.text_of(["ab" * 32])

@@ -63,7 +63,8 @@
     return false;
   };
 
-  // "earlid witness 1\n" | board (16 ASCII, filled with zeros) | number (u32) | link (12) | said_ms (u64); signature
+  // "earlid witness 1\n" | board (16 ASCII, filled with zeros) | number (u32) | link (12) | said_ms (u64), and its signature; numbers
+  // are little-endian.
   const hostFault = async (board, head, isSigned) => {
     const statement = bytesOfBase64(head.body.statement);
     const key = verifier.bytesOf(head.body.key, 32);
