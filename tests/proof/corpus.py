@@ -224,17 +224,35 @@ class Draft:
         runs = [[rows[0][1], rows[0][0], rows[-1][0], START_MS, START_MS]]
         self.add_act("took", {"board": board, "head": head, "runs": runs}, OURS)
 
-    def vouch(self, board: str, head: list[Any], signer: Installation, by: str = "host") -> None:
-        """What an Earlid adds that asked a witness for the head (a record's list) that it saw: two acts of its own."""
+    def purge(self, board: str, boot: int, first: int, last: int, sign: Callable[[dict[str, Any]], object]) -> None:
+        """Take records out with what stands beside them, and leave a receipt, of which the body of an act is to be signed."""
+        links = [self.record(board, seq)[14] if seq else None for seq in (first - 1, last)]
+        row = {
+            "boot_from": boot, "seq_from": first, "boot_to": boot, "seq_to": last, "count": last - first + 1,
+            "head_before": links[0], "head_after": links[1], "at_ms": START_MS, "why": "everything",
+        }  # fmt: skip
+        self.drop(board, first, last)
+        header = self.header(board)
+        header["purges"].append(row)
+        for table in ("labels", "anchors"):
+            header[table] = [item for item in header[table] if not first <= item["seq"] <= last]
+        sign({"board": board, "head": None, "runs": [row], "redacts": [], "asked": "person"})
+
+    def sign_in(self, signer: Installation, said: list[tuple[str, dict[str, Any]]]) -> None:
+        """Acts (kind, body) of one more computer, behind the others."""
         link, place = acts.NO_LINK, max(act[2] for act in self.acts)
-        kept = any(line["rec"][:2] == head[:2] and line["rec"][14] == head[14] for line in self.records(board))
-        seen = {"board": board, "boot": head[1], "seq": head[0], "link": head[14], "by": by, "said_ms": START_MS}
-        made = [("begin", {"key": signer.public_key}), ("witness", seen | {"statement": "", "contradicts": not kept})]
-        for number, (kind, body) in enumerate(made, 1):
+        for number, (kind, body) in enumerate([("begin", {"key": signer.public_key}), *said], 1):
             text = acts.canonical(body)
             link = acts.link_of(link, signer.name, number, place + number, kind, acts.hash_of(text))
             seals = [value.hex() for value in (acts.hash_of(text), link, signer.sign(link))]
             self.put_acts([*self.acts, [signer.name, number, place + number, kind, text, *seals]])
+
+    def vouch(self, board: str, head: list[Any], signer: Installation, by: str = "host") -> None:
+        """What an Earlid adds that asked a witness for the head (a record's list) that it saw."""
+        kept = any(line["rec"][:2] == head[:2] and line["rec"][14] == head[14] for line in self.records(board))
+        kept = kept or any(row["head_after"] == head[14] for row in self.header(board)["purges"])
+        seen = {"board": board, "boot": head[1], "seq": head[0], "link": head[14], "by": by, "said_ms": START_MS}
+        self.sign_in(signer, [("witness", seen | {"statement": "", "contradicts": not kept})])
 
     def forge_all(self, signer: Installation, words: dict[str, str]) -> None:
         """Make every act anew in one forger's name, with other words in the place of some, as links of records."""

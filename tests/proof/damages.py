@@ -66,14 +66,20 @@ def _mark(draft: Draft) -> None:
     draft.before, draft.ending = b"\xef\xbb\xbf", " \r\n"
 
 
-@case("another computer's purge that it signed", {KITCHEN: [(INTACT, 1, 90)], STUDY: [(INTACT, 1, 50)]})
+@case("purge that another computer signed")
+def _other_purge(draft: Draft) -> None:
+    """Both verifiers say by which computers a file is signed, and how many acts of each kind: whose they are, a person knows."""
+    draft.purge(STUDY, 2, 41, 50, lambda body: draft.sign_in(NOBODYS, [("purge", body)]))
+
+
+@case("purge")
 def _signed_purge(draft: Draft) -> None:
-    _purge(draft, STUDY, 2, 41, 50, lambda body: draft.add_act("purge", body, OURS))
+    draft.purge(STUDY, 2, 41, 50, lambda body: draft.add_act("purge", body, OURS))
 
 
 @case("everything of a board was purged", {GARAGE: [(CANNOT, 0, 12)]})
 def _purged_board(draft: Draft) -> None:
-    _purge(draft, GARAGE, 1, 1, 12, lambda body: draft.add_act("purge", body, OURS))
+    draft.purge(GARAGE, 1, 1, 12, lambda body: draft.add_act("purge", body, OURS))
     draft.header(GARAGE).update(labels=[], clock_points=[])
 
 
@@ -465,28 +471,14 @@ def _odd_header(draft: Draft) -> None:
 # -- purges ------------------------------------------------------------------------------------------------------------------
 
 
-def _purge(draft: Draft, board: str, boot: int, first: int, last: int, sign: Any) -> None:
-    links = [bytes.fromhex(draft.record(board, seq)[14]) if seq else None for seq in (first - 1, last)]
-    row = {
-        "boot_from": boot, "seq_from": first, "boot_to": boot, "seq_to": last, "count": last - first + 1,
-        "head_before": links[0] and links[0].hex(), "head_after": links[1].hex(), "at_ms": START_MS, "why": "everything",
-    }  # fmt: skip
-    draft.drop(board, first, last)
-    header = draft.header(board)
-    header["purges"].append(row)
-    header["labels"] = [label for label in header["labels"] if not first <= label["seq"] <= last]
-    header["anchors"] = [anchor for anchor in header["anchors"] if not first <= anchor["seq"] <= last]
-    sign({"board": board, "head": None, "runs": [row], "redacts": [], "asked": "person"})
-
-
 @case("purge without an act", {STUDY: [(GAP, 21, 25)], ACTS: WRONG})
 def _purge_no_act(draft: Draft) -> None:
-    _purge(draft, STUDY, 1, 21, 25, lambda body: None)
+    draft.purge(STUDY, 1, 21, 25, lambda body: None)
 
 
 @case("purge by another key in our name", {STUDY: [(GAP, 21, 25)], ACTS: [*WRONG, (ALTERED, 24, 24)]})
 def _purge_forged(draft: Draft) -> None:
-    _purge(draft, STUDY, 1, 21, 25, lambda body: draft.add_act("purge", body, NOBODYS))
+    draft.purge(STUDY, 1, 21, 25, lambda body: draft.add_act("purge", body, NOBODYS))
 
 
 @case("purge with other links around it", {STUDY: [(ALTERED, 20, 20), (ALTERED, 26, 26)]})
@@ -495,7 +487,7 @@ def _purge_links(draft: Draft) -> None:
         body["runs"][0].update(head_before="00" * 12, head_after="11" * 12)
         draft.add_act("purge", body, OURS)
 
-    _purge(draft, STUDY, 1, 21, 25, sign)
+    draft.purge(STUDY, 1, 21, 25, sign)
 
 
 @case("purge whose receipt was taken out", {ACTS: WRONG})

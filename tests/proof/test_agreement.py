@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from earlid.errors import UserError
@@ -53,12 +54,17 @@ def by_python(path: Path, codes: Sequence[str] = ()) -> Verdict:
     return max((judgement.exit_code for judgement in judgements), default=1), found
 
 
-def by_javascript(files: Sequence[tuple[Path, Sequence[str]]]) -> list[Verdict]:
-    """As the page judges them."""
+def asked_of_javascript(files: Sequence[tuple[Path, Sequence[str]]]) -> list[dict[str, Any]]:
+    """What the page says of files, and its exit codes."""
     given = json.dumps([[str(path), list(codes)] for path, codes in files])
     done = subprocess.run([str(NODE), str(RUNNER)], input=given, capture_output=True, text=True, timeout=120, check=True)
+    return list(json.loads(done.stdout))
+
+
+def by_javascript(files: Sequence[tuple[Path, Sequence[str]]]) -> list[Verdict]:
+    """As the page judges them."""
     verdicts: list[Verdict] = []
-    for result in json.loads(done.stdout):
+    for result in asked_of_javascript(files):
         refused = any(judgement.get("refused") for judgement in result["judgements"])
         found = {
             judgement["board"] or ACTS: sorted({(f["verdict"], f["first"], f["last"]) for f in judgement["findings"]})

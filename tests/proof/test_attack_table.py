@@ -18,11 +18,11 @@ from lid import record
 from tests.ledger.synthetic_chains import fields, seal_all
 from tests.proof.corpus import CHECKERS, GARAGE, KEYS, KITCHEN, NOBODYS, OURS, STUDY, Draft, export_to, make_ledger
 from tests.proof.damages import leave_out
-from tests.proof.test_agreement import NODE, by_javascript
+from tests.proof.test_agreement import NODE, asked_of_javascript
 
 PAGE = Path(__file__).parents[2] / "PROOF.md"
 NOTHING, ANCHOR, KEY, WITNESS = COLUMNS = ("nothing", "an anchor", "the board's key", "a witness")
-SHOWN_NOT = "not shown"
+SHOWN_NOT, PURGE = "not shown", "a purge"
 OPENING = 20  # an opening by the button, which is told as one by the word
 
 
@@ -60,6 +60,12 @@ def owner_cuts(draft: Draft) -> None:
         header[table] = [row for row in header[table] if row["boot"] < 3]
     draft.put_acts([act for act in draft.acts if act[0] == OURS.name])
     draft.forge_all(OURS, {f'[3,90,"{head[14]}"]': "null"})
+
+
+def owner_purges(draft: Draft) -> None:
+    draft.purge(KITCHEN, 3, 71, 90, lambda body: draft.add_act("purge", body, OURS))
+    clocks = draft.header(KITCHEN)["clock_points"]
+    clocks[:] = [row for row in clocks if row["boot"] < 3]
 
 
 def malware_edits_the_file(draft: Draft) -> None:
@@ -112,6 +118,11 @@ def vendor_vouches(draft: Draft) -> None:
     draft.vouch(KITCHEN, draft.record(KITCHEN, 90), NOBODYS, "tsa")
 
 
+def administrator_purges(draft: Draft) -> None:
+    """The acts then name a computer that took no records."""
+    draft.purge(KITCHEN, 3, 71, 90, lambda body: draft.sign_in(NOBODYS, [("purge", body)]))
+
+
 def nothing_recorded(draft: Draft) -> None:
     """The lid was open in front of a microphone of which no board knows: there is no record to change."""
 
@@ -125,6 +136,7 @@ ATTACKS = (
            (SHOWN_NOT, "altered", SHOWN_NOT, "altered")),
     Attack("the owner", "takes the last evening out, and what was said of it", owner_cuts,
            (SHOWN_NOT, "tail cut", SHOWN_NOT, "tail cut")),
+    Attack("the owner", "purges the last evening", owner_purges, (PURGE,) * 4),
     Attack("malware on the host", "changes the ledger, without this computer's key", malware_edits_the_file, ("altered",) * 4),
     Attack("malware on the host", "turns a label with this computer's key", malware_relabels, NEVER),
     Attack("a borrowed board", "is erased and begins again", board_erased, ("restarted chain",) * 4),
@@ -139,6 +151,8 @@ ATTACKS = (
            ("altered",) * 4),
     Attack("the collector's administrator", "signs all of it anew, under another computer's name", administrator_signs,
            (SHOWN_NOT, "altered", "altered", "altered")),
+    Attack("the collector's administrator", "purges the last evening, under another computer's name", administrator_purges,
+           (PURGE,) * 4),
     Attack("the time stamp's vendor", "vouches for a chain that the owner made anew", vendor_vouches,
            (SHOWN_NOT, "altered", "altered", "altered")),
     Attack("anybody", "what no board recorded: another microphone, firmware that lies",
@@ -166,10 +180,12 @@ def alone(read: list[dict[str, Any]], *others: str) -> list[dict[str, Any]]:
     return draft.lines
 
 
-def worst(verdicts: Iterable[str]) -> str:
-    """The worst that a verifier says of a file, in one word."""
-    found = set(verdicts)
-    return next((word for word in ("altered", "restarted chain", "tail cut", "gap", "cannot judge") if word in found), SHOWN_NOT)
+def worst(findings: Iterable[tuple[str, str]]) -> str:
+    """The worst that a verifier says of a file, in one word, from verdicts and their sentences."""
+    found = dict(findings)
+    words = ("altered", "restarted chain", "tail cut", "gap", "cannot judge")
+    purged = any("28 purged in between" in say for say in found.values())  # 8 were before
+    return next((word for word in words if word in found), PURGE if purged else SHOWN_NOT)
 
 
 def attacked(lines: list[dict[str, Any]], attack: Attack, column: str, path: Path) -> list[str]:
@@ -190,7 +206,7 @@ def attacked(lines: list[dict[str, Any]], attack: Attack, column: str, path: Pat
 def test_attack_is_shown_as_the_table_says(lines, tmp_path, attack, column):
     codes = attacked(lines, attack, column, tmp_path / "given.jsonl")
     judgements = judge_file(tmp_path / "given.jsonl", [parse_code(code) for code in codes])
-    found = worst(finding.verdict for judgement in judgements for finding in judgement.findings)
+    found = worst((finding.verdict, finding.say) for judgement in judgements[::-1] for finding in judgement.findings)
     assert found == attack.shown[COLUMNS.index(column)]
 
 
@@ -200,8 +216,8 @@ def test_attacks_are_shown_in_a_browser_as_the_table_says(lines, tmp_path):
     asked = [(attack, column) for attack in ATTACKS for column in COLUMNS if column != KEY]
     paths = [tmp_path / f"{number}.jsonl" for number in range(len(asked))]
     codes = [attacked(lines, attack, column, path) for (attack, column), path in zip(asked, paths, strict=True)]
-    for (attack, column), (_, found) in zip(asked, by_javascript(list(zip(paths, codes, strict=True))), strict=True):
-        told = worst(word for findings in found.values() for word, _, _ in findings)
+    for (attack, column), result in zip(asked, asked_of_javascript(list(zip(paths, codes, strict=True))), strict=True):
+        told = worst((found["verdict"], found["say"]) for judged in result["judgements"][::-1] for found in judged["findings"])
         assert told == attack.shown[COLUMNS.index(column)], f"{attack.attacker} {attack.does}: {column}"
 
 

@@ -18,7 +18,7 @@ from earlid.ledger.chain import ALTERED, CANNOT_JUDGE, INTACT, ChainChecker, Cha
 from earlid.ledger.installation import verify_signature
 from earlid.ledger.jsonl import Section, read_acts, read_sections
 from earlid.ledger.judge import Judgement, judgement_from
-from earlid.ledger.judge_host import judge_links, judge_places, judge_unread
+from earlid.ledger.judge_host import judge_links, judge_places, judge_unread, kinds_of
 from earlid.ledger.keys import read_keys
 from earlid.ledger.replay import PURGE_COLUMNS, Account, BoardAccount, replay
 from earlid.ledger.version import FROM_RECORDS
@@ -151,7 +151,7 @@ def _judge_acts(chain: ActChain, account: Account, told: Iterable[str], acts: Se
     findings += judge_places(chain) + judge_unread(account) + [ChainFinding(ALTERED, 0, 0, text) for text in told]
     if findings:
         return findings
-    names = ", ".join(f"{name} ({signer.count} acts)" for name, signer in chain.signers.items())
+    names = ", ".join(f"{name} ({kinds_of(signer)})" for name, signer in chain.signers.items())
     text = f"Intact: its acts are linked and signed by computer {names}. Whose that is, compare there (`earlid doctor`)."
     silent = sum(not fields_of(act) for act in acts if (act.installation, act.number) not in account.redacts)
     if silent:

@@ -229,7 +229,7 @@ def _judge_others(chain: ActChain, account: Account, computer: str) -> list[Chai
                     "collects from. If you do not know it, somebody forged that."
                 )
                 findings.append(ChainFinding(CANNOT_JUDGE, 0, 0, text))
-        text = f"Computer {name} signed {signer.count} acts here too ({_kinds(signer)}): `earlid verify` there says its name."
+        text = f"Computer {name} signed {signer.count} acts here too ({kinds_of(signer)}): `earlid verify` there says its name."
         findings.append(ChainFinding(INTACT, 0, 0, text))
     return findings
 
@@ -243,7 +243,8 @@ def _intact_text(chain: ActChain, computer: str) -> str:
     return f"Intact: the acts here are linked and signed by another computer than this one: {names}. Whose it is, ask there."
 
 
-def _kinds(signer: Signer) -> str:
+def kinds_of(signer: Signer) -> str:
+    """How many acts of each kind an installation signed, as words."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(signer.kinds.items()))
 
 

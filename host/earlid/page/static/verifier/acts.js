@@ -53,7 +53,7 @@
 
   const newSigner = (name) => ({
     name,
-    count: 0,
+    kinds: new Map(), // kind -> how many
     newest: { number: 0, link: NO_LINK },
     key: null,
     acts: new Map(), // number -> the first act of that number
@@ -74,7 +74,7 @@
     for (const [i, act] of acts.entries()) {
       if (!signers.has(act.installation)) signers.set(act.installation, newSigner(act.installation));
       const signer = signers.get(act.installation);
-      signer.count += 1;
+      signer.kinds.set(act.kind, (signer.kinds.get(act.kind) ?? 0) + 1);
       if (act.place <= last_place) act.is_broken = true;
       else if (act.place > last_place + 1) chain.holes.push([last_place + 1, act.place - 1]);
       last_place = Math.max(last_place, act.place);
@@ -198,7 +198,8 @@
       judgement.findings.push(finding("cannot judge", 0, 0, say));
     }
     if (!judgement.findings.length) {
-      const names = [...chain.signers.values()].map((signer) => `${signer.name} (${signer.count} acts)`).join(", ");
+      const kinds = (signer) => [...signer.kinds].sort().map(([kind, count]) => `${count} ${kind}`).join(", ");
+      const names = [...chain.signers.values()].map((signer) => `${signer.name} (${kinds(signer)})`).join(", ");
       judgement.findings.push(finding("intact", 0, 0, `Intact: what a computer added is linked and signed by ${names}.`));
     }
     judgement.cannot.push("Whose computer signed: compare its name there (`earlid doctor`).");
