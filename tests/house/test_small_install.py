@@ -43,6 +43,14 @@ def run(small: Path, *line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.fixture(scope="module")
+def ledger(small: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A ledger of no board."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
+    assert run(small, "watch", "--once", "--ledger", str(path)).returncode == 3
+    return str(path)
+
+
 def needed(extra: str) -> set[str]:
     """Distributions that an extra brings, in pyproject.toml's words."""
     found = set()
@@ -95,18 +103,16 @@ def test_every_verb_has_its_help(verb: str, small: Path) -> None:
         ("watch --once --ledger postgresql://localhost/earlid", "postgres"),
     ],
 )
-def test_verb_says_the_one_command_that_brings_what_it_lacks(line: str, extra: str, small: Path, tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.sqlite"
-    run(small, "watch", "--once", "--ledger", str(ledger))
-    done = run(small, *line.replace("LEDGER", str(ledger)).replace("OUT", str(tmp_path / "out")).split())
+def test_verb_says_the_one_command_that_brings_what_it_lacks(
+    line: str, extra: str, small: Path, ledger: str, tmp_path: Path
+) -> None:
+    done = run(small, *line.replace("LEDGER", ledger).replace("OUT", str(tmp_path / "out")).split())
     assert (done.returncode, done.stdout) == (2, "")
     assert re.findall(r"`(pip .*?)`", done.stderr) == [f'pip install "earlid[{extra}]"']
     assert "Traceback" not in done.stderr
 
 
-def test_collecting_and_reviewing_lack_nothing(small: Path, tmp_path: Path) -> None:
-    ledger = str(tmp_path / "ledger.sqlite")
-    assert run(small, "watch", "--once", "--ledger", ledger).returncode == 3  # no board
+def test_collecting_and_reviewing_lack_nothing(small: Path, ledger: str, tmp_path: Path) -> None:
     for line in ("review", f"review --html {tmp_path}/page.html", "verify", "export", "doctor", "list", "safe", "config show"):
         words = [*line.split(), *(["--ledger", ledger] if line.split()[0] in ("review", "verify", "export") else [])]
         done = run(small, *words)
