@@ -128,6 +128,8 @@ MQTT_PREFIX = Key("mqtt.prefix", TEXT, "where Home Assistant looks (else `homeas
 
 ANCHOR_TSA = Key("anchor.tsa", TEXT, "`anchor`, `watch`: the address of a time stamp authority (else none)", "--tsa")
 ANCHOR_TSA_CA = Key("anchor.tsa_ca", PATH, "whose signature time stamps must have, PEM (else the system's list)", "--tsa-ca")
+ANCHOR_WITNESS = Key("anchor.witness", TEXTS, "`anchor`, `watch`: addresses of witnesses (else none)", "--witness")
+ANCHOR_EVERY_H = Key("anchor.every_h", NUMBER, "`watch`: after how many hours it asks them anew (else 24)")
 ANCHOR_TOO_OLD_DAYS = Key("anchor.too_old_days", NUMBER, "`verify`: after how many days the newest anchor is too old (else 7)")
 
 KEYS: tuple[Key[Any], ...] = (
@@ -151,6 +153,8 @@ KEYS: tuple[Key[Any], ...] = (
     MQTT_PREFIX,
     ANCHOR_TSA,
     ANCHOR_TSA_CA,
+    ANCHOR_WITNESS,
+    ANCHOR_EVERY_H,
     ANCHOR_TOO_OLD_DAYS,
 )
 """Every key there is. A new one is a line above, its name here, and a line of host/CONFIGURATION.md."""

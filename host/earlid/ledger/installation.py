@@ -45,7 +45,11 @@ class Installation:
 
     def sign(self, link: bytes) -> bytes:
         """The signature (64 bytes) of an act's link."""
-        return self._key.sign(acts.DOMAIN + link)
+        return self.sign_message(acts.DOMAIN + link)
+
+    def sign_message(self, message: bytes) -> bytes:
+        """The signature (64 bytes) of a message, which begins with what kind it is."""
+        return self._key.sign(message)
 
 
 def key_path() -> Path:
@@ -92,11 +96,16 @@ def _make_key(path: Path) -> None:
 
 def verify_signature(public_key: bytes, link: bytes, signature: bytes) -> bool:
     """Whether a signature over an act's link is of this public key (32 bytes)."""
+    return verify_message(public_key, acts.DOMAIN + link, signature)
+
+
+def verify_message(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether a signature is of this public key (32 bytes)."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, acts.DOMAIN + link)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -139,7 +148,7 @@ def advance_head(first_link: bytes, head: SignedHead) -> None:
     path = _head_path(first_link)
     try:
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
-        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file, _locked(file.fileno()):
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file, locked(file.fileno()):
             known = _parse_head(file.read(4096).decode(errors="replace"))
             if known is None or known.number < head.number:
                 file.seek(0)
@@ -161,14 +170,19 @@ def _parse_head(text: str) -> SignedHead | None:
 
 
 @contextmanager
-def _locked(number: int) -> Iterator[None]:
+def locked(number: int, *, wait: bool = True) -> Iterator[bool]:
+    """A lock among programs on an open file; False where another has it and nobody is to wait."""
     try:
         import fcntl
     except ImportError:  # Windows: two programs that commit within the same microseconds may leave the older of two heads
-        yield
+        yield True
         return
-    fcntl.flock(number, fcntl.LOCK_EX)
     try:
-        yield
+        fcntl.flock(number, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
     finally:
         fcntl.flock(number, fcntl.LOCK_UN)

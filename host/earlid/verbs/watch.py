@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING
 
 from earlid import config_file
 from earlid.arguments import Subparsers, add_json_argument, add_ledger_argument, add_service_arguments, service_todo
-from earlid.config_keys import HOOK_LIMIT_S, HOOKS, HOOKS_AT_ONCE
+from earlid.config_keys import ANCHOR_TSA, ANCHOR_WITNESS, HOOK_LIMIT_S, HOOKS, HOOKS_AT_ONCE
 from earlid.errors import HUNG_UP, NO_BOARD, USAGE, UserError
 from earlid.ledger.location import Location, locate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from earlid.board.link import Record
     from earlid.collect.events import WatchEvent
     from earlid.collect.hooks import Hook
     from earlid.collect.supervisor import Ending
     from earlid.collect.sync import Sync
     from earlid.ledger.store import Ledger
+    from earlid.witness.schedule import Renewal
 
 
 def add(subparsers: Subparsers) -> None:
@@ -157,6 +160,11 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted:
         log(line)
         supervisor.events.append(WatchEvent("note", "", line, wall_ms=now_ms()))
 
+    def tell(kind: str, text: str) -> None:
+        event = WatchEvent(kind, "", text, wall_ms=now_ms())
+        supervisor.events.append(event)
+        on_event(event)
+
     limit_s = config_file.get(HOOK_LIMIT_S) or LIMIT_S
     at_once = config_file.get(HOOKS_AT_ONCE) or AT_ONCE
     hooks = Hooks(wanted, lambda board: supervisor.title(board), log_hook, to_log=not display, limit_s=limit_s, at_once=at_once)
@@ -172,6 +180,7 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted:
         if event.kind != "record" or not (args.json or args.quiet):
             log(liveview.event_text(event, supervisor.title(event.board)))
 
+    renewal = _renewal(ledger, tell)
     manager = ServiceManager()
     supervisor = Supervisor(
         location, ledger, lambda: _ports(args), on_event, log, display,
@@ -180,12 +189,25 @@ def _watch(args: argparse.Namespace, ledger: Ledger, location: Location, wanted:
     if threading.current_thread() is threading.main_thread():
         _end_at_signals(ending)
     try:
+        if renewal:
+            renewal.start()
         manager.tell(READY)  # the ledger is open; boards may come at any time
         return liveview.show(supervisor, ending) if display else supervisor.run(ending)
     finally:
         manager.tell(STOPPING)
+        if renewal:
+            renewal.stop()
         supervisor.stop()
         hooks.close()
+
+
+def _renewal(ledger: Ledger, tell: Callable[[str, str], None]) -> Renewal | None:
+    """The thread that asks the configured witnesses; None where there is none."""
+    if not (config_file.get(ANCHOR_TSA) or config_file.get(ANCHOR_WITNESS)):
+        return None
+    from earlid.witness.schedule import Renewal, configured
+
+    return Renewal(ledger, configured(), tell)
 
 
 def _end_at_signals(ending: Ending) -> None:

@@ -1,37 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Gives the heads of a ledger's boards to witnesses and keeps what came back, as acts of the kind `witness`.
-
-What came back is judged (`timestamp.py`, `statement.py`) before anything is kept.
-"""
+"""Has heads of a ledger's boards stamped with the time, or noted as written down, and keeps that."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from earlid.errors import UserError
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.heads import BoardHead
 from earlid.ledger.store import Ledger, now_ms
 from earlid.witness import stamped_text, timestamp
+from earlid.witness.outcome import Outcome, keep
 from earlid.witness.post import place_of, post
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
-
-
-class Outcome(NamedTuple):
-    """What became of asking a witness for a board (None: for all of them).
-
-    `kept`: an act says it now. `contradicts`: the witness saw another head.
-    """
-
-    board: str | None
-    by: str
-    say: str
-    kept: bool
-    contradicts: bool = False
 
 
 def stamp_heads(ledger: Ledger, heads: Sequence[BoardHead], url: str, roots: Sequence[Certificate]) -> list[Outcome]:
@@ -62,8 +47,6 @@ def note_codes(ledger: Ledger, heads: Sequence[BoardHead]) -> list[Outcome]:
     return [Outcome(head.board.title, "paper", code, kept=True) for head, code in zip(heads, codes, strict=True)]
 
 
-def _keep(ledger: Ledger, heads: Sequence[BoardHead], by: str, said_ms: int, statement: dict[str, Any]) -> None:
-    with ledger.transaction() as connection:
-        for head in heads:
-            seen = {"board": head.board.identifier, "boot": head.boot, "seq": head.seq, "link": head.link}
-            ledger.act(connection, "witness", seen | {"by": by, "said_ms": said_ms} | statement)
+def _keep(ledger: Ledger, heads: Sequence[BoardHead], by: str, said_ms: int, more: dict[str, Any]) -> None:
+    for head in heads:
+        keep(ledger, head.board.identifier, (head.boot, head.seq), head.link, by, said_ms, more)

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earlid.door import brief, plain
+from earlid.ledger.acts import installation_of
 from earlid.ledger.chain import Stretch
 from earlid.ledger.replay import Witnessed
 from earlid.ledger.time_format import day_text, local_day
-from earlid.witness import stamped_text, timestamp
+from earlid.witness import stamped_text, statement, timestamp
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -93,6 +94,8 @@ def name_of(board: str, head: Witnessed, roots: Sequence[Certificate] | None) ->
             return "a code that you noted (`--anchor` compares it)"
         case "tsa":
             return _stamped_by(board, head, roots)
+        case "host":
+            return _signed_by(board, head)
     raise BadStatement(f"a witness of the kind {brief(head.by)} is not known here: update Earlid")
 
 
@@ -114,6 +117,23 @@ def _stamped_by(board: str, head: Witnessed, roots: Sequence[Certificate] | None
     if stamp.said_ms != head.said_ms:
         raise BadStatement("the stamp is of another time than the act says")
     return stamp.name
+
+
+def _signed_by(board: str, head: Witnessed) -> str:
+    try:
+        key, said = bytes.fromhex(head.body["key"]), statement.read(statement_of(head.body))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadStatement("it is no statement of a witness") from error
+    if not said.holds(key):
+        raise BadStatement("its signature does not hold")
+    if (said.board, said.seq, said.link, said.said_ms) != (board, head.seq, head.link, head.said_ms):
+        raise BadStatement("what was signed is not what the act says")
+    name = installation_of(key)
+    if name != head.body.get("witness"):
+        raise BadStatement("it was signed by another witness than the act says")
+    if name == head.installation:
+        raise BadStatement("the witness is the computer that keeps this ledger: its word adds nothing")
+    return name
 
 
 @functools.lru_cache(4096)
