@@ -24,7 +24,7 @@ from earlid.ledger.judge_host import judge_host
 from earlid.ledger.location import Location
 from earlid.ledger.reader import Reader
 
-from tests.proof.corpus import ACTS, INTACT, OURS, Case, Draft, Findings, export_to, make_ledger
+from tests.proof.corpus import ACTS, INTACT, NOBODYS, OURS, Case, Draft, Findings, export_to, make_ledger
 from tests.proof.damages import CASES
 
 NODE = shutil.which("node")
@@ -110,6 +110,23 @@ def test_damage_gets_its_verdict_from_both(verdicts, case):
     if NODE is None:
         pytest.skip("no Node here (apt-get install nodejs)")
     assert script == expected
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node here (apt-get install nodejs)")
+def test_acts_without_words_and_computers_are_counted_by_both(exported):
+    """All that shows of a label that was taken out with its act's words, or of a purge by a computer that nobody knows."""
+    silent, purge = (
+        damaged(exported, next(case for case in CASES if case.name == name))
+        for name in ("words of a label's act taken out with the label", "purge that another computer signed")
+    )
+    paths = [exported.with_name("silent.jsonl"), exported.with_name("purge.jsonl")]
+    for path, draft in zip(paths, (silent, purge), strict=True):
+        path.write_bytes(draft.text())
+    script = [result["judgements"][-1] for result in asked_of_javascript([(path, ()) for path in paths])]
+    python = [judge_file(path)[-1].findings[0].say for path in paths]
+    assert "what 1 of them said" in python[0]
+    assert any("said in 1 acts" in sentence for sentence in script[0]["cannot"])
+    assert all(f"{NOBODYS.name} (1 begin, 1 purge)" in say for say in (python[1], script[1]["findings"][0]["say"]))
 
 
 # Damage to the ledger itself: what is changed in the file past Earlid, and the exit code of its export.
