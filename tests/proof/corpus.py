@@ -30,7 +30,7 @@ from tests.ledger.synthetic_chains import life, seal_all
 
 KITCHEN, STUDY, GARAGE = "00112233aabbccdd", "8899aabbccddeeff", "0f0f0f0f0f0f0f0f"
 KEYS = {KITCHEN: bytes(range(32)), STUDY: bytes(range(32, 64)), GARAGE: bytes(range(64, 96))}
-OURS, THEIRS, NOBODYS, CHECKERS = (Installation(bytes([number]) * 32) for number in range(1, 5))  # two computers, a forger's
+OURS, THEIRS, NOBODYS = (Installation(bytes([number]) * 32) for number in (1, 2, 3))  # two computers, a forger's
 START_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 ACTS = "acts"  # the judgement of the acts, by the name of which it is expected
@@ -246,13 +246,6 @@ class Draft:
             link = acts.link_of(link, signer.name, number, place + number, kind, acts.hash_of(text))
             seals = [value.hex() for value in (acts.hash_of(text), link, signer.sign(link))]
             self.put_acts([*self.acts, [signer.name, number, place + number, kind, text, *seals]])
-
-    def vouch(self, board: str, head: list[Any], signer: Installation, by: str = "host") -> None:
-        """What an Earlid adds that asked a witness for the head (a record's list) that it saw."""
-        kept = any(line["rec"][:2] == head[:2] and line["rec"][14] == head[14] for line in self.records(board))
-        kept = kept or any(row["head_after"] == head[14] for row in self.header(board)["purges"])
-        seen = {"board": board, "boot": head[1], "seq": head[0], "link": head[14], "by": by, "said_ms": START_MS}
-        self.sign_in(signer, [("witness", seen | {"statement": "", "contradicts": not kept})])
 
     def forge_all(self, signer: Installation, words: dict[str, str]) -> None:
         """Make every act anew in one forger's name, with other words in the place of some, as links of records."""

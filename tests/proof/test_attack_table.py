@@ -12,17 +12,20 @@ from typing import Any, NamedTuple
 import pytest
 from earlid.ledger import keys
 from earlid.ledger.anchor_code import make_code, parse_code
+from earlid.ledger.installation import Installation
 from earlid.ledger.judge_export import judge_file
+from earlid.witness import keeper, statement
 from lid import record
 
 from tests.ledger.synthetic_chains import fields, seal_all
-from tests.proof.corpus import CHECKERS, GARAGE, KEYS, KITCHEN, NOBODYS, OURS, STUDY, Draft, export_to, make_ledger
+from tests.proof.corpus import GARAGE, KEYS, KITCHEN, NOBODYS, OURS, START_MS, STUDY, Draft, export_to, make_ledger
 from tests.proof.damages import leave_out
 from tests.proof.test_agreement import NODE, asked_of_javascript
 
 PAGE = Path(__file__).parents[2] / "PROOF.md"
 NOTHING, ANCHOR, KEY, WITNESS = COLUMNS = ("nothing", "an anchor", "the board's key", "a witness")
 SHOWN_NOT, PURGE = "not shown", "a purge"
+WITNESS_KEY, CHECKERS_KEY = Installation(b"\4" * 32), Installation(b"\5" * 32)
 OPENING = 20  # an opening by the button, which is told as one by the word
 
 
@@ -115,7 +118,8 @@ def administrator_signs(draft: Draft) -> None:
 def vendor_vouches(draft: Draft) -> None:
     """For a chain that the owner made anew, and with a date of before."""
     owner_rewrites(draft)
-    draft.vouch(KITCHEN, draft.record(KITCHEN, 90), NOBODYS, "tsa")
+    body = seen(draft.record(KITCHEN, 90), "tsa", START_MS) | {"name": "a vendor", "statement": ""}
+    draft.sign_in(NOBODYS, [("witness", body)])
 
 
 def administrator_purges(draft: Draft) -> None:
@@ -160,6 +164,29 @@ ATTACKS = (
 )  # fmt: skip
 
 
+def seen(head: list[Any], by: str, said_ms: int) -> dict[str, Any]:
+    """What an act says of the head (a record's list) that a witness saw."""
+    return {"board": KITCHEN, "boot": head[1], "seq": head[0], "link": head[14], "by": by, "said_ms": said_ms}
+
+
+def ask_witness(draft: Draft, head: list[Any]) -> None:
+    """Ask a witness, who had signed this head, about the file's newest record; what he answers is kept as an act."""
+    newest = statement.sign(WITNESS_KEY, KITCHEN, head[0], bytes.fromhex(head[14]), START_MS)
+    slots = [record.wire_to_slot(line["rec"]) for line in draft.records(KITCHEN)]
+    behind = [slot for slot in slots if int.from_bytes(slot[:4], "little") > newest.seq]
+    sealed = b"".join(slot[:40] + slot[52:60] for slot in behind)
+    seq, link = int.from_bytes(slots[-1][:4], "little"), slots[-1][40:52]
+    answer = keeper.answer(keeper.Asked(KITCHEN, seq, link, newest, sealed), newest, WITNESS_KEY, START_MS + 1, room=True)
+    said = statement.read(keeper.unpacked(answer.body["statement"]))
+    here = {(slot[:4], slot[40:52]) for slot in slots}
+    here |= {(row["seq_to"].to_bytes(4, "little"), bytes.fromhex(row["head_after"])) for row in draft.header(KITCHEN)["purges"]}
+    kept = (said.seq.to_bytes(4, "little"), said.link) in here
+    at = [said.seq, head[1], *head[2:14], said.link.hex()]
+    told = {"statement": answer.body["statement"], "witness": WITNESS_KEY.name, "key": WITNESS_KEY.public_key, "at": "there"}
+    more = told | ({} if answer.status == 200 or kept else {"contradicts": True})
+    draft.sign_in(CHECKERS_KEY, [("witness", seen(at, "host", said.said_ms) | more)])
+
+
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The kitchen's export before any attack."""
@@ -194,7 +221,7 @@ def attacked(lines: list[dict[str, Any]], attack: Attack, column: str, path: Pat
     head = list(draft.record(KITCHEN, 90))
     attack.perform(draft)
     if column == WITNESS:
-        draft.vouch(KITCHEN, head, CHECKERS)
+        ask_witness(draft, head)
     if column == KEY:
         keys.save_key(KITCHEN, KEYS[KITCHEN])
     path.write_bytes(draft.text())
