@@ -2,6 +2,7 @@
 // What the acts say of each board: labels, clock observations, when records were taken, purges, its name.
 {
   const earlidVerifier = (globalThis.earlidVerifier ||= {});
+  const RUNS_MAX = 1e6;
   const IMPORTED = 3; // source of clock points in an import that names none
 
   const whole = (value) => {
@@ -20,10 +21,30 @@
     if (!/^([0-9a-f]{2})*$/i.test(text(value))) throw new TypeError("hex digits were expected");
     return value.toLowerCase();
   };
-  const isBetween = (boot, seq, run) => {
-    if (boot === run.boot_from && seq < run.seq_from) return false;
-    if (boot === run.boot_to && seq > run.seq_to) return false;
-    return boot >= run.boot_from && boot <= run.boot_to;
+  const isBefore = (boot, seq, other_boot, other_seq) => boot < other_boot || (boot === other_boot && seq < other_seq);
+
+  // Purged runs as spans that do not overlap, in order.
+  const spansOf = (runs) => {
+    const spans = [];
+    const sorted = [...runs].sort((one, other) => one.boot_from - other.boot_from || one.seq_from - other.seq_from);
+    for (const { boot_from, seq_from, boot_to, seq_to } of sorted) {
+      const last = spans.at(-1);
+      if (isBefore(boot_to, seq_to, boot_from, seq_from)) continue;
+      if (!last || isBefore(last.boot_to, last.seq_to, boot_from, seq_from)) spans.push({ boot_from, seq_from, boot_to, seq_to });
+      else if (isBefore(last.boot_to, last.seq_to, boot_to, seq_to)) Object.assign(last, { boot_to, seq_to });
+    }
+    return spans;
+  };
+
+  // Place of the first span that does not end before a record.
+  const spanAt = (spans, boot, seq) => {
+    let [low, high] = [0, spans.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isBefore(spans[middle].boot_to, spans[middle].seq_to, boot, seq)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   };
 
   const keyOf = (boot, seq) => `${whole(boot)}:${whole(seq)}`;
@@ -42,6 +63,7 @@
 
     said() {
       const { name, labels, points, purges, anchors, runs } = this;
+      for (const here of runs.values()) here.sort((one, other) => one[0] - other[0] || one[1] - other[1] || one[2] - other[2]);
       return { name, labels, points: [...points.values()], purges: [...purges.values()], anchors, runs };
     }
 
@@ -50,10 +72,7 @@
         if (run.length !== 4) throw new TypeError("a run has five numbers");
         const [first, last, least, most] = run.map(whole);
         if (!this.runs.has(whole(boot))) this.runs.set(boot, []);
-        const here = this.runs.get(boot);
-        let at = here.length;
-        while (at && here[at - 1][0] > first) at -= 1;
-        here.splice(at, 0, [first, last, least, most]);
+        this.runs.get(boot).push([first, last, least, most]);
       }
     }
 
@@ -85,19 +104,38 @@
       return run;
     }
 
-    purge(row) {
-      const run = this.addPurge(row);
+    purge(rows) {
+      const runs = [];
+      try {
+        for (const row of rows) runs.push(this.addPurge(row));
+      } finally {
+        this.forget(spansOf(runs));
+      }
+    }
+
+    // Takes out what was said of the records in some spans.
+    forget(spans) {
       for (const table of [this.labels, this.anchors]) {
-        for (const key of table.keys()) if (isBetween(...key.split(":").map(Number), run)) table.delete(key);
+        for (const key of table.keys()) {
+          const [boot, seq] = key.split(":").map(Number);
+          const span = spans[spanAt(spans, boot, seq)];
+          if (span && !isBefore(boot, seq, span.boot_from, span.seq_from)) table.delete(key);
+        }
       }
       for (const [boot, here] of this.runs) {
-        if (boot < run.boot_from || boot > run.boot_to) continue;
-        const low = boot === run.boot_from ? run.seq_from : 0;
-        const high = boot === run.boot_to ? run.seq_to : Infinity;
-        this.runs.set(boot, here.flatMap(([first, last, least, most]) => [
-          ...(first < low ? [[first, Math.min(last, low - 1), least, most]] : []),
-          ...(last > high ? [[Math.max(first, high + 1), last, least, most]] : []),
-        ]));
+        const left = [];
+        for (const [first, last, least, most] of here) {
+          let from = first;
+          for (let at = spanAt(spans, boot, first); at < spans.length; at += 1) {
+            const span = spans[at];
+            if (isBefore(boot, last, span.boot_from, span.seq_from)) break;
+            if (isBefore(boot, from, span.boot_from, span.seq_from)) left.push([from, span.seq_from - 1, least, most]);
+            from = span.boot_to === boot ? span.seq_to + 1 : Infinity;
+            if (left.length > RUNS_MAX) throw new TypeError("more runs than a board can have");
+          }
+          if (from <= last) left.push([from, last, least, most]);
+        }
+        this.runs.set(boot, left);
       }
     }
 
@@ -149,7 +187,7 @@
     } else if (kind === "name") board.name = body.name === null ? null : text(body.name);
     else if (kind === "witness") checkWitness(body);
     else if (kind === "note") [whole(body.noted_ms), text(body.kind)];
-    else if (kind === "purge") for (const run of list(body.runs)) board.purge(run);
+    else if (kind === "purge") board.purge(list(body.runs));
   };
 
   // Board -> what acts say of it, in the order of their places ([installation, number, place, kind, body, ...]):
