@@ -11,6 +11,7 @@ import pytest
 from earlid.cli import main
 from earlid.ledger import jsonl
 from earlid.ledger.anchor_code import make_code
+from earlid.ledger.anchor_qr import qr_lines
 from earlid.ledger.boards import boards
 from earlid.ledger.reader import Reader
 from earlid.page.pack import pack, unpack
@@ -30,7 +31,13 @@ COUNT_FRAMES = "window.frames_drawn = 0; (function count() { frames_drawn += 1; 
 # What a browser with a reader of QR codes has; this one reads the same code in every picture.
 READER = """globalThis.BarcodeDetector = class {
     static async getSupportedFormats() { return ["qr_code"]; }
-    async detect(image) { return image.width ? [{ rawValue: "%s" }] : []; }
+    async detect(image) { return (image.videoWidth ?? image.width) ? [{ rawValue: "%s" }] : []; }
+};"""
+
+CAMERA = """navigator.mediaDevices.getUserMedia = async () => {
+    const canvas = document.createElement("canvas");
+    canvas.getContext("2d").fillRect(0, 0, 10, 10);
+    return (window.camera = canvas.captureStream(10));
 };"""
 
 
@@ -168,6 +175,21 @@ def test_code_of_a_picture_is_taken_and_checked(opened, report, head, tmp_path):
     expect(page.locator("#scan-say")).to_have_text("There is no QR code in this picture.")
 
 
+def test_code_before_the_camera_is_taken_and_the_camera_let_go(opened, report, head):
+    page = opened("about:blank", ready=False)
+    page.add_init_script(READER % make_code(*head))
+    page.add_init_script(CAMERA)
+    page.goto(report.as_uri())
+    proven(page)
+    page.click("#scan")
+    expect(page.locator("#codes")).to_have_value(make_code(*head))
+    assert page.is_hidden("#camera")
+    assert page.evaluate("camera.getTracks().every((track) => track.readyState === 'ended')")
+    page.evaluate("void (navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')))")
+    page.click("#scan")
+    expect(page.locator("#scan-say")).to_contain_text("gives no camera")
+
+
 @pytest.mark.parametrize("worker", [True, False], ids=["in a worker", "in the page"])
 def test_page_goes_on_drawing_while_it_checks(opened, tmp_path, worker):
     board = SyntheticBoard(KITCHEN, 1_795_000_000_000)
@@ -229,6 +251,27 @@ def test_files_that_are_neither_are_refused_in_a_sentence(dropped):
         page.evaluate(DROP, [f"{number}.file", text])
         assert len(proven(page).splitlines()) >= 2, text
         assert page.get_attribute("#proof", "data-state") in ("open", "failed"), text
+
+
+def test_code_of_one_board_is_shown_as_qr_code_on_a_terminal(past, head, capsys, monkeypatch):
+    words = ["verify", "--ledger", str(past[0].path)]
+    qr = "".join(f"  {line}\n" for line in qr_lines(make_code(*head)))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main([*words, "--board", "kitchen"]) == 0
+    assert qr in capsys.readouterr().out
+    assert main(words) == 0  # of two boards they would fill the screen
+    assert qr not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    assert main([*words, "--board", "kitchen"]) == 0
+    assert qr not in capsys.readouterr().out
+
+
+def test_page_is_written_by_itself_alone(export, tmp_path, capsys):
+    file = tmp_path / "verify.html"
+    assert main(["verify", str(export), "--html", str(file)]) == 2
+    assert not file.exists()
+    assert main(["verify", "--html", str(tmp_path / "no" / "such.html")]) == 1
+    assert "Name another file" in capsys.readouterr().err
 
 
 def test_page_that_checks_any_file_has_names_and_fits_a_phone(dropped, export, verify_page):

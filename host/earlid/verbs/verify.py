@@ -44,6 +44,8 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Verify the chains and print the findings; returns the worst exit code."""
     if args.html:
+        if args.file or args.anchor or args.json:
+            raise UserError("--html writes the page alone: what it is to check is dropped onto it.", USAGE)
         return _write_page(Path(args.html))
     from earlid.ledger.anchor_code import parse_code
 

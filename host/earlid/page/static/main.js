@@ -29,7 +29,7 @@
   };
 
   // The sealed records stand last in the file, behind this script, so that the page is drawn before they are read.
-  const SMALL = 4e6; // characters, some 50,000 records: checked without being asked
+  const SMALL = 4e6; // characters, some 80,000 records: checked without being asked
   const proof = () => {
     const { ledger } = earlid;
     const sealed = $("sealed").textContent.trim();

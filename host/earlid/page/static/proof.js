@@ -111,6 +111,7 @@
     if (earlid.verdict) {
       for (const { board } of broken) earlid.verdict.broken.add(board);
       earlid.summary.top();
+      if (numbers?.different.length) earlid.showError("Numbers on this page do not follow from the records in it: see Check it yourself.");
     }
   };
 
