@@ -103,6 +103,7 @@ def test_report_checks_itself_in_a_worker(opened, report, past):
     assert page.get_attribute("#proof", "data-state") == "good"
     with Reader(past[0]) as reader:
         ((records,),) = reader.rows("SELECT COUNT(*) FROM records")
+    assert "Every number shown follows from the records" in text
     assert {"kitchen: Intact", "office: Intact", "What the computer added: Intact"} <= set(text.splitlines())
     links = [int(count.replace(",", "")) for count in re.findall(r"([\d,]+) links checked here", text)]
     assert sum(links) == records
@@ -127,6 +128,34 @@ def test_altered_byte_in_the_sealed_block_is_named_at_the_top_too(opened, report
     assert "Altered at 100:" in text
     assert "office: Intact" in text
     expect(page.locator("#boards li", has_text="kitchen")).to_contain_text("its chain is broken")
+
+
+@pytest.mark.parametrize(
+    ("falsify", "said"),
+    [
+        (lambda rows: [column.pop() for column in rows.values()], "opening left out, 20"),
+        (lambda rows: rows["most"].__setitem__(-1, 900), "live at most: 0.9 s shown, "),
+        (lambda rows: rows["label"].__setitem__(-1, 1 - max(0, rows["label"][-1])), "label: "),
+    ],
+    ids=["left out", "shortened", "label turned"],
+)
+def test_falsified_number_is_named_with_what_the_records_say(opened, report, tmp_path, falsify, said):
+    file = tmp_path / "falsified.html"
+    file.write_text(changed(report.read_text(), "pack", lambda header, tables: falsify(tables["openings"])))
+    page = opened(file.as_uri())
+    text = proven(page)
+    assert page.get_attribute("#proof", "data-state") == "bad"
+    assert "kitchen: Intact" in text
+    assert said in text
+    expect(page.locator("#trouble")).to_contain_text("do not follow from the records")
+
+
+def test_report_without_its_numbers_header_still_has_its_chain_judged(dropped, report):
+    page = dropped("odd.html", changed(report.read_text(), "pack", lambda header, tables: header.pop("boards")))
+    text = page.inner_text("#proven")
+    assert page.get_attribute("#proof", "data-state") == "bad"
+    assert "cannot be compared with its records" in text
+    assert "kitchen: Intact" in text
 
 
 def test_block_that_cannot_be_unpacked_is_said(opened, report, tmp_path):

@@ -34,7 +34,6 @@
     const { ledger } = earlid;
     const sealed = $("sealed").textContent.trim();
     const { header, openings, points } = ledger;
-    if (!globalThis.earlidVerifier?.verify) return;
     earlid.proof.start([
       "Your browser walks every link of the sealed records in this file and every signature of what the computer added, and makes every number above anew. But the program that checks came with the page: if you do not trust whoever made it, open this file in a page of your own, which ",
       el("code", {}, "earlid verify --html verify.html"), " writes.",

@@ -67,8 +67,24 @@
     ];
   };
 
-  const differenceText = (names) => ({ what, board, seq, shown, computed }) =>
-    `${board ? `${names[board] || board}, ` : ""}${seq ? `record ${seq}, ` : ""}${what}: shown ${shown}, by the records ${computed}`;
+  // Columns of the tables as people call them, and their values.
+  const whenText = (ms) => (Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC` : String(ms));
+  const spanText = (ms) => (ms < 0 ? "no bound" : earlid.durationText(ms));
+  const LABELS = { "-1": "none", 0: "not meant", 1: "meant" };
+  const COLUMNS = {
+    t: ["time", whenText], unc: ["how far off the time may be", spanText], live: ["length as drawn", spanText],
+    least: ["live at least", spanText], most: ["live at most", spanText], label: ["label", (word) => LABELS[word] ?? word],
+    outside: ["with the lid closed", (flag) => (flag ? "yes" : "no")], reason: ["why"], ended: ["closed by"], doubt: ["doubt"],
+    signs: ["signs of doubt"], since: ["lid's state since", (ms) => (ms === null ? "not known" : whenText(ms))], lid: ["lid"],
+  };
+  const differenceText = (names) => ({ what, board, seq, shown, computed }) => {
+    if (what === "more") return `and ${computed} more`;
+    const place = [board && (names[board] || board), seq && `record ${seq}`].filter(Boolean).join(", ");
+    const isWhole = / (added|left out|twice)$/.test(what);
+    const [name, text = String] = COLUMNS[what] ?? [what];
+    if (isWhole) return `${place}: ${what}, ${whenText(shown ?? computed)}`;
+    return `${place}, ${name}: ${shown === null ? "nothing" : text(shown)} shown, ${computed === null ? "nothing" : text(computed)} by the records`;
+  };
 
   const page = ({ pageKnown }) => (pageKnown === false
     ? [
@@ -77,8 +93,8 @@
     ] : []);
 
   const numbersText = ({ isReport, numbers, names }) => {
-    if (!numbers) return [];
-    const { openings, points, different, unsure } = numbers;
+    const { openings, points, different, unsure, problems } = numbers;
+    if (problems.length) return [];
     const made = `${countText(openings, "opening")} and ${countText(points, "other record")}`;
     if (!isReport) return [heading("good", `Made anew from the records: ${made}`)];
     const title = different.length ? `${countText(different.length, "number")} shown differ${different.length === 1 ? "s" : ""} from the records` : "Every number shown follows from the records";
@@ -95,8 +111,8 @@
     const { judgements, problems, seconds, numbers, names } = result;
     const broken = judgements.filter(({ findings }) => findings.some(({ verdict }) => !["intact", "cannot judge"].includes(verdict)));
     const links = judgements.reduce((sum, judgement) => sum + (judgement.links ?? 0), 0);
-    const bad = broken.length || numbers?.different.length || problems.length;
-    const unjudged = judgements.some(({ findings }) => findings.some(({ verdict }) => verdict === "cannot judge"));
+    const bad = broken.length || numbers.different.length || problems.length;
+    const unjudged = result.pageKnown === false || numbers.unsure.length || judgements.some(({ findings }) => findings.some(({ verdict }) => verdict === "cannot judge"));
     const state = bad ? "bad" : unjudged ? "open" : "good";
     $("proof-state").textContent = `${countText(links, "link")} checked in ${seconds.toFixed(1)} s: ${SUMS[state]}`;
     $("proof").dataset.state = state;
@@ -111,7 +127,7 @@
     if (earlid.verdict) {
       for (const { board } of broken) earlid.verdict.broken.add(board);
       earlid.summary.top();
-      if (numbers?.different.length) earlid.showError("Numbers on this page do not follow from the records in it: see Check it yourself.");
+      if (numbers.different.length) earlid.showError("Numbers on this page do not follow from the records in it: see Check it yourself.");
     }
   };
 

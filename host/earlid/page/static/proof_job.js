@@ -54,23 +54,25 @@
     evidence ??= await readSealed(sealed);
     const judgements = await earlidVerifier.verify(evidence, { anchors, onProgress });
     if (!judgements.length) throw new Error("There is no board in this file, so nothing to judge.");
-    const numbers = earlidVerifier.compare ? await compare(evidence, shown) : null;
+    const numbers = await compare(evidence, shown);
+    const problems = [...(evidence.refused ? [] : evidence.problems), ...numbers.problems];
     return {
-      judgements, problems: evidence.refused ? [] : evidence.problems, isReport: Boolean(shown), pageKnown, numbers,
-      seconds: (performance.now() - began) / 1000, names: Object.fromEntries(evidence.boards.map(({ board, name }) => [board, name])),
+      judgements, problems, isReport: Boolean(shown), pageKnown, numbers, seconds: (performance.now() - began) / 1000,
+      names: Object.fromEntries(evidence.boards.map(({ board, name }) => [board, name])),
     };
   };
 
+  // A report of which the tables are in order only shows other numbers; others it cannot even compare.
   const compare = async (evidence, shown) => {
     const made = await earlidVerifier.recompute(evidence);
-    const rows = shown ? earlidVerifier.compare(made, shown) : [];
-    return {
-      openings: rowsOf(made.openings), points: rowsOf(made.points),
-      different: rows.filter((row) => !row.cannot), unsure: rows.filter((row) => row.cannot),
-    };
+    const numbers = { openings: made.openings.rows, points: made.points.rows, different: [], unsure: [], problems: [] };
+    try {
+      for (const row of shown ? earlidVerifier.compare(made, shown) : []) numbers[row.cannot ? "unsure" : "different"].push(row);
+    } catch {
+      numbers.problems.push("What this report shows is not as any Earlid writes it, and cannot be compared with its records.");
+    }
+    return numbers;
   };
-
-  const rowsOf = (table) => table?.rows ?? table?.length ?? 0;
 
   earlid.job = { check };
 
