@@ -8,20 +8,20 @@ import copy
 import hashlib
 import json
 import random
-import struct
 from collections import Counter
 from datetime import datetime
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from earlid.ledger import purge
 from earlid.ledger.anchor_code import make_code
 from earlid.ledger.boards import boards
+from earlid.ledger.installation import Installation
 from earlid.ledger.queries import entries, openings
 from earlid.ledger.reader import Reader
 from earlid.ledger.sealed import sealed_records
 from earlid.ledger.store import Ledger
+from earlid.witness import statement
 from lid import record
 
 from tests.page.synthetic import KEYS, KITCHEN, household
@@ -71,11 +71,9 @@ class Report:
 
 def host_statement(seq: int, link: bytes, said_ms: int) -> dict[str, str]:
     """What a host of another key signs of a head, as an act keeps it."""
-    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-    public = key.public_key().public_bytes_raw()
-    message = b"earlid witness 1\n" + KITCHEN.encode() + struct.pack("<I", seq) + link + struct.pack("<Q", said_ms)
-    statement = base64.b64encode(message + key.sign(message)).decode()
-    return {"statement": statement, "key": public.hex(), "witness": hashlib.sha256(public).hexdigest()[:16], "name": "attic"}
+    key = Installation(bytes(range(32)))
+    said = statement.sign(key, KITCHEN, seq, link, said_ms)
+    return {"statement": base64.b64encode(said.data).decode(), "key": key.public_key.hex(), "witness": key.name}
 
 
 def stamp_statement(boot: int, seq: int, link: bytes) -> dict[str, Any]:
@@ -176,8 +174,8 @@ def test_statement_of_a_witness_is_believed_as_far_as_it_can_be_checked(reports)
     assert found(acts) == {("intact", 0, 0)}
     assert [witness["holds"] for witness in board["witnesses"]] == [True, False, False, False, None, False, None, False]
     says = [witness["say"] for witness in board["witnesses"]]
-    assert says[0] == f"Computer attic (56475aa75463474c) saw records 1 to {number}, 2026-05-28 20:26 UTC (signed)."
-    assert says[1].startswith("Not believed: Computer attic")
+    assert says[0] == f"Computer 56475aa75463474c saw records 1 to {number}, 2026-05-28 20:26 UTC (signed)."
+    assert says[1].startswith("Not believed: Computer 56475aa75463474c")
     assert "its signature is wrong" in says[1]
     assert "`openssl ts -verify -data heads.txt" in says[4]
     text = base64.b64decode(board["witnesses"][4]["files"]["heads.txt"])

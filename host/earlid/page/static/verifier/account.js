@@ -155,7 +155,7 @@
 
   const checkWitness = (body) => {
     if (link(body.link).length !== 24) throw new TypeError("a link of another length");
-    if (Math.min(whole(body.boot), whole(body.seq), whole(body.said_ms)) < 0) throw new TypeError("no number of a record, or no time");
+    [whole(body.boot), whole(body.seq), whole(body.said_ms)];
     text(body.by);
   };
 
@@ -192,7 +192,7 @@
 
   // Board -> what acts say of it, in the order of their places ([installation, number, place, kind, body, ...]):
   // {name, labels: "boot:seq" -> [label, at_ms], points: [{boot, ms, source, wall_ms, unc_ms}], purges: [a row as of an export],
-  // anchors: "boot:seq" -> link, runs: boot -> [[first seq, last seq, least taken_ms, most taken_ms]], in order, less what was purged}.
+  // anchors: "boot:seq" -> link, runs: boot -> [[first seq, last seq, least taken_ms, most taken_ms]...], in order}; less what is purged.
   // On the map `unread`: [installation, number] of acts whose body is not what their kind has. One whose body was taken out says
   // nothing; `isValid(act, index)` leaves out those that nobody signed.
   earlidVerifier.account = (acts, isValid = () => true) => {
