@@ -19,6 +19,7 @@ _RING_BYTES = const(12288)  # the I2S driver makes 6 buffers of 256 frames of it
 _RESET_STATE = const(0x3FF48034)  # ESP32 RTC_CNTL_RESET_STATE_REG: low 6 bits say why the first core was reset
 _BROWN_OUT = const(15)
 _NOISE_READINGS = const(64)
+_EDGE_US = const(3000)  # two edges of a pump within 1.2 ms cancel in DRIVE's RC
 _CAUSES = {1: "power-on", 2: "reset-pin", 3: "watchdog", 4: "deep-sleep", 5: "soft-reset"}
 
 
@@ -33,6 +34,7 @@ class Board:
         self.listening = False  # feed the sentinel's relay
         self.guarding = False  # feed the lid's relay
         self._level = 0
+        self._edge_us = time.ticks_us()
         self._status_led = machine.Pin(circuit.STATUS_LED_PIN, machine.Pin.OUT, value=0)
         self._buzzer = machine.Pin(circuit.BUZZER_PIN, machine.Pin.OUT, value=0)
         self._talk = machine.Pin(circuit.TALK_BUTTON_PIN, machine.Pin.IN, machine.Pin.PULL_UP)
@@ -122,6 +124,11 @@ class Board:
 
     def drive_pumps(self):
         # The last act of every hop: the charge pumps live by these edges, and the watchdog by this call.
+        # The driver gives 256 frames at a time, so every other hop comes hard on the heels of the one before.
+        wait_us = _EDGE_US - time.ticks_diff(time.ticks_us(), self._edge_us)
+        if 0 < wait_us <= _EDGE_US:  # else they are minutes apart, and the counter has wrapped
+            time.sleep_us(wait_us)
+        self._edge_us = time.ticks_us()
         self._level ^= 1
         if not circuit.ONE_CHANNEL:
             self._pumps[0].value(self._level if self.listening else 0)

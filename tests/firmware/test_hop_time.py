@@ -63,3 +63,18 @@ def test_slow_firmware_loses_sound_or_is_late_at_the_pump(name: str, microsecond
     pause_us, lost, events = heard(files, **{name: microseconds})
     assert lost or pause_us > PUMP_TOLERATES_US
     assert (("fault", "overrun") in events) == (lost > 0)
+
+
+@pytest.mark.parametrize("word", [False, True])
+@pytest.mark.parametrize("hop_us", [300, 1000])
+def test_hops_that_take_no_time_hold_both_relays(word: bool, hop_us: int) -> None:
+    with Bench(start=False, word=word) as bench:
+        bench.board.simulation.timing.hop_us = bench.board.simulation.timing.inference_us = hop_us
+        bench.board.start()
+        bench.board.run_ms(9000)
+        bench.open_by_button()
+        bench.board.run_ms(1500)
+        assert not {("selftest", "failed"), ("fault", "mic-dead"), ("fault", "drop-time")} & set(bench.events())
+        hello = bench.hello()
+        assert hello["state"] == "open"
+        assert min(hello["guarded_mv"], hello["sentinel_mv"]) > 2900
