@@ -13,6 +13,7 @@ import urllib.request
 
 import pytest
 from earlid.cli import main
+from earlid.ledger import purge
 from earlid.ledger.installation import Installation, installation
 from earlid.ledger.store import Ledger, now_ms
 from earlid.witness import keeper, statement
@@ -131,6 +132,21 @@ def test_ledger_made_anew_is_contradicted(honest, where, sqlite_location, tmp_pa
     assert (code, [(f["verdict"], f["first"]) for f in judged["findings"]]) == (4, [("altered", 40)])
     assert anchor(capsys, honest[0], forged)[0] == 4
     assert len(said_by(sqlite_location._replace(path=tmp_path / "forged.sqlite"))) == 1, "the same contradiction is kept once"
+
+
+@pytest.mark.parametrize(("last", "vouches"), [(40, True), (45, False)])
+def test_record_that_was_purged_is_no_contradiction(honest, where, sqlite_location, tmp_path, capsys, last, vouches):
+    """On a computer that has none of the witness's statements: after an import."""
+    assert anchor(capsys, honest[0], where)[0] == 0
+    other = sqlite_location._replace(path=tmp_path / "other.sqlite")
+    with Ledger(other) as ledger:
+        ledger.add(BOARD, SLOTS[:50])
+        purge.purge(ledger, [purge.Run(BOARD, (1, 31), (1, last), last - 30)], "test")
+    words = ["--ledger", str(other.path), "--yes"]
+    code, one = anchor(capsys, honest[0], words)
+    assert (code == 0, one["kept"], one["contradicts"]) == (vouches, vouches, False), one
+    assert vouches or "it saw record 40 last, which was purged here" in one["say"]
+    assert verify(capsys, words)[0] == 0
 
 
 def test_older_copy_of_a_ledger_is_contradicted(honest, where, sqlite_location, tmp_path, capsys):

@@ -33,10 +33,21 @@ def newest_heads(reader: Reader, chosen: Sequence[KnownBoard]) -> list[BoardHead
 
 
 def link_at(reader: Reader, board: KnownBoard, seq: int) -> tuple[int, bytes] | None:
-    """(boot, link) of the newest record with a number; None where there is none."""
-    sql = "SELECT boot, link FROM records WHERE board_id = :id AND seq = :seq AND boot IN ({}) ORDER BY boot DESC LIMIT 1"
+    """(boot, link) of the newest record with a number, also of the last of a purge; None where neither is."""
     holding = "SELECT boot FROM boots WHERE board_id = :id AND first_seq <= :seq AND last_seq >= :seq"
-    return next(((boot, bytes(link)) for boot, link in reader.rows(sql.format(holding), id=board.id, seq=seq)), None)
+    for sql in (
+        f"SELECT boot, link FROM records WHERE board_id = :id AND seq = :seq AND boot IN ({holding}) ORDER BY boot DESC LIMIT 1",
+        "SELECT boot_to, head_after FROM purges WHERE board_id = :id AND seq_to = :seq ORDER BY boot_to DESC LIMIT 1",
+    ):
+        for boot, link in reader.rows(sql, id=board.id, seq=seq):
+            return boot, bytes(link)
+    return None
+
+
+def is_purged(reader: Reader, board: KnownBoard, seq: int) -> bool:
+    """Whether a record with that number was removed on purpose."""
+    sql = "SELECT 1 FROM purges WHERE board_id = :id AND seq_from <= :seq AND seq_to >= :seq LIMIT 1"
+    return bool(reader.rows(sql, id=board.id, seq=seq))
 
 
 def sealed_after(reader: Reader, board: KnownBoard, boot: int, seq: int) -> Iterator[tuple[int, int, bytes, bytes]]:

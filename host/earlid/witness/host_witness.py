@@ -130,6 +130,8 @@ class _Conversation:
                     return self._keep(reply, self._head.boot)
                 continue
             ours = ledger_heads.link_at(self._reader, self._head.board, said.seq)
+            if ours is None and ledger_heads.is_purged(self._reader, self._head.board, said.seq):
+                return self._failed(f"it saw record {said.seq} last, which was purged here: nothing leads on from it")
             if ours is None or ours[1] != said.link:
                 return self._contradicted(reply, ours)
             if text := replies.denial(reply, self._last):
