@@ -7,6 +7,7 @@ Anything else that it raises is a finding. Checksums in the bytes are set right 
 
 from __future__ import annotations
 
+import base64
 import binascii
 import functools
 import hashlib
@@ -16,11 +17,12 @@ import os
 import random
 import struct
 import tempfile
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from earlid import config_file, filesystem
 from earlid.board.framing import LineReader
@@ -29,30 +31,34 @@ from earlid.bridge.bridge import Bridge
 from earlid.bridge.entities import Topics
 from earlid.calibrate.calibration import read_options
 from earlid.calibrate.session_file import SessionFiles
-from earlid.door import is_printable
+from earlid.door import is_identifier, is_printable
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.evaluate.evaluation import read_settings
 from earlid.flash import foreign, image, memory_plan, one_file, partitions
 from earlid.flash.inputs import read_config, read_word
 from earlid.gate import audio, blob_writer, graph, models, tflite
-from earlid.ledger import acts, keys, rows
+from earlid.ledger import acts, keys, rows, witnessed
 from earlid.ledger.act_chain import ActChain, read_act
 from earlid.ledger.anchor_code import make_code, parse_code
 from earlid.ledger.boards import boards
+from earlid.ledger.chain import Stretch
 from earlid.ledger.importer import import_file
+from earlid.ledger.installation import Installation
 from earlid.ledger.judge import judge_with_keys
 from earlid.ledger.judge_export import judge_file
 from earlid.ledger.location import Location
 from earlid.ledger.reader import Reader
-from earlid.ledger.replay import replay
+from earlid.ledger.replay import Witnessed, replay
 from earlid.ledger.store import Ledger
 from earlid.page.web import _parse_labels
 from earlid.release import contents, signature, sums
+from earlid.witness import keeper, replies, stamped_text, statement, timestamp, vouching
 from lid import config, record, wire, wire_schema
 
 from tests.fuzz import board_parts
 from tests.fuzz.mutations import mutated, mutated_lines
 
+WITNESS = Installation(bytes(32))
 Read = Callable[[bytes], bool]
 Mutate = Callable[[bytes, random.Random], bytes]
 SAY_MAX = 1000
@@ -276,6 +282,15 @@ def export(data: bytes) -> bool:
     return True
 
 
+def _signed(board: str, head: Witnessed) -> Witnessed:
+    """What a host said, signed where its act has no statement."""
+    if head.by == "host" and "statement" not in head.body and is_identifier(board) and head.seq < 1 << 32:
+        said = statement.sign(WITNESS, board, head.seq, head.link, head.said_ms)
+        body = {**head.body, "statement": base64.b64encode(said.data).decode(), "key": WITNESS.public_key.hex()}
+        return head._replace(body={"witness": WITNESS.name, **body})
+    return head
+
+
 @target(mutated_lines, "jsonl")
 def signed_acts(data: bytes) -> bool:
     """Acts with any body, signed by somebody: kind and body by line."""
@@ -295,7 +310,76 @@ def signed_acts(data: bytes) -> bool:
     chain.feed(read)
     chain.finish(lambda installation, number: None)
     account = replay(act for act in read if chain.is_valid(act))
+    for name, said in account.boards.items():
+        for head in said.witnessed:
+            assert is_printable(witnessed.who(head))
+        whole = [Stretch((0, 0), (1 << 53, 1 << 53), True)]
+        judged = vouching.judge(name, whole, [_signed(name, head) for head in said.witnessed], (), now_ms=1_800_000_000_000)
+        assert all(is_printable(line) for line in vouching.lines_of(judged))
     return any(board.labels or board.purges or board.runs or board.points for board in account.boards.values())
+
+
+@target()
+def time_stamps(data: bytes) -> bool:
+    """An answer of a time stamp authority, behind the certificate above it, whose length comes first."""
+    size = int.from_bytes(data[:2], "big")
+    roots = []
+    with refused(ValueError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        body = base64.encodebytes(data[2 : 2 + size])
+        roots = timestamp.read_roots(b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n")
+    text = stamped_text.text_of([stamped_text.digest_of(board_parts.BOARD, 1, 7, bytes(12))])
+    try:
+        stamp = timestamp.check(data[2 + size :], text, roots)
+    except timestamp.BadStamp as error:
+        check_sentence(UserError(str(error)))
+        return False
+    assert is_printable(stamp.name)
+    return True
+
+
+def _with_statement(value: Any, name: str) -> Any:
+    """JSON in which a list [board, number, link, ms] stands for the statement that a witness would sign."""
+    with refused(ValueError, TypeError, KeyError, struct.error, AttributeError):
+        board, seq, link, said_ms = value[name]
+        value[name] = base64.b64encode(statement.sign(WITNESS, board, seq, bytes.fromhex(link), said_ms).data).decode()
+    return value
+
+
+@target(mutated_lines, "json")
+def witness_requests(data: bytes) -> bool:
+    """A witness signs an extension of what it signed, or nothing."""
+    answers = []
+    with refused(ValueError, RecursionError):
+        asked = keeper.read_request(_with_statement(json.loads(data), "after"))
+        assert len(asked.link) == record.LINK_BYTES
+        for newest in (None, asked.after, statement.sign(WITNESS, board_parts.BOARD, 3, bytes(12), 9)):
+            answers.append(keeper.answer(asked, newest, WITNESS, 1_800_000_000_000, room=True))
+            json.dumps(answers[-1].body)
+            if (fresh := answers[-1].fresh) is not None:
+                assert statement.read(fresh.data) == fresh
+                assert fresh.holds(WITNESS.public_key)
+                own = asked.after is not None and asked.after.holds(WITNESS.public_key) and asked.after.board == asked.board
+                base = asked.after if own and (newest is None or asked.after.seq > newest.seq) else newest  # its memory was lost
+                assert base is None or statement.follow(base.seq, base.link, asked.sealed) == (fresh.seq, fresh.link)
+    return any(answer.status == 200 for answer in answers)
+
+
+@target(mutated_lines, "json")
+def witness_replies(data: bytes) -> bool:
+    """What a witness answers."""
+    try:
+        body = json.dumps(_with_statement(json.loads(data), "statement")).encode()
+    except (ValueError, RecursionError):
+        body = data
+    try:
+        reply = replies.read(200, body, board_parts.BOARD, None, None)
+        assert is_printable(replies.denial(reply, reply.said))
+        replies.check_fresh(reply, None, 1_800_000_000_000)
+    except replies.BadReply as error:
+        check_sentence(UserError(str(error)))
+        return False
+    return True
 
 
 @target(ending="txt")

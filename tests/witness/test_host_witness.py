@@ -198,7 +198,7 @@ REQUEST = {"earlid": "witness", "board": BOARD, "seq": 40, "link": link(SLOTS, 4
     "change",
     [
         {"earlid": "x"}, {"board": "../../x"}, {"board": f"{BOARD}.123456"}, {"board": 5}, {"seq": 0}, {"seq": 1 << 32},
-        {"seq": True}, {"link": "ab"}, {"link": "zz" * 12}, {"after": "AAAA"}, {"after": 5},
+        {"seq": True}, {"link": "ab"}, {"link": "zz" * 12}, {"link": "ab " * 8}, {"after": "AAAA"}, {"after": 5},
         {"sealed": "a"}, {"sealed": None}, {"link": None},
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from earlid.cli import main
 from earlid.ledger.store import Ledger
 from earlid.witness import stamped_text, timestamp
@@ -157,6 +158,23 @@ def test_stamp_of_another_message_or_below_another_root_is_named(authority, aske
         timestamp.check(answer, TEXT, [Authority(tmp_path).root], nonce)
     with pytest.raises(timestamp.BadStamp, match="no root certificate is known"):
         timestamp.check(answer, TEXT, [], nonce)
+
+
+def test_name_that_is_no_utf8_is_no_stamp(authority, asked):
+    """The library panics at it, with what is no Exception."""
+    answer = asked[2]
+    for at in [at for at in range(len(answer)) if answer[at:].startswith(b"Test stamps")]:
+        with pytest.raises(timestamp.BadStamp):
+            timestamp.check(answer[:at] + b"\xff" + answer[at + 1 :], TEXT, [authority.root])
+
+
+def test_root_of_a_version_that_there_is_not_is_a_sentence(authority, tmp_path, where, capsys):
+    data = authority.root.public_bytes(Encoding.DER)
+    pem = base64.encodebytes(data.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0b", 1))
+    path = tmp_path / "root.pem"
+    path.write_bytes(b"-----BEGIN CERTIFICATE-----\n" + pem + b"-----END CERTIFICATE-----\n")
+    assert main(["anchor", "--tsa", "http://127.0.0.1:1/", "--tsa-ca", str(path), *where]) == 2
+    assert "holds no certificate" in capsys.readouterr().err
 
 
 def test_no_byte_of_a_stamp_can_change_what_it_says(authority, asked):

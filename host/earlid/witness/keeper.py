@@ -14,6 +14,7 @@ import binascii
 from typing import Any, NamedTuple
 
 from earlid.door import is_identifier, is_stranger
+from earlid.ledger.acts import hex_bytes
 from earlid.ledger.installation import Installation
 from earlid.witness import statement
 from earlid.witness.statement import Statement
@@ -51,7 +52,7 @@ def read_request(value: Any) -> Asked:
     if type(seq) is not int or not 1 <= seq <= NUMBER_MAX or not isinstance(link, str) or len(link) != 24:
         raise ValueError("no record's number and link")
     read = None if after is None else statement.read(unpacked(after))
-    return Asked(board, seq, bytes.fromhex(link), read, unpacked(value.get("sealed", "")))
+    return Asked(board, seq, hex_bytes(link), read, unpacked(value.get("sealed", "")))
 
 
 def unpacked(text: Any) -> bytes:

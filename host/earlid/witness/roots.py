@@ -40,12 +40,12 @@ def read_roots(named: str | None = None) -> list[Certificate]:
 
 
 def _system_roots() -> list[Certificate]:
-    from cryptography.x509 import load_der_x509_certificate
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
     found = []
     with warnings.catch_warnings():  # an old root's serial number is no fault of the user's
         warnings.simplefilter("ignore")
         for data in ssl.create_default_context().get_ca_certs(binary_form=True):
-            with suppress(ValueError):  # one that is built oddly is no root for us
+            with suppress(ValueError, InvalidVersion):  # one that is built oddly is no root for us
                 found.append(load_der_x509_certificate(data))
     return found

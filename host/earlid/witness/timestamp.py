@@ -46,9 +46,12 @@ def request(text: bytes) -> tuple[bytes, int]:
 
 def read_roots(pem: bytes) -> list[Certificate]:
     """The certificates of a PEM file; ValueError when there is none."""
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
-    return load_pem_x509_certificates(pem)
+    try:
+        return load_pem_x509_certificates(pem)
+    except InvalidVersion as error:
+        raise ValueError("a certificate of another version") from error
 
 
 def check(answer: bytes, text: bytes, roots: Sequence[Certificate], nonce: int | None = None, now_ms: int | None = None) -> Stamp:
@@ -68,7 +71,9 @@ def check(answer: bytes, text: bytes, roots: Sequence[Certificate], nonce: int |
             stamp = _check(answer, text, roots, nonce)
     except BadStamp:
         raise
-    except Exception as error:  # whatever three libraries make of foreign bytes
+    except BaseException as error:  # whatever three libraries make of foreign bytes; a panic of Rust's is no Exception
+        if not isinstance(error, Exception) and type(error).__module__ != "pyo3_runtime":
+            raise
         raise BadStamp("the answer is no time stamp") from error
     if now_ms is not None and abs(stamp.said_ms - now_ms) > FAR_MS:
         raise BadStamp("its time is more than a day from this computer's clock")
