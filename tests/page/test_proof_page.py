@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import re
 from array import array
+from datetime import datetime
 
 import pytest
 from earlid.cli import main
@@ -15,6 +16,7 @@ from earlid.ledger.anchor_qr import qr_lines
 from earlid.ledger.boards import boards
 from earlid.ledger.reader import Reader
 from earlid.page.pack import pack, unpack
+from earlid.page.report import make_page
 
 from tests.page.chromium import beyond_its_card
 from tests.page.heavy import heavy_page
@@ -148,6 +150,30 @@ def test_falsified_number_is_named_with_what_the_records_say(opened, report, tmp
     assert "kitchen: Intact" in text
     assert said in text
     expect(page.locator("#trouble")).to_contain_text("do not follow from the records")
+
+
+def test_what_rests_on_records_elsewhere_accuses_nobody_and_hides_nothing(opened, past, tmp_path):
+    since_ms = int(datetime(2026, 10, 1).timestamp() * 1000)
+    with Reader(past[0]) as reader:
+        text = make_page(reader, boards(reader), 1_795_300_000_000, since_ms, None)
+
+    def unsure(header, tables):
+        for table in tables.values():
+            table["unc"] = array("d", [unc + 70 for unc in table["unc"]])  # as if an earlier clock were the best
+
+    def falsified(header, tables):
+        unsure(header, tables)
+        tables["points"]["score"][-1] ^= 1  # found after all the others
+
+    file = tmp_path / "part.html"
+    for change, state, says in ((unsure, "open", "Nothing shown contradicts"), (falsified, "bad", "1 number shown differs")):
+        file.write_text(changed(text, "pack", change))
+        page = opened(file.as_uri())
+        found = proven(page)
+        assert page.get_attribute("#proof", "data-state") == state
+        assert says in found
+        assert "how far off the time may be: 500 numbers" in found
+        assert "It begins at record " in found
 
 
 def test_report_without_its_numbers_header_still_has_its_chain_judged(dropped, report):

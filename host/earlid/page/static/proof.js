@@ -86,6 +86,16 @@
     return `${place}, ${name}: ${shown === null ? "nothing" : text(shown)} shown, ${computed === null ? "nothing" : text(computed)} by the records`;
   };
 
+  // How many of each kind.
+  const counted = (rows) => {
+    const counts = new Map();
+    for (const { what, computed } of rows) {
+      const name = what === "more" ? "of these, more" : (COLUMNS[what] ?? [what])[0];
+      counts.set(name, (counts.get(name) ?? 0) + (what === "more" ? computed : 1));
+    }
+    return [...counts];
+  };
+
   const page = ({ pageKnown }) => (pageKnown === false
     ? [
       heading("open", "Another page than Earlid makes"),
@@ -97,13 +107,15 @@
     if (problems.length) return [];
     const made = `${countText(openings, "opening")} and ${countText(points, "other record")}`;
     if (!isReport) return [heading("good", `Made anew from the records: ${made}`)];
-    const title = different.length ? `${countText(different.length, "number")} shown differ${different.length === 1 ? "s" : ""} from the records` : "Every number shown follows from the records";
+    const sure = unsure.length ? "Nothing shown contradicts the records" : "Every number shown follows from the records";
+    const count = different.reduce((sum, { what, computed }) => sum + (what === "more" ? computed : 1), 0);
+    const title = count ? `${countText(count, "number")} shown differ${count === 1 ? "s" : ""} from the records` : sure;
     return [
       heading(different.length ? "bad" : unsure.length ? "open" : "good", title),
       el("p", { class: "hint" }, `Made anew: ${made}, with their times, bounds and labels.`),
       lines(different, differenceText(names)),
-      unsure.length ? el("p", { class: "hint" }, `Not comparable, since they may rest on records that are not in this file: ${countText(unsure.length, "number")}.`) : null,
-      lines(unsure, differenceText(names)),
+      unsure.length ? el("p", { class: "hint" }, "Cannot be compared, since they may rest on records that are not in this file:") : null,
+      lines(counted(unsure), ([name, count]) => `${name}: ${countText(count, "number")}`),
     ];
   };
 

@@ -11,19 +11,20 @@
 
   class Differences {
     constructor() {
-      this.found = [];
-      this.left = 0;
+      this.found = [[], []]; // those that are certain, those that may rest on what the report does not carry
+      this.left = [0, 0];
     }
 
     // `cannot`: it may rest on what the report does not carry, so nothing says that it is wrong.
     add(what, { board, boot = 0, seq = 0 }, shown, computed, cannot = false) {
-      if (this.found.length < LISTED) this.found.push({ what, board, boot, seq, shown, computed, cannot: Boolean(cannot) });
-      else this.left += 1;
+      const kind = Number(Boolean(cannot));
+      if (this.found[kind].length < LISTED) this.found[kind].push({ what, board, boot, seq, shown, computed, cannot: Boolean(cannot) });
+      else this.left[kind] += 1;
     }
 
     rows() {
-      if (!this.left) return this.found;
-      return [...this.found, { what: "more", board: "", boot: 0, seq: 0, shown: null, computed: this.left, cannot: false }];
+      const more = (kind) => (this.left[kind] ? [{ what: "more", board: "", boot: 0, seq: 0, shown: null, computed: this.left[kind], cannot: kind === 1 }] : []);
+      return [...this.found[0], ...more(0), ...this.found[1], ...more(1)];
     }
   }
 
