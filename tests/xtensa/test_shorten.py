@@ -91,6 +91,56 @@ def test_function_that_hands_out_its_frame_stays() -> None:
     assert shorten.shorten(raw) == code == raw
 
 
+def assembled(*insns: Insn) -> bytes:
+    """Machine code of instructions whose targets are numbers among them."""
+    places = list(itertools.accumulate(map(xtensa.size_of, insns), initial=0))
+    placed = [
+        dataclasses.replace(i, at=at, target=places[i.target] if i.op[0] in "bj" else -1)
+        for i, at in zip(insns, places, strict=False)
+    ]
+    return b"".join(xtensa.encode(insn, {}) for insn in placed)
+
+
+ENTRY, RETURN = Insn(0, 3, "entry", s=1, imm=32), Insn(0, 2, "retw")
+
+
+def move(register: int, value: int) -> Insn:
+    return Insn(0, 2, "movi", d=register, imm=value)
+
+
+def operations(code: bytes) -> list[str]:
+    return [insn.op for _, insn in sorted(reachable(code).items())]
+
+
+WHOLE = ["entry", "movi", "bnez", "movi", "beq", "movi", "beqz", "movi", "retw", "movi", "retw"]
+
+
+@pytest.mark.parametrize(("also", "result", "expected"), [
+    (7, move(2, 1), ["entry", "bnez", "bne", "movi", "retw", "movi", "retw"]),
+    (6, move(2, 1), WHOLE),
+    (3, Insn(0, 2, "mov", d=2, s=10), ["entry", "bnez", *WHOLE[3:7], "mov", *WHOLE[8:]]),
+], ids=["alone", "jumped into", "read later"])  # fmt: skip
+def test_comparison_stays_where_it_is_more_than_a_branch(also: int, result: Insn, expected: list[str]) -> None:
+    code = assembled(
+        ENTRY, move(10, 5), Insn(0, 3, "bnez", s=2, target=also), move(10, 1),
+        Insn(0, 3, "beq", s=3, t=4, target=6), move(10, 0), Insn(0, 3, "beqz", s=10, target=9),
+        result, RETURN, move(2, 0), RETURN,
+    )  # fmt: skip
+    assert operations(shorten.shorten(code)) == expected
+
+
+@pytest.mark.parametrize(("also", "expected"), [
+    (5, ["entry", "beqz", "beqz", "movi", "retw", "movi", "retw"]),
+    (3, ["entry", "beqz", "bnez", "j", "movi", "retw", "movi", "retw"]),
+])  # fmt: skip
+def test_jump_that_is_jumped_to_stays(also: int, expected: list[str]) -> None:
+    code = assembled(
+        ENTRY, Insn(0, 3, "beqz", s=2, target=also), Insn(0, 3, "bnez", s=3, target=4), Insn(0, 3, "j", target=6),
+        move(2, 1), RETURN, move(2, 0), RETURN,
+    )  # fmt: skip
+    assert operations(shorten.shorten(code)) == expected
+
+
 def test_unknown_instruction_stops_the_build() -> None:
     with pytest.raises(Unsupported, match="000000"):
         shorten.shorten(bytes(8))
