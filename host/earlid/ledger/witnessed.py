@@ -34,8 +34,8 @@ def findings(said: Iterable[Witnessed], checker: ChainChecker) -> list[ChainFind
     found = [
         ChainFinding(
             ALTERED, seq, seq,
-            f"Altered at or before {seq}: its link is not the one that {name} saw. The chain was made anew since; only where "
-            "that witness is not to be believed is it another's word against this ledger.",
+            f"Altered at or before {seq}: its link is not the one that {name} saw. Either the chain was made anew since, or that "
+            "one lies; another witness, or a head that somebody wrote down, tells which.",
         )
         for seq, name in sorted(altered.items())
     ]  # fmt: skip
