@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import json
@@ -23,9 +24,11 @@ from earlid.ledger.judge_export import NAME, judge_file
 from earlid.ledger.judge_host import judge_host
 from earlid.ledger.location import Location
 from earlid.ledger.reader import Reader
+from earlid.ledger.sealed import sealed_records
 
 from tests.proof.corpus import ACTS, INTACT, NOBODYS, OURS, Case, Draft, Findings, export_to, make_ledger
 from tests.proof.damages import CASES
+from tests.proof.test_verifier_chain import judge_in_node
 
 NODE = shutil.which("node")
 RUNNER = Path(__file__).with_name("node") / "judge_exports.js"
@@ -66,12 +69,16 @@ def by_javascript(files: Sequence[tuple[Path, Sequence[str]]]) -> list[Verdict]:
     verdicts: list[Verdict] = []
     for result in asked_of_javascript(files):
         refused = any(judgement.get("refused") for judgement in result["judgements"])
-        found = {
-            judgement["board"] or ACTS: sorted({(f["verdict"], f["first"], f["last"]) for f in judgement["findings"]})
-            for judgement in (() if refused else result["judgements"])
-        }
-        verdicts.append((result["code"], found))
+        verdicts.append((result["code"], {} if refused else found_in(result["judgements"])))
     return verdicts
+
+
+def found_in(judgements: Sequence[dict[str, Any]]) -> dict[str, Findings]:
+    """Findings by board of what the page says."""
+    return {
+        judgement["board"] or ACTS: sorted({(f["verdict"], f["first"], f["last"]) for f in judgement["findings"]})
+        for judgement in judgements
+    }
 
 
 def damaged(exported: Path, case: Case) -> Draft:
@@ -153,10 +160,10 @@ IN_THE_LEDGER = {
 
 
 @pytest.mark.skipif(NODE is None, reason="no Node here (apt-get install nodejs)")
-def test_damage_in_the_ledger_is_told_there_and_agreed_upon_in_its_export(exported, tmp_path, monkeypatch):
+def test_damage_in_the_ledger_is_told_there_and_agreed_upon_in_export_and_report(exported, tmp_path, monkeypatch):
     """What an export does not carry (sums, notes) it does not show, and it has the board's own clocks from the records."""
     monkeypatch.setenv("EARLID_DATA_DIR", str(exported.with_name(f"computer-{OURS.name}")))
-    files, told = [], {}
+    files, told, reports = [], {}, []
     for number, (name, (sql, _)) in enumerate(IN_THE_LEDGER.items()):
         path = tmp_path / f"{number}.sqlite"
         shutil.copy(exported.with_name("ledger.sqlite"), path)
@@ -165,7 +172,10 @@ def test_damage_in_the_ledger_is_told_there_and_agreed_upon_in_its_export(export
         location = Location(path, "")
         with Reader(location) as reader:
             judgements = [judge_host(reader), *(judge(reader, board, ()) for board in boards(reader))]
+            sealed = sealed_records(reader, boards(reader), None, None, [])
         told[name] = max(judgement.exit_code for judgement in judgements)
+        slots = base64.b64encode(bytes(sealed.slots)).decode()
+        reports.append({"header": sealed.header, "slots": slots, "taken": list(sealed.taken_ms), "codes": []})
         export_to(location, path.with_suffix(".jsonl"))
         files.append((path.with_suffix(".jsonl"), ()))
     assert set(told.values()) == {4}, told
@@ -173,6 +183,10 @@ def test_damage_in_the_ledger_is_told_there_and_agreed_upon_in_its_export(export
     codes = dict(zip(IN_THE_LEDGER, [code for code, _ in python], strict=True))
     assert codes == {name: code for name, (_, code) in IN_THE_LEDGER.items()}
     assert by_javascript(files) == python
+    judged = judge_in_node(reports)["judgements"]
+    assert dict(zip(IN_THE_LEDGER, map(found_in, judged), strict=True)) == dict(
+        zip(IN_THE_LEDGER, [found for _, found in python], strict=True)
+    )
 
 
 def randomly_damaged(lines: list[dict], seed: str) -> bytes:
