@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 from array import array
 from datetime import datetime
 
@@ -309,16 +310,17 @@ def test_files_that_are_neither_are_refused_in_a_sentence(dropped):
 
 
 def test_code_of_one_board_is_shown_as_qr_code_on_a_terminal(past, head, capsys, monkeypatch):
-    words = ["verify", "--ledger", str(past[0].path)]
-    qr = "".join(f"  {line}\n" for line in qr_lines(make_code(*head)))
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert main([*words, "--board", "kitchen"]) == 0
-    assert qr in capsys.readouterr().out
-    assert main(words) == 0  # of two boards they would fill the screen
-    assert qr not in capsys.readouterr().out
-    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
-    assert main([*words, "--board", "kitchen"]) == 0
-    assert qr not in capsys.readouterr().out
+    for verb, margin in (("verify", "  "), ("anchor", "")):
+        words = [verb, "--ledger", str(past[0].path)]
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        qr = "".join(f"{margin}{line}\n" for line in qr_lines(make_code(*head), sys.stdout))
+        assert main([*words, "--board", "kitchen"]) == 0
+        assert qr in capsys.readouterr().out
+        assert main(words) == 0
+        assert qr not in capsys.readouterr().out
+        monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+        assert main([*words, "--board", "kitchen"]) == 0
+        assert qr not in capsys.readouterr().out
 
 
 def test_page_is_written_by_itself_alone(export, tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from datetime import datetime
 from itertools import chain
@@ -94,8 +95,10 @@ def test_opening_that_began_before_the_range_is_carried_whole(past):
 def test_terminal_shows_the_modules_of_the_qr_code(code):
     modules = qr_modules(code)
     halves = {"█": "00", "▀": "01", "▄": "10", " ": "11"}  # light above and below, and so on
-    lines = [line.ljust(25) for line in qr_lines(code)]
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    lines = [line.ljust(25) for line in qr_lines(code, terminal)]
     rows = ["".join(halves[char][half] for char in line) for line in lines for half in (0, 1)]
     assert (len(modules), {len(row) for row in modules}) == (21, {21})
     assert [row[2:23] for row in rows[2:23]] == modules
     assert {char for row in (*rows[:2], *rows[23:25]) for char in row} == {"0"}
+    assert qr_lines(code, io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from typing import TextIO
 
 import segno
 
@@ -17,8 +18,15 @@ def qr_modules(text: str) -> list[str]:
     return ["".join(map(str, row)) for row in _code(text).matrix]
 
 
-def qr_lines(text: str) -> list[str]:
-    """The same in half blocks for a terminal, 13 lines of 25 characters: light ones are drawn, as on a dark ground."""
-    out = io.StringIO()
-    _code(text).terminal(out, border=2, compact=True)
-    return out.getvalue().splitlines()
+def qr_lines(text: str, out: TextIO) -> list[str]:
+    """The same in half blocks for a terminal, 13 lines of 25 characters: light ones are drawn, as on a dark ground.
+
+    None for a terminal that lacks the characters.
+    """
+    drawn = io.StringIO()
+    _code(text).terminal(drawn, border=2, compact=True)
+    try:
+        drawn.getvalue().encode(out.encoding or "ascii")
+    except UnicodeEncodeError:
+        return []
+    return drawn.getvalue().splitlines()

@@ -160,6 +160,11 @@ def _print(heads: list[BoardHead], outcomes: list[Outcome]) -> None:
 
     for head in heads:
         print(f"{head.board.title}: {make_code(head.seq, head.link)}  (record {head.seq})")
+    if len(heads) == 1 and sys.stdout.isatty():
+        from earlid.ledger.anchor_qr import qr_lines
+
+        head = heads[0]
+        print(*(f"{line}\n" for line in qr_lines(make_code(head.seq, head.link), sys.stdout)), sep="", end="")
     for outcome in outcomes:
         text = f"{outcome.board}: {outcome.say}" if outcome.board else outcome.say
         print(text if outcome.kept else f"earlid: {text}", file=sys.stdout if outcome.kept else sys.stderr)

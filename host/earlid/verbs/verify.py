@@ -141,20 +141,10 @@ def _print_judgements(judgements: Sequence[Judgement], vouching: Sequence[Vouchi
             print(f"  Time: {more} more such contradictions; --json has all.")
         if judgement.code:
             print(f"  Anchor to write down or photograph: {judgement.code}  (record {judgement.head_seq})")
-            if len(with_code) == 1:
-                _print_qr(judgement.code)
+            if len(with_code) == 1 and sys.stdout.isatty():  # of several they would fill the screen
+                from earlid.ledger.anchor_qr import qr_lines
 
-
-def _print_qr(code: str) -> None:
-    """On a terminal that has the characters: of several boards they would fill the screen."""
-    if not sys.stdout.isatty():
-        return
-    from earlid.ledger.anchor_qr import qr_lines
-
-    try:
-        print(*(f"  {line}" for line in qr_lines(code)), sep="\n")
-    except UnicodeEncodeError:
-        pass
+                print(*(f"  {line}\n" for line in qr_lines(judgement.code, sys.stdout)), sep="", end="")
 
 
 def _vouching_json(vouched: Vouching | None) -> dict[str, object] | None:

@@ -5,7 +5,7 @@
 
   const open = (file) => {
     if (!file) return;
-    $("file-name").textContent = `${file.name}, ${(file.size / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
+    $("file-name").textContent = `${file.name}, ${file.size < 1e6 ? `${Math.ceil(file.size / 1e3)} kB` : `${(file.size / 1e6).toFixed(1)} MB`}`;
     $("proof").hidden = false;
     earlid.proof.take(() => ({ file, digest: document.body.dataset.report }));
   };
