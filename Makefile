@@ -12,24 +12,26 @@ XDIST := -n 3 --dist worksteal
 PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
-# The flashing page, where there is npm to build it with; its tests are skipped elsewhere.
-PAGE = @if command -v npm >/dev/null; then $(MAKE) --no-print-directory build/web/stamp; fi
+SIDE_BY_SIDE = @$(MAKE) --no-print-directory -j2 -O
 # What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
 DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: demo test test-lowest quick lint bench bench-detection soak fuzz firmware hardware web release flash pair calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest page quick lint bench bench-detection soak fuzz firmware hardware web release flash pair calibrate watch review doctor debian clean
 
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
 
-test: $(VENV)/installed-test debian lint build/ibom/stamp
-	$(PAGE)
+test: $(VENV)/installed-test debian
+	$(SIDE_BY_SIDE) lint page build/ibom/stamp
 	$(BIN)/python -m pytest $(XDIST) -m "not soak" $(ARGS)
 
 # The oldest versions that pyproject.toml allows, each package at its lowest bound.
-test-lowest: .venv-lowest/installed debian build/ibom/stamp
-	$(PAGE)
+test-lowest: .venv-lowest/installed debian
+	$(SIDE_BY_SIDE) page build/ibom/stamp
 	.venv-lowest/bin/python -m pytest $(XDIST) -m "not soak" $(ARGS)
+
+# The flashing page, where there is npm to build it with; its tests are skipped elsewhere.
+page: $(if $(shell command -v npm),build/web/stamp)
 
 quick: $(VENV)/installed-test
 	$(BIN)/python -m pytest -q -x -m "not soak" tests/firmware tests/gate $(ARGS)

@@ -430,7 +430,7 @@ def sources(reader: str, folder: Path, say) -> None:
 
 @pytest.mark.parametrize(
     ("reader", "count"),
-    [("sound", 1200), ("model_manifests", 200), ("export", 150), ("settings_files", 300), ("word_edits", 200)],
+    [("sound", 400), ("model_manifests", 200), ("export", 150), ("settings_files", 300), ("word_edits", 200)],
 )
 def test_mutated_file_is_read_or_refused_in_a_sentence(reader, count, tmp_path, say):
     folder = tmp_path / reader
