@@ -80,7 +80,7 @@ def test_one_stamp_vouches_for_every_board_and_openssl_agrees(authority, where, 
     assert "Vouched for: records 1 to 9: time stamp by Test stamps" in out
     export = tmp_path / "one.jsonl"
     assert main(["export", "-o", str(export), "--board", "kitchen", *where]) == 0
-    assert OTHER not in export.read_text(), "what was stamped shows of other boards only a hash"
+    assert f'"{OTHER}' not in export.read_text(), "what was stamped shows of other boards only a hash"
     capsys.readouterr()
     assert main(["verify", str(export), "--tsa-ca", str(authority.ca), "--json"]) == 0
     judged_board = parse_output("verify", capsys.readouterr().out)[0]
