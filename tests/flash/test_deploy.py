@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import re
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,25 @@ def raw_inventory(**changes: object) -> dict[str, object]:
     raw = {"mpy": 6 | 2 << 10, "version": [1, 26, 1], "machine": "x", "tops": [], "free": 2_000_000, "active": None,
             "main": None, "files": []}  # fmt: skip
     return raw | changes
+
+
+@pytest.mark.parametrize(
+    "odd", [{"version": "x"}, {"version": None}, {"files": "ab"}, {"files": [1]}, {"tops": {}}, {"mpy": []}, {"free": 1e400},
+            {"active": 1}, {"main": 7}],
+)  # fmt: skip
+def test_inventory_that_no_micropython_prints_is_a_sentence(odd: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="answers otherwise than MicroPython"):
+        deploy.parse_inventory(raw_inventory(**odd))
+    deploy.check_target(deploy.parse_inventory(raw_inventory(machine=" ")), "", None, force=False)
+
+
+@pytest.mark.parametrize("printed", ["", "[]", "{", "99999999999 00", "7 zz", "-1 "])
+def test_what_a_prompt_prints_instead_is_a_sentence(printed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repl.Repl, "run", lambda self, code: printed)
+    prompt = object.__new__(repl.Repl)
+    for read in (prompt.inventory, lambda: prompt.word("/model-1.bin")):
+        with suppress(UserError):
+            assert read() in ({}, b"")
 
 
 def test_unsuitable_boards_are_refused(

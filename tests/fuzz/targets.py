@@ -34,8 +34,9 @@ from earlid.calibrate.session_file import SessionFiles
 from earlid.door import is_identifier, is_printable
 from earlid.errors import LEDGER_BROKEN, UserError
 from earlid.evaluate.evaluation import read_settings
-from earlid.flash import foreign, image, memory_plan, one_file, partitions
+from earlid.flash import deploy, foreign, image, memory_plan, one_file, partitions, provision
 from earlid.flash.inputs import read_config, read_word
+from earlid.flash.repl import Repl
 from earlid.gate import audio, blob_writer, graph, models, tflite
 from earlid.ledger import acts, keys, rows, witnessed
 from earlid.ledger.act_chain import ActChain, read_act
@@ -600,6 +601,31 @@ def file_systems(data: bytes) -> bool:
         filesystem.read_files(flash[: 8 * sector])
         return True
     return False
+
+
+class _Prompt(Repl):
+    """A board's prompt that answers with these texts, one behind the other."""
+
+    def __init__(self, answers: list[str]) -> None:
+        self._answers = answers
+
+    def run(self, code: str) -> str:
+        return self._answers.pop(0) if self._answers else ""
+
+
+@target(mutated_lines, "jsonl")
+def prompts(data: bytes) -> bool:
+    """What a board's REPL prints of its MicroPython and its files, where an update asks."""
+    repl = _Prompt(data.decode(errors="replace").split("\n"))
+
+    def read() -> None:
+        board = deploy.parse_inventory(repl.inventory())
+        deploy.check_target(board, "", None, force=False)
+        assert is_printable(deploy.release_note(board.arch, board.version))
+        repl.hashes(board.files)
+        provision.check_kept_word(repl.word(board.model))
+
+    return is_read(read)
 
 
 @target(ending="txt")

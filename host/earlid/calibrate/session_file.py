@@ -47,7 +47,7 @@ class Measurements:
 
 
 def measurements_from(values: dict[str, Any]) -> Measurements:
-    """What `to_json` made. Raises KeyError, TypeError or ValueError when it is something else."""
+    """What `to_json` made. Raises KeyError, TypeError, ValueError or OverflowError when it is something else."""
     if values["format"] != FORMAT:
         raise ValueError(f"format {values['format']}")
     return Measurements(
@@ -80,7 +80,7 @@ class SessionFiles:
         """The unfinished session; None when there is none, or it cannot be read any more."""
         try:
             return measurements_from(read_json(self.session_path))
-        except (UserError, ValueError, KeyError, TypeError):
+        except (UserError, ValueError, KeyError, TypeError, OverflowError):
             return None
 
     def save(self, measurements: Measurements) -> None:

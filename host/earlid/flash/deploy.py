@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from earlid import firmware
+from earlid.door import plain
 from earlid.errors import USAGE, UserError
 from earlid.flash import content, transfer
 from earlid.flash.content import ACTIVE, CONFIG, NO_MODEL
 from earlid.flash.firmware_build import ESP32_ARCH, LOADERS, RECIPE_SUFFIX, FirmwareBuild, arch_of
-from earlid.flash.repl import Repl
+from earlid.flash.repl import NONSENSE, Repl
 
 STAGED = ".deploy"  # the suffix of files that wait for their rename; the firmware's own temporary files are called .new
 LOADER_MARK = "earlid"  # stands in the first line of our loaders
@@ -83,8 +84,15 @@ def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
     """Parse what `Repl.inventory` returned.
 
     Raises:
-        UserError: code 1 when its MicroPython is too old or takes no native code.
+        UserError: code 1 when its MicroPython is too old or takes no native code, or when this is no inventory.
     """
+    try:
+        return _inventory(raw)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise UserError(NONSENSE) from error
+
+
+def _inventory(raw: Mapping[str, Any]) -> Inventory:
     version = tuple(int(number) for number in raw["version"])
     if version < MICROPYTHON_MIN:
         raise UserError(
@@ -94,11 +102,17 @@ def parse_inventory(raw: Mapping[str, Any]) -> Inventory:
     fields = (raw["active"] or "").split()
     main = raw["main"]
     return Inventory(
-        arch=arch_of(int(raw["mpy"])), version=version, machine=str(raw["machine"]), free_bytes=int(raw["free"]),
+        arch=arch_of(int(raw["mpy"])), version=version, machine=plain(raw["machine"]), free_bytes=int(raw["free"]),
         active=fields[0] if len(fields) == 2 else "", model=fields[1] if len(fields) == 2 else NO_MODEL,
         foreign_main=main is not None and LOADER_MARK not in main.lower(),
-        files=tuple(raw["files"]), root_entries=tuple(raw["tops"]),
+        files=_texts(raw["files"]), root_entries=_texts(raw["tops"]),
     )  # fmt: skip
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("a list of names was expected")
+    return tuple(values)
 
 
 def release_note(arch: str, release: tuple[int, ...]) -> str:
@@ -132,7 +146,7 @@ def check_target(board: Inventory, identifier: str, expected: str | None, force:
             f"this board {found}; {expected} was named. Nothing was changed. Plug in the other one, "
             "press its reset button and run `earlid flash` again, or say --force.", USAGE,
         )  # fmt: skip
-    chip = board.machine.split()[-1] if board.machine else ""
+    chip = (board.machine.split() or [""])[-1]
     if chip.startswith("ESP32") and chip != "ESP32":
         raise UserError(
             f"this board is an {chip}. Earlid's circuit is for the plain ESP32: its pins are elsewhere. Nothing was changed. "

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import serial
 from mpremote.transport import TransportError
@@ -24,6 +24,12 @@ FLASH_WORK_FACTOR = 3  # times that, while the board works on flash
 ENTER_TRIES = 3
 INTERRUPT_S = 1.0  # for running code to end after Ctrl-C
 CTRL_C = b"\x03"
+FILE_MAX_BYTES = 16 << 20  # the largest flash of an ESP32 module
+NONSENSE = (
+    "the board's prompt answers otherwise than MicroPython: is there another program on it? `earlid flash --micropython` "
+    "writes it anew."
+)
+T = TypeVar("T")
 
 
 class NoRepl(BoardGone):
@@ -117,17 +123,24 @@ class Repl:
 
     def inventory(self) -> dict[str, Any]:
         """The board's MicroPython and its files (`transfer.INVENTORY`)."""
-        return dict(json.loads(self.run(transfer.INVENTORY)))
+        return self._read(transfer.INVENTORY, lambda printed: dict(json.loads(printed)))
 
     def hashes(self, paths: Iterable[str]) -> dict[str, str]:
         """SHA-256 of files on the board by path, in hex; `-` for what cannot be read."""
-        printed = self.run(f"PATHS={list(paths)!r}\n{transfer.HASH}")
-        return dict(line.split() for line in printed.splitlines() if line)
+        code = f"PATHS={list(paths)!r}\n{transfer.HASH}"
+        return self._read(code, lambda printed: dict(line.split() for line in printed.splitlines() if line))
 
     def word(self, path: str) -> bytes:
         """A word's blob on the board with zeros for its weights: its tables say what it takes. Empty when it cannot be read."""
-        size, _, tables = self.run(f"PATH={path!r}\n{transfer.WORD}").strip().partition(" ")
-        return bytes.fromhex(tables).ljust(int(size or 0), b"\0")
+        return self._read(f"PATH={path!r}\n{transfer.WORD}", _padded)
+
+    def _read(self, code: str, parse: Callable[[str], T]) -> T:
+        """What code prints, parsed; UserError, code 1, when it is not what that code prints."""
+        printed = self.run(code)
+        try:
+            return parse(printed)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UserError(NONSENSE) from error
 
     def send_blocks(self, blocks: Sequence[bytes], report: Callable[[int], None]) -> None:
         """Stream masked blocks to `transfer.RECEIVE`.
@@ -169,6 +182,13 @@ class Repl:
             self._transport.exec_raw_no_follow(code.encode())
         except (TransportError, serial.SerialException, OSError) as error:
             raise self._gone(error) from error
+
+
+def _padded(printed: str) -> bytes:
+    size, _, tables = printed.strip().partition(" ")
+    if not 0 <= int(size or 0) <= FILE_MAX_BYTES:
+        raise ValueError("no file of a board is so long")
+    return bytes.fromhex(tables).ljust(int(size or 0), b"\0")
 
 
 def _traceback(text: str) -> str:
