@@ -137,7 +137,7 @@ def test_release_that_is_not_understood_is_refused(change: dict[str, object], wo
     assert raised.value.code == 2
 
 
-@pytest.mark.parametrize(("at", "what"), [(0x20, "boot loader"), (0xF100, "program")])
+@pytest.mark.parametrize(("at", "what"), [(0x17, "boot loader"), (0x20, "boot loader"), (0xF017, "program"), (0xF100, "program")])
 def test_release_with_a_bad_bit_is_refused(at: int, what: str) -> None:
     release = release_image.release()
     data = bytearray(release.data)

@@ -106,12 +106,11 @@ def _rows(release: bytes) -> tuple[Partition, ...]:
 def _check_program(data: bytes, what: str) -> None:
     # An ESP image carries a checksum, and a SHA-256 over itself.
     from esptool.bin_image import LoadFirmwareImage
-    from esptool.util import FatalError
 
     try:
         found = LoadFirmwareImage("esp32", data)
         whole = found.checksum == found.calculate_checksum() and (found.stored_digest or b"") == (found.calc_digest or b"")
-    except (FatalError, ValueError, IndexError) as error:
+    except Exception as error:  # whatever esptool makes of foreign bytes
         raise ValueError(f"has a damaged {what}") from error
     if not whole:
         raise ValueError(f"has a damaged {what} (its checksum does not fit)")
