@@ -24,7 +24,7 @@ serial = {folder}/serial
 crypto_device = builtin
 signer_cert = {folder}/{name}.pem
 signer_key = {folder}/{name}.key
-certs = {folder}/root.pem
+certs = {folder}/above.pem
 signer_digest = sha256
 default_policy = 1.2.3.4.1
 digests = {digests}
@@ -34,30 +34,35 @@ TST_INFO = "1.2.840.113549.1.9.16.1.4"
 
 
 class Authority:
-    """Certificates below one root: `stamps` is an authority's, `expired` was one's, `server` is a web server's."""
+    """Certificates below one root: `stamps` is an authority's, `expired` was one's, `server` is a web server's.
+
+    `below` is an authority's too, below the certificate `between`; `orphan`, below `lapsed`, which had expired.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "serial").write_text("01\n")
-        self._root_key = ec.generate_private_key(ec.SECP256R1())
-        self._number = 0
-        self.root = self._certify("root", None, 3650 * DAY, ca=True)
+        self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self.root = self._certify("root", None, 3650 * DAY)
+        self._certify("between", None, 300 * DAY)
+        self._certify("lapsed", None, -DAY)
         self._certify("stamps", ExtendedKeyUsageOID.TIME_STAMPING, 30 * DAY)
         self._certify("expired", ExtendedKeyUsageOID.TIME_STAMPING, -DAY)
         self._certify("server", ExtendedKeyUsageOID.SERVER_AUTH, 30 * DAY)
+        self._certify("below", ExtendedKeyUsageOID.TIME_STAMPING, 30 * DAY, "between")
+        self._certify("orphan", ExtendedKeyUsageOID.TIME_STAMPING, 30 * DAY, "lapsed")
         self.ca = folder / "root.pem"
 
     def _certify(
-        self, name: str, usage: x509.ObjectIdentifier | None, left: datetime.timedelta, *, ca: bool = False
+        self, name: str, usage: x509.ObjectIdentifier | None, left: datetime.timedelta, issuer: str = "root"
     ) -> x509.Certificate:
-        key = self._root_key if ca else ec.generate_private_key(ec.SECP256R1())
-        names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Test {who}")]) for who in (name, "root")]
-        self._number += 1
-        builder = x509.CertificateBuilder(*reversed(names), key.public_key(), self._number, NOW - 60 * DAY, NOW + left)
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        key = self._keys[name] = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Test {who}")]) for who in (issuer, name)]
+        builder = x509.CertificateBuilder(*names, key.public_key(), len(self._keys), NOW - 60 * DAY, NOW + left)
+        builder = builder.add_extension(x509.BasicConstraints(ca=usage is None, path_length=None), critical=True)
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
-        made = builder.sign(self._root_key, hashes.SHA256())
+        made = builder.sign(self._keys[issuer], hashes.SHA256())
         (self.folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
         kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         (self.folder / f"{name}.key").write_bytes(key.private_bytes(*kind))
@@ -66,6 +71,8 @@ class Authority:
     def reply(self, query: bytes, name: str = "stamps", digests: str = "sha256") -> bytes:
         """What `openssl ts` answers; also where it refuses."""
         settings, asked, answer = (self.folder / part for part in ("ts.cnf", "query", "answer"))
+        above = {"below": ("between", "root"), "orphan": ("lapsed",)}.get(name, ("root",))
+        (self.folder / "above.pem").write_bytes(b"".join((self.folder / f"{one}.pem").read_bytes() for one in above))
         settings.write_text(SETTINGS.format(folder=self.folder, name=name, digests=digests))
         asked.write_bytes(query)
         self._run("ts", "-reply", "-config", settings, "-section", "t", "-queryfile", asked, "-out", answer)

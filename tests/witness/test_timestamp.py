@@ -126,6 +126,7 @@ WRONG = {
     "longer": (lambda tsa, query, answer: answer + b"x", "is no time stamp"),
     "refused": (lambda tsa, query, answer: tsa.reply(query, digests="sha512"), "the request was refused: .*digest"),
     "expired": (lambda tsa, query, answer: tsa.reply(query, "expired"), "certificate had expired"),
+    "lapsed-above": (lambda tsa, query, answer: tsa.reply(query, "orphan"), "certificate above the authority's had expired"),
     "no-authority": (lambda tsa, query, answer: tsa.sign_as(answer, "server"), "is no time stamp authority's"),
     "signature": (lambda tsa, query, answer: flipped(answer, len(answer) - 3), "signature does not hold"),
 }
@@ -148,6 +149,11 @@ def test_answer_that_does_not_hold_is_named(authority, asked, kind):
 def test_stamp_signed_by_another_hand_holds_where_its_certificate_may(authority, asked):
     _query, nonce, answer = asked
     assert timestamp.check(authority.sign_as(answer, "stamps"), TEXT, [authority.root], nonce).name == "Test stamps"
+
+
+def test_authority_below_another_certificate_holds(authority, asked):
+    query, nonce, _ = asked
+    assert timestamp.check(authority.reply(query, "below"), TEXT, [authority.root], nonce).name == "Test below"
 
 
 def test_stamp_of_another_message_or_below_another_root_is_named(authority, asked, tmp_path):

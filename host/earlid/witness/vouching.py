@@ -76,7 +76,7 @@ def judge(
         except BadStatement as error:
             faults.append(f"act {head.number} of {plain(head.installation)}, on record {head.seq}, counts for nothing: {error}.")
     runs = [run for stretch in stretches for run in _runs_of(stretch, good)]
-    return Vouching(_merged(runs), faults, _too_old(runs, good, now_ms, too_old_days) if said else "")
+    return Vouching(runs, faults, _too_old(runs, good, now_ms, too_old_days) if said else "")
 
 
 class BadStatement(Exception):
@@ -208,8 +208,8 @@ _KINDS = {"tsa": "time stamp by {}", "host": "witness {}", "paper": "{}"}
 
 
 def lines_of(vouching: Vouching) -> list[str]:
-    """The same for people; of many, the newest."""
-    lines = [f"Vouched for: records {run.first} to {run.last}: {_by_text(run)}" for run in vouching.runs]
+    """The same for people: runs with the same witnesses as one; of many, the newest."""
+    lines = [f"Vouched for: records {run.first} to {run.last}: {_by_text(run)}" for run in _merged(vouching.runs)]
     if (more := len(lines) - RUNS_SHOWN) > 0:
         lines = [f"Vouched for: {more} earlier ranges of records; --json has all.", *lines[more:]]
     faults = [f"Not believed: {text}" for text in vouching.faults]
@@ -222,6 +222,6 @@ def _by_text(run: Run) -> str:
     texts = []
     for voucher in run.vouchers:
         days = [day_text(local_day(ms)) for ms in (voucher.first_ms, voucher.last_ms)]
-        when = days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}"
+        when = days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}, as they came"
         texts.append(f"{_KINDS[voucher.by].format(plain(voucher.name))}, {when}")
     return "; ".join(texts) or "nobody yet"
