@@ -40,10 +40,11 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "parquet": ("export", "--format", "parquet", "-o", "OUT"),
     "backup": ("export", "--backup", "OUT"),
     "page": ("review", "--html", "OUT"),
+    "checker": ("verify", "--html", "OUT"),
     "bundle": ("doctor", "--port", "/dev/null", "--bundle", "OUT"),
     "model": ("model", "import", ALEXA, "--out", "OUT"),
 }
-PRIVATE = set(WRITERS) - {"model"}
+PRIVATE = set(WRITERS) - {"model", "checker"}
 
 
 @pytest.fixture
@@ -119,7 +120,8 @@ def test_hyphen_is_standard_output(home, writer, tmp_path, monkeypatch):
     words = ["-" if word == "OUT" else word for word in WRITERS[writer]]
     where = ["--ledger", str(home.path)] if words[0] in ("export", "review") else []
     done = subprocess.run([sys.executable, "-m", "earlid.cli", *words, *where], capture_output=True, check=False, cwd=folder)
-    magic = {"parquet": b"PAR1", "backup": b"SQLite format 3\0", "model": b"ELWW", "page": b"<!doctype html>", "csv": b"wall,"}
+    magic = {"parquet": b"PAR1", "backup": b"SQLite format 3\0", "model": b"ELWW", "csv": b"wall,"}
+    magic |= dict.fromkeys(("page", "checker"), b"<!doctype html>")
     assert done.stdout.lower().startswith(magic.get(writer, b"{").lower()), done.stderr
     assert not os.listdir(folder)
 
