@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import re
 import sys
+import zlib
 from array import array
 from datetime import datetime
 
@@ -183,6 +184,17 @@ def test_report_without_its_numbers_header_still_has_its_chain_judged(dropped, r
     assert page.get_attribute("#proof", "data-state") == "bad"
     assert "cannot be compared with its records" in text
     assert "kitchen: Intact" in text
+
+
+def test_block_that_unpacks_to_more_than_memory_is_refused(dropped, report):
+    deflate = zlib.compressobj(9, wbits=31)
+    begin = deflate.compress(b"") + deflate.flush(zlib.Z_FULL_FLUSH)
+    zeros = deflate.compress(bytes(1 << 26)) + deflate.flush(
+        zlib.Z_FULL_FLUSH
+    )  # the same again and again, since nothing refers back
+    bomb = base64.b64encode(begin + zeros * 5).decode()
+    page = dropped("bomb.html", re.sub('id="sealed">.*?<', f'id="sealed">{bomb}<', report.read_text(), flags=re.S))
+    assert "damaged or altered" in page.inner_text("#proven")
 
 
 def test_block_that_cannot_be_unpacked_is_said(opened, report, tmp_path):

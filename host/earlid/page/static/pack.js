@@ -66,8 +66,20 @@ globalThis.earlid ??= {};
     return bytes;
   };
 
+  const MOST_BYTES = 2 ** 28; // a million records are a third: what some bytes unpack to must not fill the memory
+  const limit = () => {
+    let left = MOST_BYTES;
+    return new TransformStream({
+      transform(chunk, controller) {
+        left -= chunk.length;
+        if (left < 0) throw new Error("more than a page can hold");
+        controller.enqueue(chunk);
+      },
+    });
+  };
+
   const unpack = async (bytes) => {
-    const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).pipeThrough(limit());
     const buffer = await new Response(inflated).arrayBuffer();
     const size = new DataView(buffer).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
