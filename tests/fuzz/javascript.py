@@ -19,6 +19,7 @@ from earlid.ledger.anchor_code import make_code, parse_code
 from earlid.ledger.judge_export import NAME, judge_file
 from lid import record, wire
 
+from tests.fuzz.board_parts import BOARD
 from tests.fuzz.mutations import mutated, mutated_lines, mutated_value
 from tests.fuzz.targets import framed, placed
 from tests.fuzz.worker import CORPUS
@@ -56,6 +57,15 @@ def forged(data: bytes, rng: random.Random) -> bytes:
     public = key.public_key().public_bytes_raw()
     name, before, place = acts.installation_of(public), bytes(32), 0
     lines, prev, row = [], None, []
+
+    def signed(kind: str, fields: Any) -> dict[str, Any]:
+        nonlocal before, place
+        place += 1
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        before = acts.link_of(before, name, place, place, kind, acts.hash_of(text))
+        signature = key.sign(b"earlid act 1\n" + before)
+        return {"act": [name, place, place, kind, text, acts.hash_of(text).hex(), before.hex(), signature.hex()]}
+
     for line in map(json.loads, data.splitlines()):
         if "rec" in line:
             row = list(line["rec"])
@@ -72,17 +82,21 @@ def forged(data: bytes, rng: random.Random) -> bytes:
         elif "act" in line:
             _, _, _, kind, body, *_ = line["act"]
             fields = json.loads(body)
-            place += 1
             if kind == "begin":
                 fields["key"] = public.hex()
             elif rng.random() < 0.3:
                 fields = mutated_value(fields, rng)
-            text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-            before = acts.link_of(before, name, place, place, kind, acts.hash_of(text))
-            signature = key.sign(b"earlid act 1\n" + before)
-            line["act"] = [name, place, place, kind, text, acts.hash_of(text).hex(), before.hex(), signature.hex()]
-        elif "earlid" in line and rng.random() < 0.3:
-            line = mutated_value(line, rng)
+            line = signed(kind, fields)
+        elif "acts" in line:
+            for _ in range(rng.choice((0, 0, 0, 1, 2))):
+                seq, link = rng.choice(((row[0], row[14]), (rng.randrange(1, 10), row[14]), (row[0], "00" * 12)))
+                said = {"board": BOARD, "boot": 1, "seq": seq, "link": link, "by": rng.choice(("paper", "host")), "said_ms": 1}
+                lines.append(json.dumps(signed("witness", said | rng.choice(({}, {"contradicts": True})))))
+                line["acts"] += 1
+        elif "earlid" in line:
+            line["format"] = rng.choice((2, 3))
+            if rng.random() < 0.3:
+                line = mutated_value(line, rng)
         lines.append(json.dumps(line))
     return "\n".join(lines).encode() + b"\n"
 
