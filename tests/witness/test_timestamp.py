@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,14 @@ def test_stamp_is_believed_only_as_far_as_it_holds(authority, where, sqlite_loca
     assert main(["verify", *where]) == 0
     assert "Not believed: act 5 of" in (out := capsys.readouterr().out), out
     assert "no root certificate that is trusted here stands above it" in out
+
+
+def test_small_install_says_what_it_lacks_to_check_a_stamp(authority, where, capsys, monkeypatch):
+    with serving(lambda query: (200, authority.reply(query))) as url:
+        assert main(["anchor", "--tsa", url, "--tsa-ca", str(authority.ca), *where]) == 0
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    capsys.readouterr()
+    assert main(["verify", *where]) == 0
+    out = capsys.readouterr().out
+    assert 'pip install "earlid[tsa]"' in out
+    assert "Vouched for: records 1 to 40: nobody yet" in out
