@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 import segno
+from earlid.page.document import verify_document
 from PIL import Image
 
 from tests.page.chromium import wait
@@ -122,6 +123,7 @@ def test_two_builds_of_the_page_are_identical(tmp_path):
     """Those of `make web`, and another made of the same sources in another folder."""
     tables = subprocess.run([sys.executable, "-m", "earlid.flash.web_tables"], check=True, capture_output=True, cwd=ROOT).stdout
     assert tables == (ROOT / "build" / "web-tables.mjs").read_bytes()
+    assert verify_document() == (ROOT / "build" / "verify.html").read_text(encoding="utf-8")
     subprocess.run(["node", "web/build.mjs", str(tmp_path), "build/npm"], check=True, capture_output=True, cwd=ROOT)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PAGE_FILES)
     assert [name for name in PAGE_FILES if (tmp_path / name).read_bytes() != (BUILT / name).read_bytes()] == []
