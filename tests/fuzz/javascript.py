@@ -164,7 +164,7 @@ def run(count: int, seed: int, first: int = 0) -> str:
         if done.returncode:
             return f"seed {seed}, {begin} to {begin + BATCH}: {done.stderr[-2000:]}"
         for number, ((call, data), result) in enumerate(zip(inputs, json.loads(done.stdout), strict=True), begin):
-            where = f"seed {seed}, number {number}, {call[0]}: {call[1:]}: "
+            where = f"seed {seed}, number {number}, {call[0]}: "
             if isinstance(result, dict):
                 return where + result["threw"]
             expected: Any = result

@@ -224,6 +224,12 @@ def test_board_points_do_not_depend_on_the_order_in_which_records_came(location)
     assert len(one) > 5
 
 
+PURGED = {
+    "boot_from": 1, "seq_from": 1, "boot_to": 1, "seq_to": 1, "count": 1, "head_before": None, "head_after": "00", "at_ms": 1,
+    "why": "",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("kind", "change"),
     [
@@ -231,12 +237,13 @@ def test_board_points_do_not_depend_on_the_order_in_which_records_came(location)
         ("clock", '"x":1e3'),
         ("took", '"runs":{}'), ("took", '"runs":[[1,1,7,0]]'), ("took", '"head":[1,7,"aa bb"]'), ("took", '"board":[]'),
         ("purge", '"redacts":{}'), ("purge", '"runs":""'), ("import", '"tables":{"labels":{}}'), ("import", '"tables":[]'),
+        ("purge", f'"runs":[{json.dumps(PURGED | {"head_before": "x"})}]'),
     ],
 )  # fmt: skip
 def test_act_of_a_body_that_readers_differ_on_is_unread(kind, change):
     right = {
         "clock": '"boot":1,"ms":1,"source":1,"wall_ms":1,"unc_ms":1', "took": '"runs":[[1,1,7,0,0]]',
-        "purge": '"redacts":[],"runs":[]', "import": '"runs":[]',
+        "purge": f'"redacts":[],"runs":[{json.dumps(PURGED)}]', "import": '"runs":[]',
     }[kind]  # fmt: skip
     for extra, unread in (("", 0), ("," + change, 1)):
         body = f'{{"board":"{BOARD}",{right}{extra}}}'

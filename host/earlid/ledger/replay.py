@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from lid.record import LINK_BYTES
 
-from earlid.ledger.act_chain import from_hex
 from earlid.ledger.acts import KINDS, Act, hex_bytes
 from earlid.ledger.version import FROM_IMPORT
 
@@ -187,7 +186,8 @@ def _add_purge(board: BoardAccount, row: Mapping[str, Any]) -> tuple[Identity, I
     values = [row[name] for name in PURGE_COLUMNS]
     numbers = [_whole(value) for value in values[:5]]
     first, last = (numbers[0], numbers[1]), (numbers[2], numbers[3])
-    board.purges[first] = (*numbers, from_hex(values[5]), hex_bytes(values[6]), _whole(values[7]), _text(values[8]))
+    before = None if values[5] is None else hex_bytes(values[5])
+    board.purges[first] = (*numbers, before, hex_bytes(values[6]), _whole(values[7]), _text(values[8]))
     return first, last
 
 

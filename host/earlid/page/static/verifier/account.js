@@ -96,7 +96,7 @@
     addPurge(row) {
       const run = {};
       for (const name of ["boot_from", "seq_from", "boot_to", "seq_to", "count"]) run[name] = whole(row[name]);
-      run.head_before = row.head_before == null ? null : link(row.head_before);
+      run.head_before = row.head_before === null ? null : link(row.head_before);
       run.head_after = link(row.head_after);
       run.at_ms = whole(row.at_ms);
       run.why = text(row.why);
