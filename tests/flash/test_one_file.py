@@ -121,6 +121,7 @@ def test_file_system_of_another_size_is_none_to_littlefs() -> None:
         ({"rows": [*ROWS, ("vfs", 1, 0x81, 0x1F0000, 0x210000)]}, "overlap: `factory` and `vfs`"),
         ({"rows": [*ROWS, ("vfs", 1, 0x81, VFS, 4 << 20)]}, "needs more flash than 4 MB"),
         ({"rows": [*ROWS, ("vfs", 1, 0x81, VFS + 7, 4096)]}, "`vfs` at 0x200007, where none can be"),
+        ({"rows": [*ROWS, ("\x1b[2J", 1, 2, VFS + 7, 4096)]}, r"`\\x1b\[2J` at 0x200007"),
         ({"rows": [("nvs", 1, 2, 0x8000, 0x1000), *ROWS[1:]]}, "overlap: the table itself and `nvs`"),
         ({"rows": [ROWS[0], ROWS[0], *ROWS[1:]]}, "overlap"),
         ({"rows": [row for row in ROWS if row[1]]}, "has no partition for a program"),

@@ -10,6 +10,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
+from earlid.door import plain
 from earlid.filesystem import SECTOR_BYTES
 
 TABLE_OFFSET = 0x8000
@@ -68,7 +69,7 @@ def parse(table: bytes) -> tuple[Partition, ...]:
             break
         if magic != _ENTRY_MAGIC:
             raise TableError("has no partition table" if not rows else "has a partition table without its MD5")
-        name = label.split(b"\0")[0].decode("ascii", "backslashreplace")
+        name = plain(label.split(b"\0")[0].decode("ascii", "backslashreplace"))
         rows.append(Partition(name, kind, subtype, offset, size_bytes))
     else:
         raise TableError("has a partition table without an end")
