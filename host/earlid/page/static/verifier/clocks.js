@@ -83,10 +83,10 @@
     constructor(extent, points, before) {
       const { boot, first_taken_ms, last_taken_ms } = extent;
       const longest = (isTime(last_taken_ms) ? last_taken_ms : LATEST_MS) - EARLIEST_MS;
-      const sound = extent.last_ms >= 0 && extent.last_ms <= longest;
+      this.isSound = extent.last_ms <= longest; // else nothing follows from it
       this.boot = boot;
-      this.last_ms = sound ? extent.last_ms : 0;
-      const first_ms = sound ? Math.min(Math.max(0, extent.first_ms), this.last_ms) : 0;
+      this.last_ms = this.isSound ? extent.last_ms : 0;
+      const first_ms = this.isSound ? Math.min(Math.max(0, extent.first_ms), this.last_ms) : 0;
       this.last_taken_ms = last_taken_ms;
       this.points = points.filter(isUsable);
       this.claims = claimsOf(this.points, this.last_ms);
@@ -262,18 +262,16 @@
     };
   };
 
-  const clockOf = (start) => {
+  const clockOf = (start, begin, end) => {
     const no_time = [isTime(start.last_taken_ms) ? start.last_taken_ms : LATEST_MS - 1, UNBOUNDED_MS];
     const believed = start.points.filter((point) => point.source === start.source);
     if (believed.length) return clockOfPoints(believed, no_time);
-    const begin = Math.min(Math.max(EARLIEST_MS, start.low + start.before), LATEST_MS);
-    const end = Math.max(begin, Math.min(LATEST_MS, start.high + start.lasted + start.before));
     let { guess } = start;
     if (guess === null && start.high === Infinity && start.low > -Infinity) guess = start.low; // soon after the one before
     return clockOfBounds(begin, end, start.last_ms, guess === null ? null : guess + start.before, no_time);
   };
 
-  // Boot -> function of ms to [Unix ms, by how many ms it may be off].
+  // Boot -> {wall: function of ms to [Unix ms, by how many ms it may be off], span: [not before, not after] of the whole start}.
   // extents: of all starts of a board in order, {boot, first_ms, last_ms, first_taken_ms, last_taken_ms};
   // pointsOf: boot -> [{ms, wall_ms, unc_ms, source}], one of a source and ms.
   earlidVerifier.clocksOf = (extents, pointsOf) => {
@@ -291,7 +289,11 @@
     starts.forEach((start, i) => {
       if (!start.settled) Object.assign(start, { low: lows[i], high: highs[i] });
     });
-    return new Map(starts.map((start) => [start.boot, clockOf(start)]));
+    return new Map(starts.map((start) => {
+      const begin = Math.min(Math.max(EARLIEST_MS, start.low + start.before), LATEST_MS);
+      const end = Math.max(begin, Math.min(LATEST_MS, start.high + start.lasted + start.before));
+      return [start.boot, { wall: clockOf(start, begin, end), span: start.isSound ? [begin, end] : [-Infinity, Infinity] }];
+    }));
   };
   earlidVerifier.UNBOUNDED_MS = UNBOUNDED_MS;
 

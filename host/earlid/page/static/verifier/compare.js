@@ -7,6 +7,7 @@
   const DOUBTFUL_MS = 6e4;
   const CODED = ["event", "reason", "ended"]; // columns of words
   const CUT = ["live", "least", "most", "reason", "ended"]; // cells that the other end of an opening tells
+  const UNENDED = ["open", "live", "restart", "lost"];
   const ROW = { openings: "opening", points: "record" };
 
   class Differences {
@@ -44,7 +45,7 @@
   // How late the shown times of each start are. A start's times rest on one clock, so they move together or not at all.
   class Shifts {
     constructor(boards) {
-      this.lengths = boards.map(({ lengths }) => new Map(lengths));
+      this.lengthOf = (board, boot) => boards[board].starts.get(boot).length;
       this.starts = boards.map(() => new Map());
     }
 
@@ -62,7 +63,7 @@
     movesTogether(board, boot, late) {
       const start = this.starts[board].get(boot);
       start.middle ??= start.late.sort((one, other) => one - other)[start.late.length >> 1];
-      return Math.abs(late - start.middle) <= SLACK_MS + this.lengths[board].get(boot) / 1e4;
+      return Math.abs(late - start.middle) <= SLACK_MS + this.lengthOf(board, boot) / 1e4;
     }
   }
 
@@ -71,14 +72,16 @@
       this.header = header;
       this.shown = tables;
       this.boards = recomputed.boards;
+      this.untold = recomputed.untold;
       this.differences = new Differences();
       this.numberOf = header.boards.map(({ board }) => this.boards.findIndex((item) => item.board === board));
       this.isShown = this.boards.map((board, number) => this.numberOf.includes(number));
-      this.partial = this.boards.map(({ partial }) => partial || header.to !== null);
+      this.partial = this.boards.map(({ isHeadless, isTailless }) => isHeadless || isTailless);
+      this.isRange = header.from !== null || header.to !== null;
       this.codeOf = header.names.map((name) => earlidVerifier.NAMES.indexOf(name));
       this.shifts = new Shifts(this.boards);
       this.computed = { openings: this.boundLasting(recomputed), points: recomputed.points };
-      this.addDoubts(this.computed.openings);
+      this.outside = this.findOutside();
     }
 
     // What lasts is bounded by when its board was last heard of: that is Earlid's word, and no record's.
@@ -96,28 +99,46 @@
       return { ...openings, most };
     }
 
-    addDoubts(openings) {
+    addDoubts(met) {
+      const { openings } = this.computed;
       const { offsets } = this.header.zone;
       const hourOf = (ms) => {
         const [, ahead] = offsets.findLast(([from]) => from <= ms) ?? offsets[0];
         return Math.floor((ms + ahead) / 36e5) % 24;
       };
-      const chosen = Uint8Array.from({ length: openings.rows }, (_, n) => this.isInRange("openings", openings, n));
+      const chosen = Uint8Array.from({ length: openings.rows }, (_, n) => met[n] || this.isInRange("openings", openings, n));
       Object.assign(openings, earlidVerifier.doubtsOf(openings, chosen, this.boards.map(({ habits }) => habits), hourOf));
     }
 
+    // Openings are looked for in starts that reach into two hours around the range: the other half of one may be there.
     isInRange(name, table, n) {
+      const { from, to } = this.header;
+      const [begin, end] = this.boards[table.board[n]].starts.get(table.boot[n]).span;
+      const margin = name === "points" ? 0 : 2 * 36e5;
+      if ((from !== null && end < from - margin) || (to !== null && begin >= to + margin)) return false;
       const drawn = name === "points" ? 0 : table.most[n] >= 0 ? table.most[n] : table.least[n];
       const { mayLieIn } = earlidVerifier;
-      return mayLieIn(table.t[n], table.unc[n], null, this.header.to) && mayLieIn(table.t[n] + drawn, table.unc[n], this.header.from, null);
+      return mayLieIn(table.t[n], table.unc[n], null, to) && mayLieIn(table.t[n] + drawn, table.unc[n], from, null);
+    }
+
+    // Boards with a rail that was live outside openings: that may begin and end far outside the range, and bears on openings.
+    findOutside() {
+      const boards = new Set();
+      const { openings } = this.computed;
+      for (let n = 0; n < openings.rows; n += 1) if (openings.outside[n]) boards.add(openings.board[n]);
+      const shown = this.shown.openings;
+      for (let i = 0; i < shown.rows; i += 1) if (shown.outside[i]) boards.add(this.numberOf[shown.board[i]]);
+      return boards;
     }
 
     // Whether an opening may begin or end in records that are not here.
     isCut(name, n) {
       const table = this.computed[name];
       const board = table.board[n];
-      if (name === "points" || !this.partial[board]) return false;
-      return table.seq[n] <= this.boards[board].unsureUpTo || ["open", "live", "restart"].includes(earlidVerifier.NAMES[table.ended[n]]);
+      if (name === "points") return false;
+      if (this.isRange && this.outside.has(board)) return true;
+      if (!this.partial[board]) return false;
+      return table.seq[n] <= this.boards[board].unsureUpTo || UNENDED.includes(earlidVerifier.NAMES[table.ended[n]]);
     }
 
     at(table, n) {
@@ -137,8 +158,9 @@
         if (n < 0) {
           const at = { board: this.header.boards[shown.board[i]]?.board ?? "", boot, seq };
           const board = this.boards[number];
-          const first = name === "openings" ? Math.max(board?.first, board?.unsureUpTo + 1) : board?.first;
-          this.differences.add(`${ROW[name]} added`, at, shown.t[i], null, this.partial[number] && (seq < first || seq > board.last));
+          const isElsewhere = this.partial[number] && (seq < board.first || seq > board.last);
+          const mayBeCut = (this.isRange && this.outside.has(number)) || (this.partial[number] && seq <= board.unsureUpTo);
+          this.differences.add(`${ROW[name]} added`, at, shown.t[i], null, isElsewhere || (name === "openings" && mayBeCut));
           continue;
         }
         if (met[n]) this.differences.add(`${ROW[name]} twice`, this.at(table, n), shown.t[i], null);
@@ -171,9 +193,10 @@
     mayRestElsewhere(name, column, i, n) {
       const table = this.computed[name];
       const [board, boot] = [table.board[n], table.boot[n]];
-      if (!this.partial[board]) return false;
       if (CUT.includes(column) && this.isCut(name, n)) return true;
+      if (!this.partial[board]) return false;
       if (column === "doubt" || column === "signs") return true; // by habits, and by what is near in time
+      if (column === "label") return this.untold.includes("import");
       if (column !== "t" && column !== "unc") return false;
       return this.isCut(name, n) || (!this.shifts.agrees(board, boot) && this.shifts.movesTogether(board, boot, this.shown[name].t[i] - table.t[n]));
     }
@@ -194,13 +217,12 @@
           this.differences.add("board added", shown, shown.board, null);
           return;
         }
-        const ended = this.header.to !== null;
-        const cells = [["lid", ended || !board.lidIsSure], ["since", ended || !board.lidIsSure || board.partial], ["why", ended || !board.lidIsSure]];
-        for (const [column, cannot] of cells) {
+        const hides = board.isTailless || !board.lidIsSure;
+        for (const [column, cannot] of [["lid", hides], ["since", hides || board.isHeadless], ["why", hides]]) {
           if (shown[column] !== board[column]) this.differences.add(column, { board: board.board }, shown[column], board[column], cannot);
         }
         if (!shown.board.includes(".") && (shown.name ?? null) !== board.name && !/[^ -~]/.test(board.name ?? "")) {
-          this.differences.add("name", { board: board.board }, shown.name, board.name);
+          this.differences.add("name", { board: board.board }, shown.name, board.name, this.untold.includes("import"));
         }
       });
       this.compareGaps();
@@ -220,11 +242,13 @@
           this.differences.add("gap", { ...gap, seq: gap.first }, text(gap), null, this.partial[number] && (gap.first < first || gap.last > last));
         }
       }
-      for (const gap of computed) if (!there.has(key(gap))) this.differences.add("gap", { ...gap, seq: gap.first }, null, text(gap));
+      const cannot = this.untold.includes("purge"); // which may tell where the records went
+      for (const gap of computed) if (!there.has(key(gap))) this.differences.add("gap", { ...gap, seq: gap.first }, null, text(gap), cannot);
     }
 
     run() {
-      const found = Object.entries(ROW).map(([name]) => [name, this.match(name)]);
+      const found = ["openings", "points"].map((name) => [name, this.match(name)]);
+      this.addDoubts(found[0][1].met);
       for (const [name, { rows, met }] of found) {
         this.compareCells(name, rows);
         this.findLeftOut(name, met);
@@ -236,5 +260,5 @@
 
   // What a report shows ({header, tables}, as pack.js unpacks them) and its evidence does not give:
   // [{what: a column, "opening left out", ..., board, boot, seq, shown, computed, cannot}]; times in Unix ms, words as words.
-  earlidVerifier.compare = (recomputed, shown) => new Comparison(recomputed, shown).run();
+  earlidVerifier.compare = (recomputed, shown) => (recomputed.isRefused ? [] : new Comparison(recomputed, shown).run());
 }

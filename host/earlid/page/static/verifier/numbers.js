@@ -214,12 +214,12 @@
     return upTo;
   };
 
-  const recomputeBoard = (number, { board, slots, taken, before }, account, openings, points) => {
+  const recomputeBoard = (number, { board, slots, taken, before, head }, account, openings, points) => {
     const records = new Records(slots);
     const order = records.order();
     const starts = startsOf(records, order, takenBy(records, taken, account));
     const clocks = earlidVerifier.clocksOf(starts, pointsOf(records, starts, account));
-    const wall = (boot, ms) => clocks.get(boot)(ms);
+    const wall = (boot, ms) => clocks.get(boot).wall(ms);
     const labels = new Map();
     for (const [at, [label]] of account.labels) {
       const [boot, seq] = at.split(":").map(Number);
@@ -238,7 +238,7 @@
     const telling = []; // of the lid
     const spoken = []; // openings by the word
     for (const { boot, places } of starts) {
-      const clock = clocks.get(boot);
+      const clock = clocks.get(boot).wall;
       const ordered = places.every((place, n) => !n || records.ms[places[n - 1]] <= records.ms[place]);
       const byTime = ordered ? places : [...places].sort((one, other) => records.ms[one] - records.ms[other] || records.seq[one] - records.seq[other]);
       for (const place of byTime) if (isExposure[records.events[place]]) counting.push(place);
@@ -288,22 +288,23 @@
       openings.flags[row] = records.flags[first];
     }
     const last = counting.at(-1);
+    const newestSeq = order.length ? records.seq[order.at(-1)] : 0;
     const purges = [...account.purges].sort((one, other) => one.boot_from - other.boot_from || one.seq_from - other.seq_from);
     return {
-      board, name: account.name, records: order.length, partial: Boolean(before),
-      first: order.length ? records.seq[order[0]] : 0, last: order.length ? records.seq[order.at(-1)] : 0,
+      board, name: account.name, records: order.length, isHeadless: Boolean(before), isTailless: Boolean(head) && head.seq !== newestSeq,
+      first: order.length ? records.seq[order[0]] : 0, last: newestSeq,
       unsureUpTo: unsureUpTo(records, exposures, before),
       ...lidOf(records, telling.slice(-LOOK_BACK), newestBoot, wall), lidIsSure: !before || telling.length >= LOOK_BACK,
       gaps: gapsOf(records, starts, purges, before),
       lasting, heard: last === undefined ? null : { ms: records.ms[last], wall: wall(records.boot[last], records.ms[last]) },
       habits: spoken.slice(-HABIT_OPENINGS).map((place) => wall(records.boot[place], records.ms[place])[0]),
-      lengths: starts.map(({ boot, first_ms, last_ms }) => [boot, last_ms - first_ms]),
+      starts: new Map(starts.map(({ boot, first_ms, last_ms }) => [boot, { length: last_ms - first_ms, span: clocks.get(boot).span }])),
     };
   };
 
   // {openings, points: columns named as the report's, by board, start and number; boards: [{board, lid, since, why, gaps, ...}]}.
-  // `event`, `reason`, `ended` are places in `earlidVerifier.NAMES`, `board` in the evidence's boards.
-  earlidVerifier.recompute = (evidence, isValid) => {
+  // untold: kinds of acts of which bodies are left out of a part of a ledger. `event`, `reason`, `ended` are places in `earlidVerifier.NAMES`, `board` in the evidence's boards.
+  earlidVerifier.recompute = (evidence, isValid = evidence.isValid) => {
     earlidVerifier.NAMES ??= [...new Set([...earlidVerifier.EVENTS, ...earlidVerifier.REASONS, "restart", "unknown"])];
     const accounts = earlidVerifier.account(evidence.acts, isValid);
     const isOld = !evidence.acts.length; // an export of format 1: what its header says was imported, as it were
@@ -313,6 +314,8 @@
     };
     const [openings, points] = [new Rows(OPENING_COLUMNS), new Rows(POINT_COLUMNS)];
     const boards = evidence.boards.map((board, number) => recomputeBoard(number, board, accountOf(board), openings, points));
-    return { openings: openings.columns(), points: points.columns(), boards };
+    const bodiless = new Set(evidence.acts.filter(([, , , , body]) => body === null).map(([, , , kind]) => (kind === "adopt" ? "import" : kind)));
+    const untold = evidence.partial ? [...bodiless] : [];
+    return { openings: openings.columns(), points: points.columns(), boards, untold, isRefused: Boolean(evidence.refused) };
   };
 }
