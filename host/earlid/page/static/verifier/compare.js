@@ -194,6 +194,8 @@
       const table = this.computed[name];
       const [board, boot] = [table.board[n], table.boot[n]];
       if (CUT.includes(column) && this.isCut(name, n)) return true;
+      // A rail that was live since before what is carried counts for the openings in it.
+      if (column === "least" && this.boards[board].isHeadless && this.shown[name].least[i] === 0) return true;
       if (!this.partial[board]) return false;
       if (column === "doubt" || column === "signs") return true; // by habits, and by what is near in time
       if (column === "label") return this.untold.includes("import");
