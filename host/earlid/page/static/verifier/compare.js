@@ -131,6 +131,13 @@
       return boards;
     }
 
+    // Whether records of a start may be missing at its beginning or end.
+    isCutStart(board, boot) {
+      const { isHeadless, isTailless, starts } = this.boards[board];
+      const boots = [...starts.keys()];
+      return (isHeadless && boot === boots[0]) || (isTailless && boot === boots.at(-1));
+    }
+
     // Whether an opening may begin or end in records that are not here.
     isCut(name, n) {
       const table = this.computed[name];
@@ -200,7 +207,10 @@
       if (column === "doubt" || column === "signs") return true; // by habits, and by what is near in time
       if (column === "label") return this.untold.includes("import");
       if (column !== "t" && column !== "unc") return false;
-      return this.isCut(name, n) || (!this.shifts.agrees(board, boot) && this.shifts.movesTogether(board, boot, this.shown[name].t[i] - table.t[n]));
+      // Of a start that is carried in part some clock points are missing: near them times differ by less than they may be off.
+      const late = this.shown[name].t[i] - table.t[n];
+      if (this.isCutStart(board, boot) && Math.abs(late) <= Math.max(table.unc[n], this.shown[name].unc[i])) return true;
+      return this.isCut(name, n) || (!this.shifts.agrees(board, boot) && this.shifts.movesTogether(board, boot, late));
     }
 
     findLeftOut(name, met) {
