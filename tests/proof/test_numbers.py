@@ -22,6 +22,7 @@ from earlid.ledger.wall_clock import ClockPoint, is_time
 from earlid.page import page_data
 from earlid.page.pack import pack
 from lid import record
+from sqlalchemy import event
 
 from tests.ledger.synthetic_chains import BOARD, fields, life, seal_all
 from tests.ledger.test_exposure import ModelBoard
@@ -123,6 +124,7 @@ def random_ledger(path, seed, count=20):
     rng = random.Random(seed)
     location = locate(str(path))
     with Ledger(location) as ledger:
+        event.listen(ledger.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
         for number in range(count):
             add_random_board(rng, ledger, f"{number:016x}")
         with Reader(location) as reader:
