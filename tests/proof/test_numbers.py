@@ -101,8 +101,9 @@ def add_random_board(rng, ledger, board):
         for source in (SYNCED, HOST):
             if rng.random() < 0.6:
                 points = (wrong_points if rng.random() < 0.15 else right_points)(rng, start, source)
-                for point in points:
-                    ledger.add_clock_point(board, boot, *point[:3], synced=source == SYNCED)
+                off_ms = rng.choice((0, 0, 0, 2000, -2000))
+                for ms, wall_ms, unc_ms, _ in points:
+                    ledger.add_clock_point(board, boot, ms, wall_ms + off_ms, unc_ms, synced=source == SYNCED)
         if rng.random() < 0.3:
             points = rng.choice((wrong_points, right_points))(rng, start, HOST)
             imported += [{"boot": boot} | _import_of(point) for point in points if is_time(point.wall_ms)]
