@@ -156,7 +156,7 @@ def pcb_digest() -> str:
     from hardware.pcb.routing import Routed
 
     boards = [build(*b) for b in BOARDS]
-    code = ("archive", "copper", "fabrication", "geometry", "make", "nets", "pcbnew_job", "render", "routing")
+    code = ("archive", "copper", "fabrication", "geometry", "joints", "make", "nets", "pcbnew_job", "render", "routing")
     return _digest(
         *(board_file.text(board, Routed()) + rules.custom(board) + rules.project(board.name) for board in boards),
         *(_source(ROOT / "pcb" / f"{name}.py") for name in code),

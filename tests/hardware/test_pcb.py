@@ -183,15 +183,13 @@ def test_kicad_finds_what_is_planted(made: Path) -> None:
     assert "unconnected" in report or "dangling" in report, report
 
 
-def test_one_channel_board_comes_out_the_same() -> None:
-    """Placed, routed, poured, checked and plotted anew, every file of its zip equal to the committed one."""
-    board = BOARDS[-1]
-    assert archive_contents(fabrication.build(board)) == packed(board)
-
-
 @pytest.mark.soak
-@pytest.mark.parametrize("board", BOARDS[:-1], ids=NAMES[:-1])
-def test_two_channel_boards_come_out_the_same(board: Netlist) -> None:
+@each_board
+def test_board_comes_out_the_same(board: Netlist) -> None:
+    """Placed, routed, poured, checked and plotted anew, every file of its zip equal to the committed one.
+
+    That what goes into it is what it was, `test_drawings.py` has by its digest each time.
+    """
     assert archive_contents(fabrication.build(board)) == packed(board)
 
 
