@@ -287,6 +287,7 @@ def demo() -> Iterator[tuple[Terminal, str, dict[str, str]]]:
         assert person.end() == 0
 
 
+@pytest.mark.soak
 def test_second_demo_is_another_board_with_a_ledger_of_its_own():
     boards = []
     for _ in range(2):

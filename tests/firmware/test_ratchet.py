@@ -46,7 +46,7 @@ def test_step_cut_at_every_write_ends_with_one_key(kind, seed):
     assert int(done.stdout.split()[-1]) > 12, report
 
 
-@pytest.mark.parametrize("kind", ["torn", "bits"])
+@pytest.mark.parametrize("kind", ["torn", pytest.param("bits", marks=pytest.mark.soak)])
 def test_migration_cut_at_any_write_keeps_the_journal_and_leaves_no_old_key(kind, seed):
     """Firmware 0.1 kept the key in a file: afterwards no block of the file system has it, in use or free."""
     done, report = run_on_micropython("flash_keys.py", seed, "migration", kind)

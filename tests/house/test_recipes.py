@@ -62,7 +62,10 @@ def run(tree: Path, command: str) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
 
-@pytest.mark.parametrize("name", RECIPES)
+EVERY_TIME = ("Add a request to the wire", "Record a new event in the journal")  # the others under `make soak`
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.soak][: name not in EVERY_TIME]) for name in RECIPES])
 def test_recipe_does_what_it_says(name: str, tree: Path) -> None:
     commands = 0
     for file, kind, language, text in BLOCK.findall(RECIPES[name]):
