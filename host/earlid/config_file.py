@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from earlid import folders
-from earlid.config_keys import KEYS, VARIABLES, Key
+from earlid.config_keys import CACHE, KEYS, VARIABLES, Key
 from earlid.door import brief, plain
 from earlid.errors import USAGE, UserError
 from earlid.files import read_bytes
@@ -72,6 +72,21 @@ def find(key: Key[T], option: T | None = None, lenient: bool = False) -> Found[T
     if problems and not lenient:
         raise UserError(f"{config_path()}: {problems[0]} See `earlid config check`.", USAGE)
     return Found(values[key.name], f"{key.name} in {config_path()}") if key.name in values else None
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept: downloaded images, what networks are trained from.
+
+    Raises:
+        UserError: code 2 when no home folder is known, or the configuration is wrong.
+    """
+    try:
+        path = get(CACHE) or folders.cache()
+    except RuntimeError:
+        path = Path("~")  # as older versions have it
+    if str(path).startswith("~"):
+        raise UserError("no home folder is known here (HOME): set EARLID_CACHE to a folder.", USAGE)
+    return path
 
 
 def read() -> tuple[dict[str, Any], list[str]]:

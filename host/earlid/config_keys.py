@@ -105,7 +105,7 @@ HOOK_TABLE = Kind("table of commands", _hooks, _hooks_of_text)
 
 LEDGER = Key("ledger", PLACE, "the ledger: a file, or a URL of PostgreSQL (else `ledger.sqlite` in `data_dir`)", "--ledger")
 DATA_DIR = Key("data_dir", PATH, "the folder of the default ledger and the pairing keys (else where the platform keeps data)")
-CACHE = Key("cache", PATH, "the folder of downloaded MicroPython images (else where the platform keeps caches)")
+CACHE = Key("cache", PATH, "the folder of what can be had again, as images (else where the platform keeps caches)")
 RUNTIME = Key(
     "runtime", PATH, "the folder of the sockets between running `earlid` (else where the platform has it), the same for all"
 )

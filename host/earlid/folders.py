@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where this platform keeps a user's data and configuration of Earlid. RuntimeError where no home folder is known."""
+"""Where this platform keeps a user's data, configuration and caches of Earlid. RuntimeError where no home folder is known."""
 
 import os
 import sys
@@ -14,6 +14,11 @@ def data() -> Path:
 def config() -> Path:
     """The folder of `config.toml`."""
     return _folder("XDG_CONFIG_HOME", ".config", "user_config_dir")
+
+
+def cache() -> Path:
+    """The folder of what can be downloaded or computed again."""
+    return _folder("XDG_CACHE_HOME", ".cache", "user_cache_dir")
 
 
 def _folder(variable: str, below_home: str, elsewhere: str) -> Path:

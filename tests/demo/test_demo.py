@@ -54,7 +54,7 @@ def test_board_starts_from_the_one_file_where_the_release_is_here(tmp_path, monk
     assert f"SHA-256 {sha256(one_file.make(release, files))[:16]}" in text
     assert alone == same
     monkeypatch.delenv("EARLID_CACHE")
-    monkeypatch.setattr(image, "cache_directory", lambda: (_ for _ in ()).throw(UserError("no home folder")))
+    monkeypatch.setattr(image, "cache_folder", lambda: (_ for _ in ()).throw(UserError("no home folder")))
     assert session._flash_content("digital", b"a word")[0] == same
 
 

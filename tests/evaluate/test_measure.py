@@ -7,7 +7,8 @@ from earlid.evaluate import measure
 from earlid.evaluate.baseline import compare_with_pymicro, pymicro_scores
 from earlid.evaluate.recordings import Recording, scan_recordings
 from earlid.evaluate.tasks import Condition, cut_into_streams, plan_tasks
-from earlid.gate import look, models, score
+from earlid.gate import look, models, runner, score
+from earlid.gate.quantise import quantised_features
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_digest_of_the_code_changes_with_a_look(monkeypatch, tmp_path):
 @pytest.mark.parametrize("decision", [0, 1])
 def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, decision):
     pcm = measure.build_stream(make_tasks(recordings, model)[0])
-    ours = measure.run_gate(pcm, model, decision)
+    ours = score.run_gate(pcm, model, decision)
     theirs = list(score.run(pcm, model, decision=decision))
     window, cutoff_sum = model.decided(decision)
     for value, item in zip(ours.values, theirs, strict=True):
@@ -45,10 +46,20 @@ def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, deci
     assert any(item.hit for item in theirs)
 
 
+def test_network_over_columns_says_what_the_gate_says_of_their_sound(recordings, model):
+    pcm = measure.build_stream(make_tasks(recordings, model)[0])
+    columns = quantised_features(float(np.float32(26 / 255)), -128)[runner.features(pcm)]
+    outputs = score.over_columns((columns[at : at + 1001] for at in range(0, len(columns), 1001)), model)
+    heard = [item for item in score.run(pcm, model, decision=0) if isinstance(item, score.Inference)]
+    assert [item.prob for item in heard] == outputs["prob"].tolist()
+    assert [item.total for item in heard] == outputs["total"].tolist()
+    assert max(outputs["total"]) > model.cutoff_sum
+
+
 def test_scores_equal_pymicro_wakeword(recordings, model):
     task = make_tasks(recordings, model)[0]
     pcm = measure.build_stream(task)
-    ours, theirs = measure.run_gate(pcm, model, 0).values, pymicro_scores(pcm, model)
+    ours, theirs = score.run_gate(pcm, model, 0).values, pymicro_scores(pcm, model)
     assert len(ours) == len(theirs)
     cold = score.COLD_COLUMNS // model.network.stride + model.manifest.window - 1
     assert not ours[:cold].any()

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from earlid.evaluate import measure
 from earlid.evaluate.tasks import Task
-from earlid.gate import models
+from earlid.gate import models, score
 from earlid.gate.audio import RATE_HZ
-from earlid.gate.score import COLD_COLUMNS
 
 
 def pymicro_scores(pcm: NDArray[np.int16], model: models.Model) -> NDArray[np.int64]:
-    """The score of every inference that pymicro-wakeword makes, as `measure.Scores.values` has it."""
+    """The score of every inference that pymicro-wakeword makes, as `score.Scores.values` has it."""
     from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
 
     word = MicroWakeWord.from_config(models.find_manifest(str(model.manifest.model)))
@@ -48,13 +47,13 @@ def compare_with_pymicro(tasks: Sequence[Task], model: models.Model, limit_s: fl
             continue
         pcm = measure.build_stream(task, int((limit_s - audio_s) * RATE_HZ))
         started_s = _cpu_s()
-        ours = measure.run_gate(pcm, model, 0).values
+        ours = score.run_gate(pcm, model, 0).values
         gate_s += _cpu_s() - started_s
         started_s = _cpu_s()
         theirs = pymicro_scores(pcm, model)
         pymicro_s += _cpu_s() - started_s
         audio_s += len(pcm) / RATE_HZ
-        cold, count = COLD_COLUMNS // model.network.stride + model.manifest.window - 1, min(len(ours), len(theirs))
+        cold, count = score.COLD_COLUMNS // model.network.stride + model.manifest.window - 1, min(len(ours), len(theirs))
         steps = np.abs(ours[cold:count] - theirs[cold:count])
         compared += len(steps)
         different += int(np.count_nonzero(steps))

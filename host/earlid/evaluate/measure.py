@@ -24,8 +24,6 @@ from earlid.evaluate.tasks import Task
 from earlid.gate import look, models, runner, score
 from earlid.gate.audio import RATE_HZ, audio_blocks, read_audio
 
-HOP_MS = 10
-AFTER_MS = 1000  # a detection counts for a word until so long after its end
 _GATE_SCRIPTS = ("mp_score.py", "mp_hops.py", "score.py", "audio.py")
 
 
@@ -73,10 +71,11 @@ def run_task(task: Task) -> dict[str, Any]:
             samples += len(block)
             yield block
 
-    scores = run_gate(counted(), model, task.decision)
+    scores = score.run_gate(counted(), model, task.decision)
     if task.role == "positive":
         result["trials"] = [
-            [name, peak_in(scores, span.start_ms, span.end_ms + AFTER_MS)] for name, span in zip(names, spans, strict=True)
+            [name, score.peak_in(scores, span.start_ms, span.end_ms + score.AFTER_MS)]
+            for name, span in zip(names, spans, strict=True)
         ]
     else:
         counts = curve.openings_by_cutoff(scores.t_ms, scores.values)
@@ -85,32 +84,6 @@ def run_task(task: Task) -> dict[str, Any]:
         "audio_s": samples / RATE_HZ,
         "broken": broken, "wall_s": round(time.monotonic() - started_s, 4), "cpu_s": round(_cpu_s() - cpu_s, 4),
     }  # fmt: skip
-
-
-class Scores:
-    """The sliding score of every inference: `t_ms`, and `values`, the mean rounded up, which opens above a cutoff."""
-
-    def __init__(self, t_ms: NDArray[np.int64], values: NDArray[np.int64]) -> None:
-        self.t_ms, self.values = t_ms, values
-
-
-def run_gate(
-    pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: models.Model, decision: int = models.DECISION
-) -> Scores:
-    """The firmware's gate over samples, on MicroPython.
-
-    Means are rounded up because the board compares sums: a cutoff c opens when a sum is above c * window.
-    """
-    inferences = (item for item in score.run(pcm, model, decision=decision) if isinstance(item, score.Inference))
-    values = (value for item in inferences for value in (item.t_ms, item.total))
-    pairs = np.fromiter(values, np.int64).reshape(-1, 2)
-    return Scores(pairs[:, 0], -(-pairs[:, 1] // model.decided(decision)[0]))
-
-
-def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:
-    """The highest score after one moment and up to another."""
-    inside = scores.values[(scores.t_ms > from_ms) & (scores.t_ms <= to_ms)]
-    return int(inside.max()) if len(inside) else 0
 
 
 def build_stream(task: Task, samples_max: int | None = None) -> NDArray[np.int16]:

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import platformdirs
-
-from earlid.config_file import get
-from earlid.config_keys import CACHE
+from earlid.config_file import cache_folder
 from earlid.errors import FAILED, USAGE, UserError
 from earlid.files import read_bytes, write_atomically
 
@@ -52,17 +49,6 @@ class MicroPythonImage:
     chip_id: int
 
 
-def cache_directory() -> Path:
-    """Where downloaded images are cached."""
-    try:
-        path = get(CACHE) or platformdirs.user_cache_path("earlid")
-    except RuntimeError:
-        path = Path("~")  # as older versions have it
-    if str(path).startswith("~"):
-        raise UserError("no home folder is known here (HOME): set EARLID_CACHE to a folder, or name a file with --image.", USAGE)
-    return path
-
-
 def load(path: str | None, report: Callable[[int, int], None] = lambda done, total: None) -> MicroPythonImage:
     """Load the image to write.
 
@@ -94,7 +80,7 @@ def check(data: bytes, name: str) -> MicroPythonImage:
 
 def cached() -> MicroPythonImage | None:
     """The pinned release, if this computer has it whole: nothing is downloaded."""
-    path = cache_directory() / PINNED.name
+    path = cache_folder() / PINNED.name
     data = path.read_bytes() if path.is_file() else b""
     return check(data, PINNED.name) if hashlib.sha256(data).hexdigest() == PINNED.sha256 else None
 
@@ -111,7 +97,7 @@ def _pinned(report: Callable[[int, int], None]) -> MicroPythonImage:
             "or name a file you trust with --image FILE.", FAILED,
         )  # fmt: skip
     write_atomically(
-        cache_directory() / PINNED.name, data, make_folder=True, next_step="Set EARLID_CACHE to a folder that can be written."
+        cache_folder() / PINNED.name, data, make_folder=True, next_step="Set EARLID_CACHE to a folder that can be written."
     )
     return check(data, PINNED.name)
 

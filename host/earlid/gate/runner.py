@@ -46,7 +46,7 @@ def micropython_environment() -> dict[str, str]:
     return {**os.environ, "MICROPYPATH": os.pathsep.join([str(firmware.root()), str(Path(__file__).parent)])}
 
 
-Pcm = NDArray[np.int16] | bytes | Iterable[NDArray[np.int16]]
+Pcm = NDArray[np.int16] | bytes | Iterable[NDArray[np.int16]] | Iterable[bytes]
 
 
 def run_script(name: str, pcm: Pcm, *args: str) -> bytes:

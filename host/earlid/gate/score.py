@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from earlid.errors import FAILED, UserError
 from earlid.gate.models import DECISION, Model
-from earlid.gate.runner import FEATURES, run_script
+from earlid.gate.runner import FEATURES, Pcm, run_script
 
 HOP_MS = 10
+AFTER_MS = 1000  # a detection counts for a word until so long after its end
 COLD_COLUMNS = 100  # the first of a network that was reset: what it says of them counts for nothing (lid/gate/wakeword.py)
 _FEATURE_MARK = 0x80000000
 _INFERENCE = np.dtype(
@@ -30,6 +31,7 @@ _INFERENCE = np.dtype(
         ("total", "<u2"),
     ]
 )
+_OUTPUT = np.dtype([("prob", "u1"), ("total", "<u2")])
 _AT_ONCE = 1024  # inferences that are objects at the same time
 _FEATURE_BYTES = 4 + 2 * FEATURES
 
@@ -85,11 +87,58 @@ def run(
     Yields:
         Inferences, in order of their time, and columns.
     """
+    data = _run_with(model, "mp_score.py", pcm, "features" if features else "outputs", str(decision))
+    yield from _columns_and_inferences(data) if features else _inferences(data)
+
+
+class Scores:
+    """The sliding score of every inference: `t_ms`, and `values`, the mean rounded up, which opens above a cutoff."""
+
+    def __init__(self, t_ms: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+        self.t_ms, self.values = t_ms, values
+
+
+def run_gate(
+    pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: Model, decision: int = DECISION
+) -> Scores:
+    """The firmware's gate over samples, on MicroPython.
+
+    Means are rounded up because the board compares sums: a cutoff c opens when a sum is above c * window.
+    """
+    inferences = (item for item in run(pcm, model, decision=decision) if isinstance(item, Inference))
+    values = (value for item in inferences for value in (item.t_ms, item.total))
+    pairs = np.fromiter(values, np.int64).reshape(-1, 2)
+    return Scores(pairs[:, 0], -(-pairs[:, 1] // model.decided(decision)[0]))
+
+
+def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:
+    """The highest score after one moment and up to another."""
+    inside = scores.values[(scores.t_ms > from_ms) & (scores.t_ms <= to_ms)]
+    return int(inside.max()) if len(inside) else 0
+
+
+def over_columns(columns: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], model: Model) -> NDArray[np.void]:
+    """The firmware's network over columns that are bytes already, from a fresh start, without the frontend.
+
+    Args:
+        columns: uint8 array of shape (hops, 40), as `gate.quantise.quantised_features` has them, or blocks of such; a last
+            part of less than the network's stride is not heard.
+        model: the network, whose own decision is made.
+
+    Returns:
+        Array of shape (inferences,) with the fields `prob`, the output byte, and `total`, the sum of as many as the window
+        has, which is 0 while the network is cold.
+    """
+    blocks = (columns,) if isinstance(columns, np.ndarray) else columns
+    data = _run_with(model, "mp_columns.py", (np.ascontiguousarray(block).tobytes() for block in blocks))
+    return np.frombuffer(data, _OUTPUT)
+
+
+def _run_with(model: Model, script: str, into: Pcm, *args: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="earlid-") as folder:
         path = Path(folder) / f"{model.name}.elww"
         path.write_bytes(model.blob)
-        data = run_script("mp_score.py", pcm, str(path), "features" if features else "outputs", str(decision))
-    yield from _columns_and_inferences(data) if features else _inferences(data)
+        return run_script(script, into, str(path), *args)
 
 
 def _inferences(data: bytes) -> Iterator[Inference]:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from earlid.evaluate import measure
 from earlid.evaluate.baseline import pymicro_scores
-from earlid.gate import models
+from earlid.gate import models, score
 from earlid.gate.score import HOP_MS
 from lid import config
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ def earlid(name: str, decision: int = models.DECISION) -> Engine:
     """The firmware's gate, on MicroPython, by one decision."""
 
     def run(pcm: NDArray[np.int16]) -> Scores:
-        scores = measure.run_gate(pcm, _model(), decision)
+        scores = score.run_gate(pcm, _model(), decision)
         return Scores(scores.t_ms, scores.values.astype(float))
 
     model = _model()
