@@ -98,9 +98,7 @@ class Scores:
         self.t_ms, self.values = t_ms, values
 
 
-def run_gate(
-    pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: Model, decision: int = DECISION
-) -> Scores:
+def run_gate(pcm: NDArray[np.int16] | Iterable[NDArray[np.int16]], model: Model, decision: int = DECISION) -> Scores:
     """The firmware's gate over samples, on MicroPython.
 
     Means are rounded up because the board compares sums: a cutoff c opens when a sum is above c * window.
