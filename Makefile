@@ -6,7 +6,7 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import 
 BIN := $(VENV)/bin
 # What every verb needs that `make` runs; and what the tests need besides.
 VERBS := calibrate,demo,evaluate
-EXTRAS := $(VERBS),test,postgres,parquet,cluster,mqtt,tsa
+EXTRAS := $(VERBS),train,test,postgres,parquet,cluster,mqtt,tsa
 # Three for two cores: tests that hold a board or a browser to real time wait more than they compute.
 XDIST := -n 3 --dist worksteal
 PORT ?=

@@ -16,3 +16,7 @@ class UserError(Exception):
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Missing(UserError):
+    """Recordings, a program or a package that this computer lacks; what can go on without them catches it."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from earlid.evaluate import mixing
+from earlid.sound import mixing, noises, rooms
 
-from tests.bench.detection import conditions, data, noises, rooms, voices
+from tests.bench.detection import conditions, data, voices
 
 RATE_HZ = 16000
 SEED = 4
@@ -18,7 +18,8 @@ WORDS = [data.Clip(f"demo/{path.stem}", str(path), "demo", "word", "en", "dev") 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("EARLID_BENCH_CACHE", str(tmp_path_factory.getbasetemp() / "bench-detection"))
+    for name in ("EARLID_BENCH_CACHE", "EARLID_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / "bench-detection"))
 
 
 def built(name, clips=WORDS):
@@ -64,7 +65,7 @@ def test_hum_has_its_frequency(hertz):
 
 @pytest.mark.parametrize(("rt60_s", "room"), [(0.3, 0), (0.3, 5), (0.5, 1), (0.5, 7)])
 def test_rooms_fall_by_60_db_in_their_time(rt60_s, room):
-    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'bench'")
+    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'train'")
     response = rooms.impulse_response(rt60_s, 3.0, room)
     assert response[0] == 1.0, "the direct sound keeps the word's level and place"
     assert rooms.measured_rt60_s(response) == pytest.approx(rt60_s, rel=0.2)
@@ -73,7 +74,7 @@ def test_rooms_fall_by_60_db_in_their_time(rt60_s, room):
 
 
 def test_rooms_of_one_kind_differ():
-    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'bench'")
+    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'train'")
     first, second = (rooms.impulse_response(0.3, 3.0, room)[:2000] for room in (0, 1))
     assert not np.allclose(first, second)
 
@@ -87,7 +88,7 @@ def test_reverberation_time_of_a_known_fall_is_found(rt60_s):
 
 
 def test_spans_in_rooms_end_with_the_dry_word():
-    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'bench'")
+    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'train'")
     stream = built("room-0.3")
     for clip, span in zip(WORDS, stream.spans, strict=True):
         assert abs(span.end_ms - span.start_ms - len(clip.pcm()) / 16) <= 2, "rounded twice to milliseconds"

@@ -20,9 +20,9 @@ FLOORS = (
     ("usage",),
     ("verbs",),
     ("demo", "release"),
-    ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "bridge", "witness"),
+    ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "train", "bridge", "witness"),
     ("port_choice",),
-    ("ledger", "board", "virtual", "gate", "accuracy"),
+    ("ledger", "board", "virtual", "gate", "accuracy", "sound"),
     ("config_file", "extras"),
     ("files", "errors", "arguments", "firmware", "log", "door", "scores", "host_clock", "config_keys", "folders", "filesystem"),
     ("lid",),
@@ -30,6 +30,7 @@ FLOORS = (
 # What is allowed beside them, and why.
 SIDEWAYS = {
     ("files", "errors"): "what cannot be written is an error with a next step",
+    ("sound", "gate"): "sounds are read as the gate hears them, and made at its rate",
 }
 # Programs that a string names, which no import shows: (file, what the string is) -> why it is no arrow.
 LAUNCHED = {("collect/service_call.py", "earlid.cli"): "the command that a service of the operating system starts"}

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from earlid import firmware
 from earlid.accuracy import curve
 from earlid.errors import FAILED, UserError
-from earlid.evaluate import mixing
 from earlid.evaluate.recordings import Recording, file_digest
 from earlid.evaluate.tasks import Task
 from earlid.gate import look, models, runner, score
 from earlid.gate.audio import RATE_HZ, audio_blocks, read_audio
+from earlid.sound import mixing
 
 _GATE_SCRIPTS = ("mp_score.py", "mp_hops.py", "score.py", "audio.py")
 

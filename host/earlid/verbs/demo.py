@@ -47,13 +47,14 @@ def run(args: argparse.Namespace) -> int:
     from earlid.gate import audio, models, runner
 
     runner.require_micropython()
-    from earlid.demo import pc_microphone  # needs what only Unix has, as all below
-    from earlid.demo.session import run_session
+    from earlid.demo.session import run_session  # needs what only Unix has
 
     sound = audio.read_audio(Path(args.wav)) if args.wav else None
     model = models.load(args.model)
     if args.mic:
-        pc_microphone.load_sounddevice()
+        from earlid.sound import microphone
+
+        microphone.load_sounddevice()
     as_expected = run_session(
         model,
         recipe=args.recipe,

@@ -15,7 +15,7 @@ computed from streams is kept under `piece.key` with `conditions.code_digest()`.
 `start_ms` and 1 s after its `end_ms`; every other is a false opening. State is carried through each stream. A condition whose
 recordings or programs are not there raises `data.Missing`. `EARLID_DATA` and `EARLID_BENCH_CACHE` are told by `data`.
 
-A word's level is its loudest frame of 512 samples against the loudest of the noise around it (`evaluate.mixing`), unless a
+A word's level is its loudest frame of 512 samples against the loudest of the noise around it (`earlid.sound.mixing`), unless a
 condition says otherwise. Real levels are those of an INMP441 by its data sheet: a sine of 94 dB SPL at -26 dB of full scale,
 noise of 33 dB(A); a word's sound pressure is that of its frames within 25 dB of the loudest, falling by 1/r.
 """
@@ -30,11 +30,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from earlid.evaluate import mixing
-from earlid.evaluate.mixing import RATE_HZ, Floats
+from earlid.gate.audio import RATE_HZ
+from earlid.sound import mixing, noises, rooms, speakers
+from earlid.sound.mixing import Floats
 from numpy.typing import NDArray
 
-from tests.bench.detection import data, noises, rooms, speakers, texts, voices
+from tests.bench.detection import data, household, texts, voices
 from tests.bench.detection.data import Clip, Half
 
 SEED = 15
@@ -130,7 +131,7 @@ class Condition:
 def code_digest() -> str:
     """SHA-256, in hex, over the code that streams are made by."""
     digest = hashlib.sha256()
-    for module in (data, noises, rooms, speakers, texts, voices, mixing):
+    for module in (data, household, noises, rooms, speakers, texts, voices, mixing):
         digest.update(Path(str(module.__file__)).read_bytes() + b"\0")
     return hashlib.sha256(digest.digest() + Path(__file__).read_bytes()).hexdigest()
 
@@ -207,7 +208,7 @@ def _trials(
 
 def _steps(samples: int, rng: np.random.Generator, step_db: float) -> Floats:
     # The quiet before is nothing against it: the first level stands for 10 s.
-    return noises.level_steps(samples, rng, 0.0, step_db, 10.0)
+    return household.level_steps(samples, rng, 0.0, step_db, 10.0)
 
 
 def _television(clips: Sequence[Clip], rng: np.random.Generator, half: Half, above_db: float) -> Stream:
@@ -218,7 +219,7 @@ def _television(clips: Sequence[Clip], rng: np.random.Generator, half: Half, abo
     spans = []
     for number, clip in enumerate(clips):
         word = clip.pcm()
-        sound = noises.speech(half, each, rng) * level + mixing.pink_noise(each, rng) * level / 100
+        sound = household.speech(half, each, rng) * level + mixing.pink_noise(each, rng) * level / 100
         at = (each - len(word)) // 2
         _add(sound, at, word * (level * 10 ** (above_db / 20) / float(mixing.frame_rms(word).max())))
         pcm[number * each : (number + 1) * each] = _to_int16(sound)
@@ -264,7 +265,7 @@ def _spoken(clips: Sequence[Clip], rng: np.random.Generator, half: Half, snr_db:
     """Synthetic voices, all equally loud, in quiet or in household noise."""
     words = [_trimmed(clip.pcm()) for clip in clips]
     if snr_db is not None:
-        pcm, places = mixing.word_stream(words, noises.recorded("")(mixing.stream_samples(words), rng), snr_db)
+        pcm, places = mixing.word_stream(words, household.recorded("")(mixing.stream_samples(words), rng), snr_db)
         spans = [_span(clip, word, place.start_ms) for clip, word, place in zip(clips, words, places, strict=True)]
         return Stream(pcm, tuple(spans))
     sound = mixing.pink_noise(mixing.stream_samples(words), rng) * (32768 * 10 ** (mixing.BACKGROUND_DBFS / 20))
@@ -298,7 +299,7 @@ def _negatives(
             sounds[place] = _unclipped(heard)
     if snr_db is None:
         return Stream(np.concatenate(sounds), ())
-    noise = noises.recorded("")(sum(map(len, sounds)), rng)
+    noise = household.recorded("")(sum(map(len, sounds)), rng)
     return Stream(mixing.noisy_stream(sounds, noise, snr_db), ())
 
 
@@ -359,12 +360,12 @@ def _start_row(name: str, about: str, **how: object) -> Condition:
 
 
 def _table() -> tuple[Condition, ...]:
-    household = noises.recorded("")
+    in_household = household.recorded("")
     rows = [
         _word_row("clean", "quiet, pink noise at -65 dBFS"),
-        _word_row("household-10db", "household noise", noise=household, snr_db=10.0),
-        _word_row("household-6db", "household noise", noise=household, snr_db=6.0),
-        _word_row("household-5db", "household noise", noise=household, snr_db=5.0),
+        _word_row("household-10db", "household noise", noise=in_household, snr_db=10.0),
+        _word_row("household-6db", "household noise", noise=in_household, snr_db=6.0),
+        _word_row("household-5db", "household noise", noise=in_household, snr_db=5.0),
         _word_row("white-10db", "white noise", noise=noises.white, snr_db=10.0),
         _word_row("pink-10db", "pink noise", noise=mixing.pink_noise, snr_db=10.0),
     ]
@@ -372,7 +373,7 @@ def _table() -> tuple[Condition, ...]:
         room = f"3 m away, RT60 {rt60_s} s"
         rows += [
             _word_row(f"room-{rt60_s}", f"{room}, quiet", rt60_s=rt60_s),
-            _word_row(f"room-{rt60_s}-10db", f"{room}, household noise", rt60_s=rt60_s, noise=household, snr_db=10.0),
+            _word_row(f"room-{rt60_s}-10db", f"{room}, household noise", rt60_s=rt60_s, noise=in_household, snr_db=10.0),
         ]
     rows.append(_word_row("room-0.5-pink-10db", "3 m away, RT60 0.5 s, pink noise", rt60_s=0.5, snr_db=10.0))
     for metres in (0.2, 0.5, 1, 2, 3, 4):
@@ -405,7 +406,7 @@ def _table() -> tuple[Condition, ...]:
         for name, noise in (("rumble", noises.rumble), ("fan", noises.fan))
         for snr_db in (10, 0 if name == "rumble" else 6)
     ]
-    for name, noise in (("vacuum", noises.vacuum_starting), ("kettle", noises.kettle_starting)):
+    for name, noise in (("vacuum", household.vacuum_starting), ("kettle", household.kettle_starting)):
         rows += [
             _start_row(f"{name}-{after_s}s", f"{name} starts, the word {after_s} s later, 10 dB above it", noise=noise,
                        level_dbfs=START_DBFS, after_s=float(after_s), snr_db=10.0)

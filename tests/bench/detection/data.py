@@ -17,7 +17,7 @@ Use::
     data.household()                 # for mixing
     clip.pcm()                       # int16, 16 kHz
 
-Raises `Missing` (a LookupError), naming what to install, where there is no data. Decoded prompts lie in `cache()`.
+Raises `earlid.errors.Missing`, naming what to install, where there is no data. Decoded prompts lie in `cache()`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from earlid.errors import UserError
+from earlid.errors import Missing, UserError
 from earlid.gate.audio import audio_seconds, read_audio
 from numpy.typing import NDArray
 
@@ -39,10 +39,6 @@ Half = Literal["dev", "held"]
 HALVES: tuple[Half, Half] = ("dev", "held")
 ROOT = Path(__file__).resolve().parents[3]
 _TOGETHER = 100  # prompts decoded by one call of ffmpeg
-
-
-class Missing(LookupError):
-    """Recordings or a program are not on this computer."""
 
 
 @dataclass(frozen=True)

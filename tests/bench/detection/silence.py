@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from earlid.accuracy.intervals import binomial
-from earlid.evaluate import mixing
-from earlid.evaluate.mixing import RATE_HZ, Floats
 from earlid.gate import runner
+from earlid.gate.audio import RATE_HZ
+from earlid.sound import mixing, noises, rooms
+from earlid.sound.mixing import Floats
 from lid import config
 
-from tests.bench.detection import conditions, data, noises, rooms
+from tests.bench.detection import conditions, data, household
 
 SCRIPT = Path(__file__).parents[2] / "gate" / "mp_activity.py"
 OPEN_S, BEFORE_S = 8, 6
@@ -33,7 +34,7 @@ NOISES: dict[str, Callable[[int, np.random.Generator], Floats]] = {
     "white": noises.white, "pink": mixing.pink_noise,
     **{f"hum {hertz} Hz": partial(noises.hum, hertz=float(hertz)) for hertz in (50, 60, 100, 120)},
     "rumble": noises.rumble, "fan": noises.fan,
-    **{name: noises.recorded(name) for name in ("aircon", "dishwasher", "running_tap", "street", "vacuuming")},
+    **{name: household.recorded(name) for name in ("aircon", "dishwasher", "running_tap", "street", "vacuuming")},
 }  # fmt: skip
 
 

@@ -22,10 +22,11 @@ from typing import Literal
 import numpy as np
 import soundfile
 import soxr
-from earlid.evaluate.mixing import RATE_HZ
 from earlid.files import write_atomically
+from earlid.gate.audio import RATE_HZ
+from earlid.sound import speakers
 
-from tests.bench.detection import data, speakers, texts
+from tests.bench.detection import data, texts
 
 Kind = Literal["word", "near", "near-sentence", "sentence"]
 ENGINES = ("kokoro", "piper", "hibari", "espeak-ng", "flite")

@@ -17,15 +17,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from earlid.errors import UserError
-from earlid.evaluate import mixing
-from earlid.evaluate.mixing import RATE_HZ
 from earlid.gate import models
-from earlid.gate.audio import audio_seconds
+from earlid.gate.audio import RATE_HZ, audio_seconds
 from earlid.gate.quantise import quantised_features
+from earlid.sound import mixing, noises, rooms
 from numpy.typing import NDArray
 from scipy import signal
 
-from tests.bench.detection import conditions, count, data, noises, rooms, voices
+from tests.bench.detection import conditions, count, data, household, voices
 from tests.bench.detection.data import Clip, Half
 from tests.bench.detection.look import near_words, rows
 from tests.bench.detection.look.rows import ROWS, SOURCES
@@ -272,7 +271,7 @@ def _over(
     """Words over what changes: each word's own height above the noise at its place, or above talkers' active level."""
     if job.place == "talkers":
         level = 32768 * 10 ** (conditions.TELEVISION_DBFS / 20)
-        sound = noises.speech(job.half, samples, rng) * level + mixing.pink_noise(samples, rng) * (level / 100)
+        sound = household.speech(job.half, samples, rng) * level + mixing.pink_noise(samples, rng) * (level / 100)
     else:
         noise = _noise(str(rng.choice(NOISES)), job.half, samples, rng)
         sound = noise * (32768 * 10 ** (rng.uniform(-52, -40) / 20))

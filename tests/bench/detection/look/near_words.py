@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import random
 
-from tests.bench.detection import data, speakers, voices
+from earlid.sound import speakers
+
+from tests.bench.detection import data, voices
 from tests.bench.detection.data import Clip, Half
 
 # Words of CMUdict that, after or before an "a", are within 1.7 edits of the word's phonemes

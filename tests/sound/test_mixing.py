@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from earlid.evaluate import mixing
-from earlid.evaluate.mixing import (
+from earlid.sound import mixing
+from earlid.sound.mixing import (
     BACKGROUND_DBFS,
     GAP_S,
     LEAD_S,

@@ -10,13 +10,18 @@ Source of the method: J. Allen and D. Berkley, "Image method for efficiently sim
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
-from earlid.evaluate.mixing import RATE_HZ, Floats
 from scipy import signal
 
-from tests.bench.detection import data
+from earlid import extras
+from earlid.config_file import cache_folder
+from earlid.errors import Missing
+from earlid.files import write_atomically
+from earlid.gate.audio import RATE_HZ
+from earlid.sound.mixing import Floats
 
 ROOMS = 8  # of each reverberation time
 _TRIES = 400
@@ -29,17 +34,18 @@ def impulse_response(rt60_s: float, distance_m: float, room: int) -> Floats:
     Args:
         rt60_s: reverberation time; the response's own (Schroeder) is brought within 3 % of it.
         room: which of the rooms of this kind; its seed.
+
+    Raises:
+        Missing: no pyroomacoustics.
     """
     here = Path(__file__).read_bytes()
     key = hashlib.sha256(here + repr((rt60_s, distance_m, room)).encode()).hexdigest()[:20]
-    path = data.cache() / "rooms" / f"{key}.npy"
+    path = cache_folder() / "rooms" / f"{key}.npy"
     if path.exists():
         return np.asarray(np.load(path))
     response = _simulate(rt60_s, distance_m, room)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (unfinished := path.with_suffix(".new")).open("wb") as file:
-        np.save(file, response)
-    unfinished.replace(path)
+    np.save(content := io.BytesIO(), response)
+    write_atomically(path, content.getvalue(), make_folder=True)
     return response
 
 
@@ -62,7 +68,7 @@ def _simulate(rt60_s: float, distance_m: float, room: int) -> Floats:
     try:
         import pyroomacoustics
     except ImportError as error:
-        raise data.Missing("no pyroomacoustics, which makes the rooms: pip install -e '.[bench]'") from error
+        raise Missing(f"no pyroomacoustics, which makes the rooms: `{extras.command('train')}`.") from error
 
     rng = np.random.default_rng([int(1000 * rt60_s), int(1000 * distance_m), room])
     size = np.array([rng.uniform(4.0, 6.5), rng.uniform(3.2, 5.0), rng.uniform(2.4, 2.9)])
