@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from earlid.board.link import Link
-from earlid.calibrate.guide import Guide
 from earlid.gate import models
 from earlid.gate.audio import read_audio
+from earlid.guide import Guide
 from earlid.virtual.board import VirtualBoard
 
 SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "speech"

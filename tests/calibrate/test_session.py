@@ -9,12 +9,12 @@ import pytest
 from earlid.board.link import BoardRefused
 from earlid.board.safe import close_lid
 from earlid.calibrate.calibration import Calibration, CalibrationOptions, identify
-from earlid.calibrate.guide import Guide
 from earlid.calibrate.readings import gain_db, readings
 from earlid.calibrate.room import measure_room
 from earlid.calibrate.session import MicrophoneFault, Session, SessionPlan
 from earlid.calibrate.session_file import SessionFiles
 from earlid.errors import UserError
+from earlid.guide import Guide
 from lid import config, wire
 
 from tests.calibrate.conftest import RATE_HZ, Actor, speech

@@ -21,7 +21,7 @@ FLOORS = (
     ("verbs",),
     ("demo", "release"),
     ("page", "flash", "doctor", "collect", "calibrate", "evaluate", "train", "bridge", "witness"),
-    ("port_choice",),
+    ("port_choice", "guide"),
     ("ledger", "board", "virtual", "gate", "accuracy", "sound"),
     ("config_file", "extras"),
     ("files", "errors", "arguments", "firmware", "log", "door", "scores", "host_clock", "config_keys", "folders", "filesystem"),

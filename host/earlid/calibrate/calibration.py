@@ -23,7 +23,6 @@ from earlid.board.shared_link import SharedLink
 from earlid.calibrate import result as results
 from earlid.calibrate import settings
 from earlid.calibrate.choices import LEVELS, STEPS
-from earlid.calibrate.guide import Guide, TerminalGuide
 from earlid.calibrate.report import write_report
 from earlid.calibrate.result import GENERIC_CUTOFF_Q8, BoardModel, CalibrationResult
 from earlid.calibrate.session import Session, SessionPlan
@@ -32,6 +31,7 @@ from earlid.door import brief, plain
 from earlid.errors import USAGE, UserError
 from earlid.files import STDOUT, check_output, read_json
 from earlid.gate import models
+from earlid.guide import Guide, TerminalGuide
 from earlid.ledger.keys import key_at
 from earlid.ledger.location import data_dir
 
@@ -159,7 +159,7 @@ class Calibration:
                 raise
             result = results.compute_result(measurements, network, current)
             self._show(result)
-            level = self._guide.choose_level(result.levels, options.level)
+            level = options.level or self._guide.choose("Which level", LEVELS)
             changes = settings.changed_settings(current, result.settings_for(level))
             self._report_changes(changes, current)
             if options.write and changes:

@@ -13,13 +13,13 @@ from lid.wire_schema import LidState, ProbeReply, Telemetry
 from earlid.board.level import dbfs
 from earlid.board.link import BoardGone, BoardRefused, Link, Started, TelemetryMessage
 from earlid.calibrate.choices import STEPS
-from earlid.calibrate.guide import Guide
 from earlid.calibrate.readings import Readings, gain_db, readings
 from earlid.calibrate.room import MicrophoneFinding, measure_room
 from earlid.calibrate.session_file import Measurements, SessionFiles
 from earlid.calibrate.trials import judge_trial
 from earlid.calibrate.voice import measure_voice
 from earlid.errors import FAILED, UserError
+from earlid.guide import Guide
 from earlid.scores import score_text
 
 TELEMETRY_MS = 30

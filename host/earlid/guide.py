@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""User interface of a calibration: a terminal with a level meter, a log without questions, or JSON lines."""
+"""Guide: leads a person through a session with sound: a terminal with a level meter, a log without questions, or JSON lines."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from earlid.board.level import meter
-from earlid.calibrate.choices import LEVELS
-from earlid.calibrate.levels import Level
 
 CUE_S = 1.2  # how long the sign to speak stays lit: who is later than that may wait for the next
 
@@ -56,9 +54,9 @@ class Guide:
     def on_reading(self, level_dbfs: float, seconds: float) -> None:
         """One reading: its level, and how long this has been going on."""
 
-    def choose_level(self, levels: Sequence[Level], preset: str | None) -> str | None:
-        """The name of the level to write; None for none."""
-        return preset
+    def choose(self, question: str, choices: Sequence[str]) -> str | None:
+        """One of the choices; None for none."""
+        return None
 
 
 class _MessageColumn(ProgressColumn):
@@ -126,14 +124,12 @@ class TerminalGuide(Guide):
             self._cue_since_s = float("inf")
         self._bars.update(self._bars.task_ids[0], completed=seconds, level=f"{meter(level_dbfs)} {level_dbfs:6.1f} dBFS")
 
-    def choose_level(self, levels: Sequence[Level], preset: str | None) -> str | None:
-        if preset:
-            return preset
+    def choose(self, question: str, choices: Sequence[str]) -> str | None:
         while True:
-            answer = self._ask(f"Which level, {', '.join(LEVELS)}? (Enter: none) ")
+            answer = self._ask(f"{question}, {', '.join(choices)}? (Enter: none) ")
             if not answer:
                 return None
-            matching = [name for name in LEVELS if name.startswith(answer)]
+            matching = [name for name in choices if name.startswith(answer)]
             if len(matching) == 1:
                 return matching[0]
             self._console.print(f"There is no {answer!r}.", markup=False)
