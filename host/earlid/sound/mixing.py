@@ -19,6 +19,8 @@ BACKGROUND_DBFS = -65.0
 NOISE_DBFS = -45.0  # of noise, when words are to be so many decibels above it
 PEAK_MAX = 0.89  # of full scale, -1 dB
 GAIN_MAX_DB = 30.0
+END_DB = 25.0  # a word ends with its last 10 ms within so many decibels of its loudest
+END_FRAME = 160  # samples
 FADE = 320  # samples, 20 ms
 
 PERIOD = 30 * RATE_HZ  # samples of noise, which are repeated where a recording is longer
@@ -42,6 +44,14 @@ def frame_rms(samples: NDArray[np.floating] | Pcm) -> Floats:
         return np.array([np.sqrt(np.mean(values**2))]) if len(values) else np.zeros(1)
     frames = values[: len(values) // FRAME * FRAME].reshape(-1, FRAME)
     return np.asarray(np.sqrt(np.mean(frames**2, axis=1)))
+
+
+def sound_end_ms(samples: NDArray[np.floating] | Pcm) -> int:
+    """Where a word's sound ends within its recording: the last 10 ms within 25 dB of its loudest 10 ms."""
+    frames = np.asarray(samples[: len(samples) // END_FRAME * END_FRAME], float).reshape(-1, END_FRAME)
+    power = np.mean(frames**2, axis=1)
+    loud = np.flatnonzero(power >= power.max(initial=0) * 10 ** (-END_DB / 10))
+    return 10 * (int(loud[-1]) + 1) if len(loud) else 0
 
 
 def pink_noise(samples: int, rng: np.random.Generator) -> Floats:

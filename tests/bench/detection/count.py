@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from tests.bench.detection.peers import Scores
 
 AFTER_MS = 1000  # a detection counts for a word until so long after its end
-END_DB = 25.0  # a word ends with its last 10 ms within so many decibels of its loudest
-END_FRAME = 160
 
 Steps = list[tuple[int, float]]  # (time, value) wherever a new highest value is reached
 
@@ -123,14 +121,6 @@ def cutoff_at(counts: Counts, per_h: float, floor: float) -> float:
         else:
             low = middle + 1
     return float(values[low])
-
-
-def sound_end_ms(samples: NDArray[np.int16] | NDArray[np.float64]) -> int:
-    """Where a word's sound ends within its recording: the last 10 ms within 25 dB of its loudest 10 ms."""
-    frames = np.asarray(samples[: len(samples) // END_FRAME * END_FRAME], float).reshape(-1, END_FRAME)
-    power = np.mean(frames**2, axis=1)
-    loud = np.flatnonzero(power >= power.max(initial=0) * 10 ** (-END_DB / 10))
-    return 10 * (int(loud[-1]) + 1) if len(loud) else 0
 
 
 def median_and_90(delays_ms: Sequence[int]) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from earlid.sound import mixing, noises, rooms
 from numpy.typing import NDArray
 from scipy import signal
 
-from tests.bench.detection import conditions, count, data, household, voices
+from tests.bench.detection import conditions, data, household, voices
 from tests.bench.detection.data import Clip, Half
 from tests.bench.detection.look import near_words, rows
 from tests.bench.detection.look.rows import ROWS, SOURCES
@@ -246,7 +246,7 @@ def _words(job: _Job, rng: np.random.Generator) -> tuple[NDArray[np.int16], list
     words, ends = [], []
     for place in rng.permutation(len(job.clips)):
         dry = _faster(job.clips[int(place)].pcm(), int(rng.choice([90, 95, 100, 105, 110])))
-        ends.append(count.sound_end_ms(dry))
+        ends.append(mixing.sound_end_ms(dry))
         sound = dry
         if rng.random() < 0.55:
             rt60_s, metres, room = (0.3, 0.5, 0.7)[int(rng.integers(3))], float(rng.choice(ROOMS_M)), 100 + int(rng.integers(4))

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Judges a network by the firmware's own gate: words missed, near words that open, false openings an hour, delays.
+
+Sound becomes columns once; every network, window and cutoff is then tried on the same columns. What is chosen (window and cutoff)
+is chosen on the part `stop`; what a person is told is counted on the part `judge`, which decided nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.accuracy.curve import CUTOFFS, Curve, misses_by_cutoff, openings_by_cutoff
+from earlid.gate import runner, score
+from earlid.gate.models import Model
+from earlid.gate.quantise import quantised_features
+from earlid.sound import mixing
+
+SNR_DB = 10.0
+RATE_PER_H = 0.5  # the false openings an hour that a cutoff is chosen for
+WINDOWS = (3, 4, 5, 6, 8, 10)  # inferences that a sliding mean may be of
+INPUT_SCALE, INPUT_ZERO = float(np.float32(26 / 255)), -128  # of every network of this family
+FIRST_HOP = 2  # the first that has a column
+_COLUMNS_AT_ONCE = 6000
+
+Pcm = NDArray[np.int16]
+Columns = NDArray[np.uint8]
+
+
+class WordPlace(NamedTuple):
+    """When a word may be heard in a stream: from its start until a second after its end; and where its sound ends."""
+
+    start_ms: int
+    until_ms: int
+    sound_end_ms: int
+
+
+@dataclass(frozen=True)
+class WordStream:
+    """Words one after the other in one background, as columns."""
+
+    condition: str
+    columns: Columns
+    places: list[WordPlace]
+
+
+@dataclass(frozen=True)
+class SilentHours:
+    """Sound without the word of one kind, as blocks of columns."""
+
+    kind: str
+    blocks: Sequence[Columns]
+
+    @property
+    def hours(self) -> float:
+        """How long it is."""
+        return sum(len(block) for block in self.blocks) * score.HOP_MS / 3_600_000
+
+
+def columns_of(pcm: Pcm) -> Columns:
+    """What the firmware's frontend makes of samples, as the bytes that a network reads.
+
+    Returns:
+        uint8 array of shape (hops, 40), one column a hop from the third hop on.
+    """
+    return quantised_features(INPUT_SCALE, INPUT_ZERO)[runner.features(pcm)]
+
+
+def word_stream(condition: str, words: Sequence[Pcm], noise: Sequence[Pcm], snr_db: float | None, seed: int) -> WordStream:
+    """Words in a quiet background, or in noise.
+
+    Args:
+        condition: its name for people.
+        words: int16 samples at 16 kHz.
+        noise: recordings of which one is behind each tenth of the words; without any it is pink noise.
+        snr_db: how far the loudest frame of a word is above that of the noise; None for quiet.
+        seed: of the noise.
+    """
+    rng = np.random.default_rng(seed)
+    samples = mixing.stream_samples(words)
+    if snr_db is None or not noise:
+        background = mixing.pink_noise(samples, rng)
+    else:
+        piece = max(mixing.PERIOD, samples // 10 + 1)
+        chosen = (noise[int(rng.integers(len(noise)))][: 4 * piece] for _ in range(0, samples, piece))
+        background = np.concatenate([mixing.stretch(recording, piece, rng) for recording in chosen])[:samples]
+    pcm, spans = mixing.word_stream(words, background, snr_db)
+    places = [
+        WordPlace(span.start_ms, span.end_ms + score.AFTER_MS, span.start_ms + mixing.sound_end_ms(word))
+        for span, word in zip(spans, words, strict=True)
+    ]
+    return WordStream(condition, columns_of(pcm), places)
+
+
+def times_ms(inferences: int, stride: int) -> NDArray[np.int64]:
+    """When each inference over columns was: the end of its last hop, from the start of the sound."""
+    return (np.arange(1, inferences + 1, dtype=np.int64) * stride + FIRST_HOP) * score.HOP_MS
+
+
+def heights(totals: NDArray[np.integer], window: int) -> NDArray[np.int64]:
+    """Means of sums, rounded up: a cutoff c opens where one is above it, as the board compares sums."""
+    return -(-totals.astype(np.int64) // window)
+
+
+class WordsHeard(NamedTuple):
+    """What a network made of a stream of words: `peaks` of each, and for each cutoff the delays of those that it opens on."""
+
+    peaks: list[int]
+    delays_ms: Callable[[int], list[int]]
+
+
+def words_heard(stream: WordStream, at_ms: NDArray[np.int64], values: NDArray[np.int64]) -> WordsHeard:
+    """How a network's heights rise in each word of a stream."""
+    inside = [(at_ms > place.start_ms) & (at_ms <= place.until_ms) for place in stream.places]
+    peaks = [int(values[mask].max(initial=0)) for mask in inside]
+
+    def delays_ms(cutoff: int) -> list[int]:
+        delays = []
+        for place, mask in zip(stream.places, inside, strict=True):
+            opened = at_ms[mask & (values > cutoff)]
+            if len(opened):
+                delays.append(int(opened[0]) - place.sound_end_ms)
+        return delays
+
+    return WordsHeard(peaks, delays_ms)
+
+
+class Choice(NamedTuple):
+    """A window and a cutoff, and what they do on the part `stop`."""
+
+    window: int
+    cutoff_q8: int
+    misses: int
+    trials: int
+    false_openings: int
+    hours: float
+
+
+def _sliding(probs: NDArray[np.uint8], window: int, stride: int) -> NDArray[np.int64]:
+    """Sums of the last outputs, 0 while they do not count: as `lid.gate.smoothing.sliding_mean` has them.
+
+    Only for choosing a window; what is told is the firmware's own sum.
+    """
+    sums = np.cumsum(np.concatenate([[0], probs.astype(np.int64)]))
+    totals = np.zeros(len(probs), np.int64)
+    if len(probs) >= window:
+        totals[window - 1 :] = sums[window:] - sums[:-window]
+    totals[: score.COLD_COLUMNS // stride + window - 1] = 0
+    return totals
+
+
+def choose(model: Model, words: Sequence[WordStream], silent: Sequence[SilentHours]) -> Choice:
+    """The window and the cutoff that miss the fewest words at no more than the wished false openings an hour.
+
+    Of cutoffs that miss as few, the middle one: as far from words as from what is none.
+
+    Args:
+        model: the network; its own window and cutoff do not matter.
+        words: streams of the part `stop`.
+        silent: sound without the word of the same part.
+    """
+    stride, hours = model.network.stride, sum(kind.hours for kind in silent)
+    said = [(stream, score.over_columns(stream.columns, model)["prob"]) for stream in words]
+    unsaid = [score.over_columns(_in_pieces(kind.blocks), model)["prob"] for kind in silent]
+    best: Choice | None = None
+    for window in WINDOWS:
+        peaks: list[int] = []
+        for stream, probs in said:
+            values = heights(_sliding(probs, window, stride), window)
+            peaks += words_heard(stream, times_ms(len(probs), stride), values).peaks
+        openings = np.zeros(CUTOFFS, np.int64)
+        for probs in unsaid:
+            openings += openings_by_cutoff(times_ms(len(probs), stride), heights(_sliding(probs, window, stride), window))
+        misses = misses_by_cutoff(peaks)
+        lowest = Curve(misses, len(peaks), openings, hours).at_rate(RATE_PER_H).cutoff_q8
+        as_few = np.flatnonzero(misses[lowest:-1] == misses[lowest])
+        cutoff = min(lowest + len(as_few) // 2, CUTOFFS - 2)
+        found = Choice(window, cutoff, int(misses[cutoff]), len(peaks), int(openings[cutoff]), hours)
+        if best is None or found.misses < best.misses:
+            best = found
+    assert best is not None
+    return best
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a network did in one condition: its curve, and the delays of the words that it opens on in force, in ms."""
+
+    condition: str
+    curve: Curve
+    delays_ms: list[int]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a network does on the part `judge`.
+
+    Attributes:
+        conditions: of words.
+        near: near word -> how many of how many of its sayings open, in force.
+        false_openings: kind of sound -> (openings in force, hours).
+    """
+
+    conditions: list[Condition]
+    near: dict[str, tuple[int, int]]
+    false_openings: dict[str, tuple[int, float]]
+
+
+def judge(
+    model: Model,
+    words: Sequence[WordStream],
+    near: Mapping[str, WordStream],
+    silent: Sequence[SilentHours],
+    progress: Callable[[float, float], None] = lambda done, total: None,
+) -> Verdict:
+    """Judge a finished network, with its own window and cutoff, by the sums that the firmware's gate makes.
+
+    Args:
+        model: the network.
+        words: streams of words that nothing was chosen on.
+        near: streams of words that are not the word, by what is said.
+        silent: sound without the word.
+        progress: told hours of sound done, of all.
+    """
+    cutoff = model.cutoff_q8
+    total = sum(kind.hours for kind in silent)
+    openings, by_kind, done = np.zeros(CUTOFFS, np.int64), {}, 0.0
+    for kind in silent:
+        at_ms, values = _heights_over(model, kind.blocks)
+        counts = openings_by_cutoff(at_ms, values)
+        openings += counts
+        by_kind[kind.kind] = int(counts[cutoff]), kind.hours
+        done += kind.hours
+        progress(done, total)
+    conditions = []
+    for stream in words:
+        heard = words_heard(stream, *_heights_over(model, [stream.columns]))
+        curve = Curve(misses_by_cutoff(heard.peaks), len(heard.peaks), openings, total)
+        conditions.append(Condition(stream.condition, curve, heard.delays_ms(cutoff)))
+    opened = {}
+    for text, stream in near.items():
+        peaks = words_heard(stream, *_heights_over(model, [stream.columns])).peaks
+        opened[text] = sum(peak > cutoff for peak in peaks), len(peaks)
+    return Verdict(conditions, opened, by_kind)
+
+
+def _heights_over(model: Model, blocks: Sequence[Columns]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    totals = score.over_columns(_in_pieces(blocks), model)["total"]
+    return times_ms(len(totals), model.network.stride), heights(totals, model.manifest.window)
+
+
+def _in_pieces(blocks: Sequence[Columns]) -> Iterable[Columns]:
+    for block in blocks:
+        for at in range(0, len(block), _COLUMNS_AT_ONCE):
+            yield np.asarray(block[at : at + _COLUMNS_AT_ONCE])
