@@ -9,6 +9,8 @@ VERBS := calibrate,demo,evaluate
 EXTRAS := $(VERBS),train,test,postgres,parquet,cluster,mqtt,tsa
 # Three for two cores: tests that hold a board or a browser to real time wait more than they compute.
 XDIST := -n 3 --dist worksteal
+# The suite starts `earlid` a thousand times and its own modules thrice: compiled once, whatever a container's environment says.
+unexport PYTHONDONTWRITEBYTECODE
 PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))

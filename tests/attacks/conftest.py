@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -81,10 +83,21 @@ def zone(berlin: None) -> None:
     """Every attack happens in Berlin."""
 
 
-@pytest.fixture
-def home(tmp_path, berlin) -> Home:
-    """The ledger before the attack."""
-    location = locate(str(tmp_path / "ledger.sqlite"))
+@pytest.fixture(scope="session")
+def first_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The ledger before any attack, of which every test has a copy; this computer's keys and heads are in `data` beside it."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EARLID_DATA_DIR", str(folder / "data"))
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        made = _make_home(folder)
+    time.tzset()
+    return made
+
+
+def _make_home(folder: Path) -> Home:
+    location = locate(str(folder / "ledger.sqlite"))
     slots: dict[str, list[bytes]] = {KITCHEN: [], STUDY: []}
     save_key(KITCHEN, KEY)
     with Ledger(location) as ledger:
@@ -105,6 +118,16 @@ def home(tmp_path, berlin) -> Home:
     where = ["--ledger", str(location.path)]
     assert main(["purge", "--between", DAYS[0], DAYS[0], "--board", "kitchen", "--yes", *where]) == 0
     return Home(location, slots)
+
+
+@pytest.fixture
+def home(first_home: Home, tmp_path: Path) -> Home:
+    """The ledger before the attack."""
+    before = first_home.path.parent
+    shutil.copytree(before, tmp_path, dirs_exist_ok=True)
+    for head in (tmp_path / "data" / "heads").iterdir():  # they say where their ledger is
+        head.write_text(head.read_text().replace(str(before.resolve()), str(tmp_path.resolve())))
+    return Home(locate(str(tmp_path / "ledger.sqlite")), {board: list(known) for board, known in first_home.slots.items()})
 
 
 @pytest.fixture
