@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from earlid.train.shape import FEATURES, Block, Shape
+from earlid.train.shape import FEATURES, INPUT_SCALE, Block, Shape
 
-INPUT_SCALE = float(np.float32(26 / 255))  # of a column's byte
 LOGIT_LIMIT = 8.0  # beyond it the output byte is 0 or 255 whatever the logit
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01  # as microWakeWord's: Keras' own
 TRACK_INFERENCES, TRACK_WINDOWS = 96, 64  # at once, over a long track

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 FEATURES = 40  # of a column
+INPUT_SCALE, INPUT_ZERO = float(np.float32(26 / 255)), -128  # of a column's byte, as int8
 
 
 @dataclass(frozen=True)

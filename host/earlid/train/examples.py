@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""What a network learns from: windows of columns that end where a word, a near word or anything else has just been heard.
+
+Columns are the firmware's, as bytes of the network's input: uint8 [hops, 40] (`earlid.train.shape.INPUT_SCALE`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.train.shape import FEATURES
+
+Columns = NDArray[np.uint8]
+
+_MASK_CHANCE = 0.5
+_MASK_CHANNELS, _MASK_HOPS = 7, 12
+_WARP, _GAIN, _OFFSET = 0.08, 0.08, 0.06
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Utterances in scenes.
+
+    Attributes:
+        columns: of all scenes, one after the other.
+        ends: int64 [n], the column in which each utterance's sound ends.
+        shares: float64 [n], how often each is drawn, against the others.
+    """
+
+    columns: Columns
+    ends: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+
+def joined(parts: Sequence[tuple[Heard, float]]) -> Heard:
+    """Several as one; each part's utterances weigh so much as a whole, against the other parts."""
+    starts = np.cumsum([0, *(len(part.columns) for part, _ in parts)])
+    return Heard(
+        np.concatenate([part.columns for part, _ in parts]),
+        np.concatenate([part.ends + start for (part, _), start in zip(parts, starts, strict=False)]),
+        np.concatenate([part.shares / part.shares.sum() * share for part, share in parts]),
+    )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Of one part. words, near: utterances; owner: the owner's own takes; negatives: columns without the word."""
+
+    words: Heard
+    near: Heard
+    negatives: Columns
+    owner: Heard | None = None
+
+
+def drawn_windows(
+    heard: Heard, count: int, late: tuple[int, int], hops: int, rng: np.random.Generator
+) -> tuple[Columns, NDArray[np.int64]]:
+    """Windows uint8 [count, hops, 40] of utterances drawn by their shares, and where in each its utterance ends, in columns from
+    the last (0 or less). `late`: from how many columns after that end to below how many a window ends."""
+    ends = heard.ends[rng.choice(len(heard.ends), count, p=heard.shares / heard.shares.sum())]
+    last = ends + rng.integers(*late, count)
+    return windows(heard.columns, last, hops), ends - last
+
+
+def windows(columns: Columns, last: NDArray[np.int64], hops: int) -> Columns:
+    """uint8 [n, hops, 40]: so many columns up to and with each of `last`; before the first, the first."""
+    places: NDArray[np.int64] = np.clip(last[:, None] + np.arange(1 - hops, 1), 0, len(columns) - 1)
+    return columns[places]
+
+
+def spliced(seen: Columns, others: Columns, rng: np.random.Generator) -> Columns:
+    """Windows uint8 [n, hops, 40] that go over into another at one place: sounds in an order that nobody spoke them in."""
+    hops = seen.shape[1]
+    places = rng.integers(hops // 8, hops - hops // 8, len(seen))
+    return np.where(np.arange(hops)[None, :, None] < places[:, None, None], seen, others)
+
+
+def overlaid(seen: Columns, others: Columns, height: tuple[float, float], rng: np.random.Generator) -> Columns:
+    """Windows with the same of another sound over them, lowered to a share between `height`: near the columns of both together,
+    which are of the louder one in each channel."""
+    shares = rng.uniform(*height, len(seen)).astype(np.float32)
+    return np.maximum(seen, (others * shares[:, None, None]).astype(np.uint8))
+
+
+def masked_and_warped(seen: Columns, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Windows with what scenes do not vary: stretches of channels and hops that are silent (SpecAugment: Park and others, 2019),
+    channels moved up or down as by a longer throat (Jaitly and Hinton, 2013), another contrast and tilt.
+
+    Returns:
+        float32 [n, hops, 40], in steps of a byte.
+    """
+    count, hops, _ = seen.shape
+    source = np.clip(np.arange(FEATURES) * (1 + _WARP * np.clip(rng.standard_normal((count, 1)), -2, 2)), 0, FEATURES - 1)
+    low = np.minimum(source.astype(np.int64), FEATURES - 2)
+    part = source - low
+    at, channel = np.arange(count)[:, None], np.arange(FEATURES)
+    moved = np.zeros((count, FEATURES, FEATURES), np.float32)
+    moved[at, low, channel] = 1 - part
+    moved[at, low + 1, channel] += part
+    values = seen.astype(np.float32) @ moved
+    tilt = np.cumsum(rng.standard_normal((count, 1, FEATURES)), axis=2) * _OFFSET * 10
+    gain = 1 + _GAIN * rng.standard_normal((count, 1, 1))
+    values = np.where(values > 0, np.clip(values * gain.astype(np.float32) + tilt.astype(np.float32), 0, 255), 0)
+    for window in values:
+        if rng.random() < _MASK_CHANCE:
+            width = int(rng.integers(1, _MASK_CHANNELS))
+            first = int(rng.integers(FEATURES - width))
+            window[:, first : first + width] = 0
+        if rng.random() < _MASK_CHANCE:
+            width = int(rng.integers(2, _MASK_HOPS))
+            first = int(rng.integers(hops - width))
+            window[first : first + width] = 0
+    return np.asarray(values, np.float32)
