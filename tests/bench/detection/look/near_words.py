@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 
 from earlid.sound import speakers
+from earlid.train import speech
 
 from tests.bench.detection import data, voices
 from tests.bench.detection.data import Clip, Half
@@ -40,7 +41,7 @@ def clips(half: Half) -> list[Clip]:
     for said in _plan(half):
         path = voices.path_of(said)
         if not path.exists():
-            voices.record(said)
+            speech.record(said, voices.folder())
         made.append(Clip(f"kokoro/{path.stem}", str(path), "kokoro", "near", "en", half))
     return made
 

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What synthetic voices say: no voice, and none of the words that judge, is in two parts; the same plan for the same seed."""
+
+from collections import Counter
+
+import pytest
+from earlid.sound.speakers import Espeak, Flite, Hibari, Piper
+from earlid.train.plan import FULL, KINDS, PARTS, SMALL, near_for, plan
+
+KOKORO = [
+    f"{accent}_{name}"
+    for accent, names in {
+        "af": "alloy aoede bella heart jessica kore nicole nova river sarah sky",
+        "am": "adam echo eric fenrir liam michael onyx puck santa",
+        "bf": "alice emma isabella lily", "bm": "daniel fable george lewis", "ef": "dora", "em": "alex santa", "ff": "siwis",
+        "hf": "alpha beta", "hm": "omega psi", "if": "sara", "im": "nicola", "jf": "alpha gongitsune nezumi tebukuro",
+        "jm": "kumo", "pf": "dora", "pm": "alex santa", "zf": "xiaobei xiaoni xiaoxiao xiaoyi",
+        "zm": "yunjian yunxi yunxia yunyang",
+    }.items()
+    for name in names.split()
+]  # fmt: skip
+VOICES = {"kokoro": KOKORO, "piper": Piper.voices, "hibari": Hibari.voices, "espeak-ng": Espeak.voices, "flite": Flite.voices}
+NEAR = [f"near {number}" for number in range(80)]
+ALL = plan("open sesame", NEAR, VOICES, FULL, seed=1)
+
+
+def speakers_of(said):
+    """Those whose voice it is, with the engine."""
+    name = said.voice.split(":")[0]
+    return [(said.engine, one) for one in (name.split("+") if said.engine == "kokoro" else [name])]
+
+
+def test_no_voice_is_in_two_parts():
+    part_of = {}
+    for said in ALL:
+        for speaker in speakers_of(said):
+            assert part_of.setdefault(speaker, said.part) == said.part, said
+    assert set(part_of) == {(engine, voice) for engine, names in VOICES.items() for voice in names}, "a voice says nothing"
+    assert part_of["kokoro", "af_heart"] == part_of["hibari", "heart"], "of one speaker"
+    assert Counter(part_of["kokoro", voice] for voice in KOKORO) == {"fit": 40, "stop": 7, "judge": 7}
+
+
+def test_near_words_of_a_part_are_heard_in_no_other():
+    texts = {part: {said.text for said in ALL if said.part == part and said.kind == "near"} for part in PARTS}
+    assert not texts["judge"] & texts["fit"]
+    assert not texts["stop"] & texts["fit"]
+    assert NEAR[0] in texts["fit"], "the nearest are learnt from"
+    assert sorted(text for part in PARTS for text in near_for(NEAR, part)) == sorted(NEAR)
+
+
+def test_every_part_hears_every_kind_of_a_natural_voice():
+    found = {(said.part, said.kind) for said in ALL if said.engine in ("kokoro", "piper", "hibari")}
+    assert found == {(part, kind) for part in PARTS for kind in KINDS}
+    counts = Counter((said.part, said.kind) for said in ALL if said.engine == "kokoro")
+    assert counts["fit", "word"] == 560
+    assert counts["judge", "word"] == 84
+
+
+def test_plan_is_the_same_for_a_seed():
+    assert plan("open sesame", NEAR, VOICES, FULL, seed=1) == ALL
+    assert plan("open sesame", NEAR, VOICES, FULL, seed=2) != ALL
+    assert len(set(ALL)) == len(ALL)
+
+
+def test_sentences_do_not_hold_the_word():
+    said = plan("computer", NEAR, VOICES, FULL, seed=1)
+    assert not [each for each in said if each.kind == "sentence" and "computer" in each.text.lower()]
+    assert [each for each in ALL if "computer" in each.text.lower()]
+
+
+@pytest.mark.parametrize("voices", [VOICES, {name: VOICES[name] for name in ("espeak-ng", "flite", "hibari")}])
+def test_small_plan_has_a_word_and_others_for_each_part(voices):
+    said = plan("alexa", NEAR, voices, SMALL, seed=0)
+    assert {each.part for each in said if each.kind == "word"} == set(PARTS)
+    assert {each.part for each in said if each.kind != "word"} == set(PARTS)
+    assert len(said) < 120
+
+
+def test_word_with_nothing_near_it_is_planned_without():
+    said = plan("alexa", [], VOICES, SMALL, seed=0)
+    assert {each.kind for each in said} == {"word", "sentence"}
