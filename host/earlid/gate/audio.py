@@ -152,7 +152,7 @@ def _flac_container(path: Path) -> str:
             return "ogg" if b"\x7fFLAC" in head[:128] else ""
         if head[:4] in (b"RIFF", b"RF64", b"FORM", b"riff", b"caff"):
             return ""
-        return "flac" if head[:4] == b"fLaC" or path.suffix.lower() == ".flac" else ""
+        return "flac" if head[:4] == b"fLaC" or (head and path.suffix.lower() == ".flac") else ""
     return ""
 
 
