@@ -93,10 +93,13 @@ def test_checkpoints_of_others_begin_anew(tmp_path: Path) -> None:
     assert same(first, fit.fit(made(0), made(50), settings, tmp_path / "other.pt", lambda done, whole: None))
 
 
-def test_windows_end_where_they_were_asked_to() -> None:
+def test_windows_end_where_they_were_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = np.repeat(np.arange(100, dtype=np.uint8)[:, None], 40, axis=1)
     seen = examples.windows(columns, np.array([99, 5]), 10)
     assert seen[:, :, 0].tolist() == [list(range(90, 100)), [0, 0, 0, 0, 0, 1, 2, 3, 4, 5]]
+    twice = examples.windows(columns, np.array([99, 50]), 4, np.array([2.0, 0.5]))
+    assert twice[:, :, 0].tolist() == [[93, 95, 97, 99], [48, 49, 50, 50]]
+    monkeypatch.setattr(examples, "SPEED", 0.0)
     said = examples.Heard(columns, np.array([20, 40]), np.array([0.0, 1.0]))
     seen, ends = examples.drawn_windows(said, 50, (3, 6), 8, np.random.default_rng(0))
     assert set(seen[:, -1, 0].tolist()) == {43, 44, 45}

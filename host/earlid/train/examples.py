@@ -16,6 +16,7 @@ from earlid.train.shape import FEATURES
 
 Columns = NDArray[np.uint8]
 
+SPEED = 0.12
 _MASK_CHANCE = 0.5
 _MASK_CHANNELS, _MASK_HOPS = 7, 12
 _WARP, _GAIN, _OFFSET = 0.08, 0.08, 0.06
@@ -59,17 +60,20 @@ class Examples:
 def drawn_windows(
     heard: Heard, count: int, late: tuple[int, int], hops: int, rng: np.random.Generator
 ) -> tuple[Columns, NDArray[np.int64]]:
-    """Windows uint8 [count, hops, 40] of utterances drawn by their shares, and where in each its utterance ends, in columns from
-    the last (0 or less). `late`: from how many columns after that end to below how many a window ends."""
+    """Windows uint8 [count, hops, 40] of utterances drawn by their shares, slower or faster, and where in each its utterance
+    ends, in columns from the last (0 or less). `late`: from how many columns after that end to below how many a window ends."""
     ends = heard.ends[rng.choice(len(heard.ends), count, p=heard.shares / heard.shares.sum())]
-    last = ends + rng.integers(*late, count)
-    return windows(heard.columns, last, hops), ends - last
+    speeds = 1 + rng.uniform(-SPEED, SPEED, count)
+    after = rng.integers(*late, count)
+    return windows(heard.columns, ends + np.rint(after * speeds).astype(np.int64), hops, speeds), -after
 
 
-def windows(columns: Columns, last: NDArray[np.int64], hops: int) -> Columns:
-    """uint8 [n, hops, 40]: so many columns up to and with each of `last`; before the first, the first."""
-    places: NDArray[np.int64] = np.clip(last[:, None] + np.arange(1 - hops, 1), 0, len(columns) - 1)
-    return columns[places]
+def windows(columns: Columns, last: NDArray[np.int64], hops: int, speeds: NDArray[np.float64] | None = None) -> Columns:
+    """uint8 [n, hops, 40]: so many columns up to and with each of `last`, of which some are left out or come twice where it is to
+    be faster or slower; before the first, the first."""
+    back = np.arange(1 - hops, 1)
+    places = last[:, None] + (back if speeds is None else np.rint(back * speeds[:, None]).astype(np.int64))
+    return columns[np.clip(places, 0, len(columns) - 1)]
 
 
 def spliced(seen: Columns, others: Columns, rng: np.random.Generator) -> Columns:
