@@ -73,7 +73,8 @@ def windows(columns: Columns, last: NDArray[np.int64], hops: int, speeds: NDArra
     be faster or slower; before the first, the first."""
     back = np.arange(1 - hops, 1)
     places = last[:, None] + (back if speeds is None else np.rint(back * speeds[:, None]).astype(np.int64))
-    return columns[np.clip(places, 0, len(columns) - 1)]
+    found: Columns = columns[np.clip(places, 0, len(columns) - 1)]
+    return found
 
 
 def spliced(seen: Columns, others: Columns, rng: np.random.Generator) -> Columns:
