@@ -220,10 +220,14 @@ def _in_columns(clips: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]
 
 def _index(folder: Path) -> _Entry:
     try:
-        index = read_json(folder / INDEX)
+        index = dict(read_json(folder / INDEX))
         if index["format"] == FORMAT:
-            return dict(index)
-    except (UserError, KeyError, TypeError) as error:
+            for entry in index["sources"].values():
+                Source(**entry["is"])
+                sum(end - start for _, start, end in entry["clips"])
+                dict(entry["files"])
+            return index
+    except (UserError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder} is no package of sound without the word, or a damaged one. {_AGAIN}") from error
     raise UserError(f"{folder} is of another version of Earlid (format {index['format']}, not {FORMAT}). {_AGAIN}")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 MAGIC = b"RNC\x01"
 _HEADER_BYTES = 18
 _WORD_BITS = 16
-_CODE_BITS_MAX = 15
 
 Table = tuple[int, list[tuple[int, int]]]  # bits of the longest code; (bits of the code, symbol) by the next so many bits
 
@@ -70,7 +69,7 @@ def unpack(data: bytes) -> bytes:
     Raises:
         ValueError: it is not packed by this method, or damaged.
     """
-    if data[:4] != MAGIC:
+    if data[:4] != MAGIC or len(data) < _HEADER_BYTES:
         raise ValueError("not packed by ProPack's method 1")
     size = int.from_bytes(data[4:8], "big")
     bits = _Bits(data, _HEADER_BYTES)
