@@ -134,3 +134,18 @@ def test_varied_windows_stay_bytes_and_silence_stays_silent() -> None:
     assert values.max() <= 255
     assert not values[:, :10].any()
     assert np.corrcoef(values[:, 10:].ravel(), seen[:, 10:].ravel())[0, 1] > 0.5
+
+
+def test_the_worst_sound_is_found_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "_BLOCK", 600)
+    monkeypatch.setattr(fit, "_WORST", 1)
+    torch.manual_seed(0)
+    net = fit.Net(SHAPE)
+    columns = np.random.default_rng(0).integers(0, 120, (5000, 40)).astype(np.uint8)
+    heights = fit.smoothed(net, columns, 5)
+    found = [int(fit._worst(net, columns, 5, turn)[0][0]) for turn in range(3)]  # noqa: SLF001: the place is what is asked for
+    for turn, last in enumerate(found):
+        assert last // 600 % 3 == turn
+    inferences = [(last - net.receptive_hops + 1) // SHAPE.stride for last in found]
+    near = [heights[max(0, at - 1) : at + 2].max() for at in inferences]
+    assert max(near) == pytest.approx(heights[5:].max(), abs=1e-3)

@@ -69,6 +69,7 @@ _LEAST_RATE = 1e-5
 _LARGEST_GRADIENT = 2.0
 _MINE_EVERY, _SAVE_EVERY = 500, 250
 _JUDGED_FROM = 0.6  # of the steps; before, no checkpoint is worth judging
+_BLOCK, _MINE_IN = 6000, 3  # columns; turns in which all is looked through
 _WORST = 4000  # places that hard negatives are drawn from
 _LEAST_SHARE = 0.02
 _SPLICED, _OVERLAID, _OVERLAID_SAID = 0.25, 0.25, 0.2  # shares of windows, of what lacks the word and of what is said
@@ -116,7 +117,7 @@ def fit(examples: Examples, stop: Examples, settings: Settings, checkpoint: Path
     net.train()
     for step in range(first, settings.steps):
         if step and step % _MINE_EVERY == 0:
-            worst = _worst(average, examples.negatives, settings.mean)
+            worst = _worst(average, examples.negatives, settings.mean, step // _MINE_EVERY % _MINE_IN)
         _learn(net, optimiser, examples, worst, settings, step)
         _follow(average, net, min(settings.average, (1 + step) / (10 + step)))
         done = step + 1
@@ -234,12 +235,16 @@ def _loss(logits: Tensor, ends: NDArray[np.int64], settings: Settings) -> Tensor
     return (each * weights).sum() / weights.sum()
 
 
-def _worst(net: Net, negatives: Columns, mean: int) -> _Worst:
-    """Where the network is most of the opinion that sound without the word has it."""
-    at, peaks = _by_second(smoothed(net, negatives, mean))
+def _worst(net: Net, negatives: Columns, mean: int, turn: int) -> _Worst:
+    """Where the network is most of the opinion that sound without the word has it: in every third minute, this turn's."""
+    blocks = negatives[: max(1, len(negatives) // _BLOCK) * _BLOCK].reshape(-1, min(_BLOCK, len(negatives)), negatives.shape[1])
+    first = turn % len(blocks)
+    at, peaks = _by_second(smoothed(net, blocks[first::_MINE_IN].reshape(-1, negatives.shape[1]), mean))
     order = np.argsort(-peaks, kind="stable")[:_WORST]
     share = peaks[order] + _LEAST_SHARE
-    return torch.from_numpy(at[order] * net.shape.stride + net.receptive_hops - 1), torch.from_numpy(share / share.sum())
+    last = at[order] * net.shape.stride + net.receptive_hops - 1
+    block, within = np.divmod(last, blocks.shape[1])
+    return torch.from_numpy((first + _MINE_IN * block) * blocks.shape[1] + within), torch.from_numpy(share / share.sum())
 
 
 def _by_second(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
