@@ -164,6 +164,7 @@ KEYS: tuple[Key[Any], ...] = (
 VARIABLES = (
     ("EARLID_CONFIG", "the configuration file (else `config.toml` where the platform keeps configuration)"),
     ("EARLID_LOG", "`info` as `-v`, `trace` as `--trace`: for programs that start `earlid`; not in the file"),
+    ("EARLID_NEGATIVES", "`model train`: the folder of sound without the word (else in `cache`)"),
     ("EARLID_MQTT_USER", "`bridge mqtt`: the broker's user; not in the file, with the next"),
     ("EARLID_MQTT_PASSWORD", "`bridge mqtt`: the broker's password; never in the file"),
     ("NO_COLOR", "anything: no colours"),

@@ -177,7 +177,6 @@ def _index(**changes: object) -> Callable[[Path], None]:
         (lambda folder: (folder / negatives.INDEX).write_text("{}"), "or a damaged one"),
         (_index(sources={"talk": {}}), "or a damaged one"),
         (_index(format=0), "of another version"),
-        (_index(least_h=3.0), "less than 3 h"),
     ],
 )
 def test_damaged_package_is_refused_and_kept(folder: Path, damage: Callable[[Path], None], says: str, checked: bool) -> None:
@@ -216,6 +215,14 @@ def test_package_that_apt_lacks_is_left_out_and_named(tmp_path: Path) -> None:
     assert len(negatives.load(tmp_path / "package", "fit")) == 1
     with pytest.raises(Missing, match="no sound of part judge"):
         negatives.load(tmp_path / "package", "judge")
+
+
+def test_too_little_is_an_error_that_the_next_build_mends(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"0 h of sound without the word could be had.*Fewer than 3 h teach nothing"):
+        negatives.build(tmp_path / "package", quiet)
+    assert not negatives.is_whole(tmp_path / "package")
+    assert negatives.build(tmp_path / "package", quiet, sources=SAID) == []
+    assert negatives.is_whole(tmp_path / "package")
 
 
 def test_computer_without_apt_is_told_to_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,8 @@ def build(folder: Path, progress: Progress, again: bool = False, sources: Sequen
         what could not be had, a sentence for each of Debian's packages, and one when less sound is there than is wanted.
 
     Raises:
-        UserError: no room, the folder holds something else, or another process builds there; `Missing`: no apt here.
+        UserError: no room, the folder holds something else, another process builds there, or too little could be had;
+            `Missing`: no apt here.
     """
     try:
         with _alone(folder):
@@ -101,7 +102,7 @@ def _build(folder: Path, progress: Progress, again: bool, sources: Sequence[Sour
     whole = sources is SOURCES
     index = None if again or not (folder / INDEX).exists() else _index(folder)
     if index is None:
-        index = {"format": FORMAT, "whole": False, "least_h": LEAST_H if whole else 0.0, "sources": {}}
+        index = {"format": FORMAT, "whole": False, "sources": {}}
         _write_index(folder, index)
     wanted = [source for source in sources if index["sources"].get(source.name, {}).get("is") != _told(source)]
     if wanted:
@@ -120,12 +121,12 @@ def _build(folder: Path, progress: Progress, again: bool, sources: Sequence[Sour
             trouble.append(str(error))
         _write_index(folder, index)
     progress(len(packages), len(packages))
+    if whole and hours(folder) < WANTED_H:
+        trouble.append(f"{hours(folder):.1f} h of sound without the word could be had, of the {WANTED_H:.0f} h that are wanted")
+    if whole and hours(folder) < LEAST_H:
+        raise UserError(f"{'; '.join(trouble[-2:])}. Fewer than {LEAST_H:.0f} h teach nothing: mend it, and go on with {_MAKE}.")
     index["whole"] = True
     _write_index(folder, index)
-    if whole and hours(folder) < WANTED_H:
-        trouble.append(
-            f"{hours(folder):.1f} h of sound without the word are there, less than the {WANTED_H:.0f} h that are wanted"
-        )
     return trouble
 
 
@@ -240,7 +241,7 @@ def load(folder: Path, part: Part, without: str = "") -> list[Track]:
 
     Raises:
         Missing: there is no package, or nothing of this part in it.
-        UserError: it was not built to its end, is too small, damaged, or of another version.
+        UserError: it was not built to its end, is damaged, or of another version.
     """
     letters = letters_of(without)
     tracks = []
@@ -294,10 +295,6 @@ def _of_part(folder: Path, part: Part) -> list[tuple[Source, _Entry]]:
     index = _index(folder)
     if not index["whole"]:
         raise UserError(f"{folder} was not built to its end: {_MAKE} goes on with it.")
-    if hours(folder) < index["least_h"]:
-        raise UserError(
-            f"{folder} holds {hours(folder):.1f} h of sound; less than {index['least_h']:.0f} h teach nothing. {_AGAIN}"
-        )
     _check_files(folder, index)
     found = [(Source(**entry["is"]), entry) for entry in index["sources"].values() if entry["is"]["part"] == part]
     if not found:

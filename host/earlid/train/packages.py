@@ -14,6 +14,7 @@ from pathlib import Path
 from earlid.errors import Missing, UserError
 
 _NEEDED = ("apt-get", "dpkg-deb")
+_PATIENCE = ("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20")
 _FILE_BYTES_MAX = 200 << 20
 
 
@@ -42,11 +43,11 @@ def download(name: str, folder: Path) -> Package:
     Raises:
         Missing: apt has no such package, or cannot reach it; the message has apt's reason.
     """
-    said = _run(["apt-get", "download", "-qq", name], folder)
+    said = _run(["apt-get", "download", "-qq", *_PATIENCE, name], folder)
     found = sorted(folder.glob(f"{name}_*.deb"))
     if said.returncode or not found:
         lines = said.stderr.decode(errors="replace").strip().splitlines() or ["apt gave no reason"]
-        raise Missing(f"{name}: {lines[-1].removeprefix('E: ')}")
+        raise Missing(f"{name}: {lines[-1].removeprefix('E: ')} (after `apt-get update`?)")
     version = _run(["dpkg-deb", "-f", str(found[0]), "Version"], folder).stdout.decode().strip()
     with found[0].open("rb") as file:
         return Package(found[0], version, hashlib.file_digest(file, "sha256").hexdigest())
