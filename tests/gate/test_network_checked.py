@@ -46,7 +46,7 @@ def test_published_network_stays_inside_32_bits(name: str) -> None:
 
 @pytest.mark.parametrize("pool", ["average", "max"])
 def test_addition_and_pooling_stay_inside_32_bits(pool: str) -> None:
-    shape = Shape(first_filters=16, blocks=[Block(16, [3], True), Block(16, [2, 4])], pool=pool)
+    shape = Shape(first_filters=16, blocks=(Block(16, (3,), True), Block(16, (2, 4))), pool=pool)
     data = network(shape, SEED)
     blob = blob_writer.encode(graph.build_network(tflite.read(data)), "word", [], 5, 1000, bytes(32))
     columns = np.concatenate([loudest(), loudest()[::-1]])

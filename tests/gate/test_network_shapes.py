@@ -30,13 +30,13 @@ SHAPES = {
     "one column": Shape(stride=1, first_kernel=1),
     "stride 2, one row at the end": Shape(stride=2, last_rows=1),
     "no history of columns": Shape(first_kernel=3),
-    "three groups of uneven width": Shape(blocks=[Block(64, [5]), Block(40, [3, 5, 9]), Block(40, [2, 11])]),
-    "narrow": Shape(first_filters=10, blocks=[Block(14, [4]), Block(7, [2])], last_rows=3),
-    "residual": Shape(blocks=[Block(32, [5], True), Block(48, [3, 7], True), Block(48, [9])]),
-    "pointwise only": Shape(blocks=[Block(24, [1]), Block(24, [5]), Block(32, [1])]),
+    "three groups of uneven width": Shape(blocks=(Block(64, (5,)), Block(40, (3, 5, 9)), Block(40, (2, 11)))),
+    "narrow": Shape(first_filters=10, blocks=(Block(14, (4,)), Block(7, (2,))), last_rows=3),
+    "residual": Shape(blocks=(Block(32, (5,), True), Block(48, (3, 7), True), Block(48, (9,)))),
+    "pointwise only": Shape(blocks=(Block(24, (1,)), Block(24, (5,)), Block(32, (1,)))),
     "maximum pooled": Shape(pool="max", last_rows=7),
     "average pooled": Shape(pool="average", last_rows=6),
-    "deep": Shape(first_filters=30, blocks=[Block(60, [kernel]) for kernel in (5, 7, 9, 11, 13, 15)], last_rows=17),
+    "deep": Shape(first_filters=30, blocks=tuple(Block(60, (kernel,)) for kernel in (5, 7, 9, 11, 13, 15)), last_rows=17),
 }
 
 
@@ -60,7 +60,7 @@ def test_unsupported_operator_is_refused_by_name() -> None:
 
 
 def test_oversized_network_error_states_the_missing_bytes() -> None:
-    blob = blob_of(network(Shape(first_filters=160, blocks=[Block(256, [5]), Block(256, [9])]), SEED))
+    blob = blob_of(network(Shape(first_filters=160, blocks=(Block(256, (5,)), Block(256, (9,)))), SEED))
     with pytest.raises(
         UserError, match=r"large.elww does not fit .*: [\d,]{6,} bytes are missing. Nothing was written"
     ) as caught:
@@ -70,7 +70,7 @@ def test_oversized_network_error_states_the_missing_bytes() -> None:
 
 @pytest.mark.parametrize(("last_kernel", "size"), [(13, 44_592), (15, 51_784)])
 def test_networks_with_stride_2_that_ran_on_emulated_cores_fit_the_board(last_kernel: int, size: int) -> None:
-    blocks = [Block(64, [kernel]) for kernel in range(5, last_kernel + 1, 2)]
+    blocks = tuple(Block(64, (kernel,)) for kernel in range(5, last_kernel + 1, 2))
     blob = blob_of(network(Shape(stride=2, first_filters=48, blocks=blocks, last_rows=17), SEED))
     assert len(blob) == size
     memory_plan.check_word(blob, "stride 2")
@@ -78,7 +78,7 @@ def test_networks_with_stride_2_that_ran_on_emulated_cores_fit_the_board(last_ke
 
 def mixed(width: int) -> bytes:
     """The network of the most used trainer: 26,080 weights with a width of 64, 80,832 with 128, which begin half as wide."""
-    blocks = [Block(width, [5]), Block(width, [7, 11]), Block(width, [9, 15]), Block(width, [23])]
+    blocks = (Block(width, (5,)), Block(width, (7, 11)), Block(width, (9, 15)), Block(width, (23,)))
     return blob_of(network(Shape(stride=2, first_filters=width // 2, blocks=blocks, last_rows=37), SEED))
 
 

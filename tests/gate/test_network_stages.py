@@ -19,9 +19,9 @@ from synthetic import Block, Shape, network
 SCALES = [(26 / 255, -128), (0.1, 5), (0.3, 0)]  # of the network's input: the first is microWakeWord's
 LAYER_WORDS = 23  # of parameters, see kernels.py
 SHAPES = {
-    "three kinds of convolution": Shape(blocks=[Block(32, [5]), Block(24, [3, 7])]),
-    "odd widths": Shape(first_filters=10, blocks=[Block(14, [4]), Block(7, [2])], last_rows=3),
-    "addition and average": Shape(first_filters=16, blocks=[Block(16, [3], True), Block(24, [2, 4])], pool="average"),
+    "three kinds of convolution": Shape(blocks=(Block(32, (5,)), Block(24, (3, 7)))),
+    "odd widths": Shape(first_filters=10, blocks=(Block(14, (4,)), Block(7, (2,))), last_rows=3),
+    "addition and average": Shape(first_filters=16, blocks=(Block(16, (3,), True), Block(24, (2, 4))), pool="average"),
     "maximum of one column each": Shape(stride=1, first_kernel=3, first_filters=16, pool="max", last_rows=5),
 }
 

@@ -77,8 +77,10 @@ def logistic_table(scale: float, zero: int, middle: tuple[float, int], final: tu
         raise ModelError(f"the output's scale {final[0]} is not that of LOGISTIC ({middle[0]}): not supported")
     for logit in range(-128, 128):
         value = np.float32(np.float32(scale) * np.float32(logit - zero))
-        with np.errstate(over="ignore"):  # exp of a large number is infinite in float32, as there
-            probability = np.float32(1) / (np.float32(1) + np.float32(math.exp(-float(value))))
+        with np.errstate(
+            over="ignore"
+        ):  # exp of a large number is infinite in float32, as there; of one above 709, an error here
+            probability = np.float32(1) / (np.float32(1) + np.float32(math.exp(min(-float(value), 700.0))))
         scaled = float(np.float32(probability * (np.float32(1) / np.float32(middle[0]))))
         table.append(min(max(round_half_away(scaled) + middle[1], -128), 127) + 128)
     return bytes(table)
