@@ -15,7 +15,18 @@ from earlid.train import examples, fit  # noqa: E402
 from earlid.train.shape import Block, Shape  # noqa: E402
 
 SHAPE = Shape(first_filters=8, blocks=(Block(12, (5,)),), last_rows=3)
-SETTINGS = fit.Settings(shape=SHAPE, steps=150, words=8, owner=2, near=8, negatives=16, rate=6e-3, average=0.95, late=(12, 24))
+SETTINGS = fit.Settings(
+    shape=SHAPE,
+    steps=150,
+    words=8,
+    owner=2,
+    near=8,
+    negatives=16,
+    rate=6e-3,
+    average=0.95,
+    late=(12, 24),
+    weights=(1.0, 1.0, 2.0),
+)
 
 
 def heard(count: int, rising: bool, seed: int) -> examples.Heard:

@@ -44,13 +44,13 @@ class Settings:
     """
 
     shape: Shape = field(default_factory=Shape)
-    steps: int = 4000
+    steps: int = 3500
     words: int = 32
     owner: int = 8
     near: int = 24
     negatives: int = 72
     hard: float = 0.5
-    weights: tuple[float, float, float] = (1.0, 1.0, 4.0)
+    weights: tuple[float, float, float] = (1.0, 0.3, 4.0)
     rate: float = 2e-3
     decay: float = 1e-4
     average: float = 0.998

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlid.gate.audio import RATE_HZ
-from earlid.sound.mixing import FADE, Floats, frame_rms, pink_noise
+from earlid.sound.mixing import FADE, Floats, frame_rms, pink_noise, sound_end_ms
 
 Pcm = NDArray[np.int16]
 
 LEAD_S = 2.0  # of background before the first utterance: the frontend's noise floor settles
 GAP_S = (0.5, 1.3)  # of background before and after each
-END_DB = 25.0  # an utterance ends with its last 10 ms within so many decibels of its loudest
 RESAMPLED = 0.12  # a throat so much longer or shorter, and speech so much slower or faster
 ROOM_CHANCE = 0.6
 ROOMS = tuple((rt60_s, metres) for rt60_s in (0.2, 0.35, 0.5, 0.7) for metres in (0.5, 1.0, 2.0, 3.0))
@@ -120,11 +119,9 @@ def varied(said: Pcm, responses: Sequence[Floats], rng: np.random.Generator) -> 
 
 
 def sound_bounds(sound: Floats | Pcm) -> tuple[int, int]:
-    """Samples between which an utterance is within 25 dB of its loudest 10 ms."""
-    frame = RATE_HZ // 100
-    power = np.mean(np.asarray(sound[: len(sound) // frame * frame], np.float64).reshape(-1, frame) ** 2, axis=1)
-    loud = np.flatnonzero(power >= power.max(initial=0) * 10 ** (-END_DB / 10))
-    return (int(loud[0]) * frame, (int(loud[-1]) + 1) * frame) if len(loud) else (0, len(sound))
+    """Samples between which an utterance's sound lies, as `sound_end_ms` has its end; all of it where it is too short to tell."""
+    end = sound_end_ms(sound) * RATE_HZ // 1000
+    return (len(sound) - sound_end_ms(sound[::-1]) * RATE_HZ // 1000, end) if end else (0, len(sound))
 
 
 def coloured(sound: Floats, rng: np.random.Generator) -> Floats:
