@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from earlid.cli import main
 from earlid.errors import UserError
-from earlid.flash import memory_plan
+from earlid.flash import inputs, memory_plan
 from earlid.gate import models, quantise
 from earlid.train import integers, tflite_file
 from earlid.train.manifest import arena_bytes, manifest
@@ -125,21 +126,6 @@ def test_trained_network_says_the_same_in_floats_and_integers(trained: Net, trac
     assert np.abs(found - by_floats).mean() < 0.01
 
 
-def test_rounding_in_training_is_the_integers_rounding(trained: Net, track: NDArray[np.uint8], tmp_path: Path) -> None:
-    net = Net(SMALL)
-    net.load_state_dict(trained.state_dict())
-    net.fake_quantise(net.observe(calibration(net, track)))
-    train(net, 8, 1e-4)
-    assert any(not torch.equal(one, other) for one, other in zip(net.parameters(), trained.parameters(), strict=True))
-    again = Net(SMALL)
-    again.load_state_dict(net.state_dict())  # the ranges come with the weights
-    _, data = written(again, track[:200], tmp_path)
-    features = features_of(track)
-    found = np.array(networks.reference(data, features))
-    rounded = np.rint(256 / (1 + np.exp(-logits(net, track).astype(np.float64)))).clip(0, 255)
-    assert np.abs(found[-len(rounded) :] - rounded).max() <= 4  # sums that lie between two steps go either way
-
-
 def test_same_weights_give_the_same_bytes(trained: Net, track: NDArray[np.uint8]) -> None:
     once, twice = (tflite_file.write(integers.quantise(trained, calibration(trained, track))) for _ in range(2))
     assert once == twice
@@ -163,6 +149,17 @@ def test_pymicro_wakeword_loads_it_and_gives_its_probabilities(trained: Net, tra
     assert apart.mean() < 0.1
     assert apart.max() <= 8
     assert detector.wake_word == "open sesame"
+
+
+def test_import_and_flash_take_the_pair(
+    trained: Net, track: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = written(trained, track, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["model", "import", "word.tflite"]) == 0
+    assert (tmp_path / "word.elww").read_bytes() == model.blob
+    for name in ("word.json", "word.tflite", "word.elww"):
+        assert inputs.read_word(name) == model.blob, name
 
 
 def test_manifest_has_the_entries_of_the_published_ones(trained: Net, track: NDArray[np.uint8], tmp_path: Path) -> None:

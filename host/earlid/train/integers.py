@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earlid.errors import FAILED, UserError
-from earlid.train.network import LOGIT_LIMIT, MixBlock, Net, activation_scale, weight_scales
+from earlid.train.network import MixBlock, Net
 from earlid.train.shape import INPUT_SCALE, Shape
 
+LOGIT_LIMIT = 8.0  # beyond it the output byte is 0 or 255 whatever the logit
 # What the board's 32 bits hold (gate.blob_writer), with room: a layer's sums, and its steps in units of its output's.
 BIAS_LIMIT = 1 << 26
 MULTIPLIER_LEAST, MULTIPLIER_MOST = 2.0**-19, 0.49
@@ -61,8 +62,8 @@ def quantise(net: Net, calibration: NDArray[np.uint8]) -> Integers:
     """The integers of a network.
 
     Args:
-        calibration: windows uint8 [n, hops, 40] that activations get their ranges from, unless the network was trained with
-            ranges. Words must be among them: the largest activations are theirs.
+        calibration: windows uint8 [n, hops, 40] that activations get their ranges from: the smallest and largest ones there.
+            Words must be among them: the largest activations are theirs.
 
     Raises:
         UserError: when its weights are not numbers.
@@ -71,7 +72,7 @@ def quantise(net: Net, calibration: NDArray[np.uint8]) -> Integers:
         raise UserError(
             "the network has weights that are not numbers: its training has diverged. Train again with another --seed", FAILED
         )
-    ranges = net.ranges or net.observe(calibration)
+    ranges = net.observe(calibration)
     weights, bias = net.first.folded()
     first = _weighted(weights, bias, INPUT_SCALE, ranges["first"], net.shape.first_kernel)
     now, blocks = first.out[0], []
@@ -85,7 +86,7 @@ def quantise(net: Net, calibration: NDArray[np.uint8]) -> Integers:
         now, beside, out = point.out[0], None, None
         if block.beside is not None:
             beside = _weighted(*block.beside.folded(), before, ranges[f"beside {number}"])
-            step, zero = activation_scale(*ranges[f"sum {number}"])
+            step, zero = _activation_step(*ranges[f"sum {number}"])
             now = float(np.float32(max(step, max(now, beside.out[0]) / 4)))  # the board adds with no larger multiplier
             out = (now, zero)
         blocks.append(IntegerBlock(mix, point, beside, out))
@@ -119,8 +120,15 @@ def _steps(
 ) -> tuple[NDArray[np.float32], tuple[float, int]]:
     """(steps of weights, (step, zero point) of the output): as weights and range ask for, and coarser where the board's
     integers would not hold sums or multipliers: of channels that are dead, and outputs that never were."""
-    scales = weight_scales(weights).numpy()
-    step_out, zero = activation_scale(*seen)
+    scales = np.maximum(weights.detach().abs().amax(1).numpy() / 127, np.finfo(np.float32).tiny)
+    step_out, zero = _activation_step(*seen)
     step_out = float(np.float32(max(step_out, float(scales.max()) * step_in / MULTIPLIER_MOST)))
     least = np.maximum(np.abs(bias) / (step_in * BIAS_LIMIT), step_out / step_in * MULTIPLIER_LEAST)
     return np.maximum(scales, least).astype(np.float32), (step_out, zero)
+
+
+def _activation_step(low: float, high: float) -> tuple[float, int]:
+    """(step, zero point) of int8 activations of which the smallest and largest are these, or 0."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = float(np.float32(max((high - low) / 255, 1e-8)))
+    return step, min(max(round(-128 - low / step), -128), 127)

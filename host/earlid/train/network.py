@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from earlid.train.shape import FEATURES, INPUT_SCALE, Block, Shape
 
-LOGIT_LIMIT = 8.0  # beyond it the output byte is 0 or 255 whatever the logit
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01  # as microWakeWord's: Keras' own
 TRACK_INFERENCES, TRACK_WINDOWS = 96, 64  # at once, over a long track
 
@@ -82,30 +81,12 @@ def _depthwise(rows: Tensor, taps: Tensor) -> Tensor:
     return torch.bmm(banded, rows)
 
 
-def weight_scales(weights: Tensor) -> Tensor:
-    """The step of int8 weights around zero, for each row of weights."""
-    return (weights.detach().abs().amax(1) / 127).clamp_min(torch.finfo(torch.float32).tiny)
-
-
-def activation_scale(low: float, high: float) -> tuple[float, int]:
-    """(step, zero point) of int8 activations of which the smallest and largest are these, or 0."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = float(np.float32(max((high - low) / 255, 1e-8)))
-    return scale, min(max(round(-128 - low / scale), -128), 127)
-
-
 class Net(nn.Module):
-    """A network of microWakeWord's family.
-
-    Attributes:
-        ranges: of activations, None while it computes in floats. Where there are, weights and activations are rounded as the
-            board's integers are, gradients pass as if they were not, and batch norm is fixed to its running figures.
-    """
+    """A network of microWakeWord's family."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        self.ranges: Ranges | None = None
         self._seen: Ranges | None = None
         self.first = Convolution(shape.first_kernel * FEATURES, shape.first_filters)
         widths = [shape.first_filters, *(block.filters for block in shape.blocks)]
@@ -118,27 +99,15 @@ class Net(nn.Module):
         """Columns that one inference sees."""
         return self.shape.receptive_hops
 
-    def get_extra_state(self) -> Ranges | None:
-        """The ranges, which belong to the weights that were trained with them."""
-        return self.ranges
-
-    def set_extra_state(self, state: Ranges | None) -> None:
-        self.ranges = state
-
-    def fake_quantise(self, ranges: Ranges | None) -> None:
-        """Round as the board does from now on, with these ranges (of `observe`); None: compute in floats again."""
-        self.ranges = ranges
-
     @torch.no_grad()
     def observe(self, columns: NDArray[np.uint8], batch: int = 64) -> Ranges:
-        """The ranges of activations over windows uint8 [n, hops, 40], computed in floats. Words must be among the windows: the
-        largest activations are theirs."""
-        training, ranges = self.training, self.ranges
+        """The ranges of activations over windows uint8 [n, hops, 40]."""
+        training = self.training
         self.eval()
-        self._seen, self.ranges = {}, None
+        self._seen = {}
         for at in range(0, len(columns), batch):
             self(torch.from_numpy(columns[at : at + batch].astype(np.float32)) * INPUT_SCALE)
-        found, self._seen, self.ranges = self._seen, None, ranges
+        found, self._seen = self._seen, None
         self.train(training)
         return found
 
@@ -161,44 +130,30 @@ class Net(nn.Module):
         by_row = now.reshape(now.shape[0], -1, batch)
         made = by_row.shape[1] - shape.last_rows + 1
         flat = torch.cat([by_row[:, at : at + made].flatten(1) for at in range(shape.last_rows)])
-        logits = (self._rounded(self.last) @ flat + self.last_bias).view(made, batch).t()
-        if self.ranges is not None:
-            logits = torch.fake_quantize_per_tensor_affine(logits, *activation_scale(-LOGIT_LIMIT, LOGIT_LIMIT), -128, 127)
-        return logits
+        return (self.last @ flat + self.last_bias).view(made, batch).t()
 
     def _block(self, number: int, block: MixBlock, now: Tensor, batch: int) -> Tensor:
         before = now
         if block.mix is not None:
-            taps = self._rounded(block.mix.taps())
-            mixed = _depthwise(now.reshape(now.shape[0], -1, batch), taps).flatten(1)
-            now = self._activation(f"mix {number}", mixed)
+            now = _depthwise(now.reshape(now.shape[0], -1, batch), block.mix.taps()).flatten(1)
+            self._note(f"mix {number}", now)
         now = self._convolve(f"point {number}", block.point, now, relu=block.beside is None)
         if block.beside is None:
             return now
         beside = self._convolve(f"beside {number}", block.beside, before[:, -now.shape[1] :], relu=False)
-        return self._activation(f"sum {number}", torch.relu(now + beside))
+        now = torch.relu(now + beside)
+        self._note(f"sum {number}", now)
+        return now
 
     def _convolve(self, name: str, layer: Convolution, rows: Tensor, relu: bool) -> Tensor:
-        if self.ranges is None:
-            made = layer(rows)
-        else:
-            weights, bias = layer.folded()
-            made = torch.addmm(bias[:, None], self._rounded(weights), rows)
-        return self._activation(name, torch.relu(made) if relu else made)
+        made: Tensor = torch.relu(layer(rows)) if relu else layer(rows)
+        self._note(name, made)
+        return made
 
-    def _rounded(self, weights: Tensor) -> Tensor:
-        if self.ranges is None:
-            return weights
-        zeros = torch.zeros(len(weights), dtype=torch.int32)
-        return torch.fake_quantize_per_channel_affine(weights, weight_scales(weights), zeros, 0, -127, 127)
-
-    def _activation(self, name: str, values: Tensor) -> Tensor:
+    def _note(self, name: str, values: Tensor) -> None:
         if self._seen is not None:
             low, high = self._seen.get(name, (0.0, 0.0))
             self._seen[name] = (min(low, float(values.min())), max(high, float(values.max())))
-        if self.ranges is None:
-            return values
-        return torch.fake_quantize_per_tensor_affine(values, *activation_scale(*self.ranges[name]), -128, 127)
 
 
 @torch.no_grad()
