@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A trained network as the integers that the board computes with: TensorFlow Lite's int8, each channel's weights with a step
-of their own, batch norm folded into them (Jacob et al. 2018, "Quantization and training of neural networks ...")."""
+of their own, batch norm folded into them (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference")."""
 
 from __future__ import annotations
 
@@ -62,8 +63,8 @@ def quantise(net: Net, calibration: NDArray[np.uint8]) -> Integers:
     """The integers of a network.
 
     Args:
-        calibration: windows uint8 [n, hops, 40] that activations get their ranges from: the smallest and largest ones there.
-            Words must be among them: the largest activations are theirs.
+        calibration: windows uint8 [n, hops, 40], of words and of what lacks them, that activations get their ranges from: the
+            smallest and largest ones there. The output's range is fixed: it reaches 0 and 255 whatever was seen.
 
     Raises:
         UserError: when its weights are not numbers.
