@@ -192,7 +192,7 @@ def test_arena_that_the_manifest_states_is_enough_for_tensorflow_lite_micro(name
 def test_arena_of_the_published_networks_is_near_what_their_maker_states() -> None:
     for path in models.builtin_dir().glob("*.json"):
         stated = json.loads(path.read_text())["micro"]["tensor_arena_size"]
-        assert 0.8 < arena_bytes(path.with_suffix(".tflite").read_bytes()) / stated < 1.3, path.name
+        assert 0.75 < arena_bytes(path.with_suffix(".tflite").read_bytes()) / stated < 1.1, path.name
 
 
 def damaged(change: str) -> Net:
