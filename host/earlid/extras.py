@@ -13,7 +13,8 @@ EXTRA_OF = {
     "numpy": "evaluate", "scipy": "evaluate", "matplotlib": "evaluate", "soundfile": "evaluate", "soxr": "evaluate",
     "av": "evaluate", "pymicro_wakeword": "evaluate", "micropython_unix": "evaluate", "micropython_run": "evaluate",
     "sounddevice": "mic", "psycopg": "postgres", "paho": "mqtt", "keyring": "mqtt", "pyarrow": "parquet",
-    "distributed": "cluster", "rfc3161_client": "tsa", "torch": "train", "onnxruntime": "train", "pyroomacoustics": "train",
+    "distributed": "cluster", "rfc3161_client": "tsa",
+    "torch": "train", "onnxruntime": "train", "pyroomacoustics": "train", "wordfreq": "train",
 }  # fmt: skip
 OF_VERBS = ("calibrate", "demo", "evaluate")
 ELSEWHERE = (

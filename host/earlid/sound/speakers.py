@@ -17,10 +17,12 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
+import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from functools import cache as memoized
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +41,7 @@ KOKORO_JS = "kokoro-js@1.2.1"
 _KOKORO_JS_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
 _ESPEAK_WPM = 175
 _NPM_S = 600.0
+_TIMBRE = 128  # of a style's 256 numbers: what a voice sounds like; the others are how it speaks
 _THREADS = 1  # two processes of one thread make more of two processors than one of two
 _ENDINGS = ";:,.!?"
 
@@ -96,11 +99,26 @@ def _engine(name: str) -> Engine:
 def phonemes(text: str, language: str) -> str:
     """espeak-ng's phonemes in IPA; words apart by spaces."""
     spoken = _run(["espeak-ng", "-q", "--ipa=3", "-v", language, text]).decode()
-    return " ".join(spoken.split()).replace("\u200d", "").replace("_", "")
+    spoken = " ".join(spoken.split()).replace("\u200d", "").replace("_", "")
+    return re.sub(r"\([\w-]+\)", "", spoken)  # where it takes up another language, for a word that it knows from there
+
+
+def phonemes_of_each(words: Sequence[str], language: str) -> list[str]:
+    """espeak-ng's phonemes in IPA of each of many words, by one call: 2,000 words a second."""
+    # A full stop and an empty line end a sentence, so that each has a line of its own and no word changes the next.
+    spoken = _run(["espeak-ng", "-q", "--ipa", "-v", language], "\n\n".join(f"{word}." for word in words)).decode()
+    lines = [line.strip() for line in spoken.splitlines() if line.strip()]
+    if len(lines) != len(words):
+        raise ValueError(f"espeak-ng said {len(lines)} of {len(words)} words")
+    return lines
 
 
 class Kokoro:
-    """Kokoro-82M. A voice is 510 style vectors, one for each number of phonemes; "a+b:0.4" is a mean of two, 0.4 of b."""
+    """Kokoro-82M. A voice is 510 style vectors, one for each number of phonemes.
+
+    New speakers are made of them: "a+b:0.4" is a mean of two, 0.4 of b; a share below 0 or above 1 goes on beyond one of them;
+    "a/b" has the timbre of a and the prosody of b; "a@es" says the text as espeak-ng reads it in Spanish, an accent of a kind.
+    """
 
     def __init__(self) -> None:
         phonemes("a", "en-us")  # without espeak-ng it can say nothing
@@ -120,18 +138,22 @@ class Kokoro:
         return self._digest
 
     def say(self, text: str, voice: str, speed: float) -> tuple[Samples, int]:
-        british = voice.startswith("b")
-        spoken = phonemes(text, "en-gb" if british else "en-us")
-        for theirs, ours in (*_TO_KOKORO, *(_TO_KOKORO_GB if british else _TO_KOKORO_US)):
+        speaker, _, accent = voice.partition("@")
+        language = accent or ("en-gb" if speaker.startswith("b") else "en-us")
+        spoken = phonemes(text, language)
+        for theirs, ours in (*_TO_KOKORO, *(_TO_KOKORO_US if language == "en-us" else _TO_KOKORO_GB)):
             spoken = spoken.replace(theirs, ours)
         ending = text.rstrip()[len(text.rstrip().rstrip(_ENDINGS)) :]  # espeak-ng drops it; Kokoro's voices rise or fall by it
         ids = [_KOKORO_IDS[sound] for sound in spoken + ending if sound in _KOKORO_IDS]
         tokens = np.array([[0, *ids, 0]], np.int64)
-        style = self._style(voice)[len(ids)].astype(np.float32)
+        style = self._style(speaker)[len(ids)].astype(np.float32)
         out = self._session.run(None, {"tokens": tokens, "style": style, "speed": np.array([speed], np.float32)})
         return np.asarray(out[0]).reshape(-1), 24000
 
     def _style(self, voice: str) -> Samples:
+        if "/" in voice:
+            timbre, prosody = map(self._style, voice.split("/"))
+            return np.concatenate([timbre[..., :_TIMBRE], prosody[..., _TIMBRE:]], axis=-1)
         if "+" not in voice:
             return self._styles[voice]
         names, share = voice.split(":")
@@ -225,9 +247,9 @@ def _wav(content: bytes) -> tuple[Samples, int]:
     return samples, rate_hz
 
 
-def _run(command: list[str]) -> bytes:
+def _run(command: list[str], given: str = "") -> bytes:
     try:
-        return subprocess.run(command, check=True, capture_output=True).stdout
+        return subprocess.run(command, input=given.encode(), check=True, capture_output=True).stdout
     except FileNotFoundError as error:
         raise Missing(f"no {command[0]}: on Debian `apt-get install {command[0]}`.") from error
 

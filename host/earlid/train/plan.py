@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,8 +33,15 @@ _HELD: dict[str, dict[Part, tuple[str, ...]]] = {
 }
 _SPEEDS = (0.75, 0.85, 0.95, 1.0, 1.05, 1.15, 1.3)
 _ENDINGS = ("", "", "?", "!", ",", ".")  # they change the intonation
-_BLENDED = 0.7  # of Kokoro's words to learn from are said by a mean of two voices
+# What Kokoro's voices to learn from are made into, each as often as the next: a voice alone, a mean of two, one beyond another,
+# the timbre of one with the prosody of another.
+_MADE = ("alone", "mean", "mean", "beyond", "mixed", "mixed")
 _SHARES = (0.3, 0.4, 0.5, 0.6, 0.7)
+_BEYOND = (-0.4, -0.25, 1.25, 1.4)
+_ACCENTED = 0.35  # of what is learnt from is read with the sounds of another language
+_ACCENTS = (
+    "de", "es", "fr-fr", "it", "pt-br", "hi", "pl", "nl", "sv", "ru", "tr", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-029",
+)  # fmt: skip
 _TRIES = 8  # for an utterance that is not there yet
 _PITCHES = (25, 40, 50, 60, 75)  # espeak-ng's, of 99
 
@@ -89,7 +97,7 @@ class Size:
 
 
 FULL = Size(
-    {"word": (560, 70, 84), "near": (340, 80, 80), "near-sentence": (60, 20, 20), "sentence": (60, 20, 20)},
+    {"word": (700, 70, 84), "near": (340, 80, 80), "near-sentence": (60, 20, 20), "sentence": (60, 20, 20)},
     {"word": 10, "near": 24, "near-sentence": 6, "sentence": 6},
     voices=64,
 )
@@ -97,8 +105,8 @@ SMALL = Size({}, {"word": 6, "near": 6, "near-sentence": 1, "sentence": 2}, voic
 
 
 def part_of(engine: str, voice: str) -> Part:
-    """Which part a voice speaks for; of a blend or a pitch, its first voice's."""
-    name = voice.split(":")[0].split("+")[0] if engine == "kokoro" else voice.split(":")[0]
+    """Which part a voice speaks for; of a voice that is made of others, the first one's, as all of them are of one part."""
+    name = re.split("[+/:@]", voice)[0] if engine == "kokoro" else voice.split(":")[0]
     return next((part for part, held in _HELD.get(engine, {}).items() if name in held), "fit")
 
 
@@ -138,13 +146,26 @@ def plan(word: str, near: Sequence[str], voices: Mapping[str, Sequence[str]], si
 
 
 def _kokoro_voices(names: Sequence[str], count: int, kind: Kind, part: Part, chance: random.Random) -> Iterator[str]:
-    """Each voice by itself in turn; to learn from also means of two, which are new speakers."""
+    """Each voice by itself in turn; to learn from also new speakers, and accents: the word and what is near it alike."""
     for number in range(count):
-        if part == "fit" and kind in ("word", "near") and len(names) > 1 and chance.random() < _BLENDED:
-            first, second = chance.sample(names, 2)
-            yield f"{first}+{second}:{chance.choice(_SHARES)}"
-        else:
-            yield names[number % len(names)]
+        voice = names[number % len(names)]
+        if part == "fit" and kind in ("word", "near") and len(names) >= 4:
+            voice = _made(names, voice, chance)
+            if chance.random() < _ACCENTED:
+                voice += f"@{chance.choice(_ACCENTS)}"
+        yield voice
+
+
+def _made(names: Sequence[str], voice: str, chance: random.Random) -> str:
+    made = chance.choice(_MADE)
+    first, second, third, fourth = chance.sample(names, 4)
+    if made == "mean":
+        return f"{first}+{second}:{chance.choice(_SHARES)}"
+    if made == "beyond":
+        return f"{first}+{second}:{chance.choice(_BEYOND)}"
+    if made == "mixed":
+        return f"{first}+{third}:{chance.choice(_SHARES)}/{second}+{fourth}:{chance.choice(_SHARES)}"
+    return voice
 
 
 def _voices(engine: str, names: Sequence[str], count: int, chance: random.Random) -> Iterator[str]:
