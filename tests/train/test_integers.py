@@ -226,10 +226,11 @@ def test_damaged_network_is_a_file_that_the_board_takes(change: str, tmp_path: P
     assert networks.outputs_on_micropython(model.blob, columns) == networks.reference(data, columns)
 
 
-def test_network_that_diverged_is_refused(trained: Net, track: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("weight", [float("nan"), 1e38])
+def test_network_that_diverged_is_refused(weight: float, track: NDArray[np.uint8]) -> None:
     net = network(SMALL)
     with torch.no_grad():
-        net.blocks[0].point.norm.bias[3] = float("nan")
+        net.blocks[0].point.weight[3] = weight
     with pytest.raises(UserError, match=r"diverged\. Train again with another --seed"):
         integers.quantise(net, calibration(net, track))
 

@@ -67,13 +67,14 @@ def quantise(net: Net, calibration: NDArray[np.uint8]) -> Integers:
             smallest and largest ones there. The output's range is fixed: it reaches 0 and 255 whatever was seen.
 
     Raises:
-        UserError: when its weights are not numbers.
+        UserError: when its weights or activations are not numbers.
     """
-    if any(not bool(torch.isfinite(value).all()) for value in [*net.parameters(), *net.buffers()]):
-        raise UserError(
-            "the network has weights that are not numbers: its training has diverged. Train again with another --seed", FAILED
-        )
     ranges = net.observe(calibration)
+    ends = torch.tensor([end for pair in ranges.values() for end in pair])
+    if any(not bool(torch.isfinite(value).all()) for value in (*net.parameters(), *net.buffers(), ends)):
+        raise UserError(
+            "the network computes what are no numbers: its training has diverged. Train again with another --seed", FAILED
+        )
     weights, bias = net.first.folded()
     first = _weighted(weights, bias, INPUT_SCALE, ranges["first"], net.shape.first_kernel)
     now, blocks = first.out[0], []

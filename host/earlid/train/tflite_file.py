@@ -91,15 +91,19 @@ class Writer:
         (graph or self.main).operators.append(_Operator(code, inputs, outputs, options))
 
     def constant(self, values: list[int], shape: list[int] | None = None) -> int:
+        """A tensor of int32."""
         return self.tensor([len(values)] if shape is None else shape, TensorType.INT32, data=np.array(values, "<i4"))
 
     def scale_of(self, tensor: int) -> tuple[float, int]:
+        """(step, zero point) of activations."""
         return self.main.tensors[tensor].scales[0], self.main.tensors[tensor].zero
 
     def rows(self, tensor: int) -> int:
+        """Rows of activations."""
         return self.main.tensors[tensor].shape[1]
 
     def width(self, tensor: int) -> int:
+        """Channels of activations."""
         return self.main.tensors[tensor].shape[-1]
 
     def like(self, tensor: int, shape: list[int]) -> int:
@@ -108,6 +112,7 @@ class Writer:
         return self.tensor(shape, scales=[scale], zero=zero)
 
     def reshape(self, tensor: int, shape: list[int]) -> int:
+        """The same values in another shape."""
         made = self.like(tensor, shape)
         self.operator(BuiltinOperator.RESHAPE, [tensor, self.constant(shape)], [made])
         return made
@@ -212,6 +217,7 @@ class _Packer:
         self.option_numbers = {name: number for number, name in names.items()}
 
     def packed(self) -> bytes:
+        """The whole file."""
         codes = [
             self.table(
                 "OperatorCode",
@@ -228,6 +234,7 @@ class _Packer:
         return bytes(self.builder.Output())
 
     def table(self, name: str, fields: dict[str, Any]) -> int:
+        """A table of the schema; strings among its fields are written before it."""
         values = {key: self.builder.CreateString(value) if isinstance(value, str) else value for key, value in fields.items()}
         getattr(tflite, f"{name}Start")(self.builder)
         for key, value in values.items():
