@@ -43,12 +43,12 @@ class Passes:
     word: int = 6
     near: int = 4
     sentence: int = 2
-    talk: int = 2
+    talk: int = 1
     owner: int = 60
     stop: int = 2
 
 
-FULL, SMALL = Passes(), Passes(word=4, near=2, sentence=1, talk=1, owner=10, stop=1)
+FULL, SMALL = Passes(), Passes(word=4, near=2, sentence=1, owner=10, stop=1)
 
 
 @dataclass(frozen=True)
