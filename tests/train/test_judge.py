@@ -20,6 +20,8 @@ SPEECH = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "speech"
 WORDS = [read_audio(path) for path in sorted(SPEECH.glob("word-*.flac"))]
 TALK = np.concatenate([read_audio(path) for path in sorted(SPEECH.glob("babble-*.flac"))])
 
+NOBODY = judge.word_stream("", [], [], None, 0), list[str]()
+
 
 @pytest.fixture(scope="module")
 def alexa() -> Model:
@@ -53,17 +55,20 @@ def test_judged_words_are_as_high_as_the_gate_hears_them(alexa: Model) -> None:
     pcm, spans = mixing.word_stream(WORDS, mixing.pink_noise(mixing.stream_samples(WORDS), np.random.default_rng(3)), None)
     heard = score.run_gate(pcm, alexa, 0)
     peaks = [score.peak_in(heard, span.start_ms, span.end_ms + score.AFTER_MS) for span in spans]
-    verdict = judge.judge(alexa, [stream], {"alexa": stream}, [])
+    verdict = judge.judge(alexa, [stream], (stream, ["alexa", "Alexa", "alexa"]), [])
     (condition,) = verdict.conditions
     assert condition.curve.misses.tolist() == [sum(peak <= cutoff for peak in peaks) for cutoff in range(256)]
-    assert verdict.near == {"alexa": (sum(peak > alexa.cutoff_q8 for peak in peaks), len(peaks))}
+    assert verdict.near == {
+        "alexa": (sum(peak > alexa.cutoff_q8 for peak in peaks[::2]), 2),
+        "Alexa": (int(peaks[1] > alexa.cutoff_q8), 1),
+    }
     assert len(condition.delays_ms) == len(WORDS)
     assert all(-300 < delay_ms < 700 for delay_ms in condition.delays_ms)
 
 
 def test_sound_without_the_word_counts_as_the_gate_opens_on_it(alexa: Model, unsaid: judge.SilentHours) -> None:
     samples = np.concatenate([TALK, *WORDS, TALK])
-    verdict = judge.judge(alexa, [], {}, [unsaid, judge.SilentHours("words", [judge.columns_of(samples)])])
+    verdict = judge.judge(alexa, [], NOBODY, [unsaid, judge.SilentHours("words", [judge.columns_of(samples)])])
     assert verdict.false_openings["speech"][0] == 0
     openings, hours = verdict.false_openings["words"]
     heard = score.run_gate(samples, alexa, 0)
@@ -86,7 +91,7 @@ def test_choice_does_in_the_firmware_what_it_says(
     assert (choice.trials, choice.cutoff_q8 > 32) == (len(WORDS), True)
     chosen = with_choice(choice, tmp_path)
     assert (chosen.manifest.window, chosen.cutoff_q8) == (choice.window, choice.cutoff_q8)
-    verdict = judge.judge(chosen, [noisy], {}, [unsaid])
+    verdict = judge.judge(chosen, [noisy], NOBODY, [unsaid])
     point = verdict.conditions[0].curve.at(chosen.cutoff_q8)
     assert (point.misses, point.false_openings) == (choice.misses, choice.false_openings)
     assert verdict.false_openings == {"speech": (choice.false_openings, choice.hours)}

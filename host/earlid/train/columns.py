@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from earlid.gate import runner
 from earlid.gate.audio import RATE_HZ
 from earlid.gate.quantise import quantised_features
 from earlid.sound.mixing import Floats
-from earlid.train import scenes
+from earlid.train import scenes, workers
 from earlid.train.examples import Columns, Heard
 from earlid.train.scenes import Pcm
 from earlid.train.shape import INPUT_SCALE, INPUT_ZERO
@@ -103,8 +101,7 @@ def _pieces(jobs: list[_Job], studio: Studio) -> Iterator[_Piece]:
         _open(studio.rooms, studio.noises)
         yield from map(_piece, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(studio.processes, context, _open, (studio.rooms, studio.noises)) as pool:
+    with workers.pool(studio.processes, _open, (studio.rooms, studio.noises)) as pool:
         yield from pool.map(_piece, jobs)
 
 

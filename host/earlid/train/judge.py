@@ -7,7 +7,7 @@ is chosen on the part `stop`; what a person is told is counted on the part `judg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,20 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlid.accuracy.curve import CUTOFFS, Curve, misses_by_cutoff, openings_by_cutoff
-from earlid.gate import runner, score
+from earlid.gate import score
 from earlid.gate.models import Model
-from earlid.gate.quantise import quantised_features
 from earlid.sound import mixing
+from earlid.train.columns import columns_of
+from earlid.train.examples import Columns
+from earlid.train.scenes import Pcm
 
 SNR_DB = 10.0
 RATE_PER_H = 0.5  # the false openings an hour that a cutoff is chosen for
 WINDOWS = (3, 4, 5, 6, 8, 10)  # inferences that a sliding mean may be of
-INPUT_SCALE, INPUT_ZERO = float(np.float32(26 / 255)), -128  # of every network of this family
 FIRST_HOP = 2  # the first that has a column
 _COLUMNS_AT_ONCE = 6000
-
-Pcm = NDArray[np.int16]
-Columns = NDArray[np.uint8]
 
 
 class WordPlace(NamedTuple):
@@ -59,15 +57,6 @@ class SilentHours:
     def hours(self) -> float:
         """How long it is."""
         return sum(len(block) for block in self.blocks) * score.HOP_MS / 3_600_000
-
-
-def columns_of(pcm: Pcm) -> Columns:
-    """What the firmware's frontend makes of samples, as the bytes that a network reads.
-
-    Returns:
-        uint8 array of shape (hops, 40), one column a hop from the third hop on.
-    """
-    return quantised_features(INPUT_SCALE, INPUT_ZERO)[runner.features(pcm)]
 
 
 def word_stream(condition: str, words: Sequence[Pcm], noise: Sequence[Pcm], snr_db: float | None, seed: int) -> WordStream:
@@ -213,7 +202,7 @@ class Verdict:
 def judge(
     model: Model,
     words: Sequence[WordStream],
-    near: Mapping[str, WordStream],
+    near: tuple[WordStream, Sequence[str]],
     silent: Sequence[SilentHours],
     progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> Verdict:
@@ -222,7 +211,7 @@ def judge(
     Args:
         model: the network.
         words: streams of words that nothing was chosen on.
-        near: streams of words that are not the word, by what is said.
+        near: a stream of words that are not the word, and what is said in each.
         silent: sound without the word.
         progress: told hours of sound done, of all.
     """
@@ -241,10 +230,10 @@ def judge(
         heard = words_heard(stream, *_heights_over(model, [stream.columns]))
         curve = Curve(misses_by_cutoff(heard.peaks), len(heard.peaks), openings, total)
         conditions.append(Condition(stream.condition, curve, heard.delays_ms(cutoff)))
-    opened = {}
-    for text, stream in near.items():
-        peaks = words_heard(stream, *_heights_over(model, [stream.columns])).peaks
-        opened[text] = sum(peak > cutoff for peak in peaks), len(peaks)
+    opened: dict[str, tuple[int, int]] = {}
+    for text, peak in zip(near[1], words_heard(near[0], *_heights_over(model, [near[0].columns])).peaks, strict=True):
+        count, of = opened.get(text, (0, 0))
+        opened[text] = count + (peak > cutoff), of + 1
     return Verdict(conditions, opened, by_kind)
 
 

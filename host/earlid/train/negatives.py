@@ -65,10 +65,10 @@ class Track:
     columns: NDArray[np.uint8]
 
 
-def default_folder() -> Path:
-    """Where the package is: `EARLID_NEGATIVES`, or in the cache folder."""
+def default_folder(small: bool = False) -> Path:
+    """Where the package is, or that of `sources.SMALL`: `EARLID_NEGATIVES`, or in the cache folder."""
     told = os.environ.get("EARLID_NEGATIVES")
-    return Path(told) if told else config_file.cache_folder() / "train" / "negatives"
+    return Path(told) if told else config_file.cache_folder() / "train" / ("negatives-small" if small else "negatives")
 
 
 def is_whole(folder: Path) -> bool:

@@ -21,7 +21,7 @@ from earlid.errors import USAGE, UserError
 from earlid.files import read_json
 
 if TYPE_CHECKING:
-    from earlid.train.judge import Choice, Verdict
+    from earlid.train.judge import Verdict
 
 SCHEMA = 1
 SUFFIX = ".training.json"
@@ -48,11 +48,6 @@ def versions() -> dict[str, str]:
 def today() -> str:
     """The day, as in a document."""
     return datetime.now().astimezone().date().isoformat()
-
-
-def choice_json(choice: Choice) -> dict[str, Any]:
-    """A choice as plain values."""
-    return choice._asdict()
 
 
 def verdict_json(verdict: Verdict, cutoff_q8: int) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import cache as memoized
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -23,6 +22,7 @@ from earlid.errors import FAILED, Missing, UserError
 from earlid.files import write_atomically
 from earlid.gate.audio import RATE_HZ, read_audio
 from earlid.sound import speakers
+from earlid.train import workers
 
 NATURAL = ("kokoro", "piper", "hibari")  # that a listener may take for people
 ENGINES = (*NATURAL, "espeak-ng", "flite")
@@ -119,7 +119,7 @@ def record_all(plan: Sequence[T], folder: Path, progress: Callable[[float, float
     rate = {name: _SECONDS[name] / _PROCESSES for name in left}
     began_s, failed = time.monotonic(), list[T]()
     progress(0.0, sum(left[name] * rate[name] for name in left))
-    with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
+    with workers.pool(_PROCESSES) as pool:
         try:
             for done in as_completed(pool.submit(_record_piece, piece, folder) for piece in pieces):
                 piece, seconds, mute = done.result()

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from typing import Any
 
 from earlid.config_file import cache_folder
 from earlid.errors import FAILED, USAGE, UserError
-from earlid.files import read_bytes, read_json, write_atomically
+from earlid.files import read_json, write_atomically
 
 FORMAT = 1
 STATE = "state.json"
@@ -162,21 +160,3 @@ def _lock(number: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def free_bytes(folder: Path) -> int:
-    """Room on the disk on which a folder is, or will be."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
-
-
-def memory_bytes() -> int | None:
-    """Memory that programs can still have here; None where the system does not tell."""
-    try:
-        for line in read_bytes(Path("/proc/meminfo"), _AT_ONCE).decode().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (UserError, ValueError, OSError, AttributeError):
-        return None

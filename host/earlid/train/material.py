@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What a network learns from, and is chosen by, as files of columns: words, near words and the owner's takes in scenes, and all
+that lacks the word. Processes map the files into memory, so that several take the room of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlid.files import open_atomically
+from earlid.gate.audio import RATE_HZ
+from earlid.train import columns
+from earlid.train.columns import Passes, Progress, Studio
+from earlid.train.examples import Columns, Examples, Heard
+from earlid.train.scenes import Pcm
+
+PIECE_S = 6.0  # of sound without the word, in a scene
+NEXT_STEP = "Make room, or set EARLID_CACHE to a folder that has some."
+Kind = Literal["word", "near", "owner", "sentence", "talk"]
+UNSAID: tuple[Kind, Kind] = ("sentence", "talk")  # what is not told apart from other sound without the word
+
+
+def make(
+    part: str, said: Mapping[Kind, Sequence[Pcm]], tracks: Sequence[Columns], passes: Passes, studio: Studio, folder: Path,
+    progress: Progress,
+) -> list[Path]:  # fmt: skip
+    """Write the files of one part.
+
+    Args:
+        part: `fit` or `stop`, with which their names begin.
+        said: int16 samples at 16 kHz of each kind; `talk` of any length.
+        tracks: columns without the word.
+        studio: makes the scenes.
+        folder: where the files go.
+        progress: told seconds of sound done, of all.
+
+    Returns:
+        the files.
+
+    Raises:
+        UserError: no room.
+    """
+    times = {kind: passes.stop if part == "stop" else getattr(passes, kind) for kind in said}
+    jobs = {kind: [piece for sound in sounds for piece in pieces(sound)] if kind == "talk" else list(sounds)
+            for kind, sounds in said.items()}  # fmt: skip
+    lengths = {kind: times[kind] * sum(map(len, sounds)) for kind, sounds in jobs.items()}
+    done, files, unsaid = 0, list[Path](), list(tracks)
+    for kind, sounds in jobs.items():
+        if not lengths[kind]:
+            continue
+
+        def advance(at: float, of: float, before: int = done, share: int = lengths[kind]) -> None:
+            progress(before + share * at / max(1.0, of), sum(lengths.values()))
+
+        heard = columns.heard(f"{part}-{kind}", sounds, times[kind], studio, advance)
+        done += lengths[kind]
+        if kind in UNSAID:
+            unsaid.append(heard.columns)
+        else:
+            files += [
+                _save(folder / f"{part}-{kind}.npy", [heard.columns]),
+                _save(folder / f"{part}-{kind}-ends.npy", [heard.ends]),
+            ]
+    return [*files, _save(folder / f"{part}-unsaid.npy", unsaid)]
+
+
+def load(part: str, folder: Path) -> Examples:
+    """The examples that `make` wrote, mapped into memory."""
+
+    def heard(kind: Kind) -> Heard | None:
+        path = folder / f"{part}-{kind}.npy"
+        if not path.exists():
+            return None
+        ends = np.load(folder / f"{part}-{kind}-ends.npy")
+        return Heard(np.load(path, mmap_mode="r"), ends, np.ones(len(ends)))
+
+    words, near = heard("word"), heard("near")
+    assert words is not None
+    assert near is not None
+    return Examples(words, near, np.load(folder / f"{part}-unsaid.npy", mmap_mode="r"), heard("owner"))
+
+
+def pieces(sound: Pcm) -> Iterator[Pcm]:
+    """A long sound in pieces of some seconds; a rest of less than one is left out."""
+    length = int(PIECE_S * RATE_HZ)
+    for at in range(0, len(sound), length):
+        piece = np.asarray(sound[at : at + length])
+        if len(piece) >= RATE_HZ or at == 0:
+            yield piece
+
+
+def _save(path: Path, parts: Sequence[NDArray[np.generic]]) -> Path:
+    """Arrays one after the other, as one .npy file that can be mapped."""
+    rows = sum(len(part) for part in parts)
+    header = {"descr": np.lib.format.dtype_to_descr(parts[0].dtype), "fortran_order": False, "shape": (rows, *parts[0].shape[1:])}
+    with open_atomically(path, "wb", private=True, make_folder=True, next_step=NEXT_STEP) as file:
+        np.lib.format.write_array_header_2_0(file, header)
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
+    return path
