@@ -20,8 +20,8 @@ def bursts(count: int) -> list[scenes.Pcm]:
     return [np.rint(rng.standard_normal(int(RATE_HZ * rng.uniform(0.3, 0.6))) * 6000).astype(np.int16) for _ in range(count)]
 
 
-def made(folder: Path, told: list[tuple[float, float]]) -> examples.Heard:
-    studio = columns.Studio(folder, partial(list, ()), partial(list, ()), seed=4, processes=1)
+def made(folder: Path, told: list[tuple[float, float]], processes: int = 1) -> examples.Heard:
+    studio = columns.Studio(folder, partial(list, ()), partial(list, ()), 4, processes)
     return columns.heard("word", bursts(18), 2, studio, lambda done, whole: told.append((done, whole)))
 
 
@@ -37,7 +37,7 @@ def test_pieces_are_kept_and_made_again_where_they_are_broken(tmp_path: Path, mo
     pieces[0].write_bytes(pieces[0].read_bytes()[:1000])
     pieces[1].unlink()
     told.clear()
-    again = made(tmp_path, told)
+    again = made(tmp_path, told, processes=2)
     assert told[0] == (len(pieces) - 2, len(pieces))
     assert np.array_equal(first.columns, again.columns)
     assert np.array_equal(first.ends, again.ends)
