@@ -6,7 +6,7 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import 
 BIN := $(VENV)/bin
 # What every verb needs that `make` runs; and what the tests need besides.
 VERBS := calibrate,demo,evaluate
-EXTRAS := $(VERBS),train,test,postgres,parquet,cluster,mqtt,tsa
+EXTRAS := $(VERBS),train,test,postgres,parquet,cluster,mqtt,tsa,mic
 # Three for two cores: tests that hold a board or a browser to real time wait more than they compute.
 XDIST := -n 3 --dist worksteal
 # The suite starts `earlid` a thousand times and its own modules thrice: compiled once, whatever a container's environment says.
@@ -15,8 +15,8 @@ PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
 SIDE_BY_SIDE = @$(MAKE) --no-print-directory -j2 -O
-# What the tests use beside Python: two voices, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
-DEBIAN := espeak-ng flite ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
+# What the tests use beside Python: two voices, what opens a microphone, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
+DEBIAN := espeak-ng flite libportaudio2 ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: demo test test-lowest page quick lint bench bench-detection soak fuzz firmware hardware web release flash pair calibrate watch review doctor debian clean
 

@@ -16,31 +16,13 @@ from earlid.sound import speakers
 from earlid.sound.mixing import pink_noise, sound_end_ms
 from earlid.train import take_quality, takes
 
+from tests.train.voices import recording, say, silence
+
 CLIPS = Path(__file__).parents[2] / "host" / "earlid" / "demo" / "speech"
-WORD = "open sesame"
 VOICES = [("flite", voice, 1.0) for voice in speakers.Flite.voices] + [
     ("espeak-ng", "en-gb+f2", 1.1),
     ("espeak-ng", "en-us+m7", 0.8),
 ]
-
-
-def silence(ms: int) -> np.ndarray:
-    """A quiet room."""
-    return np.rint(np.random.default_rng(ms).normal(0, 8, ms * RATE_HZ // 1000))
-
-
-def say(engine: str, voice: str, speed: float = 1.0, text: str = WORD) -> np.ndarray:
-    """Samples at 16 kHz of a voice, its pauses at both ends cut off."""
-    samples, rate_hz = speakers.engine(engine).say(text, voice, speed)
-    word = soxr.resample(samples, rate_hz, RATE_HZ)
-    loud = np.flatnonzero(np.abs(word) > 0.02 * np.abs(word).max())
-    return word[loud[0] : loud[-1]] / np.abs(word).max() * 16000
-
-
-def recording(*parts: np.ndarray) -> np.ndarray:
-    """A recording of 16 bits with half a second of room around."""
-    whole = np.concatenate([silence(500), *parts, silence(501)])
-    return np.clip(np.rint(whole), -32768, 32767).astype(np.int16)
 
 
 def loud_room(samples: int) -> np.ndarray:

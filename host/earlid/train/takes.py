@@ -151,9 +151,7 @@ def word_end_ms(pcm: Pcm, model: Model) -> int | None:
         pcm: int16 samples at 16 kHz.
         model: a network that knows the word.
     """
-    lead = _room(pcm, int(LEAD_S * RATE_HZ))
-    whole = np.concatenate([lead, pcm, _room(pcm, int(TAIL_S * RATE_HZ))])
-    inferences = [item for item in score.run(whole, model, decision=0) if isinstance(item, score.Inference)]
+    inferences = [item for item in score.run(in_its_room(pcm), model, decision=0) if isinstance(item, score.Inference)]
     t_ms = np.array([item.t_ms for item in inferences]) - int(LEAD_S * 1000)
     prob = np.array([item.prob for item in inferences], dtype=np.float64) * (t_ms > 0)
     if prob.max(initial=0) < HEARD:
@@ -165,7 +163,11 @@ def word_end_ms(pcm: Pcm, model: Model) -> int | None:
     return end_ms if abs(end_ms - guess) <= LAG_SPREAD_MS else guess
 
 
-def _room(pcm: Pcm, samples: int) -> Pcm:
-    """Noise as loud as a recording's room, with a fixed seed; a step to silence would be a sound."""
+def in_its_room(pcm: Pcm) -> Pcm:
+    """A take with 1.5 s before and 1 s after it of noise as loud as its room, with a fixed seed: the network is warm when it
+    begins, and a step to silence would be a sound."""
     rms = 32768 * 10 ** (floor_of(frame_levels(pcm)) / 20) if len(pcm) >= FRAME else 1.0
-    return np.rint(np.random.default_rng(0).standard_normal(samples) * rms).clip(-32768, 32767).astype(np.int16)
+    lead, tail = int(LEAD_S * RATE_HZ), int(TAIL_S * RATE_HZ)
+    noise = np.random.default_rng(0).standard_normal(lead + tail) * rms
+    room = np.rint(noise).clip(-32768, 32767).astype(np.int16)
+    return np.concatenate([room[:lead], pcm, room[lead:]])

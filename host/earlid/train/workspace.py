@@ -126,11 +126,11 @@ def _entry(entry: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(folder: Path, word: str) -> Iterator[Workspace]:
-    """A word's workspace, made where there is none, for its owner alone; nobody else's while the block runs.
+def locked(folder: Path) -> Iterator[None]:
+    """A folder, made where there is none, for its owner alone; nobody else's while the block runs.
 
     Raises:
-        UserError: code 1 when it cannot be written, or another process is at work in it; code 2 when it is something else's.
+        UserError: code 1 when it cannot be written, or another process is at work in it.
     """
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)
@@ -140,6 +140,17 @@ def opened(folder: Path, word: str) -> Iterator[Workspace]:
     with file:
         if not _lock(file.fileno()):
             raise UserError(f"another `earlid model train` is at work in {folder}: wait for it, or end it.", FAILED)
+        yield
+
+
+@contextmanager
+def opened(folder: Path, word: str) -> Iterator[Workspace]:
+    """A word's workspace, `locked`.
+
+    Raises:
+        UserError: as of `locked`; code 2 when it is something else's.
+    """
+    with locked(folder):
         yield Workspace(folder, word)
 
 

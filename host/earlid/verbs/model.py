@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add(subparsers: Subparsers) -> None:
-    """Add the verb and its three parts."""
+    """Add the verb and its parts."""
     parser = subparsers.add_parser(
         "model",
         description="Wake word networks (microWakeWord v2).",
@@ -32,6 +32,28 @@ def add(subparsers: Subparsers) -> None:
     importing.add_argument("file", metavar="FILE", help="the .tflite or the .json; the other must lie next to it")
     importing.add_argument("--out", metavar="PATH", help="where to write (default: NAME.elww in this folder)")
     importing.set_defaults(run=run_import)
+    recording = parts.add_parser(
+        "record",
+        help="record yourself saying a word, to train it with",
+        description="With this computer's microphone, never a board's. Says how and how often to speak, finds each take and "
+        "judges it at once. Takes are put into the folder, for you alone, and sent nowhere; the same command goes on later.",
+    )
+    recording.add_argument("word", metavar="WORD", help='what you will say, as "open sesame"')
+    recording.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder for the takes")
+    recording.add_argument(
+        "--takes", type=int, default=15, metavar="N", help="how many (default 15: ten to learn from, five to judge by)"
+    )
+    recording.add_argument("--model", metavar="NAME", help="show what this network makes of each take: a name or a file")
+    recording.set_defaults(run=run_record)
+    forgetting = parts.add_parser(
+        "forget",
+        help="remove what the training of a word keeps, and your recordings",
+        description="Removes features, synthetic speech and half-trained networks of a word. Networks that were written stay.",
+    )
+    forgetting.add_argument("word", metavar="WORD", help="the word")
+    forgetting.add_argument("--recordings", type=Path, metavar="DIR", help="remove the recordings in this folder too")
+    forgetting.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    forgetting.set_defaults(run=run_forget)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -122,4 +144,42 @@ def run_import(args: argparse.Namespace) -> int:
         markup=False,
         soft_wrap=True,
     )
+    return 0
+
+
+def run_record(args: argparse.Namespace) -> int:
+    """Record takes of a word, or go on with it."""
+    import sys
+
+    from earlid.gate import models, runner
+    from earlid.guide import Guide, TerminalGuide
+    from earlid.train import recording
+
+    runner.require_micropython()
+    model = models.load(args.model) if args.model else None
+    recording.record(args.word, args.out, args.takes, TerminalGuide() if sys.stdin.isatty() else Guide(), model)
+    return 0
+
+
+def run_forget(args: argparse.Namespace) -> int:
+    """Say what there is of a word, ask, remove it."""
+    import sys
+
+    from earlid.errors import USAGE, UserError
+    from earlid.train import forgetting
+
+    found = forgetting.find(args.word, args.recordings)
+    for line in found.lines():
+        print(line, file=sys.stderr)
+    if not found.workspaces and not found.recordings:
+        print(f"nothing to forget of {args.word!r}", file=sys.stderr)
+        return 0
+    if not args.yes:
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise UserError("nothing removed: add --yes to remove without being asked.", USAGE)
+        print("Remove this for good? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise UserError("nothing removed.")
+    forgetting.remove(found)
+    print(f"Removed. {forgetting.STAYS}", file=sys.stderr)
     return 0
