@@ -25,6 +25,11 @@ VOICES = [("flite", voice, 1.0) for voice in speakers.Flite.voices] + [
 ]
 
 
+def clipped_at_48_khz(word: np.ndarray) -> np.ndarray:
+    fine = np.clip(8 * soxr.resample(word, RATE_HZ, 48000), -32768, 32767)  # as a converter does, at full scale
+    return soxr.resample(fine, 48000, RATE_HZ)
+
+
 def loud_room(samples: int) -> np.ndarray:
     return np.rint(4000 * pink_noise(samples, np.random.default_rng(0))).astype(np.int16)
 
@@ -60,6 +65,7 @@ def test_good_words_have_no_problem(words) -> None:
         (lambda word: recording(0.01 * word), "too quiet"),
         (lambda word: recording(np.clip(8 * word, -32000, 32000)), "clipped"),
         (lambda word: recording(0.4 * np.clip(8 * word, -32000, 32000)), "clipped"),
+        (lambda word: recording(clipped_at_48_khz(word)), "clipped"),
         (lambda word: recording(word)[8000 + np.abs(word).argmax() :], "cut off at the start"),
         (lambda word: recording(word)[: 8000 + np.abs(word).argmax()], "cut off at the end"),
         (lambda word: recording(word, silence(600), word), "more than one word"),
