@@ -87,6 +87,7 @@ def test_phrase_is_told_from_its_parts_and_from_what_sounds_like_all_of_it(engli
     texts = pronunciation.near_texts("open sesame", 40, english)
     assert texts[:3] == ["open", "sesame", "sesame open"]
     assert "open says me" in texts
+    assert "a pen sesame" in texts, "another word in place of one"
     assert "open sesame" not in texts
     assert len(texts) == len(set(texts)) <= 40
 

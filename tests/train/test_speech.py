@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Recordings of a plan: made once, whole or not at all, and what is missing is said."""
 
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +88,17 @@ def test_engines_that_are_missing_are_told(monkeypatch, tmp_path):
     assert all("apt-get install" in line or "npm" in line for line in missing)
     with pytest.raises(Missing, match="no natural voice"):
         speech.voices(["espeak-ng", "flite"])
+
+
+def test_process_that_is_ended_is_told_and_what_was_recorded_stays(monkeypatch, tmp_path):
+    """As when memory runs out: the second text ends the process that says it."""
+    deadly, program = replace(WORD, text="the end"), shutil.which("espeak-ng")
+    (tmp_path / "espeak-ng").write_text(f"#!/bin/sh\ncase $* in *end*) kill -9 $PPID;; *) exec {program} $*;; esac\n")
+    (tmp_path / "espeak-ng").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(UserError, match="it goes on"):
+        speech.record_all([WORD, deadly], tmp_path / "said", lambda done_s, of_s: None)
+    assert [said for said, _ in speech.spoken([WORD, deadly], tmp_path / "said")] == [WORD]
 
 
 def test_recording_that_cannot_be_written_ends_in_an_error(tmp_path):

@@ -91,11 +91,20 @@ def near(word: str, count: int, lexicon: Lexicon | None = None) -> list[Near]:
 
 
 def near_texts(word: str, count: int = 200, lexicon: Lexicon | None = None) -> list[str]:
-    """What a network learns to tell from the word: the parts of a phrase, then what sounds like all of it."""
+    """What a network learns to tell from the word: what sounds like it; of a phrase its parts first, and at the end the phrase
+    with another word in place of one.
+    """
     parts = word.split()
-    own = list(dict.fromkeys([*parts, " ".join(reversed(parts)), *(" ".join(parts[:-1]), " ".join(parts[1:]))]))
-    texts = [text for text in own if len(parts) > 1 and text and text != word]
-    return list(dict.fromkeys([*texts, *(text.text for text in near(word, count, lexicon))]))[:count]
+    if len(parts) == 1:
+        return [text.text for text in near(word, count, lexicon)]
+    own = [*parts, " ".join(parts[:-1]), " ".join(parts[1:]), " ".join(reversed(parts))]
+    swapped = [
+        " ".join((*parts[:place], other.text, *parts[place + 1 :]))
+        for place, part in enumerate(parts)
+        for other in near(part, count // (2 * len(parts)), lexicon)
+    ]
+    texts = [*own, *(text.text for text in near(word, count // 2, lexicon)), *swapped]
+    return [text for text in dict.fromkeys(texts) if text != word][:count]
 
 
 def warnings_of(word: str, lexicon: Lexicon | None = None) -> list[Warning]:

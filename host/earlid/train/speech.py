@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache as memoized
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -110,7 +111,7 @@ def record_all(plan: Sequence[T], folder: Path, progress: Callable[[float, float
         What an engine could not say, which is left out.
 
     Raises:
-        UserError: code 1 when an engine says less than half of what it should say, or nothing can be written.
+        UserError: code 1 when an engine says less than half of what it should, a process is ended, or nothing can be written.
     """
     wanted = [said for said in plan if not path_of(said, folder).exists()]
     # An engine's utterances stay together: a process loads one engine after the other.
@@ -129,6 +130,10 @@ def record_all(plan: Sequence[T], folder: Path, progress: Callable[[float, float
                 rate[name] += 0.3 * (seconds / len(piece) / _PROCESSES - rate[name])
                 passed_s = time.monotonic() - began_s
                 progress(passed_s, passed_s + sum(left[name] * rate[name] for name in left))
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process died that records, perhaps for want of memory: start again, it goes on.", FAILED
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
