@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -120,23 +121,13 @@ def crc16(data: bytes) -> int:
 
 
 @pytest.mark.soak
-def test_every_tenth_line_of_a_game_has_its_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_a_game_have_their_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (source,) = (source for source in SOURCES if source.package == "beneath-a-steel-sky")
-    checksums: list[tuple[int, int]] = []
-    unpack = propack.unpack
-
-    def checked(data: bytes) -> bytes:
-        out = unpack(data)
-        if len(checksums) % 10 == 0:
-            checksums.append((crc16(out), int.from_bytes(data[12:14], "big")))
-        else:
-            checksums.append((0, 0))
-        return out
-
-    monkeypatch.setattr(propack, "unpack", checked)
     package = packages.download(source.package, tmp_path)
-    wanted = packages.files(package, lambda path: path.endswith(("sky.dnr", "sky.dsk")))
-    listing, data = (content for _, content in wanted)
-    lines = list(talkies.sky_speech(listing, data))
-    assert len(lines) == len(checksums) == 3491
-    assert all(found == told for found, told in checksums)
+    listing, data = (content for _, content in packages.files(package, lambda path: path.endswith(("sky.dnr", "sky.dsk"))))
+    packed: list[bytes] = []
+    unpack = propack.unpack
+    monkeypatch.setattr(propack, "unpack", lambda content: packed.append(content) or unpack(content))
+    lines = [line for _, line in islice(talkies.sky_speech(listing, data), 100)]
+    assert [crc16(line) for line in lines] == [int.from_bytes(content[12:14], "big") for content in packed]
+    assert len(set(lines)) == 100
