@@ -92,6 +92,10 @@ def test_phrase_is_told_from_its_parts_and_from_what_sounds_like_all_of_it(engli
     assert len(texts) == len(set(texts)) <= 40
 
 
+def test_phrase_with_a_part_that_has_no_vowel_is_told_from_others(english):
+    assert pronunciation.near_texts("sh lexus", 20, english)[:2] == ["sh", "lexus"]
+
+
 def test_words_that_sound_the_same_are_one():
     lexicon = Lexicon(
         [Spelling("sea", ("s", "i"), 50.0), Spelling("see", ("s", "i"), 900.0), Spelling("say", ("s", "eɪ"), 900.0)]

@@ -101,6 +101,7 @@ def near_texts(word: str, count: int = 200, lexicon: Lexicon | None = None) -> l
     swapped = [
         " ".join((*parts[:place], other.text, *parts[place + 1 :]))
         for place, part in enumerate(parts)
+        if syllables(phones_of(speakers.phonemes(part, LANGUAGE)))  # "sh" alone is no word to look for
         for other in near(part, count // (2 * len(parts)), lexicon)
     ]
     texts = [*own, *(text.text for text in near(word, count // 2, lexicon)), *swapped]
