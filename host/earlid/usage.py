@@ -20,7 +20,8 @@ WHY_NOT = {
     "unmute": "no verb un-mutes: the mute switch is a contact at the board, and only a hand there releases it.",
     "mute": "no verb mutes: the mute switch is a contact at the board. `earlid safe` closes every lid.",
     "close": "`earlid safe` closes every lid.",
-    "record": "no verb records: no sound leaves the board. `earlid watch` collects its receipts.",
+    "record": "no verb records what a board hears: no sound leaves it. `earlid model record` is for takes of your own word, "
+    "with this computer's microphone; `earlid watch` collects receipts.",
 }
 SAME = {"un-mute": "unmute", "listen": "open", "shut": "close"}
 EPILOG = (

@@ -95,14 +95,16 @@ def test_second_call_goes_on_and_overwrites_nothing(words, tmp_path: Path) -> No
     mine = recording(words[0])
     soundfile.write(out / "take-02.wav", mine, 16000)
     before = (out / "take-02.wav").read_bytes()
+    (out / "take-04.wav").touch()  # as of a session that was killed
     done = record(hearing(tmp_path, words[1:3]), out, "--takes", "3")
     assert done.returncode == 0, done.stderr
     assert "1 good takes" in done.stderr
+    assert "take-04.wav does not count: not a sound file" in done.stderr
     assert (out / "take-02.wav").read_bytes() == before
-    assert sorted(path.name for path in out.iterdir()) == ["take-01.wav", "take-02.wav", "take-03.wav"]
+    assert sorted(path.name for path in out.iterdir()) == [f"take-0{number}.wav" for number in (1, 2, 3, 4)]
     again = record(hearing(tmp_path, []), out, "--takes", "3")
     assert again.returncode == 0
-    assert len(list(out.iterdir())) == 3
+    assert len(list(out.iterdir())) == 4
 
 
 def heard_by(parts: Sequence[np.ndarray], silent_s: float = 0.0) -> Iterator[np.ndarray]:

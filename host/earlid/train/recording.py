@@ -56,7 +56,8 @@ class Recording:
     def __init__(self, word: str, folder: Path, guide: Guide, model: Model | None = None) -> None:
         self._word, self._folder, self._guide, self._model = word, folder, guide, model
         check_folder(folder)
-        self._takes = takes.good(takes.read(folder, least=0))
+        found = takes.read(folder, least=0)
+        self._takes, self._bad = takes.good(found), [take for take in found if take.problems]
         self._cepstra = [likeness.cepstra(take.pcm) for take in self._takes]
 
     def run(self, count: int, sound: Iterable[Pcm | None]) -> int:
@@ -73,6 +74,8 @@ class Recording:
             "begun", f"{len(self._takes)} good takes of {self._word!r} are in {plain(self._folder)}, {count} are wanted. What is "
             "recorded stays in that folder, and is sent nowhere.", takes=len(self._takes), wanted=count,
         )  # fmt: skip
+        for take in self._bad:
+            self._guide.report("unusable", f"  {plain(take.path.name)} does not count: {'; '.join(take.problems)}.")
         blocks = iter(sound)
         before = 0
         try:
