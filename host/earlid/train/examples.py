@@ -16,10 +16,11 @@ from earlid.train.shape import FEATURES
 
 Columns = NDArray[np.uint8]
 
-SPEED = 0.12
-_MASK_CHANCE = 0.5
-_MASK_CHANNELS, _MASK_HOPS = 7, 12
-_WARP, _GAIN, _OFFSET = 0.08, 0.08, 0.06
+SPEED = 0.12  # an utterance is heard so much slower or faster, at most
+_MASK_CHANCE = 0.5  # of channels, and of hops
+_MASK_CHANNELS, _MASK_HOPS = 7, 12  # below which a mask is wide
+_WARP, _CONTRAST = 0.08, 0.08  # standard deviations
+_TILT = 0.6  # of a byte, from each channel to the next
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def masked_and_warped(seen: Columns, rng: np.random.Generator) -> NDArray[np.flo
     moved[at, low, channel] = 1 - part
     moved[at, low + 1, channel] += part
     values = seen.astype(np.float32) @ moved
-    tilt = np.cumsum(rng.standard_normal((count, 1, FEATURES)), axis=2) * _OFFSET * 10
-    gain = 1 + _GAIN * rng.standard_normal((count, 1, 1))
-    values = np.where(values > 0, np.clip(values * gain.astype(np.float32) + tilt.astype(np.float32), 0, 255), 0)
+    tilt = np.cumsum(rng.standard_normal((count, 1, FEATURES)), axis=2) * _TILT
+    contrast = 1 + _CONTRAST * rng.standard_normal((count, 1, 1))
+    values = np.where(values > 0, np.clip(values * contrast.astype(np.float32) + tilt.astype(np.float32), 0, 255), 0)
     for window in values:
         if rng.random() < _MASK_CHANCE:
             width = int(rng.integers(1, _MASK_CHANNELS))

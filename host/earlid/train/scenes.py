@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from earlid.gate.audio import RATE_HZ
 from earlid.sound.mixing import FADE, Floats, frame_rms, pink_noise, sound_end_ms
+from earlid.sound.noises import unit
 
 Pcm = NDArray[np.int16]
 
@@ -24,8 +25,9 @@ ROOMS_OF_EACH = 3
 FIRST_ROOM = 200  # the benchmark's begin at 0
 QUIET_CHANCE = 0.35  # of a scene
 SNR_DB = (2.0, 25.0)
-NOISE_DBFS = (-60.0, -32.0)
-QUIET_DBFS = (-78.0, -52.0)
+NOISE_DBFS, QUIET_DBFS = (-60.0, -32.0), (-78.0, -52.0)
+RECORDED_CHANCE, HUM_CHANCE = 0.7, 0.15  # in noise; a scene in quiet has no recordings below it
+NARROW_LOW_CHANCE, NARROW_HIGH_CHANCE = 0.4, 0.25  # of a microphone
 PEAK = (0.02, 0.9)  # of full scale, in quiet
 CLIPPED_CHANCE = 0.05
 FLOOR_CHANCE = 0.5  # that an utterance brings its recording's own noise, which begins and ends with it
@@ -132,9 +134,9 @@ def coloured(sound: Floats, rng: np.random.Generator) -> Floats:
     hertz = fft.rfftfreq(length, 1 / RATE_HZ)
     octaves = np.log2(np.maximum(hertz, 30.0))
     response_db = np.interp(octaves, np.log2(COLOUR_HZ), rng.normal(0, COLOUR_DB, len(COLOUR_HZ)))
-    if rng.random() < 0.4:
+    if rng.random() < NARROW_LOW_CHANCE:
         response_db -= 12 * np.maximum(0, np.log2(rng.uniform(60, 350)) - octaves)
-    if rng.random() < 0.25:
+    if rng.random() < NARROW_HIGH_CHANCE:
         response_db -= 24 * np.maximum(0, octaves - np.log2(rng.uniform(2800, 7000)))
     spectrum = fft.rfft(sound, length) * 10 ** (np.maximum(response_db, -60) / 20)
     return np.asarray(fft.irfft(spectrum, length)[: len(sound)])
@@ -147,19 +149,13 @@ def background(samples: int, recorded: Sequence[Pcm], rng: np.random.Generator) 
     turns = samples // every + 2
     swell = np.interp(np.arange(samples), every * np.arange(turns), rng.normal(0, rng.uniform(0, 0.6), turns))
     noise = unit(noise * np.exp(swell))
-    if len(recorded) and rng.random() < 0.7:
+    if len(recorded) and rng.random() < RECORDED_CHANCE:
         other = np.asarray(recorded[int(rng.integers(len(recorded)))])
         first = int(rng.integers(max(1, len(other) - samples)))
         part = np.resize(other[first : first + samples].astype(np.float64), samples)
         noise = unit(unit(coloured(part, rng)) + noise * 10 ** (rng.uniform(-30, 0) / 20))
-    if rng.random() < 0.15:
+    if rng.random() < HUM_CHANCE:
         tone = 2 * np.pi * np.exp(rng.uniform(np.log(45), np.log(600))) * np.arange(samples) / RATE_HZ
         partials = sum(np.sin(k * tone + rng.uniform(0, 6.28)) * rng.uniform(0.1, 1) / k for k in range(1, 7))
         noise = unit(noise + np.asarray(partials) * rng.uniform(0.2, 1.5))
     return noise
-
-
-def unit(sound: Floats) -> Floats:
-    """The same with an RMS of 1; silence stays."""
-    rms = float(np.sqrt(np.mean(sound**2)))
-    return sound / rms if rms > 0 else sound
