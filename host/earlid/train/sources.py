@@ -2,8 +2,9 @@
 """Recordings without the word: which files of which of Debian's packages, and what they are used for.
 
 No source is in two parts, nor a speaker as far as packages tell: who speaks Hedgewars' voices is not told, nor whether somebody
-speaks two languages of the stamps or toys; those are only in `fit` and `stop`. What `tests/bench/detection/data.py` calls `held` is `judge` here, so that nothing is
-learnt from what that benchmark judges with. Licences are those of the packages' copyright files (Debian 12).
+speaks two languages of the stamps or toys; those are only in `fit` and `stop`. What `tests/bench/detection/data.py` calls
+`held` is `judge` here, so that nothing is learnt from what that benchmark judges with. Licences are those of the packages'
+copyright files (Debian 12).
 """
 
 from __future__ import annotations
