@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""`earlid model`: the networks that are here, what is in one, and blobs for the board."""
+"""`earlid model`: the networks that are here, what is in one, blobs for the board, and networks for a word of one's own."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from earlid.arguments import Subparsers, add_json_argument
 
 if TYPE_CHECKING:
     from earlid.gate.models import Model
+
+SEEDS_MAX = 9
+LINE_MAX = 600
 
 
 def add(subparsers: Subparsers) -> None:
@@ -54,6 +58,25 @@ def add(subparsers: Subparsers) -> None:
     forgetting.add_argument("--recordings", type=Path, metavar="DIR", help="remove the recordings in this folder too")
     forgetting.add_argument("-y", "--yes", action="store_true", help="do not ask")
     forgetting.set_defaults(run=run_forget)
+    training = parts.add_parser(
+        "train", help="make a network for a word of your own, on this computer",
+        description="Makes a microWakeWord v2 network for a word, on this computer alone: computed voices say it, you as well if "
+        "you like. Killed or interrupted, the same command goes on where it was. In 40 minutes on two cores.",
+    )  # fmt: skip
+    training.add_argument("word", metavar="WORD", help='what is to be said, as "open sesame"')
+    training.add_argument("--recordings", type=Path, metavar="DIR", help="recordings of the word by its owner: WAV or FLAC")
+    training.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the network goes (default: this folder)")
+    training.add_argument(
+        "--seeds", type=seed_count, default=3, metavar="N", help="train so many networks, keep the best (default 3)"
+    )
+    training.add_argument("--seed", type=int, default=0, help="the first of them (default 0)")
+    training.add_argument(
+        "--small", action="store_true", help="two voices and two minutes: to see that all is there, of no other use"
+    )
+    training.add_argument("--forget", action="store_true", help="remove what it keeps instead, as `earlid model forget` does")
+    training.add_argument("-y", "--yes", action="store_true", help="do not ask before it begins")
+    add_json_argument(training, "what was made, as one document on stdout")
+    training.set_defaults(run=run_train)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -99,8 +122,9 @@ def run_show(args: argparse.Namespace) -> int:
 
     model = models.load(args.name)
     summary, layers = words.summary(model), _layers(model)
+    document, told = _provenance(model)
     if args.json:
-        print(json.dumps({**summary, "layers": layers}))
+        print(json.dumps({**summary, "layers": layers, "training": document}))
         return 0
     from rich.console import Console
     from rich.table import Table
@@ -115,13 +139,29 @@ def run_show(args: argparse.Namespace) -> int:
     for layer in layers:
         table.add_row(layer["kind"], *(f"{layer[key]:,}" for key in ("rows", "channels", "outputs", "macs")))
     console.print(table)
+    for line in told:
+        console.print(line, markup=False, soft_wrap=True)
     return 0
+
+
+def _provenance(model: Model) -> tuple[dict[str, Any] | None, list[str]]:
+    """What stands beside a network about its making, if it is of a version that is known; and that for people."""
+    from earlid.door import plain
+    from earlid.errors import UserError
+    from earlid.train import provenance, report
+
+    path = provenance.path_beside(model.manifest.model)
+    if not path.exists():
+        return None, []
+    try:
+        document = provenance.read(path)
+        return document, report.shown(document, model.digest.hex())
+    except UserError as error:
+        return None, [plain(error)]
 
 
 def run_import(args: argparse.Namespace) -> int:
     """Compile a network and write the board's file."""
-    import sys
-
     from rich.console import Console
 
     from earlid.door import plain
@@ -149,8 +189,6 @@ def run_import(args: argparse.Namespace) -> int:
 
 def run_record(args: argparse.Namespace) -> int:
     """Record takes of a word, or go on with it."""
-    import sys
-
     from earlid.gate import models, runner
     from earlid.guide import Guide, TerminalGuide
     from earlid.train import recording
@@ -163,8 +201,6 @@ def run_record(args: argparse.Namespace) -> int:
 
 def run_forget(args: argparse.Namespace) -> int:
     """Say what there is of a word, ask, remove it."""
-    import sys
-
     from earlid.errors import USAGE, UserError
     from earlid.train import forgetting
 
@@ -183,3 +219,67 @@ def run_forget(args: argparse.Namespace) -> int:
     forgetting.remove(found)
     print(f"Removed. {forgetting.STAYS}", file=sys.stderr)
     return 0
+
+
+def seed_count(text: str) -> int:
+    """How many networks may be trained."""
+    if not text.isdecimal() or not 1 <= int(text) <= SEEDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {SEEDS_MAX}")
+    return int(text)
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train a word, or go on with it."""
+    if args.forget:
+        return run_forget(args)
+    from earlid.errors import INTERRUPTED
+    from earlid.flash import memory_plan
+    from earlid.train import course, needs, product, pronunciation, report, stage_display, workspace
+    from earlid.train.negatives import default_folder
+    from earlid.train.takes import read, split
+
+    size: course.Size = "small" if args.small else "full"
+    word = pronunciation.checked(args.word)
+    name, folder = workspace.file_name(word), workspace.folder_of(word, size)
+    product.check_place(args.out, name)
+    warnings = tuple(warning.text for warning in pronunciation.warnings_of(word, course.lexicon(size)))
+    takes = split(read(args.recordings), args.seed) if args.recordings else ([], [])
+    _say(*(f"Warning: {warning}" for warning in warnings), needs.check(size, folder), report.PRIVACY)
+    _ask_to_begin(args)
+    seeds = tuple(range(args.seed, args.seed + args.seeds))
+    order = course.Order(word, size, seeds, default_folder(args.small), takes, warnings)
+    try:
+        with workspace.opened(folder, word) as room, stage_display.shown(course.EXPECTED_S[size], args.json) as display:
+            network, document = course.train(order, room, display)
+            model = product.write(network, document, args.out, name)
+    except KeyboardInterrupt:
+        _say("Stopped. The same command goes on where it was.")
+        return INTERRUPTED
+    memory_plan.check_word(model.blob, name)
+    if args.json:
+        print(json.dumps({"network": str(model.manifest.model), "training": document}))
+        return 0
+    _say(*report.results(document), *report.limits(document), f"Written: {args.out / name}.tflite, .json, .elww, .training.json")
+    _say(f"Onto a board: earlid flash --word {model.manifest.model}")
+    return 0
+
+
+def _ask_to_begin(args: argparse.Namespace) -> None:
+    from earlid.errors import UserError
+
+    if args.yes or args.json or not sys.stdin.isatty():
+        return
+    print("Begin? Enter begins, n ends: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
+        raise UserError("nothing was begun.")
+
+
+def _say(*lines: str) -> None:
+    """Lines for people, on stderr."""
+    from rich.console import Console
+
+    from earlid.door import plain
+
+    console = Console(file=sys.stderr, highlight=False)
+    for line in lines:
+        console.print(plain(line, LINE_MAX), markup=False, soft_wrap=True)
