@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 from pathlib import Path
 
@@ -81,6 +82,22 @@ def test_empty_folder_of_recordings_goes_too(tmp_path: Path) -> None:
     takes_in(tmp_path / "takes")
     assert forget("alexa", "--recordings", str(tmp_path / "takes"), "--yes")[0] == 0
     assert not (tmp_path / "takes").exists()
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recordings = takes_in(tmp_path / "takes")
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:  # root, as whom tests may run, is refused by no file's mode
+        if path == recordings[1]:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    code, said = forget("alexa", "--recordings", str(tmp_path / "takes"), "--yes")
+    assert code == 1
+    assert f"not everything could be removed: {recordings[1]}: Permission denied. Mend that" in said
+    assert [path.name for path in (tmp_path / "takes").iterdir()] == ["take-02.wav"]
 
 
 def test_nothing_goes_unasked(tmp_path: Path) -> None:

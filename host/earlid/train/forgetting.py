@@ -78,7 +78,9 @@ def remove(found: Found) -> None:
     if found.folder is not None and not any(found.folder.iterdir()):
         _remove_folder(found.folder, wrong)
     if wrong:
-        raise UserError("not everything could be removed:" + "".join(f"\n  {line}" for line in wrong), FAILED)
+        raise UserError(
+            f"not everything could be removed: {'; '.join(wrong[:LISTED_MOST])}. Mend that, and run this again.", FAILED
+        )
 
 
 def _unlink(path: Path, wrong: list[str]) -> None:

@@ -83,10 +83,10 @@ def read(folder: Path, least: int = LEAST) -> list[Take]:
         more = f"a copy of {of}: say the word anew for each recording"
         takes[number] = Take(takes[number].path, takes[number].pcm, (*takes[number].problems, more))
     if len(good(takes)) < least:
-        said = "".join(f"\n  {plain(take.path.name)}: {problem}" for take in takes for problem in take.problems)
+        said = "; ".join(f"{plain(take.path.name)}: {problem}" for take in takes for problem in take.problems)
         raise UserError(
             f"{plain(folder)} holds {len(good(takes))} good recordings of the word; at least {least} are needed, and "
-            f"{RECOMMENDED} recommended. `earlid model record` makes them.{said}", USAGE,
+            f"{RECOMMENDED} recommended. `earlid model record` makes them. {said}", USAGE,
         )  # fmt: skip
     return takes
 
