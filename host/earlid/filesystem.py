@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -50,8 +51,13 @@ def build(files: Mapping[str, bytes], size_bytes: int) -> bytes:
     Raises:
         littlefs.LittleFSError: `NO_SPACE` when they do not fit.
     """
+    return _build(tuple(sorted(files.items())), size_bytes)
+
+
+@functools.lru_cache(maxsize=4)  # many virtual boards start with the same files
+def _build(files: tuple[tuple[str, bytes], ...], size_bytes: int) -> bytes:
     fs = _make(size_bytes // SECTOR_BYTES, mount=True)
-    write_files(fs, files)
+    write_files(fs, dict(files))
     return bytes(fs.context.buffer)
 
 

@@ -2,7 +2,7 @@
 """Fork server for chips: a plain CPython that has MicroPython loaded and forks a fresh chip on request.
 
 A separate process, run as a script with one argument list: site folder, script, heap size. Commands come over
-descriptor 0 (a socket): `S` with four descriptors (standard input, output, answers, requests) starts a chip, `K` kills
+descriptor 0 (a socket): `S` with five descriptors (standard input, output, answers, requests, flash) starts a chip, `K` kills
 it, `I` interrupts it. Each is answered by one byte. When that socket closes, the chip is killed too.
 """
 
@@ -16,9 +16,9 @@ import sys
 def _run_chip(descriptors: list[int], script: str, heap: str) -> None:
     descriptors = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 16) for descriptor in descriptors]  # clear of the numbers below
     for number, descriptor in enumerate(descriptors):
-        os.dup2(descriptor, (0, 1, 3, 4)[number])
+        os.dup2(descriptor, (0, 1, 3, 4, 5)[number])
     os.dup2(1, 2)
-    os.closerange(5, 64)
+    os.closerange(6, 64)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from micropython_run import run_main
 
@@ -42,7 +42,7 @@ def main() -> None:
     pid = 0
     while True:
         try:
-            command, descriptors, _, _ = socket.recv_fds(control, 1, 4)
+            command, descriptors, _, _ = socket.recv_fds(control, 1, 5)
         except OSError:
             command, descriptors = b"", []
         if not command:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -27,16 +28,14 @@ class NorFlash:
         self.path = path
         self.data = bytearray(b"\xff" * FLASH_BYTES)
         self.cells = nor_cells.Cells(self.data, rng)
-        self._file = None
-        if path is not None:
-            if path.exists():
-                image = path.read_bytes()
-                if len(image) != FLASH_BYTES:
-                    raise ValueError(f"{path}: {len(image)} bytes are no flash image ({FLASH_BYTES} bytes)")
-                self.data[:] = image
-            else:
-                path.write_bytes(self.data)
-            self._file = path.open("r+b", buffering=0)
+        if path is not None and path.exists():
+            image = path.read_bytes()
+            if len(image) != FLASH_BYTES:
+                raise ValueError(f"{path}: {len(image)} bytes are no flash image ({FLASH_BYTES} bytes)")
+            self.data[:] = image
+        # A file in any case: the chip reads there by itself
+        self.content_fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666) if path is not None else os.memfd_create("flash")
+        self._save(0, FLASH_BYTES)
         self.writes = 0  # programs and erases since the start
         self.erases = [0] * (FLASH_BYTES // FLASH_BLOCK)
         self.power_cut_at: int | None = None
@@ -47,9 +46,9 @@ class NorFlash:
 
     def close(self) -> None:
         """Close the image file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self.content_fd >= 0:
+            os.close(self.content_fd)
+            self.content_fd = -1
 
     def load(self, image: bytes) -> None:
         """Replace the whole content (from outside, not by the chip)."""
@@ -57,10 +56,6 @@ class NorFlash:
             raise ValueError(f"a flash image has {FLASH_BYTES} bytes, not {len(image)}")
         self.data[:] = image
         self._save(0, FLASH_BYTES)
-
-    def read(self, address: int, length: int) -> bytes:
-        """The bytes at an address."""
-        return bytes(self.cells.read(address, length))
 
     def program(self, address: int, payload: bytes) -> tuple[int, int]:
         """Clear bits; returns status and microseconds. Raises PowerLost when this is the write to be cut."""
@@ -105,6 +100,5 @@ class NorFlash:
         return False
 
     def _save(self, start: int, end: int) -> None:
-        if self._file is not None:
-            self._file.seek(start)
-            self._file.write(self.data[start:end])
+        if self.content_fd >= 0:
+            os.pwrite(self.content_fd, memoryview(self.data)[start:end], start)

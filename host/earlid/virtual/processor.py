@@ -15,7 +15,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 HEAP_BYTES = 512 * 1024  # with room for the compiler: sources run too
-_OWN_BYTES = 56_000  # the chip's side of the simulation; with it, what the deployed firmware has left is twice the plan's
+_OWN_BYTES = 22_500  # the chip's side of the simulation; with it, what the deployed firmware has left is twice the plan's
 
 
 def _site_folder() -> str:
@@ -55,8 +55,8 @@ class Processor:
         self.pid = 0
         self.stdin_fd = self.stdout_fd = self.request_fd = self.answer_fd = -1
 
-    def start(self) -> None:
-        """Start a chip from reset; an earlier one is killed."""
+    def start(self, flash_fd: int) -> None:
+        """Start a chip from reset, which reads its flash there; an earlier one is killed."""
         self.kill()
         # Pipes: half the price of sockets. A request is shorter than PIPE_BUF and alone: it arrives whole
         request_out, chip_request = os.pipe()
@@ -67,7 +67,7 @@ class Processor:
         os.set_blocking(self.stdout_fd, False)
         os.set_blocking(self.stdin_fd, False)
         theirs = (chip_in, chip_out, chip_answer, chip_request)
-        socket.send_fds(self._control, [b"S"], theirs)
+        socket.send_fds(self._control, [b"S"], (*theirs, flash_fd))
         self.pid = int.from_bytes(self._control.recv(4), "little")
         for descriptor in theirs:
             os.close(descriptor)

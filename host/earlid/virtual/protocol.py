@@ -21,15 +21,14 @@ MAX_PAYLOAD = const(16384)  # of an answer
 MAX_REQUEST_PAYLOAD = const(2048)  # with header and events still less than a pipe takes whole
 
 # OP_HELLO's answer: payload of HELLO_BYTES: raw REPL wanted, reset cause, the ROM's cause, the ADC's scheme and end (plus
-# one), 3 spare, seed u64, microseconds of work u32 (a hop, one inference, a collection of garbage, 4 spare), then text:
-# module, class, method of the inference
+# one), microseconds of reading a block of flash, 2 spare, seed u64, microseconds of work u32 (a hop, one inference, a
+# collection of garbage, 4 spare), then text: module, class, method of the inference
 OP_HELLO = const(1)
 OP_PHASE = const(2)  # a: PHASE_...
 OP_SYNC = const(3)  # bring the clock and the pins up to date
 OP_SLEEP = const(4)  # a: microseconds
 OP_I2S_START = const(5)  # payload: bits, stereo, rate, ibuf as u32
 OP_I2S_READ = const(6)  # a: bytes wanted, b: 1 to wait for them; answer: status is how many there are
-OP_FLASH_READ = const(8)  # a: address, b: length
 OP_FLASH_WRITE = const(9)  # a: address, b: length, payload
 OP_FLASH_ERASE = const(10)  # a: address, b: length
 OP_WDT_START = const(11)  # a: timeout in milliseconds
@@ -54,3 +53,4 @@ MODE_OUTPUT = const(1)
 FLAG_INTERRUPT = const(1)  # Ctrl-C came while the chip waited
 
 FLASH_BLOCK = const(4096)
+FLASH_FD = const(5)  # what the cells hold, for the chip to read; only the simulation writes there

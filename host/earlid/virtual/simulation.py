@@ -38,7 +38,7 @@ _ROM_CAUSES = {
 _REQUEST = struct.Struct("<6I")
 _ANSWER = struct.Struct("<QQiI")
 _EVENTS = [struct.Struct(f"<{2 * n}I") for n in range(p.MAX_EVENTS + 1)]
-_FLASH_OPS = (p.OP_FLASH_READ, p.OP_FLASH_WRITE, p.OP_FLASH_ERASE)
+_FLASH_OPS = (p.OP_FLASH_WRITE, p.OP_FLASH_ERASE)
 _POLL_MS = 5  # how long to wait for a request before checking what the chip does
 _BUSY_CPU_S = 0.05  # computing longer than this, the chip gets serial input and Ctrl-C in the middle of it
 
@@ -222,7 +222,7 @@ class Simulation:
     def _start_chip(self) -> None:
         transmitter = self.uart.transmitter
         transmitter.reset(self.cause == SOFT and transmitter.raw_repl)
-        self.processor.start()
+        self.processor.start(self.flash.content_fd)
         if self._pinned:
             share_cpu((self.processor.pid,))
         self.state = RUNNING
@@ -335,7 +335,8 @@ class Simulation:
             self._schedule_answer(op, now_us)
         elif op == p.OP_HELLO:
             number, _, micropython_cause = _ROM_CAUSES[self.cause]
-            hello = bytes([self.uart.transmitter.raw_repl, micropython_cause, number, self.adc.scheme, self.adc.end + 1, 0, 0, 0])
+            adc, read_us = self.adc, self.timing.flash_read_us
+            hello = bytes([self.uart.transmitter.raw_repl, micropython_cause, number, adc.scheme, adc.end + 1, read_us, 0, 0])
             hello += self.rng.getrandbits(63).to_bytes(8, "little") + self.timing.pack()
             self._schedule_answer(op, now_us, payload=hello.ljust(p.HELLO_BYTES))
         elif op == p.OP_PHASE:
@@ -357,12 +358,8 @@ class Simulation:
             raise RuntimeError(f"the chip sent request {op}, which is not in the protocol")
 
     def _access_flash(self, op: int, address: int, length: int, payload: bytes) -> None:
-        data = b""
         try:
-            if op == p.OP_FLASH_READ:
-                status, data = 0, self.flash.read(address, length)
-                took_us = self.timing.flash_read_us
-            elif op == p.OP_FLASH_WRITE:
+            if op == p.OP_FLASH_WRITE:
                 status, took_us = self.flash.program(address, payload[:length])
                 took_us += 0 if self._appended else self.timing.append_us
                 self._appended = True
@@ -371,7 +368,7 @@ class Simulation:
         except PowerLost:
             self.power(False)
             return
-        self._schedule_answer(op, self.now_us + took_us, status, data)
+        self._schedule_answer(op, self.now_us + took_us, status)
 
     def _answer(self) -> None:
         op, size, status, payload = self._pending_answer

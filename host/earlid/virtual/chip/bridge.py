@@ -10,7 +10,7 @@ from protocol import (
     MAX_PAYLOAD,
     MAX_REQUEST_PAYLOAD,
     OP_FLASH_ERASE,
-    OP_FLASH_READ,
+    OP_FLASH_WRITE,
     OP_SLEEP,
     OP_SYNC,
     REQUEST_HEADER,
@@ -121,7 +121,7 @@ def call(op, a=0, b=0, answer_bytes=0, payload=None, payload_offset=0, payload_b
         raise SystemExit  # the simulation has ended
     if _take_header(answer, _state) & FLAG_INTERRUPT:
         _state[_LATE] = 1
-    if _state[_LATE] and not OP_FLASH_READ <= op <= OP_FLASH_ERASE:  # never out of the middle of littlefs
+    if _state[_LATE] and not OP_FLASH_WRITE <= op <= OP_FLASH_ERASE:  # never out of the middle of littlefs
         _state[_LATE] = 0
         raise KeyboardInterrupt
 

@@ -27,6 +27,7 @@ def _install():
     seed = int.from_bytes(hello[8:16], "little")
     chip_machine._cause, chip_machine._rom_cause = hello[1], hello[2]
     chip_machine._id = hello[10:16]
+    chip_esp32._read_us = hello[5]
     chip_machine._adc = Adc(hello[3], hello[4] - 1)
     chip_os._seed = hello
     chip_gc._times = int.from_bytes(hello[28:32], "little")
