@@ -9,7 +9,7 @@ VERBS := calibrate,demo,evaluate
 EXTRAS := $(VERBS),train,test,postgres,parquet,cluster,mqtt,tsa,mic
 # Three for two cores: tests that hold a board or a browser to real time wait more than they compute.
 XDIST := -n 3 --dist worksteal
-# The suite starts `earlid` a thousand times and its own modules thrice: compiled once, whatever a container's environment says.
+# Three processes read the tests, and many `earlid` start: what Python compiled is kept, whatever a container's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 PORT ?=
 ARGS ?=
@@ -18,14 +18,21 @@ SIDE_BY_SIDE = @$(MAKE) --no-print-directory -j2 -O
 # What the tests use beside Python: two voices, what opens a microphone, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
 DEBIAN := espeak-ng flite libportaudio2 ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: demo test test-lowest page quick lint bench bench-detection soak fuzz firmware hardware web release flash pair calibrate watch review doctor debian clean
+.PHONY: demo test test-lowest pytest collected page quick lint bench bench-detection soak fuzz firmware hardware web release flash pair calibrate watch review doctor debian clean
 
 demo: $(VENV)/installed
 	$(BIN)/earlid demo $(ARGS)
 
 test: $(VENV)/installed-test debian
-	$(SIDE_BY_SIDE) lint page build/ibom/stamp
+	$(SIDE_BY_SIDE) page build/ibom/stamp collected
+	@$(MAKE) --no-print-directory -j2 lint pytest
+
+pytest:
 	$(BIN)/python -m pytest $(XDIST) -m "not soak" $(ARGS)
+
+# Every worker reads the tests at once: compiled beforehand, by one. What is wrong with them the workers say.
+collected: $(VENV)/installed-test
+	@$(BIN)/python -m pytest --collect-only -qq > /dev/null 2>&1 || true
 
 # The oldest versions that pyproject.toml allows, each package at its lowest bound.
 test-lowest: .venv-lowest/installed debian
