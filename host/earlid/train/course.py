@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from earlid.files import write_atomically
 from earlid.gate import models, score
 from earlid.sound import mixing
@@ -197,7 +199,7 @@ class _Course:
     def _columns(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
         order, folder, files = self._order, self._room.folder / "columns", []
         for place, part in enumerate(LEARNT):
-            noises = functools.partial(negatives.noise, order.sounds, part)
+            noises = functools.partial(negatives.audio, order.sounds, part, "speech", "music", "noise")
             rooms, processes = (scenes.rooms, columns.PROCESSES) if order.size == "full" else (no_rooms, 1)
             studio = Studio(folder / "pieces" / self._chain[:16], rooms, noises, order.seeds[0], processes)
             said: dict[material.Kind, list[Pcm]] = {
@@ -221,7 +223,8 @@ class _Course:
         return {"networks": networks}, [each.network for each in fitted]
 
     def _judge(self, fitted: dict[str, Any], advance: Advance) -> tuple[dict[str, Any], list[Path]]:
-        words, silent = self._word_streams("stop"), self._silent("stop")
+        unsaid = np.load(self._room.folder / "columns" / "stop-unsaid.npy", mmap_mode="r")
+        words, silent = self._word_streams("stop"), [SilentHours("as it is, and in scenes", [unsaid])]
         steps = len(fitted["networks"]) + 2
         tried = []
         for number, each in enumerate(fitted["networks"]):

@@ -62,7 +62,7 @@ class Settings:
 
 
 FULL = Settings()
-SMALL = Settings(steps=300)
+SMALL = Settings(steps=300, words=8, owner=2, near=6, negatives=18)
 
 _WARM_STEPS = 200
 _LEAST_RATE = 1e-5
