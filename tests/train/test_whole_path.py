@@ -23,7 +23,7 @@ from earlid.gate import models
 from earlid.sound import speakers
 from earlid.train import needs, provenance
 
-from tests.outputs import check_output
+from tests.outputs import parse_output
 from tests.train.debian import archive
 
 WORD = "open sesame"
@@ -160,7 +160,7 @@ def test_trained_network_is_one_that_boards_and_others_take(trained: Trained, do
 
 
 def test_result_is_what_the_schema_says(trained: Trained) -> None:
-    check_output("model train", json.loads(trained.last.stdout))
+    parse_output("model train", trained.last.stdout)
 
 
 def test_provenance_tells_voices_parts_and_curves(trained: Trained, document: dict[str, Any]) -> None:
@@ -265,7 +265,7 @@ def test_full_training_keeps_what_it_promises(tmp_path: Path) -> None:
         env={**os.environ, "EARLID_CACHE": str(tmp_path / "cache")}, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    document = check_output("model train", json.loads(result.stdout))["training"]
+    document = parse_output("model train", result.stdout)["training"]
     assert sum(entry["hours"] for entry in document["sounds"]) >= 9
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 8e9
     quiet, noise = (each["in_force"] for each in document["conditions"][:2])

@@ -17,7 +17,7 @@ HELP = {
     "evaluate": "misses against false openings per hour, from recordings",
     "export": "write the records to a file, or take such a file back (--import)",
     "image": "MicroPython and Earlid as one file, for any flasher",
-    "model": "networks for wake words: list, show, import",
+    "model": "networks for wake words: list, show, import, and train one of your own",
     "pair": "let this computer set a board's clock, free read records and check their seals",
     "purge": "remove records for good; the rest of the chain still verifies",
     "score": "run the firmware's gate over a recording",
