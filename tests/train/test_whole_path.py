@@ -232,19 +232,23 @@ def test_file_of_that_name_which_no_training_made_is_kept(capsys: pytest.Capture
     assert (tmp_path / f"{NAME}.json").read_text() == "{}"
 
 
-def test_missing_pytorch_is_named_with_the_command_that_brings_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delitem(sys.modules, "earlid.train.course", raising=False)
-    for name in ("fit", "network"):
-        monkeypatch.delitem(sys.modules, f"earlid.train.{name}", raising=False)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert train(WORD, "--yes") == USAGE
-    assert 'pip install "earlid[train]"' in capsys.readouterr().err
+def test_missing_pytorch_is_named_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    code = (
+        "import sys\nclass WithoutTorch:\n def find_spec(self, name, *more):\n  if name == 'torch':\n"
+        "   raise ModuleNotFoundError('no torch', name='torch')\n"
+        "sys.meta_path.insert(0, WithoutTorch())\nfrom earlid import cli\nsys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    words = ("model", "train", WORD, "--yes", "--out", str(tmp_path))
+    environment = {**os.environ, "EARLID_CACHE": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True)
+    assert ended.returncode == USAGE
+    assert 'pip install "earlid[train]"' in ended.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_espeak_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("EARLID_CACHE", str(tmp_path))
     speakers.phonemes.cache_clear()
     assert train(WORD, "--yes", "--out", str(tmp_path)) == FAILED
     assert "espeak-ng" in capsys.readouterr().err
