@@ -75,7 +75,7 @@ bench-detection: $(VENV)/installed-bench
 	@sh tests/house/debian.sh $$($(BIN)/python -m tests.bench.detection.data)
 	$(BIN)/python -m tests.bench.detection $(ARGS)
 
-# The words of the field, trained on this computer and judged: 40 minutes of two cores each. ARGS="'open sesame'": only that.
+# The words of the field, trained on this computer and judged: perhaps an hour each. ARGS="'open sesame'": only that.
 words: $(VENV)/installed-test debian
 	$(BIN)/python -m tests.bench.words $(ARGS)
 

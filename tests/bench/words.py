@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`make words`: trains the words of the field and two others, and writes what each does into WORDS.md beside this file.
 
-40 minutes of two cores a word; what was trained before is not trained again. The networks lie in build/words.
+Perhaps an hour of two cores a word; what was trained before is not trained again. The networks lie in build/words.
 """
 
 from __future__ import annotations

@@ -32,10 +32,22 @@ def test_range_covers_the_time_that_is_left(pace: float) -> None:
     assert most < 60
 
 
-def test_stage_that_was_done_before_counts_for_nothing() -> None:
+def test_stage_that_was_done_before_tells_nothing_of_this_computer() -> None:
+    remaining = Remaining({"sounds": 400.0, "fit": 1000.0})
+    remaining.begin("sounds", 0.0)
+    remaining.advance(1.0)
+    remaining.begin("fit", 0.1)
+    assert remaining.range_s(0.1) == (600.0, 1400.0)
+
+
+def test_stage_that_goes_on_is_measured_by_what_it_does_now() -> None:
     remaining = Remaining({"fit": 1000.0})
     remaining.begin("fit", 0.0)
-    assert remaining.range_s(0.0) == (600.0, 1400.0)
+    remaining.advance(0.5)
+    for second in range(101):
+        remaining.advance(0.5 + second / 400)  # a quarter in 100 s
+        least, most = remaining.range_s(float(second))
+    assert 80 < least < 100 < most < 140
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_more_seeds_than_there_can_be_are_refused(capsys: pytest.CaptureFixture[
 
 @pytest.mark.soak
 def test_full_training_keeps_what_it_promises(tmp_path: Path) -> None:
-    """The whole of it: 40 minutes on two idle cores, and sounds of Debian's packages."""
+    """The whole of it, from sounds of Debian's packages to the verdict: perhaps an hour."""
     result = subprocess.run(
         [sys.executable, "-m", "earlid.cli", "model", "train", WORD, "--yes", "--json", "--out", str(tmp_path)],
         env={**os.environ, "EARLID_CACHE": str(tmp_path / "cache")}, capture_output=True, text=True,

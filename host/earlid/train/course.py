@@ -59,7 +59,7 @@ LICENCES = {  # of what a voice's sound comes from
 }  # fmt: skip
 AUTHOR, LANGUAGES = "made with Earlid", ["en"]
 SEED = 0  # of the noise that networks are chosen and judged in
-# Seconds on two cores of an AMD EPYC at 2.6 GHz.
+# Seconds on two idle cores: estimates, of parts that were measured; what runs corrects them.
 EXPECTED_S = {
     "small": {"sounds": 5.0, "speech": 10.0, "columns": 15.0, "fit": 25.0, "judge": 5.0},
     "full": {"sounds": 420.0, "speech": 840.0, "columns": 420.0, "fit": 960.0, "judge": 120.0},
@@ -227,6 +227,7 @@ class _Course:
         words, silent = self._word_streams("stop"), [SilentHours("as it is, and in scenes", [unsaid])]
         steps = len(fitted["networks"]) + 2
         tried = []
+        advance(0, steps)
         for number, each in enumerate(fitted["networks"]):
             model = self._model(each["file"], 1, 0)
             tried.append((judge.choose(model, words, silent), each))

@@ -23,6 +23,7 @@ class Remaining:
     def __init__(self, expected_s: Mapping[str, float]) -> None:
         self._ahead = dict(expected_s)
         self._running, self._began_s, self._done = "", 0.0, 0.0
+        self._before: float | None = None  # the running stage's share that an earlier run had done
         self._expected_done_s = self._took_s = PRIOR_S
         self._shown_s: float | None = None
         self._shown_at_s = 0.0
@@ -30,30 +31,37 @@ class Remaining:
     def begin(self, stage: str, at_s: float) -> None:
         """A stage begins; the one before it has ended, or was done already."""
         self._end(at_s)
-        self._running, self._began_s, self._done = stage, at_s, 0.0
+        self._running, self._began_s, self._done, self._before = stage, at_s, 0.0, None
 
     def advance(self, share: float) -> None:
-        """So much of the running stage is done, 0 to 1."""
+        """So much of the running stage is done, 0 to 1; what is told first was done by an earlier run."""
         self._done = min(1.0, max(self._done, share))
+        if self._before is None:
+            self._before = self._done
+
+    @property
+    def _now(self) -> float:
+        """The running stage's share that this run has done, which alone tells of this computer."""
+        return self._done - (self._before or 0.0)
 
     def _end(self, at_s: float) -> None:
         expected_s = self._ahead.pop(self._running, 0.0)
-        if self._done > 0:
-            self._expected_done_s += expected_s * self._done
+        if self._now > 0:
+            self._expected_done_s += expected_s * self._now
             self._took_s += at_s - self._began_s
 
     def range_s(self, at_s: float) -> tuple[float, float]:
         """The least and the most that the rest will take, in seconds."""
-        ran_s, running_s = at_s - self._began_s, self._ahead.get(self._running, 0.0) * self._done
+        ran_s, running_s = at_s - self._began_s, self._ahead.get(self._running, 0.0) * self._now
         pace = (self._took_s + ran_s) / (self._expected_done_s + running_s) if running_s else self._took_s / self._expected_done_s
         least = most = 0.0
         for stage, expected_s in self._ahead.items():
             rest_s, doubt = expected_s * pace, UNKNOWN
             if stage == self._running:
                 rest_s *= 1 - self._done
-                if self._done >= KNOWN_SHARE:
-                    measured_s = ran_s * (1 - self._done) / self._done
-                    known = min(1.0, self._done * 4)
+                if self._now >= KNOWN_SHARE:
+                    measured_s = ran_s * (1 - self._done) / self._now
+                    known = min(1.0, self._now * 4)
                     rest_s, doubt = rest_s + (measured_s - rest_s) * known, UNKNOWN + (MEASURED - UNKNOWN) * known
             least += rest_s * (1 - doubt)
             most += rest_s * (1 + doubt)

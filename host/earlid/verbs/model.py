@@ -61,7 +61,7 @@ def add(subparsers: Subparsers) -> None:
     training = parts.add_parser(
         "train", help="make a network for a word of your own, on this computer",
         description="Makes a microWakeWord v2 network for a word, on this computer alone: computed voices say it, you as well if "
-        "you like. Killed or interrupted, the same command goes on where it was. In 40 minutes on two cores.",
+        "you like. Killed or interrupted, the same command goes on where it was.",
     )  # fmt: skip
     training.add_argument("word", metavar="WORD", help='what is to be said, as "open sesame"')
     training.add_argument("--recordings", type=Path, metavar="DIR", help="recordings of the word by its owner: WAV or FLAC")
