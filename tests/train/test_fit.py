@@ -154,7 +154,7 @@ def test_the_worst_sound_is_found_where_it_lies(monkeypatch: pytest.MonkeyPatch)
     net = fit.Net(SHAPE)
     columns = np.random.default_rng(0).integers(0, 120, (5000, 40)).astype(np.uint8)
     heights = fit.smoothed(net, columns, 5)
-    found = [int(fit._worst(net, columns, 5, turn)[0][0]) for turn in range(3)]  # noqa: SLF001: the place is what is asked for
+    found = [int(fit._worst(net, columns, 5, turn)[0][0]) for turn in range(3)]
     for turn, last in enumerate(found):
         assert last // 600 % 3 == turn
     inferences = [(last - net.receptive_hops + 1) // SHAPE.stride for last in found]

@@ -97,7 +97,18 @@ def test_choice_does_in_the_firmware_what_it_says(
     assert verdict.false_openings == {"speech": (choice.false_openings, choice.hours)}
 
 
-def test_choice_is_the_middle_of_cutoffs_that_are_as_good(alexa: Model, noisy: judge.WordStream) -> None:
+def test_choice_over_hours_is_the_lowest_cutoff_of_the_wished_rate(
+    alexa: Model, unsaid: judge.SilentHours, tmp_path: Path
+) -> None:
+    quiet, (block,) = judge.word_stream("quiet", WORDS, [], None, 3), unsaid.blocks
+    hours = judge.SilentHours("speech", [block] * (2 * 360_000 // len(block) + 1))
+    choice = judge.choose(alexa, [quiet], [hours])
+    looser = with_choice(choice._replace(cutoff_q8=choice.cutoff_q8 - 1), tmp_path)
+    openings, counted = judge.judge(looser, [], NOBODY, [hours]).false_openings["speech"]
+    assert choice.false_openings <= judge.RATE_PER_H * counted < openings
+
+
+def test_choice_over_minutes_is_the_middle_of_cutoffs_that_are_as_good(alexa: Model, noisy: judge.WordStream) -> None:
     quiet = judge.word_stream("quiet", WORDS, [], None, 3)
     hiss = judge.SilentHours("noise", [noisy.columns[:300]])
     choice = judge.choose(alexa, [quiet], [hiss])

@@ -145,7 +145,7 @@ def _sliding(probs: NDArray[np.uint8], window: int, stride: int) -> NDArray[np.i
 def choose(model: Model, words: Sequence[WordStream], silent: Sequence[SilentHours]) -> Choice:
     """The window and the cutoff that miss the fewest words at no more than the wished false openings an hour.
 
-    Of cutoffs that miss as few, the middle one: as far from words as from what is none.
+    Where the sound is too short to hold one of them, none says little: of the cutoffs that miss as few then the middle one.
 
     Args:
         model: the network; its own window and cutoff do not matter.
@@ -167,7 +167,7 @@ def choose(model: Model, words: Sequence[WordStream], silent: Sequence[SilentHou
         misses = misses_by_cutoff(peaks)
         lowest = Curve(misses, len(peaks), openings, hours).at_rate(RATE_PER_H).cutoff_q8
         as_few = np.flatnonzero(misses[lowest:-1] == misses[lowest])
-        cutoff = min(lowest + len(as_few) // 2, CUTOFFS - 2)
+        cutoff = min(lowest + (len(as_few) // 2 if RATE_PER_H * hours < 1 else 0), CUTOFFS - 2)
         found = Choice(window, cutoff, int(misses[cutoff]), len(peaks), int(openings[cutoff]), hours)
         if best is None or found.misses < best.misses:
             best = found
