@@ -41,6 +41,17 @@ def test_story_ends_as_announced():
     assert Decimal(shown[0]) - tenth <= measured <= Decimal(shown[-1]) + tenth, "the receipts do not say what the copper did"
 
 
+def test_story_is_told_with_the_example_network_where_no_published_one_is():
+    code = (
+        "import sys\nfrom importlib import util\nfind = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'pymicro_wakeword' else find(name, *more)\n"
+        "from earlid import cli\nsys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "demo", "--speed", "6"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("open by word") == 1
+
+
 def test_board_starts_from_the_one_file_where_the_release_is_here(tmp_path, monkeypatch):
     release = release_image.release()
     monkeypatch.setenv("EARLID_CACHE", str(tmp_path / "cache"))

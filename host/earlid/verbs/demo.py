@@ -11,6 +11,7 @@ from earlid.arguments import Subparsers
 from earlid.errors import FAILED, USAGE, UserError
 
 MODEL = "alexa"
+EXAMPLE = Path(__file__).parents[1] / "demo" / "network" / "alexa.json"  # made by `earlid model train alexa`
 SPEED = 2.0
 
 
@@ -50,7 +51,12 @@ def run(args: argparse.Namespace) -> int:
     from earlid.demo.session import run_session  # needs what only Unix has
 
     sound = audio.read_audio(Path(args.wav)) if args.wav else None
-    model = models.load(args.model)
+    try:
+        model = models.load(args.model)
+    except ModuleNotFoundError as error:
+        if error.name != "pymicro_wakeword" or args.model != MODEL:
+            raise
+        model = models.load(str(EXAMPLE))
     if args.mic:
         from earlid.sound import microphone
 
