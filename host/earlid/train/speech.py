@@ -28,7 +28,6 @@ from earlid.train import workers
 NATURAL = ("kokoro", "piper", "hibari")  # that a listener may take for people
 ENGINES = (*NATURAL, "espeak-ng", "flite")
 PEAK = 0.5  # of full scale
-BYTES_EACH = 40_000
 # Of one processor for one text, until it is measured.
 _SECONDS = {"kokoro": 0.8, "piper": 0.3, "hibari": 0.1, "espeak-ng": 0.05, "flite": 0.1}
 _TOGETHER = 8  # utterances that one call of a process makes
