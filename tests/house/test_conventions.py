@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = {".py", ".js", ".css", ".html", ".sh"}
@@ -23,6 +26,14 @@ def test_source_files_name_their_licence_in_the_first_line() -> None:
     assert len(paths) > 300
     paths += [ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / ".pre-commit-config.yaml"]
     assert [path.name for path in paths if "SPDX-License-Identifier: MIT" not in first_line(path)] == []
+
+
+def test_no_link_is_kept_which_would_lead_out_of_the_tree() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    listed = subprocess.run(["git", "ls-files", "-s", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    modes = {entry.split(maxsplit=1)[0] for entry in listed.split("\0") if entry}
+    assert modes <= {"100644", "100755"}
 
 
 def test_package_firmware_and_changelog_have_one_version() -> None:

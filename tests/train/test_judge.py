@@ -76,6 +76,18 @@ def test_sound_without_the_word_counts_as_the_gate_opens_on_it(alexa: Model, uns
     assert hours == pytest.approx(len(samples) / 16000 / 3600, rel=0.01)
 
 
+def test_speech_in_noise_is_as_long_as_the_speech_and_never_silent() -> None:
+    hiss = np.rint(np.random.default_rng(1).standard_normal(16000) * 300).astype(np.int16)
+    pauses = np.concatenate([TALK, np.zeros(32000, np.int16), TALK])
+    hours = judge.noisy_hours("in noise", [pauses, TALK], [hiss], 10.0, 3)
+    assert hours.hours * 3600 == pytest.approx((len(pauses) + len(TALK)) / 16000, abs=3)
+    quiet = judge.columns_of(pauses)[len(TALK) // 160 + 50 : len(TALK) // 160 + 150]
+    noisy = hours.blocks[0][len(TALK) // 160 + 50 : len(TALK) // 160 + 150]
+    assert quiet.mean() < noisy.mean() / 4
+    again = judge.noisy_hours("in noise", [pauses, TALK], [hiss], 10.0, 3)
+    assert np.array_equal(hours.blocks[1], again.blocks[1])
+
+
 def test_sums_for_choosing_are_the_firmwares(alexa: Model, unsaid: judge.SilentHours) -> None:
     outputs = score.over_columns(unsaid.blocks[0], alexa)
     chosen_by = judge._sliding(outputs["prob"], alexa.manifest.window, alexa.network.stride)

@@ -118,6 +118,24 @@ def test_word_is_left_out_by_name_and_by_source(built: Path, spoken: Path) -> No
     assert len(negatives.load(built, "judge", without="lamps")) == 1
 
 
+def test_samples_leave_out_the_word_as_columns_do(built: Path, spoken: Path) -> None:
+    (samples,) = negatives.audio(built, "fit", "speech", without="Computer!")
+    assert np.array_equal(samples, heard(spoken, "hello", "rain"))
+    around = negatives.audio(built, "fit", "speech", without="hello")
+    assert [part.tolist() for part in around] == [heard(spoken, name).tolist() for name in ("computer-off", "rain")]
+    assert negatives.audio(built, "judge", "music", without="computer") == []
+    assert len(negatives.audio(built, "judge", "music", without="lamps")) == 1
+
+
+def test_source_that_is_used_otherwise_now_is_read_again(folder: Path) -> None:
+    assert negatives.is_whole(folder, SAID)
+    moved = [replace(SAID[0], part="stop"), *SAID[1:]]
+    assert not negatives.is_whole(folder, moved)
+    assert negatives.build(folder, quiet, sources=moved) == []
+    assert negatives.is_whole(folder, moved)
+    assert SAID[0].name in {track.source for track in negatives.load(folder, "stop")}
+
+
 def test_build_that_was_killed_goes_on(built: Path, tmp_path: Path) -> None:
     folder = tmp_path / "package"
     script = f"""

@@ -170,6 +170,11 @@ def test_splits_differ_by_their_seed(folder: Path) -> None:
     assert len({tuple(take.path.name for take in takes.split(found, seed)[1]) for seed in range(10)}) > 3
 
 
+def test_split_of_many_learns_from_all_but_twenty() -> None:
+    many = [takes.Take(Path("x.wav"), np.full(100, number, np.int16)) for number in range(90)]
+    assert [len(part) for part in takes.split(many, 0)] == [70, 20]
+
+
 @pytest.mark.parametrize("number", range(len(VOICES)))
 def test_cut_ends_where_the_sound_does(number: int, words) -> None:
     take = takes.Take(Path("x.wav"), recording(words[number]))

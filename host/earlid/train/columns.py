@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,23 @@ _Piece = tuple[Columns, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Passes:
-    """How many times an utterance is heard, each time in another scene: words, near words, sentences without the word, pieces of
-    people's talk, the owner's takes; and any of part `stop`."""
+    """How many times an utterance is heard, each time in another scene: words, near words, either of them by a voice that nobody
+    takes for a person's, sentences without the word, pieces of people's talk, the owner's takes; and any of part `stop`."""
 
     word: int = 6
+    formant: int = 2
     near: int = 4
     sentence: int = 2
     talk: int = 1
     owner: int = 60
     stop: int = 2
 
+    def of_part(self, part: str) -> Passes:
+        """Those of one part: of `stop`, the same for all."""
+        return Passes(*[self.stop] * len(fields(self))) if part == "stop" else self
 
-FULL, SMALL = Passes(), Passes(word=4, near=2, sentence=1, owner=10, stop=1)
+
+FULL, SMALL = Passes(), Passes(word=4, formant=2, near=2, sentence=1, owner=10, stop=1)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from earlid.train import (
 )  # fmt: skip
 from earlid.train.columns import Studio
 from earlid.train.judge import SilentHours, WordStream
+from earlid.train.material import Group
 from earlid.train.phone_distance import Lexicon
 from earlid.train.plan import PARTS, Part, Utterance
 from earlid.train.scenes import Pcm
@@ -59,6 +60,7 @@ LICENCES = {  # of what a voice's sound comes from
 }  # fmt: skip
 AUTHOR, LANGUAGES = "made with Earlid", ["en"]
 SEED = 0  # of the noise that networks are chosen and judged in
+FORMANT_SHARE = 0.3  # of what formant voices say, against natural ones
 # Seconds on two idle cores: estimates, of parts that were measured; what runs corrects them.
 EXPECTED_S = {
     "small": {"sounds": 5.0, "speech": 10.0, "columns": 15.0, "fit": 25.0, "judge": 5.0},
@@ -196,23 +198,35 @@ class _Course:
     def _pcm(self, part: Part, *kinds: str) -> list[Pcm]:
         return [pcm for said, pcm in self._said if said.part == part and said.kind in kinds]
 
+    def _by_likeness(self, part: Part, natural: int, formant: int, *kinds: str) -> list[Group]:
+        """What voices say that a listener may take for people, and what the others say, which weighs less."""
+        alike: dict[bool, list[Pcm]] = {True: [], False: []}
+        for said, pcm in self._said:
+            if said.part == part and said.kind in kinds:
+                alike[said.engine in speech.NATURAL].append(pcm)
+        return [Group(alike[True], natural), Group(alike[False], formant, FORMANT_SHARE)]
+
     def _columns(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
         order, folder, files = self._order, self._room.folder / "columns", []
         for place, part in enumerate(LEARNT):
-            noises = functools.partial(negatives.audio, order.sounds, part, "speech", "music", "noise")
+            noises = functools.partial(negatives.audio, order.sounds, part, "speech", "music", "noise", without=order.word)
             rooms, processes = (scenes.rooms, columns.PROCESSES) if order.size == "full" else (no_rooms, 1)
             studio = Studio(folder / "pieces" / self._chain[:16], rooms, noises, order.seeds[0], processes)
-            said: dict[material.Kind, list[Pcm]] = {
-                "word": self._pcm(part, "word"), "near": self._pcm(part, "near", "near-sentence"),
-                "owner": [takes.cut(take)[0] for take in order.takes[0]] if part == "fit" else [],
-                "sentence": self._pcm(part, "sentence"), "talk": negatives.audio(order.sounds, part, "speech"),
-            }  # fmt: skip
+            times = PASSES[order.size].of_part(part)
+            own = [takes.cut(take)[0] for take in order.takes[0]] if part == "fit" else []
+            said: dict[material.Kind, list[Group]] = {
+                "word": self._by_likeness(part, times.word, times.formant, "word"),
+                "near": self._by_likeness(part, times.near, times.formant, "near", "near-sentence"),
+                "owner": [Group(own, times.owner)],
+                "sentence": [Group(self._pcm(part, "sentence"), times.sentence)],
+                "talk": [Group(negatives.audio(order.sounds, part, "speech", without=order.word), times.talk)],
+            }
             tracks = [track.columns for track in negatives.load(order.sounds, part, order.word)]
 
             def progress(done: float, total: float, place: int = place) -> None:
                 advance(place + done / total, len(LEARNT))
 
-            files += material.make(part, said, tracks, PASSES[order.size], studio, folder, progress)
+            files += material.make(part, said, tracks, studio, folder, progress)
         shutil.rmtree(folder / "pieces", ignore_errors=True)
         return {}, files
 
@@ -271,7 +285,12 @@ class _Course:
     def _silent(self, part: Part) -> list[SilentHours]:
         tracks = negatives.load(self._order.sounds, part, self._order.word)
         kinds = sorted({track.kind for track in tracks})
-        return [SilentHours(kind, [track.columns for track in tracks if track.kind == kind]) for kind in kinds]
+        silent = [SilentHours(kind, [track.columns for track in tracks if track.kind == kind]) for kind in kinds]
+        speech = negatives.audio(self._order.sounds, part, "speech", without=self._order.word)
+        noise = negatives.noise(self._order.sounds, part)
+        if speech and noise:
+            silent.append(judge.noisy_hours(f"speech in noise at {judge.SNR_DB:.0f} dB", speech, noise, judge.SNR_DB, SEED))
+        return silent
 
     def _voices(self) -> list[dict[str, Any]]:
         """Who said how much for what."""

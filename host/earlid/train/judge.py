@@ -20,6 +20,7 @@ from earlid.gate.models import Model
 from earlid.sound import mixing
 from earlid.train.columns import columns_of
 from earlid.train.examples import Columns
+from earlid.train.material import pieces
 from earlid.train.scenes import Pcm
 
 SNR_DB = 10.0
@@ -74,15 +75,35 @@ def word_stream(condition: str, words: Sequence[Pcm], noise: Sequence[Pcm], snr_
     if snr_db is None or not noise:
         background = mixing.pink_noise(samples, rng)
     else:
-        piece = max(mixing.PERIOD, samples // 10 + 1)
-        chosen = (noise[int(rng.integers(len(noise)))][: 4 * piece] for _ in range(0, samples, piece))
-        background = np.concatenate([mixing.stretch(recording, piece, rng) for recording in chosen])[:samples]
+        background = _recorded_background(noise, samples, rng)
     pcm, spans = mixing.word_stream(words, background, snr_db)
     places = [
         WordPlace(span.start_ms, span.end_ms + score.AFTER_MS, span.start_ms + mixing.sound_end_ms(word))
         for span, word in zip(spans, words, strict=True)
     ]
     return WordStream(condition, columns_of(pcm), places)
+
+
+def noisy_hours(kind: str, speech: Sequence[Pcm], noise: Sequence[Pcm], snr_db: float, seed: int) -> SilentHours:
+    """Speech without the word in noise, each piece's loudest frame `snr_db` above the loudest of the noise with it.
+
+    Args:
+        kind: its name for people.
+        speech, noise: int16 samples at 16 kHz of recordings, at least one of each.
+        seed: of the noise.
+    """
+    rng, blocks = np.random.default_rng(seed), []
+    for recording in speech:
+        background = _recorded_background(noise, len(recording), rng)
+        blocks.append(columns_of(mixing.noisy_stream(list(pieces(recording)), background, snr_db)))
+    return SilentHours(kind, blocks)
+
+
+def _recorded_background(noise: Sequence[Pcm], samples: int, rng: np.random.Generator) -> mixing.Floats:
+    """Noise of RMS 1, of one recording after the other."""
+    piece = max(mixing.PERIOD, samples // 10 + 1)
+    chosen = (noise[int(rng.integers(len(noise)))][: 4 * piece] for _ in range(0, samples, piece))
+    return np.concatenate([mixing.stretch(recording, piece, rng) for recording in chosen])[:samples]
 
 
 def times_ms(inferences: int, stride: int) -> NDArray[np.int64]:

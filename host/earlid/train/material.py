@@ -5,6 +5,7 @@ that lacks the word. Processes map the files into memory, so that several take t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from earlid.files import open_atomically
 from earlid.gate.audio import RATE_HZ
-from earlid.train import columns
-from earlid.train.columns import Passes, Progress, Studio
+from earlid.train import columns, examples
+from earlid.train.columns import Progress, Studio
 from earlid.train.examples import Columns, Examples, Heard
 from earlid.train.scenes import Pcm
 
@@ -24,15 +25,28 @@ Kind = Literal["word", "near", "owner", "sentence", "talk"]
 UNSAID: tuple[Kind, Kind] = ("sentence", "talk")  # what is not told apart from other sound without the word
 
 
+@dataclass(frozen=True)
+class Group:
+    """Utterances, int16 at 16 kHz, that are heard alike.
+
+    Attributes:
+        passes: how many times each is heard.
+        share: how often all of them together are drawn, against the other groups of their kind.
+    """
+
+    sounds: Sequence[Pcm]
+    passes: int
+    share: float = 1.0
+
+
 def make(
-    part: str, said: Mapping[Kind, Sequence[Pcm]], tracks: Sequence[Columns], passes: Passes, studio: Studio, folder: Path,
-    progress: Progress,
-) -> list[Path]:  # fmt: skip
+    part: str, said: Mapping[Kind, Sequence[Group]], tracks: Sequence[Columns], studio: Studio, folder: Path, progress: Progress
+) -> list[Path]:
     """Write the files of one part.
 
     Args:
         part: `fit` or `stop`, with which their names begin.
-        said: int16 samples at 16 kHz of each kind; `talk` of any length.
+        said: of each kind; `talk` of any length.
         tracks: columns without the word.
         studio: makes the scenes.
         folder: where the files go.
@@ -44,26 +58,28 @@ def make(
     Raises:
         UserError: no room.
     """
-    times = {kind: passes.stop if part == "stop" else getattr(passes, kind) for kind in said}
-    jobs = {kind: [piece for sound in sounds for piece in pieces(sound)] if kind == "talk" else list(sounds)
-            for kind, sounds in said.items()}  # fmt: skip
-    lengths = {kind: times[kind] * sum(map(len, sounds)) for kind, sounds in jobs.items()}
+    total = sum(group.passes * sum(map(len, group.sounds)) for groups in said.values() for group in groups)
     done, files, unsaid = 0, list[Path](), list(tracks)
-    for kind, sounds in jobs.items():
-        if not lengths[kind]:
-            continue
+    for kind, groups in said.items():
+        heard: list[tuple[Heard, float]] = []
+        for number, group in enumerate(groups):
+            length = group.passes * sum(map(len, group.sounds))
+            if not length:
+                continue
 
-        def advance(at: float, of: float, before: int = done, share: int = lengths[kind]) -> None:
-            progress(before + share * at / max(1.0, of), sum(lengths.values()))
+            def advance(at: float, of: float, before: int = done, length: int = length) -> None:
+                progress(before + length * at / max(1.0, of), total)
 
-        heard = columns.heard(f"{part}-{kind}", sounds, times[kind], studio, advance)
-        done += lengths[kind]
+            sounds = [piece for sound in group.sounds for piece in pieces(sound)] if kind == "talk" else group.sounds
+            heard.append((columns.heard(f"{part}-{kind}-{number}", sounds, group.passes, studio, advance), group.share))
+            done += length
         if kind in UNSAID:
-            unsaid.append(heard.columns)
-        else:
+            unsaid += [each.columns for each, _ in heard]
+        elif heard:
+            whole = examples.joined(heard)
             files += [
-                _save(folder / f"{part}-{kind}.npy", [heard.columns]),
-                _save(folder / f"{part}-{kind}-ends.npy", [heard.ends]),
+                _save(folder / f"{part}-{kind}{suffix}.npy", [values])
+                for suffix, values in (("", whole.columns), ("-ends", whole.ends), ("-shares", whole.shares))
             ]
     return [*files, _save(folder / f"{part}-unsaid.npy", unsaid)]
 
@@ -75,8 +91,8 @@ def load(part: str, folder: Path) -> Examples:
         path = folder / f"{part}-{kind}.npy"
         if not path.exists():
             return None
-        ends = np.load(folder / f"{part}-{kind}-ends.npy")
-        return Heard(np.load(path, mmap_mode="r"), ends, np.ones(len(ends)))
+        ends, shares = (np.load(folder / f"{part}-{kind}-{what}.npy") for what in ("ends", "shares"))
+        return Heard(np.load(path, mmap_mode="r"), ends, shares)
 
     words, near = heard("word"), heard("near")
     assert words is not None

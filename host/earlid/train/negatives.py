@@ -71,9 +71,13 @@ def default_folder(small: bool = False) -> Path:
     return Path(told) if told else config_file.cache_folder() / "train" / ("negatives-small" if small else "negatives")
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a package was built to its end there. Raises `UserError`: something else lies there, or another version's."""
-    return (folder / INDEX).exists() and bool(_index(folder)["whole"])
+def is_whole(folder: Path, sources: Sequence[Source] = SOURCES) -> bool:
+    """Whether a package was built to its end there, and what it has of these sources is used as they say now. Raises
+    `UserError`: something else lies there, or another version's."""
+    if not (folder / INDEX).exists():
+        return False
+    index, told = _index(folder), {source.name: _told(source) for source in sources}
+    return bool(index["whole"]) and all(told.get(name, entry["is"]) == entry["is"] for name, entry in index["sources"].items())
 
 
 def build(folder: Path, progress: Progress, again: bool = False, sources: Sequence[Source] = SOURCES) -> list[str]:
@@ -267,13 +271,18 @@ def _spans(clips: list[list[Any]], letters: str) -> list[tuple[int, int]]:
     return spans
 
 
-def audio(folder: Path, part: Part, *kinds: Kind) -> list[Samples]:
-    """Samples of a part's sources of these kinds, at 16 kHz: an int16 memory map for each source. Raises as `load`."""
-    return [
-        np.memmap(folder / f"{source.name}.samples", np.int16, "r")
-        for source, _ in _of_part(folder, part)
-        if source.kind in kinds
-    ]  # fmt: skip
+def audio(folder: Path, part: Part, *kinds: Kind, without: str = "") -> list[Samples]:
+    """Samples of a part's sources of these kinds, at 16 kHz: int16 memory maps, one for each source or, around recordings that
+    are left out, several. `without` and errors are those of `load`."""
+    letters = letters_of(without)
+    found: list[Samples] = []
+    for source, entry in _of_part(folder, part):
+        if source.kind not in kinds or (letters and letters in source.says):
+            continue
+        samples = np.memmap(folder / f"{source.name}.samples", np.int16, "r")
+        hops = [tuple(at and at + FIRST_HOPS - 1 for at in span) for span in _spans(entry["clips"], letters)]
+        found += [samples[HOP_SAMPLES * start : HOP_SAMPLES * end] for start, end in hops if HOP_SAMPLES * start < len(samples)]
+    return found
 
 
 def noise(folder: Path, part: Part) -> list[Samples]:

@@ -94,7 +94,7 @@ SOURCES = (
     _asterisk("ru", "ru_RU_f_IvrvoiceRU", "judge", "CC-BY-3.0"),
     Source("prompts-it2", "asterisk-prompt-it-menardi-wav", _ASTERISK.format("it_IT_f_Menardi"), "speech", "it", "judge",
            "CC-BY-SA-3.0-IT", _MIN),
-    Source("play-cs", "fillets-ng-data-cs", _FILLETS.format("cs"), "speech", "cs", "fit", "GPL-2+", _ALL_MIN),
+    Source("play-cs", "fillets-ng-data-cs", _FILLETS.format("cs"), "speech", "cs", "stop", "GPL-2+", _ALL_MIN),
     Source("play-nl", "fillets-ng-data-nl", _FILLETS.format("nl"), "speech", "nl", "judge", "GPL-2+", _MIN),
     # Actors. The texts of the first were searched for the field's words; of the second there is no list.
     Source("actors-en", "flight-of-the-amazon-queen", r"usr/share/scummvm/flight-of-the-amazon-queen/queen\.1c", "speech", "en",

@@ -23,6 +23,7 @@ LEAST = 3  # good ones, without which nothing is said of a voice
 RECOMMENDED = 15  # ten to learn from, five to judge by
 MOST = 200  # copies are looked for among all pairs
 JUDGED_SHARE = 3  # one of so many, rounded up
+JUDGED_MOST = 20
 
 LEAD_S = 1.5  # room before a take: a network that was reset says nothing for a second
 TAIL_S = 1.0
@@ -110,13 +111,13 @@ def good(takes: Sequence[Take]) -> list[Take]:
 
 
 def split(takes: Sequence[Take], seed: int) -> tuple[list[Take], list[Take]]:
-    """The good takes as (learnt from, judged by): at least a third is held back for the honest figure.
+    """The good takes as (learnt from, judged by): a third, or 20 at most, is held back for the honest figure.
 
     Which are which depends on the seed and on what was recorded, not on names or order.
     """
     order = sorted(good(takes), key=lambda take: take.digest)
     chosen = np.random.default_rng(seed).permutation(len(order))
-    judged = -(-len(order) // JUDGED_SHARE)
+    judged = min(-(-len(order) // JUDGED_SHARE), JUDGED_MOST)
     return [order[at] for at in sorted(chosen[judged:])], [order[at] for at in sorted(chosen[:judged])]
 
 
