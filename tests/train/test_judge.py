@@ -88,6 +88,19 @@ def test_speech_in_noise_is_as_long_as_the_speech_and_never_silent() -> None:
     assert np.array_equal(hours.blocks[1], again.blocks[1])
 
 
+def test_word_that_talk_follows_is_heard_within_a_second_of_its_own_end(alexa: Model) -> None:
+    alone = judge.word_stream("quiet", WORDS, [], None, 3)
+    talking = judge.word_stream("talk follows", WORDS, [], None, 3, [TALK])
+    for word, before, after in zip(WORDS, alone.places, talking.places, strict=True):
+        end_ms = mixing.sound_end_ms(word)
+        assert before.sound_end_ms - before.start_ms == after.sound_end_ms - after.start_ms == end_ms
+        assert after.until_ms - after.sound_end_ms == score.AFTER_MS
+    assert len(talking.columns) > len(alone.columns)
+    verdict = judge.judge(alexa, [alone, talking], NOBODY, [])
+    assert verdict.conditions[0].curve.misses[alexa.cutoff_q8] == 0
+    assert verdict.conditions[1].curve.misses[alexa.cutoff_q8] <= 1
+
+
 def test_sums_for_choosing_are_the_firmwares(alexa: Model, unsaid: judge.SilentHours) -> None:
     outputs = score.over_columns(unsaid.blocks[0], alexa)
     chosen_by = judge._sliding(outputs["prob"], alexa.manifest.window, alexa.network.stride)

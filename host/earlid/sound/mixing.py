@@ -22,6 +22,7 @@ GAIN_MAX_DB = 30.0
 END_DB = 25.0  # a word ends with its last 10 ms within so many decibels of its loudest
 END_FRAME = 160  # samples
 FADE = 320  # samples, 20 ms
+ONSET_SHARE = 0.2  # of its loudest frame, that talk has in its first tenth of a second
 
 PERIOD = 30 * RATE_HZ  # samples of noise, which are repeated where a recording is longer
 
@@ -75,6 +76,38 @@ def stretch(recording: Pcm, samples: int, rng: np.random.Generator) -> Floats:
     repeated = np.resize(np.roll(source, -int(rng.integers(len(source)))), samples)
     rms = float(np.sqrt(np.mean(repeated**2)))
     return np.asarray(repeated / rms) if rms > 0 else np.zeros(samples)
+
+
+def talk_piece(talk: Sequence[Pcm], samples: int, rng: np.random.Generator) -> Floats:
+    """So many samples of somebody's talk, from a place where it is not in a pause if a few tries find one; fewer where a
+    recording is shorter."""
+    piece = np.zeros(0)
+    for _ in range(6):
+        recording = talk[int(rng.integers(len(talk)))]
+        first = int(rng.integers(max(1, len(recording) - samples)))
+        piece = np.asarray(recording[first : first + samples], np.float64)
+        frames = frame_rms(piece)
+        if frames[: max(1, int(0.1 * RATE_HZ) // FRAME)].max() > ONSET_SHARE * frames.max() > 0:
+            break
+    return piece
+
+
+def followed(word: Floats | Pcm, end: int, gap: int, talk: Floats, level_db: float) -> Floats:
+    """A word that somebody goes on talking after.
+
+    Args:
+        word: samples.
+        end: where among them its sound ends.
+        gap: samples after that before the talk begins; what the recording has there stays.
+        talk: samples.
+        level_db: of the talk's loudest frame, against the word's.
+    """
+    before = np.asarray(word[: end + gap], np.float64)
+    loudest = float(frame_rms(before).max()), max(1.0, float(frame_rms(talk).max()))
+    ramp = np.minimum(1.0, np.arange(len(talk)) / FADE)
+    return np.concatenate([
+        before, np.zeros(end + gap - len(before)), talk * ramp * (loudest[0] / loudest[1] * 10 ** (level_db / 20))
+    ])  # fmt: skip
 
 
 @dataclass(frozen=True)

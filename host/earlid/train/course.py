@@ -211,7 +211,8 @@ class _Course:
         for place, part in enumerate(LEARNT):
             noises = functools.partial(negatives.audio, order.sounds, part, "speech", "music", "noise", without=order.word)
             rooms, processes = (scenes.rooms, columns.PROCESSES) if order.size == "full" else (no_rooms, 1)
-            studio = Studio(folder / "pieces" / self._chain[:16], rooms, noises, order.seeds[0], processes)
+            talk = functools.partial(negatives.audio, order.sounds, part, "speech", without=order.word)
+            studio = Studio(folder / "pieces" / self._chain[:16], rooms, noises, talk, order.seeds[0], processes)
             times = PASSES[order.size].of_part(part)
             own = [takes.cut(take)[0] for take in order.takes[0]] if part == "fit" else []
             said: dict[material.Kind, list[Group]] = {
@@ -277,10 +278,13 @@ class _Course:
 
     def _streams(self, who: str, words: Sequence[Pcm], part: Part) -> list[WordStream]:
         noise = negatives.noise(self._order.sounds, part)
-        return [
+        streams = [
             judge.word_stream(f"{who}, quiet", words, [], None, SEED),
             judge.word_stream(f"{who}, noise at {judge.SNR_DB:.0f} dB", words, noise, judge.SNR_DB, SEED),
         ]
+        if talk := negatives.audio(self._order.sounds, part, "speech", without=self._order.word):
+            streams.append(judge.word_stream(f"{who}, talk follows", words, [], None, SEED, talk))
+        return streams
 
     def _silent(self, part: Part) -> list[SilentHours]:
         tracks = negatives.load(self._order.sounds, part, self._order.word)

@@ -57,7 +57,7 @@ class Settings:
     inferences: int = 16
     mean: int = 5
     sharpness: float = 3.0
-    late: tuple[int, int] = (36, 48)
+    late: tuple[int, int] = (20, 32)
     seed: int = 0
 
 

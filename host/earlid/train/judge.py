@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from earlid.accuracy.curve import CUTOFFS, Curve, misses_by_cutoff, openings_by_cutoff
 from earlid.gate import score
+from earlid.gate.audio import RATE_HZ
 from earlid.gate.models import Model
 from earlid.sound import mixing
 from earlid.train.columns import columns_of
@@ -27,6 +28,7 @@ SNR_DB = 10.0
 RATE_PER_H = 0.5  # the false openings an hour that a cutoff is chosen for
 WINDOWS = (3, 4, 5, 6, 8, 10)  # inferences that a sliding mean may be of
 FIRST_HOP = 2  # the first that has a column
+FOLLOWED_S, FOLLOWING_S = 0.15, 1.5  # after a word somebody talks on, for so long
 _COLUMNS_AT_ONCE = 6000
 
 
@@ -60,7 +62,9 @@ class SilentHours:
         return sum(len(block) for block in self.blocks) * score.HOP_MS / 3_600_000
 
 
-def word_stream(condition: str, words: Sequence[Pcm], noise: Sequence[Pcm], snr_db: float | None, seed: int) -> WordStream:
+def word_stream(
+    condition: str, words: Sequence[Pcm], noise: Sequence[Pcm], snr_db: float | None, seed: int, talk: Sequence[Pcm] = ()
+) -> WordStream:
     """Words in a quiet background, or in noise.
 
     Args:
@@ -69,8 +73,12 @@ def word_stream(condition: str, words: Sequence[Pcm], noise: Sequence[Pcm], snr_
         noise: recordings of which one is behind each tenth of the words; without any it is pink noise.
         snr_db: how far the loudest frame of a word is above that of the noise; None for quiet.
         seed: of the noise.
+        talk: of people: somebody talks on FOLLOWED_S after each word, as loudly.
     """
     rng = np.random.default_rng(seed)
+    ends_ms = [mixing.sound_end_ms(word) for word in words]
+    if len(talk):
+        words = [_followed(word, end_ms, talk, rng) for word, end_ms in zip(words, ends_ms, strict=True)]
     samples = mixing.stream_samples(words)
     if snr_db is None or not noise:
         background = mixing.pink_noise(samples, rng)
@@ -78,10 +86,16 @@ def word_stream(condition: str, words: Sequence[Pcm], noise: Sequence[Pcm], snr_
         background = _recorded_background(noise, samples, rng)
     pcm, spans = mixing.word_stream(words, background, snr_db)
     places = [
-        WordPlace(span.start_ms, span.end_ms + score.AFTER_MS, span.start_ms + mixing.sound_end_ms(word))
-        for span, word in zip(spans, words, strict=True)
+        WordPlace(span.start_ms, (span.start_ms + end_ms if len(talk) else span.end_ms) + score.AFTER_MS, span.start_ms + end_ms)
+        for span, end_ms in zip(spans, ends_ms, strict=True)
     ]
     return WordStream(condition, columns_of(pcm), places)
+
+
+def _followed(word: Pcm, end_ms: int, talk: Sequence[Pcm], rng: np.random.Generator) -> Pcm:
+    piece = mixing.talk_piece(talk, int(FOLLOWING_S * RATE_HZ), rng)
+    sound = mixing.followed(word, end_ms * RATE_HZ // 1000, int(FOLLOWED_S * RATE_HZ), piece, 0.0)
+    return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
 
 
 def noisy_hours(kind: str, speech: Sequence[Pcm], noise: Sequence[Pcm], snr_db: float, seed: int) -> SilentHours:

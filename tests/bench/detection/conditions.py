@@ -179,6 +179,23 @@ def _words(
     return Stream(pcm, tuple(spans))
 
 
+def _followed(clips: Sequence[Clip], rng: np.random.Generator, half: Half, gap_ms: int) -> Stream:
+    """Words in quiet after which somebody talks on, as loudly, so long after the word's end."""
+    words = [clip.pcm() for clip in clips]
+    heard = []
+    for word in words:
+        talker = household.speech(half, 4 * RATE_HZ, rng)
+        talk = mixing.talk_piece([np.rint(talker / np.abs(talker).max() * 20000).astype(np.int16)], int(1.5 * RATE_HZ), rng)
+        end = mixing.sound_end_ms(word) * RATE_HZ // 1000
+        heard.append(_unclipped(mixing.followed(word, end, gap_ms * RATE_HZ // 1000, talk, 0.0)))
+    pcm, places = mixing.word_stream(heard, mixing.pink_noise(mixing.stream_samples(heard), rng), None)
+    spans = [
+        _span(clip, word, place.start_ms, place.start_ms + len(word) * 1000 // RATE_HZ)
+        for clip, word, place in zip(clips, words, places, strict=True)
+    ]
+    return Stream(pcm, tuple(spans))
+
+
 def _trials(
     clips: Sequence[Clip],
     rng: np.random.Generator,
@@ -419,6 +436,11 @@ def _table() -> tuple[Condition, ...]:
                        noise=partial(_steps, step_db=step_db), level_dbfs=STEP_DBFS, after_s=10.0 + after_s, snr_db=10.0)
             for after_s in (1, 3)
         ]  # fmt: skip
+    rows += [
+        Condition(f"talk-follows-{gap_ms}ms", "words", f"quiet; somebody talks on {gap_ms} ms after the word", data.words,
+                  partial(_followed, gap_ms=gap_ms))
+        for gap_ms in (50, 150, 300)
+    ]  # fmt: skip
     rows += [
         Condition(f"television-{above_db}db", "words", f"somebody talks for an hour, the word {above_db} dB above", data.words,
                   partial(_television, above_db=float(above_db)), whole=True)
