@@ -127,9 +127,7 @@ def _groups(utterances: Sequence[Pcm], passes: int, rng: np.random.Generator) ->
 _around: dict[str, Any] = {}  # of a process that makes scenes: its rooms, noises and talk
 
 
-def _open(
-    rooms: Callable[[], Sequence[Floats]], noises: Callable[[], Sequence[Pcm]], talk: Callable[[], Sequence[Pcm]]
-) -> None:
+def _open(rooms: Callable[[], Sequence[Floats]], noises: Callable[[], Sequence[Pcm]], talk: Callable[[], Sequence[Pcm]]) -> None:
     _around.update(responses=rooms(), recorded=noises(), talk=talk())
 
 

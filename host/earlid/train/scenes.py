@@ -102,9 +102,7 @@ def scene(
     return Scene(np.clip(np.rint(out), -32768, 32767).astype(np.int16), tuple(spans))
 
 
-def varied(
-    said: Pcm, responses: Sequence[Floats], talk: Sequence[Pcm], rng: np.random.Generator
-) -> tuple[Floats, int, int]:
+def varied(said: Pcm, responses: Sequence[Floats], talk: Sequence[Pcm], rng: np.random.Generator) -> tuple[Floats, int, int]:
     """One utterance of another throat, perhaps amid talk, in a room perhaps, by another microphone: samples, and where its sound
     begins and ends."""
     import soxr
