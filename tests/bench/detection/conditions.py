@@ -382,6 +382,10 @@ def _table() -> tuple[Condition, ...]:
     rows = [
         _word_row("clean", "quiet, pink noise at -65 dBFS"),
         _word_row("household-10db", "household noise", noise=in_household, snr_db=10.0),
+        *(
+            _word_row(f"household-10db-draw-{draw}", f"household noise, draw {draw}", noise=in_household, snr_db=10.0)
+            for draw in (2, 3, 4, 5)
+        ),
         _word_row("household-6db", "household noise", noise=in_household, snr_db=6.0),
         _word_row("household-5db", "household noise", noise=in_household, snr_db=5.0),
         _word_row("white-10db", "white noise", noise=noises.white, snr_db=10.0),

@@ -13,8 +13,10 @@ PLAIN = "earlid, decision 0"
 PEERS = ("pymicro-wakeword", "porcupine", "pyopen-wakeword", "pocketsphinx")
 # Where every engine takes part, in the order in which they are run and shown
 MAIN = (
-    "negatives-clean", "negatives-noisy-speech", "clean", "household-10db", "household-5db", "room-0.3", "room-0.5", "room-0.7",
-    "room-0.5-10db", "hum-100-6db", "level-1m", "level-3m", "near-natural", "near-sentence-natural",
+    "negatives-clean", "negatives-noisy-speech", "clean", "household-10db", "household-10db-draw-2", "household-10db-draw-3",
+    "household-10db-draw-4", "household-10db-draw-5", "household-5db", "room-0.3", "room-0.5", "room-0.7", "room-0.5-10db",
+    "hum-100-6db", "level-1m", "level-3m", "talk-follows-50ms", "talk-follows-150ms", "talk-follows-300ms", "near-natural",
+    "near-sentence-natural",
 )  # fmt: skip
 QUICK = ("negatives-clean", "negatives-noisy-speech", "clean", "household-10db", "room-0.5", "near-natural", "hum-100-6db")
 
