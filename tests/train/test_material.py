@@ -27,7 +27,8 @@ def test_groups_weigh_as_told_however_many_they_are(tmp_path: Path) -> None:
     }
     track = np.zeros((500, 40), np.uint8)
     told: list[float] = []
-    files = material.make("fit", said, [track], studio, tmp_path, lambda done, total: told.append(done / total))
+    kept = tmp_path / "talk" / "some.npy"
+    files = material.make("fit", said, [track], studio, tmp_path, kept, lambda done, total: told.append(done / total))
     assert sorted(path.name for path in tmp_path.glob("*.npy")) == sorted(path.name for path in files)
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1.0)
@@ -38,3 +39,12 @@ def test_groups_weigh_as_told_however_many_they_are(tmp_path: Path) -> None:
     assert made.owner is None
     assert np.array_equal(made.negatives[:500], track)
     assert len(made.negatives) > 500 + 20 * 30
+
+    again = tmp_path / "again"
+    said["talk"] = []  # it is not made anew, nor asked for
+    material.make("fit", said, [track], studio, again, kept, lambda done, total: None)
+    both = [np.load(folder / "fit-unsaid.npy") for folder in (tmp_path, again)]
+    assert np.array_equal(*both), "the same seed makes the same network, wherever its talk comes from"
+    kept.write_bytes(kept.read_bytes()[:200])
+    material.make("fit", said, [track], studio, again, kept, lambda done, total: None)
+    assert len(material.load("fit", again).negatives) < len(both[0])

@@ -46,7 +46,7 @@ from earlid.train.plan import PARTS, Part, Utterance
 from earlid.train.scenes import Pcm
 from earlid.train.stage_display import Advance, StageDisplay
 from earlid.train.takes import Take
-from earlid.train.workspace import NEXT_STEP, Workspace, digest_of, file_digest
+from earlid.train.workspace import NEXT_STEP, Workspace, below, digest_of, file_digest
 
 Size = Literal["small", "full"]
 SETTINGS = {"small": fit.SMALL, "full": fit.FULL}
@@ -208,6 +208,7 @@ class _Course:
 
     def _columns(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
         order, folder, files = self._order, self._room.folder / "columns", []
+        sounds_sha256 = file_digest(order.sounds / negatives.INDEX)
         for place, part in enumerate(LEARNT):
             noises = functools.partial(negatives.audio, order.sounds, part, "speech", "music", "noise", without=order.word)
             rooms, processes = (scenes.rooms, columns.PROCESSES) if order.size == "full" else (no_rooms, 1)
@@ -220,14 +221,18 @@ class _Course:
                 "near": self._by_likeness(part, times.near, times.formant, "near", "near-sentence"),
                 "owner": [Group(own, times.owner)],
                 "sentence": [Group(self._pcm(part, "sentence"), times.sentence)],
-                "talk": [Group(negatives.audio(order.sounds, part, "speech", without=order.word), times.talk)],
+                "talk": [Group(talk(), times.talk)],
             }
             tracks = [track.columns for track in negatives.load(order.sounds, part, order.word)]
 
             def progress(done: float, total: float, place: int = place) -> None:
                 advance(place + done / total, len(LEARNT))
 
-            files += material.make(part, said, tracks, studio, folder, progress)
+            # Of what the columns of talk depend on; which recordings are left out for the word, their lengths tell.
+            heard = [len(recording) for recording in (*noises(), *talk())]
+            key = digest_of(code_digest(), sounds_sha256, part, repr(times), order.size, order.seeds[0], heard)
+            kept = below("talk") / f"{key[:16]}.npy"
+            files += material.make(part, said, tracks, studio, folder, kept, progress)
         shutil.rmtree(folder / "pieces", ignore_errors=True)
         return {}, files
 

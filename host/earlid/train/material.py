@@ -19,10 +19,10 @@ from earlid.train.columns import Progress, Studio
 from earlid.train.examples import Columns, Examples, Heard
 from earlid.train.scenes import Pcm
 
+KEPT_MOST = 6  # files of talk in scenes, of a tenth of a GB each
 PIECE_S = 6.0  # of sound without the word, in a scene
 NEXT_STEP = "Make room, or set EARLID_CACHE to a folder that has some."
 Kind = Literal["word", "near", "owner", "sentence", "talk"]
-UNSAID: tuple[Kind, Kind] = ("sentence", "talk")  # what is not told apart from other sound without the word
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,18 @@ class Group:
 
 
 def make(
-    part: str, said: Mapping[Kind, Sequence[Group]], tracks: Sequence[Columns], studio: Studio, folder: Path, progress: Progress
-) -> list[Path]:
+    part: str, said: Mapping[Kind, Sequence[Group]], tracks: Sequence[Columns], studio: Studio, folder: Path, kept: Path,
+    progress: Progress,
+) -> list[Path]:  # fmt: skip
     """Write the files of one part.
 
     Args:
         part: `fit` or `stop`, with which their names begin.
-        said: of each kind; `talk` of any length.
+        said: of each kind; of sentences and of talk, which is one group of any length, ends do not matter.
         tracks: columns without the word.
         studio: makes the scenes.
         folder: where the files go.
+        kept: file of the columns of `talk`, which are the same for most words: read if it is there, else written.
         progress: told seconds of sound done, of all.
 
     Returns:
@@ -58,8 +60,11 @@ def make(
     Raises:
         UserError: no room.
     """
-    total = sum(group.passes * sum(map(len, group.sounds)) for groups in said.values() for group in groups)
     done, files, unsaid = 0, list[Path](), list(tracks)
+    known = _kept(kept)
+    if known is not None:
+        said = {kind: groups for kind, groups in said.items() if kind != "talk"}
+    total = sum(group.passes * sum(map(len, group.sounds)) for groups in said.values() for group in groups)
     for kind, groups in said.items():
         heard: list[tuple[Heard, float]] = []
         for number, group in enumerate(groups):
@@ -73,7 +78,12 @@ def make(
             sounds = [piece for sound in group.sounds for piece in pieces(sound)] if kind == "talk" else group.sounds
             heard.append((columns.heard(f"{part}-{kind}-{number}", sounds, group.passes, studio, advance), group.share))
             done += length
-        if kind in UNSAID:
+        if kind == "talk" and heard:
+            ((talk, _),) = heard
+            known = talk.columns
+            _save(kept, [known])
+            _make_room(kept)
+        elif kind == "sentence":
             unsaid += [each.columns for each, _ in heard]
         elif heard:
             whole = examples.joined(heard)
@@ -81,6 +91,7 @@ def make(
                 _save(folder / f"{part}-{kind}{suffix}.npy", [values])
                 for suffix, values in (("", whole.columns), ("-ends", whole.ends), ("-shares", whole.shares))
             ]
+    unsaid += [] if known is None else [known]
     return [*files, _save(folder / f"{part}-unsaid.npy", unsaid)]
 
 
@@ -98,6 +109,21 @@ def load(part: str, folder: Path) -> Examples:
     assert words is not None
     assert near is not None
     return Examples(words, near, np.load(folder / f"{part}-unsaid.npy", mmap_mode="r"), heard("owner"))
+
+
+def _kept(path: Path) -> Columns | None:
+    try:
+        found: Columns = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return found
+
+
+def _make_room(newest: Path) -> None:
+    """Leaves the newest files beside one that was written."""
+    by_age = sorted(newest.parent.glob("*.npy"), key=lambda path: -path.stat().st_mtime)
+    for path in by_age[KEPT_MOST:]:
+        path.unlink(missing_ok=True)
 
 
 def pieces(sound: Pcm) -> Iterator[Pcm]:
