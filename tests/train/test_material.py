@@ -40,6 +40,12 @@ def test_groups_weigh_as_told_however_many_they_are(tmp_path: Path) -> None:
     assert np.array_equal(made.negatives[:500], track)
     assert len(made.negatives) > 500 + 20 * 30
 
+    with_takes = {**said, "owner": [Group(bursts(3), 2)]}
+    material.make("fit", with_takes, [track], studio, tmp_path, kept, lambda done, total: None)
+    assert material.load("fit", tmp_path).owner is not None
+    material.make("fit", said, [track], studio, tmp_path, kept, lambda done, total: None)
+    assert material.load("fit", tmp_path).owner is None, "takes that were named once are learnt from no more"
+
     again = tmp_path / "again"
     said["talk"] = []  # it is not made anew, nor asked for
     material.make("fit", said, [track], studio, again, kept, lambda done, total: None)

@@ -92,7 +92,10 @@ def make(
                 for suffix, values in (("", whole.columns), ("-ends", whole.ends), ("-shares", whole.shares))
             ]
     unsaid += [] if known is None else [known]
-    return [*files, _save(folder / f"{part}-unsaid.npy", unsaid)]
+    files.append(_save(folder / f"{part}-unsaid.npy", unsaid))
+    for path in set(folder.glob(f"{part}-*.npy")) - set(files):
+        path.unlink()  # of a training with takes that are not named any more
+    return files
 
 
 def load(part: str, folder: Path) -> Examples:
