@@ -54,10 +54,10 @@ class Settings:
     rate: float = 2e-3
     decay: float = 1e-4
     average: float = 0.998
-    inferences: int = 16
+    inferences: int = 15
     mean: int = 5
     sharpness: float = 3.0
-    late: tuple[int, int] = (20, 32)
+    late: tuple[int, int] = (28, 44)
     seed: int = 0
 
 
