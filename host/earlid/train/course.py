@@ -138,7 +138,7 @@ class _Course:
         voices = self._stage("speech", [], self._speech, look_again=True)
         own = [[take.digest for take in takes] for takes in order.takes]
         self._stage("columns", [sounds["sha256"], voices, repr(PASSES[order.size]), own], self._columns)
-        fitted = self._stage("fit", [repr(SETTINGS[order.size]), order.seeds], self._fit)
+        fitted = self._stage("fit", [repr(self._settings()), order.seeds], self._fit)
         judged = self._stage("judge", [], lambda advance: self._judge(fitted, advance))
         document = {
             "word": order.word, "size": order.size, "on": provenance.today(), "versions": provenance.versions(),
@@ -236,9 +236,13 @@ class _Course:
         shutil.rmtree(folder / "pieces", ignore_errors=True)
         return {}, files
 
+    def _settings(self) -> fit.Settings:
+        settings = SETTINGS[self._order.size]
+        return fit.with_takes(settings) if self._order.takes[0] else settings
+
     def _fit(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
         order, folder = self._order, self._room.folder
-        fitted = fitting.fit_all(order.seeds, SETTINGS[order.size], folder, self._chain[:16], advance)
+        fitted = fitting.fit_all(order.seeds, self._settings(), folder, self._chain[:16], advance)
         networks = [{"seed": each.seed, "missed": each.missed, "file": each.network.name} for each in fitted]
         return {"networks": networks}, [each.network for each in fitted]
 

@@ -11,7 +11,7 @@ import io
 import math
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +59,12 @@ class Settings:
     sharpness: float = 3.0
     late: tuple[int, int] = (28, 44)
     seed: int = 0
+
+
+def with_takes(settings: Settings) -> Settings:
+    """Those for a network that also learns from its owner's takes: from people it learns to decide sooner after a word
+    (README.md, "What was tried")."""
+    return replace(settings, inferences=16, late=(20, 32))
 
 
 FULL = Settings()
