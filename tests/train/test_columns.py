@@ -21,7 +21,7 @@ def bursts(count: int) -> list[scenes.Pcm]:
 
 
 def made(folder: Path, told: list[tuple[float, float]], processes: int = 1) -> examples.Heard:
-    studio = columns.Studio(folder, partial(list, ()), partial(list, ()), partial(list, ()), 4, processes)
+    studio = columns.Studio(folder, partial(list, ()), partial(list, ()), 4, processes)
     return columns.heard("word", bursts(18), 2, studio, lambda done, whole: told.append((done, whole)))
 
 
@@ -53,7 +53,7 @@ def test_ends_are_where_the_columns_fall(tmp_path: Path, monkeypatch: pytest.Mon
         ("COLOUR_DB", 0.0),
     ):
         monkeypatch.setattr(scenes, name, value)
-    scene = scenes.scene(bursts(6), [], [], [], rng)
+    scene = scenes.scene(bursts(6), [], [], rng)
     energy = columns.columns_of(scene.pcm).astype(float).mean(axis=1)
     for span in scene.spans:
         end = columns.last_column(span.end_ms)

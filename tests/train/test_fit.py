@@ -160,10 +160,3 @@ def test_the_worst_sound_is_found_where_it_lies(monkeypatch: pytest.MonkeyPatch)
     inferences = [(last - net.receptive_hops + 1) // SHAPE.stride for last in found]
     near = [heights[max(0, at - 1) : at + 2].max() for at in inferences]
     assert max(near) == pytest.approx(heights[5:].max(), abs=1e-3)
-
-
-def test_takes_let_windows_end_sooner() -> None:
-    for settings in (fit.FULL, fit.SMALL):
-        sooner = fit.with_takes(settings)
-        assert sooner.late < settings.late
-        assert sooner.inferences >= settings.inferences

@@ -17,7 +17,7 @@ pytest.importorskip("micropython_unix", reason="needs MicroPython")
 
 
 def test_groups_weigh_as_told_however_many_they_are(tmp_path: Path) -> None:
-    studio = columns.Studio(tmp_path / "pieces", partial(list, ()), partial(list, ()), partial(list, ()), 4, processes=1)
+    studio = columns.Studio(tmp_path / "pieces", partial(list, ()), partial(list, ()), 4, processes=1)
     said: dict[material.Kind, list[Group]] = {
         "word": [Group(bursts(3), 2), Group(bursts(10), 1, 0.3)],
         "near": [Group([], 4), Group(bursts(2), 1, 0.3)],

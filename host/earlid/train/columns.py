@@ -56,13 +56,12 @@ FULL, SMALL = Passes(), Passes(word=4, formant=2, near=2, sentence=1, owner=10, 
 
 @dataclass(frozen=True)
 class Studio:
-    """Where scenes are made: the folder that keeps pieces, rooms, what lies below utterances, and people's talk right before and
-    after them. These three are called in each process, so that they may map files into memory; with one process, in this one."""
+    """Where scenes are made: the folder that keeps pieces, rooms, and what lies below utterances. These two are called in each
+    process, so that they may map files into memory; with one process, in this one."""
 
     folder: Path
     rooms: Callable[[], Sequence[Floats]]
     noises: Callable[[], Sequence[Pcm]]
-    talk: Callable[[], Sequence[Pcm]]
     seed: int
     processes: int = PROCESSES
 
@@ -104,10 +103,10 @@ def heard(name: str, utterances: Sequence[Pcm], passes: int, studio: Studio, pro
 
 def _pieces(jobs: list[_Job], studio: Studio) -> Iterator[_Piece]:
     if studio.processes == 1:
-        _open(studio.rooms, studio.noises, studio.talk)
+        _open(studio.rooms, studio.noises)
         yield from map(_piece, jobs)
         return
-    with workers.pool(studio.processes, _open, (studio.rooms, studio.noises, studio.talk)) as pool:
+    with workers.pool(studio.processes, _open, (studio.rooms, studio.noises)) as pool:
         yield from pool.map(_piece, jobs)
 
 
@@ -124,16 +123,16 @@ def _groups(utterances: Sequence[Pcm], passes: int, rng: np.random.Generator) ->
     return groups
 
 
-_around: dict[str, Any] = {}  # of a process that makes scenes: its rooms, noises and talk
+_below: dict[str, Any] = {}  # of a process that makes scenes: its rooms and noises
 
 
-def _open(rooms: Callable[[], Sequence[Floats]], noises: Callable[[], Sequence[Pcm]], talk: Callable[[], Sequence[Pcm]]) -> None:
-    _around.update(responses=rooms(), recorded=noises(), talk=talk())
+def _open(rooms: Callable[[], Sequence[Floats]], noises: Callable[[], Sequence[Pcm]]) -> None:
+    _below.update(responses=rooms(), recorded=noises())
 
 
 def _piece(job: _Job) -> _Piece:
     utterances, seed, path = job
-    made = scenes.scene(utterances, **_around, rng=np.random.default_rng(seed))
+    made = scenes.scene(utterances, _below["responses"], _below["recorded"], np.random.default_rng(seed))
     columns = columns_of(made.pcm)
     ends = np.array([last_column(span.end_ms) for span in made.spans], np.int64)
     content = io.BytesIO()

@@ -138,7 +138,7 @@ class _Course:
         voices = self._stage("speech", [], self._speech, look_again=True)
         own = [[take.digest for take in takes] for takes in order.takes]
         self._stage("columns", [sounds["sha256"], voices, repr(PASSES[order.size]), own], self._columns)
-        fitted = self._stage("fit", [repr(self._settings()), order.seeds], self._fit)
+        fitted = self._stage("fit", [repr(SETTINGS[order.size]), order.seeds], self._fit)
         judged = self._stage("judge", [], lambda advance: self._judge(fitted, advance))
         document = {
             "word": order.word, "size": order.size, "on": provenance.today(), "versions": provenance.versions(),
@@ -212,8 +212,8 @@ class _Course:
         for place, part in enumerate(LEARNT):
             noises = functools.partial(negatives.audio, order.sounds, part, "speech", "music", "noise", without=order.word)
             rooms, processes = (scenes.rooms, columns.PROCESSES) if order.size == "full" else (no_rooms, 1)
-            talk = functools.partial(negatives.audio, order.sounds, part, "speech", without=order.word)
-            studio = Studio(folder / "pieces" / self._chain[:16], rooms, noises, talk, order.seeds[0], processes)
+            talk = negatives.audio(order.sounds, part, "speech", without=order.word)
+            studio = Studio(folder / "pieces" / self._chain[:16], rooms, noises, order.seeds[0], processes)
             times = PASSES[order.size].of_part(part)
             own = [takes.cut(take)[0] for take in order.takes[0]] if part == "fit" else []
             said: dict[material.Kind, list[Group]] = {
@@ -221,7 +221,7 @@ class _Course:
                 "near": self._by_likeness(part, times.near, times.formant, "near", "near-sentence"),
                 "owner": [Group(own, times.owner)],
                 "sentence": [Group(self._pcm(part, "sentence"), times.sentence)],
-                "talk": [Group(talk(), times.talk)],
+                "talk": [Group(talk, times.talk)],
             }
             tracks = [track.columns for track in negatives.load(order.sounds, part, order.word)]
 
@@ -229,20 +229,16 @@ class _Course:
                 advance(place + done / total, len(LEARNT))
 
             # Of what the columns of talk depend on; which recordings are left out for the word, their lengths tell.
-            heard = [len(recording) for recording in (*noises(), *talk())]
+            heard = [len(recording) for recording in (*noises(), *talk)]
             key = digest_of(code_digest(), sounds_sha256, part, repr(times), order.size, order.seeds[0], heard)
             kept = below("talk") / f"{key[:16]}.npy"
             files += material.make(part, said, tracks, studio, folder, kept, progress)
         shutil.rmtree(folder / "pieces", ignore_errors=True)
         return {}, files
 
-    def _settings(self) -> fit.Settings:
-        settings = SETTINGS[self._order.size]
-        return fit.with_takes(settings) if self._order.takes[0] else settings
-
     def _fit(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
         order, folder = self._order, self._room.folder
-        fitted = fitting.fit_all(order.seeds, self._settings(), folder, self._chain[:16], advance)
+        fitted = fitting.fit_all(order.seeds, SETTINGS[order.size], folder, self._chain[:16], advance)
         networks = [{"seed": each.seed, "missed": each.missed, "file": each.network.name} for each in fitted]
         return {"networks": networks}, [each.network for each in fitted]
 

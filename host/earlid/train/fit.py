@@ -11,7 +11,7 @@ import io
 import math
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,17 +54,11 @@ class Settings:
     rate: float = 2e-3
     decay: float = 1e-4
     average: float = 0.998
-    inferences: int = 15
+    inferences: int = 16
     mean: int = 5
     sharpness: float = 3.0
-    late: tuple[int, int] = (28, 44)
+    late: tuple[int, int] = (36, 48)
     seed: int = 0
-
-
-def with_takes(settings: Settings) -> Settings:
-    """Those for a network that also learns from its owner's takes: from people it learns to decide sooner after a word
-    (README.md, "What was tried")."""
-    return replace(settings, inferences=16, late=(20, 32))
 
 
 FULL = Settings()

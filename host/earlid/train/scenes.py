@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlid.gate.audio import RATE_HZ
-from earlid.sound.mixing import FADE, Floats, followed, frame_rms, pink_noise, sound_end_ms, talk_piece
+from earlid.sound.mixing import FADE, Floats, frame_rms, pink_noise, sound_end_ms
 from earlid.sound.noises import unit
 
 Pcm = NDArray[np.int16]
@@ -33,8 +33,6 @@ CLIPPED_CHANCE = 0.05
 FLOOR_CHANCE = 0.5  # that an utterance brings its recording's own noise, which begins and ends with it
 FLOOR_DB = (-50.0, -14.0)  # against its loudest frame
 FLOOR_S = (0.05, 0.6)  # before and after it
-FOLLOWED_CHANCE, PRECEDED_CHANCE = 0.4, 0.2  # that somebody talks on right after an utterance, or did right before it
-TALK_GAP_S, TALK_S, TALK_DB = (0.0, 0.3), (0.5, 1.5), (-12.0, 3.0)
 COLOUR_DB = 4.0  # standard deviation of a microphone's response at each of COLOUR_HZ
 COLOUR_HZ = (60.0, 200.0, 500.0, 1200.0, 2500.0, 4500.0, 7500.0)
 
@@ -66,19 +64,16 @@ def rooms() -> list[Floats]:
     return [impulse_response(rt60_s, metres, number) for rt60_s, metres in ROOMS for number in numbers]
 
 
-def scene(
-    utterances: Sequence[Pcm], responses: Sequence[Floats], recorded: Sequence[Pcm], talk: Sequence[Pcm], rng: np.random.Generator
-) -> Scene:
+def scene(utterances: Sequence[Pcm], responses: Sequence[Floats], recorded: Sequence[Pcm], rng: np.random.Generator) -> Scene:
     """Utterances one after the other, each varied, in one background.
 
     Args:
         utterances: int16 at 16 kHz.
         responses: of rooms; may be empty.
         recorded: noise, music, talkers to lie below; may be empty.
-        talk: of people, right before and after some utterances; may be empty.
         rng: decides everything.
     """
-    heard = [varied(said, responses, talk, rng) for said in utterances]
+    heard = [varied(said, responses, rng) for said in utterances]
     gaps = rng.uniform(*GAP_S, size=2 * len(heard))
     total = int(RATE_HZ * (LEAD_S + gaps.sum())) + sum(len(sound) for sound, _, _ in heard)
     quiet = rng.random() < QUIET_CHANCE
@@ -102,9 +97,8 @@ def scene(
     return Scene(np.clip(np.rint(out), -32768, 32767).astype(np.int16), tuple(spans))
 
 
-def varied(said: Pcm, responses: Sequence[Floats], talk: Sequence[Pcm], rng: np.random.Generator) -> tuple[Floats, int, int]:
-    """One utterance of another throat, perhaps amid talk, in a room perhaps, by another microphone: samples, and where its sound
-    begins and ends."""
+def varied(said: Pcm, responses: Sequence[Floats], rng: np.random.Generator) -> tuple[Floats, int, int]:
+    """One utterance of another throat, in a room perhaps, by another microphone: samples, and where its sound begins and ends."""
     import soxr
     from scipy import signal
 
@@ -113,8 +107,6 @@ def varied(said: Pcm, responses: Sequence[Floats], talk: Sequence[Pcm], rng: np.
     start, end = sound_bounds(sound)
     first = max(0, start - RATE_HZ // 20)  # silence before it tells nothing
     sound, start, end = sound[first : end + RATE_HZ // 10], start - first, end - first
-    if len(talk):
-        sound, start, end = amid_talk(sound, start, end, talk, rng)
     if len(responses) and rng.random() < ROOM_CHANCE:
         response = responses[int(rng.integers(len(responses)))]
         sound = signal.fftconvolve(sound, response)[: len(sound) + min(len(response), RATE_HZ // 4)]
@@ -125,22 +117,6 @@ def varied(said: Pcm, responses: Sequence[Floats], talk: Sequence[Pcm], rng: np.
         height = float(frame_rms(sound).max()) * 10 ** (rng.uniform(*FLOOR_DB) / 20)
         sound = np.pad(sound, (before, after)) + unit(floor) * height
         start, end = start + before, end + before
-    return sound, start, end
-
-
-def amid_talk(sound: Floats, start: int, end: int, talk: Sequence[Pcm], rng: np.random.Generator) -> tuple[Floats, int, int]:
-    """An utterance that somebody talks on right after, or talked right before, or neither: nobody waits after a word."""
-
-    def piece() -> tuple[int, Floats, float]:
-        samples = int(RATE_HZ * rng.uniform(*TALK_S))
-        return int(RATE_HZ * rng.uniform(*TALK_GAP_S)), talk_piece(talk, samples, rng), rng.uniform(*TALK_DB)
-
-    if rng.random() < FOLLOWED_CHANCE:
-        sound = followed(sound, end, *piece())
-    if rng.random() < PRECEDED_CHANCE:
-        gap, said, level_db = piece()
-        longer = followed(sound[::-1], len(sound) - start, gap, said[::-1], level_db)[::-1]
-        start, end, sound = start + len(longer) - len(sound), end + len(longer) - len(sound), longer
     return sound, start, end
 
 
