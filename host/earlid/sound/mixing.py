@@ -92,22 +92,19 @@ def talk_piece(talk: Sequence[Pcm], samples: int, rng: np.random.Generator) -> F
     return piece
 
 
-def followed(word: Floats | Pcm, end: int, gap: int, talk: Floats, level_db: float) -> Floats:
-    """A word that somebody goes on talking after.
+def followed(word: Floats | Pcm, end: int, gap: int, talk: Floats) -> Floats:
+    """A word that somebody goes on talking after, the loudest frames of both alike.
 
     Args:
         word: samples.
         end: where among them its sound ends.
         gap: samples after that before the talk begins; what the recording has there stays.
         talk: samples.
-        level_db: of the talk's loudest frame, against the word's.
     """
     before = np.asarray(word[: end + gap], np.float64)
     loudest = float(frame_rms(before).max()), max(1.0, float(frame_rms(talk).max()))
     ramp = np.minimum(1.0, np.arange(len(talk)) / FADE)
-    return np.concatenate([
-        before, np.zeros(end + gap - len(before)), talk * ramp * (loudest[0] / loudest[1] * 10 ** (level_db / 20))
-    ])  # fmt: skip
+    return np.concatenate([before, np.zeros(end + gap - len(before)), talk * ramp * (loudest[0] / loudest[1])])
 
 
 @dataclass(frozen=True)

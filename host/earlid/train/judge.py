@@ -94,7 +94,7 @@ def word_stream(
 
 def _followed(word: Pcm, end_ms: int, talk: Sequence[Pcm], rng: np.random.Generator) -> Pcm:
     piece = mixing.talk_piece(talk, int(FOLLOWING_S * RATE_HZ), rng)
-    sound = mixing.followed(word, end_ms * RATE_HZ // 1000, int(FOLLOWED_S * RATE_HZ), piece, 0.0)
+    sound = mixing.followed(word, end_ms * RATE_HZ // 1000, int(FOLLOWED_S * RATE_HZ), piece)
     return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
 
 

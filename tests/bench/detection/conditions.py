@@ -187,7 +187,7 @@ def _followed(clips: Sequence[Clip], rng: np.random.Generator, half: Half, gap_m
         talker = household.speech(half, 4 * RATE_HZ, rng)
         talk = mixing.talk_piece([np.rint(talker / np.abs(talker).max() * 20000).astype(np.int16)], int(1.5 * RATE_HZ), rng)
         end = mixing.sound_end_ms(word) * RATE_HZ // 1000
-        heard.append(_unclipped(mixing.followed(word, end, gap_ms * RATE_HZ // 1000, talk, 0.0)))
+        heard.append(_unclipped(mixing.followed(word, end, gap_ms * RATE_HZ // 1000, talk)))
     pcm, places = mixing.word_stream(heard, mixing.pink_noise(mixing.stream_samples(heard), rng), None)
     spans = [
         _span(clip, word, place.start_ms, place.start_ms + len(word) * 1000 // RATE_HZ)
