@@ -20,7 +20,6 @@ import numpy as np
 
 from earlid.files import write_atomically
 from earlid.gate import models, score
-from earlid.sound import mixing
 from earlid.sound.mixing import Floats
 from earlid.train import (
     columns,
@@ -38,6 +37,7 @@ from earlid.train import (
     speech,
     takes,
 )  # fmt: skip
+from earlid.train.code_digest import code_digest
 from earlid.train.columns import Studio
 from earlid.train.judge import SilentHours, WordStream
 from earlid.train.material import Group
@@ -59,6 +59,11 @@ LICENCES = {  # of what a voice's sound comes from
     "kokoro": "Apache-2.0", "piper": "CC0", "hibari": "Apache-2.0", "espeak-ng": "GPL-3+", "flite": "MIT-like",
 }  # fmt: skip
 AUTHOR, LANGUAGES = "made with Earlid", ["en"]
+MADE_BY = {  # which modules make what a stage leaves; sounds and sayings know by themselves what they have
+    "columns": ("earlid.train.material", "earlid.train.takes", "earlid.train.negatives"),
+    "fit": ("earlid.train.fitting",),
+    "judge": (__name__,),
+}
 SEED = 0  # of the noise that networks are chosen and judged in
 FORMANT_SHARE = 0.3  # of what formant voices say, against natural ones
 # Seconds on two idle cores: estimates, of parts that were measured; what runs corrects them.
@@ -113,13 +118,6 @@ def train(order: Order, room: Workspace, display: StageDisplay) -> tuple[Path, d
     return _Course(order, room, display).run()
 
 
-@functools.cache
-def code_digest() -> str:
-    """SHA-256, in hex, of the code that makes and judges networks."""
-    folders = [Path(__file__).parent, Path(mixing.__file__).parent]
-    return digest_of([[path.name, file_digest(path)] for folder in folders for path in sorted(folder.glob("*.py"))])
-
-
 def no_rooms() -> list[Floats]:
     """For the small size: their impulse responses take minutes to compute, once."""
     return []
@@ -128,7 +126,7 @@ def no_rooms() -> list[Floats]:
 class _Course:
     def __init__(self, order: Order, room: Workspace, display: StageDisplay) -> None:
         self._order, self._room, self._display = order, room, display
-        self._chain = digest_of(order.word, order.size, order.seeds[0], code_digest())
+        self._chain = digest_of(order.word, order.size, order.seeds[0])
         self._seconds: dict[str, float] = {}
         self._said: list[tuple[Utterance, Pcm]] = []
 
@@ -137,9 +135,13 @@ class _Course:
         sounds = self._stage("sounds", [str(order.sounds)], self._sounds, look_again=True)
         voices = self._stage("speech", [], self._speech, look_again=True)
         own = [[take.digest for take in takes] for takes in order.takes]
-        self._stage("columns", [sounds["sha256"], voices, repr(PASSES[order.size]), own], self._columns)
-        fitted = self._stage("fit", [repr(SETTINGS[order.size]), order.seeds], self._fit)
-        judged = self._stage("judge", [], lambda advance: self._judge(fitted, advance))
+        heard = {part: self._heard(part) for part in LEARNT}
+        counts = [[[kind, [[len(group.sounds), group.passes, group.share] for group in groups]] for kind, groups in said.items()]
+                  for said in heard.values()]  # fmt: skip
+        code = {name: code_digest(*modules) for name, modules in MADE_BY.items()}
+        self._stage("columns", [code["columns"], sounds["sha256"], voices, counts, own], functools.partial(self._columns, heard))
+        fitted = self._stage("fit", [code["fit"], repr(SETTINGS[order.size]), order.seeds], self._fit)
+        judged = self._stage("judge", [code["judge"]], functools.partial(self._judge, fitted))
         document = {
             "word": order.word, "size": order.size, "on": provenance.today(), "versions": provenance.versions(),
             "seconds": self._seconds, "left_out": [*sounds["left_out"], *voices["left_out"]],
@@ -206,35 +208,44 @@ class _Course:
                 alike[said.engine in speech.NATURAL].append(pcm)
         return [Group(alike[True], natural), Group(alike[False], formant, FORMANT_SHARE)]
 
-    def _columns(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
+    def _heard(self, part: Part) -> dict[material.Kind, list[Group]]:
+        """What is learnt from, or chosen by, but for sound without the word as it is."""
+        order, times = self._order, PASSES[self._order.size].of_part(part)
+        own = [takes.cut(take)[0] for take in order.takes[0]] if part == "fit" else []
+        talk = negatives.audio(order.sounds, part, "speech", without=order.word)
+        return {
+            "word": self._by_likeness(part, times.word, times.formant, "word"),
+            "near": self._by_likeness(part, times.near, times.formant, "near", "near-sentence"),
+            "owner": [Group(own, times.owner)],
+            "sentence": [Group(self._pcm(part, "sentence"), times.sentence)],
+            "talk": [Group(talk, times.talk)],
+        }
+
+    def _columns(
+        self, heard: dict[Part, dict[material.Kind, list[Group]]], advance: Advance
+    ) -> tuple[dict[str, Any], list[Path]]:
         order, folder, files = self._order, self._room.folder / "columns", []
-        sounds_sha256 = file_digest(order.sounds / negatives.INDEX)
-        for place, part in enumerate(LEARNT):
+        for place, (part, said) in enumerate(heard.items()):
             noises = functools.partial(negatives.audio, order.sounds, part, "speech", "music", "noise", without=order.word)
             rooms, processes = (scenes.rooms, columns.PROCESSES) if order.size == "full" else (no_rooms, 1)
-            talk = negatives.audio(order.sounds, part, "speech", without=order.word)
             studio = Studio(folder / "pieces" / self._chain[:16], rooms, noises, order.seeds[0], processes)
-            times = PASSES[order.size].of_part(part)
-            own = [takes.cut(take)[0] for take in order.takes[0]] if part == "fit" else []
-            said: dict[material.Kind, list[Group]] = {
-                "word": self._by_likeness(part, times.word, times.formant, "word"),
-                "near": self._by_likeness(part, times.near, times.formant, "near", "near-sentence"),
-                "owner": [Group(own, times.owner)],
-                "sentence": [Group(self._pcm(part, "sentence"), times.sentence)],
-                "talk": [Group(talk, times.talk)],
-            }
             tracks = [track.columns for track in negatives.load(order.sounds, part, order.word)]
 
             def progress(done: float, total: float, place: int = place) -> None:
                 advance(place + done / total, len(LEARNT))
 
-            # Of what the columns of talk depend on; which recordings are left out for the word, their lengths tell.
-            heard = [len(recording) for recording in (*noises(), *talk)]
-            key = digest_of(code_digest(), sounds_sha256, part, repr(times), order.size, order.seeds[0], heard)
-            kept = below("talk") / f"{key[:16]}.npy"
+            kept = below("talk") / f"{self._talk_digest(part, said['talk'], noises())[:16]}.npy"
             files += material.make(part, said, tracks, studio, folder, kept, progress)
         shutil.rmtree(folder / "pieces", ignore_errors=True)
         return {}, files
+
+    def _talk_digest(self, part: Part, talk: Sequence[Group], noises: Sequence[Pcm]) -> str:
+        """Of what the columns of talk depend on; which recordings are left out for the word, their lengths tell."""
+        order = self._order
+        lengths = [len(recording) for recording in (*noises, *(sound for group in talk for sound in group.sounds))]
+        sha256 = file_digest(order.sounds / negatives.INDEX)
+        passes = [group.passes for group in talk]
+        return digest_of(code_digest(*MADE_BY["columns"]), sha256, part, passes, order.size, order.seeds[0], lengths)
 
     def _fit(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
         order, folder = self._order, self._room.folder
