@@ -25,12 +25,15 @@ def make_tasks(recordings, model, conditions=(CLEAN,)):
 
 
 def test_digest_of_the_code_changes_with_a_look(monkeypatch, tmp_path):
-    (tmp_path / "alexa.json").write_bytes((look.FOLDER / "alexa.json").read_bytes())
+    for path in look.FOLDER.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(look, "FOLDER", tmp_path)
     code_digest = measure.code_digest.__wrapped__
     assert code_digest() == measure.code_digest()
-    (tmp_path / "alexa.json").write_bytes((tmp_path / "alexa.json").read_bytes().replace(b'"cutoff": 1002', b'"cutoff": 1003'))
-    assert code_digest() != measure.code_digest()
+    for name in ("alexa.json", "alexa.tflite"):
+        before, content = code_digest(), (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-1] + b"\n\n")
+        assert code_digest() != before, name
 
 
 @pytest.mark.parametrize("decision", [0, 1])

@@ -35,6 +35,7 @@ GROWN_BYTES = 14_336
 
 MEASURED_GATE_BYTES = 12810  # then: the ring had 90 columns
 MEASURED_LAYER_BYTES = 160  # then: each had a step of its own
+MEASURED_BUFFER_BYTES = 160  # then: each was an object
 
 
 def blob_of(name: str | None) -> bytes | None:
@@ -76,6 +77,7 @@ def test_plan_is_within_5_percent_of_the_measured_chip(
     monkeypatch.setattr(memory_plan, "word_sizes", lambda _: word)
     monkeypatch.setattr(memory_plan, "_GATE_BYTES", MEASURED_GATE_BYTES)
     monkeypatch.setattr(memory_plan, "_LAYER_BYTES", MEASURED_LAYER_BYTES)
+    monkeypatch.setattr(memory_plan, "_BUFFER_BYTES", MEASURED_BUFFER_BYTES)
     steps = memory_plan.predict(build, measured_blob(name))
     assert [steps[3].free, steps[4].free, steps[-1].free] == pytest.approx([code, journal, hops], rel=0.05)
     assert 0.8 * largest < steps[-1].largest < 1.05 * largest  # where holes lie differs from build to build
@@ -95,7 +97,7 @@ def test_start_that_opened_the_microphone_last_has_memory_for_it_without_a_word_
     chip.step("journal", "", heap=memory_plan._small(memory_plan._BOARD_BYTES))
     if name:
         word = memory_plan.word_sizes(measured_blob(name))
-        small = MEASURED_GATE_BYTES + word.layers * memory_plan._LAYER_BYTES + word.buffers * memory_plan._BUFFER_BYTES
+        small = MEASURED_GATE_BYTES + word.layers * memory_plan._LAYER_BYTES + word.buffers * MEASURED_BUFFER_BYTES
         chip.step("word", "", heap=[sum(word.pieces), word.arena, *memory_plan._small(small)])
     chip.step("loop", "", heap=memory_plan._small(memory_plan._LOOP_BYTES))
     if name == "alexa":

@@ -32,8 +32,8 @@ ERASURES = [  # file, a line that stands there once
     ("gate/wakeword.py", "        arena.fill_words(self._mean_state, 0, 0, 3)\n"),
     ("gate/wakeword.py", "        arena.fill_words(self._fused_state, 0, 0, FUSED_WORDS)\n"),
     ("gate/wakeword.py", "            self._fused[i] = 0\n"),
-    ("gate/wakeword.py", "                arena.fill_words(self._arena, value, at, item)\n"),
-    ("gate/wakeword.py", "                arena.fill_rows(self._arena, item.zero, item.start, item.channels, item.row, count)\n"),
+    ("gate/wakeword.py", "        arena.fill_words(self._arena, 0, at, count)\n"),
+    ("gate/wakeword.py", "            arena.fill_rows(self._arena, *initial[at + 2 : at + _INITIAL_WORDS])\n"),
 ]
 
 

@@ -37,9 +37,10 @@ def speech() -> Samples:
     return np.concatenate([np.zeros(8000, np.int16), *clips])
 
 
-def whole_gate(gate: gates.Gate, model: str | bytes, pcm: Samples) -> Measurement:
+def whole_gate(gate: gates.Gate, model: str | bytes, pcm: Samples, decision: int = 0) -> Measurement:
     """From slots to the network's answer."""
-    return measure("whole gate", gate.board, gate.ear(gate.detector(model)), gates.slots_of(pcm), WARM_HOPS)
+    title = "whole gate with the look" if decision else "whole gate"
+    return measure(title, gate.board, gate.ear(gate.detector(model, decision)), gates.slots_of(pcm), WARM_HOPS)
 
 
 def kernel_table(measured: Measurement) -> Table:
@@ -110,10 +111,11 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(f"machine code: {sum(native.values()):,} bytes ({', '.join(f'{n} {s:,}' for n, s in native.items())})")
     console.print(verdict(measured, goal_of(chosen.model)))
     gate.machine.memory.check_guards()
-    for name in models.builtin_names():
-        if name != chosen.model and not chosen.profile:
+    others = [(name, decision) for name in models.builtin_names() for decision in (0, 1)]
+    for name, decision in others:
+        if (name, decision) != (chosen.model, 0) and (models.load(name).look or not decision) and not chosen.profile:
             other = gates.Gate()
-            console.print(f"{name}: {verdict(whole_gate(other, name, speech()), goal_of(name))}")
+            console.print(f"{name}: {verdict(whole_gate(other, name, speech(), decision), goal_of(name))}")
             other.machine.memory.check_guards()
     return 0
 

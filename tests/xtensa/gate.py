@@ -61,9 +61,11 @@ class Gate:
     def wakeword(self, model: str) -> Any:
         return self.board.module("lid.gate.wakeword").WakeWord(self._layout(model))
 
-    def detector(self, model: str | bytes) -> Any:
+    def detector(self, model: str | bytes, decision: int = 0) -> Any:
         """model: a published network's name, or a board's file."""
-        return self.board.module("lid.gate.detector").Detector(self._layout(model))
+        detector = self.board.module("lid.gate.detector").Detector(self._layout(model))
+        detector.network.decide(decision, 0)
+        return detector
 
     def ear(self, detector: Any) -> Callable[[bytes], Any]:
         """What the app does with each hop's slots: pcm_input, then detector. Returns what the detector says."""

@@ -16,6 +16,7 @@ _COLD_COLUMNS = const(100)
 _FOLDED_BYTES = const(2000)  # of input, beyond which a folded bias could leave its word
 _LAYER_WORDS = const(23)  # as in kernels.py
 _OUTPUTS = const(9)
+_INITIAL_WORDS = const(7)  # of a buffer: its head and number, its first value, start, channels, bytes a row, rows
 
 # Words of the sliding mean's state, see smoothing.py
 _SUM = const(0)
@@ -42,7 +43,7 @@ class WakeWord:
         self._arena = bytearray(layout.arena_bytes)
         self._slides = array("i")  # what arena.advance() wants of each sliding buffer, the input's first
         self._others = -1  # how many but the input
-        self._initial = []  # how each buffer begins
+        self._initial = array("i")  # how each buffer begins, _INITIAL_WORDS each, as reset() wants it
         for number, buffer in enumerate(layout.buffers):
             self._add_buffer(number, buffer)
         # What a layer reads lies in a piece of its own. Their addresses are counted from the lowest: small on 64 bits too.
@@ -51,7 +52,7 @@ class WakeWord:
         self._layers = array("i", bytes(4 * _LAYER_WORDS * len(self._pieces)))
         for number, layer in enumerate(layout.layers):
             self._add_layer(layout, layer, memoryview(self._layers)[_LAYER_WORDS * number :])
-        self._initial.append((layout.sums, 0, (layout.arena_bytes - layout.sums) // 4))
+        self._behind = layout.sums, (layout.arena_bytes - layout.sums) // 4
         self._logits_at = layout.buffers[layout.logit].start, layout.buffers[layout.layers[-1].out].start
         self._own_count = layout.own_layers
         self.decide(0, 0)
@@ -59,7 +60,8 @@ class WakeWord:
     def _add_buffer(self, number, buffer):
         history = (buffer.rows - 1) * buffer.row
         head = buffer.start + history - (buffer.row if buffer.sliding else 0)
-        self._initial.append((number, head, buffer))
+        count = (buffer.end - buffer.start) // buffer.row
+        self._initial.extend(array("i", (head, number, buffer.zero, buffer.start, buffer.channels, buffer.row, count)))
         if buffer.sliding:
             self._slides.extend(array("i", (number, buffer.row, buffer.start, buffer.end, history)))
             self._others += 1
@@ -125,13 +127,12 @@ class WakeWord:
 
     # as if nothing had been heard: no trace of it stays in memory
     def reset(self):
-        for at, value, item in self._initial:
-            if isinstance(item, int):
-                arena.fill_words(self._arena, value, at, item)
-            else:
-                arena.fill_words(self._arena, value, 4 * at, 1)
-                count = (item.end - item.start) // item.row
-                arena.fill_rows(self._arena, item.zero, item.start, item.channels, item.row, count)
+        initial = self._initial
+        for at in range(0, len(initial), _INITIAL_WORDS):
+            arena.fill_words(self._arena, initial[at], 4 * initial[at + 1], 1)
+            arena.fill_rows(self._arena, *initial[at + 2 : at + _INITIAL_WORDS])
+        at, count = self._behind
+        arena.fill_words(self._arena, 0, at, count)
         arena.fill_words(self._mean_state, 0, 0, 3)
         for i in range(len(self._recent)):
             self._recent[i] = 0

@@ -33,7 +33,7 @@ def code_digest() -> str:
     digest = hashlib.sha256()
     here = Path(runner.__file__).parent
     paths = [*sorted((firmware.root() / "lid" / "gate").glob("*.py")), *(here / name for name in _GATE_SCRIPTS)]
-    for path in [*paths, *sorted(look.FOLDER.glob("*.json")), Path(mixing.__file__), Path(curve.__file__), Path(__file__)]:
+    for path in [*paths, *sorted(look.FOLDER.iterdir()), Path(mixing.__file__), Path(curve.__file__), Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Looks that come with Earlid: a file of `looks` for each network that has one, found by the SHA-256 of its .tflite file."""
+"""Looks that come with Earlid: for some networks a second one, of the same columns, that decides with it (network.Look).
+
+In `looks`, a file for each network that has one, found by the SHA-256 of its .tflite file; beside it the second network.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from earlid.files import read_json
-from earlid.gate.network import Buffer, Layer, Look, Network, View
+from earlid.files import read_bytes, read_json
+from earlid.gate.graph import build_network
+from earlid.gate.network import Layer, Look, Network, View
+from earlid.gate.tflite import MAX_FILE_BYTES, ModelError, read
 
 FOLDER = Path(__file__).parent / "looks"
 
@@ -20,28 +24,40 @@ def find(digest: bytes) -> dict[str, Any] | None:
     return next((entry for entry in found if isinstance(entry, dict) and entry["model"] == digest.hex()), None)
 
 
-def build(entry: dict[str, Any], network: Network) -> Look:
-    """The look that a file describes, over the buffers of its network.
+def load(entry: dict[str, Any], network: Network) -> Look:
+    """The look that a file describes.
 
     Args:
-        entry: of `find`: `window`, `in_a_row`, `bound`, `lowest`, `scale` and `cutoff` of a Look; `buffers`, numbered on from
-            the network's; `layers` with the fields of a Layer, a view being [buffer, rows, first, last].
-        network: that it looks at.
+        entry: of `find`: `network`, the second network's file; `window`, `in_a_row`, `bound`, `lowest`, `scale` and `cutoff` of a
+            Look.
+        network: the first.
     """
-    first = len(network.buffers)
-    buffers = [Buffer(first + number, **fields) for number, fields in enumerate(entry["buffers"])]
-    every = network.buffers + buffers
+    return build(entry, network, build_network(read(read_bytes(FOLDER / entry["network"], MAX_FILE_BYTES))))
 
-    def view(fields: list[int]) -> View:
-        return View(every[fields[0]], *fields[1:])
 
-    layers = [
-        Layer(
-            item["kind"], item["where"], [view(item["input"])], view(item["output"]), [item["scale_in"]], [item["zero_in"]],
-            item["scale_out"], item["zero_out"], item["lowest"], np.array(item["weights"], np.int8),
-            np.array(item["weight_scales"], np.float32), np.array(item["bias"], np.int32), item["fully_connected"],
+def build(entry: dict[str, Any], network: Network, second: Network) -> Look:
+    """A second network as a look: it reads the first one's columns, and its logit is on the first one's scale.
+
+    Raises:
+        ModelError: it wants other columns.
+    """
+    first = network.buffers[0]
+    ours, theirs = ((one.stride, one.features, one.input_scale, one.input_zero) for one in (network, second))
+    if ours != theirs or second.buffers[0].rows > first.rows:
+        raise ModelError(
+            f"the second network hears {second.buffers[0].rows} columns of {theirs}, the first {first.rows} of {ours}"
         )
-        for item in entry["layers"]
-    ]  # fmt: skip
+    buffers = [first, *(replace(buffer, index=number) for number, buffer in enumerate(second.buffers[1:], len(network.buffers)))]
+
+    def view(one: View) -> View:
+        return replace(one, buffer=buffers[one.buffer.index])
+
+    def moved(layer: Layer) -> Layer:
+        return replace(
+            layer, inputs=[view(one) for one in layer.inputs], output=view(layer.output), where=f"second {layer.where}"
+        )
+
+    layers = [moved(layer) for layer in second.layers]
+    layers[-1] = replace(layers[-1], scale_out=network.logit_scale, zero_out=0)
     names = ("window", "in_a_row", "bound", "lowest", "scale", "cutoff")
-    return Look(buffers, layers, *(entry[name] for name in names))
+    return Look(buffers[1:], layers, *(entry[name] for name in names))

@@ -175,7 +175,7 @@ def load(name: str) -> Model:
     try:
         layers = build_network(read(data))
         entry = look.find(digest)
-        second = look.build(entry, layers) if entry else None
+        second = look.load(entry, layers) if entry else None
         blob = blob_writer.encode(layers, manifest.wake_word, manifest.languages, manifest.window, cutoff, digest, second)
     except ModelError as error:
         raise UserError(f"{manifest.model.name}: {error}", USAGE) from error
