@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""People of one half as somebody's takes: `python -m tests.bench.detection.takes HALF DRAW FOLDER` copies 15 recordings there.
+"""People of one half as somebody's takes: `python -m tests.bench.detection.takes HALF DRAW FOLDER` copies 15 recordings there, all with DRAW `all`.
 
 `earlid model train alexa --recordings FOLDER` learns from ten of them and keeps five; what it makes is judged on the other half:
 
@@ -29,6 +29,7 @@ def drawn(half: data.Half, draw: int) -> list[data.Clip]:
 
 if __name__ == "__main__":
     half, draw, folder = sys.argv[1:]
+    part: data.Half = "held" if half == "held" else "dev"
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for clip in drawn("held" if half == "held" else "dev", int(draw)):
+    for clip in data.words(part) if draw == "all" else drawn(part, int(draw)):
         shutil.copy(clip.path, folder)
