@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""People of one half as somebody's takes: `python -m tests.bench.detection.takes HALF DRAW FOLDER` copies 15 recordings there, all with DRAW `all`.
+"""People of one half as somebody's takes: `python -m tests.bench.detection.takes HALF DRAW FOLDER` copies 15 recordings there.
 
-`earlid model train alexa --recordings FOLDER` learns from ten of them and keeps five; what it makes is judged on the other half:
+DRAW `all` copies all of them. `earlid model train alexa --recordings FOLDER` learns from ten of 15 and keeps five; what it makes
+is judged on the other half:
 
     EARLID_BENCH_WORD=alexa.json python -m tests.bench.detection --half held --engines "earlid, decision 0"
 """
