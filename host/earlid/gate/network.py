@@ -79,7 +79,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Look:
-    """A second logit from a network's own rows, and the decision by both (`lid.gate.smoothing.fused_score`).
+    """A second network over the columns of a first, and the decision by both their logits (`lid.gate.smoothing.fused_score`).
 
     A score is the sum of the last `window` pairs of logit bytes (int8 + 128), less `lowest`, limited to 0 .. 255 * `scale`; it is
     0 unless the sum of the last `window` outputs was above `bound` at each of the last `in_a_row` inferences. A hit is above
