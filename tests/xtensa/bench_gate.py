@@ -111,12 +111,12 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(f"machine code: {sum(native.values()):,} bytes ({', '.join(f'{n} {s:,}' for n, s in native.items())})")
     console.print(verdict(measured, goal_of(chosen.model)))
     gate.machine.memory.check_guards()
-    others = [(name, decision) for name in models.builtin_names() for decision in (0, 1)]
-    for name, decision in others:
-        if (name, decision) != (chosen.model, 0) and (models.load(name).look or not decision) and not chosen.profile:
-            other = gates.Gate()
-            console.print(f"{name}: {verdict(whole_gate(other, name, speech(), decision), goal_of(name))}")
-            other.machine.memory.check_guards()
+    looks = [(name, 1) for name in models.builtin_names() if models.load(name).look]
+    others = [(name, 0) for name in models.builtin_names() if name != chosen.model] + looks
+    for name, decision in [] if chosen.profile else others:
+        other = gates.Gate()
+        console.print(f"{name}: {verdict(whole_gate(other, name, speech(), decision), goal_of(name))}")
+        other.machine.memory.check_guards()
     return 0
 
 
