@@ -298,24 +298,18 @@ class StreamingNetwork:
         return self.logistic[self.rows[self.network.layers[-1].output.buffer.index][-1][0] + 128]
 
 
-def sliding_mean(outputs: Sequence[int], window: int, cutoff_sum: int, needed: int, zeroed: int) -> tuple[int, bool]:
-    """(mean of the newest `window` outputs, whether their sum is above the cutoff): -1 while there are fewer than `needed`.
-
-    The first `zeroed` of them count as 0.
-    """
+def sliding_mean(outputs: Sequence[int], window: int, cutoff_sum: int, needed: int) -> tuple[int, bool]:
+    """(mean of the newest `window` outputs, whether their sum is above the cutoff): -1 while there are fewer than `needed`."""
     if len(outputs) < needed:
         return -1, False
-    total = sum(outputs[max(zeroed, len(outputs) - window) :])
+    total = sum(outputs[-window:])
     return total // window, total > cutoff_sum
 
 
-def fused_score(logits: Sequence[int], outputs: Sequence[int], look: Look) -> int:
+def fused_score(logits: Sequence[int], look: Look) -> int:
     """What a look says after the last of these inferences, not yet divided by its scale.
 
     Args:
-        logits: of each inference, the network's byte and the look's, added up; 0 while cold. outputs: alike.
+        logits: of each inference, the network's byte and the look's, added up; 0 while cold.
     """
-    sums = [sum(outputs[max(0, end - look.window) : end]) for end in range(1, len(outputs) + 1)]
-    if len(sums) < look.in_a_row or min(sums[-look.in_a_row :]) <= look.bound:
-        return 0
     return clamp(sum(logits[-look.window :]) - look.lowest, 0, 255 * look.scale)

@@ -14,6 +14,7 @@ LANES = const(16)
 _HEADS = const(64)  # at least a row of columns: a head may stand one row before its buffer
 _OFFSET = const(1 << 29)
 _RECORD = const(4 * 4)
+_LOOK_RECORD = const(12)
 _TABLES = const(2 * 4 * 256)  # of an addition
 _EXTRA_ROWS = const(4)
 _MAX_ARENA = const(65536)
@@ -60,16 +61,13 @@ class LayerEntry:
 
 
 # The last entry of a file that has one: the layers behind the network's own are a second logit, and how the two decide.
-# What is a candidate: that sums of outputs were above a bound, some times in a row; its score: sums of both logits.
 class Look:
     def __init__(self, data, start):
-        window, in_a_row, bound, scale, lowest, self.cutoff = struct.unpack_from("<4H2I", data, start)
-        self.window = window
-        self.scale = scale
-        most = 255 * scale
-        if not (0 < window <= 64 and in_a_row and scale) or bound > 255 * window or lowest > 510 * window or self.cutoff > most:
+        self.window, self.scale, lowest, self.cutoff = struct.unpack_from("<2H2I", data, start)
+        most = 255 * self.scale
+        if not (0 < self.window <= 64 and self.scale) or lowest > 510 * self.window or self.cutoff > most:
             raise ValueError("network: damaged look")
-        self.state = (window, in_a_row, bound, lowest, most, scale)  # as smoothing.py wants it
+        self.state = (self.window, lowest, most, self.scale)  # as smoothing.py wants it
 
 
 class Layout:
@@ -118,7 +116,7 @@ class Layout:
     def _add_look(self, layer, last):
         self.logit = layer.source
         outs = [other.out for other in self.layers]
-        ok = last and self.logit in outs and outs[-1] != self.logit and 0 <= layer.records <= len(layer.data) - _RECORD
+        ok = last and self.logit in outs and outs[-1] != self.logit and 0 <= layer.records <= len(layer.data) - _LOOK_RECORD
         second = self.buffers[outs[-1] if ok else 0]
         if not ok or (second.channels, second.sliding) != (1, 0):
             raise ValueError("network: damaged look")

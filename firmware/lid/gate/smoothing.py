@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: MIT
 # Sliding mean of the network's last outputs, and its cutoff. It counts them too: a network that was reset is cold at first.
-# A look (model_file.py) needs a mean as soon as one output counts: those before it are 0, which only lowers it.
 import micropython
 from micropython import const
 
 # Words of the state: sum of the window, where its oldest output is, how many outputs there were, the window's length, how
-# many outputs it takes until there is a mean, how many of the first are taken for 0
+# many outputs it takes until there is a mean
 _SUM = const(0)
 _OLDEST = const(1)
 _FILLED = const(2)
 _WINDOW = const(3)
 _NEEDED = const(4)
-_ZEROED = const(5)
 
 
 @micropython.viper
 def sliding_mean(prob: int, reg1: int, recent: ptr8, state: ptr32, cutoff_sum: int) -> int:
     # Twice the mean of the last outputs, plus one when their sum is above the cutoff; -2 until they count
-    if state[_FILLED] < state[_ZEROED]:
-        prob = 0
     at = state[_OLDEST]
     reg1 = state[_SUM] - recent[at] + prob
     state[_SUM] = reg1
@@ -33,28 +29,22 @@ def sliding_mean(prob: int, reg1: int, recent: ptr8, state: ptr32, cutoff_sum: i
     return at + 1 if reg1 > cutoff_sum else at
 
 
-# Words of a look's state: sum of the newest logits, where its oldest is, how many candidates there were in a row, the score
-# before it is scaled; then what a file says, lid.gate.model_file.Look
-FUSED_WORDS = const(4)
-_CANDIDATES = const(2)
-_TOTAL = const(3)
-_LOGITS = const(4)
-_IN_A_ROW = const(5)
-_BOUND = const(6)
-_LOWEST = const(7)
-_MOST = const(8)
-_SCALE = const(9)
+# Words of a look's state: sum of the newest logits, where its oldest is, the score before it is scaled; then what a file
+# says, lid.gate.model_file.Look
+FUSED_WORDS = const(3)
+_TOTAL = const(2)
+_LOGITS = const(3)
+_LOWEST = const(4)
+_MOST = const(5)
+_SCALE = const(6)
 
 
-# logit: the network's and the look's, added up; outputs: sum of the newest. Returns twice the score, plus one when what it
-# comes from is above the cutoff; 0 where there is no candidate. Interpreted: machine code would take 2 KB where none is left.
-def fused_score(logit, recent, state, outputs, cutoff):
+# logit: the network's and the look's, added up; those not heard yet are 0, which only lowers the score. Returns twice the score,
+# plus one when what it comes from is above the cutoff. Interpreted: machine code would take 2 KB where none is left.
+def fused_score(logit, recent, state, cutoff):
     at = state[_OLDEST]
     state[_SUM] = total = state[_SUM] + logit - recent[at]
     recent[at] = logit
     state[_OLDEST] = (at + 1) % state[_LOGITS]
-    candidates = min(state[_CANDIDATES] + 1, state[_IN_A_ROW]) if outputs > state[_BOUND] else 0
-    state[_CANDIDATES] = candidates
-    total = min(max(total - state[_LOWEST], 0), state[_MOST]) if candidates == state[_IN_A_ROW] else 0
-    state[_TOTAL] = total
+    state[_TOTAL] = total = min(max(total - state[_LOWEST], 0), state[_MOST])
     return (total // state[_SCALE] << 1) + (total > cutoff)

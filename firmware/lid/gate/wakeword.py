@@ -19,10 +19,8 @@ _OUTPUTS = const(9)
 _INITIAL_WORDS = const(7)  # of a buffer: its head and number, its first value, start, channels, bytes a row, rows
 
 # Words of the sliding mean's state, see smoothing.py
-_SUM = const(0)
 _WINDOW = const(3)
 _NEEDED = const(4)
-_ZEROED = const(5)
 
 
 class WakeWord:
@@ -35,8 +33,8 @@ class WakeWord:
         self._look = look = layout.look
         self._logits = layout.logits
         self.feature_scale = layout.feature_scale
-        self._recent = bytearray(max(layout.window, look.window if look else 0))  # outputs, for the sliding mean
-        self._mean_state = array("i", bytes(4 * 6))
+        self._recent = bytearray(layout.window)  # outputs, for the sliding mean
+        self._mean_state = array("i", bytes(4 * 5))
         self._fused = array("H", bytes(2 * look.window if look else 0))
         self._fused_state = array("i", (0,) * FUSED_WORDS + (look.state if look else ()))
         self.decision = -1  # 1: the look, 0: none
@@ -117,12 +115,9 @@ class WakeWord:
         )  # fmt: skip
         if self.decision == before:
             return
-        window = look.window if look else self.window
-        cold = _COLD_COLUMNS // self.stride
-        state = self._mean_state
-        state[_WINDOW] = window
-        state[_NEEDED] = cold + 1 if look else cold + window
-        state[_ZEROED] = cold if look else 0
+        self._mean_state[_WINDOW] = window = self._own[0]
+        # a look needs no mean: only to know when an output counts
+        self._mean_state[_NEEDED] = _COLD_COLUMNS // self.stride + (1 if look else window)
         self.reset()
 
     # as if nothing had been heard: no trace of it stays in memory
@@ -153,6 +148,6 @@ class WakeWord:
         self.prob = prob = logits[arena[logit]]
         mean = sliding_mean(prob, 0, recent, state, cutoff)
         if fused and mean >= 0:
-            mean = fused_score(arena[logit] + arena[second], fused, fused_state, state[_SUM], cutoff)
+            mean = fused_score(arena[logit] + arena[second], fused, fused_state, cutoff)
         self.mean_q8 = mean >> 1
         self.hit = mean & 1 == 1

@@ -21,7 +21,7 @@ i32 x 4, none negative: bias + 2**29, multiplier, addend, right shift. With x = 
     ((x * multiplier >> 30) + addend) >> shift      where 2 is taken from the product if it is below reversed_below - 2**29.
 
 A look is the last layer, of kind LOOK: in is the network's logit, out the look's, which the layers behind the network's own
-make, and the record is u16 window, in_a_row, bound, scale, u32 lowest, cutoff (network.Look).
+make, and the record is u16 window, scale, u32 lowest, cutoff (network.Look).
 """
 
 from __future__ import annotations
@@ -179,9 +179,9 @@ def _encode_layer(layer: Layer, network: Network, data: _DataSection) -> bytes:
 
 
 def _encode_look(look: Look, network: Network, logit: Buffer, data: _DataSection) -> bytes:
-    if network.layers[-1].output.width != 1 or look.cutoff > 255 * look.scale or look.bound > 255 * look.window:
-        raise ModelError("the look has no single logit, or its cutoff or bound can never be reached")
-    record = struct.pack("<4H2I", look.window, look.in_a_row, look.bound, look.scale, look.lowest, look.cutoff)
+    if network.layers[-1].output.width != 1 or look.cutoff > 255 * look.scale:
+        raise ModelError("the look has no single logit, or its cutoff can never be reached")
+    record = struct.pack("<2H2I", look.window, look.scale, look.lowest, look.cutoff)
     out = network.layers[-1].output.buffer.index
     return struct.pack("<4B6HBBHIIII", LOOK, logit.index, 0, out, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, data.add(record))
 

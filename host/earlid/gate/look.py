@@ -28,8 +28,7 @@ def load(entry: dict[str, Any], network: Network) -> Look:
     """The look that a file describes.
 
     Args:
-        entry: of `find`: `network`, the second network's file; `window`, `in_a_row`, `bound`, `lowest`, `scale` and `cutoff` of a
-            Look.
+        entry: of `find`: `network`, the second network's file; `window`, `lowest`, `scale` and `cutoff` of a Look.
         network: the first.
     """
     return build(entry, network, build_network(read(read_bytes(FOLDER / entry["network"], MAX_FILE_BYTES))))
@@ -59,5 +58,5 @@ def build(entry: dict[str, Any], network: Network, second: Network) -> Look:
 
     layers = [moved(layer) for layer in second.layers]
     layers[-1] = replace(layers[-1], scale_out=network.logit_scale, zero_out=0)
-    names = ("window", "in_a_row", "bound", "lowest", "scale", "cutoff")
+    names = ("window", "lowest", "scale", "cutoff")
     return Look(buffers[1:], layers, *(entry[name] for name in names))

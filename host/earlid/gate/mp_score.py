@@ -10,7 +10,7 @@ from lid.gate.activity import LEVEL_SHIFT
 from lid.gate.detector import Detector
 
 _BLOCK = 1 << 15
-_TOTAL = 3  # of a look's state, see lid/gate/smoothing.py
+_TOTAL = 2  # of a look's state, see lid/gate/smoothing.py
 
 
 def main():
@@ -32,7 +32,7 @@ def main():
             pack("<40H", out, used + 4, *detector.features)
             used += 84
         if ran:
-            total, _, outputs, _, needed, _ = mean_state
+            total, _, outputs, _, needed = mean_state
             if network.decision:
                 total = network._fused_state[_TOTAL]
             mean = total if outputs == needed else 0

@@ -81,16 +81,13 @@ class Network:
 class Look:
     """A second network over the columns of a first, and the decision by both their logits (`lid.gate.smoothing.fused_score`).
 
-    A score is the sum of the last `window` pairs of logit bytes (int8 + 128), less `lowest`, limited to 0 .. 255 * `scale`; it is
-    0 unless the sum of the last `window` outputs was above `bound` at each of the last `in_a_row` inferences. A hit is above
-    `cutoff`.
+    A score is the sum of the last `window` pairs of logit bytes (int8 + 128), less `lowest`, limited to 0 .. 255 * `scale`. A hit
+    is above `cutoff`.
     """
 
     buffers: list[Buffer]  # numbered on from the network's
     layers: list[Layer]
     window: int
-    in_a_row: int
-    bound: int
     lowest: int
     scale: int
     cutoff: int

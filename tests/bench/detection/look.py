@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Makes the second network of a published word's look: `python -m tests.bench.detection.look alexa --out FILE`.
+"""Makes the look of a published word, its second network and how both decide: `python -m tests.bench.detection.look alexa`.
 
-After `earlid model train alexa --recordings FOLDER`, whose columns it learns from: computed voices, the recordings, and sound
-without the word. Of the same columns, on the same computer, it makes the same file. LOOK.md tells what it does, and why it is so.
+After `earlid model train` with what the word's manifest says, whose columns it learns from: computed voices, recordings where they
+were given, and sound without the word. Of the same columns, on the same computer, it makes the same files. LOOK.md tells what they
+do, and why they are so.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from earlid.errors import FAILED, UserError
+from earlid.files import write_atomically
+from earlid.gate import look, models
+from earlid.gate.network import Network
 from earlid.train import fitting, workspace
 from earlid.train.fit import Settings
 from earlid.train.shape import Block, Shape
@@ -25,6 +32,9 @@ SETTINGS = Settings(
     shape=Shape(first_filters=16, blocks=tuple(Block(32, (rows,)) for rows in (9, 13, 21))),
     weights=(1.0, 1.0, 4.0), late=(20, 32), inferences=13, seed=1,
 )  # fmt: skip
+WINDOW = 12  # pairs of logits that a score is the sum of
+CUTOFF = 1.0  # the mean of a pair that opens, in logits
+SHOWN_CUTOFF_Q8, SHOWN_LOGITS = 167, 16.1  # where a score's 255 steps have that cutoff, and what they span
 
 
 def make(folder: Path, out: Path, settings: Settings = SETTINGS) -> None:
@@ -42,14 +52,33 @@ def make(folder: Path, out: Path, settings: Settings = SETTINGS) -> None:
     shutil.copyfile(fitting.fit_one(settings, folder, STEM).network, out)
 
 
+def entry(name: str, digest: bytes, network: Network) -> dict[str, Any]:
+    """The content of a look's file (`earlid.gate.look.find`).
+
+    Args:
+        name: of the published network. digest: SHA-256 of its file.
+        network: the same; a score's unit is a step of its logit.
+    """
+    scale = round(SHOWN_LOGITS / network.logit_scale * WINDOW / 255)
+    opens = WINDOW * (network.logit_zero + 2 * 128 + CUTOFF / network.logit_scale)
+    shown = SHOWN_CUTOFF_Q8 * scale
+    return {
+        "model": digest.hex(), "network": f"{name}.tflite", "window": WINDOW, "lowest": math.ceil(opens) - shown, "scale": scale,
+        "cutoff": shown,
+    }  # fmt: skip
+
+
 def main() -> int:
     """Make one; 1 with what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.detection.look", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("word", help="as it was given to `earlid model train`")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("name", help="of the published network, as in `earlid model list`")
+    parser.add_argument("--out", type=Path, default=look.FOLDER, metavar="FOLDER")
     options = parser.parse_args()
     try:
-        make(workspace.folder_of(options.word, "full"), options.out)
+        model = models.load(options.name)
+        make(workspace.folder_of(model.manifest.wake_word.lower(), "full"), options.out / f"{options.name}.tflite")
+        record = entry(options.name, model.digest, model.network)
+        write_atomically(options.out / f"{options.name}.json", json.dumps(record) + "\n")
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
