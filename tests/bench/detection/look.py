@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Makes the look of a published word, its second network and how both decide: `python -m tests.bench.detection.look alexa`.
 
-After `earlid model train` with what the word's manifest says, whose columns it learns from: computed voices, recordings where they
-were given, and sound without the word. Of the same columns, on the same computer, it makes the same files. LOOK.md tells what they
-do, and why they are so.
+After `earlid model train` with what the word's manifest says, whose columns it learns from: computed voices, recordings where
+they were given, and sound without the word. Of the same columns, on the same computer, it makes the same files. LOOK.md tells
+what they do, and why they are so.
 """
 
 from __future__ import annotations
