@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import time
@@ -15,27 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earlid import firmware
 from earlid.accuracy import curve
 from earlid.errors import FAILED, UserError
 from earlid.evaluate.recordings import Recording, file_digest
 from earlid.evaluate.tasks import Task
-from earlid.gate import look, models, runner, score
+from earlid.gate import code_digest as digests
+from earlid.gate import look, models, score
 from earlid.gate.audio import RATE_HZ, audio_blocks, read_audio
 from earlid.sound import mixing
-
-_GATE_SCRIPTS = ("mp_score.py", "mp_hops.py", "score.py", "audio.py")
 
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """SHA-256, in hex, over all that a result depends on: the gate, its looks, what drives it, what makes the streams."""
-    digest = hashlib.sha256()
-    here = Path(runner.__file__).parent
-    paths = [*sorted((firmware.root() / "lid" / "gate").glob("*.py")), *(here / name for name in _GATE_SCRIPTS)]
-    for path in [*paths, *sorted(look.FOLDER.iterdir()), Path(mixing.__file__), Path(curve.__file__), Path(__file__)]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    """SHA-256, in hex, over all that a result depends on: this module with what it imports, the gate, its looks."""
+    return digests.code_digest(__name__, data=look.FOLDER.iterdir())
 
 
 @lru_cache(maxsize=4)

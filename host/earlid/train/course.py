@@ -20,6 +20,7 @@ import numpy as np
 
 from earlid.files import write_atomically
 from earlid.gate import models, score
+from earlid.gate.code_digest import code_digest
 from earlid.sound.mixing import Floats
 from earlid.train import (
     columns,
@@ -37,7 +38,6 @@ from earlid.train import (
     speech,
     takes,
 )  # fmt: skip
-from earlid.train.code_digest import code_digest
 from earlid.train.columns import Studio
 from earlid.train.judge import SilentHours, WordStream
 from earlid.train.material import Group

@@ -4,26 +4,29 @@
 from __future__ import annotations
 
 import ast
-import functools
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from earlid import firmware
-from earlid.train.workspace import digest_of, file_digest
 
 HOST = Path(__file__).parents[2]
-FOLLOWED = ("earlid.train", "earlid.sound", "earlid.gate")  # packages whose imports of each other are followed
 
 
-@functools.cache
-def code_digest(*names: str) -> str:
-    """SHA-256, in hex, of the code of modules: their own, all that they import of `FOLLOWED`, and the gate that MicroPython runs.
+def code_digest(*names: str, data: Iterable[Path] = ()) -> str:
+    """SHA-256, in hex, of the code of modules, of all that they import, and of the gate that MicroPython runs.
+
+    Modules of no package within `earlid`, as `earlid.errors`, change no result: they do not count.
 
     Args:
         names: of modules, as `earlid.train.material`.
+        data: further files.
     """
-    paths = {*_reached(names), *(HOST / "earlid" / "gate").glob("mp_*.py"), *(firmware.root() / "lid" / "gate").glob("*.py")}
-    return digest_of(sorted([path.parent.name, path.name, file_digest(path)] for path in paths))
+    run = *(HOST / "earlid" / "gate").glob("mp_*.py"), *(firmware.root() / "lid" / "gate").glob("*.py")
+    paths = {*_reached(names), *run, *data}
+    found = sorted((path.parent.name, path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths)
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 def _reached(names: tuple[str, ...]) -> set[Path]:
@@ -32,7 +35,7 @@ def _reached(names: tuple[str, ...]) -> set[Path]:
         name = waiting.pop()
         path = HOST.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if name.startswith(FOLLOWED) and path.exists() and path not in reached:
+        if name.count(".") > 1 and name.startswith("earlid.") and path.exists() and path not in reached:
             reached.add(path)
             waiting += _imported(path)
     return reached
