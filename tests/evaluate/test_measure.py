@@ -51,14 +51,15 @@ def test_score_above_the_cutoff_is_a_hit_of_the_firmware(recordings, model, deci
     assert any(item.hit for item in theirs)
 
 
-def test_network_over_columns_says_what_the_gate_says_of_their_sound(recordings, model):
+@pytest.mark.parametrize("decision", [0, 1])
+def test_network_over_columns_says_what_the_gate_says_of_their_sound(recordings, model, decision):
     pcm = measure.build_stream(make_tasks(recordings, model)[0])
     columns = quantised_features(float(np.float32(26 / 255)), -128)[runner.features(pcm)]
-    outputs = score.over_columns((columns[at : at + 1001] for at in range(0, len(columns), 1001)), model)
-    heard = [item for item in score.run(pcm, model, decision=0) if isinstance(item, score.Inference)]
+    outputs = score.over_columns((columns[at : at + 1001] for at in range(0, len(columns), 1001)), model, decision)
+    heard = [item for item in score.run(pcm, model, decision=decision) if isinstance(item, score.Inference)]
     assert [item.prob for item in heard] == outputs["prob"].tolist()
     assert [item.total for item in heard] == outputs["total"].tolist()
-    assert max(outputs["total"]) > model.cutoff_sum
+    assert max(outputs["total"]) > model.decided(decision)[1]
 
 
 def test_scores_equal_pymicro_wakeword(recordings, model):

@@ -50,17 +50,20 @@ def with_choice(choice: judge.Choice, folder: Path) -> Model:
     return models.load(str(path))
 
 
-def test_judged_words_are_as_high_as_the_gate_hears_them(alexa: Model) -> None:
+@pytest.mark.parametrize("decision", [0, 1])
+def test_judged_words_are_as_high_as_the_gate_hears_them(alexa: Model, decision: int) -> None:
     stream = judge.word_stream("quiet", WORDS, [], None, 3)
     pcm, spans = mixing.word_stream(WORDS, mixing.pink_noise(mixing.stream_samples(WORDS), np.random.default_rng(3)), None)
-    heard = score.run_gate(pcm, alexa, 0)
+    heard = score.run_gate(pcm, alexa, decision)
+    unit, cutoff_sum = alexa.decided(decision)
+    cutoff_q8 = cutoff_sum // unit
     peaks = [score.peak_in(heard, span.start_ms, span.end_ms + score.AFTER_MS) for span in spans]
-    verdict = judge.judge(alexa, [stream], (stream, ["alexa", "Alexa", "alexa"]), [])
+    verdict = judge.judge(alexa, [stream], (stream, ["alexa", "Alexa", "alexa"]), [], decision=decision)
     (condition,) = verdict.conditions
     assert condition.curve.misses.tolist() == [sum(peak <= cutoff for peak in peaks) for cutoff in range(256)]
     assert verdict.near == {
-        "alexa": (sum(peak > alexa.cutoff_q8 for peak in peaks[::2]), 2),
-        "Alexa": (int(peaks[1] > alexa.cutoff_q8), 1),
+        "alexa": (sum(peak > cutoff_q8 for peak in peaks[::2]), 2),
+        "Alexa": (int(peaks[1] > cutoff_q8), 1),
     }
     assert len(condition.delays_ms) == len(WORDS)
     assert all(-300 < delay_ms < 700 for delay_ms in condition.delays_ms)

@@ -115,20 +115,20 @@ def peak_in(scores: Scores, from_ms: int, to_ms: int) -> int:
     return int(inside.max()) if len(inside) else 0
 
 
-def over_columns(columns: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], model: Model) -> NDArray[np.void]:
+def over_columns(columns: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], model: Model, decision: int = 0) -> NDArray[np.void]:
     """The firmware's network over columns that are bytes already, from a fresh start, without the frontend.
 
     Args:
         columns: uint8 array of shape (hops, 40), as `gate.quantise.quantised_features` has them, or blocks of such; a last
             part of less than the network's stride is not heard.
-        model: the network, whose own decision is made.
+        decision: 1: the model's look decides, where it has one; 0: the network alone.
 
     Returns:
-        Array of shape (inferences,) with the fields `prob`, the output byte, and `total`, the sum of as many as the window
-        has, which is 0 while the network is cold.
+        Array of shape (inferences,) with the fields `prob`, the output byte, and `total`, which a hit is judged by
+        (`Model.decided`), 0 while the network is cold.
     """
     blocks = (columns,) if isinstance(columns, np.ndarray) else columns
-    data = _run_with(model, "mp_columns.py", (np.ascontiguousarray(block).tobytes() for block in blocks))
+    data = _run_with(model, "mp_columns.py", (np.ascontiguousarray(block).tobytes() for block in blocks), str(decision))
     return np.frombuffer(data, _OUTPUT)
 
 

@@ -118,6 +118,21 @@ def train(order: Order, room: Workspace, display: StageDisplay) -> tuple[Path, d
     return _Course(order, room, display).run()
 
 
+def verdict_of(model: models.Model, decision: int, order: Order, room: Workspace, display: StageDisplay) -> judge.Verdict:
+    """What a network that was not trained here does on the part `judge` of a word.
+
+    Args:
+        decision: 1: its look decides, 0: the network alone.
+        order, room: of the word; what voices say of it is made where it is not there.
+
+    Raises:
+        UserError: as `train`.
+    """
+    course = _Course(order, room, display)
+    course.sounds_and_voices()
+    return course.verdict(model, lambda done, total: None, decision)
+
+
 def no_rooms() -> list[Floats]:
     """For the small size: their impulse responses take minutes to compute, once."""
     return []
@@ -132,8 +147,7 @@ class _Course:
 
     def run(self) -> tuple[Path, dict[str, Any]]:
         order = self._order
-        sounds = self._stage("sounds", [str(order.sounds)], self._sounds, look_again=True)
-        voices = self._stage("speech", [], self._speech, look_again=True)
+        sounds, voices = self.sounds_and_voices()
         own = [[take.digest for take in takes] for takes in order.takes]
         heard = {part: self._heard(part) for part in LEARNT}
         counts = [[[kind, [[len(group.sounds), group.passes, group.share] for group in groups]] for kind, groups in said.items()]
@@ -151,6 +165,19 @@ class _Course:
             **{key: value for key, value in judged.items() if key != "network"},
         }  # fmt: skip
         return self._room.folder / judged["network"], document
+
+    def sounds_and_voices(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Sound without the word, and what voices say, made where they are not there yet."""
+        sounds = self._stage("sounds", [str(self._order.sounds)], self._sounds, look_again=True)
+        return sounds, self._stage("speech", [], self._speech, look_again=True)
+
+    def verdict(self, model: models.Model, advance: Advance, decision: int = 0) -> judge.Verdict:
+        """What a network does on the part `judge`."""
+        own = [takes.cut(take)[0] for take in self._order.takes[1]]
+        streams = self._word_streams("judge") + (self._streams("your own takes", own, "judge") if own else [])
+        near = [(said.text, pcm) for said, pcm in self._said if (said.part, said.kind) == ("judge", "near")]
+        heard = judge.word_stream("near", [pcm for _, pcm in near], [], None, SEED)
+        return judge.judge(model, streams, (heard, [text for text, _ in near]), self._silent("judge"), advance, decision)
 
     def _stage(
         self, name: str, inputs: list[Any], work: Callable[[Advance], tuple[dict[str, Any], list[Path]]], look_again: bool = False
@@ -265,14 +292,7 @@ class _Course:
             advance(number + 1, steps)
         choice, best = min(tried, key=lambda pair: (pair[0].misses, pair[1]["missed"]))
         model = self._model(best["file"], choice.window, choice.cutoff_q8)
-        own = [takes.cut(take)[0] for take in self._order.takes[1]]
-        streams = self._word_streams("judge") + (self._streams("your own takes", own, "judge") if own else [])
-        near = [(said.text, pcm) for said, pcm in self._said if (said.part, said.kind) == ("judge", "near")]
-        heard = judge.word_stream("near", [pcm for _, pcm in near], [], None, SEED)
-        verdict = judge.judge(
-            model, streams, (heard, [text for text, _ in near]), self._silent("judge"),
-            lambda done, total: advance(steps - 2 + 2 * done / total, steps),
-        )  # fmt: skip
+        verdict = self.verdict(model, lambda done, total: advance(steps - 2 + 2 * done / total, steps))
         return {
             "network": model.manifest.model.relative_to(self._room.folder).as_posix(), "network_sha256": model.digest.hex(),
             "seed": best["seed"],

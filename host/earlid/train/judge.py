@@ -240,21 +240,24 @@ def judge(
     near: tuple[WordStream, Sequence[str]],
     silent: Sequence[SilentHours],
     progress: Callable[[float, float], None] = lambda done, total: None,
+    decision: int = 0,
 ) -> Verdict:
-    """Judge a finished network, with its own window and cutoff, by the sums that the firmware's gate makes.
+    """Judge a finished network at the cutoff that it comes with, by the sums that the firmware's gate makes.
 
     Args:
         model: the network.
+        decision: 1: its look decides, 0: the network alone.
         words: streams of words that nothing was chosen on.
         near: a stream of words that are not the word, and what is said in each.
         silent: sound without the word.
         progress: told hours of sound done, of all.
     """
-    cutoff = model.cutoff_q8
+    unit, cutoff_sum = model.decided(decision)
+    cutoff = cutoff_sum // unit
     total = sum(kind.hours for kind in silent)
     openings, by_kind, done = np.zeros(CUTOFFS, np.int64), {}, 0.0
     for kind in silent:
-        at_ms, values = _heights_over(model, kind.blocks)
+        at_ms, values = _heights_over(model, kind.blocks, decision)
         counts = openings_by_cutoff(at_ms, values)
         openings += counts
         by_kind[kind.kind] = int(counts[cutoff]), kind.hours
@@ -262,19 +265,19 @@ def judge(
         progress(done, total)
     conditions = []
     for stream in words:
-        heard = words_heard(stream, *_heights_over(model, [stream.columns]))
+        heard = words_heard(stream, *_heights_over(model, [stream.columns], decision))
         curve = Curve(misses_by_cutoff(heard.peaks), len(heard.peaks), openings, total)
         conditions.append(Condition(stream.condition, curve, heard.delays_ms(cutoff)))
     opened: dict[str, tuple[int, int]] = {}
-    for text, peak in zip(near[1], words_heard(near[0], *_heights_over(model, [near[0].columns])).peaks, strict=True):
+    for text, peak in zip(near[1], words_heard(near[0], *_heights_over(model, [near[0].columns], decision)).peaks, strict=True):
         count, of = opened.get(text, (0, 0))
         opened[text] = count + (peak > cutoff), of + 1
     return Verdict(conditions, opened, by_kind)
 
 
-def _heights_over(model: Model, blocks: Sequence[Columns]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    totals = score.over_columns(_in_pieces(blocks), model)["total"]
-    return times_ms(len(totals), model.network.stride), heights(totals, model.manifest.window)
+def _heights_over(model: Model, blocks: Sequence[Columns], decision: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    totals = score.over_columns(_in_pieces(blocks), model, decision)["total"]
+    return times_ms(len(totals), model.network.stride), heights(totals, model.decided(decision)[0])
 
 
 def _in_pieces(blocks: Sequence[Columns]) -> Iterable[Columns]:

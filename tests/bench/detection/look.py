@@ -3,7 +3,8 @@
 
 After `earlid model train` with what the word's manifest says, whose columns it learns from: computed voices, recordings where
 they were given, and sound without the word. Of the same columns, on the same computer, it makes the same files. LOOK.md tells
-what they do, and why they are so.
+what they do, and why they are so. `--judge`, after that, prints what the word's network does on computed voices and sounds that
+decided nothing, without and with its look.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from earlid.errors import FAILED, UserError
 from earlid.files import write_atomically
 from earlid.gate import look, models
 from earlid.gate.network import Network
-from earlid.train import fitting, workspace
+from earlid.train import course, fitting, negatives, provenance, stage_display, workspace
 from earlid.train.fit import Settings
 from earlid.train.shape import Block, Shape
+
+from tests.bench import words
 
 STEM = "look"
 # A third of the published network, which is what the board's memory leaves. Near words weigh three times what `earlid model
@@ -68,15 +71,38 @@ def entry(name: str, digest: bytes, network: Network) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def judged(model: models.Model, word: str, folder: Path) -> str:
+    """A row of words.HEAD's table for each decision, at the cutoff that it comes with.
+
+    Args:
+        word, folder: of the word's training.
+    """
+    rows = ""
+    order = course.Order(word, "full", (0,), negatives.default_folder(False))
+    with workspace.opened(folder, word) as room, stage_display.shown(course.EXPECTED_S["full"], False) as display:
+        for decision in (0, 1):
+            unit, cutoff_sum = model.decided(decision)
+            verdict = course.verdict_of(model, decision, order, room, display)
+            values = provenance.verdict_json(verdict, cutoff_sum // unit)
+            rows += words.row({"word": f"{model.name}, {decision}", "on": provenance.today(), "warnings": [], **values})
+    return rows
+
+
 def main() -> int:
     """Make one; 1 with what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.detection.look", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", help="of the published network, as in `earlid model list`")
     parser.add_argument("--out", type=Path, default=look.FOLDER, metavar="FOLDER")
+    parser.add_argument("--judge", action="store_true", help="instead of making one")
     options = parser.parse_args()
     try:
         model = models.load(options.name)
-        make(workspace.folder_of(model.manifest.wake_word.lower(), "full"), options.out / f"{options.name}.tflite")
+        word = model.manifest.wake_word.lower()
+        folder = workspace.folder_of(word, "full")
+        if options.judge:
+            print(judged(model, word, folder), end="")
+            return 0
+        make(folder, options.out / f"{options.name}.tflite")
         record = entry(options.name, model.digest, model.network)
         write_atomically(options.out / f"{options.name}.json", json.dumps(record) + "\n")
     except UserError as error:
