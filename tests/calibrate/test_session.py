@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from earlid.board.link import BoardRefused
 from earlid.board.safe import close_lid
+from earlid.calibrate import priors
 from earlid.calibrate.calibration import Calibration, CalibrationOptions, identify
 from earlid.calibrate.readings import gain_db, readings
+from earlid.calibrate.result import compute_result
 from earlid.calibrate.room import measure_room
 from earlid.calibrate.session import MicrophoneFault, Session, SessionPlan
-from earlid.calibrate.session_file import SessionFiles
+from earlid.calibrate.session_file import Measurements, SessionFiles
 from earlid.errors import UserError
+from earlid.gate import models
 from earlid.guide import Guide
 from lid import config, wire
 
@@ -306,6 +309,25 @@ def test_network_is_identified_by_its_digest(model):
     assert identify("00" * 8, None).name == ""
     with pytest.raises(UserError, match="is not alexa"):
         identify("00" * 8, "alexa")
+
+
+@pytest.mark.parametrize("name", models.builtin_names())
+def test_published_figures_count_for_the_decision_that_they_are_about(name):
+    model = models.load(name)
+    found = {}
+    for decision in (0, 1):
+        network = identify(model.digest.hex()[:16], None, decision)
+        measurements = Measurements("ab", name, model.digest.hex(), "1.0.0", "2026-01-01")
+        found[decision] = compute_result(measurements, network, {"cutoff_q8": 0, "open_ms": 8000}).prior
+    own = priors.prior_for(name, model.cutoff_q8)
+    assert found[0] == own
+    assert found[0].sources
+    if model.look:
+        unit, cutoff_sum = model.decided(1)
+        assert found[1].sources == (), "a look's score has another scale"
+        assert found[1].rate_per_h(cutoff_sum // unit) == pytest.approx(priors.GENERIC_PER_H)
+    else:
+        assert found[1] == own
 
 
 def test_short_room_step_is_measured_without_settling():

@@ -190,7 +190,7 @@ def test_export_carries_the_acts_and_of_other_boards_their_hashes(filled, tmp_pa
     assert [act[5:] for act in made] == [[bytes(value).hex() for value in row[5:]] for row in rows]
     left_out = [row for act, row in zip(made, rows, strict=True) if act[4] != row[4]]
     assert [json.loads(row[4])["board"] for row in left_out] == ["ffff"]
-    assert "ffff" not in path.read_text()
+    assert '"ffff"' not in path.read_text().replace("\\", ""), "as a whole text: hashes have such digits by chance"
     assert main(["verify", str(path)]) == 0
 
 

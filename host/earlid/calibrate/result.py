@@ -27,7 +27,7 @@ GENERIC_CUTOFF_Q8 = 230  # 0.9, as most manifests have it
 class BoardModel:
     """The network on the board, as far as this computer knows it: its name, "" for one that is not here, and its own cutoff.
 
-    `window`: how many outputs its score is the mean of; None when that is not known.
+    `window`: how many outputs its score is the mean of; None when that is not known, or a look decides.
     """
 
     name: str
@@ -67,7 +67,8 @@ def compute_result(measurements: Measurements, network: BoardModel, current: dic
         current: the board's configuration.
     """
     curve = trials.curve(measurements.trials, measurements.ordinary)
-    prior = prior_for(network.name, network.cutoff_q8)
+    # what is published is about the network's own decision: a look's score has another scale
+    prior = prior_for(network.name if network.window else "", network.cutoff_q8)
     levels = choose_levels(curve, prior, current["open_ms"])
     return CalibrationResult(measurements, network, curve, prior, levels, current, current["cutoff_q8"] or network.cutoff_q8)
 
@@ -100,7 +101,7 @@ def caveats(result: CalibrationResult) -> list[str]:
         source = (
             f"published figures ({', '.join(prior.sources)})"
             if prior.sources
-            else "a general guess: nothing is published for this word"
+            else "a general guess: nothing is published for this word's decision"
         )
         share = result.levels[0].prior_weight
         remarks.append(
