@@ -118,11 +118,13 @@ def train(order: Order, room: Workspace, display: StageDisplay) -> tuple[Path, d
     return _Course(order, room, display).run()
 
 
-def verdict_of(model: models.Model, decision: int, order: Order, room: Workspace, display: StageDisplay) -> judge.Verdict:
-    """What a network that was not trained here does on the part `judge` of a word.
+def verdicts_of(
+    model: models.Model, decisions: Sequence[int], order: Order, room: Workspace, display: StageDisplay
+) -> list[judge.Verdict]:
+    """What a network that was not trained here does on the part `judge` of a word, by each decision.
 
     Args:
-        decision: 1: its look decides, 0: the network alone.
+        decisions: 1: its look decides, 0: the network alone.
         order, room: of the word; what voices say of it is made where it is not there.
 
     Raises:
@@ -130,7 +132,7 @@ def verdict_of(model: models.Model, decision: int, order: Order, room: Workspace
     """
     course = _Course(order, room, display)
     course.sounds_and_voices()
-    return course.verdict(model, lambda done, total: None, decision)
+    return [course.verdict(model, lambda done, total: None, decision) for decision in decisions]
 
 
 def no_rooms() -> list[Floats]:

@@ -246,11 +246,11 @@ def judge(
 
     Args:
         model: the network.
-        decision: 1: its look decides, 0: the network alone.
         words: streams of words that nothing was chosen on.
         near: a stream of words that are not the word, and what is said in each.
         silent: sound without the word.
         progress: told hours of sound done, of all.
+        decision: 1: its look decides, 0: the network alone.
     """
     unit, cutoff_sum = model.decided(decision)
     cutoff = cutoff_sum // unit

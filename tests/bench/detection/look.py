@@ -77,14 +77,14 @@ def judged(model: models.Model, word: str, folder: Path) -> str:
     Args:
         word, folder: of the word's training.
     """
-    rows = ""
+    rows, decisions = "", (0, 1)
     order = course.Order(word, "full", (0,), negatives.default_folder(False))
     with workspace.opened(folder, word) as room, stage_display.shown(course.EXPECTED_S["full"], False) as display:
-        for decision in (0, 1):
-            unit, cutoff_sum = model.decided(decision)
-            verdict = course.verdict_of(model, decision, order, room, display)
-            values = provenance.verdict_json(verdict, cutoff_sum // unit)
-            rows += words.row({"word": f"{model.name}, {decision}", "on": provenance.today(), "warnings": [], **values})
+        verdicts = course.verdicts_of(model, decisions, order, room, display)
+    for decision, verdict in zip(decisions, verdicts, strict=True):
+        unit, cutoff_sum = model.decided(decision)
+        values = provenance.verdict_json(verdict, cutoff_sum // unit)
+        rows += words.row({"word": f"{model.name}, {decision}", "on": provenance.today(), "warnings": [], **values})
     return rows
 
 
