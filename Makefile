@@ -15,8 +15,8 @@ PORT ?=
 ARGS ?=
 PORT_ARGS := $(if $(PORT),--port $(PORT))
 SIDE_BY_SIDE = @$(MAKE) --no-print-directory -j2 -O
-# What the tests use beside Python: two voices, what opens a microphone, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
-DEBIAN := espeak-ng flite libportaudio2 ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
+# What the tests use beside Python: two voices, a decoder of sound, what opens a microphone, a circuit simulator, a database, a browser, a broker, a judge of units, a webhook, npm.
+DEBIAN := espeak-ng flite ffmpeg libportaudio2 ngspice postgresql chromium kicad kicad-footprints kicad-symbols openscad mosquitto systemd curl $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: demo test test-lowest pytest collected page quick lint bench bench-detection words soak fuzz firmware hardware web release flash pair calibrate watch review doctor debian clean
 
