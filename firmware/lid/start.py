@@ -13,7 +13,7 @@ from lid import circuit, config, files, record, selftest
 from lid.app import App
 from lid.board import Board
 from lid.contact import BLOCK, MARK_MS
-from lid.gate import model_file, weights
+from lid.gate import channels, model_file, twiddles, wakeword, weights
 from lid.gate.detector import Detector
 from lid.journal import Journal, NoJournal
 from lid.link import Link
@@ -54,6 +54,7 @@ def run(model_path):
         return
     starts = _count_start(board.reset_cause() == "power-on", problems)
     detector = None if starts > _QUICK_STARTS else _load_word(model_path, problems)
+    _forget_reading()
     try:
         app = App(board, journal, settings, detector)
     except MemoryError as error:
@@ -64,6 +65,7 @@ def run(model_path):
     board.start_watchdog()
     try:
         _begin(app, board, journal, starts, is_new, problems)
+        _forget_start()
         gc.collect()
         gc.threshold(_LOOP_GARBAGE)
         while True:
@@ -120,6 +122,22 @@ def _load_word(path, problems):
     except (OSError, ValueError, MemoryError) as error:
         _report_no_word(error, problems)
         return None
+
+
+# Code that has run for the last time goes: 7 KB, where what the loop keeps then finds its place.
+def _forget_reading():
+    global _open_journal, _migration, _flash_reason, _count_start, _load_word, _enter_maintenance
+    del _open_journal, _migration, _flash_reason, _count_start, _load_word, _enter_maintenance
+    del files.load_config, files.load_identity, files.make_identity, files.count_start
+    del model_file.load, model_file.Layout, model_file.BufferEntry, model_file.LayerEntry, model_file.Look
+    del wakeword.buffer_words, wakeword.layer_words, wakeword.fold_zero
+    del twiddles.cosine, twiddles.stage_twiddles, twiddles.split_twiddles, channels.root_guesses
+    weights.forget()
+
+
+def _forget_start():
+    global _forget_reading, _report_no_word, _begin, _end_receipt, _last_exposure, _reset_bounds
+    del _forget_reading, _report_no_word, _begin, _end_receipt, _last_exposure, _reset_bounds
 
 
 def _report_no_word(error, problems):

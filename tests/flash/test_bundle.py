@@ -142,6 +142,21 @@ def test_functions_that_nothing_calls_are_left_out(monkeypatch: pytest.MonkeyPat
     assert "22" not in text
 
 
+def test_deleted_global_is_gone_from_the_one_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = "def once():\n    return 11\n\ndef again():\n    return 22\n"
+    start = (
+        "from lid import b\n\ndef first():\n    return b.once()\n\ndef forget():\n    global first\n    del first, b.once\n\n"
+        "def run():\n    x = [first(), b.again()]\n    forget()\n    y = 1\n    del y\n    return x\n"
+    )
+    space = executed(bundle.join({"lid.start": start, "lid.b": parts}, "lid.start", ["run"]), monkeypatch)
+    before = {name for name, value in space.items() if callable(value)}
+    assert space["run"]() == [11, 22]
+    after = {name for name, value in space.items() if callable(value)}
+    assert (len(before), len(after)) == (6, 4), "const, and of five functions three"
+    with pytest.raises(NameError):
+        space["run"]()
+
+
 def test_texts_of_tuples_are_shared_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     source = "KINDS = ('open', 'close', 3)\nSIZES = (1, 2)\n\ndef run(x):\n    return KINDS.index(x), KINDS, SIZES\n"
     text = bundle.join({"lid.start": source}, "lid.start", ["run"])

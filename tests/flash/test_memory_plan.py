@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import importlib
@@ -78,6 +79,8 @@ def test_plan_is_within_5_percent_of_the_measured_chip(
     monkeypatch.setattr(memory_plan, "_GATE_BYTES", MEASURED_GATE_BYTES)
     monkeypatch.setattr(memory_plan, "_LAYER_BYTES", MEASURED_LAYER_BYTES)
     monkeypatch.setattr(memory_plan, "_BUFFER_BYTES", MEASURED_BUFFER_BYTES)
+    for kept in ("_READING_BYTES", "_START_BYTES"):
+        monkeypatch.setattr(memory_plan, kept, 0)  # nothing was given back then
     steps = memory_plan.predict(build, measured_blob(name))
     assert [steps[3].free, steps[4].free, steps[-1].free] == pytest.approx([code, journal, hops], rel=0.05)
     assert 0.8 * largest < steps[-1].largest < 1.05 * largest  # where holes lie differs from build to build
@@ -105,6 +108,41 @@ def test_start_that_opened_the_microphone_last_has_memory_for_it_without_a_word_
     assert chip.missing == 0
     chip.step("microphone", "", dma=[memory_plan._DRIVER_BYTES, *[memory_plan._DMA_BUFFER] * 9])
     assert (chip.missing >= memory_plan._DMA_BUFFER) == bool(name)
+
+
+def definitions(text: str) -> list[ast.FunctionDef | ast.ClassDef]:
+    return [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def deleted_by(node: ast.AST) -> set[str]:
+    return {name for part in ast.walk(node) if isinstance(part, ast.Global) for name in part.names}
+
+
+def test_code_that_a_start_gives_back_is_counted_and_nobody_needs_it_later() -> None:
+    sources = {name: path.read_text() for name, path in firmware_build.source_files(firmware.root()).items()}
+    bytes_of: list[int] = []
+    for text in (sources["lid/gate/weights"], firmware_build._joined(tuple(sources.items()))):
+        parts = mpy.measure(firmware_build.compile_module(text, "module", firmware_build.ESP32_ARCH)).parts
+        there = definitions(text)
+        assert len(there) == len(parts)
+        gone = set().union(*map(deleted_by, there))
+        for node in there:
+            if deleted := deleted_by(node):
+                bytes_of.append(sum(part for other, part in zip(there, parts, strict=True) if other.name in deleted))
+                continue
+            if node.name in {"run", *gone}:
+                continue
+            # A class that stays may need it while its object is made.
+            kept = node.body if isinstance(node, ast.ClassDef) else [node]
+            names = {
+                part.id
+                for method in kept if getattr(method, "name", "") != "__init__"
+                for part in ast.walk(method) if isinstance(part, ast.Name)
+            }  # fmt: skip
+            assert not names & gone, node.name
+    weights, reading, start = bytes_of
+    counted = memory_plan._READING_BYTES, memory_plan._START_BYTES
+    assert counted == pytest.approx((weights + reading, start), abs=128)
 
 
 @pytest.mark.parametrize(("name", "kept"), memory_plan.KEPT_BYTES.items())

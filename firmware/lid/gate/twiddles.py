@@ -14,7 +14,7 @@ def _quarter(n):
     return tables.QUARTER[2 * n] | tables.QUARTER[2 * n + 1] << 8
 
 
-def _cosine(n):
+def cosine(n):
     # 32767 * cos(2 * pi * n / 512)
     n &= 511
     if n > 256:
@@ -27,9 +27,9 @@ def stage_twiddles():
     # times the angle cos, sin
     out = array("I", bytes(64 * 32))
     for k in range(64):
-        c1, s1 = _cosine(2 * k), _cosine(2 * k - 128)
-        c2, s2 = _cosine(4 * k), _cosine(4 * k - 128)
-        c3, s3 = _cosine(6 * k), _cosine(6 * k - 128)
+        c1, s1 = cosine(2 * k), cosine(2 * k - 128)
+        c2, s2 = cosine(4 * k), cosine(4 * k - 128)
+        c3, s3 = cosine(6 * k), cosine(6 * k - 128)
         values = c1, s1 - c1 + _BIASED, s1 + c1, s2, s2 - c2 + _BIASED, s2 + c2 + _BIASED, c3 + _BIASED, s3 + _BIASED
         for i in range(8):
             out[8 * k + i] = values[i]
@@ -40,6 +40,6 @@ def split_twiddles():
     # 124 x 2 halfwords, for k = 4..127: cos and sin of k half turns / 256
     out = array("H")
     for k in range(_FIRST_BIN, 128):
-        out.append(_cosine(k))
-        out.append(_cosine(k - 128))
+        out.append(cosine(k))
+        out.append(cosine(k - 128))
     return out

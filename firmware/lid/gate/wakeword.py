@@ -23,6 +23,64 @@ _WINDOW = const(3)
 _NEEDED = const(4)
 
 
+# How each buffer begins, _INITIAL_WORDS each, as reset() wants it; what arena.advance() wants of each sliding buffer, the
+# input's first; and how many there are but the input. This and the next two a start needs alone: lid.start gives them back.
+def buffer_words(buffers):
+    initial = array("i")
+    slides = array("i")
+    others = -1
+    for number, buffer in enumerate(buffers):
+        history = (buffer.rows - 1) * buffer.row
+        head = buffer.start + history - (buffer.row if buffer.sliding else 0)
+        count = (buffer.end - buffer.start) // buffer.row
+        initial.extend(array("i", (head, number, buffer.zero, buffer.start, buffer.channels, buffer.row, count)))
+        if buffer.sliding:
+            slides.extend(array("i", (number, buffer.row, buffer.start, buffer.end, history)))
+            others += 1
+    return initial, slides, others
+
+
+# What kernels.run() wants of each layer. lowest: the piece of weights from which their places are counted
+def layer_words(layout, lowest, activations):
+    layers = array("i", bytes(4 * _LAYER_WORDS * len(layout.layers)))
+    for number, layer in enumerate(layout.layers):
+        params = memoryview(layers)[_LAYER_WORDS * number :]
+        source = layout.buffers[layer.source]
+        back = (layer.rows - 1) * source.row
+        dense = layer.kind == model_file.DENSE
+        zero_in = source.zero if dense and layer.record_step and layer.length < _FOLDED_BYTES else 0
+        at = uctypes.addressof(layer.data) - uctypes.addressof(lowest)
+        # in the order of the constants in kernels.py
+        values = (
+            layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.length,
+            source.row, layer.groups, layer.width, at + layer.weights, at + layer.records, layer.record_step, layer.zero,
+            layer.least, layer.reversed, layout.sums, layer.skip, layer.average, layer.corrected, back, zero_in, layer.kind,
+        )  # fmt: skip
+        for i in range(_LAYER_WORDS):
+            params[i] = values[i]
+        if zero_in and not layer.folded:
+            fold_zero(layout, layer, lowest, activations, params, source.start + back)
+    return layers
+
+
+# The kernel takes the input's zero from each activation. What that changes, its sums over an empty input, is taken from
+# the biases, once. head: where the empty input's newest row is
+def fold_zero(layout, layer, lowest, activations, params, head):
+    arena.fill_words(activations, head, 4 * layer.source, 1)
+    params[_OUTPUTS] = 0  # sums alone
+    run(0, lowest, activations, params, 1)
+    params[_OUTPUTS] = layer.width
+    at = layer.records
+    for i in range(layer.width):
+        (bias,), (change,) = (
+            struct.unpack_from("<i", layer.data, at),
+            struct.unpack_from("<i", activations, layout.sums + 4 * i),
+        )
+        struct.pack_into("<i", layer.data, at, bias - change)
+        at += layer.record_step
+    layer.folded = True
+
+
 class WakeWord:
     # layout: lid.gate.model_file.Layout, the network as its file says
     def __init__(self, layout):
@@ -39,64 +97,16 @@ class WakeWord:
         self._fused_state = array("i", (0,) * FUSED_WORDS + (look.state if look else ()))
         self.decision = -1  # 1: the look, 0: none
         self._arena = bytearray(layout.arena_bytes)
-        self._slides = array("i")  # what arena.advance() wants of each sliding buffer, the input's first
-        self._others = -1  # how many but the input
-        self._initial = array("i")  # how each buffer begins, _INITIAL_WORDS each, as reset() wants it
-        for number, buffer in enumerate(layout.buffers):
-            self._add_buffer(number, buffer)
+        self._initial, self._slides, self._others = buffer_words(layout.buffers)
         # What a layer reads lies in a piece of its own. Their addresses are counted from the lowest: small on 64 bits too.
         self._pieces = [layer.data for layer in layout.layers]
         self._lowest = min(self._pieces, key=uctypes.addressof)
-        self._layers = array("i", bytes(4 * _LAYER_WORDS * len(self._pieces)))
-        for number, layer in enumerate(layout.layers):
-            self._add_layer(layout, layer, memoryview(self._layers)[_LAYER_WORDS * number :])
+        self._layers = layer_words(layout, self._lowest, self._arena)
         self._behind = layout.sums, (layout.arena_bytes - layout.sums) // 4
         self._logits_at = layout.buffers[layout.logit].start, layout.buffers[layout.layers[-1].out].start
         self._own_count = layout.own_layers
+        self._mean_state[_WINDOW] = layout.window
         self.decide(0, 0)
-
-    def _add_buffer(self, number, buffer):
-        history = (buffer.rows - 1) * buffer.row
-        head = buffer.start + history - (buffer.row if buffer.sliding else 0)
-        count = (buffer.end - buffer.start) // buffer.row
-        self._initial.extend(array("i", (head, number, buffer.zero, buffer.start, buffer.channels, buffer.row, count)))
-        if buffer.sliding:
-            self._slides.extend(array("i", (number, buffer.row, buffer.start, buffer.end, history)))
-            self._others += 1
-
-    def _add_layer(self, layout, layer, params):
-        source = layout.buffers[layer.source]
-        back = (layer.rows - 1) * source.row
-        dense = layer.kind == model_file.DENSE
-        zero_in = source.zero if dense and layer.record_step and layer.length < _FOLDED_BYTES else 0
-        at = uctypes.addressof(layer.data) - uctypes.addressof(self._lowest)
-        # in the order of the constants in kernels.py
-        values = (
-            layer.source, layer.first, layer.second, layer.second_first, layer.out, layer.out_first, layer.length,
-            source.row, layer.groups, layer.width, at + layer.weights, at + layer.records, layer.record_step, layer.zero,
-            layer.least, layer.reversed, layout.sums, layer.skip, layer.average, layer.corrected, back, zero_in, layer.kind,
-        )  # fmt: skip
-        for i in range(_LAYER_WORDS):
-            params[i] = values[i]
-        if zero_in and not layer.folded:
-            self._fold_zero(layout, layer, params, source.start + back)
-
-    # The kernel takes the input's zero from each activation. What that changes, its sums over an empty input, is taken from
-    # the biases, once. head: where the empty input's newest row is
-    def _fold_zero(self, layout, layer, params, head):
-        arena.fill_words(self._arena, head, 4 * layer.source, 1)
-        params[_OUTPUTS] = 0  # sums alone
-        run(0, self._lowest, self._arena, params, 1)
-        params[_OUTPUTS] = layer.width
-        at = layer.records
-        for i in range(layer.width):
-            (bias,), (change,) = (
-                struct.unpack_from("<i", layer.data, at),
-                struct.unpack_from("<i", self._arena, layout.sums + 4 * i),
-            )
-            struct.pack_into("<i", layer.data, at, bias - change)
-            at += layer.record_step
-        layer.folded = True
 
     # decision: 1: the look decides where the file has one; else microWakeWord's own mean. cutoff_q8: of the score; 0: the
     # file's. Another decision starts anew.
@@ -115,9 +125,8 @@ class WakeWord:
         )  # fmt: skip
         if self.decision == before:
             return
-        self._mean_state[_WINDOW] = window = self._own[0]
         # a look needs no mean: only to know when an output counts
-        self._mean_state[_NEEDED] = _COLD_COLUMNS // self.stride + (1 if look else window)
+        self._mean_state[_NEEDED] = _COLD_COLUMNS // self.stride + (1 if look else self._own[0])
         self.reset()
 
     # as if nothing had been heard: no trace of it stays in memory

@@ -87,3 +87,9 @@ def _take(pieces, file, count, size):
         raise ValueError("network: cut short while being read")
     pieces.append(piece)
     return piece
+
+
+def forget():
+    """Nothing is read any more: what did goes, but for drop()."""
+    global preload, load, read, _read_file, _start, _take
+    del preload, load, read, _read_file, _start, _take

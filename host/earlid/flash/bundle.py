@@ -7,7 +7,8 @@ So the modules are written one after the other, those imported first, and then
 
 * their globals become one namespace, in which `const()` has no global left and is folded across modules;
 * globals, functions, classes, attributes and arguments get names that MicroPython carries; imports of each other, docstrings and
-  functions that nothing calls go. No new name is given twice, or is one that anything keeps: nothing can collide.
+  functions that nothing calls go. No new name is given twice, or is one that anything keeps: nothing can collide;
+* `del` of another module's global, or of an own one that is declared `global` for it, deletes the one global that there is.
 
 What is not ours keeps its name: attributes of builtins and of imported modules, and whatever a module that imports `machine`
 or `esp32` asks of others than `self` and the firmware's own modules; so do keyword arguments and dunder names. An attribute
@@ -293,8 +294,11 @@ class _Renamer(ast.NodeTransformer):
         return ast.Attribute(self.visit(base), self._names.attributes.get(node.attr, node.attr), node.ctx)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        stored = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
         for part in ast.walk(node):
-            if isinstance(part, ast.Global | ast.Nonlocal | ast.Lambda | ast.ClassDef | ast.AsyncFunctionDef):
+            if isinstance(part, ast.Nonlocal | ast.Lambda | ast.ClassDef | ast.AsyncFunctionDef) or (
+                isinstance(part, ast.Global) and not stored.isdisjoint(part.names)
+            ):
                 raise BundleError(f"{self._module.name}:{part.lineno}: {type(part).__name__} in a function cannot be renamed")
         if self._in_class:
             name = self._names.attributes.get(node.name, node.name)
@@ -305,6 +309,9 @@ class _Renamer(ast.NodeTransformer):
         self._locals.append(self._name_locals(node))
         args = [ast.arg(self._locals[-1][arg.arg], arg.annotation) for arg in node.args.args]
         body = self.statements(node.body) or [ast.Pass()]
+        deleted = set(_deleted(body)) - set(self._locals[-1].values())
+        if deleted:
+            body.insert(0, ast.Global(sorted(deleted)))
         self._locals.pop()
         self._in_class = in_class
         node.name, node.body, node.decorator_list, node.type_comment = name, body, decorators, None
@@ -326,6 +333,9 @@ class _Renamer(ast.NodeTransformer):
         free = (name for name in self._names.arguments if name not in outer.values())
         renamed = [arg.arg for arg in node.args.args if arg.arg != "self" and arg.arg not in self._names.keywords]
         return {**outer, **{name: name for name in bound}, **{name: next(free) for name in renamed}}
+
+    def visit_Global(self, node: ast.Global) -> ast.stmt:
+        return ast.Pass()  # written anew at the function's head
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         bases = [self.visit(base) for base in node.bases]
@@ -356,6 +366,13 @@ class _Renamer(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
         return ast.Pass()
+
+
+def _deleted(body: Iterable[ast.stmt]) -> Iterator[str]:
+    for statement in body:
+        for part in ast.walk(statement):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Del):
+                yield part.id
 
 
 def _with_shared_texts(node: ast.stmt) -> ast.stmt:
