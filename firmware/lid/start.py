@@ -13,7 +13,7 @@ from lid import circuit, config, files, record, selftest
 from lid.app import App
 from lid.board import Board
 from lid.contact import BLOCK, MARK_MS
-from lid.gate import channels, model_file, twiddles, wakeword, weights
+from lid.gate import channels, frontend, model_file, twiddles, wakeword, weights
 from lid.gate.detector import Detector
 from lid.journal import Journal, NoJournal
 from lid.link import Link
@@ -124,7 +124,7 @@ def _load_word(path, problems):
         return None
 
 
-# Code that has run for the last time goes: 7 KB, where what the loop keeps then finds its place.
+# Code that has run for the last time goes: 8 KB, where what the loop keeps then finds its place.
 def _forget_reading():
     global _open_journal, _migration, _flash_reason, _count_start, _load_word, _enter_maintenance
     del _open_journal, _migration, _flash_reason, _count_start, _load_word, _enter_maintenance
@@ -132,6 +132,7 @@ def _forget_reading():
     del model_file.load, model_file.Layout, model_file.BufferEntry, model_file.LayerEntry, model_file.Look
     del wakeword.buffer_words, wakeword.layer_words, wakeword.fold_zero
     del twiddles.cosine, twiddles.stage_twiddles, twiddles.split_twiddles, channels.root_guesses
+    del Board.__init__, wakeword.WakeWord.__init__, frontend.Frontend.__init__  # there is one of each
     weights.forget()
 
 

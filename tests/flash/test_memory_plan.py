@@ -110,27 +110,35 @@ def test_start_that_opened_the_microphone_last_has_memory_for_it_without_a_word_
     assert (chip.missing >= memory_plan._DMA_BUFFER) == bool(name)
 
 
-def definitions(text: str) -> list[ast.FunctionDef | ast.ClassDef]:
-    return [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+def sizes_by_name(text: str) -> tuple[list[ast.FunctionDef | ast.ClassDef], dict[str, int]]:
+    """A module's functions and classes, and the bytes of heap of each, as compiled; of methods as Class.method."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    there = [node for node in ast.parse(text).body if isinstance(node, kinds)]
+    reader = mpy._reader(firmware_build.compile_module(text, "module", firmware_build.ESP32_ARCH))
+    sizes = {}
+    for node, code in zip(there, reader.code().children, strict=True):
+        sizes[node.name] = mpy._heap_bytes(code, reader.names)
+        methods = [part for part in node.body if isinstance(part, kinds)] if isinstance(node, ast.ClassDef) else []
+        for method, part in zip(methods, code.children if methods else [], strict=True):
+            sizes[f"{node.name}.{method.name}"] = mpy._heap_bytes(part, reader.names)
+    return there, sizes
 
 
 def deleted_by(node: ast.AST) -> set[str]:
-    return {name for part in ast.walk(node) if isinstance(part, ast.Global) for name in part.names}
+    targets = [target for part in ast.walk(node) if isinstance(part, ast.Delete) for target in part.targets]
+    return {ast.unparse(target) for target in targets if isinstance(target, ast.Name | ast.Attribute)}
 
 
 def test_code_that_a_start_gives_back_is_counted_and_nobody_needs_it_later() -> None:
     sources = {name: path.read_text() for name, path in firmware_build.source_files(firmware.root()).items()}
-    bytes_of: list[int] = []
+    given_back: list[int] = []
     for text in (sources["lid/gate/weights"], firmware_build._joined(tuple(sources.items()))):
-        parts = mpy.measure(firmware_build.compile_module(text, "module", firmware_build.ESP32_ARCH)).parts
-        there = definitions(text)
-        assert len(there) == len(parts)
-        gone = set().union(*map(deleted_by, there))
+        there, sizes = sizes_by_name(text)
+        by = {node.name: deleted_by(node) for node in there if isinstance(node, ast.FunctionDef) and deleted_by(node)}
+        given_back += [sum(map(sizes.__getitem__, deleted)) for deleted in by.values()]
+        gone = set().union(*by.values())
         for node in there:
-            if deleted := deleted_by(node):
-                bytes_of.append(sum(part for other, part in zip(there, parts, strict=True) if other.name in deleted))
-                continue
-            if node.name in {"run", *gone}:
+            if node.name in {"run", *gone, *by}:
                 continue
             # A class that stays may need it while its object is made.
             kept = node.body if isinstance(node, ast.ClassDef) else [node]
@@ -140,7 +148,7 @@ def test_code_that_a_start_gives_back_is_counted_and_nobody_needs_it_later() -> 
                 for part in ast.walk(method) if isinstance(part, ast.Name)
             }  # fmt: skip
             assert not names & gone, node.name
-    weights, reading, start = bytes_of
+    weights, reading, start = given_back
     counted = memory_plan._READING_BYTES, memory_plan._START_BYTES
     assert counted == pytest.approx((weights + reading, start), abs=128)
 

@@ -160,7 +160,7 @@ def test_maker_of_second_networks_makes_one_that_the_first_takes_and_twice_the_s
             np.save(columns / f"{part}-{kind}-ends.npy", 400 * np.arange(count) + 300)
             np.save(columns / f"{part}-{kind}-shares.npy", np.ones(count))
         np.save(columns / f"{part}-unsaid.npy", rng.integers(0, 100, (8000, 40)).astype(np.uint8))
-    settings = replace(maker.SETTINGS, steps=2, words=2, near=2, negatives=4)
+    settings = replace(maker.settings_of("okay_nabu"), steps=2, words=2, near=2, negatives=4)
     files = [tmp_path / "first.tflite", tmp_path / "second.tflite"]
     for path in files:
         maker.make(tmp_path, path, settings)
@@ -170,4 +170,4 @@ def test_maker_of_second_networks_makes_one_that_the_first_takes_and_twice_the_s
     assert first == second
     assert look.build(entry(), ALEXA.network, build_network(read(first))).layers
     with pytest.raises(UserError, match="earlid model train"):
-        maker.make(tmp_path / "elsewhere", files[0])
+        maker.make(tmp_path / "elsewhere", files[0], settings)

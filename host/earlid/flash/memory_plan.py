@@ -47,8 +47,8 @@ _BOARD_BYTES = 1460  # pins, settings, journal
 _GATE_BYTES = 9330  # frontend with its tables
 _LAYER_BYTES = 96  # parameters
 _BUFFER_BYTES = 64  # parameters and how it begins, counted: 160 were measured when each was an object
-_READING_BYTES = 5648  # code that a start gives back once it has read the word (lid.start), by the compiled files
-_START_BYTES = 976  # and before its loop begins
+_READING_BYTES = 6832  # code that a start gives back once it has read the word (lid.start), by the compiled files
+_START_BYTES = 1008  # and before its loop begins
 _LOOP_BYTES = 8550  # App: policy, recorder, link with its queue, status; and the first hops
 _HOLES_BYTES = 6400  # of the first two areas: code does not fill it
 _ALL_HOLES_BYTES = 8192  # of the first two areas: what comes after code does not fill it, if code left so much
@@ -308,7 +308,7 @@ def check_word(blob: bytes, name: str) -> None:
 PAGE = "README.md"
 TABLE = re.compile(r"(<!-- memory: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SHOWN_WORDS = ("alexa", "okay_nabu")
-KEPT_BYTES = {"alexa": 22 * 1024, "okay_nabu": 10 * 1024}  # of the largest block: what a change of the firmware must leave
+KEPT_BYTES = {"alexa": 24 * 1024, "okay_nabu": 10 * 1024}  # of the largest block: what a change of the firmware must leave
 
 
 def render(page: str) -> str:

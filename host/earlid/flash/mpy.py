@@ -29,17 +29,10 @@ _FIRST_POOL = 20  # names; each further pool holds twice as many
 
 @dataclass(frozen=True)
 class MpySizes:
-    """Bytes that loading a file keeps.
-
-    Attributes:
-        heap: of the heap.
-        native: of executable memory, one figure a function.
-        parts: of the heap, for each function and class of the module in their order: what deleting one gives back.
-    """
+    """Bytes that loading a file keeps: `heap`, and in executable memory one figure a function, `native`."""
 
     heap: int
     native: tuple[int, ...]
-    parts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -66,9 +59,9 @@ def measure(mpy: bytes) -> MpySizes:
     body = reader.code()
     heap = blocks(2 * len(names)) + blocks(4 * len(constants)) + sum(constants)
     heap += 64 + _dict_bytes(body.data.count(_STORE_NAME) + 3)
-    parts = tuple(_heap_bytes(child, names) for child in body.children)  # the body itself goes once it has run
-    heap += sum(parts) + _name_bytes({name for name in names if isinstance(name, str)})
-    return MpySizes(heap, tuple(len(code.data) for code in body.walk() if code.is_native), parts)
+    heap += sum(_heap_bytes(child, names) for child in body.children)  # the body itself goes once it has run
+    native = tuple(len(code.data) for code in body.walk() if code.is_native)
+    return MpySizes(heap + _name_bytes({name for name in names if isinstance(name, str)}), native)
 
 
 def with_viper(mpy: bytes, change: Callable[[bytes], bytes]) -> bytes:

@@ -119,12 +119,12 @@ def train(order: Order, room: Workspace, display: StageDisplay) -> tuple[Path, d
 
 
 def verdicts_of(
-    model: models.Model, decisions: Sequence[int], order: Order, room: Workspace, display: StageDisplay
+    judged: Sequence[tuple[models.Model, int]], part: Part, order: Order, room: Workspace, display: StageDisplay
 ) -> list[judge.Verdict]:
-    """What a network that was not trained here does on the part `judge` of a word, by each decision.
+    """What networks that were not trained here do on a part of a word.
 
     Args:
-        decisions: 1: its look decides, 0: the network alone.
+        judged: each with its decision: 1: its look decides, 0: the network alone.
         order, room: of the word; what voices say of it is made where it is not there.
 
     Raises:
@@ -132,7 +132,8 @@ def verdicts_of(
     """
     course = _Course(order, room, display)
     course.sounds_and_voices()
-    return [course.verdict(model, lambda done, total: None, decision) for decision in decisions]
+    heard = course.heard(part)
+    return [judge.judge(model, *heard, decision=decision) for model, decision in judged]
 
 
 def no_rooms() -> list[Floats]:
@@ -173,13 +174,18 @@ class _Course:
         sounds = self._stage("sounds", [str(self._order.sounds)], self._sounds, look_again=True)
         return sounds, self._stage("speech", [], self._speech, look_again=True)
 
-    def verdict(self, model: models.Model, advance: Advance, decision: int = 0) -> judge.Verdict:
+    def verdict(self, model: models.Model, advance: Advance) -> judge.Verdict:
         """What a network does on the part `judge`."""
-        own = [takes.cut(take)[0] for take in self._order.takes[1]]
-        streams = self._word_streams("judge") + (self._streams("your own takes", own, "judge") if own else [])
-        near = [(said.text, pcm) for said, pcm in self._said if (said.part, said.kind) == ("judge", "near")]
-        heard = judge.word_stream("near", [pcm for _, pcm in near], [], None, SEED)
-        return judge.judge(model, streams, (heard, [text for text, _ in near]), self._silent("judge"), advance, decision)
+        return judge.judge(model, *self.heard("judge"), progress=advance)
+
+    def heard(self, part: Part) -> tuple[list[WordStream], tuple[WordStream, list[str]], list[SilentHours]]:
+        """What a network is judged by on a part: words, words that sound like it, and sound without it."""
+        streams = self._word_streams(part)
+        if part == "judge" and (own := [takes.cut(take)[0] for take in self._order.takes[1]]):
+            streams += self._streams("your own takes", own, part)
+        near = [(said.text, pcm) for said, pcm in self._said if (said.part, said.kind) == (part, "near")]
+        stream = judge.word_stream("near", [pcm for _, pcm in near], [], None, SEED)
+        return streams, (stream, [text for text, _ in near]), self._silent(part)
 
     def _stage(
         self, name: str, inputs: list[Any], work: Callable[[Advance], tuple[dict[str, Any], list[Path]]], look_again: bool = False

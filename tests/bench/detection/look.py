@@ -3,8 +3,9 @@
 
 After `earlid model train` with what the word's manifest says, whose columns it learns from: computed voices, recordings where
 they were given, and sound without the word. Of the same columns, on the same computer, it makes the same files. LOOK.md tells
-what they do, and why they are so. `--judge`, after that, prints what the word's network does on computed voices and sounds that
-decided nothing, without and with its look.
+what they do, and why they are so. After that, `--stop` prints what the word's network does without its look, and with it at
+several cutoffs, on the computed voices and sounds by which a cutoff is chosen; `--judge` the same at the cutoffs that ship, on
+those that decided nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ import json
 import math
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from earlid.accuracy.text import false_text, missed_text
 from earlid.errors import FAILED, UserError
 from earlid.files import write_atomically
 from earlid.gate import look, models
 from earlid.gate.network import Network
-from earlid.train import course, fitting, negatives, provenance, stage_display, workspace
+from earlid.train import course, fitting, judge, negatives, provenance, stage_display, workspace
 from earlid.train.fit import Settings
+from earlid.train.plan import Part
 from earlid.train.shape import Block, Shape
 
 from tests.bench import words
@@ -31,16 +36,28 @@ STEM = "look"
 # A third of the published network, which is what the board's memory leaves. Near words weigh three times what `earlid model
 # train` gives them: two networks miss few words, and both take near words for one. Windows end sooner after the word, so that it
 # also decides where somebody talks on.
-SETTINGS = Settings(
-    shape=Shape(first_filters=16, blocks=tuple(Block(32, (rows,)) for rows in (9, 13, 21))),
-    weights=(1.0, 1.0, 4.0), late=(20, 32), inferences=13, seed=1,
-)  # fmt: skip
+SETTINGS = Settings(weights=(1.0, 1.0, 4.0), late=(20, 32), inferences=13, seed=1)
+ROWS, WIDTHS = (9, 13, 21), (32, 32, 32)  # of each block
+WORD_WIDTHS = {"okay_nabu": (32, 16, 16)}  # larger than the others by itself
 WINDOW = 12  # pairs of logits that a score is the sum of
-CUTOFF = 1.0  # the mean of a pair that opens, in logits
+# The mean of a pair that opens, in logits; another word's is chosen by `--stop`.
+CUTOFF = 1.0
+CUTOFFS = {"okay_nabu": -1.5}
+STOP_HEAD = (
+    "| mean of a pair above | missed in quiet | missed at 10 dB | false openings | near words that open |\n"
+    "| --- | --- | --- | --- | --- |\n"
+)
+TRIED = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 SHOWN_CUTOFF_Q8, SHOWN_LOGITS = 167, 16.1  # where a score's 255 steps have that cutoff, and what they span
 
 
-def make(folder: Path, out: Path, settings: Settings = SETTINGS) -> None:
+def settings_of(name: str) -> Settings:
+    """How the look of a published network is trained."""
+    blocks = tuple(Block(width, (rows,)) for width, rows in zip(WORD_WIDTHS.get(name, WIDTHS), ROWS, strict=True))
+    return replace(SETTINGS, shape=Shape(first_filters=16, blocks=blocks))
+
+
+def make(folder: Path, out: Path, settings: Settings) -> None:
     """Train on a word's columns, and write the network.
 
     Args:
@@ -63,7 +80,7 @@ def entry(name: str, digest: bytes, network: Network) -> dict[str, Any]:
         network: the same; a score's unit is a step of its logit.
     """
     scale = round(SHOWN_LOGITS / network.logit_scale * WINDOW / 255)
-    opens = WINDOW * (network.logit_zero + 2 * 128 + CUTOFF / network.logit_scale)
+    opens = WINDOW * (network.logit_zero + 2 * 128 + CUTOFFS.get(name, CUTOFF) / network.logit_scale)
     shown = SHOWN_CUTOFF_Q8 * scale
     return {
         "model": digest.hex(), "network": f"{name}.tflite", "window": WINDOW, "lowest": math.ceil(opens) - shown, "scale": scale,
@@ -71,21 +88,45 @@ def entry(name: str, digest: bytes, network: Network) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def judged(model: models.Model, word: str, folder: Path) -> str:
-    """A row of words.HEAD's table for each decision, at the cutoff that it comes with.
+def verdicts(judged: Sequence[tuple[models.Model, int]], part: Part, word: str, folder: Path) -> list[judge.Verdict]:
+    """What networks do on a part of a word, each with its decision.
 
     Args:
         word, folder: of the word's training.
     """
-    rows, decisions = "", (0, 1)
     order = course.Order(word, "full", (0,), negatives.default_folder(False))
     with workspace.opened(folder, word) as room, stage_display.shown(course.EXPECTED_S["full"], False) as display:
-        verdicts = course.verdicts_of(model, decisions, order, room, display)
-    for decision, verdict in zip(decisions, verdicts, strict=True):
+        return course.verdicts_of(judged, part, order, room, display)
+
+
+def judged(model: models.Model, word: str, folder: Path) -> str:
+    """A row of words.HEAD's table for each decision, at the cutoff that it comes with."""
+    rows, decisions = "", (0, 1)
+    found = verdicts([(model, decision) for decision in decisions], "judge", word, folder)
+    for decision, verdict in zip(decisions, found, strict=True):
         unit, cutoff_sum = model.decided(decision)
         values = provenance.verdict_json(verdict, cutoff_sum // unit)
         rows += words.row({"word": f"{model.name}, {decision}", "on": provenance.today(), "warnings": [], **values})
     return rows
+
+
+def tried(model: models.Model, word: str, folder: Path) -> str:
+    """A table of the part `stop`: without the look, and with it at each cutoff of TRIED."""
+    if model.look is None:
+        raise UserError(f"{model.name} has no look yet.", FAILED)
+    step = SHOWN_LOGITS / 255  # of a score
+    ships = CUTOFFS.get(model.name, CUTOFF)
+    cutoffs = [SHOWN_CUTOFF_Q8 + round((logit - ships) / step) for logit in TRIED]
+    looks = [replace(model.look, cutoff=cutoff * model.look.scale) for cutoff in cutoffs]
+    each = [(model, 0), *((replace(model, look=look), 1) for look in looks)]
+    text = STOP_HEAD
+    for name, (one, decision), verdict in zip(("without", *TRIED), each, verdicts(each, "stop", word, folder), strict=True):
+        unit, cutoff_sum = one.decided(decision)
+        quiet, noise = (condition.curve.at(cutoff_sum // unit) for condition in verdict.conditions)
+        opened, of = map(sum, zip(*verdict.near.values(), strict=True))
+        cells = (name, missed_text(quiet), missed_text(noise), false_text(quiet), f"{opened} of {of}")
+        text += f"| {' | '.join(map(str, cells))} |\n"
+    return text
 
 
 def main() -> int:
@@ -93,16 +134,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.detection.look", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", help="of the published network, as in `earlid model list`")
     parser.add_argument("--out", type=Path, default=look.FOLDER, metavar="FOLDER")
+    parser.add_argument("--stop", action="store_true", help="instead of making one")
     parser.add_argument("--judge", action="store_true", help="instead of making one")
     options = parser.parse_args()
     try:
         model = models.load(options.name)
         word = model.manifest.wake_word.lower()
         folder = workspace.folder_of(word, "full")
-        if options.judge:
-            print(judged(model, word, folder), end="")
+        if options.stop or options.judge:
+            print((tried if options.stop else judged)(model, word, folder), end="")
             return 0
-        make(folder, options.out / f"{options.name}.tflite")
+        make(folder, options.out / f"{options.name}.tflite", settings_of(options.name))
         record = entry(options.name, model.digest, model.network)
         write_atomically(options.out / f"{options.name}.json", json.dumps(record) + "\n")
     except UserError as error:
