@@ -40,7 +40,8 @@ SETTINGS = Settings(weights=(1.0, 1.0, 4.0), late=(20, 32), inferences=13, seed=
 ROWS, WIDTHS = (9, 13, 21), (32, 32, 32)  # of each block
 WORD_WIDTHS = {"okay_nabu": (32, 16, 16)}  # larger than the others by itself
 WINDOW = 12  # pairs of logits that a score is the sum of
-# The mean of a pair that opens, in logits; another word's is chosen by `--stop`.
+# The mean of a pair that opens, in logits. A word that would be missed too often gets the loosest that `--stop` shows with no
+# more false openings and near words than without a look.
 CUTOFF = 1.0
 CUTOFFS = {"okay_nabu": -1.5}
 STOP_HEAD = (
