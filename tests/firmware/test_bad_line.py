@@ -8,8 +8,8 @@ from pathlib import Path
 
 import lid
 import pytest
-from earlid.board.link import Link
-from earlid.collect.sync import Sync
+from earlid.board.link import BoardGone, Link
+from earlid.collect.sync import Sync, SyncResult
 from earlid.ledger.boards import boards
 from earlid.ledger.chain import ALTERED, INTACT
 from earlid.ledger.judge import judge
@@ -22,6 +22,7 @@ from earlid.virtual.board import VirtualBoard
 FIRMWARE = Path(lid.__file__).parent.parent
 MICROPYTHON = str(Path(sys.executable).parent / "micropython")
 FILL = Path(__file__).parent / "fill_journal.py"
+TRIES = 5
 
 
 def make_image(image: Path, records: int) -> tuple[PairedKey, int]:
@@ -39,6 +40,17 @@ def make_image(image: Path, records: int) -> tuple[PairedKey, int]:
     return PairedKey(bytes.fromhex(key), int(epoch)), int(last_epoch)
 
 
+def caught_up(link: Link, ledger: Ledger) -> SyncResult:
+    """As `watch` does: where the first requests are all damaged on their way, the board seems silent; it is asked again."""
+    for left in reversed(range(TRIES)):
+        try:
+            return Sync(link, ledger).catch_up()
+        except BoardGone:
+            if not left:
+                raise
+    raise AssertionError
+
+
 def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed: int) -> None:
     image = folder / "flash.bin"
     make_image(image, records)
@@ -48,7 +60,7 @@ def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed
         board.corrupt_line(bit_error_rate, seed, drop_rate=0.02, duplicate_rate=0.02)
         board.run_background(speed=None)
         with Ledger(location) as ledger, Link(board.serial_port) as link:
-            result = Sync(link, ledger).catch_up()
+            result = caught_up(link, ledger)
             print(f"{result.stored} stored, {link.bad_lines} damaged lines, {link.noise_bytes} bytes of noise")
             assert link.bad_lines > records * 145 * 8 * bit_error_rate / 4, f"seed {seed}: the line was not bad"
         board.pause()
