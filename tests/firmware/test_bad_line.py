@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import lid
@@ -42,13 +43,10 @@ def make_image(image: Path, records: int) -> tuple[PairedKey, int]:
 
 def caught_up(link: Link, ledger: Ledger) -> SyncResult:
     """As `watch` does: where the first requests are all damaged on their way, the board seems silent; it is asked again."""
-    for left in reversed(range(TRIES)):
-        try:
+    for _ in range(TRIES - 1):
+        with suppress(BoardGone):
             return Sync(link, ledger).catch_up()
-        except BoardGone:
-            if not left:
-                raise
-    raise AssertionError
+    return Sync(link, ledger).catch_up()
 
 
 def sync_over_a_bad_line(folder: Path, records: int, bit_error_rate: float, seed: int) -> None:

@@ -132,8 +132,8 @@ def verdicts_of(
     """
     course = _Course(order, room, display)
     course.sounds_and_voices()
-    heard = course.heard(part)
-    return [judge.judge(model, *heard, decision=decision) for model, decision in judged]
+    sound = course.judged_by(part)
+    return [judge.judge(model, *sound, decision=decision) for model, decision in judged]
 
 
 def no_rooms() -> list[Floats]:
@@ -176,9 +176,9 @@ class _Course:
 
     def verdict(self, model: models.Model, advance: Advance) -> judge.Verdict:
         """What a network does on the part `judge`."""
-        return judge.judge(model, *self.heard("judge"), progress=advance)
+        return judge.judge(model, *self.judged_by("judge"), progress=advance)
 
-    def heard(self, part: Part) -> tuple[list[WordStream], tuple[WordStream, list[str]], list[SilentHours]]:
+    def judged_by(self, part: Part) -> tuple[list[WordStream], tuple[WordStream, list[str]], list[SilentHours]]:
         """What a network is judged by on a part: words, words that sound like it, and sound without it."""
         streams = self._word_streams(part)
         if part == "judge" and (own := [takes.cut(take)[0] for take in self._order.takes[1]]):

@@ -33,7 +33,7 @@ from earlid.train.shape import Block, Shape
 from tests.bench import words
 
 STEM = "look"
-# A third of the published network, which is what the board's memory leaves. Near words weigh three times what `earlid model
+# A third of the published network, so that the gate stays within 64 KB of heap. Near words weigh three times what `earlid model
 # train` gives them: two networks miss few words, and both take near words for one. Windows end sooner after the word, so that it
 # also decides where somebody talks on.
 SETTINGS = Settings(weights=(1.0, 1.0, 4.0), late=(20, 32), inferences=13, seed=1)
