@@ -79,6 +79,29 @@ def test_sentences_do_not_hold_the_word():
     assert [each for each in ALL if "computer" in each.text.lower()]
 
 
+def test_each_way_of_saying_the_word_is_read_as_often_and_by_all_alike():
+    spellings = ("okay nah boo", "okay naboo", "okay fence")
+    said = plan("okay nabu", NEAR, VOICES, FULL, seed=1, said_as=spellings)
+    words = Counter((each.part, each.text.rstrip("?!,.")) for each in said if each.kind == "word")
+    assert {text for _, text in words} == set(spellings)
+    for part in PARTS:
+        counts = [words[part, text] for text in spellings]
+        assert min(counts) > 0.7 * max(counts), part
+    by_voice = {}
+    for each in said:
+        if (each.engine, each.part, each.kind) == ("kokoro", "judge", "word"):
+            by_voice.setdefault(each.voice, set()).add(each.text.rstrip("?!,."))
+    assert all(heard == set(spellings) for heard in by_voice.values()), by_voice
+    assert plan("open sesame", NEAR, VOICES, FULL, 1, ("open sesame",)) == ALL
+
+
+@pytest.mark.parametrize("spelling", ["Fence", "the fence"])
+def test_sentences_and_near_words_hold_no_way_of_saying_it(spelling):
+    near = [*NEAR, "fence", "behind the fence"]
+    said = plan("fens", near, VOICES, FULL, seed=1, said_as=("fens", spelling))
+    assert not [each for each in said if each.kind != "word" and f" {spelling.lower()} " in f" {each.text.lower()} "]
+
+
 @pytest.mark.parametrize("voices", [VOICES, {name: VOICES[name] for name in ("espeak-ng", "flite", "hibari")}])
 def test_small_plan_has_a_word_and_others_for_each_part(voices):
     said = plan("alexa", NEAR, voices, SMALL, seed=0)

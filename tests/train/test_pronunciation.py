@@ -92,6 +92,18 @@ def test_phrase_is_told_from_its_parts_and_from_what_sounds_like_all_of_it(engli
     assert len(texts) == len(set(texts)) <= 40
 
 
+def test_ways_of_saying_a_word_are_not_near_words_of_each_other(english):
+    alone, other = (pronunciation.near_texts(text, 60, english) for text in ("alexa", "elixir"))
+    assert "elixir" in alone
+    texts = pronunciation.near_texts_of_all(("alexa", "elixir"), 60, english)
+    assert not [text for text in texts if {"elixir", "alexa"} & set(text.split())]
+    assert len(texts) == len(set(texts)) <= 60
+    assert "alexis" in texts
+    assert set(other) & set(texts) - set(alone), "what sounds like the second alone is learnt, too"
+    assert pronunciation.near_texts_of_all(("alexa",), 60, english) == alone
+    assert pronunciation.near_texts_of_all(("alexa", "Alexa"), 60, english) == alone
+
+
 def test_phrase_with_a_part_that_has_no_vowel_is_told_from_others(english):
     assert pronunciation.near_texts("sh lexus", 20, english)[:2] == ["sh", "lexus"]
 

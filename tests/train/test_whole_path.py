@@ -28,6 +28,7 @@ from tests.train.debian import archive
 
 WORD = "open sesame"
 NAME = "open_sesame"
+SPELLINGS = ("open sesame", "oh pen sessamee")
 WITHIN_S = 300
 
 
@@ -54,6 +55,7 @@ def command(out: Path, *options: str) -> list[str]:
         "--yes",
         "--seeds",
         "1",
+        *(part for spelling in SPELLINGS for part in ("--said-as", spelling)),
         "--out",
         str(out),
         *options,
@@ -164,6 +166,7 @@ def test_result_is_what_the_schema_says(trained: Trained) -> None:
 
 
 def test_provenance_tells_voices_parts_and_curves(trained: Trained, document: dict[str, Any]) -> None:
+    assert document["said_as"] == list(SPELLINGS)
     engines = {(entry["engine"], entry["part"]) for entry in document["voices"]}
     assert ("espeak-ng", "fit") in engines
     assert ("hibari", "judge") in engines
@@ -177,6 +180,7 @@ def test_show_prints_where_a_network_comes_from(trained: Trained, capsys: pytest
     assert cli.main(["model", "show", str(trained.out / f"{NAME}.json")]) == 0
     shown = capsys.readouterr().out
     assert "the best of seeds 0: 0" in shown
+    assert f"the word read to voices as {', '.join(SPELLINGS)}" in " ".join(shown.split())
     assert "learnt from: voices" in shown
     assert "computed voices, noise at 10 dB: missed" in shown
 
@@ -213,6 +217,13 @@ def test_word_that_nobody_can_say_is_refused(capsys: pytest.CaptureFixture[str],
     assert train("", "--yes", "--out", str(tmp_path)) == USAGE
     assert not list(tmp_path.iterdir())
     capsys.readouterr()
+
+
+def test_spelling_that_nobody_can_say_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for spelling, says in (("", "the word is empty"), ("0k nabu", "has digits"), ("antidisestablishmentarianism of the sea", "to say")):
+        assert train("okay nabu", "--small", "--said-as", "okay naboo", "--said-as", spelling, "--out", str(tmp_path)) == USAGE
+        assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_full_disk_is_said_before_anything_is_made(

@@ -85,12 +85,13 @@ class Order:
     """What is to be trained.
 
     Attributes:
-        word: as it is said.
+        word: as it is written.
         size: `full`, or `small` to see that all is there.
         seeds: one network each, of which the best is kept.
         sounds: folder of the sound without the word.
         takes: of the word's owner, to learn from and to be judged by.
         warnings: what speaks against the word, for its provenance.
+        said_as: texts that voices read for the word; none: the word itself.
     """
 
     word: str
@@ -99,6 +100,7 @@ class Order:
     sounds: Path
     takes: tuple[Sequence[Take], Sequence[Take]] = ((), ())
     warnings: tuple[str, ...] = ()
+    said_as: tuple[str, ...] = ()
 
 
 def lexicon(size: Size) -> Lexicon:
@@ -144,7 +146,7 @@ def no_rooms() -> list[Floats]:
 class _Course:
     def __init__(self, order: Order, room: Workspace, display: StageDisplay) -> None:
         self._order, self._room, self._display = order, room, display
-        self._chain = digest_of(order.word, order.size, order.seeds[0])
+        self._chain = digest_of(order.word, order.size, order.seeds[0], *order.said_as)
         self._seconds: dict[str, float] = {}
         self._said: list[tuple[Utterance, Pcm]] = []
 
@@ -160,7 +162,8 @@ class _Course:
         fitted = self._stage("fit", [code["fit"], repr(SETTINGS[order.size]), order.seeds], self._fit)
         judged = self._stage("judge", [code["judge"]], functools.partial(self._judge, fitted))
         document = {
-            "word": order.word, "size": order.size, "on": provenance.today(), "versions": provenance.versions(),
+            "word": order.word, **({"said_as": list(order.said_as)} if order.said_as else {}),
+            "size": order.size, "on": provenance.today(), "versions": provenance.versions(),
             "seconds": self._seconds, "left_out": [*sounds["left_out"], *voices["left_out"]],
             "warnings": list(order.warnings), "voices": self._voices(),
             "sounds": sounds["hours"], "sources": sounds["sources"],
@@ -225,8 +228,8 @@ class _Course:
     def _speech(self, advance: Advance) -> tuple[dict[str, Any], list[Path]]:
         order, folder = self._order, self._room.folder / "speech"
         voices, left_out = speech.voices()
-        near = pronunciation.near_texts(order.word, lexicon=lexicon(order.size))
-        said = plan.plan(order.word, near, voices, PLANS[order.size], order.seeds[0])
+        near = pronunciation.near_texts_of_all(order.said_as or (order.word,), lexicon=lexicon(order.size))
+        said = plan.plan(order.word, near, voices, PLANS[order.size], order.seeds[0], order.said_as)
         mute = speech.record_all(said, folder, advance)
         left_out += [f"{engine} could not say {count} texts" for engine, count in Counter(one.engine for one in mute).items()]
         self._said = list(speech.spoken(said, folder))

@@ -116,14 +116,17 @@ def near_for(near: Sequence[str], part: Part) -> list[str]:
     return [text for rank, text in enumerate(near) if held.get(rank % 8, "fit") == part]
 
 
-def plan(word: str, near: Sequence[str], voices: Mapping[str, Sequence[str]], size: Size, seed: int) -> list[Utterance]:
+def plan(
+    word: str, near: Sequence[str], voices: Mapping[str, Sequence[str]], size: Size, seed: int, said_as: Sequence[str] = ()
+) -> list[Utterance]:
     """All utterances, none twice; the same for the same arguments.
 
     Args:
+        said_as: texts that voices read for the word, each as often as the next, where its own spelling misleads them.
         near: texts that sound like the word, nearest first (`pronunciation.near_texts`).
         voices: of each engine that there is (`speech.voices`).
     """
-    chance = random.Random(f"{word} {seed}")
+    chance, spellings = random.Random(f"{word} {seed}"), said_as or (word,)
     said: dict[Utterance, None] = {}
     for engine, names in voices.items():
         by_part = {part: [name for name in names if part_of(engine, name) == part] for part in PARTS}
@@ -135,7 +138,7 @@ def plan(word: str, near: Sequence[str], voices: Mapping[str, Sequence[str]], si
                     voiced = _kokoro_voices(by_part[part], size.kokoro.get(kind, (0, 0, 0))[place], kind, part, chance)
                 else:
                     voiced = _voices(engine, by_part[part][: size.voices], size.each_voice.get(kind, 0), chance)
-                texts = _texts(kind, word, near_for(near, part), part, chance)
+                texts = _texts(kind, spellings, near_for(near, part), part, chance)
                 for voice in voiced:
                     for text in itertools.islice(texts, _TRIES):
                         fresh = Utterance(kind, text, engine, voice, chance.choice(_SPEEDS), part)
@@ -174,15 +177,16 @@ def _voices(engine: str, names: Sequence[str], count: int, chance: random.Random
             yield f"{name}:{chance.choice(_PITCHES)}" if engine == "espeak-ng" else name
 
 
-def _texts(kind: Kind, word: str, near: Sequence[str], part: Part, chance: random.Random) -> Iterator[str]:
+def _texts(kind: Kind, spellings: Sequence[str], near: Sequence[str], part: Part, chance: random.Random) -> Iterator[str]:
     """Texts of a kind without end, in random order; none where there is nothing near."""
     if kind == "word":
         while True:
-            yield word + chance.choice(_ENDINGS)
+            spelling = spellings[0] if len(spellings) == 1 else chance.choice(spellings)
+            yield spelling + chance.choice(_ENDINGS)
     place = PARTS.index(part)
     texts = SENTENCES[place::3] if kind == "sentence" else near
     # A sentence with the word in it would be no sentence without it.
-    texts = [text for text in texts if f" {word.lower()} " not in f" {text.lower()} "]
+    texts = [text for text in texts if not any(f" {spelling.lower()} " in f" {text.lower()} " for spelling in spellings)]
     while texts:
         for text in chance.sample(texts, len(texts)):
             yield chance.choice(CARRIERS).format(text) if kind == "near-sentence" else text

@@ -7,10 +7,13 @@ Pronunciations are espeak-ng's, in American English; words with their frequencie
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Sequence
 from functools import cache as memoized
 from typing import NamedTuple
+
+import numpy as np
 
 from earlid import extras
 from earlid.config_file import cache_folder
@@ -106,6 +109,20 @@ def near_texts(word: str, count: int = 200, lexicon: Lexicon | None = None) -> l
     ]
     texts = [*own, *(text.text for text in near(word, count // 2, lexicon)), *swapped]
     return [text for text in dict.fromkeys(texts) if text != word][:count]
+
+
+def near_texts_of_all(spellings: Sequence[str], count: int = 200, lexicon: Lexicon | None = None) -> list[str]:
+    """`near_texts` of a word that is said in several ways, those of each in turn, but for what is another of these ways."""
+    each = [near_texts(spelling, count, lexicon) for spelling in spellings]
+    if len(each) == 1:
+        return each[0]
+    in_turn = dict.fromkeys(itertools.chain.from_iterable(itertools.zip_longest(*each)))
+    texts = [text for text in in_turn if text and not any(_holds(text, spelling) for spelling in spellings)]
+    said = Lexicon(
+        Spelling(text, phones_of(ipa), 0.0) for text, ipa in zip(texts, speakers.phonemes_of_each(texts, LANGUAGE), strict=True)
+    )
+    distances = np.min([said.distances(phones(spelling), before=False, after=False)[-1] for spelling in spellings], axis=0)
+    return [text for text, distance in zip(texts, distances, strict=True) if distance >= SAME][:count]
 
 
 def warnings_of(word: str, lexicon: Lexicon | None = None) -> list[Warning]:

@@ -46,6 +46,8 @@ def origin(document: dict[str, Any]) -> list[str]:
         f"PyTorch {made.get('torch', '?')}, Python {made['python']}; the best of seeds {', '.join(map(str, seeds))}: "
         f"{int(document['seed'])}",
     ]
+    if spellings := document.get("said_as"):
+        said.append(f"the word read to voices as {', '.join(str(spelling) for spelling in spellings)}")
     for part, what in (("fit", "learnt from"), ("stop", "chosen by"), ("judge", "judged by")):
         voices = [entry for entry in document["voices"] if entry["part"] == part]
         engines = ", ".join(f"{int(entry['voices'])} of {entry['engine']} ({entry['licence']})" for entry in voices)

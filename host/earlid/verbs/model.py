@@ -64,6 +64,10 @@ def add(subparsers: Subparsers) -> None:
         "you like. Killed or interrupted, the same command goes on where it was.",
     )  # fmt: skip
     training.add_argument("word", metavar="WORD", help='what is to be said, as "open sesame"')
+    training.add_argument(
+        "--said-as", action="append", default=[], metavar="TEXT",
+        help='what voices read for the word, as "okay nah boo"; once for each way of saying it (default: the word)',
+    )  # fmt: skip
     training.add_argument("--recordings", type=Path, metavar="DIR", help="recordings of the word by its owner: WAV or FLAC")
     training.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the network goes (default: this folder)")
     training.add_argument(
@@ -243,12 +247,14 @@ def run_train(args: argparse.Namespace) -> int:
     name, folder = workspace.file_name(word), workspace.folder_of(word, size)
     product.check_place(args.out, name)
     needed = needs.check(size, folder)
-    warnings = tuple(warning.text for warning in pronunciation.warnings_of(word, course.lexicon(size)))
+    said_as = tuple(dict.fromkeys(map(pronunciation.checked, args.said_as)))
+    found = [pronunciation.warnings_of(spelling, course.lexicon(size)) for spelling in said_as or (word,)]
+    warnings = tuple(dict.fromkeys(warning.text for each in found for warning in each))
     takes = split(read(args.recordings), args.seed) if args.recordings else ([], [])
     _say(*(f"Warning: {warning}" for warning in warnings), needed, report.PRIVACY)
     _ask_to_begin(args)
     seeds = tuple(range(args.seed, args.seed + args.seeds))
-    order = course.Order(word, size, seeds, default_folder(args.small), takes, warnings)
+    order = course.Order(word, size, seeds, default_folder(args.small), takes, warnings, said_as)
     try:
         with workspace.opened(folder, word) as room, stage_display.shown(course.EXPECTED_S[size], args.json) as display:
             network, document = course.train(order, room, display)
