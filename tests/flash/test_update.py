@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from earlid import filesystem, firmware
 from earlid.board.link import Link, Record
+from earlid.board.port import open_port
 from earlid.cli import main
 from earlid.flash import content, deploy, firmware_build, image, provision
+from earlid.flash.repl import Repl
 from earlid.flash.this_processor import ARCH
 from earlid.ledger.location import locate
 from earlid.ledger.store import Ledger
 from earlid.virtual.board import VirtualBoard
 from earlid.virtual.nor_flash import FLASH_BYTES
-from lid import record
+from lid import config, record
 
 from tests.collect.watching import EventLog, watching
 from tests.firmware.kit import deployed_inference, sealing_key, word_blob
@@ -52,7 +54,7 @@ def file_system() -> bytes:
 def test_verdict_says_how_many_bytes_the_word_lacks() -> None:
     hello = {"board": "0123456789abcdef", "fw": "0.2.0", "state": "closed", "word": "", "no_word": "no-memory", "missing": 2104}
     run = provision.Provisioner("P", provision.FlashOptions(lambda report: image.load(None)), lambda *_: None, threading.Event())
-    run._release_note = run._recipe = ""
+    run._note = run._recipe = ""
     result = run._startup_result(provision.StartupMessages(hello, True, "passed"), b"", 0)
     assert result.code == 1
     assert "does not listen for its word (2,104 bytes found no place)" in result.say
@@ -84,6 +86,46 @@ def test_update_keeps_journal_key_and_identifier(capsys: pytest.CaptureFixture[s
         with Link(board.serial_port) as asking:
             assert asking.request("config-get")["config"]["open_ms"] == 4000
             assert asking.request("hello")["hi"]["word"] == "Hey Jarvis"
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ({"cutoff_q8": 180, "open_ms": 4000}, 180), ({"cutoff_q8": 0}, None), ({"open_ms": 4000}, None), (None, None),
+        (b"", None), (b"{", None), (b"[7]", None), (b'{"cutoff_q8": "x"}', None), (b'{"cutoff_q8": null}', None),
+    ],
+)  # fmt: skip
+def test_cutoff_that_a_board_keeps_is_read_on_it(kept: dict[str, int] | bytes | None, told: int | None) -> None:
+    files = {} if kept is None else {"config.json": kept if isinstance(kept, bytes) else config.dump(config.check(kept))}
+    with harness.bare_board(files=files) as board:
+        port = open_port(board.serial_port)
+        try:
+            with Repl(port) as repl:
+                note = provision.cutoff_note(repl.run(provision.KEPT_CUTOFF))
+        finally:
+            port.close()
+    assert bool(note) == (told is not None)
+    assert told is None or f"a cutoff of its own, {told} of 255" in note
+
+
+@pytest.mark.parametrize("printed", ["", "-3\n", "256", "\x1b[31m180", "180 180", "١٨٠", "9" * 400])
+def test_cutoff_that_no_board_of_ours_tells_is_not_repeated(printed: str) -> None:
+    assert provision.cutoff_note(printed) == ""
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(("words", "told"), [(["--word", "hey_jarvis"], True), ([], False)])
+def test_another_word_on_a_board_with_a_cutoff_of_its_own_is_told(
+    words: list[str], told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = config.dump(config.check({"cutoff_q8": 180}))
+    files = content.files(firmware_build.build(firmware.root(), ARCH), word_blob(), kept)
+    with running(file_system=filesystem.build(files, FLASH_BYTES), inference=deployed_inference()) as board:
+        assert main(["flash", "-p", board.serial_port, *words, "--json"]) == 0
+        verdict = parse_output("flash", capsys.readouterr().out)
+        assert ("a cutoff of its own, 180 of 255, from the word it had before" in verdict["say"]) == told
+        with Link(board.serial_port) as asking:
+            assert asking.request("config-get")["config"]["cutoff_q8"] == 180, "nobody's setting is changed"
 
 
 @pytest.mark.usefixtures("patient")

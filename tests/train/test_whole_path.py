@@ -220,7 +220,11 @@ def test_word_that_nobody_can_say_is_refused(capsys: pytest.CaptureFixture[str],
 
 
 def test_spelling_that_nobody_can_say_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for spelling, says in (("", "the word is empty"), ("0k nabu", "has digits"), ("antidisestablishmentarianism of the sea", "to say")):
+    for spelling, says in (
+        ("", "the word is empty"),
+        ("0k nabu", "has digits"),
+        ("antidisestablishmentarianism of the sea", "to say"),
+    ):
         assert train("okay nabu", "--small", "--said-as", "okay naboo", "--said-as", spelling, "--out", str(tmp_path)) == USAGE
         assert says in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

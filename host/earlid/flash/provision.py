@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import serial
-from lid import circuit, wire
+from lid import circuit, config, wire
 from lid.record import FIELDS
 from lid.wire_schema import Hello, known_fields
 
@@ -45,6 +45,12 @@ ASK_S = 1.0
 RELEASE_WAIT_S = 60.0
 RELEASE_POLL_S = 0.2
 TALK_BUTTON = f"import machine\nprint(machine.Pin({circuit.TALK_BUTTON_PIN}, machine.Pin.IN, machine.Pin.PULL_UP).value())\n"
+KEPT_CUTOFF = f"""import json
+try:
+    print(int(json.loads(open({content.CONFIG!r}).readline()).get("cutoff_q8", 0)))
+except (OSError, ValueError, TypeError, AttributeError):
+    print(0)
+"""
 NEXT_TEXT = "Next: `earlid pair`, `earlid calibrate`, then `earlid watch` to keep its receipts."
 
 
@@ -149,7 +155,7 @@ class Provisioner:
     def run(self) -> FlashResult:
         """Run all stages; errors become a result, so that one board's failure does not stop another's run."""
         self._stage = "look"
-        self._release_note = self._identifier = self._recipe = ""
+        self._note = self._identifier = self._recipe = ""
         begin_s = time.monotonic()
         try:
             result = self._run()
@@ -267,7 +273,7 @@ class Provisioner:
         self._enter("prepare")
         build = self._build(firmware_build.ESP32_ARCH, self.options.recipe or firmware.RECIPES[0])
         files = content.files(build, self._word(False), self.options.config)
-        self._release_note = deploy.release_note(firmware_build.ESP32_ARCH, tuple(map(int, found.version.split("."))))
+        self._note = deploy.release_note(firmware_build.ESP32_ARCH, tuple(map(int, found.version.split("."))))
         return OneFile(one_file.make(image, files, flash.size_bytes), found.file_system.offset)
 
     def _first_start(self, sent_bytes: int) -> FlashResult:
@@ -335,12 +341,14 @@ class Provisioner:
             self._enter("deploy")
             board = deploy.parse_inventory(repl.inventory())
             deploy.check_target(board, self._identifier, self.options.expected, self.options.force)
-            self._release_note = deploy.release_note(board.arch, board.version)
+            self._note = deploy.release_note(board.arch, board.version)
             build = self._build(board.arch, self.options.recipe or board.recipe)
             model = self._word(board.model != content.NO_MODEL)
             if model is None and board.model != content.NO_MODEL:
                 check_kept_word(repl.word(board.model))
             plan = deploy.make_plan(board, deploy.hash_files(repl, board), build, model, self.options.config)
+            if self.options.config is None and board.model not in (content.NO_MODEL, plan.retained[1]):
+                self._note += cutoff_note(repl.run(KEPT_CUTOFF))
             deploy.execute(repl, plan, lambda done, total: self._enter("deploy", done, total))
             self._wait_for_release(repl)
             self._enter("restart")
@@ -406,8 +414,19 @@ class Provisioner:
             code = code or FAILED
         recipe = f" on the {self._recipe} circuit" if self._recipe not in ("", firmware.RECIPES[0]) else ""
         version = f"{hello.get('fw', '?')}{recipe}"
-        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {version}{word}. {self._release_note}{say}"
+        text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {version}{word}. {self._note}{say}"
         return FlashResult(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
+
+
+def cutoff_note(printed: str) -> str:
+    """What is to be told of a board that gets another word and keeps its settings. printed: by KEPT_CUTOFF."""
+    cutoff = int(printed) if re.fullmatch("[0-9]{1,3}", printed.strip()) else 0
+    if not 0 < cutoff <= config.SCHEMA["cutoff_q8"][2]:
+        return ""
+    return (
+        f"It keeps a cutoff of its own, {cutoff} of 255, from the word it had before: `earlid calibrate` finds a new one, "
+        "`earlid settings cutoff_q8=0` takes the word's. "
+    )
 
 
 def boot_log(path: str) -> str:
