@@ -101,7 +101,7 @@ def test_cutoff_that_a_board_keeps_is_read_on_it(kept: dict[str, int] | bytes | 
         port = open_port(board.serial_port)
         try:
             with Repl(port) as repl:
-                note = provision.cutoff_note(repl.run(provision.KEPT_CUTOFF))
+                note = deploy.cutoff_note(repl.run(provision.KEPT_CUTOFF))
         finally:
             port.close()
     assert bool(note) == (told is not None)
@@ -110,7 +110,7 @@ def test_cutoff_that_a_board_keeps_is_read_on_it(kept: dict[str, int] | bytes | 
 
 @pytest.mark.parametrize("printed", ["", "-3\n", "256", "\x1b[31m180", "180 180", "١٨٠", "9" * 400])
 def test_cutoff_that_no_board_of_ours_tells_is_not_repeated(printed: str) -> None:
-    assert provision.cutoff_note(printed) == ""
+    assert deploy.cutoff_note(printed) == ""
 
 
 @pytest.mark.usefixtures("patient")

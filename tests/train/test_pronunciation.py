@@ -99,7 +99,7 @@ def test_ways_of_saying_a_word_are_not_near_words_of_each_other(english):
     assert not [text for text in texts if {"elixir", "alexa"} & set(text.split())]
     assert len(texts) == len(set(texts)) <= 60
     assert "alexis" in texts
-    assert set(other) & set(texts) - set(alone), "what sounds like the second alone is learnt, too"
+    assert set(other) & (set(texts) - set(alone)), "what sounds like the second alone is learnt, too"
     assert pronunciation.near_texts_of_all(("alexa",), 60, english) == alone
     assert pronunciation.near_texts_of_all(("alexa", "Alexa"), 60, english) == alone
 

@@ -8,9 +8,12 @@ board that had nothing, main.py comes last: until then it stays at its prompt, w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from lid import config as settings
 
 from earlid import firmware
 from earlid.door import plain
@@ -123,6 +126,17 @@ def release_note(arch: str, release: tuple[int, ...]) -> str:
     return (
         f"Its MicroPython is {here}; memory was measured on {measured} only. If it does not start with its word, "
         "run `earlid flash --micropython`. "
+    )
+
+
+def cutoff_note(printed: str) -> str:
+    """What is to be told of a board that gets another word and keeps its settings. printed: its `cutoff_q8`."""
+    cutoff = int(printed) if re.fullmatch("[0-9]{1,3}", printed.strip()) else 0
+    if not 0 < cutoff <= settings.SCHEMA["cutoff_q8"][2]:
+        return ""
+    return (
+        f"It keeps a cutoff of its own, {cutoff} of 255, from the word it had before: `earlid calibrate` finds a new one, "
+        "`earlid settings cutoff_q8=0` takes the word's. "
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import serial
-from lid import circuit, config, wire
+from lid import circuit, wire
 from lid.record import FIELDS
 from lid.wire_schema import Hello, known_fields
 
@@ -348,7 +348,7 @@ class Provisioner:
                 check_kept_word(repl.word(board.model))
             plan = deploy.make_plan(board, deploy.hash_files(repl, board), build, model, self.options.config)
             if self.options.config is None and board.model not in (content.NO_MODEL, plan.retained[1]):
-                self._note += cutoff_note(repl.run(KEPT_CUTOFF))
+                self._note += deploy.cutoff_note(repl.run(KEPT_CUTOFF))
             deploy.execute(repl, plan, lambda done, total: self._enter("deploy", done, total))
             self._wait_for_release(repl)
             self._enter("restart")
@@ -416,17 +416,6 @@ class Provisioner:
         version = f"{hello.get('fw', '?')}{recipe}"
         text = f"Board {name or '(unnamed)'} at {self.port} runs Earlid {version}{word}. {self._note}{say}"
         return FlashResult(self.port, code, text, name, str(hello.get("fw", "")), self_test, sent_bytes)
-
-
-def cutoff_note(printed: str) -> str:
-    """What is to be told of a board that gets another word and keeps its settings. printed: by KEPT_CUTOFF."""
-    cutoff = int(printed) if re.fullmatch("[0-9]{1,3}", printed.strip()) else 0
-    if not 0 < cutoff <= config.SCHEMA["cutoff_q8"][2]:
-        return ""
-    return (
-        f"It keeps a cutoff of its own, {cutoff} of 255, from the word it had before: `earlid calibrate` finds a new one, "
-        "`earlid settings cutoff_q8=0` takes the word's. "
-    )
 
 
 def boot_log(path: str) -> str:

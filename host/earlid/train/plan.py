@@ -122,9 +122,9 @@ def plan(
     """All utterances, none twice; the same for the same arguments.
 
     Args:
-        said_as: texts that voices read for the word, each as often as the next, where its own spelling misleads them.
         near: texts that sound like the word, nearest first (`pronunciation.near_texts`).
         voices: of each engine that there is (`speech.voices`).
+        said_as: texts that voices read for the word, each as often as the next, where its own spelling misleads them.
     """
     chance, spellings = random.Random(f"{word} {seed}"), said_as or (word,)
     said: dict[Utterance, None] = {}
