@@ -58,7 +58,7 @@ def test_judged_words_are_as_high_as_the_gate_hears_them(alexa: Model, decision:
     unit, cutoff_sum = alexa.decided(decision)
     cutoff_q8 = cutoff_sum // unit
     peaks = [score.peak_in(heard, span.start_ms, span.end_ms + score.AFTER_MS) for span in spans]
-    verdict = judge.judge(alexa, [stream], (stream, ["alexa", "Alexa", "alexa"]), [], decision=decision)
+    verdict = judge.hear(alexa, [stream], (stream, ["alexa", "Alexa", "alexa"]), [], decision=decision).verdict(cutoff_q8)
     (condition,) = verdict.conditions
     assert condition.curve.misses.tolist() == [sum(peak <= cutoff for peak in peaks) for cutoff in range(256)]
     assert verdict.near == {
@@ -71,7 +71,8 @@ def test_judged_words_are_as_high_as_the_gate_hears_them(alexa: Model, decision:
 
 def test_sound_without_the_word_counts_as_the_gate_opens_on_it(alexa: Model, unsaid: judge.SilentHours) -> None:
     samples = np.concatenate([TALK, *WORDS, TALK])
-    verdict = judge.judge(alexa, [], NOBODY, [unsaid, judge.SilentHours("words", [judge.columns_of(samples)])])
+    kinds = [unsaid, judge.SilentHours("words", [judge.columns_of(samples)])]
+    verdict = judge.hear(alexa, [], NOBODY, kinds).verdict(alexa.cutoff_q8)
     assert verdict.false_openings["speech"][0] == 0
     openings, hours = verdict.false_openings["words"]
     heard = score.run_gate(samples, alexa, 0)
@@ -99,7 +100,7 @@ def test_word_that_talk_follows_is_heard_within_a_second_of_its_own_end(alexa: M
         assert before.sound_end_ms - before.start_ms == after.sound_end_ms - after.start_ms == end_ms
         assert after.until_ms - after.sound_end_ms == score.AFTER_MS
     assert len(talking.columns) > len(alone.columns)
-    verdict = judge.judge(alexa, [alone, talking], NOBODY, [])
+    verdict = judge.hear(alexa, [alone, talking], NOBODY, []).verdict(alexa.cutoff_q8)
     assert verdict.conditions[0].curve.misses[alexa.cutoff_q8] == 0
     assert verdict.conditions[1].curve.misses[alexa.cutoff_q8] <= 1
 
@@ -119,7 +120,7 @@ def test_choice_does_in_the_firmware_what_it_says(
     assert (choice.trials, choice.cutoff_q8 > 32) == (len(WORDS), True)
     chosen = with_choice(choice, tmp_path)
     assert (chosen.manifest.window, chosen.cutoff_q8) == (choice.window, choice.cutoff_q8)
-    verdict = judge.judge(chosen, [noisy], NOBODY, [unsaid])
+    verdict = judge.hear(chosen, [noisy], NOBODY, [unsaid]).verdict(chosen.cutoff_q8)
     point = verdict.conditions[0].curve.at(chosen.cutoff_q8)
     assert (point.misses, point.false_openings) == (choice.misses, choice.false_openings)
     assert verdict.false_openings == {"speech": (choice.false_openings, choice.hours)}
@@ -132,7 +133,7 @@ def test_choice_over_hours_is_the_lowest_cutoff_of_the_wished_rate(
     hours = judge.SilentHours("speech", [block] * (2 * 360_000 // len(block) + 1))
     choice = judge.choose(alexa, [quiet], [hours])
     looser = with_choice(choice._replace(cutoff_q8=choice.cutoff_q8 - 1), tmp_path)
-    openings, counted = judge.judge(looser, [], NOBODY, [hours]).false_openings["speech"]
+    openings, counted = judge.hear(looser, [], NOBODY, [hours]).verdict(looser.cutoff_q8).false_openings["speech"]
     assert choice.false_openings <= judge.RATE_PER_H * counted < openings
 
 

@@ -120,13 +120,13 @@ def train(order: Order, room: Workspace, display: StageDisplay) -> tuple[Path, d
     return _Course(order, room, display).run()
 
 
-def verdicts_of(
-    judged: Sequence[tuple[models.Model, int]], part: Part, order: Order, room: Workspace, display: StageDisplay
-) -> list[judge.Verdict]:
-    """What networks that were not trained here do on a part of a word.
+def hearings_of(
+    model: models.Model, decisions: Sequence[int], part: Part, order: Order, room: Workspace, display: StageDisplay
+) -> list[judge.Hearing]:
+    """What a network that was not trained here makes of a part of a word, by each decision.
 
     Args:
-        judged: each with its decision: 1: its look decides, 0: the network alone.
+        decisions: 1: its look decides, 0: the network alone.
         order, room: of the word; what voices say of it is made where it is not there.
 
     Raises:
@@ -135,7 +135,7 @@ def verdicts_of(
     course = _Course(order, room, display)
     course.sounds_and_voices()
     sound = course.judged_by(part)
-    return [judge.judge(model, *sound, decision=decision) for model, decision in judged]
+    return [judge.hear(model, *sound, decision=decision) for decision in decisions]
 
 
 def no_rooms() -> list[Floats]:
@@ -179,7 +179,7 @@ class _Course:
 
     def verdict(self, model: models.Model, advance: Advance) -> judge.Verdict:
         """What a network does on the part `judge`."""
-        return judge.judge(model, *self.judged_by("judge"), progress=advance)
+        return judge.hear(model, *self.judged_by("judge"), progress=advance).verdict(model.cutoff_q8)
 
     def judged_by(self, part: Part) -> tuple[list[WordStream], tuple[WordStream, list[str]], list[SilentHours]]:
         """What a network is judged by on a part: words, words that sound like it, and sound without it."""

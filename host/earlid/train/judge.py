@@ -234,45 +234,66 @@ class Verdict:
     false_openings: dict[str, tuple[int, float]]
 
 
-def judge(
+@dataclass(frozen=True)
+class Hearing:
+    """What a network makes of a part, by which it is judged at any cutoff.
+
+    Attributes:
+        words: of each condition.
+        near: of words that are not the word.
+        texts: what is said in each of these.
+        openings: kind of sound -> (at each cutoff, hours).
+    """
+
+    words: dict[str, WordsHeard]
+    near: WordsHeard
+    texts: Sequence[str]
+    openings: dict[str, tuple[NDArray[np.int64], float]]
+
+    def verdict(self, cutoff_q8: int) -> Verdict:
+        """At one cutoff."""
+        openings = sum((counts for counts, _ in self.openings.values()), np.zeros(CUTOFFS, np.int64))
+        total = sum(hours for _, hours in self.openings.values())
+        conditions = []
+        for condition, heard in self.words.items():
+            curve = Curve(misses_by_cutoff(heard.peaks), len(heard.peaks), openings, total)
+            conditions.append(Condition(condition, curve, heard.delays_ms(cutoff_q8)))
+        opened: dict[str, tuple[int, int]] = {}
+        for text, peak in zip(self.texts, self.near.peaks, strict=True):
+            count, of = opened.get(text, (0, 0))
+            opened[text] = count + (peak > cutoff_q8), of + 1
+        return Verdict(
+            conditions, opened, {kind: (int(counts[cutoff_q8]), hours) for kind, (counts, hours) in self.openings.items()}
+        )
+
+
+def hear(
     model: Model,
     words: Sequence[WordStream],
     near: tuple[WordStream, Sequence[str]],
     silent: Sequence[SilentHours],
     progress: Callable[[float, float], None] = lambda done, total: None,
     decision: int = 0,
-) -> Verdict:
-    """Judge a finished network at the cutoff that it comes with, by the sums that the firmware's gate makes.
+) -> Hearing:
+    """Let a finished network hear a part, by the sums that the firmware's gate makes.
 
     Args:
-        model: the network.
-        words: streams of words that nothing was chosen on.
+        model: the network; its cutoff does not matter.
+        words: streams of words that nothing was chosen on, each of another condition.
         near: a stream of words that are not the word, and what is said in each.
-        silent: sound without the word.
+        silent: sound without the word, each of another kind.
         progress: told hours of sound done, of all.
         decision: 1: its look decides, 0: the network alone.
     """
-    unit, cutoff_sum = model.decided(decision)
-    cutoff = cutoff_sum // unit
-    total = sum(kind.hours for kind in silent)
-    openings, by_kind, done = np.zeros(CUTOFFS, np.int64), {}, 0.0
+    total, done = sum(kind.hours for kind in silent), 0.0
+    openings = {}
     for kind in silent:
-        at_ms, values = _heights_over(model, kind.blocks, decision)
-        counts = openings_by_cutoff(at_ms, values)
-        openings += counts
-        by_kind[kind.kind] = int(counts[cutoff]), kind.hours
+        openings[kind.kind] = openings_by_cutoff(*_heights_over(model, kind.blocks, decision)), kind.hours
         done += kind.hours
         progress(done, total)
-    conditions = []
-    for stream in words:
-        heard = words_heard(stream, *_heights_over(model, [stream.columns], decision))
-        curve = Curve(misses_by_cutoff(heard.peaks), len(heard.peaks), openings, total)
-        conditions.append(Condition(stream.condition, curve, heard.delays_ms(cutoff)))
-    opened: dict[str, tuple[int, int]] = {}
-    for text, peak in zip(near[1], words_heard(near[0], *_heights_over(model, [near[0].columns], decision)).peaks, strict=True):
-        count, of = opened.get(text, (0, 0))
-        opened[text] = count + (peak > cutoff), of + 1
-    return Verdict(conditions, opened, by_kind)
+    streams = {stream.condition: stream for stream in words}
+    heard = {name: words_heard(stream, *_heights_over(model, [stream.columns], decision)) for name, stream in streams.items()}
+    return Hearing(heard, words_heard(near[0], *_heights_over(model, [near[0].columns], decision)), near[1], openings)
 
 
 def _heights_over(model: Model, blocks: Sequence[Columns], decision: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

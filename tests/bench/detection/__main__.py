@@ -19,7 +19,7 @@ from typing import Any
 
 from earlid.evaluate.result_cache import ResultCache
 
-from tests.bench.detection import conditions, count, data, engines, report
+from tests.bench.detection import conditions, count, data, engines, peers, report
 from tests.bench.detection.job import Job, pieces, run, run_key
 
 WORKERS = 2
@@ -46,9 +46,15 @@ def plan(options: argparse.Namespace) -> list[Job]:
     return jobs
 
 
+def _taking_part(jobs: list[Job]) -> dict[str, peers.Engine]:
+    """The engines that take part; the others need not be installed."""
+    taking_part = {name for job in jobs for name in job.engines}
+    return {name: make() for name, make in engines.ENGINES.items() if name in taking_part}
+
+
 def measure(jobs: list[Job], cache: ResultCache) -> None:
     """Run what has no result yet."""
-    keys = {name: engines.ENGINES[name]() for name in engines.ENGINES}
+    keys = _taking_part(jobs)
     waiting = []
     for job in jobs:
         stream = cache.get(job.stream_key())
@@ -68,7 +74,7 @@ def measure(jobs: list[Job], cache: ResultCache) -> None:
 
 def collect(jobs: list[Job], cache: ResultCache) -> report.Results:
     """Counts of each engine in each condition and half, over the streams that every engine there has heard."""
-    keys = {name: make() for name, make in engines.ENGINES.items()}
+    keys = _taking_part(jobs)
     found: dict[tuple[str, str], list[dict[str, dict[str, Any]]]] = {}
     for job in jobs:
         stream = cache.get(job.stream_key())

@@ -15,7 +15,6 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,17 +38,19 @@ STEM = "look"
 SETTINGS = Settings(weights=(1.0, 1.0, 4.0), late=(20, 32), inferences=13, seed=1)
 ROWS, WIDTHS = (9, 13, 21), (32, 32, 32)  # of each block
 WORD_WIDTHS = {"okay_nabu": (32, 16, 16)}  # larger than the others by itself
-WINDOW = 12  # pairs of logits that a score is the sum of
+WINDOW = SETTINGS.mean  # pairs of logits that a score is the sum of: as many as second networks are trained to decide by
+WORD_WINDOWS = {"okay_nabu": 12}
 # The mean of a pair that opens, in logits. A word that would be missed too often gets the loosest that `--stop` shows with no
 # more false openings and near words than without a look.
-CUTOFF = 1.0
+CUTOFF = 3.1
 CUTOFFS = {"okay_nabu": -1.5}
 STOP_HEAD = (
     "| mean of a pair above | missed in quiet | missed at 10 dB | false openings | near words that open |\n"
     "| --- | --- | --- | --- | --- |\n"
 )
-TRIED = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
-SHOWN_CUTOFF_Q8, SHOWN_LOGITS = 167, 16.1  # where a score's 255 steps have that cutoff, and what they span
+TRIED = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.1, 3.5)
+DECISIONS = (0, 1)
+SHOWN_CUTOFF_Q8, SHOWN_LOGITS = 167, 16.1  # where a score's 255 steps have that cutoff, and what they span at least
 
 
 def settings_of(name: str) -> Settings:
@@ -73,6 +74,11 @@ def make(folder: Path, out: Path, settings: Settings) -> None:
     shutil.copyfile(fitting.fit_one(settings, folder, STEM).network, out)
 
 
+def opening_sum(network: Network, window: int, mean_logit: float) -> float:
+    """What so many pairs of a network's logits add up to, as bytes, where their mean is this."""
+    return window * (network.logit_zero + 2 * 128 + mean_logit / network.logit_scale)
+
+
 def entry(name: str, digest: bytes, network: Network) -> dict[str, Any]:
     """The content of a look's file (`earlid.gate.look.find`).
 
@@ -80,33 +86,38 @@ def entry(name: str, digest: bytes, network: Network) -> dict[str, Any]:
         name: of the published network. digest: SHA-256 of its file.
         network: the same; a score's unit is a step of its logit.
     """
-    scale = round(SHOWN_LOGITS / network.logit_scale * WINDOW / 255)
-    opens = WINDOW * (network.logit_zero + 2 * 128 + CUTOFFS.get(name, CUTOFF) / network.logit_scale)
-    shown = SHOWN_CUTOFF_Q8 * scale
+    window = WORD_WINDOWS.get(name, WINDOW)
+    scale = math.ceil(SHOWN_LOGITS / network.logit_scale * window / 255)
+    opens, shown = opening_sum(network, window, CUTOFFS.get(name, CUTOFF)), SHOWN_CUTOFF_Q8 * scale
     return {
-        "model": digest.hex(), "network": f"{name}.tflite", "window": WINDOW, "lowest": math.ceil(opens) - shown, "scale": scale,
+        "model": digest.hex(), "network": f"{name}.tflite", "window": window, "lowest": math.ceil(opens) - shown, "scale": scale,
         "cutoff": shown,
     }  # fmt: skip
 
 
-def verdicts(judged: Sequence[tuple[models.Model, int]], part: Part, word: str, folder: Path) -> list[judge.Verdict]:
-    """What networks do on a part of a word, each with its decision.
+def hearings(model: models.Model, part: Part, word: str, folder: Path) -> list[judge.Hearing]:
+    """What a network makes of a part of a word, without its look and with it.
 
     Args:
         word, folder: of the word's training.
     """
     order = course.Order(word, "full", (0,), negatives.default_folder(False))
     with workspace.opened(folder, word) as room, stage_display.shown(course.EXPECTED_S["full"], False) as display:
-        return course.verdicts_of(judged, part, order, room, display)
+        return course.hearings_of(model, DECISIONS, part, order, room, display)
+
+
+def cutoff_q8(model: models.Model, decision: int) -> int:
+    """The cutoff that a decision ships with."""
+    unit, cutoff_sum = model.decided(decision)
+    return cutoff_sum // unit
 
 
 def judged(model: models.Model, word: str, folder: Path) -> str:
     """A row of words.HEAD's table for each decision, at the cutoff that it comes with."""
-    rows, decisions = "", (0, 1)
-    found = verdicts([(model, decision) for decision in decisions], "judge", word, folder)
-    for decision, verdict in zip(decisions, found, strict=True):
-        unit, cutoff_sum = model.decided(decision)
-        values = provenance.verdict_json(verdict, cutoff_sum // unit)
+    rows = ""
+    for decision, hearing in zip(DECISIONS, hearings(model, "judge", word, folder), strict=True):
+        cutoff = cutoff_q8(model, decision)
+        values = provenance.verdict_json(hearing.verdict(cutoff), cutoff)
         rows += words.row({"word": f"{model.name}, {decision}", "on": provenance.today(), "warnings": [], **values})
     return rows
 
@@ -115,19 +126,19 @@ def tried(model: models.Model, word: str, folder: Path) -> str:
     """A table of the part `stop`: without the look, and with it at each cutoff of TRIED."""
     if model.look is None:
         raise UserError(f"{model.name} has no look yet.", FAILED)
-    step = SHOWN_LOGITS / 255  # of a score
-    ships = CUTOFFS.get(model.name, CUTOFF)
-    cutoffs = [SHOWN_CUTOFF_Q8 + round((logit - ships) / step) for logit in TRIED]
-    looks = [replace(model.look, cutoff=cutoff * model.look.scale) for cutoff in cutoffs]
-    each = [(model, 0), *((replace(model, look=look), 1) for look in looks)]
-    text = STOP_HEAD
-    for name, (one, decision), verdict in zip(("without", *TRIED), each, verdicts(each, "stop", word, folder), strict=True):
-        unit, cutoff_sum = one.decided(decision)
-        quiet, noise = (condition.curve.at(cutoff_sum // unit) for condition in verdict.conditions)
-        opened, of = map(sum, zip(*verdict.near.values(), strict=True))
-        cells = (name, missed_text(quiet), missed_text(noise), false_text(quiet), f"{opened} of {of}")
-        text += f"| {' | '.join(map(str, cells))} |\n"
+    without, seen = hearings(model, "stop", word, folder)
+    text = STOP_HEAD + _tried_row("without", without, cutoff_q8(model, 0))
+    window, lowest, scale = model.look.window, model.look.lowest, model.look.scale
+    for logit in TRIED:
+        text += _tried_row(logit, seen, round((opening_sum(model.network, window, logit) - lowest) / scale))
     return text
+
+
+def _tried_row(name: str | float, hearing: judge.Hearing, cutoff: int) -> str:
+    verdict = hearing.verdict(cutoff)
+    quiet, noise = (condition.curve.at(cutoff) for condition in verdict.conditions)
+    opened, of = map(sum, zip(*verdict.near.values(), strict=True))
+    return f"| {name} | {missed_text(quiet)} | {missed_text(noise)} | {false_text(quiet)} | {opened} of {of} |\n"
 
 
 def main() -> int:
