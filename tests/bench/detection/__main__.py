@@ -117,7 +117,8 @@ def main() -> int:
         results = collect(jobs, cache)
     out = options.report or data.cache() / "report.md"
     out.parent.mkdir(parents=True, exist_ok=True)
-    command = "make bench-detection" + (f" ARGS='{' '.join(sys.argv[1:])}'" if sys.argv[1:] else "")
+    arguments = " ".join(f'"{each}"' if " " in each else each for each in sys.argv[1:])
+    command = "make bench-detection" + (f" ARGS='{arguments}'" if arguments else "")
     text = report.write(results, out, command)
     (data.cache() / "results.json").write_text(json.dumps(report.as_json(results), indent=1))
     print(text)

@@ -22,6 +22,7 @@ Cutoffs = dict[str, dict[float, float]]  # of each engine, at each rate
 RATES_PER_H = (0.5, 1.0, 2.0)
 LONG_H = 30.0  # of sound without the word, from which on a rate of 0.1 an hour is told too
 NEGATIVES = ("negatives-clean", "negatives-noisy-speech")
+DRAWN = "household-10db"  # a condition of which there are several draws of noise
 NOTES = Path(__file__).with_name("NOTES.md")
 _PLOTTED = (("clean", "clean"), ("household-10db", "household noise, 10 dB"), ("room-0.5", "3 m, RT60 0.5 s"))
 
@@ -113,25 +114,27 @@ def _cutoff_table(of_half: OfHalf, shown: Engines, at: Cutoffs, rates: Sequence[
 def _miss_table(of_half: OfHalf, shown: Engines, at: Cutoffs, rates: Sequence[float]) -> str:
     names = [name for name in shown if at[name]]
     rows = []
-    for condition in conditions.TABLE:
-        row = []
-        for name in names:
-            counts = of_half.get((condition.name, name))
-            if counts is None or condition.group not in ("words", "voices"):
-                row.append("")
-                continue
-            shares = [counts.missed(at[name][rate]) for rate in rates]
-            interval = f"({_percent(shares[0].low)} to {_percent(shares[0].high)})"
-            row.append(" / ".join(_percent(share.value) for share in shares) + f" {interval}")
-        if any(row):
-            words = max(len(of_half[condition.name, name].words) for name in names if (condition.name, name) in of_half)
-            rows.append([f"`{condition.name}`", condition.about, str(words), *row])
+    said = [condition for condition in conditions.TABLE if condition.group in ("words", "voices")]
+    draws = [condition.name for condition in said if condition.name.startswith(DRAWN)]
+    asked = [(f"`{condition.name}`", condition.about, [condition.name]) for condition in said]
+    for title, about, of in [*asked, (f"`{DRAWN}`, all {len(draws)} draws", "household noise", draws)]:
+        found = {name: [of_half[each, name] for each in of if (each, name) in of_half] for name in names}
+        heard = {name: count.total(parts) for name, parts in found.items() if len(parts) == len(of)}
+        row = [_missed_at(heard[name], at[name], rates) if name in heard else "" for name in names]
+        if heard:
+            rows.append([title, about, str(max(len(counts.words) for counts in heard.values())), *row])
     return _section(
         "Words missed",
         f"In %, at {' / '.join(f'{rate:g}' for rate in rates)} false openings an hour; in parentheses the interval of the first.",
         ["condition", "what is heard", "words", *names],
         rows,
     )
+
+
+def _missed_at(counts: Counts, at: dict[float, float], rates: Sequence[float]) -> str:
+    shares = [counts.missed(at[rate]) for rate in rates]
+    interval = f"({_percent(shares[0].low)} to {_percent(shares[0].high)})"
+    return " / ".join(_percent(share.value) for share in shares) + f" {interval}"
 
 
 def _shipped_table(of_half: OfHalf, shown: Engines) -> str:
