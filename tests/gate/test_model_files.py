@@ -140,9 +140,18 @@ def test_model_list_and_show_print_json(capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main(["model", "list", "--json"]) == 0
     entries = parse_lines("model list", capsys.readouterr().out)
     assert [entry["name"] for entry in entries] == models.builtin_names()
+    for entry in entries:
+        look = models.load(entry["name"]).look
+        assert (entry["look"] is None) == (look is None)
+        assert look is None or look.cutoff == entry["look"]["cutoff_q8"] * look.scale
     assert cli.main(["model", "show", "alexa", "--json"]) == 0
     shown = parse_output("model show", capsys.readouterr().out)
     assert shown["macs"] == sum(layer["macs"] for layer in shown["layers"]) == 23968
+    assert cli.main(["model", "list"]) == cli.main(["model", "show", "alexa"]) == 0
+    listed, told = capsys.readouterr().out.split("name  alexa")
+    assert f"{shown['look']['cutoff_q8']} (look)" in listed
+    assert "hey_mycroft" in listed
+    assert f"opens above {shown['look']['cutoff_q8']} of 255" in told
 
 
 # -- on the board ------------------------------------------------------------------------------------------------------

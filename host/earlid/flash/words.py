@@ -21,12 +21,13 @@ INDEX = "words.json"
 
 def summary(model: Model) -> dict[str, Any]:
     """What `earlid model list` tells of a network, as plain values."""
-    manifest = model.manifest
+    manifest, look = model.manifest, model.look
     return {
         "name": model.name, "wake_word": manifest.wake_word, "languages": manifest.languages, "author": manifest.author,
         "website": manifest.website, "stride": model.network.stride, "window": manifest.window,
         "cutoff": manifest.probability_cutoff, "cutoff_sum": model.cutoff_sum, "macs": model.network.macs,
         "blob_bytes": len(model.blob), "arena_bytes": memory_plan.word_sizes(model.blob).arena, "sha256": model.digest.hex(),
+        "look": look and {"window": look.window, "cutoff_q8": look.cutoff // look.scale},
     }  # fmt: skip
 
 

@@ -96,14 +96,16 @@ def run_list(args: argparse.Namespace) -> int:
     from rich.table import Table
 
     table = Table(title="The published networks", title_justify="left")
-    for heading, justify in (("name", "left"), ("word", "left"), ("languages", "left")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for heading in ("MAC / inference", "bytes on the board", "cutoff"):
+    for heading in ("name", "word", "languages"):
+        table.add_column(heading, no_wrap=heading == "name")
+    for heading in ("MAC / inference", "bytes on the board", "opens above"):
         table.add_column(heading, justify="right")
     for entry in summaries:
+        look = entry["look"]
+        opens = f"{look['cutoff_q8']} (look)" if look else f"{entry['cutoff_sum'] // entry['window']}"
         table.add_row(
             entry["name"], entry["wake_word"], " ".join(entry["languages"]), f"{entry['macs']:,}",
-            f"{entry['blob_bytes'] + entry['arena_bytes']:,}", f"{entry['cutoff']:g}",
+            f"{entry['blob_bytes'] + entry['arena_bytes']:,}", opens,
         )  # fmt: skip
     Console(highlight=False).print(table)
     return 0
@@ -134,6 +136,10 @@ def run_show(args: argparse.Namespace) -> int:
     from rich.table import Table
 
     console = Console(highlight=False)
+    if look := summary["look"]:
+        opens = f"opens above {look['cutoff_q8']} of 255, by the last {look['window']} pairs of logits"
+        look = f"{opens}; with setting decision=0 the network alone, by window and cutoff"
+    summary["look"] = look or "none"
     for key, value in summary.items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
         console.print(f"{key.replace('_', ' '):>12}  {text}", markup=False)
