@@ -58,15 +58,16 @@ def test_judged_words_are_as_high_as_the_gate_hears_them(alexa: Model, decision:
     unit, cutoff_sum = alexa.decided(decision)
     cutoff_q8 = cutoff_sum // unit
     peaks = [score.peak_in(heard, span.start_ms, span.end_ms + score.AFTER_MS) for span in spans]
-    verdict = judge.hear(alexa, [stream], (stream, ["alexa", "Alexa", "alexa"]), [], decision=decision).verdict(cutoff_q8)
-    (condition,) = verdict.conditions
+    hearing = judge.hear(alexa, [stream], (stream, ["alexa", "Alexa", "alexa"]), [], decision=decision)
+    (condition,) = hearing.verdict(cutoff_q8).conditions
     assert condition.curve.misses.tolist() == [sum(peak <= cutoff for peak in peaks) for cutoff in range(256)]
-    assert verdict.near == {
-        "alexa": (sum(peak > cutoff_q8 for peak in peaks[::2]), 2),
-        "Alexa": (int(peaks[1] > cutoff_q8), 1),
-    }
     assert len(condition.delays_ms) == len(WORDS)
     assert all(-300 < delay_ms < 700 for delay_ms in condition.delays_ms)
+    for cutoff in (0, cutoff_q8, min(peaks), max(peaks)):
+        assert hearing.verdict(cutoff).near == {
+            "alexa": (sum(peak > cutoff for peak in peaks[::2]), 2),
+            "Alexa": (int(peaks[1] > cutoff), 1),
+        }
 
 
 def test_sound_without_the_word_counts_as_the_gate_opens_on_it(alexa: Model, unsaid: judge.SilentHours) -> None:
