@@ -221,7 +221,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a network does on the part `judge`.
+    """What a network does on a part.
 
     Attributes:
         conditions: of words.

@@ -39,7 +39,7 @@ SETTINGS = Settings(weights=(1.0, 1.0, 4.0), late=(20, 32), inferences=13, seed=
 ROWS, WIDTHS = (9, 13, 21), (32, 32, 32)  # of each block
 WORD_WIDTHS = {"okay_nabu": (32, 16, 16)}  # larger than the others by itself
 WINDOW = SETTINGS.mean  # pairs of logits that a score is the sum of: as many as second networks are trained to decide by
-WORD_WINDOWS = {"okay_nabu": 12}
+WORD_WINDOWS = {"okay_nabu": 12}  # five of its pairs open for nothing more often, and miss as many
 # The mean of a pair that opens, in logits. A word that would be missed too often gets the loosest that `--stop` shows with no
 # more false openings and near words than without a look.
 CUTOFF = 3.1
@@ -48,7 +48,7 @@ STOP_HEAD = (
     "| mean of a pair above | missed in quiet | missed at 10 dB | false openings | near words that open |\n"
     "| --- | --- | --- | --- | --- |\n"
 )
-TRIED = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.1, 3.5)
+TRIED = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.1, 3.5)
 DECISIONS = (0, 1)
 SHOWN_CUTOFF_Q8, SHOWN_LOGITS = 167, 16.1  # where a score's 255 steps have that cutoff, and what they span at least
 
